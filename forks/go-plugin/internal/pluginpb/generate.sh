@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# Regenerates the Go code of this directory's proto files.
+# Needs protoc 3.21 or later; the generators are pinned in /tools/go.mod.
+set -eu
+cd "$(dirname "$0")"
+tools=../../../../tools
+bin=$(mktemp -d)
+trap 'rm -rf "$bin"' EXIT
+go -C "$tools" build -o "$bin/" \
+	google.golang.org/protobuf/cmd/protoc-gen-go \
+	google.golang.org/grpc/cmd/protoc-gen-go-grpc
+PATH="$bin:$PATH" protoc -I . -I /usr/include \
+	--go_out=. --go_opt=paths=source_relative \
+	--go-grpc_out=. --go-grpc_opt=paths=source_relative \
+	./*.proto
