@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package commons holds the contracts that hosts and plugins share: the interfaces
+// [Greeter] and [PingPonger], the glue that carries them over net/rpc and gRPC, and
+// the handshake both sides agree on.
+//
+// There are two versions of the contract. Version 1 travels over net/rpc, with
+// arguments as map[string]interface{}; plugins and hosts built years ago speak it.
+// Version 2 travels over gRPC (package commonspb). Both carry the same interfaces,
+// so one binary serves either, and the peers settle on the highest they share.
+//
+// The package imports go-plugin and never the host.
+package commons
