@@ -7,4 +7,11 @@ require (
 	github.com/hashicorp/go-plugin v1.8.0
 )
 
+require (
+	github.com/fsnotify/fsnotify v1.10.1 // indirect
+	github.com/google/go-cmp v0.7.0 // indirect
+	go.uber.org/goleak v1.3.0 // indirect
+	golang.org/x/sys v0.13.0 // indirect
+)
+
 replace github.com/hashicorp/go-plugin => ./forks/go-plugin
