@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/visit"
+)
+
+// findPlaces gives the children in order of their names, and then the network
+// plugins in the order in which they were given. With an error it gives those
+// that it found all the same.
+func findPlaces(c Config) ([]visit.Place, error) {
+	paths, err := executables(c.PluginDir)
+	var places []visit.Place
+	for _, path := range paths {
+		places = append(places, visit.ChildAt(path))
+	}
+	for _, address := range c.NetworkPlugin {
+		places = append(places, visit.NetworkAt(address))
+	}
+	if err == nil && len(places) == 0 {
+		return nil, fmt.Errorf("no plugins: PLUGIN_DIR=%q holds no *.po, and NETWORK_PLUGIN is empty", c.PluginDir)
+	}
+	return places, err
+}
+
+// executables gives the files that ought to be plugins, sorted. A default
+// directory that does not exist holds none; one that was asked for must exist.
+func executables(dir string) ([]string, error) {
+	if dir == "" {
+		return nil, nil
+	}
+	_, asked := os.LookupEnv("PLUGIN_DIR")
+	_, err := os.ReadDir(dir)
+	if errors.Is(err, os.ErrNotExist) && !asked {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("PLUGIN_DIR: %w", err)
+	}
+	found, err := plugin.Discover("*.po", dir)
+	if err != nil {
+		return nil, fmt.Errorf("PLUGIN_DIR=%q: %w", dir, err)
+	}
+	slices.Sort(found)
+	return found, nil
+}

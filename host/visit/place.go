@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package visit
+
+import (
+	"path/filepath"
+	"strings"
+)
+
+// Placement says how a plugin is reached, and so whether the host may stop it.
+type Placement string
+
+const (
+	// Child is an executable that the host starts and stops.
+	Child Placement = "child"
+	// Network is an address where a plugin runs that the host only attaches to.
+	Network Placement = "network"
+)
+
+// Place is where a plugin can be found.
+type Place struct {
+	// Name is what reports call the plugin.
+	Name string
+	// Placement says what Target is.
+	Placement Placement
+	// Target is the path of an executable, or a host:port.
+	Target string
+}
+
+// ChildAt gives the plugin in an executable file, named after the file without
+// its ending.
+func ChildAt(path string) Place {
+	name := filepath.Base(path)
+	return Place{Name: strings.TrimSuffix(name, filepath.Ext(name)), Placement: Child, Target: path}
+}
+
+// NetworkAt gives the plugin that listens at address, a host:port.
+func NetworkAt(address string) Place {
+	return Place{Name: address, Placement: Network, Target: address}
+}
+
+// address is a net.Addr for a host that may be a name: the dialer looks it up,
+// under the same deadline as the dial itself.
+type address string
+
+func (address) Network() string  { return "tcp" }
+func (a address) String() string { return string(a) }

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package visit goes to each of a set of plugins once: it attaches, asks what each
+// kind has to say, and leaves. Leaving stops a plugin that this host started and
+// detaches from any other.
+package visit
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Options say how plugins are visited. All fields are required.
+type Options struct {
+	// Kinds are what the host knows.
+	Kinds []Kind
+	// Versions are the versions of the contract that the host speaks.
+	Versions []int
+	// AttachTimeout bounds starting or reaching a plugin and shaking hands.
+	AttachTimeout time.Duration
+	// CallTimeout bounds each question.
+	CallTimeout time.Duration
+	// Logger receives what plugins log, and what happens on the way.
+	Logger hclog.Logger
+}
+
+// All visits every place at the same time and gives the reports in the order of
+// places. When ctx ends, it leaves every plugin and says so in the reports.
+func All(ctx context.Context, o Options, places []Place) []Report {
+	reports := make([]Report, len(places))
+	var visits sync.WaitGroup
+	for i, p := range places {
+		visits.Go(func() { reports[i] = one(ctx, o, p) })
+	}
+	visits.Wait()
+	return reports
+}
+
+func one(ctx context.Context, o Options, p Place) Report {
+	r := Report{Place: p}
+	session, err := attach(ctx, o, p)
+	if err != nil {
+		r.Err = err
+		return r
+	}
+	defer session.leave()
+	r.Protocol, r.Version = session.protocol, session.version
+	for _, k := range o.Kinds {
+		r.Kinds = append(r.Kinds, ask(ctx, o, session, k))
+	}
+	return r
+}
+
+// ask puts the questions of one kind. It stops at the first that got no answer in
+// time, since the others would only wait as long.
+func ask(ctx context.Context, o Options, s *session, k Kind) KindReport {
+	r := KindReport{Name: k.name}
+	stub, err := within(ctx, o.CallTimeout, func() (any, error) { return s.dispense(k.name) })
+	if lacksKind(err) {
+		return r
+	}
+	r.Served = true
+	if err != nil {
+		r.Err = err
+		return r
+	}
+	calls, err := k.calls(stub)
+	if err != nil {
+		r.Err = err
+		return r
+	}
+	for _, c := range calls {
+		text, err := within(ctx, o.CallTimeout, c.Do)
+		if lacksKind(err) {
+			return KindReport{Name: k.name}
+		}
+		r.Answers = append(r.Answers, Answer{Method: c.Method, Text: text, Err: err})
+		if unanswered(err) {
+			break
+		}
+	}
+	return r
+}
