@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package hello
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// check applies the bounds within a request, for the side that sends it and
+// for the side that gets it.
+func (r *Request) check() *Refusal {
+	if len(r.Versions) > maxVersions {
+		return tooLarge("versions", len(r.Versions), maxVersions)
+	}
+	if len(r.Protocols) > maxNames {
+		return tooLarge("protocols", len(r.Protocols), maxNames)
+	}
+	if len(r.Features) > maxNames {
+		return tooLarge("features", len(r.Features), maxNames)
+	}
+	for _, v := range r.Versions {
+		if v < 0 || v > math.MaxInt32 {
+			return malformed("the version %d is outside 0 to %d", v, math.MaxInt32)
+		}
+	}
+	texts := slices.Concat([]string{r.Cookie.Key, r.Cookie.Value, r.Host}, r.Protocols, r.Features)
+	for _, text := range texts {
+		if len(text) > maxText {
+			return tooLarge("bytes of one text", len(text), maxText)
+		}
+	}
+	// The cookie's value is compared and never shown, so it may be anything.
+	for _, text := range slices.Concat([]string{r.Cookie.Key, r.Host}, r.Protocols, r.Features) {
+		if !printable(text) {
+			return malformed("the text %q holds characters that cannot be shown", clip(text))
+		}
+	}
+	return nil
+}
+
+// check refuses what a host could not use or show. The line's own bound is the
+// bound on the number of kinds and methods.
+func (a *Answer) check() error {
+	switch {
+	case a.Protocol == "":
+		return fmt.Errorf("the answer names no protocol")
+	case a.Version < 0 || a.Version > math.MaxInt32:
+		return fmt.Errorf("the version %d is outside 0 to %d", a.Version, math.MaxInt32)
+	case len(a.Features) > maxNames:
+		return tooLarge("features", len(a.Features), maxNames)
+	}
+	texts := slices.Concat([]string{a.Protocol, a.Name, a.Instance}, a.Features)
+	if b := a.Build; b != nil {
+		texts = append(texts, b.Go, b.Module, b.Version, b.Revision, b.Fork)
+	}
+	for _, k := range a.Kinds {
+		texts = append(texts, k.Name)
+		for _, m := range k.Methods {
+			texts = append(texts, m.Name, m.Args, m.Reply)
+		}
+	}
+	for _, text := range texts {
+		if len(text) > maxText || !printable(text) {
+			return fmt.Errorf("the text %q is longer than %d bytes or cannot be shown", clip(text), maxText)
+		}
+	}
+	return nil
+}
+
+// clean makes a refusal safe to show: it comes from a peer that may be
+// anything, and ends up on a terminal.
+func (r *Refusal) clean() {
+	r.Code, r.Message = showable(r.Code), showable(r.Message)
+	r.Versions = r.Versions[:min(len(r.Versions), maxVersions)]
+	r.Protocols = r.Protocols[:min(len(r.Protocols), maxNames)]
+	for i, p := range r.Protocols {
+		r.Protocols[i] = showable(p)
+	}
+}
+
+func showable(text string) string {
+	text = strings.ToValidUTF8(text, "?")
+	text = strings.Map(func(c rune) rune {
+		if unicode.IsPrint(c) {
+			return c
+		}
+		return ' '
+	}, text)
+	if len(text) <= maxText {
+		return text
+	}
+	return strings.ToValidUTF8(text[:maxText], "") + "…"
+}
+
+func printable(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) })
+}
+
+func clip(text string) string {
+	if len(text) <= quoted {
+		return text
+	}
+	return text[:quoted] + "…"
+}
+
+func tooLarge(what string, have, limit int) *Refusal {
+	return &Refusal{Code: CodeTooLarge, Message: fmt.Sprintf("the hello holds %d %s, at most %d are allowed", have, what, limit)}
+}

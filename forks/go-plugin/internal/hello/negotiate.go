@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package hello
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Offer is one way in which a plugin can serve a session.
+type Offer struct {
+	Version  int
+	Protocol string
+	// Features the plugin can grant in this version and protocol.
+	Features []string
+}
+
+// Choice is what a session will speak.
+type Choice struct {
+	Version  int
+	Protocol string
+	// Features that the host asked for and the offer grants, in the host's order.
+	Features []string
+}
+
+// Negotiate chooses how to serve req: the highest version that both sides have
+// in a protocol that the host takes, and among protocols of that version the
+// one the host prefers. A zero cookie is not compared. The error is always a
+// *Refusal, ready to be written.
+func Negotiate(req *Request, cookie Cookie, offers []Offer) (Choice, error) {
+	if refusal := checkCookie(req.Cookie, cookie); refusal != nil {
+		return Choice{}, refusal
+	}
+	common := slices.DeleteFunc(slices.Clone(offers), func(o Offer) bool {
+		return !slices.Contains(req.Versions, o.Version)
+	})
+	if len(common) == 0 {
+		return Choice{}, refuseVersion(req, offers)
+	}
+	// Stable, so that of two equal offers the first wins.
+	slices.SortStableFunc(common, func(a, b Offer) int { return cmp.Compare(b.Version, a.Version) })
+
+	best, rank := Offer{}, -1
+	for _, o := range common {
+		r := slices.Index(req.Protocols, o.Protocol)
+		if r < 0 || (rank >= 0 && (o.Version < best.Version || r >= rank)) {
+			continue
+		}
+		best, rank = o, r
+	}
+	if rank < 0 {
+		return Choice{}, refuseProtocol(req, common)
+	}
+	return Choice{Version: best.Version, Protocol: best.Protocol, Features: shared(req.Features, best.Features)}, nil
+}
+
+// checkCookie never names a value: the message ends up in logs and terminals.
+func checkCookie(got, want Cookie) *Refusal {
+	var message string
+	switch {
+	case want == Cookie{} || got == want:
+		return nil
+	case got.Key == "":
+		message = fmt.Sprintf("the host sent no magic cookie; this plugin expects the one named %q", want.Key)
+	case got.Key != want.Key:
+		message = fmt.Sprintf("the host's magic cookie is named %q, this plugin's %q: they were not made for each other", got.Key, want.Key)
+	default:
+		message = fmt.Sprintf("the host's value of the magic cookie %q is not this plugin's: they were not made for each other", want.Key)
+	}
+	return &Refusal{Code: CodeCookie, Message: message}
+}
+
+// refuseVersion uses the words that a host of upstream go-plugin uses for the
+// same fault, because people search for them.
+func refuseVersion(req *Request, offers []Offer) *Refusal {
+	var versions []int
+	for _, o := range offers {
+		versions = append(versions, o.Version)
+	}
+	slices.Sort(versions)
+	versions = slices.Compact(versions)
+
+	plugin := fmt.Sprintf("versions: %d", versions)
+	if len(versions) == 1 {
+		plugin = fmt.Sprintf("version: %d", versions[0])
+	}
+	return &Refusal{
+		Code:     CodeVersion,
+		Message:  fmt.Sprintf("incompatible API version with plugin. Plugin %s, Client versions: %d", plugin, req.Versions),
+		Versions: versions,
+	}
+}
+
+func refuseProtocol(req *Request, common []Offer) *Refusal {
+	var protocols []string
+	for _, o := range common {
+		if !slices.Contains(protocols, o.Protocol) {
+			protocols = append(protocols, o.Protocol)
+		}
+	}
+	return &Refusal{
+		Code:      CodeProtocol,
+		Message:   fmt.Sprintf("unsupported plugin protocol %q. Supported: %v", common[0].Protocol, req.Protocols),
+		Protocols: protocols,
+	}
+}
+
+func shared(wanted, granted []string) []string {
+	var both []string
+	for _, f := range wanted {
+		if slices.Contains(granted, f) && !slices.Contains(both, f) {
+			both = append(both, f)
+		}
+	}
+	return both
+}
