@@ -108,9 +108,14 @@ func (g Group) Validate() error {
 // CompareEndpoints orders by plugin, then by ID, then by whatever else tells
 // two endpoints apart.
 func CompareEndpoints(a, b Endpoint) int {
+	// Sets are sorted often and large: most pairs differ here already.
+	if c := cmp.Compare(a.Plugin, b.Plugin); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(a.ID, b.ID); c != 0 {
+		return c
+	}
 	return cmp.Or(
-		cmp.Compare(a.Plugin, b.Plugin),
-		cmp.Compare(a.ID, b.ID),
 		cmp.Compare(a.Fingerprint, b.Fingerprint),
 		cmp.Compare(a.Address, b.Address),
 		cmp.Compare(a.Source, b.Source),

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package discovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// Options configures a Manager. Sources is all that must be set.
+type Options struct {
+	// Sources in order of precedence: when two name the same endpoint ID,
+	// the earlier one is used and the conflict is reported.
+	Sources []Source
+	// Logger takes what the sources report. Nil discards it.
+	Logger hclog.Logger
+	// MinBackoff and MaxBackoff bound the pause before a source that failed
+	// is run again. Zero means 250 ms and 30 s.
+	MinBackoff, MaxBackoff time.Duration
+}
+
+func (o *Options) validate() error {
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	if o.MinBackoff == 0 {
+		o.MinBackoff = 250 * time.Millisecond
+	}
+	if o.MaxBackoff == 0 {
+		o.MaxBackoff = 30 * time.Second
+	}
+	if o.MinBackoff < 0 || o.MaxBackoff < o.MinBackoff {
+		return fmt.Errorf("backoff from %s to %s: MaxBackoff must not be below MinBackoff, nor either below zero", o.MinBackoff, o.MaxBackoff)
+	}
+	seen := make(map[string]bool)
+	for i, s := range o.Sources {
+		switch name := s.Name(); {
+		case name == "":
+			return fmt.Errorf("source %d has no name", i)
+		case seen[name]:
+			return fmt.Errorf("two sources are named %q", name)
+		default:
+			seen[name] = true
+		}
+	}
+	return nil
+}
+
+// Manager runs sources and merges what they find.
+type Manager struct {
+	opts    Options
+	feeds   []*feed
+	started atomic.Bool
+	dirty   chan struct{}
+	out     chan *Set
+	current atomic.Pointer[Set]
+	synced  chan struct{}
+}
+
+// NewManager makes a Manager. It starts nothing.
+func NewManager(opts Options) (*Manager, error) {
+	if err := opts.validate(); err != nil {
+		return nil, fmt.Errorf("make discovery manager: %w", err)
+	}
+	m := &Manager{
+		opts:   opts,
+		dirty:  make(chan struct{}, 1),
+		out:    make(chan *Set, 1),
+		synced: make(chan struct{}),
+	}
+	for _, s := range opts.Sources {
+		m.feeds = append(m.feeds, newFeed(s, opts.Logger, m.markDirty))
+	}
+	m.current.Store(&Set{})
+	return m, nil
+}
+
+// Run runs all sources until ctx ends and returns when all of them have
+// ended. It closes the channel of Sets. It can be called once.
+func (m *Manager) Run(ctx context.Context) error {
+	if m.started.Swap(true) {
+		return errors.New("run discovery: Run was called before")
+	}
+	defer close(m.out)
+	var wg sync.WaitGroup
+	defer wg.Wait()
+	for _, f := range m.feeds {
+		wg.Go(func() { m.supervise(ctx, f) })
+	}
+	m.markDirty() // without a source, the empty set is the whole truth
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-m.dirty:
+			m.publish()
+		}
+	}
+}
+
+// supervise runs one source again and again until ctx ends.
+func (m *Manager) supervise(ctx context.Context, f *feed) {
+	pauses := backoff{first: m.opts.MinBackoff, last: m.opts.MaxBackoff}
+	for {
+		delivered, err := f.runOnce(ctx)
+		if err == nil {
+			return
+		}
+		f.fail(err)
+		if delivered {
+			pauses.reset()
+		}
+		if !sleep(ctx, pauses.pause()) {
+			return
+		}
+		f.mu.Lock()
+		f.status.Restarts++
+		f.mu.Unlock()
+	}
+}
+
+func (m *Manager) markDirty() {
+	select {
+	case m.dirty <- struct{}{}:
+	default: // a merge is due already and will see this change as well
+	}
+}
+
+// publish merges and, if anything changed, replaces what the reader has not
+// taken yet. Only Run's goroutine calls it.
+func (m *Manager) publish() {
+	all := make([]sourceGroups, 0, len(m.feeds))
+	synced := true
+	for _, f := range m.feeds {
+		groups, status := f.snapshot()
+		all = append(all, groups)
+		synced = synced && status.Synced
+	}
+	set := merge(all)
+	set.Synced = synced
+	last := m.current.Load()
+	if last.Generation > 0 && last.same(set) {
+		return
+	}
+	set.Generation = last.Generation + 1
+	m.current.Store(set)
+	select {
+	case <-m.out:
+	default:
+	}
+	m.out <- set // has room: nobody else sends
+	if synced && !last.Synced {
+		close(m.synced)
+	}
+}
+
+// Sets offers the newest set to one reader. A reader that is slow skips sets;
+// it never holds up a source. The channel is closed when Run returns.
+func (m *Manager) Sets() <-chan *Set { return m.out }
+
+// Current gives the newest set without taking it from the reader of Sets. It
+// is empty before Run. Any goroutine may call it.
+func (m *Manager) Current() *Set { return m.current.Load() }
+
+// Status gives how each source fares, in the order of Options.Sources. Any
+// goroutine may call it.
+func (m *Manager) Status() []Status {
+	all := make([]Status, 0, len(m.feeds))
+	for _, f := range m.feeds {
+		_, status := f.snapshot()
+		all = append(all, status)
+	}
+	return all
+}
+
+// Refresh asks every source that is a Refresher to look again. It returns at once.
+func (m *Manager) Refresh() {
+	for _, f := range m.feeds {
+		if r, ok := f.source.(Refresher); ok {
+			r.Refresh()
+		}
+	}
+}
+
+// WaitSynced waits until Current holds the first full state of every source.
+// If ctx ends first, the error wraps its cause and names the sources that are
+// missing and what they last reported.
+func (m *Manager) WaitSynced(ctx context.Context) error {
+	select {
+	case <-m.synced:
+		return nil
+	case <-ctx.Done():
+	}
+	var missing []string
+	for _, s := range m.Status() {
+		switch {
+		case s.Synced:
+		case s.LastError != nil:
+			missing = append(missing, fmt.Sprintf("%s (%v)", s.Source, s.LastError))
+		default:
+			missing = append(missing, s.Source)
+		}
+	}
+	return fmt.Errorf("wait for the first state of %s: %w", strings.Join(missing, ", "), context.Cause(ctx))
+}
