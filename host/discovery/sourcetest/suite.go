@@ -84,11 +84,13 @@ func (s Suite) Run(t *testing.T) {
 func (s Suite) runCase(t *testing.T, body func(*subject)) {
 	x := &subject{T: t, world: s.New(t)}
 	before := goleak.IgnoreCurrent()
+	defer func() {
+		for _, rec := range x.recorders {
+			rec.verify(t)
+		}
+	}()
 	body(x)
 	goleak.VerifyNone(t, before)
-	for _, rec := range x.recorders {
-		rec.verify(t)
-	}
 }
 
 // subject is one world under test and the sinks that its source wrote to.
