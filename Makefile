@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MPL-2.0
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := build
+
+# Every module of the repository, each with its own go.mod.
+MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build/*' | sort))
+TESTFLAGS ?= -race
+FUZZTIME  ?= 10s
+
+.PHONY: build run test check compat interop generate api-check fuzz clean help
+
+help: ## say what can be made
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+build: ## build the host and the plugins into bin/, as static binaries
+	scripts/build.sh bin
+
+run: build ## greet through children and a network plugin, and show that it lives on
+	scripts/run.sh
+
+test: ## run the tests of every module, and say how many ran
+	@go run -C tools ./testall -flags "$(TESTFLAGS)" $(abspath $(MODULES))
+
+check: ## look over every module: format, vet, staticcheck, tidiness, imports, README
+	@scripts/check.sh $(MODULES)
+
+compat: ## answer the five questions with binaries old and new
+	@scripts/compat.sh
+
+interop: ## test the fork against the original library
+	go test -C test/interop -race ./...
+
+api-check: ## compare the fork's API with the original library's
+	@scripts/api-check.sh
+
+generate: ## write generated code anew (needs protoc)
+	@for f in $$(find . -name generate.sh | sort); do echo "$$f"; "$$f"; done
+
+fuzz: ## fuzz every target for FUZZTIME each
+	@scripts/fuzz.sh $(FUZZTIME) $(MODULES)
+
+clean: ## remove what was built
+	rm -rf bin build
