@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stdio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// pumpBuffer is what is moved at once: a pipe's usual capacity.
+	pumpBuffer = 64 << 10
+	// idleGrace is how long a pipe must give nothing, once we have closed our
+	// end of it, to count as drained. It matters only when a process that the
+	// plugin started still holds the other end.
+	idleGrace = 100 * time.Millisecond
+)
+
+// Captured stands between a process and its standard output and error.
+type Captured struct {
+	// Stdout and Stderr are to be installed as os.Stdout and os.Stderr.
+	Stdout, Stderr *os.File
+
+	pumps []*pump
+}
+
+// Capture makes two pipes. What is written to Captured.Stdout and
+// Captured.Stderr goes to hub and then to the originals stdout and stderr,
+// either of which may be nil to go to hub alone. The originals get every byte
+// in order, and remain the caller's. If writing to an original fails, that
+// original gets no more, and the pipe is drained all the same: a plugin must
+// not stop because nobody takes its output.
+//
+// The caller installs the files, and before Close puts its own back.
+func Capture(hub *Hub, stdout, stderr *os.File) (*Captured, error) {
+	out, err := newPump(hub, Stdout, stdout)
+	if err != nil {
+		return nil, err
+	}
+	errs, err := newPump(hub, Stderr, stderr)
+	if err != nil {
+		return nil, errors.Join(err, out.w.Close(), out.r.Close(), out.closeOriginal())
+	}
+	c := &Captured{Stdout: out.w, Stderr: errs.w, pumps: []*pump{out, errs}}
+	for _, p := range c.pumps {
+		go p.run()
+	}
+	return c, nil
+}
+
+// Close closes Stdout and Stderr and waits until everything that was written
+// to them has reached the originals and the hub. A process that the plugin
+// started and that still holds the pipes is not waited for. When ctx ends
+// first, its cause is returned and the rest is lost. An error in writing to an
+// original is returned too.
+func (c *Captured) Close(ctx context.Context) error {
+	var errs []error
+	for _, p := range c.pumps {
+		if err := p.w.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+			errs = append(errs, fmt.Errorf("close the captured %s: %w", p.ch, err))
+		}
+		p.finish()
+	}
+	for _, p := range c.pumps {
+		select {
+		case <-p.done:
+			errs = append(errs, p.failed)
+		case <-ctx.Done():
+			errs = append(errs, fmt.Errorf("flush %s: %w", p.ch, context.Cause(ctx)))
+		}
+		// Ends a pump that still waits; one that is done does not care.
+		_ = p.r.Close()
+	}
+	return errors.Join(errs...)
+}
+
+// pump moves one channel from a pipe to the hub and the original.
+type pump struct {
+	hub      *Hub
+	ch       Channel
+	r, w     *os.File
+	original *os.File // our own duplicate; nil for none
+	done     chan struct{}
+	failed   error // why the original gets no more; to be read after done
+
+	mu        sync.Mutex // keeps finish from shortening a deadline that run has set
+	finishing bool
+}
+
+func newPump(hub *Hub, ch Channel, original *os.File) (*pump, error) {
+	p := &pump{hub: hub, ch: ch, done: make(chan struct{})}
+	var err error
+	if original != nil {
+		if p.original, err = duplicate(original); err != nil {
+			return nil, fmt.Errorf("duplicate %s: %w", ch, err)
+		}
+	}
+	if p.r, p.w, err = os.Pipe(); err != nil {
+		return nil, errors.Join(fmt.Errorf("create a pipe for %s: %w", ch, err), p.closeOriginal())
+	}
+	return p, nil
+}
+
+func (p *pump) closeOriginal() error {
+	if p.original == nil {
+		return nil
+	}
+	return p.original.Close()
+}
+
+// finish makes run stop once the pipe has nothing more to give.
+func (p *pump) finish() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.finishing = true
+	// Wakes a waiting read. Systems whose pipes have no deadlines (Windows)
+	// wait for the end of the pipe.
+	_ = p.r.SetReadDeadline(time.Now())
+}
+
+// extend gives the next read its time, once finish was called.
+func (p *pump) extend() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.finishing {
+		_ = p.r.SetReadDeadline(time.Now().Add(idleGrace))
+	}
+}
+
+func (p *pump) run() {
+	defer close(p.done)
+	defer p.closeOriginal() //nolint:errcheck // a duplicate; what was written is written
+	buffer := make([]byte, pumpBuffer)
+	for idle := false; ; {
+		p.extend()
+		n, err := p.r.Read(buffer)
+		if n > 0 {
+			idle = false
+			p.deliver(buffer[:n])
+		}
+		switch {
+		case err == nil:
+		case errors.Is(err, os.ErrDeadlineExceeded) && !idle:
+			// The first may be finish waking us, or a deadline that passed
+			// before the read began. Two in a row mean an empty pipe.
+			idle = true
+		default:
+			return
+		}
+	}
+}
+
+func (p *pump) deliver(data []byte) {
+	p.hub.Write(p.ch, data)
+	if p.original == nil || p.failed != nil {
+		return
+	}
+	n, err := p.original.Write(data)
+	if err == nil && n < len(data) {
+		err = io.ErrShortWrite
+	}
+	if err != nil {
+		p.failed = fmt.Errorf("write the original %s: %w", p.ch, err)
+	}
+}

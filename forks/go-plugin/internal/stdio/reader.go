@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stdio
+
+import (
+	"context"
+	"io"
+)
+
+// Reader reads a subscription as a stream of bytes.
+type Reader struct {
+	sub  *Subscription
+	rest []byte
+}
+
+var (
+	_ io.ReadCloser = (*Reader)(nil)
+	_ io.WriterTo   = (*Reader)(nil)
+)
+
+// NewReader returns a Reader over sub, which it closes. The chunks of all of
+// its channels are read as one stream. One goroutine at a time may read.
+func NewReader(sub *Subscription) *Reader { return &Reader{sub: sub} }
+
+// Read blocks until there is output; io.EOF after Close, or when the hub was
+// closed and everything was read.
+func (r *Reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if len(r.rest) == 0 {
+		c, err := r.sub.Next(context.Background())
+		if err != nil {
+			return 0, err
+		}
+		r.rest = c.Data
+	}
+	n := copy(p, r.rest)
+	r.rest = r.rest[n:]
+	return n, nil
+}
+
+// WriteTo writes the stream to w, chunk by chunk and without a copy, until it
+// ends or w fails.
+func (r *Reader) WriteTo(w io.Writer) (int64, error) {
+	var total int64
+	for {
+		if len(r.rest) == 0 {
+			c, err := r.sub.Next(context.Background())
+			if err == io.EOF {
+				return total, nil
+			}
+			if err != nil {
+				return total, err
+			}
+			r.rest = c.Data
+		}
+		n, err := w.Write(r.rest)
+		total += int64(n)
+		r.rest = r.rest[n:]
+		if err != nil {
+			return total, err
+		}
+	}
+}
+
+// Missed returns how many bytes of output the stream lacks.
+func (r *Reader) Missed() uint64 { return r.sub.Missed() }
+
+// Close ends the stream; a waiting Read returns io.EOF. It returns nil.
+func (r *Reader) Close() error {
+	r.sub.Close()
+	return nil
+}
