@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package store
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/reattach/reattach/test/interop/peer/store/storepb"
+)
+
+// GRPC is the store over gRPC.
+type GRPC struct {
+	plugin.NetRPCUnsupportedPlugin
+
+	Impl Store
+}
+
+// GRPCServer registers the store.
+func (p *GRPC) GRPCServer(b *plugin.GRPCBroker, s *grpc.Server) error {
+	storepb.RegisterStoreServer(s, &grpcServer{impl: p.Impl, broker: b})
+	return nil
+}
+
+// GRPCClient returns a Stub.
+func (p *GRPC) GRPCClient(ctx context.Context, b *plugin.GRPCBroker, c *grpc.ClientConn) (interface{}, error) {
+	return &grpcStub{ctx: ctx, client: storepb.NewStoreClient(c), broker: b}, nil
+}
+
+type grpcServer struct {
+	storepb.UnimplementedStoreServer
+
+	impl   Store
+	broker *plugin.GRPCBroker
+}
+
+func (s *grpcServer) Put(_ context.Context, e *storepb.Entry) (*storepb.Nothing, error) {
+	return &storepb.Nothing{}, s.impl.Put(e.GetKey(), e.GetValue())
+}
+
+func (s *grpcServer) Get(_ context.Context, k *storepb.Key) (*storepb.Entry, error) {
+	value, err := s.impl.Get(k.GetKey())
+	return &storepb.Entry{Key: k.GetKey(), Value: value}, err
+}
+
+func (s *grpcServer) Act(_ context.Context, a *storepb.Action) (*storepb.Outcome, error) {
+	out, err := s.impl.Act(Action{Do: a.GetDo(), Text: a.GetText(), N: a.GetN()})
+	return &storepb.Outcome{Text: out.Text, N: out.N}, err
+}
+
+func (s *grpcServer) List(r *storepb.ListRequest, stream grpc.ServerStreamingServer[storepb.Entry]) error {
+	for i := range r.GetCount() {
+		e := listEntry(i)
+		if err := stream.Send(&storepb.Entry{Key: e.Key, Value: e.Value}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *grpcServer) Collect(stream grpc.ClientStreamingServer[storepb.Entry, storepb.Outcome]) error {
+	for n := int64(0); ; n++ {
+		if _, err := stream.Recv(); errors.Is(err, io.EOF) {
+			return stream.SendAndClose(&storepb.Outcome{N: n})
+		} else if err != nil {
+			return err
+		}
+	}
+}
+
+func (s *grpcServer) Echo(stream grpc.BidiStreamingServer[storepb.Entry, storepb.Entry]) error {
+	for {
+		e, err := stream.Recv()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := stream.Send(e); err != nil {
+			return err
+		}
+	}
+}
+
+func (s *grpcServer) UseCallback(_ context.Context, r *storepb.CallbackRequest) (*storepb.Outcome, error) {
+	conn, err := s.broker.Dial(r.GetBrokerId())
+	if err != nil {
+		return nil, err
+	}
+	defer conn.Close()
+	out, err := sumUp(&grpcAdder{storepb.NewAdderClient(conn)}, r.GetCount())
+	return &storepb.Outcome{Text: out.Text, N: out.N}, err
+}
+
+func (s *grpcServer) OpenCallback(context.Context, *storepb.Nothing) (*storepb.CallbackRequest, error) {
+	id := s.broker.NextId()
+	go s.broker.AcceptAndServe(id, func(opts []grpc.ServerOption) *grpc.Server {
+		server := grpc.NewServer(opts...)
+		storepb.RegisterAdderServer(server, &adderGRPCServer{impl: NamedAdder("plugin")})
+		return server
+	})
+	return &storepb.CallbackRequest{BrokerId: id}, nil
+}
+
+// adderGRPCServer serves an Adder on a brokered connection.
+type adderGRPCServer struct {
+	storepb.UnimplementedAdderServer
+
+	impl Adder
+}
+
+func (s *adderGRPCServer) Add(_ context.Context, o *storepb.Operands) (*storepb.Sum, error) {
+	sum, err := s.impl.Add(o.GetA(), o.GetB())
+	return &storepb.Sum{Sum: sum.Sum, By: sum.By}, err
+}
+
+type grpcAdder struct {
+	client storepb.AdderClient
+}
+
+func (a *grpcAdder) Add(x, y int64) (Sum, error) {
+	sum, err := a.client.Add(context.Background(), &storepb.Operands{A: x, B: y})
+	return Sum{Sum: sum.GetSum(), By: sum.GetBy()}, err
+}

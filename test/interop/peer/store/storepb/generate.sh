@@ -1,0 +1,15 @@
+#!/bin/sh
+# SPDX-License-Identifier: MPL-2.0
+# Writes the Go code of store.proto anew. Needs protoc 3.21 or later; the
+# generators are those pinned in /tools/go.mod.
+set -eu
+cd "$(dirname "$0")"
+bin=$(mktemp -d)
+trap 'rm -rf "$bin"' EXIT
+go -C ../../../../../tools build -o "$bin/" \
+	google.golang.org/protobuf/cmd/protoc-gen-go \
+	google.golang.org/grpc/cmd/protoc-gen-go-grpc
+PATH="$bin:$PATH" protoc -I . \
+	--go_out=. --go_opt=paths=source_relative \
+	--go-grpc_out=. --go-grpc_opt=paths=source_relative \
+	store.proto
