@@ -97,8 +97,7 @@ func (x *subject) endsWithContext() {
 	stop() // most likely before the first state
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	rec := newRecorder()
-	x.recorders = append(x.recorders, rec)
+	rec := x.record()
 	if err := x.world.Source().Run(ctx, rec); err != nil {
 		x.Errorf("Run with a context that had ended returned %v, want nil", err)
 	}
@@ -195,7 +194,7 @@ func (x *subject) manager() {
 	if err != nil {
 		x.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	ctx, cancel := context.WithTimeout(context.Background(), x.patience)
 	ended := make(chan error, 1)
 	go func() { ended <- m.Run(ctx) }()
 	if err := m.WaitSynced(ctx); err != nil {

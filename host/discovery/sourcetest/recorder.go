@@ -15,10 +15,6 @@ import (
 	"github.com/reattach/reattach/host/target"
 )
 
-// patience bounds every wait of the suite. It is far longer than any source
-// needs, as a busy machine may be slow.
-const patience = 20 * time.Second
-
 // recorder is the sink of the suite: it keeps what it was sent and a copy of
 // it, so that a change made afterwards shows.
 type recorder struct {
@@ -37,14 +33,18 @@ type recorder struct {
 	lastError error // cleared by an Update
 	ended     bool  // Run has returned
 	faults    []string
+
+	patience time.Duration // bounds every wait
 }
 
-func newRecorder() *recorder {
+func newRecorder(patience time.Duration) *recorder {
 	return &recorder{
 		gate:    make(chan struct{}, 1),
 		blocked: make(chan struct{}, 1),
 		changed: make(chan struct{}),
 		state:   make(map[string]target.Group),
+
+		patience: patience,
 	}
 }
 
@@ -119,12 +119,12 @@ func (r *recorder) hold(t *testing.T, change func()) (release func()) {
 		defer close(done)
 		change()
 	}()
-	timeout := time.NewTimer(patience)
+	timeout := time.NewTimer(r.patience)
 	defer timeout.Stop()
 	select {
 	case <-r.blocked:
 	case <-timeout.C:
-		t.Errorf("no Update within %s of a change", patience)
+		t.Errorf("no Update within %s of a change", r.patience)
 	}
 	return func() {
 		<-r.gate
@@ -154,7 +154,7 @@ func (r *recorder) end() {
 // await waits until done says so of the recorder, whose lock is held.
 func (r *recorder) await(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	timeout := time.NewTimer(patience)
+	timeout := time.NewTimer(r.patience)
 	defer timeout.Stop()
 	for {
 		r.mu.Lock()
@@ -169,7 +169,7 @@ func (r *recorder) await(t *testing.T, what string, done func() bool) {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			t.Fatalf("%s: not within %s; the state is %v, problems %v, last error %v",
-				what, patience, r.ids(), r.problems(), r.lastError)
+				what, r.patience, r.ids(), r.problems(), r.lastError)
 		}
 	}
 }

@@ -82,7 +82,7 @@ func (s Suite) Run(t *testing.T) {
 }
 
 func (s Suite) runCase(t *testing.T, body func(*subject)) {
-	x := &subject{T: t, world: s.New(t)}
+	x := &subject{T: t, world: s.New(t), patience: s.patience()}
 	before := goleak.IgnoreCurrent()
 	defer func() {
 		for _, rec := range x.recorders {
@@ -93,20 +93,37 @@ func (s Suite) runCase(t *testing.T, body func(*subject)) {
 	goleak.VerifyNone(t, before)
 }
 
+// patience is far longer than any source needs, as a busy machine may be slow
+// and as sources look at intervals.
+func (s Suite) patience() time.Duration {
+	if s.Bubble {
+		return time.Hour // of the bubble's clock
+	}
+	return 20 * time.Second
+}
+
 // subject is one world under test and the sinks that its source wrote to.
 type subject struct {
 	*testing.T
 	world     World
 	recorders []*recorder
+	patience  time.Duration
+}
+
+// record makes a sink that runCase verifies.
+func (x *subject) record() *recorder {
+	rec := newRecorder(x.patience)
+	x.recorders = append(x.recorders, rec)
+	return rec
 }
 
 // start runs the source into a new recorder. The function it gives ends the
 // run and checks how it ended; it must be called.
 func (x *subject) start() (rec *recorder, stop func()) {
 	x.Helper()
-	rec = newRecorder()
-	x.recorders = append(x.recorders, rec)
+	rec = x.record()
 	ctx, cancel := context.WithCancel(context.Background())
+	x.Cleanup(cancel) // should the case give up
 	ended := make(chan error, 1)
 	go func() {
 		err := x.world.Source().Run(ctx, rec)
@@ -116,7 +133,7 @@ func (x *subject) start() (rec *recorder, stop func()) {
 	return rec, func() {
 		x.Helper()
 		cancel()
-		timeout := time.NewTimer(patience)
+		timeout := time.NewTimer(x.patience)
 		defer timeout.Stop()
 		select {
 		case err := <-ended:
@@ -124,7 +141,7 @@ func (x *subject) start() (rec *recorder, stop func()) {
 				x.Errorf("Run returned %v after its context had ended, want nil", err)
 			}
 		case <-timeout.C:
-			x.Fatalf("Run did not return within %s after its context had ended", patience)
+			x.Fatalf("Run did not return within %s after its context had ended", x.patience)
 		}
 	}
 }
