@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+// callGauge counts calls in flight and tells when there are none.
+type callGauge struct {
+	mu       sync.Mutex
+	inFlight int
+	started  uint64        // calls ever begun
+	idle     chan struct{} // closed when inFlight falls to zero; nil if nobody waits
+}
+
+func (g *callGauge) begin() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inFlight++
+	g.started++
+}
+
+func (g *callGauge) end() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.inFlight--
+	if g.inFlight == 0 && g.idle != nil {
+		close(g.idle)
+		g.idle = nil
+	}
+}
+
+func (g *callGauge) count() int {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.inFlight
+}
+
+// waitQuiet returns when no call has been in flight for the duration quiet, or
+// when ctx ends, with its error.
+func (g *callGauge) waitQuiet(ctx context.Context, quiet time.Duration) error {
+	timer := time.NewTimer(quiet)
+	defer timer.Stop()
+	for {
+		idle, started := g.idleChan()
+		select {
+		case <-idle:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		timer.Reset(quiet)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if _, now := g.snapshot(); now == started && g.count() == 0 {
+			return nil
+		}
+	}
+}
+
+// idleChan returns a channel that is closed once nothing is in flight, and how
+// many calls had begun by now.
+func (g *callGauge) idleChan() (<-chan struct{}, uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.inFlight == 0 {
+		closed := make(chan struct{})
+		close(closed)
+		return closed, g.started
+	}
+	if g.idle == nil {
+		g.idle = make(chan struct{})
+	}
+	return g.idle, g.started
+}
+
+func (g *callGauge) snapshot() (inFlight int, started uint64) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.inFlight, g.started
+}

@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/go-plugin/internal/cmdrunner"
+	"github.com/hashicorp/go-plugin/runner"
+)
+
+// startChild starts the plugin and waits until it says where it serves. After
+// an error nothing of it is left.
+func (p *localPlugin) startChild() (reached reachedPlugin, err error) {
+	cert, err := p.oneTimeCertificate()
+	if err != nil {
+		return reachedPlugin{}, err
+	}
+	cmd, err := p.command(cert)
+	if err != nil {
+		return reachedPlugin{}, err
+	}
+	child, err := p.newRunner(cmd)
+	if err != nil {
+		p.removeSocketDir()
+		return reachedPlugin{}, err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), p.config.StartTimeout)
+	defer cancel()
+	if err := child.Start(ctx); err != nil {
+		p.removeSocketDir()
+		return reachedPlugin{}, err
+	}
+	p.setRunner(child)
+	lines := p.supervise(child)
+
+	line, err := p.firstLine(ctx, child, lines)
+	if err == nil {
+		reached, err = p.accept(line, child, cert)
+	}
+	if err != nil {
+		_ = child.Kill(context.Background())
+		p.workers.Wait()
+		p.setRunner(nil)
+		p.removeSocketDir()
+		return reachedPlugin{}, err
+	}
+	return reached, nil
+}
+
+// newRunner returns what runs the command.
+func (p *localPlugin) newRunner(cmd *exec.Cmd) (runner.Runner, error) {
+	if p.config.RunnerFunc == nil {
+		return cmdrunner.NewCmdRunner(p.logger, cmd)
+	}
+	p.mu.Lock()
+	err := p.socket.makeSocketDir()
+	p.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+	cmd.Env = append(cmd.Env, EnvUnixSocketDir+"="+p.socket.socketDir)
+	return p.config.RunnerFunc(p.logger, cmd, p.socket.socketDir)
+}
+
+// command completes the command's environment.
+func (p *localPlugin) command(cert *oneTimeCertificate) (*exec.Cmd, error) {
+	cmd := p.config.Cmd
+	if cmd == nil {
+		cmd = exec.Command("") // Only carries the environment to RunnerFunc.
+	}
+	if secure := p.config.SecureConfig; secure != nil {
+		ok, err := secure.Check(cmd.Path)
+		if err != nil {
+			return nil, fmt.Errorf("error verifying checksum: %w", err)
+		}
+		if !ok {
+			return nil, ErrChecksumsDoNotMatch
+		}
+	}
+	if !p.config.SkipHostEnv {
+		cmd.Env = append(cmd.Env, inheritedEnv()...)
+	}
+	cmd.Env = append(cmd.Env, p.handshakeEnv()...)
+	if cert != nil {
+		cmd.Env = append(cmd.Env, envClientCert+"="+string(cert.pem))
+	}
+	cmd.Stdin = os.Stdin
+	return cmd, nil
+}
+
+// inheritedEnv is this process's environment without what would make a child
+// of a host that is itself configured for the network listen there too. What
+// the command sets itself stays.
+func inheritedEnv() []string {
+	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return slices.Contains(networkEnv, name)
+	})
+}
+
+// handshakeEnv is how a host talks to its child before there is a connection.
+func (p *localPlugin) handshakeEnv() []string {
+	var versions []string
+	for _, v := range slices.Sorted(maps.Keys(p.config.versions())) {
+		versions = append(versions, strconv.Itoa(v))
+	}
+	env := []string{
+		p.config.MagicCookieKey + "=" + p.config.MagicCookieValue,
+		fmt.Sprintf("%s=%d", envMinPort, p.config.MinPort),
+		fmt.Sprintf("%s=%d", envMaxPort, p.config.MaxPort),
+		envProtocolVersions + "=" + strings.Join(versions, ","),
+	}
+	if p.config.GRPCBrokerMultiplex {
+		env = append(env, envMultiplexGRPC+"=true")
+	}
+	if p.socket.Group != "" {
+		env = append(env, EnvUnixSocketGroup+"="+p.socket.Group)
+	}
+	return env
+}
+
+// supervise reads the child's output and waits for its end. The channel gives
+// the first line of its stdout and is then closed; the rest is dropped, so that
+// a child never blocks on it.
+func (p *localPlugin) supervise(child runner.Runner) <-chan string {
+	lines := make(chan string, 1)
+	p.readers.Go(func() {
+		defer close(lines)
+		firstLineOf(child.Stdout(), lines)
+	})
+	p.readers.Go(func() { p.forwardLog(child.Name(), child.Stderr()) })
+	p.workers.Go(func() {
+		// Waiting closes the pipes, so what is in them is read first.
+		p.readers.Wait()
+		p.awaitEnd(child, child.Name())
+	})
+	return lines
+}
+
+func firstLineOf(stdout io.Reader, lines chan<- string) {
+	scanner := bufio.NewScanner(stdout)
+	if scanner.Scan() {
+		lines <- scanner.Text()
+	}
+	_, _ = io.Copy(io.Discard, stdout)
+}
+
+func (p *localPlugin) firstLine(ctx context.Context, child runner.Runner, lines <-chan string) (string, error) {
+	p.logger.Debug("waiting for RPC address", "plugin", child.Name())
+	select {
+	case line, ok := <-lines:
+		if !ok {
+			return "", unrecognizedLine("", child, "Failed to read any lines from plugin's stdout")
+		}
+		return line, nil
+	case <-p.ctx.Done():
+		return "", errExited
+	case <-ctx.Done():
+		return "", errors.New("timeout while waiting for plugin to start")
+	}
+}
+
+// accept checks what the child said of itself and sets up what connecting to
+// it needs.
+func (p *localPlugin) accept(text string, child runner.Runner, cert *oneTimeCertificate) (reachedPlugin, error) {
+	line, err := parseChildLine(text)
+	if errors.Is(err, errShortLine) {
+		return reachedPlugin{}, unrecognizedLine(text, child, "")
+	}
+	if err != nil {
+		return reachedPlugin{}, err
+	}
+	set, err := p.config.selectVersion(line.version)
+	if err != nil {
+		return reachedPlugin{}, err
+	}
+	addr, err := line.addr(child)
+	if err != nil {
+		return reachedPlugin{}, err
+	}
+	if err := p.config.allows(line.protocol); err != nil {
+		return reachedPlugin{}, err
+	}
+	if err := p.checkMux(line); err != nil {
+		return reachedPlugin{}, err
+	}
+	reached := reachedPlugin{
+		addr: addr, protocol: line.protocol, version: line.version, plugins: set, tls: p.config.TLSConfig, ours: true,
+	}
+	if cert != nil {
+		if reached.tls, err = cert.clientConfig(line.cert); err != nil {
+			return reachedPlugin{}, err
+		}
+	}
+	p.logger.Debug("using plugin", "version", line.version)
+	return reached, nil
+}
+
+func (p *localPlugin) checkMux(line childLine) error {
+	if !p.config.GRPCBrokerMultiplex || line.protocol != ProtocolGRPC {
+		return nil
+	}
+	switch {
+	case line.mux == "":
+		return fmt.Errorf("%w; for Go plugins, you will need to update the "+
+			"github.com/hashicorp/go-plugin dependency and recompile", ErrGRPCBrokerMuxNotSupported)
+	case line.mux != "true":
+		return ErrGRPCBrokerMuxNotSupported
+	}
+	return nil
+}
+
+// oneTimeCertificate makes the host's certificate for AutoMTLS, or nil.
+func (p *localPlugin) oneTimeCertificate() (*oneTimeCertificate, error) {
+	if !p.config.AutoMTLS {
+		return nil, nil
+	}
+	return newOneTimeCertificate()
+}

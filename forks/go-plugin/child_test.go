@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.uber.org/goleak"
+)
+
+// envRole makes the test binary play a plugin instead of running tests.
+const envRole = "TEST_PLUGIN_ROLE"
+
+func TestMain(m *testing.M) {
+	if role := os.Getenv(envRole); role != "" {
+		playPlugin(role)
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// playPlugin is main of the plugin processes of these tests.
+func playPlugin(role string) {
+	logger := hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: os.Stderr, JSONFormat: true})
+	opts := &ServeConfig{
+		HandshakeConfig: testHandshake,
+		Plugins:         PluginSet{"echo": &echoPlugin{impl: newEchoImpl()}},
+		Logger:          logger,
+	}
+	switch role {
+	case "echo":
+		logger.Info("the plugin logs", "answer", 42)
+	case "stdio":
+		opts.Plugins["echo"] = &printingPlugin{echoPlugin{impl: newEchoImpl()}}
+	case "crash":
+		fmt.Fprintln(os.Stderr, "[WARN] about to crash")
+		panic("the plugin crashes at start")
+	case "mute":
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		select {}
+	}
+	Serve(opts)
+}
+
+// printingPlugin writes to the standard streams whenever it is dispensed.
+type printingPlugin struct{ echoPlugin }
+
+func (p *printingPlugin) Server(b *MuxBroker) (interface{}, error) {
+	fmt.Println("to stdout")
+	fmt.Fprintln(os.Stderr, "to stderr")
+	return p.echoPlugin.Server(b)
+}
+
+// childConfig starts this test binary in a role.
+func childConfig(role string) *ClientConfig {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = []string{envRole + "=" + role}
+	return &ClientConfig{
+		HandshakeConfig: testHandshake,
+		Plugins:         PluginSet{"echo": &echoPlugin{}},
+		Cmd:             cmd,
+		Logger:          hclog.NewNullLogger(),
+	}
+}
+
+func TestChild(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		change func(*ClientConfig)
+	}{
+		"plain":    {"the way nearly every plugin in the world is run", func(*ClientConfig) {}},
+		"AutoMTLS": {"both sides authenticate each other", func(c *ClientConfig) { c.AutoMTLS = true }},
+		"bare environment": {"SkipHostEnv leaves only what the handshake needs",
+			func(c *ClientConfig) { c.SkipHostEnv = true }},
+		"private socket directory": {"sockets go where the host wants them",
+			func(c *ClientConfig) { c.UnixSocketConfig = &UnixSocketConfig{Group: fmt.Sprint(os.Getgid())} }},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			cfg := childConfig("echo")
+			tc.change(cfg)
+			client := NewClient(cfg)
+			defer client.Kill()
+			protocol, err := client.Client()
+			if err != nil {
+				t.Fatalf("%s: %v", tc.reason, err)
+			}
+			if reply, err := dispenseEcho(t, protocol).Via("both ways"); reply != "both ways" || err != nil {
+				t.Errorf("%s: Via = %q, %v", tc.reason, reply, err)
+			}
+			pid := cfg.Cmd.Process.Pid
+			client.Kill()
+			if !client.Exited() {
+				t.Error("not exited after Kill")
+			}
+			if syscall.Kill(pid, 0) == nil {
+				t.Errorf("process %d runs after Kill", pid)
+			}
+			if code := cfg.Cmd.ProcessState.ExitCode(); code != 0 {
+				t.Errorf("child exited with %d, want 0: it was asked to end, not killed", code)
+			}
+		})
+	}
+}
+
+// TestChildOfNetworkHost is a host that is a network plugin itself, or runs in
+// a pod that sets these variables for it.
+func TestChildOfNetworkHost(t *testing.T) {
+	t.Setenv(envHost, "true")
+	t.Setenv(envHealthAddr, "256.0.0.1:1")
+	client := NewClient(childConfig("echo"))
+	defer client.Kill()
+	addr, err := client.Start()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if addr.Network() != "unix" {
+		t.Errorf("child listens on %s %s, want a unix socket", addr.Network(), addr)
+	}
+}
+
+func TestChildFailsToStart(t *testing.T) {
+	notExecutable := filepath.Join(t.TempDir(), "plain.po")
+	if err := os.WriteFile(notExecutable, []byte("text"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string]struct {
+		reason string
+		change func(*ClientConfig)
+		want   string
+	}{
+		"crash": {
+			reason: "what a crashed child wrote is in the log, the error says that there was no line",
+			change: func(c *ClientConfig) { c.Cmd.Env = []string{envRole + "=crash"} },
+			want:   "Unrecognized remote plugin message",
+		},
+		"silence": {
+			reason: "StartTimeout ends the wait",
+			change: func(c *ClientConfig) {
+				c.Cmd.Env = []string{envRole + "=mute"}
+				c.StartTimeout = 300 * time.Millisecond
+			},
+			want: "timeout while waiting for plugin to start",
+		},
+		"no plugin": {
+			reason: "an executable that is something else is quoted",
+			change: func(c *ClientConfig) { c.Cmd = exec.Command("echo", "hello there") },
+			want:   "hello there",
+		},
+		"not executable": {
+			reason: "the operating system's reason is passed on",
+			change: func(c *ClientConfig) { c.Cmd = exec.Command(notExecutable) },
+			want:   "permission denied",
+		},
+		"other version": {
+			reason: "the words are those that people know",
+			change: func(c *ClientConfig) { c.ProtocolVersion = 2 },
+			want:   "incompatible API version with plugin. Plugin version: 1, Client versions: [2]",
+		},
+		"checksum": {
+			reason: "an executable that was replaced is not started",
+			change: func(c *ClientConfig) {
+				c.SecureConfig = &SecureConfig{Checksum: []byte("not it"), Hash: sha256.New()}
+			},
+			want: ErrChecksumsDoNotMatch.Error(),
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			cfg := childConfig("echo")
+			tc.change(cfg)
+			client := NewClient(cfg)
+			defer client.Kill()
+			_, err := client.Start()
+			if err == nil || !strings.Contains(err.Error(), tc.want) {
+				t.Fatalf("%s: error %v, want %q", tc.reason, err, tc.want)
+			}
+			if _, again := client.Start(); again == nil || again.Error() != err.Error() {
+				t.Errorf("second Start: %v, want the first one's error", again)
+			}
+			if p := cfg.Cmd.Process; p != nil && syscall.Kill(p.Pid, 0) == nil {
+				t.Errorf("process %d is left behind", p.Pid)
+			}
+		})
+	}
+}
+
+func TestChildOutput(t *testing.T) {
+	var log, stdout, stderr lockedBuffer
+	cfg := childConfig("stdio")
+	cfg.Logger = hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Trace, DisableTime: true})
+	cfg.SyncStdout, cfg.SyncStderr = &stdout, &stderr
+	client := NewClient(cfg)
+	defer client.Kill()
+	protocol, err := client.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dispenseEcho(t, protocol)
+	eventually(t, "the child's output arrives", func() bool {
+		return stdout.String() == "to stdout\n" && stderr.String() == "to stderr\n"
+	})
+	client.Kill()
+	if !strings.Contains(log.String(), "plugin address") {
+		t.Errorf("the child's log did not arrive:\n%s", log.String())
+	}
+}
+
+func TestReattachByPid(t *testing.T) {
+	owner := NewClient(childConfig("echo"))
+	defer owner.Kill()
+	if _, err := owner.Start(); err != nil {
+		t.Fatal(err)
+	}
+	cfg := childConfig("echo")
+	cfg.Cmd, cfg.Reattach = nil, owner.ReattachConfig()
+	other := NewClient(cfg)
+	protocol, err := other.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dispenseEcho(t, protocol).Echo("found"); err != nil {
+		t.Error(err)
+	}
+	other.Kill()
+	eventually(t, "the process has ended, as upstream's Kill does it", owner.Exited)
+}
+
+// TestNetworkProcess is a plugin as it runs in a pod: started with its cookie
+// and PLUGIN_HOST, found by its printed line, ended by SIGTERM.
+func TestNetworkProcess(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = append(os.Environ(), envRole+"=stdio", "TEST_PLUGIN=hello", envHost+"=127.0.0.1", envHealthAddr+"=127.0.0.1:0")
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer cmd.Process.Kill()
+	output := bufio.NewReader(pipe)
+	first, err := output.ReadString('\n')
+	if err != nil {
+		t.Fatal(err)
+	}
+	line, err := parseChildLine(first)
+	if err != nil || line.network != "tcp" {
+		t.Fatalf("first line %q: %+v, %v", first, line, err)
+	}
+	addr, err := net.ResolveTCPAddr("tcp", line.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		session, err := Attach(t.Context(), (&servedPlugin{addr: addr}).clientConfig())
+		if err != nil {
+			t.Fatal(err)
+		}
+		dispenseEcho(t, session)
+		if err := session.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v, want exit code 0", err)
+	}
+	// One dispense each, and one at start to learn the methods.
+	if got := strings.Count(string(rest), "to stdout\n"); got != 4 {
+		t.Errorf("the container's stdout has %d lines of the plugin, want 4:\n%s", got, rest)
+	}
+}
+
+func TestStartedByHand(t *testing.T) {
+	cmd := exec.Command(os.Args[0])
+	cmd.Env = []string{envRole + "=echo"}
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	err := cmd.Run()
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != 1 {
+		t.Errorf("exit: %v, want code 1", err)
+	}
+	if !regexp.MustCompile(`(?s)binary is a plugin.*TEST_PLUGIN.*PLUGIN_HOST`).MatchString(stderr.String()) {
+		t.Errorf("explanation: %q", stderr.String())
+	}
+	if strings.Contains(stderr.String(), testHandshake.MagicCookieValue) {
+		t.Error("the explanation tells the cookie's value")
+	}
+}
+
+// lockedBuffer is a buffer that a logger may write to while a test reads it.
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (b *lockedBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.Write(p)
+}
+
+func (b *lockedBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.b.String()
+}

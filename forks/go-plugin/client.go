@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"net"
+)
+
+// Client is a host's handle of one plugin: a child process that it starts and
+// ends, a process that another client started, or a remote plugin that it only
+// attaches to. All methods may be called from any goroutine.
+//
+// The owner calls Kill when it is done, or [CleanupClients] for clients with
+// ClientConfig.Managed.
+type Client struct {
+	config ClientConfig
+	plugin clientPlugin
+}
+
+// clientPlugin is one sort of plugin that a Client can stand for.
+type clientPlugin interface {
+	// start reaches the plugin, once; later calls return the same result.
+	start() (net.Addr, error)
+	// open returns the protocol client, and makes it first where needed.
+	open() (ClientProtocol, error)
+	// kill gives the plugin up and waits until nothing of it is left here.
+	kill()
+	exited() bool
+	id() string
+	protocol() Protocol
+	version() int
+	reattachConfig() *ReattachConfig
+}
+
+// NewClient returns a client that has done nothing yet. Mistakes in the
+// configuration are reported by Start.
+func NewClient(config *ClientConfig) (c *Client) {
+	cfg := config.withDefaults()
+	c = &Client{config: cfg}
+	if cfg.Reattach.remote() {
+		c.plugin = newRemotePlugin(cfg)
+	} else {
+		c.plugin = newLocalPlugin(cfg)
+	}
+	if cfg.Managed {
+		managed.add(c)
+	}
+	return c
+}
+
+// Start starts the child, or attaches, and returns the plugin's address. Only
+// the first call does so; later ones return its result.
+func (c *Client) Start() (addr net.Addr, err error) { return c.plugin.start() }
+
+// Client returns the protocol client, and starts the plugin if Start was not
+// called. For a plugin on this machine it is the same value every time. For a
+// remote plugin whose session was lost it is a new one on a new session.
+func (c *Client) Client() (ClientProtocol, error) { return c.plugin.open() }
+
+// Kill ends a process of this machine: it is asked to end and killed if it
+// does not within two seconds. A remote plugin is detached from and lives on.
+// Kill returns when the process has ended and its last log line was written;
+// it may be called again.
+func (c *Client) Kill() { c.plugin.kill() }
+
+// Exited reports whether the process has ended. For a remote plugin it reports
+// whether there was a session and there is none now.
+func (c *Client) Exited() bool { return c.plugin.exited() }
+
+// ID is the process id of a child, what a Runner says it is, or the address of
+// a remote plugin. It is empty before Start.
+func (c *Client) ID() string { return c.plugin.id() }
+
+// Protocol starts the plugin if needed and returns what it speaks, or
+// ProtocolInvalid if it could not be started.
+func (c *Client) Protocol() Protocol {
+	if _, err := c.Start(); err != nil {
+		return ProtocolInvalid
+	}
+	return c.plugin.protocol()
+}
+
+// NegotiatedVersion is the app version that both sides agreed on. It is valid
+// after Start.
+func (c *Client) NegotiatedVersion() int { return c.plugin.version() }
+
+// ReattachConfig returns what another host needs to reattach to this plugin,
+// or nil before Start. A host that used RunnerFunc adds its own ReattachFunc.
+func (c *Client) ReattachConfig() *ReattachConfig { return c.plugin.reattachConfig() }
+
+// Session returns the current session with a remote plugin, and attaches first
+// if there is none. It returns an error for a plugin on this machine, which
+// has no session but its process.
+func (c *Client) Session() (*Session, error) {
+	remote, ok := c.plugin.(*remotePlugin)
+	if !ok {
+		return nil, errNoSession
+	}
+	return remote.attached()
+}

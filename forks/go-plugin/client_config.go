@@ -1,0 +1,276 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os/exec"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin/runner"
+	"google.golang.org/grpc"
+)
+
+// Defaults of the durations in ClientConfig.
+const (
+	defaultStartTimeout      = time.Minute
+	defaultDialTimeout       = 10 * time.Second
+	defaultPingTimeout       = 5 * time.Second
+	defaultKeepaliveInterval = 5 * time.Second
+
+	defaultMinPort = 10000
+	defaultMaxPort = 25000
+
+	defaultLogBufferSize = 64 << 10
+)
+
+// ClientConfig says how a host reaches one plugin. Exactly one of Cmd,
+// RunnerFunc and Reattach is set. It must not be changed once it was given to
+// [NewClient] or [Attach].
+type ClientConfig struct {
+	// HandshakeConfig must equal the plugin's.
+	HandshakeConfig
+
+	// Plugins are the kinds that the host knows of app version ProtocolVersion.
+	Plugins PluginSet
+
+	// VersionedPlugins are the kinds of further app versions. The highest
+	// version that both sides have is used.
+	VersionedPlugins map[int]PluginSet
+
+	// Cmd is a command that was not started. The client starts it, and Kill
+	// ends it.
+	Cmd *exec.Cmd
+
+	// Reattach reaches a plugin that runs already. See [ReattachConfig].
+	Reattach *ReattachConfig
+
+	// RunnerFunc starts the plugin in some other way than as a process of this
+	// host. It is given the environment that the plugin must see in cmd.Env,
+	// and a directory that both sides can reach for sockets.
+	RunnerFunc func(l hclog.Logger, cmd *exec.Cmd, tmpDir string) (runner.Runner, error)
+
+	// SecureConfig verifies the executable before it is started.
+	SecureConfig *SecureConfig
+
+	// TLSConfig enables TLS towards the plugin. For a remote plugin a missing
+	// ServerName is the host part of its address.
+	TLSConfig *tls.Config
+
+	// Managed adds the client to those that [CleanupClients] kills.
+	Managed bool
+
+	// MinPort and MaxPort are the TCP ports that a child may use where there
+	// are no unix sockets: 10000 and 25000 if both are zero.
+	MinPort, MaxPort uint
+
+	// StartTimeout is how long a child may take to say that it serves: 1 min
+	// if zero.
+	StartTimeout time.Duration
+
+	// Stderr, if not nil, receives the stderr of a child as it is.
+	Stderr io.Writer
+
+	// SyncStdout and SyncStderr, if not nil, receive what the plugin writes to
+	// os.Stdout and os.Stderr.
+	SyncStdout io.Writer
+	SyncStderr io.Writer
+
+	// AllowedProtocols are the protocols that the host speaks, best first. Nil
+	// is net/rpc only.
+	AllowedProtocols []Protocol
+
+	// Logger is used by the client, and receives the log lines of a child. Nil
+	// logs everything to hclog's default output.
+	Logger hclog.Logger
+
+	// PluginLogBufferSize is the longest log line of a child, in bytes, that is
+	// taken as one: 64 KiB if zero.
+	PluginLogBufferSize int
+
+	// AutoMTLS makes host and child authenticate each other with certificates
+	// made for this one run. A remote plugin has no way to be given such a
+	// certificate: there, AutoMTLS needs TLSConfig, and means that TLS is
+	// required.
+	AutoMTLS bool
+
+	// GRPCDialOptions are added to every gRPC connection.
+	GRPCDialOptions []grpc.DialOption
+
+	// GRPCBrokerMultiplex sends brokered gRPC connections through the one
+	// connection to a child. Connections brokered with a remote plugin always
+	// go through the one connection; there the field only refuses a peer that
+	// cannot do so.
+	GRPCBrokerMultiplex bool
+
+	// SkipHostEnv starts the child with Cmd.Env and the handshake's variables
+	// only, without the host's environment.
+	SkipHostEnv bool
+
+	// UnixSocketConfig says where the sockets of a child go and who may use
+	// them.
+	UnixSocketConfig *UnixSocketConfig
+
+	// DialTimeout bounds each attempt to connect to a remote plugin, TLS and
+	// handshake included: 10 s if zero.
+	DialTimeout time.Duration
+
+	// PingTimeout bounds Ping, and each probe of a remote session: 5 s if zero.
+	PingTimeout time.Duration
+
+	// KeepaliveInterval is how long a remote session may be silent before it is
+	// probed: 5 s if zero, never if negative. A peer that vanished is noticed
+	// after KeepaliveInterval + PingTimeout at the latest.
+	KeepaliveInterval time.Duration
+}
+
+// ReattachConfig names a plugin that runs already. There are two sorts.
+//
+// With a TCP Addr and neither Pid nor ReattachFunc it is a remote plugin: the
+// host negotiates version and protocol with it, Kill and Close detach and leave
+// it running, and a session that was lost is replaced by the next call of
+// Client.Client.
+//
+// With a Pid or a ReattachFunc it is a process of this machine, started by some
+// other client: Kill ends it.
+type ReattachConfig struct {
+	// Protocol is what the plugin speaks. A remote plugin says so itself; there
+	// it is what to speak with one that does not know the handshake, net/rpc
+	// if empty.
+	Protocol Protocol
+
+	// ProtocolVersion is the app version in test mode, and with a remote plugin
+	// that does not know the handshake. Zero is HandshakeConfig's.
+	ProtocolVersion int
+
+	// Addr is where the plugin listens.
+	Addr net.Addr
+
+	// Pid is the plugin's process.
+	Pid int
+
+	// ReattachFunc attaches to something other than a process.
+	ReattachFunc runner.ReattachFunc
+
+	// Test says that the plugin serves in test mode and ends itself: Kill does
+	// not end it.
+	Test bool
+}
+
+// remote reports whether this is a plugin that is not of this host.
+func (r *ReattachConfig) remote() bool {
+	if r == nil || r.Test || r.Pid != 0 || r.ReattachFunc != nil || r.Addr == nil {
+		return false
+	}
+	switch r.Addr.Network() {
+	case "tcp", "tcp4", "tcp6":
+		return true
+	}
+	return false
+}
+
+// withDefaults returns a copy with every zero duration, size and writer
+// replaced by its default.
+func (c ClientConfig) withDefaults() ClientConfig {
+	setDefault(&c.StartTimeout, defaultStartTimeout)
+	setDefault(&c.DialTimeout, defaultDialTimeout)
+	setDefault(&c.PingTimeout, defaultPingTimeout)
+	setDefault(&c.KeepaliveInterval, defaultKeepaliveInterval)
+	setDefault(&c.PluginLogBufferSize, defaultLogBufferSize)
+	if c.MinPort == 0 && c.MaxPort == 0 {
+		c.MinPort, c.MaxPort = defaultMinPort, defaultMaxPort
+	}
+	if c.Stderr == nil {
+		c.Stderr = io.Discard
+	}
+	if c.SyncStdout == nil {
+		c.SyncStdout = io.Discard
+	}
+	if c.SyncStderr == nil {
+		c.SyncStderr = io.Discard
+	}
+	if c.AllowedProtocols == nil {
+		c.AllowedProtocols = []Protocol{ProtocolNetRPC}
+	}
+	if c.Logger == nil {
+		c.Logger = hclog.New(&hclog.LoggerOptions{Name: "plugin", Level: hclog.Trace, Output: hclog.DefaultOutput})
+	}
+	return c
+}
+
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+// validate reports what cannot work, before anything is started.
+func (c *ClientConfig) validate() error {
+	ways := 0
+	for _, set := range []bool{c.Cmd != nil, c.Reattach != nil, c.RunnerFunc != nil} {
+		if set {
+			ways++
+		}
+	}
+	if ways != 1 {
+		return errors.New("exactly one of Cmd, or Reattach, or RunnerFunc must be set")
+	}
+	if c.Reattach == nil {
+		return nil
+	}
+	if c.SecureConfig != nil {
+		return ErrSecureConfigAndReattach
+	}
+	if c.Reattach.Addr == nil && c.Reattach.ReattachFunc == nil {
+		return errors.New("Reattach.Addr must be set")
+	}
+	if c.Reattach.remote() {
+		if c.AutoMTLS && c.TLSConfig == nil {
+			return fmt.Errorf("AutoMTLS with the remote plugin %s needs TLSConfig: "+
+				"there is no child process to hand a one-time certificate to", c.Reattach.Addr)
+		}
+		return nil
+	}
+	if c.GRPCBrokerMultiplex {
+		return errors.New("gRPC broker multiplexing is not supported with Reattach config of a local process: " +
+			"it serves the connection of the host that started it")
+	}
+	return nil
+}
+
+// versions returns the kinds of every app version that the host knows.
+func (c *ClientConfig) versions() map[int]PluginSet {
+	all := make(map[int]PluginSet)
+	if c.Plugins != nil {
+		all[int(c.ProtocolVersion)] = c.Plugins
+	}
+	maps.Copy(all, c.VersionedPlugins)
+	return all
+}
+
+// allows reports whether the host speaks p.
+func (c *ClientConfig) allows(p Protocol) error {
+	if slices.Contains(c.AllowedProtocols, p) {
+		return nil
+	}
+	return fmt.Errorf("unsupported plugin protocol %q. Supported: %v", p, c.AllowedProtocols)
+}
+
+// selectVersion returns the kinds of the version that the plugin chose.
+func (c *ClientConfig) selectVersion(version int) (PluginSet, error) {
+	all := c.versions()
+	set, ok := all[version]
+	if !ok {
+		return nil, fmt.Errorf("incompatible API version with plugin. Plugin version: %d, Client versions: %v",
+			version, slices.Sorted(maps.Keys(all)))
+	}
+	return set, nil
+}

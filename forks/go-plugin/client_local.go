@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin/internal/cmdrunner"
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/runner"
+)
+
+// gracePeriod is how long a child may take to end once it was asked to.
+const gracePeriod = 2 * time.Second
+
+// localPlugin is a process, or whatever a Runner stands for, on this machine.
+type localPlugin struct {
+	config ClientConfig
+	logger hclog.Logger
+
+	starting sync.Once
+	startErr error
+	reached  reachedPlugin // valid once starting is done without startErr
+
+	opening sync.Mutex // guards client and mux
+	client  sessionClient
+	mux     *grpcmux.ClientMuxer
+
+	killing sync.Mutex // one Kill at a time
+
+	mu     sync.Mutex // guards runner and socket
+	runner runner.AttachedRunner
+	socket UnixSocketConfig
+
+	ctx     context.Context // ends when the plugin has ended
+	gone    context.CancelFunc
+	readers sync.WaitGroup // of the child's stdout and stderr
+	workers sync.WaitGroup
+}
+
+// reachedPlugin is how to talk to a plugin that was started or found.
+type reachedPlugin struct {
+	addr     net.Addr
+	protocol Protocol
+	version  int
+	plugins  PluginSet
+	tls      *tls.Config
+	// ours is set when Kill may end the plugin.
+	ours bool
+}
+
+func newLocalPlugin(config ClientConfig) *localPlugin {
+	p := &localPlugin{config: config, logger: config.Logger}
+	if config.UnixSocketConfig != nil {
+		p.socket = *config.UnixSocketConfig
+	}
+	p.ctx, p.gone = context.WithCancel(context.Background())
+	return p
+}
+
+func (p *localPlugin) start() (net.Addr, error) {
+	p.starting.Do(func() {
+		if p.startErr = p.config.validate(); p.startErr != nil {
+			return
+		}
+		if p.config.Reattach != nil {
+			p.reached, p.startErr = p.reattach()
+		} else {
+			p.reached, p.startErr = p.startChild()
+		}
+	})
+	if p.startErr != nil {
+		return nil, p.startErr
+	}
+	return p.reached.addr, nil
+}
+
+// reattach finds a plugin that another client started.
+func (p *localPlugin) reattach() (reachedPlugin, error) {
+	cfg := p.config.Reattach
+	attach := cfg.ReattachFunc
+	if attach == nil {
+		attach = cmdrunner.ReattachFunc(cfg.Pid, cfg.Addr)
+	}
+	found, err := attach()
+	if err != nil {
+		return reachedPlugin{}, err
+	}
+	p.setRunner(found)
+	p.workers.Go(func() { p.awaitEnd(found, "reattached plugin") })
+
+	reached := reachedPlugin{
+		addr:     cfg.Addr,
+		protocol: cfg.Protocol,
+		plugins:  p.config.Plugins,
+		tls:      p.config.TLSConfig,
+		ours:     !cfg.Test,
+	}
+	setDefault(&reached.protocol, ProtocolNetRPC)
+	if cfg.Test {
+		reached.version = cfg.ProtocolVersion
+	}
+	if set, ok := p.config.versions()[cfg.ProtocolVersion]; ok && cfg.ProtocolVersion != 0 {
+		reached.version, reached.plugins = cfg.ProtocolVersion, set
+	}
+	return reached, nil
+}
+
+// awaitEnd marks the plugin as gone when it is.
+func (p *localPlugin) awaitEnd(r runner.AttachedRunner, name string) {
+	err := r.Wait(context.Background())
+	if err != nil {
+		p.logger.Error("plugin process exited", "plugin", name, "id", r.ID(), "error", err)
+	} else {
+		p.logger.Info("plugin process exited", "plugin", name, "id", r.ID())
+	}
+	p.gone()
+}
+
+func (p *localPlugin) setRunner(r runner.AttachedRunner) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.runner = r
+}
+
+func (p *localPlugin) currentRunner() runner.AttachedRunner {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.runner
+}
+
+func (p *localPlugin) open() (ClientProtocol, error) {
+	if _, err := p.start(); err != nil {
+		return nil, err
+	}
+	p.opening.Lock()
+	defer p.opening.Unlock()
+	if p.client != nil {
+		return p.client, nil
+	}
+	client, err := p.connect()
+	if err != nil {
+		return nil, err
+	}
+	p.client = client
+	return client, nil
+}
+
+// kill ends the plugin. One that was not started has nothing to end.
+func (p *localPlugin) kill() {
+	p.killing.Lock()
+	defer p.killing.Unlock()
+	r := p.currentRunner()
+	if r == nil || r.ID() == "" {
+		return
+	}
+	if p.reached.ours || p.startErr != nil {
+		p.end(r)
+	} else {
+		p.detach()
+	}
+	p.workers.Wait()
+	p.setRunner(nil)
+	p.removeSocketDir()
+}
+
+// end asks the process to end, and kills it if it does not.
+func (p *localPlugin) end(r runner.AttachedRunner) {
+	if p.startErr == nil && p.ctx.Err() == nil && p.askToEnd() {
+		grace := time.NewTimer(gracePeriod)
+		defer grace.Stop()
+		select {
+		case <-p.ctx.Done():
+			p.closeMux()
+			return
+		case <-grace.C:
+		}
+	}
+	if p.ctx.Err() == nil {
+		p.logger.Warn("plugin failed to exit gracefully", "id", r.ID())
+	}
+	if err := r.Kill(context.Background()); err != nil {
+		p.logger.Debug("error killing plugin", "id", r.ID(), "error", err)
+	}
+	p.closeMux()
+}
+
+// askToEnd closes the protocol client, which asks the plugin to end.
+func (p *localPlugin) askToEnd() bool {
+	client, err := p.open()
+	if err == nil {
+		err = client.Close()
+	}
+	if err != nil && p.ctx.Err() == nil {
+		p.logger.Warn("error closing client during Kill", "error", err)
+	}
+	return err == nil
+}
+
+// detach leaves a plugin in test mode to the test that runs it.
+func (p *localPlugin) detach() {
+	p.closeMux()
+	p.gone()
+}
+
+func (p *localPlugin) closeMux() {
+	p.opening.Lock()
+	defer p.opening.Unlock()
+	if p.mux != nil {
+		_ = p.mux.Close()
+	}
+}
+
+func (p *localPlugin) removeSocketDir() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if dir := p.socket.socketDir; dir != "" {
+		_ = os.RemoveAll(dir)
+		p.socket.socketDir = ""
+	}
+}
+
+func (p *localPlugin) exited() bool { return p.ctx.Err() != nil }
+
+func (p *localPlugin) id() string {
+	if r := p.currentRunner(); r != nil {
+		return r.ID()
+	}
+	return ""
+}
+
+func (p *localPlugin) protocol() Protocol { return p.reached.protocol }
+
+func (p *localPlugin) version() int { return p.reached.version }
+
+func (p *localPlugin) reattachConfig() *ReattachConfig {
+	if p.reached.addr == nil {
+		return nil
+	}
+	if p.config.Reattach != nil {
+		return p.config.Reattach
+	}
+	reattach := &ReattachConfig{Protocol: p.reached.protocol, ProtocolVersion: p.reached.version, Addr: p.reached.addr}
+	if cmd := p.config.Cmd; cmd != nil && cmd.Process != nil {
+		reattach.Pid = cmd.Process.Pid
+	}
+	return reattach
+}
+
+// errExited is why a child that ended early cannot be talked to.
+var errExited = errors.New("plugin exited before we could connect")

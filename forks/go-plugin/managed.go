@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// Killed is 1 once [CleanupClients] was called: errors of connections are to
+// be expected from then on. It is read with sync/atomic.
+var Killed uint32 = 0
+
+// managed holds the clients with ClientConfig.Managed.
+var managed clientRegistry
+
+type clientRegistry struct {
+	mu      sync.Mutex
+	clients []*Client
+}
+
+func (r *clientRegistry) add(c *Client) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.clients = append(r.clients, c)
+}
+
+func (r *clientRegistry) take() []*Client {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	clients := r.clients
+	r.clients = nil
+	return clients
+}
+
+// CleanupClients kills every managed client and returns when all are gone. A
+// host calls it once, before it exits.
+func CleanupClients() {
+	atomic.StoreUint32(&Killed, 1)
+	var all sync.WaitGroup
+	for _, c := range managed.take() {
+		all.Go(c.Kill)
+	}
+	all.Wait()
+}

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-plugin/tlsfile"
+)
+
+// Environment of network mode.
+const (
+	envHost             = "PLUGIN_HOST"
+	envName             = "PLUGIN_NAME"
+	envDrainTimeout     = "PLUGIN_DRAIN_TIMEOUT"
+	envHandshakeTimeout = "PLUGIN_HANDSHAKE_TIMEOUT"
+	envMaxSessions      = "PLUGIN_MAX_SESSIONS"
+	envTLSCert          = "PLUGIN_TLS_CERT_FILE"
+	envTLSKey           = "PLUGIN_TLS_KEY_FILE"
+	envTLSClientCA      = "PLUGIN_TLS_CLIENT_CA_FILE"
+	envHealthAddr       = "PLUGIN_HEALTH_ADDR"
+)
+
+// networkEnv is what a host must not pass on to its children: it says where
+// this very process listens.
+var networkEnv = []string{
+	envHost, envName, envDrainTimeout, envHandshakeTimeout, envMaxSessions,
+	envTLSCert, envTLSKey, envTLSClientCA, envHealthAddr,
+}
+
+const (
+	defaultDrainTimeout     = 25 * time.Second
+	defaultHandshakeTimeout = 10 * time.Second
+	defaultMaxSessions      = 1000
+)
+
+// NetworkConfig configures network mode. A zero field has the default that is
+// named beside it.
+type NetworkConfig struct {
+	// Name is the plugin's name in handshakes (PLUGIN_NAME): the executable's
+	// file name without its ending.
+	Name string
+
+	// DrainTimeout bounds how long calls in flight may take to finish once the
+	// plugin was told to end (PLUGIN_DRAIN_TIMEOUT): 25 s, which fits into the
+	// 30 s that Kubernetes grants a pod.
+	DrainTimeout time.Duration
+
+	// HandshakeTimeout bounds the time from a connection's start to the end of
+	// its handshake, TLS included (PLUGIN_HANDSHAKE_TIMEOUT): 10 s.
+	HandshakeTimeout time.Duration
+
+	// MaxSessions is how many hosts may be attached at once
+	// (PLUGIN_MAX_SESSIONS): 1000.
+	MaxSessions int
+
+	// TLS names the certificate files to serve with. They are read again when
+	// they change (PLUGIN_TLS_CERT_FILE, PLUGIN_TLS_KEY_FILE,
+	// PLUGIN_TLS_CLIENT_CA_FILE): no TLS.
+	TLS tlsfile.Files
+
+	// HealthAddr is where /healthz and /readyz are served in plain HTTP
+	// (PLUGIN_HEALTH_ADDR): nowhere.
+	HealthAddr string
+}
+
+// NetworkConfigFromEnv reads the variables that NetworkConfig's fields name.
+func NetworkConfigFromEnv() (*NetworkConfig, error) {
+	cfg := &NetworkConfig{
+		Name:       os.Getenv(envName),
+		HealthAddr: os.Getenv(envHealthAddr),
+		TLS: tlsfile.Files{
+			Cert: os.Getenv(envTLSCert), CertName: envTLSCert,
+			Key: os.Getenv(envTLSKey), KeyName: envTLSKey,
+			CA: os.Getenv(envTLSClientCA), CAName: envTLSClientCA,
+		},
+	}
+	var err error
+	if cfg.DrainTimeout, err = durationFromEnv(envDrainTimeout); err != nil {
+		return nil, err
+	}
+	if cfg.HandshakeTimeout, err = durationFromEnv(envHandshakeTimeout); err != nil {
+		return nil, err
+	}
+	if text := os.Getenv(envMaxSessions); text != "" {
+		if cfg.MaxSessions, err = strconv.Atoi(text); err != nil || cfg.MaxSessions < 1 {
+			return nil, fmt.Errorf("%s is %q, want a number from 1 on", envMaxSessions, text)
+		}
+	}
+	return cfg, nil
+}
+
+// durationFromEnv reads a positive duration; an absent one is 0.
+func durationFromEnv(name string) (time.Duration, error) {
+	text := os.Getenv(name)
+	if text == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%s is %q, want a positive duration such as 25s", name, text)
+	}
+	return d, nil
+}
+
+func (c NetworkConfig) withDefaults() NetworkConfig {
+	setDefault(&c.Name, executableName())
+	setDefault(&c.DrainTimeout, defaultDrainTimeout)
+	setDefault(&c.HandshakeTimeout, defaultHandshakeTimeout)
+	setDefault(&c.MaxSessions, defaultMaxSessions)
+	return c
+}
+
+func executableName() string {
+	name := filepath.Base(os.Args[0])
+	return strings.TrimSuffix(name, filepath.Ext(name))
+}
+
+// bindHost is the address that PLUGIN_HOST asks for: the address it holds, or
+// every IPv4 address for any other value.
+func bindHost(value string) string {
+	if addr, err := netip.ParseAddr(strings.Trim(value, "[]")); err == nil {
+		return addr.String()
+	}
+	return "0.0.0.0"
+}

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/signal"
+	"syscall"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin/internal/stdio"
+)
+
+// flushTimeout bounds the wait for whoever reads the container's output.
+const flushTimeout = 2 * time.Second
+
+// serveNetwork serves hosts on the network until the process is told to end.
+func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
+	if opts.Network == nil {
+		cfg, err := NetworkConfigFromEnv()
+		if err != nil {
+			return err
+		}
+		served := *opts
+		served.Network = cfg
+		opts = &served
+	}
+	output := stdio.NewHub(outputBuffer)
+	server, err := newNetworkServer(opts, logger, output)
+	if err != nil {
+		return err
+	}
+	lis, err := listenTCPRange(bindHost(os.Getenv(envHost)))
+	if err != nil {
+		return err
+	}
+	captured, err := stdio.Capture(output, os.Stdout, os.Stderr)
+	if err != nil {
+		_ = lis.Close()
+		return err
+	}
+	// A program that started this one as a child, in a container say, finds the
+	// port where it always does.
+	fmt.Println(server.line(lis.Addr()).format())
+	stdout, stderr := os.Stdout, os.Stderr
+	os.Stdout, os.Stderr = captured.Stdout, captured.Stderr
+	defer func() {
+		os.Stdout, os.Stderr = stdout, stderr
+		// What the plugin wrote last is still on its way.
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		defer cancel()
+		if err := captured.Close(ctx); err != nil {
+			logger.Warn("plugin's last output is lost", "error", err)
+		}
+	}()
+
+	// A second signal ends the process at once.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	context.AfterFunc(ctx, stop)
+	return server.serve(ctx, lis)
+}
+
+// ServeListener serves hosts of the network on lis until ctx ends, drains for
+// up to DrainTimeout, and returns nil when every session has ended by itself.
+// It closes lis. It is network mode for a program that has a life of its own:
+// it reads no environment, checks no cookie in it, and leaves signals and the
+// standard streams alone.
+func ServeListener(ctx context.Context, lis net.Listener, opts *ServeConfig) error {
+	server, err := newNetworkServer(opts, serverLogger(opts), stdio.NewHub(outputBuffer))
+	if err != nil {
+		return errors.Join(err, lis.Close())
+	}
+	return server.serve(ctx, lis)
+}

@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin/internal/stdio"
+	"github.com/hashicorp/go-plugin/tlsfile"
+)
+
+// outputBuffer is how much of the plugin's output is kept for each attached
+// host that is slow to read it, in bytes.
+const outputBuffer = 1 << 20
+
+// networkServer serves one plugin to many hosts, each connection a session of
+// its own.
+type networkServer struct {
+	opts     *ServeConfig
+	config   NetworkConfig
+	logger   hclog.Logger
+	served   []servedVersion
+	offers   *offers     // set by serve
+	tls      *tls.Config // nil: plain TCP
+	output   *stdio.Hub
+	pending  *pendingGate
+	sessions *sessionSet
+	refusals *refusalLog
+	draining chan struct{}
+}
+
+// newNetworkServer does everything that can fail before a socket is open.
+func newNetworkServer(opts *ServeConfig, logger hclog.Logger, output *stdio.Hub) (*networkServer, error) {
+	s := &networkServer{
+		opts:     opts,
+		logger:   logger,
+		served:   servedVersions(opts),
+		output:   output,
+		draining: make(chan struct{}),
+	}
+	if len(s.served) == 0 {
+		return nil, errors.New("ServeConfig has neither Plugins nor VersionedPlugins: there is nothing to serve")
+	}
+	if opts.Network != nil {
+		s.config = *opts.Network
+	}
+	s.config = s.config.withDefaults()
+	var err error
+	if s.tls, err = serverTLS(opts, s.config.TLS, logger); err != nil {
+		return nil, err
+	}
+	s.pending = newPendingGate(maxPending)
+	s.sessions = newSessionSet(s.config.MaxSessions)
+	s.refusals = newRefusalLog(logger)
+	return s, nil
+}
+
+// serverTLS is the configuration from code, else from files, else nil.
+func serverTLS(opts *ServeConfig, files tlsfile.Files, logger hclog.Logger) (*tls.Config, error) {
+	if opts.TLSProvider == nil {
+		if files.Cert == "" && files.Key == "" && files.CA == "" {
+			return nil, nil
+		}
+		return tlsfile.Server(files, logger)
+	}
+	cfg, err := opts.TLSProvider()
+	if err != nil {
+		return nil, fmt.Errorf("TLSProvider: %w", err)
+	}
+	if cfg == nil {
+		return nil, nil
+	}
+	cfg = cfg.Clone()
+	if len(cfg.NextProtos) == 0 {
+		cfg.NextProtos = []string{"h2"} // what a gRPC host insists on
+	}
+	return cfg, nil
+}
+
+// serve accepts connections until ctx ends, and returns when all of them have
+// ended.
+func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
+	health, err := startHealth(s.config.HealthAddr, s.draining)
+	if err != nil {
+		return errors.Join(err, lis.Close())
+	}
+	defer health.close()
+	// Asks every plugin for its methods, and that may write to stdout: not
+	// before the address was printed there.
+	s.offers = newOffers(s.config.Name, s.served, s.opts)
+	s.logger.Info("plugin serves on the network", "name", s.config.Name, "address", lis.Addr().String(),
+		"tls", s.tls != nil, "versions", s.offers.versions())
+
+	// The sessions outlive ctx: they drain first.
+	hard, abort := context.WithCancel(context.Background())
+	defer abort()
+	var handlers sync.WaitGroup
+	stop := context.AfterFunc(ctx, func() { _ = lis.Close() })
+	err = s.accept(hard, lis, &handlers)
+	if !stop() {
+		err = nil // The listener was closed on purpose.
+	}
+	drained := s.drain()
+	abort()
+	handlers.Wait()
+	return errors.Join(err, drained)
+}
+
+// accept hands every connection to a goroutine, until the listener is closed.
+func (s *networkServer) accept(ctx context.Context, lis net.Listener, handlers *sync.WaitGroup) error {
+	var delay time.Duration
+	for {
+		conn, err := lis.Accept()
+		if err == nil {
+			delay = 0
+			handlers.Go(func() { s.handle(ctx, conn) })
+			continue
+		}
+		if errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		// Most likely the process is out of file descriptors. That passes, and
+		// a plugin that gave up would take its attached hosts with it.
+		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
+		s.logger.Error("accept connection", "error", err, "retry_in", delay)
+		select {
+		case <-time.After(delay):
+		case <-s.draining:
+		}
+	}
+}
+
+// handle sees one connection through from its first byte to its end.
+func (s *networkServer) handle(ctx context.Context, conn net.Conn) {
+	defer conn.Close()
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	defer stop()
+
+	host, err := s.admit(ctx, conn)
+	if err != nil {
+		s.refusals.report(conn.RemoteAddr(), err)
+		return
+	}
+	defer s.sessions.remove(host)
+	if err := host.serve(); err != nil {
+		host.logger.Debug("session ended", "error", err)
+	}
+}

@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"net"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
+
+	"github.com/hashicorp/go-plugin/internal/hello"
+)
+
+// hostKeepalive is after how long a silent host is probed. A host whose node is
+// gone holds a session and its memory until then.
+const hostKeepalive = 15 * time.Second
+
+// hostSession is one host attached to a network plugin.
+type hostSession struct {
+	server  *networkServer
+	conn    net.Conn
+	choice  hello.Choice
+	plugins PluginSet
+	logger  hclog.Logger
+
+	calls callGauge    // of net/rpc
+	grpc  *grpcService // of gRPC, once ready
+	ready chan struct{}
+	setup sync.Once
+}
+
+func (s *networkServer) newHostSession(conn net.Conn, choice hello.Choice, name string) *hostSession {
+	host := &hostSession{
+		server: s,
+		conn:   conn,
+		choice: choice,
+		logger: s.logger.With("peer", conn.RemoteAddr().String(), "protocol", choice.Protocol, "version", choice.Version),
+		ready:  make(chan struct{}),
+	}
+	if name != "" {
+		host.logger = host.logger.With("host", name)
+	}
+	for _, v := range s.served {
+		if v.version == choice.Version {
+			host.plugins = v.plugins
+		}
+	}
+	return host
+}
+
+// serve speaks the session's protocol until the host hangs up or the
+// connection is closed.
+func (h *hostSession) serve() error {
+	h.logger.Debug("host attached")
+	defer h.conn.Close()
+	defer h.isReady()
+	if h.choice.Protocol == string(ProtocolGRPC) {
+		return h.serveGRPC()
+	}
+	return h.serveNetRPC()
+}
+
+func (h *hostSession) isReady() { h.setup.Do(func() { close(h.ready) }) }
+
+func (h *hostSession) serveNetRPC() error {
+	stdout, stderr, stop := h.server.subscribeStreams()
+	defer stop()
+	session := &rpcSession{
+		plugins:     h.plugins,
+		stdout:      stdout,
+		stderr:      stderr,
+		quit:        func() { _ = h.conn.Close() }, // ends this session, not the plugin
+		calls:       &h.calls,
+		draining:    h.server.draining,
+		openTimeout: h.server.config.HandshakeTimeout,
+	}
+	h.isReady()
+	mux := yamuxConfig(h.logger)
+	mux.KeepAliveInterval = hostKeepalive
+	return session.serve(h.conn, mux)
+}
+
+func (h *hostSession) serveGRPC() error {
+	brokers := brokerListeners
+	if slices.Contains(h.choice.Features, featureGRPCTunnel) {
+		brokers = brokerTunnel
+	}
+	lis := newOneConnListener(h.conn)
+	service, err := newGRPCService(grpcServiceConfig{
+		plugins:    h.plugins,
+		newServer:  h.server.opts.GRPCServer,
+		options:    h.grpcOptions(),
+		brokers:    brokers,
+		stdio:      hubOutput{h.server.output},
+		onShutdown: func() { _ = lis.Close() },
+		logger:     h.logger,
+	})
+	if err != nil {
+		return err
+	}
+	h.grpc = service
+	h.isReady()
+	defer service.stop()
+	return service.serve(lis)
+}
+
+func (h *hostSession) grpcOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.Creds(establishedTLS{h.conn}),
+		grpc.ConnectionTimeout(h.server.config.HandshakeTimeout),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: hostKeepalive, Timeout: hostKeepalive}),
+		// Hosts may probe as often as they like: they notice a dead plugin by it.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
+	}
+}
+
+// drain lets the calls in flight finish and ends the session. The host has been
+// told, if it listens, and calls elsewhere; the quiet time covers what it sent
+// before it heard.
+func (h *hostSession) drain(ctx context.Context) error {
+	defer h.conn.Close()
+	select {
+	case <-h.ready:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	if h.grpc == nil {
+		return h.calls.waitQuiet(ctx, drainQuiet)
+	}
+	h.grpc.notifyDrain()
+	if err := h.grpc.waitIdle(ctx); err != nil {
+		return err
+	}
+	h.grpc.gracefulStop(ctx)
+	return nil
+}
+
+// inFlight is how many calls of the host are being run.
+func (h *hostSession) inFlight() int {
+	select {
+	case <-h.ready:
+	default:
+		return 0
+	}
+	if h.grpc != nil {
+		return int(h.grpc.inFlight())
+	}
+	return h.calls.count()
+}

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/rpc"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/yamux"
+)
+
+// RPCClient is the host's side of a net/rpc session.
+type RPCClient struct {
+	broker         *MuxBroker
+	control        *rpc.Client
+	plugins        map[string]Plugin
+	stdout, stderr net.Conn
+
+	// detach, if not nil, ends a session with a plugin that is not this host's
+	// to end: Close calls it and sends no Quit.
+	detach func()
+	// pingTimeout bounds Ping; zero waits for ever.
+	pingTimeout time.Duration
+	// why is the reason that the session ended, for the errors of calls.
+	why func() error
+}
+
+// NewRPCClient starts a session on a connection. The client owns the
+// connection: Close asks the plugin to end, and closes it.
+func NewRPCClient(conn io.ReadWriteCloser, plugins map[string]Plugin) (*RPCClient, error) {
+	return newRPCClient(conn, &RPCClient{plugins: plugins}, yamuxConfig(nil))
+}
+
+// newRPCClient opens the streams of a session and completes client. It closes
+// conn on an error.
+func newRPCClient(conn io.ReadWriteCloser, client *RPCClient, cfg *yamux.Config) (*RPCClient, error) {
+	mux, err := yamux.Client(conn, cfg)
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("start net/rpc session: %w", err)
+	}
+	var streams [3]net.Conn
+	for i, name := range [...]string{"control", "stdout", "stderr"} {
+		if streams[i], err = mux.Open(); err != nil {
+			_ = mux.Close()
+			return nil, fmt.Errorf("open %s stream: %w", name, err)
+		}
+	}
+	client.control = newNetRPCClient(streams[0], client.why)
+	client.stdout, client.stderr = streams[1], streams[2]
+	client.broker = newMuxBroker(mux)
+	go client.broker.Run()
+	return client, nil
+}
+
+// SyncStreams copies what the plugin writes to its stdout and stderr, in the
+// background, until the session ends. It is called once.
+func (c *RPCClient) SyncStreams(stdout io.Writer, stderr io.Writer) error {
+	go receiveOutput(stdout, c.stdout)
+	go receiveOutput(stderr, c.stderr)
+	return nil
+}
+
+// receiveOutput copies until the stream ends. A writer that fails stops
+// receiving, not the stream: the plugin must not block on a host's full disk.
+func receiveOutput(dst io.Writer, src io.Reader) {
+	if dst == nil {
+		dst = io.Discard
+	}
+	if _, err := io.Copy(dst, src); err != nil {
+		_, _ = io.Copy(io.Discard, src)
+	}
+}
+
+// Dispense returns a stub for the kind of that name.
+func (c *RPCClient) Dispense(name string) (interface{}, error) {
+	p, ok := c.plugins[name]
+	if !ok {
+		return nil, fmt.Errorf("unknown plugin type: %s", name)
+	}
+	conn, err := c.open(name)
+	if err != nil {
+		return nil, err
+	}
+	return p.Client(c.broker, newNetRPCClient(conn, c.why))
+}
+
+// open asks the plugin to serve a kind and returns the stream on which it
+// does. The caller closes it.
+func (c *RPCClient) open(name string) (net.Conn, error) {
+	var id uint32
+	if err := c.control.Call("Dispenser.Dispense", name, &id); err != nil {
+		return nil, err
+	}
+	return c.broker.Dial(id)
+}
+
+// Ping asks the plugin for an answer. An error means that the session is no
+// longer healthy; errors.Is tells context.DeadlineExceeded (no answer in time)
+// from [ErrConnectionLost].
+func (c *RPCClient) Ping() error {
+	ctx := context.Background()
+	if c.pingTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.pingTimeout)
+		defer cancel()
+	}
+	return c.pingContext(ctx)
+}
+
+func (c *RPCClient) pingContext(ctx context.Context) error {
+	return c.controlCall(ctx, "Control.Ping")
+}
+
+// watchDrain blocks until the plugin says that it is about to leave.
+func (c *RPCClient) watchDrain(ctx context.Context) error {
+	return c.controlCall(ctx, "Control.GoAway")
+}
+
+// controlCall makes one of the calls that carry nothing but their name. When
+// ctx ends first, the answer is dropped; the call itself ends with the session
+// at the latest.
+func (c *RPCClient) controlCall(ctx context.Context, method string) error {
+	// Sending alone can block, on a connection whose other end has stopped
+	// reading.
+	answer := make(chan error, 1)
+	go func() { answer <- c.control.Call(method, true, &struct{}{}) }()
+	select {
+	case err := <-answer:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("%s: %w", method, context.Cause(ctx))
+	}
+}
+
+// Close ends the session. A child is asked to end as well; the error says if
+// it could not be asked, in which case it has to be killed.
+func (c *RPCClient) Close() error {
+	var quit error
+	if c.detach != nil {
+		c.detach()
+	} else {
+		quit = c.control.Call("Control.Quit", true, &struct{}{})
+	}
+	// The broker's session carries the other streams.
+	return errors.Join(quit, c.broker.Close())
+}
+
+// yamuxConfig is upstream's configuration with yamux's own messages sent to
+// the logger; nil silences them.
+func yamuxConfig(logger hclog.Logger) *yamux.Config {
+	cfg := yamux.DefaultConfig()
+	if logger == nil {
+		cfg.LogOutput = io.Discard
+		return cfg
+	}
+	cfg.LogOutput = nil
+	// yamux reports an ordinary hang-up as an error.
+	cfg.Logger = logger.Named("yamux").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})
+	return cfg
+}

@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"strconv"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
+)
+
+// childServer is a plugin that serves the one host which started it.
+type childServer struct {
+	opts     *ServeConfig
+	logger   hclog.Logger
+	version  servedVersion
+	listener net.Listener
+	tls      *tls.Config
+	cert     string // printed for the host, with AutoMTLS
+	protocol ServerProtocol
+	done     chan struct{}
+}
+
+// serveChild serves until the host asks for the end.
+func serveChild(opts *ServeConfig, logger hclog.Logger) error {
+	stdout, stderr, err := outputPipes()
+	if err != nil {
+		return err
+	}
+	s, err := newChildServer(opts, logger, stdout.r, stderr.r)
+	if err != nil {
+		return err
+	}
+	defer s.listener.Close()
+
+	// A terminal sends its interrupt to the plugin too, and the host decides
+	// what becomes of it. Nobody reads the channel: signal.Ignore would do the
+	// same, but what the plugin executes would inherit it.
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+
+	fmt.Println(s.line().format())
+	_ = os.Stdout.Sync()
+	os.Stdout, os.Stderr = stdout.w, stderr.w
+
+	go s.protocol.Serve(s.listener)
+	<-s.done
+	return nil
+}
+
+// newChildServer does everything that can fail before the host hears of the
+// plugin.
+func newChildServer(opts *ServeConfig, logger hclog.Logger, stdout, stderr io.Reader) (*childServer, error) {
+	version, err := versionForHost(servedVersions(opts), hostVersionsFromEnv(logger))
+	if err != nil {
+		return nil, err
+	}
+	s := &childServer{opts: opts, logger: logger, version: version, done: make(chan struct{})}
+	if err := s.configureTLS(); err != nil {
+		return nil, err
+	}
+	if s.listener, err = listenLocal(unixSocketConfigFromEnv()); err != nil {
+		return nil, err
+	}
+	s.configureProtocol(stdout, stderr)
+	if err := s.protocol.Init(); err != nil {
+		_ = s.listener.Close()
+		return nil, fmt.Errorf("prepare %s: %w", version.protocol, err)
+	}
+	logger.Debug("plugin address", "network", s.listener.Addr().Network(), "address", s.listener.Addr().String())
+	return s, nil
+}
+
+func (s *childServer) configureTLS() error {
+	if s.opts.TLSProvider != nil {
+		var err error
+		if s.tls, err = s.opts.TLSProvider(); err != nil {
+			return fmt.Errorf("TLSProvider: %w", err)
+		}
+	}
+	host := os.Getenv(envClientCert)
+	if s.tls != nil || host == "" {
+		return nil
+	}
+	cert, err := newOneTimeCertificate()
+	if err != nil {
+		return err
+	}
+	s.cert = cert.line()
+	s.tls, err = cert.serverConfig(host)
+	return err
+}
+
+func (s *childServer) configureProtocol(stdout, stderr io.Reader) {
+	if s.version.protocol == ProtocolNetRPC {
+		if s.tls != nil {
+			s.listener = tls.NewListener(s.listener, s.tls)
+		}
+		s.protocol = &RPCServer{Plugins: s.version.plugins, Stdout: stdout, Stderr: stderr, DoneCh: s.done}
+		return
+	}
+	server := &GRPCServer{
+		Plugins: s.version.plugins,
+		Server:  s.opts.GRPCServer,
+		TLS:     s.tls,
+		DoneCh:  s.done,
+		Stdout:  stdout,
+		Stderr:  stderr,
+		logger:  s.logger,
+	}
+	if multiplexed() {
+		server.mux = grpcmux.NewServerMuxer(s.logger, s.listener)
+		s.listener = server.mux
+	}
+	s.protocol = server
+}
+
+// multiplexed reports whether the host wants brokered connections on the one
+// connection.
+func multiplexed() bool {
+	on, _ := strconv.ParseBool(os.Getenv(envMultiplexGRPC))
+	return on
+}
+
+func (s *childServer) line() childLine {
+	line := childLine{
+		version:  s.version.version,
+		network:  s.listener.Addr().Network(),
+		address:  s.listener.Addr().String(),
+		protocol: s.version.protocol,
+		cert:     s.cert,
+	}
+	if os.Getenv(envMultiplexGRPC) != "" {
+		line.mux = "true"
+	}
+	return line
+}
+
+// pipe is one of the plugin's output streams on its way to the host.
+type pipe struct{ r, w *os.File }
+
+// outputPipes returns what takes the place of os.Stdout and os.Stderr.
+func outputPipes() (stdout, stderr pipe, err error) {
+	if stdout.r, stdout.w, err = os.Pipe(); err == nil {
+		stderr.r, stderr.w, err = os.Pipe()
+	}
+	if err != nil {
+		return pipe{}, pipe{}, fmt.Errorf("make pipes for the plugin's output: %w", err)
+	}
+	return stdout, stderr, nil
+}
+
+// serveTest serves inside a test until its context ends.
+func serveTest(opts *ServeConfig) {
+	test := opts.Test
+	if test.CloseCh != nil {
+		defer close(test.CloseCh)
+	}
+	logger := serverLogger(opts)
+	if err := serveInTest(opts, logger); err != nil {
+		logger.Error("plugin ends", "error", err)
+	}
+}
+
+func serveInTest(opts *ServeConfig, logger hclog.Logger) error {
+	stdout, stderr, err := outputPipes()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		for _, f := range []*os.File{stdout.w, stderr.w, stdout.r, stderr.r} {
+			_ = f.Close()
+		}
+	}()
+	// What the test writes still belongs on its own output.
+	s, err := newChildServer(opts, logger, io.TeeReader(stdout.r, os.Stdout), io.TeeReader(stderr.r, os.Stderr))
+	if err != nil {
+		return err
+	}
+	defer s.listener.Close()
+
+	if ch := opts.Test.ReattachConfigCh; ch != nil {
+		ch <- &ReattachConfig{
+			Protocol:        s.version.protocol,
+			ProtocolVersion: s.version.version,
+			Addr:            s.listener.Addr(),
+			Pid:             os.Getpid(),
+			Test:            true,
+		}
+	}
+	if opts.Test.SyncStdio {
+		defer func(out, err *os.File) { os.Stdout, os.Stderr = out, err }(os.Stdout, os.Stderr)
+		os.Stdout, os.Stderr = stdout.w, stderr.w
+	}
+	go s.protocol.Serve(s.listener)
+	s.wait(opts.Test.Context)
+	return nil
+}
+
+// wait returns when the host or the test has ended the plugin.
+func (s *childServer) wait(ctx context.Context) {
+	if ctx == nil {
+		ctx = context.Background()
+	}
+	select {
+	case <-s.done:
+		return
+	case <-ctx.Done():
+	}
+	_ = s.listener.Close()
+	if server, ok := s.protocol.(*GRPCServer); ok {
+		server.Stop()
+	}
+	<-s.done
+}

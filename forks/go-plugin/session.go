@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"google.golang.org/grpc"
+)
+
+// Session is one attachment of this host to one remote plugin. It ends when
+// the connection fails, when the plugin stops answering probes, or when it is
+// closed, and never comes back: [Attach] makes the next one. All methods may be
+// called from any goroutine.
+type Session struct {
+	config  ClientConfig
+	info    *PeerInfo
+	version int
+
+	conn   *sessionConn
+	client sessionClient
+
+	ctx      context.Context // ends with the session, its cause says why
+	end      context.CancelCauseFunc
+	draining chan struct{}
+	workers  sync.WaitGroup
+}
+
+// sessionClient is what both protocols' clients offer a session.
+type sessionClient interface {
+	ClientProtocol
+	pingContext(context.Context) error
+	// watchDrain blocks until the plugin says that it is about to leave (nil)
+	// or ctx ends.
+	watchDrain(ctx context.Context) error
+}
+
+// Info is what the plugin said of itself: its name, instance, kinds and build.
+// It is nil for a plugin that does not know the handshake.
+func (s *Session) Info() *PeerInfo { return s.info }
+
+// Version is the app version that both sides agreed on.
+func (s *Session) Version() int { return s.version }
+
+// Protocol is what is spoken on the session.
+func (s *Session) Protocol() Protocol {
+	if _, ok := s.client.(*GRPCClient); ok {
+		return ProtocolGRPC
+	}
+	return ProtocolNetRPC
+}
+
+// RemoteAddr is the plugin's address.
+func (s *Session) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
+
+// Dispense returns a stub for the kind of that name. It works until the
+// session ends.
+func (s *Session) Dispense(name string) (interface{}, error) {
+	if err := s.Err(); err != nil {
+		return nil, err
+	}
+	return s.client.Dispense(name)
+}
+
+// Ping asks the plugin for an answer, within ClientConfig.PingTimeout.
+func (s *Session) Ping() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.PingTimeout)
+	defer cancel()
+	return s.PingContext(ctx)
+}
+
+// PingContext asks the plugin for an answer until ctx ends.
+func (s *Session) PingContext(ctx context.Context) error {
+	if err := s.Err(); err != nil {
+		return err
+	}
+	return s.client.pingContext(ctx)
+}
+
+// Done is closed when the session has ended.
+func (s *Session) Done() <-chan struct{} { return s.ctx.Done() }
+
+// Err is nil while the session lives. Then it says why it ended: it matches
+// [ErrDetached] when this side closed it and [ErrConnectionLost] otherwise.
+func (s *Session) Err() error { return context.Cause(s.ctx) }
+
+// Draining is closed when the plugin has said that it is about to leave. It
+// still finishes the calls in flight; new ones belong elsewhere. A plugin that
+// does not know the handshake never says so.
+func (s *Session) Draining() <-chan struct{} { return s.draining }
+
+// ClientConn returns the connection of a gRPC session, and false for net/rpc.
+// The session closes it.
+func (s *Session) ClientConn() (*grpc.ClientConn, bool) {
+	if c, ok := s.client.(*GRPCClient); ok {
+		return c.Conn, true
+	}
+	return nil, false
+}
+
+// OpenRPC asks the plugin of a net/rpc session to serve a kind on a stream of
+// its own. The stream speaks net/rpc with gob, service name "Plugin". The
+// caller closes it.
+func (s *Session) OpenRPC(kind string) (net.Conn, error) {
+	c, ok := s.client.(*RPCClient)
+	if !ok {
+		return nil, fmt.Errorf("open %s: the session speaks %s, not net/rpc", kind, s.Protocol())
+	}
+	return c.open(kind)
+}
+
+// Close detaches from the plugin, which lives on, and waits until the
+// session's goroutines have ended. Calls in flight fail with
+// [ErrConnectionLost].
+func (s *Session) Close() error {
+	s.end(ErrDetached)
+	s.workers.Wait()
+	return nil
+}
+
+// start supervises a session whose client is set.
+func (s *Session) start() {
+	s.workers.Go(func() {
+		<-s.ctx.Done()
+		_ = s.client.Close()
+		_ = s.conn.Close()
+	})
+	s.workers.Go(s.awaitDrain)
+	if s.config.KeepaliveInterval > 0 {
+		s.workers.Go(s.keepAlive)
+	}
+}
+
+func (s *Session) awaitDrain() {
+	if s.info == nil || !slices.Contains(s.info.Features, featureGoAway) {
+		return // Nobody would answer.
+	}
+	if s.client.watchDrain(s.ctx) == nil {
+		close(s.draining)
+	}
+}
+
+// keepAlive probes the plugin whenever nothing came from it for the interval,
+// and ends the session when a probe is not answered. It sees what TCP does
+// not: a stopped process, a node that is gone.
+func (s *Session) keepAlive() {
+	ticker := time.NewTicker(s.config.KeepaliveInterval)
+	defer ticker.Stop()
+	seen := s.conn.received.Load()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		if now := s.conn.received.Load(); now != seen {
+			seen = now
+			continue
+		}
+		if err := s.Ping(); err != nil {
+			s.end(connectionLost(fmt.Errorf("plugin at %s does not answer a ping within %v: %w",
+				s.RemoteAddr(), s.config.PingTimeout, err)))
+			return
+		}
+		seen = s.conn.received.Load()
+	}
+}
+
+// sessionConn is the connection of a session. It notices its end without a
+// goroutine of its own, because both protocols always have a read pending.
+type sessionConn struct {
+	net.Conn
+	received atomic.Uint64 // reads that brought something
+	failed   func(error)
+}
+
+func (c *sessionConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if n > 0 {
+		c.received.Add(1)
+	}
+	if err != nil && !errors.Is(err, errTimeout) {
+		c.failed(connectionLost(err))
+	}
+	return n, err
+}

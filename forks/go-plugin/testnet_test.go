@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"io"
+	"net"
+	"sync"
+	"testing"
+	"time"
+)
+
+// eventually waits for a condition that has no event of its own.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	for !condition() {
+		if time.Now().After(deadline) {
+			t.Fatalf("never: %s", what)
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+}
+
+// cutProxy is a network that can fail: it forwards connections until they are
+// cut, or swallows what is sent on them.
+type cutProxy struct {
+	lis    net.Listener
+	target *net.TCPAddr
+
+	mu     sync.Mutex
+	conns  []net.Conn
+	frozen chan struct{}
+	copies sync.WaitGroup
+}
+
+func newCutProxy(t *testing.T, target *net.TCPAddr) *cutProxy {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &cutProxy{lis: lis, target: target, frozen: make(chan struct{})}
+	p.copies.Go(p.accept)
+	t.Cleanup(func() {
+		_ = lis.Close()
+		p.cut()
+		p.copies.Wait()
+	})
+	return p
+}
+
+func (p *cutProxy) addr() net.Addr { return p.lis.Addr() }
+
+func (p *cutProxy) accept() {
+	for {
+		conn, err := p.lis.Accept()
+		if err != nil {
+			return
+		}
+		out, err := net.Dial("tcp", p.target.String())
+		if err != nil {
+			_ = conn.Close()
+			continue
+		}
+		p.mu.Lock()
+		p.conns = append(p.conns, conn, out)
+		p.mu.Unlock()
+		p.copies.Go(func() { p.forward(out, conn) })
+		p.copies.Go(func() { p.forward(conn, out) })
+	}
+}
+
+func (p *cutProxy) forward(dst, src net.Conn) {
+	defer dst.Close()
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := src.Read(buffer)
+		if err != nil {
+			return
+		}
+		select {
+		case <-p.frozen:
+			_, _ = io.Copy(io.Discard, src)
+			return
+		default:
+		}
+		if _, err := dst.Write(buffer[:n]); err != nil {
+			return
+		}
+	}
+}
+
+// cut ends every connection that is open now.
+func (p *cutProxy) cut() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, conn := range p.conns {
+		_ = conn.Close()
+	}
+	p.conns = nil
+}
+
+// freeze swallows everything from now on and keeps the connections open.
+func (p *cutProxy) freeze() { close(p.frozen) }
