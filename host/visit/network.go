@@ -4,23 +4,22 @@ package visit
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/hashicorp/go-plugin"
 )
 
-// attachNetwork attaches to the plugin that listens at target.
+// attachNetwork attaches to the plugin that listens at target. A plugin too old to
+// shake hands on the wire is spoken to in net/rpc, version 1, if the host knows it.
 func attachNetwork(ctx context.Context, config *plugin.ClientConfig, target string) (*session, error) {
-	config.Reattach = &plugin.ReattachConfig{Protocol: plugin.ProtocolNetRPC, Addr: address(target)}
-	client := plugin.NewClient(config)
-	protocol, err := within(ctx, config.StartTimeout, client.Client)
+	config.Reattach = &plugin.ReattachConfig{Addr: address(target)}
+	remote, err := plugin.Attach(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("attach to %s: %w", target, err)
+		return nil, err // it names the address
 	}
 	return &session{
-		protocol: protocolName(client.Protocol()),
-		version:  client.NegotiatedVersion(),
-		dispense: protocol.Dispense,
-		leave:    client.Kill,
+		protocol: protocolName(remote.Protocol()),
+		version:  remote.Version(),
+		dispense: remote.Dispense,
+		leave:    func() { _ = remote.Close() },
 	}, nil
 }

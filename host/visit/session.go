@@ -48,6 +48,7 @@ func clientConfig(o Options, p Place) (*plugin.ClientConfig, error) {
 		VersionedPlugins: versions,
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC, plugin.ProtocolNetRPC},
 		StartTimeout:     o.AttachTimeout,
+		DialTimeout:      o.AttachTimeout,
 		Logger:           o.Logger.Named(p.Name),
 	}, nil
 }

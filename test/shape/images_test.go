@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package shape
+
+import (
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestImages holds what every image promises: a static binary alone, without root.
+func TestImages(t *testing.T) {
+	cases := map[string][]string{
+		"Dockerfile.host": {`ENTRYPOINT ["/basic"]`},
+		"Dockerfile.plugin": {
+			`ENTRYPOINT ["/plugin"]`, "EXPOSE 7000",
+			"PLUGIN_HOST=true", "PLUGIN_MIN_PORT=7000", "PLUGIN_MAX_PORT=7000",
+		},
+	}
+	user := regexp.MustCompile(`(?m)^USER [1-9][0-9]*:[1-9][0-9]*$`)
+	for name, wants := range cases {
+		stages := strings.Split(read(t, name), "\nFROM ")
+		last := stages[len(stages)-1]
+		if len(stages) < 2 || !strings.HasPrefix(last, "scratch\n") {
+			t.Errorf("%s does not end in a stage from scratch", name)
+		}
+		if !user.MatchString(last) {
+			t.Errorf("%s does not name a user other than root, by number", name)
+		}
+		if !strings.Contains(stages[len(stages)-2], "CGO_ENABLED=0 go build") {
+			t.Errorf("%s does not build without cgo", name)
+		}
+		for _, want := range wants {
+			if !strings.Contains(last, want) {
+				t.Errorf("%s: the last stage lacks %q", name, want)
+			}
+		}
+	}
+}
