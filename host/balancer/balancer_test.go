@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package balancer_test
+
+import (
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/reattach/reattach/host/balancer"
+)
+
+var policies = []balancer.Policy{balancer.RoundRobin, balancer.LeastRequest}
+
+// several makes candidates with the values 0 to n-1.
+func several(n int) []balancer.Candidate[int] {
+	out := make([]balancer.Candidate[int], n)
+	for i := range out {
+		out[i] = balancer.Candidate[int]{Value: i, Load: new(balancer.Load)}
+	}
+	return out
+}
+
+// inZones makes one candidate for each zone, numbered from 0.
+func inZones(zones ...string) []balancer.Candidate[int] {
+	out := several(len(zones))
+	for i, zone := range zones {
+		out[i].Zone = zone
+	}
+	return out
+}
+
+// count picks n times, each call ending at once.
+func count(p *balancer.Picker[int], n int, exclude ...int) map[int]int {
+	got := make(map[int]int)
+	for range n {
+		lease, ok := p.Pick(exclude...)
+		if !ok {
+			break
+		}
+		got[lease.Value]++
+		lease.Done()
+	}
+	return got
+}
+
+// wantEven fails if a count of got is off its share by more than the fraction.
+func wantEven(t *testing.T, got map[int]int, values []int, calls int, within float64) {
+	t.Helper()
+	share := float64(calls) / float64(len(values))
+	for _, v := range values {
+		if off := float64(got[v])/share - 1; off > within || off < -within {
+			t.Errorf("%d got %d of %d calls, want %.0f give or take %.0f %%", v, got[v], calls, share, 100*within)
+		}
+		delete(got, v)
+	}
+	if len(got) > 0 {
+		t.Errorf("others were picked as well: %v", got)
+	}
+}
+
+func TestRoundRobinIsExact(t *testing.T) {
+	for _, n := range []int{1, 2, 3, 7, 100} {
+		p := balancer.New(balancer.Options{}, several(n))
+		var all []int
+		for i := range n {
+			all = append(all, i)
+		}
+		wantEven(t, count(p, 50*n), all, 50*n, 0)
+	}
+}
+
+func TestRoundRobinIsExactUnderConcurrency(t *testing.T) {
+	const callers, each = 30, 1000
+	p := balancer.New(balancer.Options{}, several(3))
+	var mu sync.Mutex
+	total := make(map[int]int)
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			got := count(p, each)
+			mu.Lock()
+			defer mu.Unlock()
+			for v, n := range got {
+				total[v] += n
+			}
+		})
+	}
+	wg.Wait()
+	wantEven(t, total, []int{0, 1, 2}, callers*each, 0)
+	for c := range p.All() {
+		if n := c.Load.InFlight(); n != 0 {
+			t.Errorf("%d calls in flight on %d after all are done", n, c.Value)
+		}
+	}
+}
+
+func TestLeastRequestSpreadsIdleEndpointsEvenly(t *testing.T) {
+	const calls = 100_000
+	p := balancer.New(balancer.Options{Policy: balancer.LeastRequest}, several(4))
+	wantEven(t, count(p, calls), []int{0, 1, 2, 3}, calls, 0.05)
+}
+
+func TestLeastRequestAvoidsTheBusy(t *testing.T) {
+	candidates := several(3)
+	for range 10 {
+		candidates[1].Load.Begin()
+	}
+	p := balancer.New(balancer.Options{Policy: balancer.LeastRequest}, candidates)
+	const calls = 30_000
+	wantEven(t, count(p, calls), []int{0, 2}, calls, 0.05)
+}
+
+func TestLeastRequestKeepsInFlightLevel(t *testing.T) {
+	candidates := several(50)
+	p := balancer.New(balancer.Options{Policy: balancer.LeastRequest}, candidates)
+	for range 50 * 100 { // calls that do not end
+		if _, ok := p.Pick(); !ok {
+			t.Fatal("nothing to pick")
+		}
+	}
+	for _, c := range candidates {
+		if n := c.Load.InFlight(); n < 95 || n > 105 {
+			t.Errorf("%d calls in flight on %d, want about 100: two choices keep all within a few", n, c.Value)
+		}
+	}
+}
+
+func TestExclude(t *testing.T) {
+	const calls = 30_000
+	cases := map[string]struct {
+		reason     string
+		candidates []balancer.Candidate[int]
+		zone       balancer.ZonePreference
+		exclude    []int
+		want       []int
+	}{
+		"None":       {"nothing is excluded", several(3), balancer.ZonePreference{}, nil, []int{0, 1, 2}},
+		"One":        {"its share is spread over all others, not given to the next", several(4), balancer.ZonePreference{}, []int{1}, []int{0, 2, 3}},
+		"AllButOne":  {"one is left", several(20), balancer.ZonePreference{}, []int{0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18}, []int{19}},
+		"All":        {"none is left", several(2), balancer.ZonePreference{}, []int{0, 1}, nil},
+		"Stranger":   {"one that is no longer a candidate changes nothing", several(2), balancer.ZonePreference{}, []int{7}, []int{0, 1}},
+		"Local":      {"the own zone while it lasts", inZones("a", "a", "b"), balancer.ZonePreference{Zone: "a"}, []int{0}, []int{1}},
+		"OtherZone":  {"then any other", inZones("a", "a", "b", "c"), balancer.ZonePreference{Zone: "a"}, []int{0, 1}, []int{2, 3}},
+		"Everywhere": {"none anywhere", inZones("a", "b"), balancer.ZonePreference{Zone: "a"}, []int{0, 1}, nil},
+		"NoneAtAll":  {"an empty snapshot", nil, balancer.ZonePreference{}, nil, nil},
+	}
+	for _, policy := range policies {
+		for name, tc := range cases {
+			t.Run(policy.String()+"/"+name, func(t *testing.T) {
+				p := balancer.New(balancer.Options{Policy: policy, Zone: tc.zone}, tc.candidates)
+				t.Log(tc.reason)
+				wantEven(t, count(p, calls, tc.exclude...), tc.want, calls, 0.06)
+				lease, ok := p.Pick(tc.exclude...)
+				if ok != (len(tc.want) > 0) {
+					t.Errorf("%s: Pick reports %v", tc.reason, ok)
+				}
+				if ok {
+					lease.Done()
+				}
+			})
+		}
+	}
+}
+
+func TestZonePreference(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		zones  []string
+		zone   balancer.ZonePreference
+		want   []int
+	}{
+		"Off":          {"without a zone of its own a host prefers nothing", []string{"", "a"}, balancer.ZonePreference{}, []int{0, 1}},
+		"Suffices":     {"one is enough by default", []string{"a", "b", "b"}, balancer.ZonePreference{Zone: "a"}, []int{0}},
+		"None":         {"no endpoint in the zone", []string{"b", "b"}, balancer.ZonePreference{Zone: "a"}, []int{0, 1}},
+		"TooFew":       {"fewer than asked for", []string{"a", "b", "b"}, balancer.ZonePreference{Zone: "a", MinEndpoints: 2}, []int{0, 1, 2}},
+		"Enough":       {"as many as asked for", []string{"a", "b", "a"}, balancer.ZonePreference{Zone: "a", MinEndpoints: 2}, []int{0, 2}},
+		"SmallPart":    {"one of four is less than a third", []string{"a", "b", "b", "b"}, balancer.ZonePreference{Zone: "a", MinFraction: 1. / 3}, []int{0, 1, 2, 3}},
+		"LargePart":    {"two of four are more than a third", []string{"b", "a", "b", "a"}, balancer.ZonePreference{Zone: "a", MinFraction: 1. / 3}, []int{1, 3}},
+		"BothMustHold": {"half of them, but not three", []string{"a", "b", "a", "b"}, balancer.ZonePreference{Zone: "a", MinFraction: .5, MinEndpoints: 3}, []int{0, 1, 2, 3}},
+		"UnknownZone":  {"an endpoint without a zone is nobody's neighbour", []string{"", "a"}, balancer.ZonePreference{Zone: "a"}, []int{1}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			p := balancer.New(balancer.Options{Zone: tc.zone}, inZones(tc.zones...))
+			t.Log(tc.reason)
+			wantEven(t, count(p, 12*len(tc.want)), tc.want, 12*len(tc.want), 0)
+			if p.Preferred() != len(tc.want) || p.Len() != len(tc.zones) {
+				t.Errorf("preferred %d of %d, want %d of %d", p.Preferred(), p.Len(), len(tc.want), len(tc.zones))
+			}
+		})
+	}
+}
+
+func TestPickCountsUntilDone(t *testing.T) {
+	for _, policy := range policies {
+		load := new(balancer.Load)
+		p := balancer.New(balancer.Options{Policy: policy}, []balancer.Candidate[string]{{Value: "x", Load: load}})
+		first, _ := p.Pick()
+		second, _ := p.Pick()
+		if n := load.InFlight(); n != 2 {
+			t.Errorf("%s: %d in flight after two picks", policy, n)
+		}
+		first.Done()
+		second.Done()
+		if n := load.InFlight(); n != 0 {
+			t.Errorf("%s: %d in flight after both are done", policy, n)
+		}
+	}
+}
+
+func TestPickerIsASnapshot(t *testing.T) {
+	candidates := several(3)
+	p := balancer.New(balancer.Options{}, candidates)
+	candidates[0].Value, candidates[1].Value, candidates[2].Value = 7, 8, 9
+	wantEven(t, count(p, 30), []int{0, 1, 2}, 30, 0)
+	var values []int
+	for c := range p.All() {
+		values = append(values, c.Value)
+	}
+	if diff := cmp.Diff([]int{0, 1, 2}, values); diff != "" {
+		t.Errorf("All (-want +got)\n%s", diff)
+	}
+}
+
+func TestNewPickersDoNotAllBeginWithTheFirst(t *testing.T) {
+	got := make(map[int]int)
+	const pickers = 3000
+	for range pickers {
+		lease, _ := balancer.New(balancer.Options{}, several(3)).Pick()
+		got[lease.Value]++
+	}
+	wantEven(t, got, []int{0, 1, 2}, pickers, 0.15)
+}
+
+func TestPickAllocatesNothing(t *testing.T) {
+	type conn struct{ name string }
+	for _, policy := range policies {
+		a, b, c := &conn{"a"}, &conn{"b"}, &conn{"c"}
+		p := balancer.New(balancer.Options{Policy: policy}, []balancer.Candidate[*conn]{{Value: a}, {Value: b}, {Value: c}})
+		for name, exclude := range map[string][]*conn{"plain": nil, "retry": {a}, "second retry": {a, b}} {
+			if n := testing.AllocsPerRun(1000, func() {
+				lease, _ := p.Pick(exclude...)
+				lease.Done()
+			}); n != 0 {
+				t.Errorf("%s, %s: %v allocations", policy, name, n)
+			}
+		}
+		if n := testing.AllocsPerRun(1000, func() {
+			lease, _ := p.Pick(a)
+			lease.Done()
+		}); n != 0 {
+			t.Errorf("%s, retry written out: %v allocations", policy, n)
+		}
+	}
+}
+
+func TestPolicyText(t *testing.T) {
+	for _, policy := range policies {
+		text, err := policy.MarshalText()
+		if err != nil {
+			t.Fatal(err)
+		}
+		back := balancer.Policy(9)
+		if err := back.UnmarshalText(text); err != nil || back != policy {
+			t.Errorf("%s was read back as %s, error %v", text, back, err)
+		}
+	}
+	err := new(balancer.Policy).UnmarshalText([]byte("random"))
+	if diff := cmp.Diff(`balancer policy "random" is unknown: use round-robin or least-request`, fmt.Sprint(err)); diff != "" {
+		t.Errorf("unknown text (-want +got)\n%s", diff)
+	}
+	if _, err := balancer.Policy(9).MarshalText(); err == nil {
+		t.Error("an unknown policy was written")
+	}
+}
+
+func BenchmarkPick(b *testing.B) {
+	for _, policy := range policies {
+		for _, n := range []int{3, 100, 1000} {
+			p := balancer.New(balancer.Options{Policy: policy}, several(n))
+			b.Run(fmt.Sprintf("%s/endpoints=%d", policy, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					lease, _ := p.Pick()
+					lease.Done()
+				}
+			})
+			b.Run(fmt.Sprintf("%s/endpoints=%d/parallel", policy, n), func(b *testing.B) {
+				b.ReportAllocs()
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						lease, _ := p.Pick()
+						lease.Done()
+					}
+				})
+			})
+			b.Run(fmt.Sprintf("%s/endpoints=%d/retry", policy, n), func(b *testing.B) {
+				b.ReportAllocs()
+				for b.Loop() {
+					lease, _ := p.Pick(1)
+					lease.Done()
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkNew(b *testing.B) {
+	for _, n := range []int{3, 100, 1000} {
+		candidates := several(n)
+		for i := range candidates {
+			candidates[i].Zone = []string{"a", "b", "c"}[i%3]
+		}
+		b.Run(fmt.Sprintf("endpoints=%d", n), func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				balancer.New(balancer.Options{Zone: balancer.ZonePreference{Zone: "b"}}, slices.Clone(candidates))
+			}
+		})
+	}
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package balancer chooses one of a plugin's ready endpoints for each call.
+// It reads immutable snapshots without a lock and does no I/O.
+package balancer
+
+import (
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"sync/atomic"
+)
+
+// Candidate is an endpoint that may be picked. T is whatever the caller
+// routes a call with, usually a pointer.
+type Candidate[T comparable] struct {
+	// Value is what a pick gives. No two candidates have the same.
+	Value T
+	// Zone is where the endpoint runs, or empty.
+	Zone string
+	// Load counts the endpoint's calls in flight, across snapshots. Nil makes
+	// one for this snapshot alone.
+	Load *Load
+}
+
+// Options configures a Picker. The zero value is round robin over all.
+type Options struct {
+	Policy Policy
+	Zone   ZonePreference
+}
+
+// Picker chooses among the candidates of one snapshot. All its methods may be
+// called from any number of goroutines; none blocks.
+type Picker[T comparable] struct {
+	policy     Policy
+	candidates []Candidate[T] // the preferred ones first
+	preferred  int
+
+	_    [64]byte // the fields above are read often, the one below is written often
+	next atomic.Uint64
+}
+
+// New makes a Picker over a copy of candidates, which should all be ready.
+func New[T comparable](opts Options, candidates []Candidate[T]) *Picker[T] {
+	p := &Picker[T]{policy: opts.Policy}
+	p.candidates, p.preferred = arrange(opts.Zone, candidates)
+	for i := range p.candidates {
+		if p.candidates[i].Load == nil {
+			p.candidates[i].Load = new(Load)
+		}
+	}
+	// Snapshots change while calls go on: if each began with the first
+	// candidate, it would get more than its share.
+	p.next.Store(rand.Uint64N(1 << 32))
+	return p
+}
+
+// Lease is a pick that counts as a call in flight until Done.
+type Lease[T comparable] struct {
+	// Value is the candidate's.
+	Value T
+	load  *Load
+}
+
+// Done says that the call has ended. It must be called once.
+func (l Lease[T]) Done() { l.load.End() }
+
+// Pick chooses a candidate that is not in exclude, and counts a call on it.
+// It reports false if there is none. Those that have been tried already go
+// into exclude; when they are all that the preferred zone has, another zone
+// is used.
+func (p *Picker[T]) Pick(exclude ...T) (Lease[T], bool) {
+	c := p.choose(exclude)
+	if c == nil {
+		return Lease[T]{}, false
+	}
+	c.Load.Begin()
+	return Lease[T]{Value: c.Value, load: c.Load}, true
+}
+
+// choose calls the policy's function directly: through a function value,
+// exclude would have to be allocated.
+func (p *Picker[T]) choose(exclude []T) *Candidate[T] {
+	first, rest := p.candidates[:p.preferred], p.candidates[p.preferred:]
+	if p.policy == LeastRequest {
+		if c := leastRequest(first, exclude); c != nil {
+			return c
+		}
+		return leastRequest(rest, exclude)
+	}
+	turn := p.next.Add(1) // one for a pick, whichever zones it looks at
+	if c := roundRobin(first, exclude, turn); c != nil {
+		return c
+	}
+	return roundRobin(rest, exclude, turn)
+}
+
+func roundRobin[T comparable](tier []Candidate[T], exclude []T, turn uint64) *Candidate[T] {
+	if len(tier) == 0 {
+		return nil
+	}
+	c := &tier[turn%uint64(len(tier))]
+	if slices.Contains(exclude, c.Value) {
+		// Not its neighbour: that one would get all the calls which fail here.
+		return draw(tier, exclude, nil)
+	}
+	return c
+}
+
+func leastRequest[T comparable](tier []Candidate[T], exclude []T) *Candidate[T] {
+	if len(tier) == 0 {
+		return nil
+	}
+	a := draw(tier, exclude, nil)
+	if a == nil || len(tier) == 1 {
+		return a
+	}
+	return lighter(a, draw(tier, exclude, a))
+}
+
+// lighter gives the one with fewer calls in flight. b may be nil.
+func lighter[T comparable](a, b *Candidate[T]) *Candidate[T] {
+	if b != nil && b.Load.InFlight() < a.Load.InFlight() {
+		return b
+	}
+	return a
+}
+
+// draw gives one at random that is neither excluded nor other, or nil if
+// there is none.
+func draw[T comparable](tier []Candidate[T], exclude []T, other *Candidate[T]) *Candidate[T] {
+	const tries = 8
+	for range tries {
+		if c := &tier[rand.IntN(len(tier))]; c != other && !slices.Contains(exclude, c.Value) {
+			return c
+		}
+	}
+	// Nearly all are excluded: look at each.
+	start := rand.IntN(len(tier))
+	for i := range tier {
+		if c := &tier[(start+i)%len(tier)]; c != other && !slices.Contains(exclude, c.Value) {
+			return c
+		}
+	}
+	return nil
+}
+
+// Len is the number of candidates.
+func (p *Picker[T]) Len() int { return len(p.candidates) }
+
+// Preferred is how many of them are picked while none is excluded: all, or
+// those of the preferred zone.
+func (p *Picker[T]) Preferred() int { return p.preferred }
+
+// All yields every candidate, the preferred ones first.
+func (p *Picker[T]) All() iter.Seq[Candidate[T]] { return slices.Values(p.candidates) }
