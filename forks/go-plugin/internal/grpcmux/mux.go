@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package grpcmux puts the brokered gRPC connections of a session, and its main
+// one, into one yamux session, as peers do that agreed on
+// PLUGIN_MULTIPLEX_GRPC.
+//
+// The host opens the first yamux stream for the main connection. A stream for a
+// broker id is announced: its dialler knocks, elsewhere, and opens it when the
+// knock was answered. A stream does not say which knock it belongs to, so a
+// dialler has one knock under way at a time, and the acceptor hands out streams
+// in the order of its answers.
+package grpcmux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/yamux"
+
+	"github.com/hashicorp/go-plugin/internal/lobby"
+)
+
+// Mux is what both sides have once they are connected.
+type Mux struct {
+	session *yamux.Session
+	lobby   *lobby.Lobby
+	main    *lobby.Listener // gets what nobody knocked for; nil: such streams are refused
+	dialing chan struct{}   // holds an item while a dial is under way
+
+	mu       sync.Mutex
+	expected []*lobby.Listener // of the next streams, in the order of the acks
+}
+
+func newMux(session *yamux.Session, main *lobby.Listener) *Mux {
+	return &Mux{session: session, main: main, lobby: lobby.New(), dialing: make(chan struct{}, 1)}
+}
+
+// yamuxConfig is the protocol's: yamux's defaults. yamux reports an ordinary
+// hang-up as an error, so its messages have the level debug.
+func yamuxConfig(logger hclog.Logger) *yamux.Config {
+	cfg := yamux.DefaultConfig()
+	cfg.LogOutput = nil
+	cfg.Logger = logger.Named("yamux").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})
+	return cfg
+}
+
+// Dial opens a stream. knock asks the other side to accept it and returns when
+// it agreed; nil asks for the main connection, which needs no knock. The caller
+// closes the stream.
+func (m *Mux) Dial(ctx context.Context, knock func(context.Context) error) (net.Conn, error) {
+	select {
+	case m.dialing <- struct{}{}:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the dial before this one: %w", context.Cause(ctx))
+	}
+	defer func() { <-m.dialing }()
+	if knock != nil {
+		if err := knock(ctx); err != nil {
+			return nil, err
+		}
+	}
+	conn, err := m.session.Open()
+	if err != nil {
+		return nil, fmt.Errorf("open yamux stream: %w", err)
+	}
+	return conn, nil
+}
+
+// Redeem opens and closes a stream for a knock that was answered after its
+// dialler had given up. Without it the acceptor would take the next stream for
+// this one.
+func (m *Mux) Redeem() error {
+	conn, err := m.session.Open()
+	if err != nil {
+		return fmt.Errorf("open yamux stream for a late answer: %w", err)
+	}
+	return conn.Close()
+}
+
+// Listen accepts the streams of an id until the listener is closed.
+func (m *Mux) Listen(id uint32) net.Listener {
+	return m.lobby.Listen(id, m.session.Addr())
+}
+
+// Admit answers a knock for id: it waits until ctx ends for somebody to accept
+// the id, and calls ack with nil, or with why not. The stream that follows goes
+// to that listener. The error is ack's.
+func (m *Mux) Admit(ctx context.Context, id uint32, ack func(refused error) error) error {
+	lis, err := m.lobby.Find(ctx, id)
+	if err != nil {
+		return ack(err)
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.expected = append(m.expected, lis)
+	if err := ack(nil); err != nil {
+		m.expected = m.expected[:len(m.expected)-1]
+		return err
+	}
+	return nil
+}
+
+// route hands out the streams that the other side opens until the session ends.
+func (m *Mux) route() {
+	for {
+		conn, err := m.session.Accept()
+		if err != nil {
+			break
+		}
+		if lis := m.next(); lis != nil {
+			lis.Deliver(conn)
+		} else {
+			_ = conn.Close()
+		}
+	}
+	m.lobby.Close()
+	if m.main != nil {
+		_ = m.main.Close()
+	}
+}
+
+// next is whose the next stream is.
+func (m *Mux) next() *lobby.Listener {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.expected) == 0 {
+		return m.main
+	}
+	lis := m.expected[0]
+	m.expected = m.expected[1:]
+	return lis
+}
+
+// shut ends the session and every stream in it.
+func (m *Mux) shut() error {
+	err := m.session.Close()
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
+}

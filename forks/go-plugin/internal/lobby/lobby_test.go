@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package lobby
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+type testAddr struct{}
+
+func (testAddr) Network() string { return "test" }
+func (testAddr) String() string  { return "test" }
+
+// deadConn is a connection that knows whether it was closed.
+type deadConn struct {
+	net.Conn
+	closed bool
+}
+
+func (c *deadConn) Close() error { c.closed = true; return nil }
+
+func TestFindWaitsForAListener(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := New()
+		found := make(chan *Listener)
+		go func() {
+			lis, err := l.Find(t.Context(), 7)
+			if err != nil {
+				t.Errorf("Find(7): %v", err)
+			}
+			found <- lis
+		}()
+		synctest.Wait()
+		l.Listen(6, testAddr{})
+		synctest.Wait()
+		select {
+		case <-found:
+			t.Fatal("Find(7) returned though only 6 is accepted")
+		default:
+		}
+		want := l.Listen(7, testAddr{})
+		if got := <-found; got != want {
+			t.Errorf("Find(7) = %p, want %p", got, want)
+		}
+	})
+}
+
+func TestFindGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		reason := errors.New("five seconds are over")
+		ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, reason)
+		defer cancel()
+		_, err := New().Find(ctx, 41)
+		if !errors.Is(err, reason) || !strings.Contains(err.Error(), "41") {
+			t.Errorf("Find = %v, want an error that names id 41 and the cause", err)
+		}
+	})
+}
+
+func TestAcceptKeepsTheOrder(t *testing.T) {
+	lis := New().Listen(1, testAddr{})
+	conns := []*deadConn{{}, {}, {}}
+	for _, conn := range conns {
+		if !lis.Deliver(conn) {
+			t.Fatal("Deliver to an open listener = false")
+		}
+	}
+	for i, want := range conns {
+		got, err := lis.Accept()
+		if err != nil || got != want {
+			t.Errorf("Accept %d = %p, %v, want %p", i, got, err, want)
+		}
+	}
+}
+
+func TestLaterListenerTakesTheID(t *testing.T) {
+	l := New()
+	first, second := l.Listen(1, testAddr{}), l.Listen(1, testAddr{})
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := l.Find(t.Context(), 1); err != nil || got != second {
+		t.Errorf("Find(1) = %p, %v, want the later listener %p", got, err, second)
+	}
+}
+
+func TestCloseEndsEverything(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		close  func(*Lobby, *Listener)
+	}{
+		"listener": {
+			reason: "a closed listener must not be found again",
+			close:  func(_ *Lobby, lis *Listener) { _ = lis.Close() },
+		},
+		"lobby": {
+			reason: "a closed lobby must close its listeners",
+			close:  func(l *Lobby, _ *Listener) { l.Close() },
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			l := New()
+			lis := l.Listen(1, testAddr{})
+			waiting, late := &deadConn{}, &deadConn{}
+			lis.Deliver(waiting)
+			tc.close(l, lis)
+			if lis.Deliver(late) {
+				t.Errorf("%s: Deliver = true after close", tc.reason)
+			}
+			if !waiting.closed || !late.closed {
+				t.Errorf("%s: connections left open: waiting %v, late %v", tc.reason, !waiting.closed, !late.closed)
+			}
+			if _, err := lis.Accept(); !errors.Is(err, net.ErrClosed) {
+				t.Errorf("%s: Accept = %v, want net.ErrClosed", tc.reason, err)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			cancel()
+			if _, err := l.Find(ctx, 1); err == nil {
+				t.Errorf("%s: Find = nil error", tc.reason)
+			}
+		})
+	}
+	l := New()
+	l.Close()
+	if _, err := l.Listen(2, testAddr{}).Accept(); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Accept in a closed lobby = %v, want net.ErrClosed", err)
+	}
+}
