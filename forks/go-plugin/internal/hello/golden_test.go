@@ -122,3 +122,48 @@ func TestGolden(t *testing.T) {
 		})
 	}
 }
+
+// TestSpecificationShowsTheGoldenLines keeps PROTOCOL.md and the bytes together.
+func TestSpecificationShowsTheGoldenLines(t *testing.T) {
+	spec, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "PROTOCOL.md"))
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("PROTOCOL.md is in the repository, not in the module: this is a copy of the module alone")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range []string{"request.golden", "answer.golden", "refusal.golden"} {
+		golden, err := os.ReadFile(filepath.Join("testdata", file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Contains(spec, append([]byte("\n    "), golden...)) {
+			t.Errorf("PROTOCOL.md does not show the line of %s", file)
+		}
+	}
+}
+
+// TestSpecificationListsTheCodes keeps PROTOCOL.md and the codes together.
+func TestSpecificationListsTheCodes(t *testing.T) {
+	spec, err := os.ReadFile(filepath.Join("..", "..", "..", "..", "PROTOCOL.md"))
+	if errors.Is(err, os.ErrNotExist) {
+		t.Skip("PROTOCOL.md is in the repository, not in the module: this is a copy of the module alone")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, spec, _ = bytes.Cut(spec, []byte("### Refusals"))
+	for _, code := range []string{
+		CodeMalformed, CodeTooLarge, CodeCore, CodeCookie, CodeVersion, CodeProtocol, CodeBusy, CodeDraining,
+	} {
+		again := "| no |"
+		if (&Refusal{Code: code}).Temporary() {
+			again = "| yes"
+		}
+		_, row, _ := bytes.Cut(spec, []byte("\n| `"+code+"` | "))
+		row, _, _ = bytes.Cut(row, []byte("\n"))
+		if !bytes.Contains(row, []byte(again)) {
+			t.Errorf("PROTOCOL.md has no row for %q that ends with %q: %s", code, again, row)
+		}
+	}
+}

@@ -21,8 +21,6 @@ const (
 	CodeBusy = "busy"
 	// CodeDraining: the plugin is about to end and takes no new session.
 	CodeDraining = "draining"
-	// CodeTLS: the plugin takes TLS connections only.
-	CodeTLS = "tls"
 )
 
 // Refusal is a plugin's no, with the reason. It is an error on both sides: the
