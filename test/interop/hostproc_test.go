@@ -156,6 +156,7 @@ type status struct {
 	Goroutines int
 	HeapBytes  uint64
 	Library    string
+	Sleeping   int64
 	Stacks     string
 }
 

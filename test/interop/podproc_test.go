@@ -26,8 +26,14 @@ type podSpec struct {
 	// listens where a child listens.
 	Env []string
 
-	// KeepOutput keeps all of stdout instead of the first and last pieces.
+	// Stdout gets what follows the handshake line on the container's own
+	// stdout. nil: it is thrown away.
 	Stdout io.Writer
+}
+
+// onNetwork is the spec of a plugin in network mode, which only the fork has.
+func onNetwork(plugin hostapi.Plugin, env ...string) podSpec {
+	return podSpec{Plugin: plugin, Env: append([]string{"PLUGIN_HOST=127.0.0.1"}, env...)}
 }
 
 // single is the configuration of a plugin with one version of one protocol.
@@ -45,7 +51,7 @@ type pod struct {
 	exited   chan struct{}
 	exitCode int // valid once exited is closed
 
-	protocol, network, address string
+	version, protocol, network, address string
 }
 
 // startPod starts a plugin and waits until it says where it listens.
@@ -83,7 +89,7 @@ func (p *pod) readLine(line string) {
 	if len(parts) < 5 {
 		p.t.Fatalf("the plugin of %s printed %q, want a handshake line", p.side, line)
 	}
-	p.network, p.address, p.protocol = parts[2], parts[3], parts[4]
+	p.version, p.network, p.address, p.protocol = parts[1], parts[2], parts[3], parts[4]
 }
 
 // client is the configuration that reattaches to the pod, as one does over a
@@ -94,6 +100,13 @@ func (p *pod) client(name string) hostapi.Client {
 		Versions: map[int]string{1: p.protocol},
 		Reattach: &hostapi.Reattach{Protocol: p.protocol, Network: p.network, Address: p.address},
 	}
+}
+
+// clientAt is client for another address that leads to the pod.
+func (p *pod) clientAt(name string, r *relay) hostapi.Client {
+	spec := p.client(name)
+	spec.Reattach.Network, spec.Reattach.Address = "tcp", r.lis.Addr().String()
+	return spec
 }
 
 func (p *pod) pid() int { return p.cmd.Process.Pid }

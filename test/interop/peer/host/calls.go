@@ -77,6 +77,18 @@ func (h *Host) Act(a hostapi.Action, out *hostapi.Outcome) error {
 	return err
 }
 
+// Try passes an action to the plugin and answers how it failed.
+func (h *Host) Try(a hostapi.Action, out *hostapi.Failure) error {
+	stub, err := h.stub(a.Name)
+	if err != nil {
+		return err
+	}
+	if _, err := stub.Act(store.Action{Do: a.Do, Text: a.Text, N: a.N}); err != nil {
+		*out = hostapi.Failure{Text: err.Error(), Lost: connectionLost(err)}
+	}
+	return nil
+}
+
 // List streams entries from the plugin.
 func (h *Host) List(c hostapi.Count, out *hostapi.Outcome) error {
 	stub, err := h.stub(c.Name)

@@ -17,7 +17,7 @@ import (
 	"github.com/reattach/reattach/test/interop/peer/store"
 )
 
-// client is one plugin.Client with what was dispensed by it.
+// client is one plugin.Client, or one session of the fork, with what was dispensed by it.
 type client struct {
 	name   string
 	plugin *plugin.Client
@@ -80,6 +80,7 @@ func (c *client) config(spec hostapi.Client) (*plugin.ClientConfig, error) {
 		cfg.Cmd = exec.Command(spec.Path)
 		cfg.Cmd.Env = spec.Env
 	}
+	tune(cfg, spec)
 	if err := setReattach(cfg, spec.Reattach); err != nil {
 		return nil, err
 	}

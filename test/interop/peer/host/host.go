@@ -16,6 +16,8 @@ import (
 type Host struct {
 	mu      sync.Mutex
 	clients map[string]*client
+
+	sessions sessions
 }
 
 func newHost() *Host { return &Host{clients: map[string]*client{}} }
@@ -179,7 +181,11 @@ func (h *Host) Output(n hostapi.Named, out *hostapi.Output) error {
 	}
 	o := c.stdout
 	o.mu.Lock()
-	*out = hostapi.Output{Stdout: o.head.String(), Bytes: o.bytes, Lines: o.lines, Missing: o.missing, Torn: o.torn}
+	*out = hostapi.Output{
+		Stdout: o.head.String(), Bytes: o.bytes,
+		Lines: o.lines, Missing: o.missing, Torn: o.torn,
+		Notices: o.notices, Missed: o.missed, NoticeBytes: o.noticeBytes,
+	}
 	o.mu.Unlock()
 	c.stderr.mu.Lock()
 	out.Stderr = c.stderr.head.String()

@@ -28,6 +28,8 @@ type output struct {
 	missing int64
 	torn    int64
 	next    int64
+
+	notices, missed, noticeBytes int64
 }
 
 func newOutput(stall bool) *output {
@@ -63,8 +65,14 @@ func (o *output) Write(p []byte) (int, error) {
 // because a host may have come late.
 func (o *output) line(line string) {
 	var n int64
+	if _, err := fmt.Sscanf(line, "[go-plugin: %d bytes of output missed]", &n); err == nil {
+		o.notices++
+		o.missed += n
+		o.noticeBytes += int64(len(line))
+		return
+	}
 	if _, err := fmt.Sscanf(line, "flood %d", &n); err != nil || line != store.FloodLine(n) {
-		if strings.Contains(line, "flood ") {
+		if strings.Contains(line, "...") || strings.HasPrefix(line, "flood ") {
 			o.torn++
 		}
 		return

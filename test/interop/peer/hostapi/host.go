@@ -46,6 +46,12 @@ type Client struct {
 	// WrongChecksum sets a SecureConfig that the executable does not meet.
 	WrongChecksum bool `json:",omitempty"`
 
+	// DialTimeoutMS, PingTimeoutMS and KeepaliveMS tune a remote plugin, in
+	// milliseconds. Upstream has no such settings and ignores them.
+	DialTimeoutMS int64 `json:",omitempty"`
+	PingTimeoutMS int64 `json:",omitempty"`
+	KeepaliveMS   int64 `json:",omitempty"`
+
 	// StallOutput lets every write of the plugin's output block until the
 	// host's Release.
 	StallOutput bool `json:",omitempty"`
@@ -136,8 +142,12 @@ type Output struct {
 	Bytes int64
 
 	// Lines counts the whole flood lines among it, Missing those that were left
-	// out between two others, and Torn what looked like none.
+	// out between two others, and Torn pieces of such lines.
 	Lines, Missing, Torn int64
+
+	// Notices counts the fork's lines in place of what a slow host missed, and
+	// Missed the bytes that they speak of. NoticeBytes is their own length.
+	Notices, Missed, NoticeBytes int64
 }
 
 // Logs is what the library logged in the host. A line is
@@ -166,4 +176,21 @@ type LoadResult struct {
 	Failed   int64
 	Swapped  int64 // answers that belonged to somebody else
 	FirstErr string
+}
+
+// Failure is how a call failed, for calls that must.
+type Failure struct {
+	// Text is empty if the call did not fail.
+	Text string
+
+	// Lost is true if the library tells that the connection was lost. Upstream
+	// never does.
+	Lost bool
+}
+
+// SessionInfo is what plugin.Attach of the fork learned from the handshake.
+type SessionInfo struct {
+	Name, Instance, Protocol string
+	Version                  int
+	Features                 []string
 }

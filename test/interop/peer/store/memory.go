@@ -9,8 +9,8 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -24,6 +24,10 @@ const (
 
 	// Flood writes N bytes of numbered lines to os.Stdout, see FloodLine.
 	Flood = "flood"
+
+	// FloodWhen answers at once, and floods as soon as the file Text exists.
+	// When it is through it creates the file Text + ".done".
+	FloodWhen = "floodwhen"
 
 	// Sleep answers after N milliseconds, with Text.
 	Sleep = "sleep"
@@ -67,6 +71,9 @@ type Status struct {
 	// the path that replaces it.
 	Library string
 
+	// Sleeping counts the calls that are in a Sleep.
+	Sleeping int64
+
 	// Stacks holds all goroutines if the Report's Text was "stacks".
 	Stacks string
 }
@@ -75,6 +82,8 @@ type Status struct {
 type Memory struct {
 	// Log is used by the action Log.
 	Log hclog.Logger
+
+	sleeping atomic.Int64
 
 	mu      sync.Mutex
 	entries map[string][]byte
@@ -113,7 +122,12 @@ func (m *Memory) Act(a Action) (Outcome, error) {
 		return Outcome{N: int64(n)}, err
 	case Flood:
 		return Outcome{N: a.N}, WriteFlood(os.Stdout, a.N)
+	case FloodWhen:
+		go floodWhen(a.Text, a.N)
+		return Outcome{}, nil
 	case Sleep:
+		m.sleeping.Add(1)
+		defer m.sleeping.Add(-1)
 		time.Sleep(time.Duration(a.N) * time.Millisecond)
 		return Outcome{Text: a.Text, N: a.N}, nil
 	case Panic:
@@ -130,13 +144,13 @@ func (m *Memory) Act(a Action) (Outcome, error) {
 		m.Log.Info(a.Text, "from", "plugin")
 		return Outcome{}, nil
 	case Report:
-		return report(a.Text == "stacks")
+		return m.report(a.Text == "stacks")
 	default:
 		return Outcome{}, fmt.Errorf("no action is called %q", a.Do)
 	}
 }
 
-func report(stacks bool) (Outcome, error) {
+func (m *Memory) report(stacks bool) (Outcome, error) {
 	runtime.GC()
 	var mem runtime.MemStats
 	runtime.ReadMemStats(&mem)
@@ -145,6 +159,7 @@ func report(stacks bool) (Outcome, error) {
 		Goroutines: runtime.NumGoroutine(),
 		HeapBytes:  mem.HeapAlloc,
 		Library:    Library(),
+		Sleeping:   m.sleeping.Load(),
 	}
 	if stacks {
 		buf := make([]byte, 1<<20)
@@ -170,36 +185,4 @@ func Library() string {
 		return dep.Version
 	}
 	return "unknown"
-}
-
-// FloodLineSize is the length of every line of a flood, newline included.
-const FloodLineSize = 64
-
-// FloodLine returns line n of a flood. It names itself, so that a reader can
-// tell whether lines are missing.
-func FloodLine(n int64) string {
-	head := fmt.Sprintf("flood %012d ", n)
-	return head + strings.Repeat(".", FloodLineSize-1-len(head)) + "\n"
-}
-
-// WriteFlood writes size bytes of numbered lines.
-func WriteFlood(f *os.File, size int64) error {
-	const linesPerWrite = 512
-	var block strings.Builder
-	for line := int64(0); line*FloodLineSize < size; line++ {
-		block.WriteString(FloodLine(line))
-		if (line+1)%linesPerWrite == 0 || (line+1)*FloodLineSize >= size {
-			if _, err := f.WriteString(block.String()); err != nil {
-				return fmt.Errorf("write line %d of a flood: %w", line, err)
-			}
-			block.Reset()
-		}
-	}
-	return nil
-}
-
-// listEntry returns entry n of a List.
-func listEntry(n int64) Entry {
-	key := fmt.Sprintf("entry %08d", n)
-	return Entry{Key: key, Value: []byte(key)}
 }

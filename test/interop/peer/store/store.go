@@ -9,6 +9,7 @@ package store
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/hashicorp/go-plugin"
 )
@@ -106,6 +107,12 @@ func sumUp(adder Adder, count int64) (Outcome, error) {
 		out.Text = sum.By
 	}
 	return out, nil
+}
+
+// listEntry returns entry n of a List.
+func listEntry(n int64) Entry {
+	key := fmt.Sprintf("entry %08d", n)
+	return Entry{Key: key, Value: []byte(key)}
 }
 
 // PluginSet returns the kinds that a plugin serves in one protocol.

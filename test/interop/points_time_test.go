@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package interop
+
+import (
+	"net/rpc"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/reattach/reattach/test/interop/peer/hostapi"
+)
+
+const (
+	// hostPollInterval is how often upstream looks whether a plugin's process
+	// is there.
+	hostPollInterval = time.Second
+
+	// tooLong is when the tests stop waiting for an answer of upstream that
+	// would never come, or not for minutes. It is a multiple of the timeouts
+	// with which the fork is configured beside it.
+	tooLong = 4 * time.Second
+
+	shortTimeoutMS = 500
+)
+
+// answers reports whether a call ends within tooLong.
+func answers(call *rpc.Call) bool {
+	select {
+	case <-call.Done:
+		return true
+	case <-time.After(tooLong):
+		return false
+	}
+}
+
+// impatient sets short timeouts, which the fork has and upstream has not.
+func impatient(spec hostapi.Client) hostapi.Client {
+	spec.DialTimeoutMS, spec.PingTimeoutMS, spec.KeepaliveMS = shortTimeoutMS, shortTimeoutMS, shortTimeoutMS
+	return spec
+}
+
+// freeze stops the process of a pod until the test ends.
+func freeze(t *testing.T, p *pod) {
+	t.Helper()
+	p.signal(syscall.SIGSTOP)
+	t.Cleanup(func() { _ = p.cmd.Process.Signal(syscall.SIGCONT) })
+}
+
+func TestPoint5EverythingEnds(t *testing.T) {
+	point{5, "Ping, dial and calls wait for ever on a silent peer", protocols(func(t *testing.T, protocol string) {
+		p := startPod(t, upstream, podSpec{Plugin: single(protocol)})
+		host := startHost(t, upstream)
+		host.attach("frozen", p)
+		freeze(t, p)
+		if call := host.send("Ping", hostapi.Named{Name: "frozen"}, &hostapi.None{}); answers(call) {
+			t.Errorf("a ping of a frozen plugin ends with %v", call.Error)
+		}
+		mute := p.client("mute")
+		mute.Reattach.Network, mute.Reattach.Address = "tcp", silent(t).String()
+		host.must("New", mute, &hostapi.None{})
+		// Over net/rpc a client of a peer that never said a word looks like any
+		// other. Over gRPC it takes 20 s, gRPC's own limit, to get as far.
+		command := "Connect"
+		if protocol == "netrpc" {
+			host.must(command, hostapi.Named{Name: "mute"}, &hostapi.Connection{})
+			command = "Ping"
+		}
+		if call := host.send(command, hostapi.Named{Name: "mute"}, &hostapi.None{}); answers(call) {
+			t.Errorf("%s of a peer that says nothing ends with %v", command, call.Error)
+		}
+	}), protocols(func(t *testing.T, protocol string) {
+		p := startPod(t, fork, onNetwork(single(protocol)))
+		host := startHost(t, fork)
+		host.open(impatient(p.client("frozen")))
+		host.open(impatient(p.client("calling")))
+		waiting := host.send("Try", hostapi.Action{Name: "calling", Do: "sleep", N: 60_000}, &hostapi.Failure{})
+		eventually(t, "the call is in flight", func() bool { return host.report("frozen").Sleeping == 1 })
+		freeze(t, p)
+		ping := host.send("Ping", hostapi.Named{Name: "frozen"}, &hostapi.None{})
+		if !answers(ping) || ping.Error == nil {
+			t.Errorf("a ping of a frozen plugin ends with %v, want an error within %v", ping.Error, tooLong)
+		}
+		if !answers(waiting) || waiting.Error != nil {
+			t.Fatalf("a call to a frozen plugin goes on for more than %v, or: %v", tooLong, waiting.Error)
+		}
+		if f := waiting.Reply.(*hostapi.Failure); !f.Lost {
+			t.Errorf("a call to a frozen plugin ends with %q, want an error that says the connection was lost", f.Text)
+		}
+		mute := impatient(p.client("mute"))
+		mute.Reattach.Address = silent(t).String()
+		host.must("New", mute, &hostapi.None{})
+		connect := host.send("Connect", hostapi.Named{Name: "mute"}, &hostapi.Connection{})
+		if !answers(connect) || connect.Error == nil {
+			t.Errorf("attaching to a peer that says nothing ends with %v, want an error within %v", connect.Error, tooLong)
+		}
+	})}.run(t)
+}
+
+func TestPoint5DialHasADeadline(t *testing.T) {
+	point{5, "dialling an address that drops packets", func(t *testing.T) {
+		host := startHost(t, upstream)
+		host.must("New", hole(t), &hostapi.None{})
+		if call := host.send("Start", hostapi.Named{Name: "hole"}, &hostapi.Outcome{}); answers(call) {
+			t.Errorf("dialling ends with %v", call.Error)
+		}
+	}, func(t *testing.T) {
+		host := startHost(t, fork)
+		host.must("New", impatient(hole(t)), &hostapi.None{})
+		call := host.send("Start", hostapi.Named{Name: "hole"}, &hostapi.Outcome{})
+		if !answers(call) || call.Error == nil {
+			t.Errorf("dialling ends with %v, want an error within %v", call.Error, tooLong)
+		}
+	}}.run(t)
+}
+
+// hole is a client for an address whose kernel drops what is sent to it: the
+// queue of its listener is full, and nobody accepts.
+func hole(t *testing.T) hostapi.Client {
+	t.Helper()
+	address := fullListener(t)
+	return hostapi.Client{
+		Name:     "hole",
+		Versions: map[int]string{1: "netrpc"},
+		Reattach: &hostapi.Reattach{Protocol: "netrpc", Network: "tcp", Address: address},
+	}
+}
+
+func TestPoint6CallsSurviveSIGTERM(t *testing.T) {
+	const calls = 10
+	load := hostapi.Load{Name: "a"}
+	for range calls {
+		load.SleepMS = append(load.SleepMS, 700)
+	}
+	// terminate sends SIGTERM while the calls are in flight.
+	terminate := func(t *testing.T, s side, p *pod) hostapi.LoadResult {
+		t.Helper()
+		host := startHost(t, s)
+		host.attach("a", p)
+		host.attach("watcher", p)
+		var result hostapi.LoadResult
+		call := host.send("Load", load, &result)
+		eventually(t, "all calls are in flight", func() bool { return host.report("watcher").Sleeping == calls })
+		p.signal(syscall.SIGTERM)
+		p.awaitExit()
+		<-call.Done
+		if call.Error != nil {
+			t.Fatalf("run the load: %v", call.Error)
+		}
+		return result
+	}
+	point{6, "SIGTERM loses the calls in flight", protocols(func(t *testing.T, protocol string) {
+		p := startPod(t, upstream, podSpec{Plugin: single(protocol)})
+		if got := terminate(t, upstream, p); got.Failed != calls {
+			t.Errorf("%d of %d calls failed, want all", got.Failed, calls)
+		}
+		if p.exitCode != -1 {
+			t.Errorf("the plugin ended with code %d, want -1: by the signal", p.exitCode)
+		}
+	}), protocols(func(t *testing.T, protocol string) {
+		p := startPod(t, fork, onNetwork(single(protocol)))
+		if got := terminate(t, fork, p); got.Failed != 0 || got.Swapped != 0 || got.Calls != calls {
+			t.Errorf("of %d calls: %+v, want all to have succeeded", calls, got)
+		}
+		if p.exitCode != 0 {
+			t.Errorf("the plugin ended with code %d, want 0", p.exitCode)
+		}
+	})}.run(t)
+}
