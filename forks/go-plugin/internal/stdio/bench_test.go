@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stdio
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+)
+
+// BenchmarkWrite is what a plugin pays for one write of 4 KiB, by the number of
+// hosts that read it.
+func BenchmarkWrite(b *testing.B) {
+	for _, hosts := range []int{0, 1, 50} {
+		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
+			hub := NewHub(1 << 20)
+			hub.Subscribe().Close() // no backlog
+			var readers sync.WaitGroup
+			for range hosts {
+				sub := hub.Subscribe()
+				readers.Go(func() {
+					defer sub.Close()
+					for {
+						if _, err := sub.Next(context.Background()); err != nil {
+							return
+						}
+					}
+				})
+			}
+			chunk := bytes.Repeat([]byte("x"), 4<<10)
+			b.SetBytes(int64(len(chunk)))
+			b.ReportAllocs()
+			for b.Loop() {
+				hub.Write(Stdout, chunk)
+			}
+			hub.Close()
+			readers.Wait()
+		})
+	}
+}
