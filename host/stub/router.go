@@ -5,10 +5,10 @@
 package stub
 
 import (
-	"context"
 	"net"
 	"time"
 
+	"github.com/reattach/reattach/host/route"
 	"google.golang.org/grpc"
 )
 
@@ -26,41 +26,23 @@ type GRPCSession interface {
 	ClientConn() (*grpc.ClientConn, bool)
 }
 
-// Router picks an endpoint for one call. The fleet implements it, one for each
-// plugin.
-type Router interface {
-	// Pick returns a lease on a ready endpoint whose session speaks protocol
-	// ("netrpc" or "grpc"), preferring endpoints that are not in tried. With
-	// none ready it waits until one is, or until ctx ends: the error then says
-	// why none is ready. With one ready it takes no lock and does no I/O.
-	Pick(ctx context.Context, protocol string, tried []string) (Lease, error)
-}
+// What a stub and a fleet say to each other, under the names that stubs use.
+type (
+	// Router picks an endpoint for one call.
+	Router = route.Router
+	// Lease is one call on one endpoint. Its Session is an [RPCSession] or a
+	// [GRPCSession].
+	Lease = route.Lease
+	// Outcome says how a call ended.
+	Outcome = route.Outcome
+)
 
-// Lease is one call on one endpoint.
-type Lease interface {
-	// Endpoint is the endpoint's ID.
-	Endpoint() string
-	// Session is an RPCSession or a GRPCSession. Two leases of one session
-	// return the same value, which may be compared and used as a map key.
-	Session() any
-	// Ended is closed when the session has ended.
-	Ended() <-chan struct{}
-	// Done gives the lease back, once, when the call has ended.
-	Done(Outcome)
-}
-
-// Outcome says how a call ended, for balancing, ejection and metrics.
-type Outcome uint8
-
+// The outcomes of a call; see package route.
 const (
-	// Answered: the plugin answered, with a result or with its own error.
-	Answered Outcome = iota
-	// Lost: the session ended before the answer.
-	Lost
-	// TimedOut: there was no answer within the call's deadline.
-	TimedOut
-	// NotSent: the call never left this process.
-	NotSent
+	Answered = route.Answered
+	Lost     = route.Lost
+	TimedOut = route.TimedOut
+	NotSent  = route.NotSent
 )
 
 // CallOptions are what a host declares of one method.

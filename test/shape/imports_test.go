@@ -19,7 +19,7 @@ const module = "github.com/reattach/reattach"
 // layers are the directories of host/, lowest first. A package may import packages
 // of lower layers and of its own directory, and nothing else of host/.
 var layers = [][]string{
-	{"target"},
+	{"target", "route"},
 	{"balancer", "discovery", "conn"},
 	{"attach", "fleet", "stub", "visit"},
 	{"daemon", "greeting"},
@@ -43,6 +43,7 @@ var forbidden = []struct{ from, to, reason string }{
 	{"plugin", module + "/host", "a plugin does not need the host"},
 	{"pluginzh", module + "/host", "a plugin does not need the host"},
 	{"host/target", "github.com/", "the shared nouns need the standard library only"},
+	{"host/route", "github.com/", "what stub and fleet share needs the standard library only"},
 }
 
 type listed struct {

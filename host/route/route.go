@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package route holds what a stub and a fleet say to each other: which
+// endpoint takes a call, and how the call ended. It depends on the standard
+// library alone.
+package route
+
+import (
+	"context"
+	"fmt"
+)
+
+// Router picks an endpoint for one call. The fleet implements it, one for each
+// plugin; stubs call it, from any goroutine.
+type Router interface {
+	// Pick returns a lease on a ready endpoint whose session speaks protocol
+	// ("netrpc" or "grpc", or "" for any), preferring endpoints that are not in
+	// tried, which holds endpoint IDs. With none ready it waits until one is, or
+	// until ctx ends: the error then says why none is ready. With one ready it
+	// takes no lock and does no I/O.
+	Pick(ctx context.Context, protocol string, tried []string) (Lease, error)
+}
+
+// Lease is one call on one endpoint.
+type Lease interface {
+	// Endpoint is the endpoint's ID.
+	Endpoint() string
+	// Session is a stub.RPCSession or a stub.GRPCSession. Two leases of one
+	// session return the same value, which may be compared and used as a map key.
+	Session() any
+	// Ended is closed when the session has ended.
+	Ended() <-chan struct{}
+	// Done gives the lease back when the call has ended. It must be called
+	// exactly once for each Pick: leases of one session may be one value.
+	Done(Outcome)
+}
+
+// Outcome says how a call ended, for balancing, ejection and metrics.
+type Outcome uint8
+
+const (
+	// Answered: the plugin answered, with a result or with its own error.
+	Answered Outcome = iota
+	// Lost: the session ended before the answer.
+	Lost
+	// TimedOut: there was no answer within the call's deadline.
+	TimedOut
+	// NotSent: the call never left this process.
+	NotSent
+)
+
+// String gives the outcome as metrics name it: "answered", "lost",
+// "timed-out" or "not-sent".
+func (o Outcome) String() string {
+	switch o {
+	case Answered:
+		return "answered"
+	case Lost:
+		return "lost"
+	case TimedOut:
+		return "timed-out"
+	case NotSent:
+		return "not-sent"
+	}
+	return fmt.Sprintf("outcome(%d)", uint8(o))
+}
