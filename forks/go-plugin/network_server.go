@@ -65,7 +65,7 @@ func newNetworkServer(opts *ServeConfig, logger hclog.Logger, output *stdio.Hub)
 // serverTLS is the configuration from code, else from files, else nil.
 func serverTLS(opts *ServeConfig, files tlsfile.Files, logger hclog.Logger) (*tls.Config, error) {
 	if opts.TLSProvider == nil {
-		if files.Cert == "" && files.Key == "" && files.CA == "" {
+		if files.IsZero() {
 			return nil, nil
 		}
 		return tlsfile.Server(files, logger)
