@@ -9,7 +9,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
-.PHONY: build run test check compat interop generate api-check fuzz clean help
+.PHONY: build run test check compat interop generate api-check fuzz clean help so-demo c-demo
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -34,6 +34,12 @@ interop: ## test the fork against the original library
 
 api-check: ## compare the fork's API with the original library's
 	@scripts/api-check.sh
+
+so-demo: ## open one of two Go shared objects: PLUGIN_NUMBER=1 or 2
+	@scripts/so-demo.sh build/so-demo
+
+c-demo: ## open a Go library from C
+	@scripts/c-demo.sh build/c-demo
 
 generate: ## write generated code anew (needs protoc)
 	@for f in $$(find . -name generate.sh | sort); do echo "$$f"; "$$f"; done
