@@ -136,10 +136,16 @@ func (f *file) gone() bool {
 	return f.seen.same(absent) && f.settled.same(absent)
 }
 
-// pending reports whether any file has not settled, but may soon.
-func (v *inventory) pending() bool {
+// stuck reports whether f has failed to settle for so long that people should
+// know.
+func (v *inventory) stuck(f *file, now time.Time) bool {
+	return !f.differs.IsZero() && now.Sub(f.differs) >= v.opts.patience()
+}
+
+// hopeful reports whether any file has not settled, but is likely to soon.
+func (v *inventory) hopeful(now time.Time) bool {
 	for _, f := range v.files {
-		if !f.differs.IsZero() {
+		if !f.differs.IsZero() && !v.stuck(f, now) {
 			return true
 		}
 	}
@@ -170,7 +176,7 @@ func (v *inventory) group(now time.Time) target.Group {
 	for _, name := range slices.Sorted(maps.Keys(v.files)) {
 		f := v.files[name]
 		plugin, problem := pluginName(name), f.problem
-		if !f.differs.IsZero() && now.Sub(f.differs) >= v.opts.patience() && problem == "" {
+		if problem == "" && v.stuck(f, now) {
 			problem = "it keeps changing, as if it were still being written"
 		}
 		if err := target.ValidateName(plugin); err != nil {

@@ -110,20 +110,29 @@ func (p *place) await(reason string, want map[string]string) {
 	}
 }
 
-func bubble(t *testing.T, body func(p *place)) {
+// bubble runs body in a bubble, with a source over a directory that held files
+// from the beginning: contents by name.
+func bubble(t *testing.T, files map[string]string, body func(p *place)) {
 	dirName := t.TempDir()
+	for name, content := range files {
+		mode := os.FileMode(0o644)
+		if filepath.Ext(name) == ".po" {
+			mode = 0o755
+		}
+		write(t, filepath.Join(dirName, name), content, mode)
+	}
 	synctest.Test(t, func(t *testing.T) {
 		body(watch(t, dir.Options{Dir: dirName, PollOnly: true}))
 	})
 }
 
 func TestOffersExecutablesAndSharedObjects(t *testing.T) {
-	bubble(t, func(p *place) {
-		p.write("greeter-en.po", "en", 0o755)
-		p.write("greeter-so.so", "so", 0o644)
-		p.write("README.md", "no plugin", 0o644)
-		p.write("basic", "an executable of another name", 0o755)
-		p.write(".hidden.po", "hidden", 0o755)
+	bubble(t, map[string]string{
+		"greeter-en.po": "en",
+		"greeter-so.so": "so",
+		"README.md":     "no plugin",
+		".hidden.po":    "hidden",
+	}, func(p *place) {
 		must(p.T, p.m.WaitSynced(p.Context()))
 		want := []target.Endpoint{
 			{ID: "greeter-en@" + p.path("greeter-en.po"), Plugin: "greeter-en", Placement: target.Child, Address: p.path("greeter-en.po"), Fingerprint: sum("en"), Source: "dir"},
@@ -209,8 +218,7 @@ func TestProblemsAreReported(t *testing.T) {
 }
 
 func TestNameThatCannotBeOne(t *testing.T) {
-	bubble(t, func(p *place) {
-		p.write("a b.po", "x", 0o755)
+	bubble(t, map[string]string{"a b.po": "x"}, func(p *place) {
 		must(p.T, p.m.WaitSynced(p.Context()))
 		want := []target.Problem{{Subject: p.path("a b.po"), Reason: `plugin name "a b": character ' ' is not allowed`, Source: "dir"}}
 		if diff := cmp.Diff(want, p.m.Current().Problems); diff != "" {
