@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/tunnel"
+)
+
+// brokerKind is how the brokers of a session connect. Both sides have the same.
+type brokerKind int
+
+const (
+	brokerListeners brokerKind = iota // a listener for each id
+	brokerMux                         // streams of the session's yamux session
+	brokerTunnel                      // streams of the session's HTTP/2 connection
+)
+
+// newGRPCBroker returns a broker with the core. tlsConfig secures each brokered
+// connection; a tunnel runs inside the session's own TLS and has none.
+func newGRPCBroker(core *brokerCore, transport brokerTransport, tlsConfig *tls.Config) *GRPCBroker {
+	b := &GRPCBroker{core: core, transport: transport}
+	if tlsConfig != nil {
+		b.creds = credentials.NewTLS(tlsConfig)
+		b.serverOptions = []grpc.ServerOption{grpc.Creds(b.creds)}
+	}
+	return b
+}
+
+// newBroker returns the host's broker of a session on conn.
+func (cfg *grpcClientConfig) newBroker(conn grpc.ClientConnInterface) *GRPCBroker {
+	core := newBrokerCore(cfg.logger.Named("broker"))
+	switch cfg.brokers {
+	case brokerTunnel:
+		return newGRPCBroker(core, &hostTunnelTransport{core, tunnel.NewHost(conn)}, nil)
+	case brokerMux:
+		session := func(context.Context) (*grpcmux.Mux, error) { return cfg.mux.Mux, nil }
+		return newGRPCBroker(core, newMuxTransport(core, session), cfg.tls)
+	default:
+		return newGRPCBroker(core, newListenerTransport(core, cfg.unixSocket, cfg.addrTranslator), cfg.tls)
+	}
+}
+
+// newBroker returns the plugin's broker, and its end of the tunnel if there is
+// one.
+func (cfg *grpcServiceConfig) newBroker() (*GRPCBroker, *tunnel.Plugin) {
+	core := newBrokerCore(cfg.logger.Named("broker"))
+	switch cfg.brokers {
+	case brokerTunnel:
+		end := tunnel.NewPlugin(brokerWait)
+		return newGRPCBroker(core, &pluginTunnelTransport{core, end}, nil), end
+	case brokerMux:
+		return newGRPCBroker(core, newMuxTransport(core, cfg.mux.Session), cfg.tls), nil
+	default:
+		return newGRPCBroker(core, newListenerTransport(core, cfg.unixSocket, nil), cfg.tls), nil
+	}
+}
+
+// endedBroker returns a broker whose session is over. It serves to ask a plugin
+// which services it registers.
+func endedBroker() *GRPCBroker {
+	core := newBrokerCore(hclog.NewNullLogger())
+	core.close(errors.New("this broker only serves to describe a plugin"))
+	return newGRPCBroker(core, newListenerTransport(core, UnixSocketConfig{}, nil), nil)
+}

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"sync"
+
+	"google.golang.org/grpc"
+
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+)
+
+// connInfoStream is either side of GRPCBroker.StartStream.
+type connInfoStream interface {
+	Send(*pluginpb.ConnInfo) error
+	Recv() (*pluginpb.ConnInfo, error)
+}
+
+// brokerLink is the stream on which the two brokers of a session talk. Its zero
+// value has no stream yet.
+type brokerLink struct {
+	sending sync.Mutex // one sender at a time: a stream allows no more
+
+	mu      sync.Mutex
+	stream  connInfoStream
+	changed chan struct{} // closed when stream is set; nil if nobody waits
+}
+
+// attach makes stream the one to send on. The last one wins: a child that was
+// left by one host and found by the next talks to that one.
+func (l *brokerLink) attach(stream connInfoStream) (detach func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.stream = stream
+	if l.changed != nil {
+		close(l.changed)
+		l.changed = nil
+	}
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.stream == stream {
+			l.stream = nil
+		}
+	}
+}
+
+// await returns the stream, waiting for one until ctx ends.
+func (l *brokerLink) await(ctx context.Context) (connInfoStream, error) {
+	for {
+		l.mu.Lock()
+		if l.stream != nil {
+			defer l.mu.Unlock()
+			return l.stream, nil
+		}
+		if l.changed == nil {
+			l.changed = make(chan struct{})
+		}
+		changed := l.changed
+		l.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("no broker on the other side: %w", context.Cause(ctx))
+		}
+	}
+}
+
+func (l *brokerLink) send(ctx context.Context, msg *pluginpb.ConnInfo) error {
+	stream, err := l.await(ctx)
+	if err != nil {
+		return err
+	}
+	l.sending.Lock()
+	defer l.sending.Unlock()
+	if err := stream.Send(msg); err != nil {
+		return fmt.Errorf("tell the other side's broker: %w", err)
+	}
+	return nil
+}
+
+// serveLink reads stream until it ends. It never returns nil.
+func (b *GRPCBroker) serveLink(stream connInfoStream) error {
+	detach := b.core.link.attach(stream)
+	defer detach()
+	for {
+		msg, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		b.transport.receive(msg)
+	}
+}
+
+// runClient opens the link from the host's side and closes the broker when the
+// link has ended.
+func (b *GRPCBroker) runClient(conn grpc.ClientConnInterface) {
+	stream, err := pluginpb.NewGRPCBrokerClient(conn).StartStream(b.core.ctx, grpc.WaitForReady(true))
+	if err == nil {
+		err = b.serveLink(stream)
+	}
+	b.core.end(fmt.Errorf("the plugin's broker has gone: %w", err))
+	b.transport.close()
+}
+
+// brokerService is the plugin's side of the link.
+type brokerService struct {
+	pluginpb.UnimplementedGRPCBrokerServer
+	broker *GRPCBroker
+}
+
+// StartStream serves one link until the host closes it. The broker lives on.
+func (s *brokerService) StartStream(stream pluginpb.GRPCBroker_StartStreamServer) error {
+	return s.broker.serveLink(stream)
+}
+
+// knock is the message that asks for id, or answers that.
+func knockMessage(id uint32, knock *pluginpb.ConnInfo_Knock) *pluginpb.ConnInfo {
+	knock.Knock = true
+	return &pluginpb.ConnInfo{ServiceId: id, Knock: knock}
+}
+
+// isKnock reports whether msg asks for a connection, and isAck whether it
+// answers one that did.
+func isKnock(msg *pluginpb.ConnInfo) bool { return msg.GetKnock().GetKnock() && !isAck(msg) }
+
+func isAck(msg *pluginpb.ConnInfo) bool { return msg.GetKnock().GetAck() }

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+)
+
+// admitWait is how long a knock waits for somebody to accept its id. It is
+// shorter than the other side waits for the answer: a stream that was promised
+// and does not come would shift all later ones.
+const admitWait = brokerWait - 500*time.Millisecond
+
+// muxTransport makes brokered connections inside the session's yamux session.
+type muxTransport struct {
+	core *brokerCore
+	// session waits for the yamux session, which its owner closes.
+	session func(context.Context) (*grpcmux.Mux, error)
+	acks    *mailroom
+}
+
+func newMuxTransport(core *brokerCore, session func(context.Context) (*grpcmux.Mux, error)) *muxTransport {
+	return &muxTransport{core: core, session: session, acks: newMailroom()}
+}
+
+func (t *muxTransport) accept(ctx context.Context, id uint32) (net.Listener, error) {
+	mux, err := t.session(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return mux.Listen(id), nil
+}
+
+func (t *muxTransport) dialer(_ context.Context, id uint32) (brokerDialer, error) {
+	return brokerDialer{dial: func(ctx context.Context) (net.Conn, error) {
+		mux, err := t.session(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return mux.Dial(ctx, func(ctx context.Context) error { return t.knock(ctx, id) })
+	}}, nil
+}
+
+// knock asks the other side to accept the next stream for id.
+func (t *muxTransport) knock(ctx context.Context, id uint32) error {
+	ctx, cancel := t.core.within(ctx, brokerWait)
+	defer cancel()
+	ack := t.acks.expect(id)
+	if err := t.core.link.send(ctx, knockMessage(id, &pluginpb.ConnInfo_Knock{})); err != nil {
+		ack.cancel()
+		return err
+	}
+	msg, err := ack.wait(ctx)
+	if err != nil {
+		return fmt.Errorf("no answer to the knock for broker id %d: %w", id, err)
+	}
+	if refused := msg.GetKnock().GetError(); refused != "" {
+		return fmt.Errorf("the other side does not open broker id %d: %s", id, refused)
+	}
+	return nil
+}
+
+func (t *muxTransport) receive(msg *pluginpb.ConnInfo) {
+	switch {
+	case isKnock(msg):
+		t.core.spawn(func() { t.admit(msg.GetServiceId()) })
+	case !isAck(msg):
+		t.core.logger.Warn("the other side's broker announces an address though multiplexing was agreed", "id", msg.GetServiceId())
+	case !t.acks.deliver(msg) && msg.GetKnock().GetError() == "":
+		t.redeem(msg.GetServiceId())
+	}
+}
+
+// admit answers a knock.
+func (t *muxTransport) admit(id uint32) {
+	ctx, cancel := t.core.within(context.Background(), admitWait)
+	defer cancel()
+	mux, err := t.session(ctx)
+	if err == nil {
+		err = mux.Admit(ctx, id, func(refused error) error { return t.ack(id, refused) })
+	}
+	if err != nil && t.core.ctx.Err() == nil {
+		t.core.logger.Warn("a knock was not answered", "id", id, "error", err)
+	}
+}
+
+func (t *muxTransport) ack(id uint32, refused error) error {
+	knock := &pluginpb.ConnInfo_Knock{Ack: true}
+	if refused != nil {
+		knock.Error = refused.Error()
+	}
+	// Its own bound: the knock's may have just ended.
+	ctx, cancel := t.core.within(context.Background(), time.Second)
+	defer cancel()
+	return t.core.link.send(ctx, knockMessage(id, knock))
+}
+
+// redeem keeps both sides in step when an answer came too late.
+func (t *muxTransport) redeem(id uint32) {
+	mux, err := t.session(t.core.ctx)
+	if err == nil {
+		err = mux.Redeem()
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) && t.core.ctx.Err() == nil {
+		t.core.logger.Warn("a late answer to a knock was not taken up", "id", id, "error", err)
+	}
+}
+
+func (t *muxTransport) close() {}

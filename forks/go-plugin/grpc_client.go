@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/runner"
+)
+
+// shutdownWait is how long a plugin may take to answer that it ends.
+const shutdownWait = 5 * time.Second
+
+// GRPCClient is the host's side of a gRPC session. It implements
+// [ClientProtocol].
+type GRPCClient struct {
+	// Conn is the session's connection. Close closes it.
+	Conn *grpc.ClientConn
+	// Plugins are the plugins that can be dispensed, by name.
+	Plugins map[string]Plugin
+
+	doneCtx     context.Context
+	broker      *GRPCBroker
+	controller  pluginpb.GRPCControllerClient
+	mux         *grpcmux.ClientMuxer // nil without multiplexing
+	pingTimeout time.Duration
+	detach      func()
+	remote      bool
+
+	end     context.CancelFunc // of the session's own streams
+	linking sync.WaitGroup
+}
+
+// grpcClientConfig says how to reach a plugin and what to do with it.
+type grpcClientConfig struct {
+	dial        func(context.Context) (net.Conn, error)
+	creds       credentials.TransportCredentials // nil: plaintext
+	dialOptions []grpc.DialOption
+	plugins     map[string]Plugin
+
+	brokers        brokerKind
+	unixSocket     UnixSocketConfig      // of brokerListeners
+	addrTranslator runner.AddrTranslator // of brokerListeners; nil: none
+	mux            *grpcmux.ClientMuxer  // of brokerMux; the client closes it
+	tls            *tls.Config           // of brokered connections; nil: plaintext
+
+	stdout, stderr io.Writer // nil: dropped
+	logger         hclog.Logger
+	doneCtx        context.Context // handed to the plugins' GRPCClient
+	pingTimeout    time.Duration   // of Ping; zero: none
+
+	// remote or detach make Close leave the plugin alone; detach is called,
+	// too.
+	remote bool
+	detach func()
+}
+
+// newGRPCClient starts a session. It does not wait for the connection.
+func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
+	conn, err := dialGRPC(cfg.dial, cfg.creds, cfg.dialOptions)
+	if err != nil {
+		if cfg.mux != nil {
+			_ = cfg.mux.Close()
+		}
+		return nil, fmt.Errorf("start gRPC client: %w", err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &GRPCClient{
+		Conn:        conn,
+		Plugins:     cfg.plugins,
+		doneCtx:     cfg.doneCtx,
+		broker:      cfg.newBroker(conn),
+		controller:  pluginpb.NewGRPCControllerClient(conn),
+		mux:         cfg.mux,
+		pingTimeout: cfg.pingTimeout,
+		detach:      cfg.detach,
+		remote:      cfg.remote,
+		end:         cancel,
+	}
+	c.linking.Go(func() { c.broker.runClient(conn) })
+	// Close does not wait for this one: the writers may block.
+	go receiveStdio(ctx, conn, cfg.stdout, cfg.stderr, cfg.logger.Named("stdio"))
+	return c, nil
+}
+
+// Close ends the session. A child is asked to end as well; a remote plugin
+// lives on. Calls in flight fail with [ErrConnectionLost].
+func (c *GRPCClient) Close() error {
+	_ = c.broker.Close()
+	if c.detach == nil && !c.remote {
+		ctx, cancel := context.WithTimeout(c.doneCtx, shutdownWait)
+		defer cancel()
+		// A plugin that ends does not always get to answer.
+		_, _ = c.controller.Shutdown(ctx, &pluginpb.Empty{})
+	}
+	c.end()
+	err := c.Conn.Close()
+	c.linking.Wait()
+	if c.mux != nil {
+		_ = c.mux.Close()
+	}
+	if c.detach != nil {
+		c.detach()
+	}
+	return err
+}
+
+// Dispense returns a stub for the kind of that name.
+func (c *GRPCClient) Dispense(name string) (interface{}, error) {
+	raw, ok := c.Plugins[name]
+	if !ok {
+		return nil, fmt.Errorf("unknown plugin type: %s", name)
+	}
+	p, ok := raw.(GRPCPlugin)
+	if !ok {
+		return nil, fmt.Errorf("plugin %q doesn't support gRPC", name)
+	}
+	return p.GRPCClient(c.doneCtx, c.broker, c.Conn)
+}
+
+// Ping asks the plugin for an answer. An error means that the session is not
+// healthy.
+func (c *GRPCClient) Ping() error {
+	ctx := context.Background()
+	if c.pingTimeout > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.pingTimeout)
+		defer cancel()
+	}
+	return c.pingContext(ctx)
+}
+
+// pingContext asks the health service. A plugin that says it is about to leave
+// has answered.
+func (c *GRPCClient) pingContext(ctx context.Context) error {
+	_, err := grpc_health_v1.NewHealthClient(c.Conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: GRPCServiceName})
+	return err
+}
+
+// watchDrain blocks until the plugin says that it is about to leave, which
+// gives nil, or until ctx or the session ends.
+func (c *GRPCClient) watchDrain(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watch, err := grpc_health_v1.NewHealthClient(c.Conn).Watch(ctx, &grpc_health_v1.HealthCheckRequest{Service: GRPCServiceName})
+	if err != nil {
+		return fmt.Errorf("watch the plugin's health: %w", err)
+	}
+	for {
+		health, err := watch.Recv()
+		switch {
+		case errors.Is(err, io.EOF):
+			return fmt.Errorf("watch the plugin's health: %w", io.ErrUnexpectedEOF)
+		case err != nil:
+			return fmt.Errorf("watch the plugin's health: %w", err)
+		case health.GetStatus() == grpc_health_v1.HealthCheckResponse_NOT_SERVING:
+			return nil
+		}
+	}
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"sync/atomic"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// lossCounter tells the errors of a gRPC connection from those that the plugin
+// returned, which can have the same code. The sure sign is whether trailers
+// came from the plugin; gRPC shows them only where they hold something, which
+// they do unless headers came before. For that case it counts how often
+// connections were lost: a call during which none was has its error from the
+// plugin. (A stats.Handler would see every trailer, at the price of a dozen
+// allocations for each call.)
+type lossCounter struct{ lost atomic.Uint64 }
+
+// countedConn counts its own end, before gRPC can act on it.
+type countedConn struct {
+	net.Conn
+	losses *lossCounter
+	ended  atomic.Bool
+}
+
+func (c *countedConn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		c.end()
+	}
+	return n, err
+}
+
+func (c *countedConn) Close() error {
+	c.end()
+	return c.Conn.Close()
+}
+
+func (c *countedConn) end() {
+	if !c.ended.Swap(true) {
+		c.losses.lost.Add(1)
+	}
+}
+
+// unaryCall is all that watching a call allocates.
+type unaryCall struct {
+	trailer metadata.MD
+	opts    [4]grpc.CallOption
+}
+
+// call is a unary client interceptor.
+func (l *lossCounter) call(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	before := l.lost.Load()
+	call := new(unaryCall)
+	opts = append(append(call.opts[:0], opts...), grpc.Trailer(&call.trailer))
+	err := invoker(ctx, method, req, reply, cc, opts...)
+	if err == nil || len(call.trailer) > 0 {
+		return err
+	}
+	return l.explain(err, cc, before)
+}
+
+// stream is a stream client interceptor.
+func (l *lossCounter) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	before := l.lost.Load()
+	s, err := streamer(ctx, desc, cc, method, opts...)
+	if err != nil {
+		return nil, l.explain(err, cc, before)
+	}
+	return &watchedStream{ClientStream: s, losses: l, before: before, cc: cc}, nil
+}
+
+// explain makes err match ErrConnectionLost if it comes from the connection.
+// before is the count when the call began. No trailers were seen.
+func (l *lossCounter) explain(err error, cc *grpc.ClientConn, before uint64) error {
+	st, ok := status.FromError(err)
+	switch {
+	case !ok:
+		return err
+	case errors.Is(err, grpc.ErrClientConnClosing):
+		return connectionLost(err)
+	case st.Code() != codes.Unavailable:
+		return err
+	}
+	if l.lost.Load() != before || cc.GetState() != connectivity.Ready || isTransportText(st.Message()) {
+		return connectionLost(err)
+	}
+	return err
+}
+
+// isTransportText reports whether a message is one that grpc-go's transport
+// gives to the streams of a connection that has ended.
+func isTransportText(text string) bool {
+	for _, start := range [...]string{
+		"error reading from server",
+		"error reading server preface",
+		"connection error",
+		"closing transport due to",
+		"closing connection since",
+		"keepalive ping failed",
+		"received goaway",
+		"the connection is draining",
+		"the stream is rejected because server is draining",
+		"no active streams left",
+	} {
+		if strings.HasPrefix(text, start) {
+			return true
+		}
+	}
+	return false
+}
+
+// watchedStream is a stream whose errors are explained.
+type watchedStream struct {
+	grpc.ClientStream
+	losses *lossCounter
+	before uint64
+	cc     *grpc.ClientConn
+}
+
+// Header implements grpc.ClientStream.
+func (s *watchedStream) Header() (metadata.MD, error) {
+	md, err := s.ClientStream.Header()
+	if err != nil {
+		err = s.losses.explain(err, s.cc, s.before)
+	}
+	return md, err
+}
+
+// SendMsg implements grpc.ClientStream.
+func (s *watchedStream) SendMsg(m any) error {
+	err := s.ClientStream.SendMsg(m)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = s.losses.explain(err, s.cc, s.before)
+	}
+	return err
+}
+
+// RecvMsg implements grpc.ClientStream.
+func (s *watchedStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	if err == nil || errors.Is(err, io.EOF) || len(s.Trailer()) > 0 {
+		return err
+	}
+	if header, _ := s.ClientStream.Header(); header != nil {
+		// The application may ask long after the plugin has answered, and the
+		// connection may have been lost since. So the message counts as well.
+		st, _ := status.FromError(err)
+		if st.Code() == codes.Unavailable && (s.losses.lost.Load() == s.before || !isTransportText(st.Message())) {
+			return err
+		}
+	}
+	return s.losses.explain(err, s.cc, s.before)
+}

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"encoding/json"
+	"io"
+	"net"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
+)
+
+// GRPCServiceName is the name under which a plugin's health is found with the
+// standard gRPC health service.
+const GRPCServiceName = "plugin"
+
+// DefaultGRPCServer makes a gRPC server of the options, and nothing else. It is
+// what most plugins give as [ServeConfig.GRPCServer].
+func DefaultGRPCServer(opts []grpc.ServerOption) *grpc.Server { return grpc.NewServer(opts...) }
+
+// GRPCServer serves plugins over gRPC to the host that started them. It
+// implements [ServerProtocol].
+type GRPCServer struct {
+	// Plugins are the plugins to serve, by dispense name. Each must implement
+	// [GRPCPlugin].
+	Plugins map[string]Plugin
+
+	// Server makes the server of the options that it is given and must pass on;
+	// nil means [DefaultGRPCServer].
+	Server func([]grpc.ServerOption) *grpc.Server
+
+	// TLS secures all connections; nil means plaintext.
+	TLS *tls.Config
+
+	// DoneCh, if not nil, is closed when Serve has ended.
+	DoneCh chan struct{}
+
+	// Stdout and Stderr are copied to the host. They are read as the host takes
+	// what was read before.
+	Stdout io.Reader
+	Stderr io.Reader
+
+	logger hclog.Logger
+	// mux, if not nil, is where brokered connections go. It is the listener to
+	// serve on, too.
+	mux     *grpcmux.ServerMuxer
+	service *grpcService
+	output  *readerOutput
+}
+
+// Init makes the server and registers every plugin with it.
+func (s *GRPCServer) Init() error {
+	if s.logger == nil {
+		s.logger = hclog.NewNullLogger()
+	}
+	s.output = newReaderOutput(s.Stdout, s.Stderr)
+	cfg := grpcServiceConfig{
+		plugins:    s.Plugins,
+		newServer:  s.Server,
+		unixSocket: unixSocketConfigFromEnv(),
+		tls:        s.TLS,
+		stdio:      s.output,
+		onShutdown: s.Stop,
+		logger:     s.logger,
+	}
+	if s.TLS != nil {
+		cfg.options = []grpc.ServerOption{grpc.Creds(credentials.NewTLS(s.TLS))}
+	}
+	if s.mux != nil {
+		cfg.brokers, cfg.mux = brokerMux, s.mux
+	}
+	var err error
+	s.service, err = newGRPCService(cfg)
+	return err
+}
+
+// Serve serves until the server is stopped or lis is closed.
+func (s *GRPCServer) Serve(lis net.Listener) {
+	if s.DoneCh != nil {
+		defer close(s.DoneCh)
+	}
+	defer s.output.close()
+	defer s.service.stop()
+	if err := s.service.serve(lis); err != nil {
+		s.logger.Error("grpc server", "error", err)
+	}
+}
+
+// Stop ends the server at once. Calls in flight fail.
+func (s *GRPCServer) Stop() { s.service.stop() }
+
+// GracefulStop ends the server when the calls in flight have finished, however
+// long that takes.
+func (s *GRPCServer) GracefulStop() { s.service.gracefulStop(context.Background()) }
+
+// Config returns a [GRPCServerConfig] as JSON.
+func (s *GRPCServer) Config() string {
+	var buf bytes.Buffer
+	// Two strings always encode.
+	_ = json.NewEncoder(&buf).Encode(GRPCServerConfig{})
+	return buf.String()
+}
+
+// GRPCServerConfig is what [GRPCServer.Config] tells the other side. The
+// addresses were used by very old releases and are empty.
+type GRPCServerConfig struct {
+	StdoutAddr string `json:"stdout_addr"`
+	StderrAddr string `json:"stderr_addr"`
+}

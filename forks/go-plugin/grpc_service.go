@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
+
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+)
+
+// grpcServiceConfig says what a grpcService serves.
+type grpcServiceConfig struct {
+	plugins   map[string]Plugin
+	newServer func([]grpc.ServerOption) *grpc.Server // nil: DefaultGRPCServer
+	options   []grpc.ServerOption                    // credentials, keepalive, timeouts
+
+	brokers    brokerKind
+	unixSocket UnixSocketConfig     // of brokerListeners
+	mux        *grpcmux.ServerMuxer // of brokerMux; the service shuts it down
+	tls        *tls.Config          // of brokered connections; nil: plaintext
+
+	stdio      stdioSource
+	onShutdown func() // GRPCController.Shutdown has arrived; runs in a goroutine
+	logger     hclog.Logger
+}
+
+// grpcService is a gRPC server with a plugin's services and the session's own.
+// In a child it lasts as long as the process, in network mode as long as one
+// host's connection. All methods may be called from any goroutine.
+type grpcService struct {
+	server *grpc.Server
+	health *health.Server
+	broker *GRPCBroker
+	mux    *grpcmux.ServerMuxer
+
+	calls  callGauge       // of the plugin
+	ending context.Context // ends the session's own streams
+	end    context.CancelFunc
+	once   sync.Once
+}
+
+// newGRPCService makes the server and registers everything. It starts no
+// goroutine; one who does not serve it must stop it all the same.
+func newGRPCService(cfg grpcServiceConfig) (*grpcService, error) {
+	if cfg.newServer == nil {
+		cfg.newServer = DefaultGRPCServer
+	}
+	s := &grpcService{health: health.NewServer(), mux: cfg.mux}
+	s.ending, s.end = context.WithCancel(context.Background())
+	// Chained interceptors go beside those of the plugin's own factory.
+	counting := []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(s.superviseCall),
+		grpc.ChainStreamInterceptor(s.superviseStream),
+	}
+	s.server = cfg.newServer(slices.Concat(cfg.options, counting))
+	s.registerOwn(&cfg)
+	s.broker.serverOptions = append(s.broker.serverOptions, counting...)
+
+	for _, name := range slices.Sorted(maps.Keys(cfg.plugins)) {
+		if err := s.register(name, cfg.plugins[name]); err != nil {
+			s.stop()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// registerOwn registers the session's own services.
+func (s *grpcService) registerOwn(cfg *grpcServiceConfig) {
+	s.health.SetServingStatus(GRPCServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
+	grpc_health_v1.RegisterHealthServer(s.server, s.health)
+	reflection.Register(s.server)
+
+	broker, tunnel := cfg.newBroker()
+	s.broker = broker
+	pluginpb.RegisterGRPCBrokerServer(s.server, &brokerService{broker: broker})
+	if tunnel != nil {
+		pluginpb.RegisterTunnelServer(s.server, tunnel)
+	}
+	pluginpb.RegisterGRPCControllerServer(s.server, &controllerService{shutdown: cfg.onShutdown})
+	pluginpb.RegisterGRPCStdioServer(s.server, &stdioService{source: cfg.stdio, ending: s.ending})
+}
+
+func (s *grpcService) register(name string, p Plugin) error {
+	served, ok := p.(GRPCPlugin)
+	if !ok {
+		return fmt.Errorf("%q is not a GRPC-compatible plugin", name)
+	}
+	if err := served.GRPCServer(s.broker, s.server); err != nil {
+		return fmt.Errorf("error registering %q: %w", name, err)
+	}
+	return nil
+}
+
+// serve serves until the service is stopped or lis is closed. The caller stops
+// the service afterwards.
+func (s *grpcService) serve(lis net.Listener) error {
+	err := s.server.Serve(lis)
+	if errors.Is(err, net.ErrClosed) || errors.Is(err, grpc.ErrServerStopped) {
+		return nil
+	}
+	return err
+}
+
+// notifyDrain tells hosts and probes that the plugin is about to leave. It goes
+// on serving.
+func (s *grpcService) notifyDrain() {
+	s.health.SetServingStatus(GRPCServiceName, grpc_health_v1.HealthCheckResponse_NOT_SERVING)
+}
+
+// inFlight is how many calls of the plugin are being run.
+func (s *grpcService) inFlight() int64 { return int64(s.calls.count()) }
+
+// waitIdle returns when the plugin has had no call for a moment, or when ctx
+// ends, with its error.
+func (s *grpcService) waitIdle(ctx context.Context) error {
+	return s.calls.waitQuiet(ctx, drainQuiet)
+}
+
+// gracefulStop lets the calls in flight finish, with callbacks and output, then
+// ends the session's own streams and the connections. When ctx ends first, it
+// stops at once.
+func (s *grpcService) gracefulStop(ctx context.Context) {
+	defer s.stop()
+	// Callbacks need new connections, so the GOAWAY has to wait.
+	if s.calls.waitQuiet(ctx, 0) != nil {
+		return
+	}
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.server.GracefulStop()
+	}()
+	// What came in before the GOAWAY is still answered.
+	if s.calls.waitQuiet(ctx, 0) == nil {
+		s.end()
+		select {
+		case <-stopped:
+			return
+		case <-ctx.Done():
+		}
+	}
+	s.server.Stop() // ends GracefulStop, too
+	<-stopped
+}
+
+// stop ends everything at once. Calls in flight fail.
+func (s *grpcService) stop() {
+	s.once.Do(func() {
+		s.end()
+		s.server.Stop()
+		_ = s.broker.Close()
+		s.health.Shutdown()
+		if s.mux != nil {
+			_ = s.mux.Shutdown()
+		}
+	})
+}
+
+// controllerService is the service by which a host ends a plugin.
+type controllerService struct {
+	pluginpb.UnimplementedGRPCControllerServer
+	shutdown func()
+}
+
+// Shutdown ends the plugin, or the session if that came over the network. The
+// answer may or may not reach the host.
+func (c *controllerService) Shutdown(context.Context, *pluginpb.Empty) (*pluginpb.Empty, error) {
+	if c.shutdown != nil {
+		go c.shutdown()
+	}
+	return &pluginpb.Empty{}, nil
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"strings"
+
+	"google.golang.org/grpc"
+
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+)
+
+// isOwnMethod reports whether a full method name belongs to one of the
+// session's own services. Their calls are not the plugin's.
+func isOwnMethod(method string) bool {
+	service := strings.TrimPrefix(method[:max(0, strings.LastIndexByte(method, '/'))], "/")
+	switch service {
+	case "plugin.GRPCBroker", "plugin.GRPCController", "plugin.GRPCStdio", "reattach.v1.Tunnel",
+		"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection":
+		return true
+	}
+	return false
+}
+
+// superviseCall counts the plugin's calls.
+func (s *grpcService) superviseCall(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	if isOwnMethod(info.FullMethod) {
+		return handler(ctx, req)
+	}
+	s.calls.begin()
+	defer s.calls.end()
+	return handler(ctx, req)
+}
+
+// superviseStream counts the plugin's streams, and ends the session's own with
+// the service: they last as long as the host likes, and would keep the server
+// from stopping gracefully.
+func (s *grpcService) superviseStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	if !isOwnMethod(info.FullMethod) {
+		s.calls.begin()
+		defer s.calls.end()
+		return handler(srv, stream)
+	}
+	if info.FullMethod == pluginpb.GRPCStdio_StreamStdio_FullMethodName {
+		return handler(srv, stream) // sends the rest of the output first
+	}
+	done := make(chan error, 1)
+	// A handler that is left behind ends with the stream's context.
+	go func() { done <- handler(srv, stream) }()
+	select {
+	case err := <-done:
+		return err
+	case <-s.ending.Done():
+		return nil
+	}
+}

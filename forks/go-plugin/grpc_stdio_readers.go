@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"io"
+	"sync"
+)
+
+// readChunk is how much of a child's output is read at once.
+const readChunk = 4 << 10
+
+// readerOutput is a child's output as it comes out of two pipes. Nothing is
+// read that nobody takes, so that output from before the host came waits in the
+// pipes. Hosts that are connected at once share it.
+type readerOutput struct {
+	readers [2]io.Reader // stdout and stderr; nil: none
+	start   sync.Once
+	chunks  chan outputChunk // closed when both readers have ended
+	closed  chan struct{}
+	once    sync.Once
+}
+
+type outputChunk struct {
+	isStderr bool
+	data     []byte
+}
+
+func newReaderOutput(stdout, stderr io.Reader) *readerOutput {
+	return &readerOutput{
+		readers: [2]io.Reader{stdout, stderr},
+		chunks:  make(chan outputChunk),
+		closed:  make(chan struct{}),
+	}
+}
+
+// close ends the reading. A reader that is being read belongs to the caller,
+// who ends it.
+func (o *readerOutput) close() { o.once.Do(func() { close(o.closed) }) }
+
+func (o *readerOutput) subscribe() stdioSubscription {
+	o.start.Do(func() {
+		var reading sync.WaitGroup
+		for i, r := range o.readers {
+			if r != nil {
+				reading.Go(func() { o.read(r, i == 1) })
+			}
+		}
+		go func() {
+			reading.Wait()
+			close(o.chunks)
+		}()
+	})
+	return readerSubscription{o.chunks}
+}
+
+func (o *readerOutput) read(r io.Reader, isStderr bool) {
+	for {
+		buf := make([]byte, readChunk)
+		n, err := r.Read(buf)
+		if n > 0 {
+			select {
+			case o.chunks <- outputChunk{isStderr, buf[:n]}:
+			case <-o.closed:
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+type readerSubscription struct{ chunks <-chan outputChunk }
+
+func (s readerSubscription) next(ctx context.Context) (isStderr bool, data []byte, err error) {
+	var chunk outputChunk
+	ok := true
+	select {
+	case chunk, ok = <-s.chunks:
+	default:
+		select {
+		case chunk, ok = <-s.chunks:
+		case <-ctx.Done():
+			return false, nil, context.Cause(ctx)
+		}
+	}
+	if !ok {
+		return false, nil, io.EOF
+	}
+	return chunk.isStderr, chunk.data, nil
+}
+
+func (readerSubscription) close() {}

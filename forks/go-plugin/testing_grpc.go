@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"net"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
+)
+
+// TestGRPCConn serves what register registers, over TCP on the loopback
+// address, and returns a connection to it. The caller closes the connection and
+// stops the server.
+func TestGRPCConn(t testing.TB, register func(*grpc.Server)) (*grpc.ClientConn, *grpc.Server) {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatalf("listen: %v", err)
+	}
+	server := grpc.NewServer()
+	register(server)
+	go func() { _ = server.Serve(lis) }()
+
+	conn, err := grpc.NewClient("passthrough:///"+lis.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		server.Stop()
+		t.Fatalf("start client: %v", err)
+	}
+	return conn, server
+}
+
+// TestPluginGRPCConn serves the plugins over gRPC and returns a client of them.
+// With multiplex, brokered connections go over the one connection. The caller
+// closes the client, which stops the server.
+func TestPluginGRPCConn(t testing.TB, multiplex bool, ps map[string]Plugin) (*GRPCClient, *GRPCServer) {
+	t.Helper()
+	lis, err := listenLocal(UnixSocketConfig{})
+	if err != nil {
+		t.Fatalf("listen: %v", err)
+	}
+	logger := hclog.New(&hclog.LoggerOptions{Level: hclog.Debug})
+	server := &GRPCServer{
+		Plugins: ps,
+		Server:  DefaultGRPCServer,
+		DoneCh:  make(chan struct{}),
+		Stdout:  new(bytes.Buffer),
+		Stderr:  new(bytes.Buffer),
+		logger:  logger,
+	}
+	cfg := grpcClientConfig{
+		dial: func(ctx context.Context) (net.Conn, error) {
+			var dialer net.Dialer
+			return dialer.DialContext(ctx, lis.Addr().Network(), lis.Addr().String())
+		},
+		plugins: ps,
+		logger:  logger,
+		doneCtx: context.Background(),
+	}
+	served := lis
+	if multiplex {
+		server.mux = grpcmux.NewServerMuxer(logger, lis)
+		served = server.mux
+	}
+	if err := server.Init(); err != nil {
+		_ = served.Close()
+		t.Fatalf("register plugins: %v", err)
+	}
+	go server.Serve(served)
+	if multiplex {
+		multiplexTest(t, &cfg)
+	}
+	client, err := newGRPCClient(cfg)
+	if err != nil {
+		server.Stop()
+		t.Fatalf("start client: %v", err)
+	}
+	return client, server
+}
+
+// multiplexTest makes the client of a test use one connection for everything.
+func multiplexTest(t testing.TB, cfg *grpcClientConfig) {
+	t.Helper()
+	conn, err := cfg.dial(context.Background())
+	if err != nil {
+		t.Fatalf("dial: %v", err)
+	}
+	mux, err := grpcmux.NewClientMuxer(cfg.logger, conn)
+	if err != nil {
+		t.Fatalf("multiplex: %v", err)
+	}
+	cfg.brokers, cfg.mux = brokerMux, mux
+	cfg.dial = func(ctx context.Context) (net.Conn, error) { return mux.Dial(ctx, nil) }
+}
