@@ -38,7 +38,7 @@ type Options struct {
 
 func (o Options) withDefaults() (Options, error) {
 	if o.Dir == "" {
-		return o, errors.New("Dir is empty")
+		return o, errors.New("option Dir is empty")
 	}
 	abs, err := filepath.Abs(o.Dir)
 	if err != nil {
@@ -63,7 +63,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Settle = 300 * time.Millisecond
 	}
 	if o.Rescan < 0 || o.Settle < 0 {
-		return o, fmt.Errorf("Rescan %s, Settle %s: neither may be below zero", o.Rescan, o.Settle)
+		return o, fmt.Errorf("option Rescan %s, Settle %s: neither may be below zero", o.Rescan, o.Settle)
 	}
 	return o, nil
 }

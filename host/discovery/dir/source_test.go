@@ -249,11 +249,11 @@ func TestMissingDirectory(t *testing.T) {
 
 func TestNewRefusesBadOptions(t *testing.T) {
 	cases := map[string]dir.Options{
-		"make directory source: Dir is empty":                                        {},
-		`make directory source: pattern "[": syntax error in pattern`:                {Dir: "/x", Executables: "["},
-		"make directory source: Rescan -1s, Settle 300ms: neither may be below zero": {Dir: "/x", Rescan: -time.Second},
-		"make directory source: Rescan 5s, Settle -1ns: neither may be below zero":   {Dir: "/x", Settle: -1},
-		`make directory source: pattern "a[": syntax error in pattern`:               {Dir: "/x", SharedObjects: "a["},
+		"make directory source: option Dir is empty":                                        {},
+		`make directory source: pattern "[": syntax error in pattern`:                       {Dir: "/x", Executables: "["},
+		"make directory source: option Rescan -1s, Settle 300ms: neither may be below zero": {Dir: "/x", Rescan: -time.Second},
+		"make directory source: option Rescan 5s, Settle -1ns: neither may be below zero":   {Dir: "/x", Settle: -1},
+		`make directory source: pattern "a[": syntax error in pattern`:                      {Dir: "/x", SharedObjects: "a["},
 	}
 	for want, opts := range cases {
 		_, err := dir.New(opts)

@@ -50,7 +50,7 @@ func (o Options) withDefaults() (Options, error) {
 		o.Network = "ip"
 	case "ip", "ip4", "ip6":
 	default:
-		return o, fmt.Errorf("Network %q: use ip, ip4 or ip6", o.Network)
+		return o, fmt.Errorf("option Network %q: use ip, ip4 or ip6", o.Network)
 	}
 	for _, d := range []struct {
 		name  string
@@ -63,7 +63,7 @@ func (o Options) withDefaults() (Options, error) {
 		{"Timeout", &o.Timeout, 5 * time.Second},
 	} {
 		if *d.value < 0 {
-			return o, fmt.Errorf("%s %s is below zero", d.name, *d.value)
+			return o, fmt.Errorf("option %s %s is below zero", d.name, *d.value)
 		}
 		if *d.value == 0 {
 			*d.value = d.usual

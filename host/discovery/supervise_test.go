@@ -1,0 +1,187 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package discovery_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/reattach/reattach/host/discovery"
+	"github.com/reattach/reattach/host/discovery/manual"
+)
+
+// stubborn ends only when it is let go, whatever its context says.
+type stubborn struct{ letGo chan struct{} }
+
+func (stubborn) Name() string { return "stubborn" }
+
+func (s stubborn) Run(_ context.Context, sink discovery.Sink) error {
+	sink.Update()
+	<-s.letGo
+	sink.Update(group("late", endpoint("zh", "h:1")))
+	return nil
+}
+
+func TestManagerRunWaitsForItsSources(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := stubborn{letGo: make(chan struct{})}
+		m, err := discovery.NewManager(discovery.Options{Sources: []discovery.Source{src}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		done := make(chan error, 1)
+		go func() { done <- m.Run(ctx) }()
+		stop()
+		synctest.Wait()
+		select {
+		case err := <-done:
+			t.Fatalf("Run returned (%v) while its source was running", err)
+		default:
+		}
+		close(src.letGo)
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+}
+
+func TestManagerRestartsAFailedSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := manual.New("one", group("k", endpoint("zh", "h:1")), group("gone", endpoint("zh", "h:2")))
+		m := start(t, discovery.Options{Sources: []discovery.Source{src}, MinBackoff: time.Second, MaxBackoff: 4 * time.Second})
+		synctest.Wait()
+		src.Fail(t.Context(), errors.New("boom"))
+		synctest.Wait()
+		wantIDs(t, "the last good state stays", m.Current(), "zh@h:1 from one", "zh@h:2 from one")
+		status := m.Status()[0]
+		if diff := cmp.Diff("boom", fmt.Sprint(status.LastError)); diff != "" {
+			t.Errorf("last error (-want +got)\n%s", diff)
+		}
+		status.LastError = nil
+		want := discovery.Status{Source: "one", Synced: true, Groups: 2, Endpoints: 2, Updates: 1, Errors: 1}
+		if diff := cmp.Diff(want, status); diff != "" {
+			t.Errorf("status (-want +got)\n%s", diff)
+		}
+
+		src.Update(group("gone")) // nobody listens now; the next Run's first state lacks it
+		failedAt := time.Now()
+		for range m.Sets() {
+			if len(m.Current().Endpoints) == 1 {
+				break
+			}
+		}
+		if pause := time.Since(failedAt); pause < 800*time.Millisecond || pause > 1200*time.Millisecond {
+			t.Errorf("restarted after %s, want 1 s give or take a fifth", pause)
+		}
+		wantIDs(t, "the first state of a run replaces what earlier ones left", m.Current(), "zh@h:1 from one")
+		want = discovery.Status{Source: "one", Synced: true, Groups: 1, Endpoints: 1, Updates: 2, Errors: 1, Restarts: 1}
+		if diff := cmp.Diff(want, m.Status()[0]); diff != "" {
+			t.Errorf("status after the restart (-want +got)\n%s", diff)
+		}
+	})
+}
+
+// hopeless fails each time at once and notes when it was run.
+type hopeless struct{ runs chan time.Time }
+
+func (hopeless) Name() string { return "hopeless" }
+
+func (s hopeless) Run(context.Context, discovery.Sink) error {
+	s.runs <- time.Now()
+	return errors.New("no luck")
+}
+
+func TestManagerBacksOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := hopeless{runs: make(chan time.Time, 100)}
+		start(t, discovery.Options{Sources: []discovery.Source{src}, MinBackoff: time.Second, MaxBackoff: 4 * time.Second})
+		last := <-src.runs
+		for i, want := range []time.Duration{1, 2, 4, 4, 4} {
+			want *= time.Second
+			at := <-src.runs
+			if pause := at.Sub(last); pause < want*8/10 || pause > want*12/10 {
+				t.Errorf("pause %d is %s, want %s give or take a fifth", i, pause, want)
+			}
+			last = at
+		}
+	})
+}
+
+func TestManagerErrorOfARunningSource(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := manual.New("one", group("k", endpoint("zh", "h:1")))
+		m := start(t, discovery.Options{Sources: []discovery.Source{src}})
+		synctest.Wait()
+		src.Error(errors.New("API is away"))
+		wantIDs(t, "an error withdraws nothing", m.Current(), "zh@h:1 from one")
+		if got := fmt.Sprint(m.Status()[0].LastError); got != "API is away" {
+			t.Errorf("last error is %q", got)
+		}
+		src.Update()
+		if s := m.Status()[0]; s.LastError != nil || s.Errors != 1 {
+			t.Errorf("an Update without groups did not clear the error: %+v", s)
+		}
+	})
+}
+
+func TestManagerWaitSynced(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		good := manual.New("good", group("k", endpoint("zh", "h:1")))
+		m := start(t, discovery.Options{Sources: []discovery.Source{good}})
+		if err := m.WaitSynced(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		wantIDs(t, "Current holds the first state by then", m.Current(), "zh@h:1 from good")
+		if !m.Current().Synced {
+			t.Error("the set does not say that it is synced")
+		}
+
+		m = start(t, discovery.Options{Sources: []discovery.Source{manual.New("fine"), hopeless{runs: make(chan time.Time, 100)}}})
+		ctx, stop := context.WithTimeout(t.Context(), time.Second)
+		defer stop()
+		err := m.WaitSynced(ctx)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v, want the cause of the context", err)
+		}
+		want := "wait for the first state of hopeless (no luck): context deadline exceeded"
+		if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
+			t.Errorf("the error names the source (-want +got)\n%s", diff)
+		}
+		if m.Current().Synced {
+			t.Error("synced without the source that never delivered")
+		}
+	})
+}
+
+func TestManagerIgnoresCallsAfterRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		src := &keepsSink{sinks: make(chan discovery.Sink, 1)}
+		m := start(t, discovery.Options{Sources: []discovery.Source{src}, MinBackoff: time.Hour, MaxBackoff: time.Hour})
+		sink := <-src.sinks
+		synctest.Wait()
+		before := m.Status()[0]
+		sink.Update(group("k", endpoint("zh", "h:1")))
+		sink.Error(errors.New("late"))
+		synctest.Wait()
+		wantIDs(t, "a call after Run has no effect", m.Current())
+		after := m.Status()[0]
+		if before.Updates != after.Updates || before.Errors != after.Errors {
+			t.Errorf("late calls were counted: %+v, then %+v", before, after)
+		}
+	})
+}
+
+type keepsSink struct{ sinks chan discovery.Sink }
+
+func (*keepsSink) Name() string { return "keeps" }
+
+func (s *keepsSink) Run(_ context.Context, sink discovery.Sink) error {
+	s.sinks <- sink
+	return errors.New("over")
+}
