@@ -51,7 +51,7 @@ func parseChildLine(text string) (childLine, error) {
 		return childLine{}, fmt.Errorf("error parsing core protocol version: %w", err)
 	}
 	if core != CoreProtocolVersion {
-		return childLine{}, fmt.Errorf("incompatible core API version with plugin. "+
+		return childLine{}, incompatiblef("incompatible core API version with plugin. "+
 			"Plugin version: %d, Core version: %d. Rebuild the plugin with a current go-plugin", core, CoreProtocolVersion)
 	}
 	line := childLine{network: fields[2], address: fields[3], protocol: ProtocolNetRPC}
@@ -101,5 +101,8 @@ func unrecognizedLine(text string, child runner.Runner, note string) error {
 			message += "\n" + more
 		}
 	}
-	return errors.New(message)
+	if text == "" {
+		return errors.New(message) // It ended at once, and may not the next time.
+	}
+	return incompatiblef("%s", message)
 }

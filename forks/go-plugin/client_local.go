@@ -39,8 +39,8 @@ type localPlugin struct {
 	runner runner.AttachedRunner
 	socket UnixSocketConfig
 
-	ctx     context.Context // ends when the plugin has ended
-	gone    context.CancelFunc
+	ctx     context.Context // ends when the plugin has, its cause says how
+	gone    context.CancelCauseFunc
 	readers sync.WaitGroup // of the child's stdout and stderr
 	workers sync.WaitGroup
 }
@@ -61,7 +61,7 @@ func newLocalPlugin(config ClientConfig) *localPlugin {
 	if config.UnixSocketConfig != nil {
 		p.socket = *config.UnixSocketConfig
 	}
-	p.ctx, p.gone = context.WithCancel(context.Background())
+	p.ctx, p.gone = context.WithCancelCause(context.Background())
 	return p
 }
 
@@ -121,7 +121,7 @@ func (p *localPlugin) awaitEnd(r runner.AttachedRunner, name string) {
 	} else {
 		p.logger.Info("plugin process exited", "plugin", name, "id", r.ID())
 	}
-	p.gone()
+	p.gone(processEnded(err))
 }
 
 func (p *localPlugin) setRunner(r runner.AttachedRunner) {
@@ -207,7 +207,7 @@ func (p *localPlugin) askToEnd() bool {
 // detach leaves a plugin in test mode to the test that runs it.
 func (p *localPlugin) detach() {
 	p.closeMux()
-	p.gone()
+	p.gone(ErrDetached)
 }
 
 func (p *localPlugin) closeMux() {

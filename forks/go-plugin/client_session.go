@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"net"
+)
+
+// Done is closed when a plugin on this machine has ended and its last output
+// was read. For a remote plugin, whose sessions come and go, it is closed by
+// Kill; [Session.Done] tells of one session.
+func (c *Client) Done() <-chan struct{} {
+	switch p := c.plugin.(type) {
+	case *localPlugin:
+		return p.ctx.Done()
+	case *remotePlugin:
+		return p.ctx.Done()
+	}
+	return nil
+}
+
+// Err is nil until Done is closed. Then it says why a plugin on this machine
+// ended: it matches [ErrConnectionLost], and wraps an *exec.ExitError if the
+// process did not exit with 0. For a remote plugin it is [ErrDetached].
+func (c *Client) Err() error {
+	switch p := c.plugin.(type) {
+	case *localPlugin:
+		return context.Cause(p.ctx)
+	case *remotePlugin:
+		if p.ctx.Err() != nil {
+			return ErrDetached
+		}
+	}
+	return nil
+}
+
+// processEnded is why the calls to a process end with it; err is what waiting
+// for it gave.
+func processEnded(err error) error {
+	if err == nil {
+		err = errors.New("the plugin's process has exited")
+	}
+	return connectionLost(err)
+}
+
+// OpenRPC asks the plugin to serve a kind on a stream of its own. The stream
+// speaks net/rpc with gob, service name "Plugin". The caller closes it.
+func (c *RPCClient) OpenRPC(kind string) (net.Conn, error) { return c.open(kind) }
+
+// PingContext asks the plugin for an answer until ctx ends.
+func (c *RPCClient) PingContext(ctx context.Context) error { return c.pingContext(ctx) }
+
+// Done is closed when the session's connection is.
+func (c *RPCClient) Done() <-chan struct{} { return c.broker.session.CloseChan() }
