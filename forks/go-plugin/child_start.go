@@ -136,7 +136,6 @@ func (p *localPlugin) handshakeEnv() []string {
 func (p *localPlugin) supervise(child runner.Runner) <-chan string {
 	lines := make(chan string, 1)
 	p.readers.Go(func() {
-		defer close(lines)
 		firstLineOf(child.Stdout(), lines)
 	})
 	p.readers.Go(func() { p.forwardLog(child.Name(), child.Stderr()) })
@@ -148,11 +147,14 @@ func (p *localPlugin) supervise(child runner.Runner) <-chan string {
 	return lines
 }
 
+// firstLineOf gives the first line, if there is one that a handshake could be,
+// and closes lines at once: nobody need wait for the end of an endless line.
 func firstLineOf(stdout io.Reader, lines chan<- string) {
 	scanner := bufio.NewScanner(stdout)
 	if scanner.Scan() {
 		lines <- scanner.Text()
 	}
+	close(lines)
 	_, _ = io.Copy(io.Discard, stdout)
 }
 
