@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package conn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/reattach/reattach/host/target"
+)
+
+// Conn keeps one endpoint attached. Run's goroutine alone writes its state;
+// all other methods may be called from any goroutine, and none of them blocks.
+type Conn struct {
+	endpoint target.Endpoint
+	opts     Options
+	log      hclog.Logger
+	started  atomic.Bool
+	status   atomic.Pointer[Status]
+
+	// Run's goroutine alone uses these.
+	dials, ejections pauses
+	calm             bool      // the last session had lasted
+	returned         time.Time // when the last ejection ended
+
+	noRedial context.Context // ended by NoRedial
+	stop     context.CancelFunc
+	hurry    context.Context // ended by Hurry
+	rush     context.CancelFunc
+
+	wg    sync.WaitGroup // pings and drains
+	mu    sync.Mutex
+	links []*Link // those whose sessions are not closed yet
+}
+
+// New makes the Conn of an endpoint. It starts nothing.
+func New(e target.Endpoint, opts Options) (*Conn, error) {
+	if err := errors.Join(e.Validate(), opts.Validate()); err != nil {
+		return nil, fmt.Errorf("make conn: %w", err)
+	}
+	opts = opts.withDefaults(e.Placement)
+	c := &Conn{endpoint: e, opts: opts, log: opts.Logger.With("endpoint", e.ID)}
+	c.noRedial, c.stop = context.WithCancel(context.Background())
+	c.hurry, c.rush = context.WithCancel(context.Background())
+	c.dials.Backoff, c.ejections.Backoff = opts.Backoff, opts.Ejection
+	c.status.Store(&Status{Since: time.Now()})
+	return c, nil
+}
+
+// Endpoint is what New was given.
+func (c *Conn) Endpoint() target.Endpoint { return c.endpoint }
+
+// Status is the newest one. Nobody may change it.
+func (c *Conn) Status() *Status { return c.status.Load() }
+
+// InFlight counts the calls on all sessions of the endpoint, those that drain
+// included.
+func (c *Conn) InFlight() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	n := 0
+	for _, l := range c.links {
+		n += l.InFlight()
+	}
+	return n
+}
+
+// NoRedial makes the present session the last one: Run returns when it has
+// ended, or at once if there is none.
+func (c *Conn) NoRedial() { c.stop() }
+
+// Hurry ends a drain: sessions that drain close with calls in flight.
+func (c *Conn) Hurry() { c.rush() }
+
+// Run keeps the endpoint attached until ctx ends. Then the calls in flight may
+// finish, bounded by Options.DrainTimeout and [Conn.Hurry]; Run returns when
+// every session is closed. It can be called once.
+func (c *Conn) Run(ctx context.Context) {
+	if c.started.Swap(true) {
+		panic("conn: Run was called twice")
+	}
+	for c.once(ctx) {
+		continue
+	}
+	c.update(func(s *Status) { s.State = Shutdown })
+	c.wg.Wait()
+	c.stop()
+	c.rush()
+}
+
+// once makes one attempt and serves what comes of it. It reports whether there
+// shall be another.
+func (c *Conn) once(ctx context.Context) bool {
+	link, err := c.dial(ctx)
+	if err == nil {
+		err = c.serve(ctx, link)
+	}
+	if ctx.Err() != nil || c.noRedial.Err() != nil {
+		return false
+	}
+	return c.pause(ctx, err)
+}
+
+// dial makes a session and has it judged.
+func (c *Conn) dial(ctx context.Context) (*Link, error) {
+	c.update(func(s *Status) { s.State = Connecting })
+	within, cancel := context.WithTimeout(ctx, c.opts.DialTimeout)
+	defer cancel()
+	defer context.AfterFunc(c.noRedial, cancel)()
+
+	session, err := c.opts.Dialer.Dial(within, c.endpoint)
+	if err != nil {
+		if errors.Is(within.Err(), context.DeadlineExceeded) {
+			err = fmt.Errorf("no session within %s: %w", c.opts.DialTimeout, err)
+		}
+		return nil, err
+	}
+	link := newLink(c.endpoint.ID, session, c.opts.EjectAfter)
+	var warning error
+	if c.opts.Check != nil {
+		warning = c.opts.Check(c.endpoint, link.info)
+	}
+	c.track(link)
+	if errors.Is(warning, ErrPermanent) || within.Err() != nil {
+		link.retire()
+		c.close(link)
+		return nil, errors.Join(warning, context.Cause(within))
+	}
+	c.update(func(s *Status) {
+		s.State, s.Link, s.Info, s.Warning, s.Permanent = Ready, link, link.info, warning, false
+		s.Sessions++
+	})
+	return link, nil
+}
+
+// pause keeps err as the state's cause and waits until the next attempt is
+// due. It reports whether it is.
+func (c *Conn) pause(ctx context.Context, err error) bool {
+	calm, permanent := c.calm, errors.Is(err, ErrPermanent)
+	c.calm = false
+	d := c.nextPause(calm, permanent)
+	c.update(func(s *Status) {
+		s.State, s.Err, s.Permanent = TransientFailure, err, permanent
+		if d > 0 {
+			s.NextAttempt = time.Now().Add(d)
+		}
+		if !calm {
+			s.Failures++
+		}
+	})
+	var due <-chan time.Time
+	if d > 0 {
+		due = time.After(d)
+	}
+	select {
+	case <-ctx.Done():
+	case <-c.noRedial.Done():
+	case <-due:
+		return true
+	}
+	return false
+}
+
+// nextPause is zero if there shall be no other attempt.
+func (c *Conn) nextPause(calm, permanent bool) time.Duration {
+	switch {
+	case permanent && c.endpoint.Fingerprint != "":
+		return 0 // whoever knows the fingerprint replaces the endpoint
+	case permanent:
+		return jitter(c.opts.Recheck)
+	case calm:
+		c.dials.reset()
+		return c.dials.soon()
+	}
+	return c.dials.next()
+}
+
+// update publishes a new status. What belongs to a state ends with it.
+func (c *Conn) update(change func(*Status)) {
+	before := c.status.Load()
+	after := *before
+	after.NextAttempt = time.Time{}
+	change(&after)
+	if after.State != before.State {
+		after.Since = time.Now()
+	}
+	if after.State != Ready {
+		after.Link, after.Ejected, after.EjectedUntil = nil, false, time.Time{}
+	}
+	c.status.Store(&after)
+	c.report(before, &after)
+	if c.opts.Observe != nil {
+		c.opts.Observe(c, before, &after)
+	}
+}
+
+func (c *Conn) report(before, after *Status) {
+	switch {
+	case after.State == Ready && before.State != Ready:
+		c.log.Info("plugin is ready", "protocol", after.Info.Protocol, "version", after.Info.Version, "instance", after.Info.Instance)
+		if after.Warning != nil {
+			c.log.Warn("plugin is not what this host expects", "warning", after.Warning)
+		}
+	case after.State == TransientFailure && before.State != TransientFailure:
+		level := hclog.Warn
+		if before.Err != nil && after.Err.Error() == before.Err.Error() && after.Failures > 1 {
+			level = hclog.Debug // said before
+		}
+		c.log.Log(level, "plugin is not ready", "error", after.Err, "failures", after.Failures, "permanent", after.Permanent)
+	case after.Ejected != before.Ejected && after.State == Ready:
+		c.log.Warn("plugin is held back from calls, or no longer", "held back", after.Ejected, "error", after.Err)
+	case after.State != before.State:
+		c.log.Debug("plugin changes its state", "state", after.State)
+	}
+}
+
+func (c *Conn) track(l *Link) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.links = append(c.links, l)
+}
+
+// close ends a session that takes no calls any more, and waits until it is gone.
+func (c *Conn) close(l *Link) {
+	const slow = 10 * time.Second
+	warn := time.AfterFunc(slow, func() { c.log.Warn("session takes long to close", "after", slow) })
+	defer warn.Stop()
+	if err := l.session.Close(); err != nil {
+		c.log.Warn("session did not close well", "error", err)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.links = slices.DeleteFunc(c.links, func(o *Link) bool { return o == l })
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package conn
+
+import (
+	"sync"
+	"sync/atomic"
+
+	"github.com/reattach/reattach/host/route"
+)
+
+// Link is one session as calls see it. It counts them, so that a session which
+// leaves can wait for them. A Link that is not retired may be shared by any
+// number of goroutines; none of its methods blocks.
+type Link struct {
+	endpoint string
+	session  Session
+	info     Info
+	ended    <-chan struct{} // the session's
+	draining <-chan struct{} // the session's
+
+	ejectAfter int32
+	alarm      chan struct{} // tells the Conn that ejectAfter is reached
+
+	retired  atomic.Bool
+	idle     chan struct{} // closed when retired, and no call is left
+	idleOnce sync.Once
+
+	_        [64]byte // the fields above are read by every call, those below written
+	calls    atomic.Int64
+	timeouts atomic.Int32
+}
+
+func newLink(endpoint string, s Session, ejectAfter int) *Link {
+	return &Link{
+		endpoint: endpoint, session: s, info: s.Info(), ended: s.Done(), draining: s.Draining(),
+		ejectAfter: int32(ejectAfter), alarm: make(chan struct{}, 1), idle: make(chan struct{}),
+	}
+}
+
+// Begin counts a call that starts. It reports false, and the call must go
+// elsewhere, if the session has ended or is about to.
+func (l *Link) Begin() bool {
+	// The Conn learns of both a moment later; no call should hit that moment.
+	select {
+	case <-l.ended:
+		return false
+	case <-l.draining:
+		return false
+	default:
+	}
+	l.calls.Add(1)
+	if l.retired.Load() {
+		l.release()
+		return false
+	}
+	return true
+}
+
+// Done implements route.Lease: once for each Begin that reported true.
+func (l *Link) Done(outcome route.Outcome) {
+	switch outcome {
+	case route.TimedOut:
+		if l.timeouts.Add(1) == l.ejectAfter {
+			select {
+			case l.alarm <- struct{}{}:
+			default:
+			}
+		}
+	case route.Answered:
+		if l.timeouts.Load() != 0 {
+			l.timeouts.Store(0)
+		}
+	}
+	l.release()
+}
+
+func (l *Link) release() {
+	if l.calls.Add(-1) == 0 && l.retired.Load() {
+		l.idleOnce.Do(func() { close(l.idle) })
+	}
+}
+
+// retire refuses further calls. Either a call that begins sees it and turns
+// back, or its count is seen here: idle is not closed under a call.
+func (l *Link) retire() {
+	l.retired.Store(true)
+	if l.calls.Load() == 0 {
+		l.idleOnce.Do(func() { close(l.idle) })
+	}
+}
+
+// Endpoint implements route.Lease.
+func (l *Link) Endpoint() string { return l.endpoint }
+
+// Session implements route.Lease: it gives the [Session] that the Dialer made.
+func (l *Link) Session() any { return l.session }
+
+// Ended implements route.Lease.
+func (l *Link) Ended() <-chan struct{} { return l.ended }
+
+// Info describes the session.
+func (l *Link) Info() Info { return l.info }
+
+// InFlight is the number of calls that have begun and not ended.
+func (l *Link) InFlight() int { return int(l.calls.Load()) }
+
+// calmDown forgets the calls that timed out.
+func (l *Link) calmDown() {
+	l.timeouts.Store(0)
+	select {
+	case <-l.alarm:
+	default:
+	}
+}

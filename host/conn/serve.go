@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package conn
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/reattach/reattach/host/target"
+)
+
+var (
+	errLeaving = errors.New("the plugin is leaving")
+	errEnded   = errors.New("the session ended without a reason")
+)
+
+// serve watches over a session until it ends, the plugin leaves, or ctx ends.
+// The endpoint is not READY by the time it returns why. A session that leaves
+// may outlive it by the calls in flight.
+func (c *Conn) serve(ctx context.Context, l *Link) error {
+	ready := time.Now()
+	end, err := newWatch(c, l).run(ctx)
+	l.retire()
+	c.calm = time.Since(ready) >= c.opts.StableAfter
+	c.update(func(s *Status) {
+		s.State, s.Err = TransientFailure, err
+		if end == left {
+			s.State = Shutdown
+		}
+		if c.calm {
+			s.Failures = 0
+		}
+	})
+	if end == lost {
+		c.close(l)
+		return err
+	}
+	drained := make(chan struct{})
+	c.wg.Go(func() {
+		defer close(drained)
+		c.drain(l)
+	})
+	if end == leaving && c.endpoint.Placement == target.Network {
+		// Another instance may stand behind the address already: the long
+		// calls of the old one must not keep us from it.
+		return err
+	}
+	select {
+	case <-drained:
+	case <-ctx.Done():
+		c.update(func(s *Status) { s.State = Shutdown })
+		<-drained
+	}
+	return err
+}
+
+// drain waits for the calls in flight, within bounds, and closes the session.
+func (c *Conn) drain(l *Link) {
+	timer := time.NewTimer(c.opts.DrainTimeout)
+	defer timer.Stop()
+	select {
+	case <-l.idle:
+	case <-l.ended:
+	case <-c.hurry.Done():
+		c.log.Debug("closing a session with calls in flight, as there is no time left", "calls", l.InFlight())
+	case <-timer.C:
+		c.log.Warn("closing a session with calls in flight", "calls", l.InFlight(), "after", c.opts.DrainTimeout)
+	}
+	c.close(l)
+}
