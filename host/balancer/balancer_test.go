@@ -254,6 +254,16 @@ func TestPickAllocatesNothing(t *testing.T) {
 		}); n != 0 {
 			t.Errorf("%s, retry written out: %v allocations", policy, n)
 		}
+		tried := []string{"a", "b"}
+		if n := testing.AllocsPerRun(1000, func() {
+			lease, _ := p.PickFunc(func(v *conn) bool { return slices.Contains(tried, v.name) })
+			if lease.Value != c {
+				t.Errorf("%s: picked %s, which was to be skipped", policy, lease.Value.name)
+			}
+			lease.Done()
+		}); n != 0 {
+			t.Errorf("%s, retry by name: %v allocations", policy, n)
+		}
 	}
 }
 

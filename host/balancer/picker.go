@@ -70,7 +70,16 @@ func (l Lease[T]) Done() { l.load.End() }
 // into exclude; when they are all that the preferred zone has, another zone
 // is used.
 func (p *Picker[T]) Pick(exclude ...T) (Lease[T], bool) {
-	c := p.choose(exclude)
+	if len(exclude) == 0 {
+		return p.PickFunc(nil)
+	}
+	return p.PickFunc(func(v T) bool { return slices.Contains(exclude, v) })
+}
+
+// PickFunc is Pick for callers who exclude by another mark than the value:
+// it passes over candidates for which skip is true. Nil skips none.
+func (p *Picker[T]) PickFunc(skip func(T) bool) (Lease[T], bool) {
+	c := p.choose(skip)
 	if c == nil {
 		return Lease[T]{}, false
 	}
@@ -79,43 +88,50 @@ func (p *Picker[T]) Pick(exclude ...T) (Lease[T], bool) {
 }
 
 // choose calls the policy's function directly: through a function value,
-// exclude would have to be allocated.
-func (p *Picker[T]) choose(exclude []T) *Candidate[T] {
+// skip would have to be allocated.
+func (p *Picker[T]) choose(skip func(T) bool) *Candidate[T] {
 	first, rest := p.candidates[:p.preferred], p.candidates[p.preferred:]
 	if p.policy == LeastRequest {
-		if c := leastRequest(first, exclude); c != nil {
+		if c := leastRequest(first, skip); c != nil {
 			return c
 		}
-		return leastRequest(rest, exclude)
+		return leastRequest(rest, skip)
 	}
 	turn := p.next.Add(1) // one for a pick, whichever zones it looks at
-	if c := roundRobin(first, exclude, turn); c != nil {
+	if c := roundRobin(first, skip, turn); c != nil {
 		return c
 	}
-	return roundRobin(rest, exclude, turn)
+	return roundRobin(rest, skip, turn)
 }
 
-func roundRobin[T comparable](tier []Candidate[T], exclude []T, turn uint64) *Candidate[T] {
+func roundRobin[T comparable](tier []Candidate[T], skip func(T) bool, turn uint64) *Candidate[T] {
 	if len(tier) == 0 {
 		return nil
 	}
 	c := &tier[turn%uint64(len(tier))]
-	if slices.Contains(exclude, c.Value) {
+	if skip != nil && skip(c.Value) {
 		// Not its neighbour: that one would get all the calls which fail here.
-		return draw(tier, exclude, nil)
+		return draw(tier, skip, nil)
 	}
 	return c
 }
 
-func leastRequest[T comparable](tier []Candidate[T], exclude []T) *Candidate[T] {
-	if len(tier) == 0 {
+func leastRequest[T comparable](tier []Candidate[T], skip func(T) bool) *Candidate[T] {
+	switch {
+	case len(tier) == 0:
 		return nil
+	case skip == nil && len(tier) > 1:
+		i, j := rand.IntN(len(tier)), rand.IntN(len(tier)-1)
+		if j >= i {
+			j++ // two different ones, each pair as likely
+		}
+		return lighter(&tier[i], &tier[j])
 	}
-	a := draw(tier, exclude, nil)
+	a := draw(tier, skip, nil)
 	if a == nil || len(tier) == 1 {
 		return a
 	}
-	return lighter(a, draw(tier, exclude, a))
+	return lighter(a, draw(tier, skip, a))
 }
 
 // lighter gives the one with fewer calls in flight. b may be nil.
@@ -126,19 +142,19 @@ func lighter[T comparable](a, b *Candidate[T]) *Candidate[T] {
 	return a
 }
 
-// draw gives one at random that is neither excluded nor other, or nil if
+// draw gives one at random that is neither skipped nor other, or nil if
 // there is none.
-func draw[T comparable](tier []Candidate[T], exclude []T, other *Candidate[T]) *Candidate[T] {
+func draw[T comparable](tier []Candidate[T], skip func(T) bool, other *Candidate[T]) *Candidate[T] {
 	const tries = 8
 	for range tries {
-		if c := &tier[rand.IntN(len(tier))]; c != other && !slices.Contains(exclude, c.Value) {
+		if c := &tier[rand.IntN(len(tier))]; c != other && (skip == nil || !skip(c.Value)) {
 			return c
 		}
 	}
-	// Nearly all are excluded: look at each.
+	// Nearly all are skipped: look at each.
 	start := rand.IntN(len(tier))
 	for i := range tier {
-		if c := &tier[(start+i)%len(tier)]; c != other && !slices.Contains(exclude, c.Value) {
+		if c := &tier[(start+i)%len(tier)]; c != other && (skip == nil || !skip(c.Value)) {
 			return c
 		}
 	}
