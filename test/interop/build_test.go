@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"sync"
 	"testing"
+
+	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
 // side is the library that a peer is built with.
@@ -77,10 +79,12 @@ func TestPeersAreWhatTheyAreCalled(t *testing.T) {
 		if got := host.library(); got != want[s] {
 			t.Errorf("the host of %s is built with go-plugin %s, want %s", s, got, want[s])
 		}
-		pod := startPod(t, s, podSpec{Plugin: single("netrpc")})
-		host.attach("a", pod)
+		host.open(hostapi.Client{
+			Name: "a", Path: peers(t).plugin(s), Env: []string{single("grpc").Env()}, Versions: map[int]string{1: "grpc"},
+		})
 		if got := host.report("a").Library; got != want[s] {
 			t.Errorf("the plugin of %s is built with go-plugin %s, want %s", s, got, want[s])
 		}
+		host.must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
 	}
 }

@@ -135,8 +135,14 @@ func (o *observer) need(name string, got any, err error) bool {
 
 var volatile = regexp.MustCompile(`/[^ "]*/(plugin|interop)[^ "]*|pid[=:]? ?[0-9]+|0x[0-9a-f]+`)
 
-// normal removes from a text what differs from run to run.
-func normal(text string) string { return volatile.ReplaceAllString(text, "*") }
+// advice is the prose in which each library helps a person to find out why a
+// plugin does not come up. It follows the error itself.
+var advice = regexp.MustCompile(`(?s)\n(This usually means|The plugin did not give a valid handshake).*`)
+
+// normal removes from a text what differs from run to run, and the advice.
+func normal(text string) string {
+	return volatile.ReplaceAllString(advice.ReplaceAllString(text, "\n(advice)"), "*")
+}
 
 func (o *observer) start() {
 	a := hostapi.Named{Name: "a"}

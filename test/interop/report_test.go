@@ -81,6 +81,7 @@ func (m *matrixReport) print(t *testing.T) {
 	for _, p := range pairs() {
 		fmt.Fprintf(&text, "%s: in %d cells the plugin ended before it had answered the request to end, and was killed\n", p, forced[p])
 	}
+	text.WriteString(m.tolerated.String())
 	report(t, text.String())
 	if missing > 0 {
 		t.Errorf("%d cells have no result", missing)

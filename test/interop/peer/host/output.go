@@ -51,37 +51,33 @@ func (o *output) Write(p []byte) (int, error) {
 		o.head.Write(p[:min(room, len(p))])
 	}
 	o.rest = append(o.rest, p...)
-	for {
-		end := bytes.IndexByte(o.rest, '\n')
-		if end < 0 {
-			return len(p), nil
-		}
-		o.line(string(o.rest[:end+1]))
-		o.rest = o.rest[end+1:]
+	whole := bytes.LastIndexByte(o.rest, '\n') + 1
+	for line := range bytes.Lines(o.rest[:whole]) {
+		o.line(line)
 	}
+	o.rest = append(o.rest[:0], o.rest[whole:]...)
+	return len(p), nil
 }
 
-// line counts one whole line. The first line of a flood may have any number,
-// because a host may have come late.
-func (o *output) line(line string) {
+// line counts one whole line. The host is expected to see a flood from its line
+// 0 on.
+func (o *output) line(line []byte) {
+	if n, ok := store.FloodLineNumber(line); ok {
+		o.missing += max(0, n-o.next)
+		o.lines++
+		o.next = n + 1
+		return
+	}
 	var n int64
-	if _, err := fmt.Sscanf(line, "[go-plugin: %d bytes of output missed]", &n); err == nil {
+	if _, err := fmt.Sscanf(string(line), "[go-plugin: %d bytes of output missed]", &n); err == nil {
 		o.notices++
 		o.missed += n
 		o.noticeBytes += int64(len(line))
 		return
 	}
-	if _, err := fmt.Sscanf(line, "flood %d", &n); err != nil || line != store.FloodLine(n) {
-		if strings.Contains(line, "...") || strings.HasPrefix(line, "flood ") {
-			o.torn++
-		}
-		return
+	if bytes.Contains(line, []byte("...")) || bytes.HasPrefix(line, []byte("flood ")) {
+		o.torn++
 	}
-	if n > o.next {
-		o.missing += n - o.next
-	}
-	o.lines++
-	o.next = n + 1
 }
 
 // logLines is the writer for what the library logs.

@@ -32,6 +32,10 @@ type Plugin struct {
 	FloodFirst int64 `json:",omitempty"`
 	FloodLines bool  `json:",omitempty"`
 
+	// SleepGate is a file for which every Sleep waits before its time begins,
+	// so that a test can have many calls in flight at one moment.
+	SleepGate string `json:",omitempty"`
+
 	// ComplainFirst is how many bytes the plugin writes to stderr before it serves.
 	ComplainFirst int64 `json:",omitempty"`
 

@@ -58,7 +58,7 @@ func serveConfig(cfg hostapi.Plugin) *plugin.ServeConfig {
 		Output:     os.Stderr,
 		JSONFormat: true,
 	})
-	memory := &store.Memory{Log: logger}
+	memory := &store.Memory{Log: logger, SleepGate: cfg.SleepGate}
 	serve := &plugin.ServeConfig{
 		HandshakeConfig: store.Handshake(),
 		Logger:          logger,

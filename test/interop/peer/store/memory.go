@@ -83,6 +83,9 @@ type Memory struct {
 	// Log is used by the action Log.
 	Log hclog.Logger
 
+	// SleepGate, if set, is a file for which every Sleep waits first.
+	SleepGate string
+
 	sleeping atomic.Int64
 
 	mu      sync.Mutex
@@ -128,6 +131,9 @@ func (m *Memory) Act(a Action) (Outcome, error) {
 	case Sleep:
 		m.sleeping.Add(1)
 		defer m.sleeping.Add(-1)
+		if m.SleepGate != "" {
+			awaitFile(m.SleepGate)
+		}
 		time.Sleep(time.Duration(a.N) * time.Millisecond)
 		return Outcome{Text: a.Text, N: a.N}, nil
 	case Panic:

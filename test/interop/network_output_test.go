@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package interop
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/reattach/reattach/test/interop/peer/hostapi"
+)
+
+// A plugin that writes 100 MiB to stdout must not be held up by its hosts, or
+// by their absence, and must not keep what they do not read.
+const (
+	torrent = 100 << 20
+
+	// torrentMemory is how much more memory the plugin may take meanwhile.
+	torrentMemory = 64 << 20
+)
+
+func TestTorrentWithoutAHost(t *testing.T) {
+	protocols(func(t *testing.T, protocol string) {
+		var stdout counter
+		spec := onNetwork(single(protocol))
+		spec.Stdout = &stdout
+		p := startPod(t, fork, spec)
+		memory := p.residentBytes()
+		start := time.Now()
+		done := floodAlone(t, fork, p, torrent)
+		eventually(t, "the plugin is through with its output", exists(done))
+		took := time.Since(start)
+		eventually(t, "the container's own stdout has all of it", func() bool { return stdout.bytes.Load() >= torrent })
+		if n := stdout.bytes.Load(); n != torrent {
+			t.Errorf("the container's own stdout has %d bytes, want %d", n, torrent)
+		}
+		lean(t, p, memory)
+		report(t, fmt.Sprintf("100 MiB of stdout, %-6s, no host: %v, container has all, resident %d MiB before, %d MiB after",
+			protocol, took.Round(time.Millisecond), memory>>20, p.residentBytes()>>20))
+	})(t)
+}
+
+func TestTorrentWithHosts(t *testing.T) {
+	protocols(func(t *testing.T, protocol string) {
+		var stdout counter
+		spec := onNetwork(single(protocol))
+		spec.Stdout = &stdout
+		p := startPod(t, fork, spec)
+		healthy, stalled := startHost(t, fork), startHost(t, fork)
+		healthy.attach("healthy", p)
+		deaf := p.client("stalled")
+		deaf.StallOutput = true
+		stalled.open(deaf)
+		stalled.works("stalled")
+		memory := p.residentBytes()
+
+		out, err := healthy.act("healthy", "flood", "", torrent)
+		if err != nil || out.N != torrent {
+			t.Fatalf("the plugin wrote %d bytes: %v", out.N, err)
+		}
+		eventually(t, "the container's own stdout has all of it", func() bool { return stdout.bytes.Load() >= torrent })
+		got := awaitAccounted(t, healthy, "healthy")
+		// The stalled host can call all the time, and is told what it missed
+		// when it reads again.
+		stalled.works("stalled")
+		lean(t, p, memory)
+		stalled.must("Release", hostapi.Named{Name: "stalled"}, &hostapi.None{})
+		late := awaitAccounted(t, stalled, "stalled")
+		if late.Missed == 0 {
+			t.Error("the stalled host missed nothing: somebody kept 100 MiB for it")
+		}
+		report(t, fmt.Sprintf("100 MiB of stdout, %-6s, a stalled and a healthy host: written in %d ms; the healthy one got %d MiB and was told of %d bytes missed, "+
+			"the stalled one got %d KiB and was told of %d MiB; resident %d MiB before, %d MiB after",
+			protocol, out.MS, got.Bytes>>20, got.Missed, late.Bytes>>10, late.Missed>>20, memory>>20, p.residentBytes()>>20))
+	})(t)
+}
+
+// awaitAccounted waits until a host has all of the torrent or was told how much
+// of it it missed.
+func awaitAccounted(t *testing.T, host *hostProc, name string) hostapi.Output {
+	t.Helper()
+	var got hostapi.Output
+	var err error
+	if !within(patience, func() bool {
+		got = host.output(name)
+		err = accounted(got, torrent)
+		return err == nil
+	}) {
+		t.Fatalf("the %s host: %v", name, err)
+	}
+	return got
+}
+
+// lean fails the test if the plugin has taken more memory than it may.
+func lean(t *testing.T, p *pod, before int64) {
+	t.Helper()
+	if now := p.residentBytes(); now > before+torrentMemory {
+		t.Errorf("the plugin's memory grew from %d to %d MiB, want at most %d more", before>>20, now>>20, torrentMemory>>20)
+	}
+}
