@@ -51,18 +51,16 @@ func Attach(ctx context.Context, config *ClientConfig) (*Session, error) {
 }
 
 func attach(ctx context.Context, cfg ClientConfig) (*Session, error) {
-	conn, err := dialPlugin(ctx, &cfg)
-	if err != nil {
-		return nil, err
+	conn, info, err := dialAndShakeHands(ctx, &cfg)
+	if hungUp(err) {
+		// A plugin that is just going hangs up as well, and behind a Service
+		// the next connection may meet one that stays.
+		conn, info, err = dialAndShakeHands(ctx, &cfg)
 	}
-	conn, info, err := shakeHands(ctx, conn, &cfg)
-	if err == nil {
+	switch {
+	case err == nil:
 		return newSession(cfg, conn, info)
-	}
-	if alert, ok := tlsAlert(err); ok {
-		return nil, fmt.Errorf("TLS: the plugin turns this host's certificate down, or misses it: %w", alert)
-	}
-	if !knowsNoHandshake(err) {
+	case cfg.Reattach.RequireHandshake || !knowsNoHandshake(err):
 		return nil, err
 	}
 	session, legacy := attachLegacy(ctx, cfg)
@@ -70,6 +68,18 @@ func attach(ctx context.Context, cfg ClientConfig) (*Session, error) {
 		return nil, fmt.Errorf("%w; nor does it serve like a plugin of the original library: %w", err, legacy)
 	}
 	return session, nil
+}
+
+func dialAndShakeHands(ctx context.Context, cfg *ClientConfig) (net.Conn, *PeerInfo, error) {
+	conn, err := dialPlugin(ctx, cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, info, err := shakeHands(ctx, conn, cfg)
+	if alert, ok := tlsAlert(err); ok {
+		return nil, nil, fmt.Errorf("TLS: the plugin turns this host's certificate down, or misses it: %w", alert)
+	}
+	return conn, info, err
 }
 
 // attachLegacy attaches to a plugin that does not know the handshake, in the
@@ -101,6 +111,12 @@ func tlsAlert(err error) (error, bool) {
 		return op.Err, true
 	}
 	return nil, false
+}
+
+// hungUp reports whether the peer closed the connection without a word.
+func hungUp(err error) bool {
+	var other *hello.NotHelloError
+	return errors.As(err, &other) && other.Guess == hello.PeerClosed
 }
 
 // knowsNoHandshake reports whether the peer did to our first line what a plugin

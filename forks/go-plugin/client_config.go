@@ -159,6 +159,12 @@ type ReattachConfig struct {
 	// ReattachFunc attaches to something other than a process.
 	ReattachFunc runner.ReattachFunc
 
+	// RequireHandshake refuses a remote plugin that does not know the handshake,
+	// instead of taking it as Protocol and ProtocolVersion describe it: such a
+	// plugin can say neither its version nor that it leaves. A Client requires
+	// it by itself of a plugin that has shaken hands before.
+	RequireHandshake bool
+
 	// Test says that the plugin serves in test mode and ends itself: Kill does
 	// not end it.
 	Test bool
@@ -261,7 +267,7 @@ func (c *ClientConfig) allows(p Protocol) error {
 	if slices.Contains(c.AllowedProtocols, p) {
 		return nil
 	}
-	return fmt.Errorf("unsupported plugin protocol %q. Supported: %v", p, c.AllowedProtocols)
+	return incompatiblef("unsupported plugin protocol %q. Supported: %v", p, c.AllowedProtocols)
 }
 
 // selectVersion returns the kinds of the version that the plugin chose.
@@ -269,7 +275,7 @@ func (c *ClientConfig) selectVersion(version int) (PluginSet, error) {
 	all := c.versions()
 	set, ok := all[version]
 	if !ok {
-		return nil, fmt.Errorf("incompatible API version with plugin. Plugin version: %d, Client versions: %v",
+		return nil, incompatiblef("incompatible API version with plugin. Plugin version: %d, Client versions: %v",
 			version, slices.Sorted(maps.Keys(all)))
 	}
 	return set, nil

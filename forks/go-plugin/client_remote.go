@@ -40,7 +40,13 @@ func (p *remotePlugin) attached() (*Session, error) {
 	if last != nil && last.Err() == nil {
 		return last, nil
 	}
-	session, err := Attach(p.ctx, &p.config)
+	config := p.config
+	if last != nil && last.Info() != nil {
+		known := *config.Reattach
+		known.RequireHandshake = true
+		config.Reattach = &known
+	}
+	session, err := Attach(p.ctx, &config)
 	if err != nil {
 		return nil, err
 	}
