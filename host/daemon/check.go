@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/reattach/reattach/host/conn"
+)
+
+// ErrContract is matched by the warning of an endpoint whose plugin does not list
+// every method of the kinds that this host knows. It still gets calls, because
+// those methods that it has work as ever.
+var ErrContract = errors.New("differs from this host's interface")
+
+// judge compares what a plugin says it serves with the host's interfaces. A
+// plugin that serves a kind without saying its methods is taken at its word, and
+// one that lacks a kind altogether is merely another plugin.
+func judge(kinds map[string]*Kind, info conn.Info) error {
+	var found []error
+	for _, served := range info.Kinds {
+		k := kinds[served.Name]
+		if k == nil || served.Methods == nil {
+			continue
+		}
+		if missing := k.missingFrom(served); len(missing) > 0 {
+			found = append(found, fmt.Errorf("kind %s %w: it lacks %s", served.Name, ErrContract, strings.Join(missing, ", ")))
+		}
+	}
+	return errors.Join(found...)
+}
+
+// missingFrom gives the methods that a plugin does not have, as the host's
+// interface writes them.
+func (k *Kind) missingFrom(served conn.Kind) []string {
+	var missing []string
+	for _, name := range slices.Sorted(maps.Keys(k.methods)) {
+		has := func(m conn.Method) bool { return m.Name == name }
+		if !slices.ContainsFunc(served.Methods, has) {
+			missing = append(missing, k.methods[name].signature())
+		}
+	}
+	return missing
+}

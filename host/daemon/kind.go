@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package daemon
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/stub"
+)
+
+// Kind is an interface that plugins may serve, by its dispense name. [NewKind]
+// makes it; a mistake in it is reported by [New].
+type Kind struct {
+	name    string
+	iface   reflect.Type
+	plugin  plugin.Plugin
+	methods map[string]*method
+	timeout time.Duration
+	options map[string]stub.CallOptions
+	params  map[string][]string
+	route   func(pick func() any) any
+	err     error
+}
+
+// KindOption changes a Kind while it is made.
+type KindOption func(*Kind)
+
+// WithMethod declares how one method of the interface is called, by its Go name.
+func WithMethod(name string, o stub.CallOptions) KindOption {
+	return func(k *Kind) { k.options[name] = o }
+}
+
+// WithParams names the parameters of one method, in order, without a leading
+// context. Go does not keep these names; callers that speak JSON may then give
+// the arguments as an object instead of an array.
+func WithParams(method string, names ...string) KindOption {
+	return func(k *Kind) { k.params[method] = names }
+}
+
+// WithTimeout bounds each call of a method that declares no timeout of its own.
+// The daemon's CallTimeout is used without it.
+func WithTimeout(d time.Duration) KindOption {
+	return func(k *Kind) { k.timeout = d }
+}
+
+// WithSwitch lets one dispensed value reach endpoints of different protocols. adapt
+// returns a T that asks pick, for each call, for the stub to use. Without a switch
+// a dispensed value keeps to the protocol of the plugin's first session.
+func WithSwitch[T any](adapt func(pick func() T) T) KindOption {
+	return func(k *Kind) {
+		if want := reflect.TypeFor[T](); want != k.iface {
+			k.fail("WithSwitch adapts %s, which is not its interface %s", want, k.iface)
+			return
+		}
+		k.route = func(pick func() any) any {
+			return adapt(func() T { return pick().(T) })
+		}
+	}
+}
+
+// NewKind returns the kind that plugins serve under name as the interface T. p
+// carries it between processes, as go-plugin wants it. The methods of T that JSON
+// can carry are callable by [Daemon.Call]: a leading context.Context and a trailing
+// error are the call's own, all else is arguments and results.
+func NewKind[T any](name string, p plugin.Plugin, options ...KindOption) Kind {
+	k := Kind{
+		name: name, iface: reflect.TypeFor[T](), plugin: p,
+		options: make(map[string]stub.CallOptions), params: make(map[string][]string),
+	}
+	switch {
+	case name == "":
+		k.fail("name is empty")
+	case p == nil:
+		k.fail("plugin.Plugin is nil")
+	case k.iface.Kind() != reflect.Interface || k.iface.NumMethod() == 0:
+		k.fail("%s is not an interface with methods", k.iface)
+	}
+	for _, o := range options {
+		o(&k)
+	}
+	if k.err == nil {
+		k.describe()
+	}
+	return k
+}
+
+// Name is the name that the kind is dispensed by.
+func (k Kind) Name() string { return k.name }
+
+func (k *Kind) fail(format string, args ...any) {
+	k.err = errors.Join(k.err, fmt.Errorf("kind %q: %w", k.name, fmt.Errorf(format, args...)))
+}
+
+// describe reads the interface's methods and sets what the options say of them.
+func (k *Kind) describe() {
+	k.methods = make(map[string]*method, k.iface.NumMethod())
+	for m := range k.iface.Methods() {
+		if m.IsExported() {
+			k.methods[m.Name] = newMethod(m)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.options)) {
+		if k.methods[name] == nil {
+			k.fail("option for method %s, which %s does not have", name, k.iface)
+		} else if k.options[name].Timeout < 0 {
+			k.fail("method %s: Timeout is below zero", name)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(k.params)) {
+		m := k.methods[name]
+		switch {
+		case m == nil:
+			k.fail("names for the parameters of %s, which %s does not have", name, k.iface)
+		case len(k.params[name]) != len(m.params):
+			k.fail("%d names for the %d parameters of %s", len(k.params[name]), len(m.params), name)
+		default:
+			m.names = k.params[name]
+		}
+	}
+	if k.timeout < 0 {
+		k.fail("timeout is below zero")
+	}
+}
+
+// Options implements stub.Methods.
+func (k *Kind) Options(method string) stub.CallOptions {
+	o := k.options[method]
+	if o.Timeout == 0 {
+		o.Timeout = k.timeout
+	}
+	return o
+}
+
+// list gives the methods in the order of their names.
+func (k *Kind) list() []Method {
+	all := make([]Method, 0, len(k.methods))
+	for _, name := range slices.Sorted(maps.Keys(k.methods)) {
+		m := k.methods[name].describe()
+		o := k.Options(name)
+		m.Idempotent, m.Timeout = o.Idempotent, o.Timeout
+		all = append(all, m)
+	}
+	return all
+}

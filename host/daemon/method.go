@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"reflect"
+	"strings"
+	"time"
+)
+
+// Method describes one method of a kind's interface.
+type Method struct {
+	// Name is the method's name in Go.
+	Name string `json:"name"`
+	// Signature is the method as Go writes it.
+	Signature string `json:"signature"`
+	// Params are the arguments that a caller gives, without the context.
+	Params []Param `json:"params"`
+	// Results are the types of what it answers, without the error.
+	Results []string `json:"results"`
+	// NotCallable says why JSON cannot carry the method; empty if it can.
+	NotCallable string `json:"notCallable,omitempty"`
+	// Idempotent and Timeout are what the host declares of it.
+	Idempotent bool          `json:"idempotent"`
+	Timeout    time.Duration `json:"-"`
+}
+
+// Param is one parameter of a Method.
+type Param struct {
+	// Name is empty unless the host named the parameters.
+	Name string `json:"name,omitempty"`
+	// Type is written as in Go.
+	Type string `json:"type"`
+}
+
+// method is what reflection finds out about one method.
+type method struct {
+	name      string
+	index     int
+	hasCtx    bool
+	hasErr    bool
+	variadic  bool
+	params    []reflect.Type
+	results   []reflect.Type
+	names     []string
+	uncarried string
+}
+
+func newMethod(m reflect.Method) *method {
+	found := &method{name: m.Name, index: m.Index, variadic: m.Type.IsVariadic()}
+	for t := range m.Type.Ins() {
+		if len(found.params) == 0 && !found.hasCtx && t == reflect.TypeFor[context.Context]() {
+			found.hasCtx = true
+			continue
+		}
+		found.params = append(found.params, t)
+	}
+	for t := range m.Type.Outs() {
+		found.results = append(found.results, t)
+	}
+	if n := len(found.results); n > 0 && found.results[n-1] == reflect.TypeFor[error]() {
+		found.results, found.hasErr = found.results[:n-1], true
+	}
+	seen := make(map[reflect.Type]bool)
+	for _, t := range append(found.params[:len(found.params):len(found.params)], found.results...) {
+		if why := whyNotJSON(t, seen); why != "" {
+			found.uncarried = why
+			break
+		}
+	}
+	return found
+}
+
+// whyNotJSON says why values of t cannot be written as JSON and read back; empty
+// if they can. seen ends the search in types that refer to themselves.
+func whyNotJSON(t reflect.Type, seen map[reflect.Type]bool) string {
+	if seen[t] || marshals(t) {
+		return ""
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Uintptr, reflect.Complex64, reflect.Complex128:
+		return fmt.Sprintf("JSON cannot carry a %s", t)
+	case reflect.Interface:
+		if t.NumMethod() > 0 {
+			return fmt.Sprintf("JSON cannot carry a %s, which is an interface", t)
+		}
+	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+		return whyNotJSON(t.Elem(), seen)
+	case reflect.Struct:
+		for f := range t.Fields() {
+			if f.IsExported() && f.Tag.Get("json") != "-" {
+				if why := whyNotJSON(f.Type, seen); why != "" {
+					return why
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// marshals reports whether t, or a pointer to it, says itself how it is written.
+func marshals(t reflect.Type) bool {
+	for _, own := range []reflect.Type{
+		reflect.TypeFor[interface{ UnmarshalJSON([]byte) error }](),
+		reflect.TypeFor[interface{ UnmarshalText([]byte) error }](),
+	} {
+		if t.Kind() != reflect.Interface && (t.Implements(own) || reflect.PointerTo(t).Implements(own)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (m *method) describe() Method {
+	d := Method{Name: m.name, Params: []Param{}, Results: []string{}, NotCallable: m.uncarried}
+	for i, t := range m.params {
+		d.Params = append(d.Params, Param{Name: m.paramName(i), Type: t.String()})
+	}
+	for _, t := range m.results {
+		d.Results = append(d.Results, t.String())
+	}
+	d.Signature = m.signature()
+	return d
+}
+
+func (m *method) paramName(i int) string {
+	if m.names == nil {
+		return ""
+	}
+	return m.names[i]
+}
+
+// signature writes the method as its interface does, as far as names are known.
+func (m *method) signature() string {
+	in := make([]string, 0, len(m.params)+1)
+	if m.hasCtx {
+		in = append(in, "context.Context")
+	}
+	for i, t := range m.params {
+		written := t.String()
+		if m.variadic && i == len(m.params)-1 {
+			written = "..." + t.Elem().String()
+		}
+		in = append(in, strings.TrimSpace(m.paramName(i)+" "+written))
+	}
+	out := make([]string, 0, len(m.results)+1)
+	for _, t := range m.results {
+		out = append(out, t.String())
+	}
+	if m.hasErr {
+		out = append(out, "error")
+	}
+	s := m.name + "(" + strings.Join(in, ", ") + ")"
+	switch len(out) {
+	case 0:
+		return s
+	case 1:
+		return s + " " + out[0]
+	}
+	return s + " (" + strings.Join(out, ", ") + ")"
+}
