@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -17,7 +18,7 @@ import (
 // socket, and TCP on the loopback address where there are none.
 func listenLocal(cfg UnixSocketConfig) (net.Listener, error) {
 	if runtime.GOOS == "windows" {
-		return listenTCPRange("127.0.0.1")
+		return listenTCPRange(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
 	}
 	return listenUnix(cfg)
 }
@@ -65,7 +66,7 @@ func (l *socketListener) Close() error {
 
 // listenTCPRange opens the first free port of PLUGIN_MIN_PORT..PLUGIN_MAX_PORT
 // on the address.
-func listenTCPRange(host string) (net.Listener, error) {
+func listenTCPRange(host netip.Addr) (net.Listener, error) {
 	minPort, err := portFromEnv(envMinPort)
 	if err != nil {
 		return nil, err
@@ -77,9 +78,13 @@ func listenTCPRange(host string) (net.Listener, error) {
 	if minPort > maxPort {
 		return nil, fmt.Errorf("%s is %d, greater than %s, which is %d", envMinPort, minPort, envMaxPort, maxPort)
 	}
+	network := "tcp"
+	if host.Is4() {
+		network = "tcp4" // "tcp" would take 0.0.0.0 for every address, IPv6 included
+	}
 	for port := minPort; port <= maxPort; port++ {
 		var lis net.Listener
-		lis, err = net.Listen("tcp", net.JoinHostPort(host, strconv.Itoa(port)))
+		lis, err = net.Listen(network, net.JoinHostPort(host.String(), strconv.Itoa(port)))
 		if err == nil {
 			return lis, nil
 		}

@@ -124,9 +124,9 @@ func executableName() string {
 
 // bindHost is the address that PLUGIN_HOST asks for: the address it holds, or
 // every IPv4 address for any other value.
-func bindHost(value string) string {
+func bindHost(value string) netip.Addr {
 	if addr, err := netip.ParseAddr(strings.Trim(value, "[]")); err == nil {
-		return addr.String()
+		return addr
 	}
-	return "0.0.0.0"
+	return netip.IPv4Unspecified()
 }
