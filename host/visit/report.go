@@ -35,6 +35,14 @@ type KindReport struct {
 	Err error
 }
 
+// gaveUp reports whether the plugin did not answer in time.
+func (k KindReport) gaveUp() bool {
+	if n := len(k.Answers); n > 0 && unanswered(k.Answers[n-1].Err) {
+		return true
+	}
+	return unanswered(k.Err)
+}
+
 // Answer is what one question gave.
 type Answer struct {
 	Method string

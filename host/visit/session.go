@@ -24,7 +24,7 @@ type session struct {
 
 // attach reaches the plugin at p, in the way that its placement asks for.
 func attach(ctx context.Context, o Options, p Place) (*session, error) {
-	config, err := clientConfig(o, p)
+	config, err := clientConfig(o)
 	if err != nil {
 		return nil, err
 	}
@@ -32,13 +32,15 @@ func attach(ctx context.Context, o Options, p Place) (*session, error) {
 	case Child:
 		return startChild(ctx, config, p.Target)
 	case Network:
+		// A child's log lines are named after its executable by the library.
+		config.Logger = o.Logger.Named(p.Name)
 		return attachNetwork(ctx, config, p.Target)
 	}
 	return nil, fmt.Errorf("attach %s: placement %q is unknown", p.Name, p.Placement)
 }
 
 // clientConfig is what all placements have in common.
-func clientConfig(o Options, p Place) (*plugin.ClientConfig, error) {
+func clientConfig(o Options) (*plugin.ClientConfig, error) {
 	versions, err := o.versions()
 	if err != nil {
 		return nil, err
@@ -49,7 +51,7 @@ func clientConfig(o Options, p Place) (*plugin.ClientConfig, error) {
 		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC, plugin.ProtocolNetRPC},
 		StartTimeout:     o.AttachTimeout,
 		DialTimeout:      o.AttachTimeout,
-		Logger:           o.Logger.Named(p.Name),
+		Logger:           o.Logger,
 	}, nil
 }
 

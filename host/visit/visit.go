@@ -48,14 +48,25 @@ func one(ctx context.Context, o Options, p Place) Report {
 	}
 	defer session.leave()
 	r.Protocol, r.Version = session.protocol, session.version
-	for _, k := range o.Kinds {
-		r.Kinds = append(r.Kinds, ask(ctx, o, session, k))
-	}
+	r.Kinds = askAll(ctx, o, session)
 	return r
 }
 
-// ask puts the questions of one kind. It stops at the first that got no answer in
-// time, since the others would only wait as long.
+// askAll puts the questions of every kind. It stops at the first that got no answer
+// in time, since the others would only wait as long.
+func askAll(ctx context.Context, o Options, s *session) []KindReport {
+	var reports []KindReport
+	for _, k := range o.Kinds {
+		r := ask(ctx, o, s, k)
+		reports = append(reports, r)
+		if r.gaveUp() {
+			break
+		}
+	}
+	return reports
+}
+
+// ask puts the questions of one kind.
 func ask(ctx context.Context, o Options, s *session, k Kind) KindReport {
 	r := KindReport{Name: k.name}
 	stub, err := within(ctx, o.CallTimeout, func() (any, error) { return s.dispense(k.name) })
