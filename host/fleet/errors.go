@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrShutdown is matched by the errors of picks after Run was told to end.
+var ErrShutdown = errors.New("the host is shutting down")
+
+// NotReadyError says that a call could not be sent, as no endpoint was ready.
+// It unwraps to the cause of the context that ended, or to
+// [conn.ErrPermanent] if waiting would have been in vain.
+type NotReadyError struct {
+	// Plugin is the plugin's name.
+	Plugin string
+	// Causes say of each endpoint why it is not ready, ordered by its ID. There
+	// are at most a few; More counts the others.
+	Causes []string
+	More   int
+	// Err is why the pick did not wait any longer.
+	Err error
+}
+
+func (e *NotReadyError) Error() string {
+	more := ""
+	if e.More > 0 {
+		more = fmt.Sprintf("; and %d more", e.More)
+	}
+	return fmt.Sprintf("no endpoint of %s is ready: %s%s (%v)", e.Plugin, strings.Join(e.Causes, "; "), more, e.Err)
+}
+
+func (e *NotReadyError) Unwrap() error { return e.Err }
+
+// UnknownPluginError says that no source knows a plugin.
+type UnknownPluginError struct {
+	Plugin string
+	// Known are the names that the sources know, ordered.
+	Known []string
+}
+
+func (e *UnknownPluginError) Error() string {
+	if len(e.Known) == 0 {
+		return fmt.Sprintf("plugin %q is unknown: none is known", e.Plugin)
+	}
+	return fmt.Sprintf("plugin %q is unknown: known are %s", e.Plugin, strings.Join(e.Known, ", "))
+}

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/reattach/reattach/host/discovery"
+	"github.com/reattach/reattach/host/target"
+)
+
+// facts is what discovery says apart from endpoints. It never changes.
+type facts struct {
+	synced   bool
+	plugins  []target.Plugin // ordered by name
+	problems []target.Problem
+}
+
+func factsOf(set *discovery.Set) *facts {
+	return &facts{synced: set.Synced, plugins: set.Plugins, problems: set.Problems}
+}
+
+// lookup reports whether a plugin is known, and whether it is required.
+func (f *facts) lookup(name string) (known, required bool) {
+	i, ok := slices.BinarySearchFunc(f.plugins, name, func(p target.Plugin, n string) int { return strings.Compare(p.Name, n) })
+	return ok, ok && f.plugins[i].Required
+}
+
+func (f *facts) names() []string {
+	names := make([]string, 0, len(f.plugins))
+	for _, p := range f.plugins {
+		names = append(names, p.Name)
+	}
+	return names
+}

@@ -1,0 +1,291 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package fleet keeps every plugin's endpoints attached: it follows what
+// discovery says, runs a Conn for each endpoint, and publishes immutable
+// snapshots from which calls are routed without a lock.
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/discovery"
+	"github.com/reattach/reattach/host/target"
+)
+
+// Fleet is all plugins of a host. Its exported methods may be called from any
+// goroutine, also before Run and after it.
+type Fleet struct {
+	opts       Options
+	started    atomic.Bool
+	ended      chan struct{} // closed when Run returns
+	inbox      inbox
+	hub        hub
+	facts      atomic.Pointer[facts]
+	generation atomic.Pointer[generation]
+
+	mu    sync.Mutex
+	pools map[string]*Pool // Run's goroutine alone removes
+
+	// Run's goroutine alone uses these.
+	entries map[place]*entry
+	units   map[*unit]struct{} // whose Run has not returned
+	events  []Event            // to be sent once the pools are published
+	touched []*Pool            // to be published
+	changed bool               // something that a View shows
+	closing bool
+	conns   sync.WaitGroup
+}
+
+// place is where an entry stands.
+type place struct{ plugin, id string }
+
+// generation is the number of a View; next is closed when there is a newer one.
+type generation struct {
+	number uint64
+	next   chan struct{}
+}
+
+// New makes a Fleet. It starts nothing.
+func New(opts Options) (*Fleet, error) {
+	opts, err := opts.complete()
+	if err != nil {
+		return nil, fmt.Errorf("make fleet: %w", err)
+	}
+	f := &Fleet{
+		opts: opts, ended: make(chan struct{}),
+		inbox: inbox{signal: make(chan struct{}, 1)}, hub: hub{subs: make(map[*Subscription]struct{})},
+		pools: make(map[string]*Pool), entries: make(map[place]*entry), units: make(map[*unit]struct{}),
+	}
+	f.facts.Store(&facts{})
+	f.generation.Store(&generation{number: 1, next: make(chan struct{})})
+	return f, nil
+}
+
+// Pool gives the pool of a plugin, whether or not the plugin is known. It is
+// always the same for a name.
+func (f *Fleet) Pool(plugin string) *Pool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	p := f.poolLocked(plugin)
+	p.pinned = true
+	return p
+}
+
+func (f *Fleet) poolLocked(name string) *Pool {
+	p := f.pools[name]
+	if p == nil {
+		p = &Pool{name: name, fleet: f}
+		facts := f.facts.Load()
+		known, required := facts.lookup(name)
+		s := &snapshot{next: make(chan struct{}), known: known, require: required, synced: facts.synced, closing: f.closing}
+		s.arrange(f.opts.Balancer, nil)
+		p.snap.Store(s)
+		f.pools[name] = p
+	}
+	return p
+}
+
+func (f *Fleet) allPools() []*Pool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make([]*Pool, 0, len(f.pools))
+	for _, p := range f.pools {
+		all = append(all, p)
+	}
+	return all
+}
+
+// Subscribe gives what happens from now on. buffer is how many events may wait
+// for the reader; below one means one. The caller closes the subscription.
+func (f *Fleet) Subscribe(buffer int) *Subscription { return f.hub.add(buffer) }
+
+// Run follows sets, as a discovery.Manager offers them, until ctx ends; that
+// the channel is closed does not matter. Then picks fail, calls in flight may
+// finish, and sessions close: Run returns when all have, or with an error that
+// names those which have not within Options.CloseTimeout. It can be called
+// once.
+func (f *Fleet) Run(ctx context.Context, sets <-chan *discovery.Set) error {
+	if f.started.Swap(true) {
+		return errors.New("run fleet: Run was called before")
+	}
+	defer close(f.ended)
+	defer f.hub.close()
+	for {
+		select {
+		case <-ctx.Done():
+			return f.shutDown()
+		case set, ok := <-sets:
+			if !ok {
+				sets = nil
+				continue
+			}
+			f.apply(set)
+		case <-f.inbox.signal:
+			f.read()
+		}
+		f.publish()
+	}
+}
+
+// apply follows a whole new set.
+func (f *Fleet) apply(set *discovery.Set) {
+	f.mu.Lock() // so that a pool that is being made has the old facts, and is seen below, or the new ones
+	f.facts.Store(factsOf(set))
+	f.mu.Unlock()
+	f.changed = true
+	for _, p := range f.allPools() {
+		known, required := f.facts.Load().lookup(p.name)
+		s := p.snap.Load()
+		if s.known != known || s.require != required || s.synced != set.Synced {
+			p.touch()
+		}
+	}
+	seen := make(map[place]bool, len(set.Endpoints))
+	for _, e := range set.Endpoints {
+		if err := e.Validate(); err != nil {
+			f.opts.Logger.Error("cannot use what discovery offers", "error", err)
+			continue
+		}
+		at := place{e.Plugin, e.ID}
+		seen[at] = true
+		f.entryAt(at).set(e)
+	}
+	for at, e := range f.entries {
+		if !seen[at] && e.listed {
+			e.withdraw()
+			f.tell(e, time.Now(), Event{Type: Withdrawn})
+			f.tidy(e)
+		}
+	}
+}
+
+func (f *Fleet) entryAt(at place) *entry {
+	e := f.entries[at]
+	if e == nil {
+		f.mu.Lock()
+		p := f.poolLocked(at.plugin)
+		f.mu.Unlock()
+		e = &entry{fleet: f, pool: p, endpoint: target.Endpoint{ID: at.id, Plugin: at.plugin}}
+		f.entries[at] = e
+		i, _ := p.find(at.id)
+		p.entries = slices.Insert(p.entries, i, e)
+	}
+	if !e.listed {
+		f.tell(e, time.Now(), Event{Type: Found})
+	}
+	return e
+}
+
+func (p *Pool) find(id string) (int, bool) {
+	return slices.BinarySearchFunc(p.entries, id, func(e *entry, id string) int { return strings.Compare(e.endpoint.ID, id) })
+}
+
+// tidy forgets an entry of which nothing is left.
+func (f *Fleet) tidy(e *entry) {
+	if !e.gone() {
+		return
+	}
+	delete(f.entries, place{e.pool.name, e.endpoint.ID})
+	if i, ok := e.pool.find(e.endpoint.ID); ok {
+		e.pool.entries = slices.Delete(e.pool.entries, i, i+1)
+	}
+	e.pool.touch()
+}
+
+// read takes note of what the Conns have told.
+func (f *Fleet) read() {
+	for _, n := range f.inbox.take() {
+		e := n.unit.entry
+		f.changed = true
+		if n.ended {
+			delete(f.units, n.unit)
+		}
+		f.tell(e, n.at, e.notice(n)...)
+		f.tidy(e)
+	}
+}
+
+// tell keeps events until the pools are published.
+func (f *Fleet) tell(e *entry, at time.Time, events ...Event) {
+	for _, event := range events {
+		event.Time, event.Plugin, event.Endpoint = at, e.pool.name, e.endpoint.ID
+		f.events = append(f.events, event)
+	}
+}
+
+// publish makes the pools' changes visible, then says what happened.
+func (f *Fleet) publish() {
+	for _, p := range f.touched {
+		f.changed = true
+		p.publish(f.facts.Load(), f.closing)
+		f.tellReady(p)
+		f.drop(p)
+	}
+	f.touched = f.touched[:0]
+	if f.changed {
+		f.changed = false
+		old := f.generation.Load()
+		f.generation.Store(&generation{number: old.number + 1, next: make(chan struct{})})
+		close(old.next)
+	}
+	if len(f.events) > 0 {
+		f.hub.send(f.events)
+		clear(f.events)
+		f.events = f.events[:0]
+	}
+}
+
+// tellReady says that the plugin has a first ready endpoint, or none any more.
+func (f *Fleet) tellReady(p *Pool) {
+	before, after := p.ready, p.snap.Load().all.ready
+	p.ready = after
+	switch {
+	case before == 0 && after > 0:
+		f.events = append(f.events, Event{Time: time.Now(), Type: PluginReady, Plugin: p.name, To: conn.Ready})
+	case before > 0 && after == 0:
+		f.events = append(f.events, Event{Time: time.Now(), Type: PluginUnready, Plugin: p.name, From: conn.Ready})
+	}
+}
+
+// drop forgets a pool that nobody knows, has or holds.
+func (f *Fleet) drop(p *Pool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if s := p.snap.Load(); !s.known && len(s.rows) == 0 && !p.pinned {
+		delete(f.pools, p.name)
+	}
+}
+
+// start runs a Conn for what discovery says of e now.
+func (f *Fleet) start(e *entry) *unit {
+	u := &unit{entry: e, begun: time.Now()}
+	opts := f.opts.Conn
+	observe := opts.Observe
+	opts.Observe = func(c *conn.Conn, before, after *conn.Status) {
+		if observe != nil {
+			observe(c, before, after)
+		}
+		f.inbox.put(notice{unit: u, before: before, after: after})
+	}
+	c, err := conn.New(e.endpoint, opts)
+	if err != nil {
+		panic(fmt.Sprintf("fleet: options and endpoint were validated, but %v", err))
+	}
+	ctx, leave := context.WithCancel(context.Background())
+	u.conn, u.leave = c, leave
+	f.units[u] = struct{}{}
+	f.conns.Go(func() {
+		defer leave()
+		c.Run(ctx)
+		f.inbox.put(notice{unit: u, ended: true})
+	})
+	return u
+}

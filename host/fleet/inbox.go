@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet
+
+import (
+	"sync"
+	"time"
+
+	"github.com/reattach/reattach/host/conn"
+)
+
+// notice is what happened to a unit.
+type notice struct {
+	unit          *unit
+	at            time.Time
+	before, after *conn.Status // nil if it is no change of status
+	ended         bool         // its Run has returned
+	late          bool         // it was to be ready by now
+}
+
+// matters reports whether picks must know: other changes readers of a View see
+// without a new snapshot.
+func (n notice) matters() bool {
+	return n.after == nil || n.before.Link != n.after.Link ||
+		n.before.Ejected != n.after.Ejected || n.before.Permanent != n.after.Permanent
+}
+
+// inbox takes notices from any goroutine and never makes it wait. Reading it
+// takes all there are at once, however many.
+type inbox struct {
+	mu      sync.Mutex
+	notices []notice
+	spare   []notice
+	signal  chan struct{}
+}
+
+func (i *inbox) put(n notice) {
+	n.at = time.Now()
+	i.mu.Lock()
+	i.notices = append(i.notices, n)
+	i.mu.Unlock()
+	select {
+	case i.signal <- struct{}{}:
+	default: // the reader will see this one as well
+	}
+}
+
+// take gives all notices. They are valid until the next call. One goroutine
+// may call it.
+func (i *inbox) take() []notice {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	taken := i.notices
+	clear(i.spare)
+	i.notices, i.spare = i.spare[:0], taken
+	return taken
+}

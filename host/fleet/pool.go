@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet
+
+import (
+	"context"
+	"sync/atomic"
+
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/route"
+)
+
+// Pool is all endpoints of one plugin. It stays valid for the life of the
+// Fleet, whether or not there are any. Any goroutine may use it.
+type Pool struct {
+	name    string
+	fleet   *Fleet
+	snap    atomic.Pointer[snapshot]
+	waiting atomic.Int64
+	pinned  bool // somebody outside holds it; guarded by Fleet.mu
+
+	// Run's goroutine alone uses these.
+	entries []*entry // ordered by ID
+	dirty   bool
+	ready   int // as published last
+}
+
+// Plugin is the plugin's name.
+func (p *Pool) Plugin() string { return p.name }
+
+// Pick implements route.Router. Beyond what that says, it fails at once, with
+// a [NotReadyError], if every endpoint has failed for good; with an
+// [UnknownPluginError], if every source has told what it knows and none knows
+// the plugin; with [ErrShutdown] once Run was told to end.
+func (p *Pool) Pick(ctx context.Context, protocol string, tried []string) (route.Lease, error) {
+	if m := p.snap.Load().pick(protocol, tried); m != nil {
+		return m, nil
+	}
+	m, err := p.await(ctx, protocol, tried)
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// Ready waits until an endpoint is ready and gives what its session is. It
+// fails as Pick does.
+func (p *Pool) Ready(ctx context.Context) (conn.Info, error) {
+	m, err := p.await(ctx, "", nil)
+	if err != nil {
+		return conn.Info{}, err
+	}
+	defer m.Done(route.NotSent)
+	return m.Info(), nil
+}
+
+// await picks from the newest snapshot, and from each that follows.
+func (p *Pool) await(ctx context.Context, protocol string, tried []string) (*member, error) {
+	p.waiting.Add(1)
+	defer p.waiting.Add(-1)
+	for {
+		s := p.snap.Load()
+		if m := s.pick(protocol, tried); m != nil {
+			return m, nil
+		}
+		if err := p.hopeless(s, protocol); err != nil {
+			return nil, err
+		}
+		select {
+		case <-s.next:
+		case <-ctx.Done():
+			return nil, p.notReady(s, protocol, context.Cause(ctx))
+		}
+	}
+}
+
+// hopeless says why nobody should wait for a snapshot after s.
+func (p *Pool) hopeless(s *snapshot, protocol string) error {
+	switch {
+	case s.closing:
+		return p.notReady(s, protocol, ErrShutdown)
+	case s.synced && !s.known && len(s.rows) == 0:
+		return &UnknownPluginError{Plugin: p.name, Known: p.fleet.facts.Load().names()}
+	case s.doomed:
+		return p.notReady(s, protocol, conn.ErrPermanent)
+	}
+	return nil
+}
+
+func (p *Pool) notReady(s *snapshot, protocol string, why error) error {
+	causes, more := s.causes(protocol)
+	return &NotReadyError{Plugin: p.name, Causes: causes, More: more, Err: why}
+}
+
+// publish replaces the snapshot. Only Run's goroutine calls it.
+func (p *Pool) publish(f *facts, closing bool) {
+	known, required := f.lookup(p.name)
+	s := &snapshot{next: make(chan struct{}), known: known, require: required, synced: f.synced, closing: closing}
+	ready := make([]candidate, 0, len(p.entries))
+	s.doomed = len(p.entries) > 0
+	for _, e := range p.entries {
+		s.rows = append(s.rows, e.row())
+		s.doomed = s.doomed && e.doomed()
+		if c, ok := e.candidate(); ok {
+			ready = append(ready, c)
+		}
+	}
+	s.arrange(p.fleet.opts.Balancer, ready)
+	old := p.snap.Swap(s)
+	close(old.next)
+	p.dirty = false
+}
+
+// touch makes the next publication one of p as well.
+func (p *Pool) touch() {
+	if !p.dirty {
+		p.dirty = true
+		p.fleet.touched = append(p.fleet.touched, p)
+	}
+}

@@ -1,0 +1,188 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+
+	"github.com/reattach/reattach/host/balancer"
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/route"
+)
+
+// member is a READY endpoint as a pick sees it. It lives as long as its
+// session and is the lease of every call on it, so that a pick makes nothing.
+type member struct {
+	*conn.Link
+	load balancer.Load
+}
+
+// Done implements route.Lease.
+func (m *member) Done(o route.Outcome) {
+	m.load.End()
+	m.Link.Done(o)
+}
+
+// snapshot is what a pool knows at one moment. Only next ever changes.
+type snapshot struct {
+	next    chan struct{} // closed when a newer one is there
+	tiers   []tier        // by protocol
+	all     tier
+	rows    []*row // ordered by ID
+	known   bool   // a source knows the plugin
+	synced  bool   // every source has said what it knows
+	require bool
+	closing bool
+	doomed  bool // there are endpoints, and all failed for good
+}
+
+// tier is the endpoints that speak one protocol.
+type tier struct {
+	protocol string
+	picker   *balancer.Picker[*member]
+	ready    int
+	holds    bool // the ejected ones are held back, as there are others
+}
+
+// arrange makes the tiers of ready members.
+func (s *snapshot) arrange(opts balancer.Options, ready []candidate) {
+	s.all = newTier("", opts, ready)
+	byProtocol := slices.Clone(ready)
+	slices.SortStableFunc(byProtocol, func(a, b candidate) int { return cmp.Compare(a.protocol(), b.protocol()) })
+	for len(byProtocol) > 0 {
+		protocol := byProtocol[0].protocol()
+		n := slices.IndexFunc(byProtocol, func(c candidate) bool { return c.protocol() != protocol })
+		if n < 0 {
+			n = len(byProtocol)
+		}
+		if n == len(ready) { // the usual case: all speak the same
+			s.tiers = append(s.tiers, s.all)
+			s.tiers[0].protocol = protocol
+			return
+		}
+		s.tiers = append(s.tiers, newTier(protocol, opts, byProtocol[:n]))
+		byProtocol = byProtocol[n:]
+	}
+}
+
+// candidate is a ready member and whether its Conn wants it held back.
+type candidate struct {
+	*member
+	zone    string
+	ejected bool
+}
+
+func (c candidate) protocol() string { return c.Info().Protocol }
+
+// newTier holds ejected members back unless that would leave nobody.
+func newTier(protocol string, opts balancer.Options, ready []candidate) tier {
+	t := tier{protocol: protocol, ready: len(ready)}
+	t.holds = slices.ContainsFunc(ready, func(c candidate) bool { return !c.ejected })
+	list := make([]balancer.Candidate[*member], 0, len(ready))
+	for _, c := range ready {
+		if !c.ejected || !t.holds {
+			list = append(list, balancer.Candidate[*member]{Value: c.member, Zone: c.zone, Load: &c.load})
+		}
+	}
+	t.picker = balancer.New(opts, list)
+	return t
+}
+
+// tier gives the endpoints that speak protocol, or nil.
+func (s *snapshot) tier(protocol string) *tier {
+	if protocol == "" {
+		return &s.all
+	}
+	for i := range s.tiers {
+		if s.tiers[i].protocol == protocol {
+			return &s.tiers[i]
+		}
+	}
+	return nil
+}
+
+// pick begins a call on a member, or gives nil if there is none.
+func (s *snapshot) pick(protocol string, tried []string) *member {
+	t := s.tier(protocol)
+	if t == nil {
+		return nil
+	}
+	if len(tried) == 0 {
+		if lease, ok := t.picker.Pick(); ok {
+			if lease.Value.Begin() {
+				return lease.Value
+			}
+			lease.Done()
+		}
+	}
+	return t.search(tried)
+}
+
+// search picks while some have been tried, or have ended a moment ago.
+func (t *tier) search(tried []string) *member {
+	var gone []*member
+	for _, avoid := range [][]*member{t.named(tried), nil} {
+		for {
+			lease, ok := t.picker.Pick(append(avoid, gone...)...)
+			if !ok {
+				break
+			}
+			if lease.Value.Begin() {
+				return lease.Value
+			}
+			lease.Done()
+			gone = append(gone, lease.Value)
+		}
+		if len(tried) == 0 {
+			break
+		}
+	}
+	return nil
+}
+
+func (t *tier) named(ids []string) []*member {
+	var named []*member
+	for c := range t.picker.All() {
+		if slices.Contains(ids, c.Value.Endpoint()) {
+			named = append(named, c.Value)
+		}
+	}
+	return slices.Clip(named)
+}
+
+// causes says of at most a few endpoints why they do not serve protocol, and
+// counts the others.
+func (s *snapshot) causes(protocol string) (causes []string, more int) {
+	const most = 3
+	for _, r := range s.rows {
+		if len(causes) == most {
+			more++
+			continue
+		}
+		causes = append(causes, r.endpoint.ID+": "+r.cause(protocol))
+	}
+	if len(s.rows) == 0 {
+		if s.synced {
+			return []string{"it has none"}, 0
+		}
+		return []string{"none is found yet"}, 0
+	}
+	return causes, more
+}
+
+func (r *row) cause(protocol string) string {
+	s := r.status()
+	switch {
+	case s.State == conn.Ready && protocol != "" && s.Info.Protocol != protocol:
+		return fmt.Sprintf("it speaks %q, not %q", s.Info.Protocol, protocol)
+	case s.State == conn.Shutdown:
+		return "it leaves"
+	case s.Err != nil:
+		return s.Err.Error()
+	case s.State == conn.Ready:
+		return "it has just ended, or begun"
+	}
+	return "still being attached"
+}

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/target"
+)
+
+// View is all plugins at one moment. It belongs to the caller.
+type View struct {
+	// Generation grows with every change of a plugin or of an endpoint's state.
+	// Counts such as InFlight change without it.
+	Generation uint64 `json:"generation"`
+	// Synced is set once every source has said what it knows.
+	Synced bool `json:"synced"`
+	// Plugins are ordered by name.
+	Plugins []PluginStatus `json:"plugins"`
+	// Problems are what discovery found and cannot offer.
+	Problems []target.Problem `json:"problems,omitempty"`
+}
+
+// PluginStatus is one plugin.
+type PluginStatus struct {
+	Name string `json:"name"`
+	// Required makes the host unready while Ready is zero.
+	Required bool `json:"required"`
+	// Known is set while a source knows the plugin.
+	Known bool `json:"known"`
+	// Ready counts the ready endpoints.
+	Ready int `json:"ready"`
+	// Waiting counts the calls that wait for a ready endpoint.
+	Waiting int `json:"waiting"`
+	// Endpoints are ordered by ID.
+	Endpoints []EndpointStatus `json:"endpoints"`
+}
+
+// EndpointStatus is one endpoint.
+type EndpointStatus struct {
+	Endpoint target.Endpoint `json:"endpoint"`
+	State    conn.State      `json:"state"`
+	Since    time.Time       `json:"since"`
+	// InFlight counts calls, those on instances that leave included.
+	InFlight int `json:"inFlight"`
+	// Ejected is set while calls go to other endpoints, as this one was slow.
+	Ejected      bool      `json:"ejected"`
+	EjectedUntil time.Time `json:"ejectedUntil,omitzero"`
+	Ejections    int       `json:"ejections"`
+	// LastError is kept when all is well again.
+	LastError string `json:"lastError,omitempty"`
+	// Permanent is set if LastError keeps it away for good.
+	Permanent   bool      `json:"permanent"`
+	Failures    int       `json:"failures"`
+	Restarts    int       `json:"restarts"`
+	NextAttempt time.Time `json:"nextAttempt,omitzero"`
+	// Warning is what the contract check has against it.
+	Warning string    `json:"warning,omitempty"`
+	Info    conn.Info `json:"info"`
+	// Replacement is the new instance that shall take its place, if any.
+	Replacement *Replacement `json:"replacement,omitempty"`
+}
+
+// Replacement is a new instance that is not ready yet.
+type Replacement struct {
+	Fingerprint string     `json:"fingerprint"`
+	State       conn.State `json:"state"`
+	Since       time.Time  `json:"since"`
+	LastError   string     `json:"lastError,omitempty"`
+	// Late is set once it has failed for good, or taken too long.
+	Late bool `json:"late"`
+}
+
+// View gives the present state of all plugins. Any goroutine may call it.
+func (f *Fleet) View() View {
+	g := f.generation.Load() // first: what is newer shows in the next one
+	facts := f.facts.Load()
+	v := View{Generation: g.number, Synced: facts.synced, Problems: slices.Clone(facts.problems)}
+	for _, p := range f.allPools() {
+		if s := p.snap.Load(); s.known || len(s.rows) > 0 {
+			v.Plugins = append(v.Plugins, p.status(s))
+		}
+	}
+	slices.SortFunc(v.Plugins, func(a, b PluginStatus) int { return strings.Compare(a.Name, b.Name) })
+	return v
+}
+
+// Wait waits for a view that is newer than generation after and gives the
+// newest; a slow reader skips some. Begin with zero. It fails when ctx ends
+// and, with [ErrShutdown], when Run has returned.
+func (f *Fleet) Wait(ctx context.Context, after uint64) (View, error) {
+	for {
+		g := f.generation.Load()
+		if g.number > after {
+			return f.View(), nil
+		}
+		select {
+		case <-g.next:
+		case <-ctx.Done():
+			return View{}, context.Cause(ctx)
+		case <-f.ended:
+			return View{}, ErrShutdown
+		}
+	}
+}
+
+// Plugin gives the present state of one plugin, and whether a source knows it
+// or an endpoint of it is left.
+func (f *Fleet) Plugin(name string) (PluginStatus, bool) {
+	f.mu.Lock()
+	p := f.pools[name]
+	f.mu.Unlock()
+	if p == nil {
+		return PluginStatus{}, false
+	}
+	s := p.snap.Load()
+	return p.status(s), s.known || len(s.rows) > 0
+}
+
+func (p *Pool) status(s *snapshot) PluginStatus {
+	out := PluginStatus{
+		Name: p.name, Required: s.require, Known: s.known, Waiting: int(p.waiting.Load()),
+		Endpoints: make([]EndpointStatus, 0, len(s.rows)),
+	}
+	for _, r := range s.rows {
+		e := r.show()
+		if t := s.tier(e.Info.Protocol); e.Ejected {
+			e.Ejected = t != nil && t.holds
+		}
+		if e.State == conn.Ready {
+			out.Ready++
+		}
+		out.Endpoints = append(out.Endpoints, e)
+	}
+	return out
+}
+
+func (r *row) show() EndpointStatus {
+	s := r.status()
+	e := EndpointStatus{
+		Endpoint: r.endpoint, State: s.State, Since: s.Since,
+		Ejected: s.Ejected, EjectedUntil: s.EjectedUntil, Ejections: s.Ejections,
+		LastError: text(s.Err), Permanent: s.Permanent, Failures: s.Failures, Restarts: s.Restarts(),
+		NextAttempt: s.NextAttempt, Warning: text(s.Warning), Info: s.Info,
+	}
+	for _, c := range r.leaving {
+		e.InFlight += c.InFlight()
+	}
+	if r.serving != nil {
+		e.InFlight += r.serving.InFlight()
+	}
+	if r.coming != nil {
+		c := r.coming.Status()
+		e.Replacement = &Replacement{
+			Fingerprint: r.coming.Endpoint().Fingerprint, State: c.State, Since: r.begun,
+			LastError: text(c.Err), Late: r.late,
+		}
+	}
+	return e
+}
