@@ -75,6 +75,7 @@ func (s *Session) openNetRPC(plugins PluginSet) error {
 		detach:      func() { s.end(ErrDetached) },
 		pingTimeout: s.config.PingTimeout,
 		why:         s.Err,
+		shared:      s.config.Broker,
 	}, mux)
 	if err != nil {
 		return err
@@ -93,6 +94,7 @@ func (s *Session) openGRPC(plugins PluginSet, tunnel bool) error {
 		dialOptions: s.config.GRPCDialOptions,
 		plugins:     plugins,
 		brokers:     brokers,
+		shared:      s.config.Broker,
 		stdout:      s.config.SyncStdout,
 		stderr:      s.config.SyncStderr,
 		logger:      s.config.Logger,

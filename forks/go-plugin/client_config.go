@@ -110,6 +110,10 @@ type ClientConfig struct {
 	// cannot do so.
 	GRPCBrokerMultiplex bool
 
+	// Broker, if not nil, is shared with other sessions of this host. See
+	// [SharedBroker].
+	Broker *SharedBroker
+
 	// SkipHostEnv starts the child with Cmd.Env and the handshake's variables
 	// only, without the host's environment.
 	SkipHostEnv bool

@@ -34,7 +34,12 @@ func (p *localPlugin) connectNetRPC() (sessionClient, error) {
 		// gRPC brings TLS of its own; net/rpc is wrapped.
 		conn = tls.Client(conn, p.reached.tls)
 	}
-	client := &RPCClient{plugins: p.reached.plugins, pingTimeout: p.config.PingTimeout, detach: p.detachFunc()}
+	client := &RPCClient{
+		plugins:     p.reached.plugins,
+		pingTimeout: p.config.PingTimeout,
+		detach:      p.detachFunc(),
+		shared:      p.config.Broker,
+	}
 	client, err = newRPCClient(conn, client, yamuxConfig(p.logger))
 	if err != nil {
 		return nil, err
@@ -50,6 +55,7 @@ func (p *localPlugin) connectGRPC() (sessionClient, error) {
 		brokers:        brokerListeners,
 		unixSocket:     p.socketConfig(),
 		addrTranslator: p.currentRunner(),
+		shared:         p.config.Broker,
 		stdout:         p.config.SyncStdout,
 		stderr:         p.config.SyncStderr,
 		logger:         p.logger,

@@ -36,7 +36,7 @@ func netRPCMethods(p Plugin) (methods []hello.Method, err error) {
 			methods, err = nil, fmt.Errorf("Server panics: %v", r)
 		}
 	}()
-	impl, err := p.Server(newMuxBroker(endedSession{}))
+	impl, err := p.Server(newMuxBroker(endedSession{}, newStreamArrivals()))
 	if err != nil {
 		return nil, err
 	}

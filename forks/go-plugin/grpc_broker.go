@@ -38,9 +38,11 @@ type GRPCBroker struct {
 	// Mutex is part of the type's published shape. The broker does not use it.
 	sync.Mutex
 
-	ids       atomic.Uint32
+	ids       *atomic.Uint32
 	core      *brokerCore
 	transport brokerTransport
+	// latest, if not nil, returns the broker to dial with instead of this one.
+	latest func() *GRPCBroker
 	// creds secure the brokered connections; nil where they need none.
 	creds credentials.TransportCredentials
 	// serverOptions are what AcceptAndServe gives to its server.
@@ -187,6 +189,12 @@ func (b *GRPCBroker) DialWithOptions(id uint32, opts ...grpc.DialOption) (conn *
 func (b *GRPCBroker) dial(id uint32, opts []grpc.DialOption) (*grpc.ClientConn, error) {
 	if b.core.ctx.Err() != nil {
 		return nil, context.Cause(b.core.ctx)
+	}
+	if b.latest != nil {
+		if broker := b.latest(); broker != nil {
+			return broker.dial(id, opts)
+		}
+		return nil, errNoLatest
 	}
 	ctx, cancel := b.core.within(context.Background(), brokerWait)
 	defer cancel()

@@ -6,12 +6,14 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/lobby"
 	"github.com/hashicorp/go-plugin/internal/tunnel"
 )
 
@@ -27,7 +29,7 @@ const (
 // newGRPCBroker returns a broker with the core. tlsConfig secures each brokered
 // connection; a tunnel runs inside the session's own TLS and has none.
 func newGRPCBroker(core *brokerCore, transport brokerTransport, tlsConfig *tls.Config) *GRPCBroker {
-	b := &GRPCBroker{core: core, transport: transport}
+	b := &GRPCBroker{ids: new(atomic.Uint32), core: core, transport: transport}
 	if tlsConfig != nil {
 		b.creds = credentials.NewTLS(tlsConfig)
 		b.serverOptions = []grpc.ServerOption{grpc.Creds(b.creds)}
@@ -37,10 +39,24 @@ func newGRPCBroker(core *brokerCore, transport brokerTransport, tlsConfig *tls.C
 
 // newBroker returns the host's broker of a session on conn.
 func (cfg *grpcClientConfig) newBroker(conn grpc.ClientConnInterface) *GRPCBroker {
+	if cfg.shared == nil {
+		return cfg.newOwnBroker(conn, lobby.New())
+	}
+	group := cfg.shared.group
+	b := cfg.newOwnBroker(conn, group.lobby)
+	b.ids = &group.ids
+	if cfg.brokers != brokerTunnel {
+		group.join(b)
+	}
+	return b
+}
+
+// newOwnBroker returns a broker whose tunnel, if it has one, leads into lobby.
+func (cfg *grpcClientConfig) newOwnBroker(conn grpc.ClientConnInterface, lobby *lobby.Lobby) *GRPCBroker {
 	core := newBrokerCore(cfg.logger.Named("broker"))
 	switch cfg.brokers {
 	case brokerTunnel:
-		return newGRPCBroker(core, &hostTunnelTransport{core, tunnel.NewHost(conn)}, nil)
+		return newGRPCBroker(core, &hostTunnelTransport{core, tunnel.NewHost(conn, lobby)}, nil)
 	case brokerMux:
 		session := func(context.Context) (*grpcmux.Mux, error) { return cfg.mux.Mux, nil }
 		return newGRPCBroker(core, newMuxTransport(core, session), cfg.tls)

@@ -18,7 +18,21 @@ type hostTunnelTransport struct {
 }
 
 func (t *hostTunnelTransport) accept(_ context.Context, id uint32) (net.Listener, error) {
-	return t.host.Listen(id), nil
+	// The lobby may outlive this session.
+	lis := t.host.Listen(id)
+	stop := context.AfterFunc(t.core.ctx, func() { _ = lis.Close() })
+	return &releasingListener{lis, stop}, nil
+}
+
+// releasingListener calls release once it is closed by its owner.
+type releasingListener struct {
+	net.Listener
+	release func() bool
+}
+
+func (l *releasingListener) Close() error {
+	l.release()
+	return l.Listener.Close()
 }
 
 func (t *hostTunnelTransport) dialer(_ context.Context, id uint32) (brokerDialer, error) {

@@ -57,6 +57,7 @@ type grpcClientConfig struct {
 	addrTranslator runner.AddrTranslator // of brokerListeners; nil: none
 	mux            *grpcmux.ClientMuxer  // of brokerMux; the client closes it
 	tls            *tls.Config           // of brokered connections; nil: plaintext
+	shared         *SharedBroker         // what the broker joins; may be nil
 
 	stdout, stderr io.Writer // nil: dropped
 	logger         hclog.Logger

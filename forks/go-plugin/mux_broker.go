@@ -8,7 +8,6 @@ import (
 	"io"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -31,51 +30,56 @@ type muxSession interface {
 // side, for example as an argument; the other side dials it. Ids belong to one
 // session: in network mode every host has a broker of its own.
 type MuxBroker struct {
-	sync.Mutex // guards arrivals
+	// Mutex is part of the type's published shape. The broker does not use it.
+	sync.Mutex
 
 	session  muxSession
-	nextID   atomic.Uint32
-	arrivals map[uint32]*arrival
+	arrivals *streamArrivals
+	patience time.Duration // of Accept
 }
 
-// arrival is where a stream and the Accept that wants it meet, whoever is
-// first.
-type arrival struct {
-	stream chan net.Conn
-	expiry *time.Timer
-}
-
-func newMuxBroker(session muxSession) *MuxBroker {
-	return &MuxBroker{session: session, arrivals: make(map[uint32]*arrival)}
+// newMuxBroker returns the broker of a session. arrivals are its own, or those
+// that it shares with others.
+func newMuxBroker(session muxSession, arrivals *streamArrivals) *MuxBroker {
+	return &MuxBroker{session: session, arrivals: arrivals, patience: brokerTimeout}
 }
 
 // NextId returns an id that this side has not used before in this session (it
 // wraps after 2^32).
-func (m *MuxBroker) NextId() uint32 { return m.nextID.Add(1) }
+func (m *MuxBroker) NextId() uint32 { return m.arrivals.nextID.Add(1) }
 
 // Accept waits up to 5 s for the stream that the other side dials under id.
 // The caller closes it. One id is accepted once at a time.
 func (m *MuxBroker) Accept(id uint32) (net.Conn, error) {
-	m.Lock()
-	a := m.arrivalLocked(id)
-	m.Unlock()
-
-	timeout := time.NewTimer(brokerTimeout)
+	timeout := time.NewTimer(m.patience)
 	defer timeout.Stop()
+	for {
+		stream, err := m.await(id, timeout.C)
+		if err != nil {
+			return nil, err
+		}
+		// Others may be dialled under the same id from here on.
+		if err = writeStreamID(stream, id); err == nil {
+			return stream, nil
+		}
+		// Who dialled has gone meanwhile. Somebody else may.
+		_ = stream.Close()
+	}
+}
+
+// await waits for a stream that was dialled under id.
+func (m *MuxBroker) await(id uint32, timeout <-chan time.Time) (net.Conn, error) {
+	a := m.arrivals.expect(id)
 	select {
 	case stream := <-a.stream:
-		m.forget(id, a)
-		if err := writeStreamID(stream, id); err != nil {
-			_ = stream.Close()
-			return nil, fmt.Errorf("acknowledge brokered stream %d: %w", id, err)
-		}
+		m.arrivals.forget(id, a)
 		return stream, nil
 	case <-m.session.CloseChan():
-		m.forget(id, a)
+		m.arrivals.forget(id, a)
 		return nil, fmt.Errorf("accept brokered stream %d: %w", id, ErrConnectionLost)
-	case <-timeout.C:
-		m.forget(id, a)
-		return nil, fmt.Errorf("timeout waiting for accept: nobody dialled brokered stream %d within %v", id, brokerTimeout)
+	case <-timeout:
+		m.arrivals.forget(id, a)
+		return nil, fmt.Errorf("timeout waiting for accept: nobody dialled brokered stream %d within %v", id, m.patience)
 	}
 }
 
@@ -142,48 +146,8 @@ func (m *MuxBroker) Run() {
 func (m *MuxBroker) admit(stream net.Conn) {
 	_ = stream.SetReadDeadline(time.Now().Add(brokerTimeout))
 	id, err := readStreamID(stream)
-	if err != nil || stream.SetReadDeadline(time.Time{}) != nil || !m.deliver(id, stream) {
+	if err != nil || stream.SetReadDeadline(time.Time{}) != nil || !m.arrivals.deliver(id, stream) {
 		_ = stream.Close()
-	}
-}
-
-// deliver leaves the stream for whoever accepts id. It reports false when one
-// is waiting there already.
-func (m *MuxBroker) deliver(id uint32, stream net.Conn) bool {
-	m.Lock()
-	defer m.Unlock()
-	a := m.arrivalLocked(id)
-	if a.expiry != nil {
-		return false
-	}
-	a.stream <- stream
-	a.expiry = time.AfterFunc(brokerTimeout, func() { m.forget(id, a) })
-	return true
-}
-
-func (m *MuxBroker) arrivalLocked(id uint32) *arrival {
-	a := m.arrivals[id]
-	if a == nil {
-		a = &arrival{stream: make(chan net.Conn, 1)}
-		m.arrivals[id] = a
-	}
-	return a
-}
-
-// forget ends a rendezvous, and closes a stream that nobody took.
-func (m *MuxBroker) forget(id uint32, a *arrival) {
-	m.Lock()
-	if m.arrivals[id] == a {
-		delete(m.arrivals, id)
-	}
-	if a.expiry != nil {
-		a.expiry.Stop()
-	}
-	m.Unlock()
-	select {
-	case stream := <-a.stream:
-		_ = stream.Close()
-	default:
 	}
 }
 

@@ -21,6 +21,8 @@ type RPCClient struct {
 	control        *rpc.Client
 	plugins        map[string]Plugin
 	stdout, stderr net.Conn
+	// shared is what the broker joins; it may be nil.
+	shared *SharedBroker
 
 	// detach, if not nil, ends a session with a plugin that is not this host's
 	// to end: Close calls it and sends no Quit.
@@ -54,7 +56,7 @@ func newRPCClient(conn io.ReadWriteCloser, client *RPCClient, cfg *yamux.Config)
 	}
 	client.control = newNetRPCClient(streams[0], client.why)
 	client.stdout, client.stderr = streams[1], streams[2]
-	client.broker = newMuxBroker(mux)
+	client.broker = newMuxBroker(mux, client.shared.arrivals())
 	go client.broker.Run()
 	return client, nil
 }

@@ -95,7 +95,7 @@ func (s *rpcSession) serve(conn io.ReadWriteCloser, cfg *yamux.Config) error {
 	go copyOutput(streams[1], s.stdout)
 	go copyOutput(streams[2], s.stderr)
 
-	broker := newMuxBroker(mux)
+	broker := newMuxBroker(mux, newStreamArrivals())
 	go broker.Run()
 
 	server := rpc.NewServer()

@@ -41,9 +41,10 @@ type Host struct {
 	pumps  sync.WaitGroup
 }
 
-// NewHost opens its streams on conn. The caller closes both.
-func NewHost(conn grpc.ClientConnInterface) *Host {
-	h := &Host{client: pluginpb.NewTunnelClient(conn), lobby: lobby.New()}
+// NewHost opens its streams on conn, and hands them over in lobby, which
+// several sessions may share. The caller closes all three.
+func NewHost(conn grpc.ClientConnInterface, lobby *lobby.Lobby) *Host {
+	h := &Host{client: pluginpb.NewTunnelClient(conn), lobby: lobby}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h
 }
@@ -121,9 +122,8 @@ func accepted(stream pluginpb.Tunnel_OpenClient) error {
 	return err
 }
 
-// Close ends every connection and closes every listener.
+// Close ends every connection.
 func (h *Host) Close() {
-	h.lobby.Close()
 	h.cancel()
 	h.pumps.Wait()
 }

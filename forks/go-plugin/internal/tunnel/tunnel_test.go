@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
+	"github.com/hashicorp/go-plugin/internal/lobby"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
 
@@ -44,7 +45,7 @@ func session(t testing.TB, wait time.Duration) (*Host, *Plugin, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := NewHost(conn)
+	host := NewHost(conn, lobby.New())
 	end := sync.OnceFunc(func() {
 		host.Close()
 		plugin.Close()

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// SharedBroker lets the sessions with several instances of one plugin share
+// their broker ids: what this host accepts can be dialled from any session
+// that has joined. A stub whose calls go now to one instance and then to
+// another needs that, because it does not know which of them will call back.
+// Sessions join by ClientConfig.Broker. All methods may be called from any
+// goroutine.
+//
+// The instances have to trust each other: one that guesses an id can dial what
+// was meant for another.
+type SharedBroker struct {
+	logger  hclog.Logger
+	wait    time.Duration
+	streams *streamArrivals // of net/rpc
+	group   *brokerGroup    // of gRPC
+
+	ctx context.Context // ends with the broker
+	end context.CancelFunc
+}
+
+// NewSharedBroker returns a broker without sessions. What is accepted on it
+// over net/rpc waits that long to be dialled where a broker of one session
+// waits 5 s: the call may have to wait for an instance first. The caller closes
+// it, after the sessions. A nil logger logs nothing.
+func NewSharedBroker(wait time.Duration, logger hclog.Logger) *SharedBroker {
+	if logger == nil {
+		logger = hclog.NewNullLogger()
+	}
+	b := &SharedBroker{logger: logger, wait: wait, streams: newStreamArrivals(), group: newBrokerGroup()}
+	b.ctx, b.end = context.WithCancel(context.Background())
+	return b
+}
+
+// MuxBroker returns a broker that accepts from all net/rpc sessions and dials
+// through the session whose broker latest returns: an id that a plugin accepts
+// means nothing to its other instances. latest returns nil if there is none.
+func (b *SharedBroker) MuxBroker(latest func() *MuxBroker) *MuxBroker {
+	m := newMuxBroker(&sharedStreams{b, latest}, b.streams)
+	m.patience = b.wait
+	return m
+}
+
+// GRPCBroker returns the same for gRPC sessions. It may be closed before the
+// shared broker is.
+func (b *SharedBroker) GRPCBroker(latest func() *GRPCBroker) *GRPCBroker {
+	core := newBrokerCore(b.logger.Named("broker"))
+	broker := newGRPCBroker(core, &groupTransport{group: b.group}, nil)
+	broker.ids = &b.group.ids
+	broker.latest = latest
+	stop := context.AfterFunc(b.ctx, func() { _ = broker.Close() })
+	context.AfterFunc(core.ctx, func() { stop() })
+	return broker
+}
+
+// Close ends what is accepted, and every broker that was made of this one.
+func (b *SharedBroker) Close() {
+	b.end()
+	b.group.lobby.Close()
+}
+
+// arrivals returns where a session's streams arrive: in b, or, for nil, in a
+// place of their own.
+func (b *SharedBroker) arrivals() *streamArrivals {
+	if b == nil {
+		return newStreamArrivals()
+	}
+	return b.streams
+}
+
+var errNoLatest = errors.New("no instance of the plugin has answered yet, so there is none to dial")
+
+// sharedStreams is the muxSession of a shared broker.
+type sharedStreams struct {
+	shared *SharedBroker
+	latest func() *MuxBroker
+}
+
+func (s *sharedStreams) Open() (net.Conn, error) {
+	if broker := s.latest(); broker != nil {
+		return broker.session.Open()
+	}
+	return nil, errNoLatest
+}
+
+// Accept is not used: streams come by way of the sessions' own brokers.
+func (s *sharedStreams) Accept() (net.Conn, error) { return nil, net.ErrClosed }
+
+func (s *sharedStreams) CloseChan() <-chan struct{} { return s.shared.ctx.Done() }
+
+// Close leaves the sessions alone: they belong to who made them.
+func (s *sharedStreams) Close() error { return nil }
+
+// MuxBroker returns the broker of a net/rpc session, and nil for gRPC.
+func (s *Session) MuxBroker() *MuxBroker {
+	if c, ok := s.client.(*RPCClient); ok {
+		return c.broker
+	}
+	return nil
+}
+
+// GRPCBroker returns the broker of a gRPC session, and nil for net/rpc.
+func (s *Session) GRPCBroker() *GRPCBroker {
+	if c, ok := s.client.(*GRPCClient); ok {
+		return c.broker
+	}
+	return nil
+}
+
+// MuxBroker returns the session's broker.
+func (c *RPCClient) MuxBroker() *MuxBroker { return c.broker }
+
+// GRPCBroker returns the session's broker.
+func (c *GRPCClient) GRPCBroker() *GRPCBroker { return c.broker }

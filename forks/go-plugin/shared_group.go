@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/go-plugin/internal/lobby"
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+)
+
+// brokerGroup is the gRPC side of a [SharedBroker]. What sessions with a
+// tunnel are dialled for arrives in the lobby by itself. Other sessions are
+// members: what the group accepts, each of them has to accept for it.
+type brokerGroup struct {
+	ids   atomic.Uint32
+	lobby *lobby.Lobby
+
+	mu       sync.Mutex
+	members  map[*GRPCBroker]struct{}
+	accepted map[*groupListener]struct{}
+}
+
+func newBrokerGroup() *brokerGroup {
+	return &brokerGroup{
+		lobby:    lobby.New(),
+		members:  map[*GRPCBroker]struct{}{},
+		accepted: map[*groupListener]struct{}{},
+	}
+}
+
+// join makes b accept what the group accepts, until b is closed.
+func (g *brokerGroup) join(b *GRPCBroker) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.members[b] = struct{}{}
+	for lis := range g.accepted {
+		go lis.acceptFrom(b)
+	}
+	context.AfterFunc(b.core.ctx, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.members, b)
+	})
+}
+
+func (g *brokerGroup) listen(id uint32) *groupListener {
+	lis := &groupListener{Listener: g.lobby.Listen(id, groupAddr(id)), group: g, id: id}
+	lis.ctx, lis.end = context.WithCancel(context.Background())
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.accepted[lis] = struct{}{}
+	for b := range g.members {
+		go lis.acceptFrom(b)
+	}
+	return lis
+}
+
+// groupAddr is the address of a listener that many sessions lead to.
+type groupAddr uint32
+
+// Network returns "broker".
+func (groupAddr) Network() string { return "broker" }
+
+// String names the id.
+func (a groupAddr) String() string { return fmt.Sprintf("broker id %d", uint32(a)) }
+
+// groupListener takes the connections that any session brings for one id.
+type groupListener struct {
+	*lobby.Listener
+	group *brokerGroup
+	id    uint32
+	ctx   context.Context // ends with the listener
+	end   context.CancelFunc
+}
+
+// acceptFrom takes the connections of one member until either is closed.
+func (l *groupListener) acceptFrom(b *GRPCBroker) {
+	lis, err := b.accept(l.id)
+	if err != nil {
+		if l.ctx.Err() == nil && b.core.ctx.Err() == nil {
+			b.core.logger.Warn("a session cannot be called back", "id", l.id, "error", err)
+		}
+		return
+	}
+	defer context.AfterFunc(l.ctx, func() { _ = lis.Close() })()
+	defer context.AfterFunc(b.core.ctx, func() { _ = lis.Close() })()
+	defer lis.Close()
+	for {
+		conn, err := lis.Accept()
+		if err != nil {
+			return
+		}
+		go l.admit(b, conn)
+	}
+}
+
+// admit delivers a connection of a member. The server that gets it serves all
+// members, so each member's own TLS is spoken here.
+func (l *groupListener) admit(b *GRPCBroker, conn net.Conn) {
+	if b.creds != nil {
+		stop := context.AfterFunc(l.ctx, func() { _ = conn.Close() })
+		secure, _, err := b.creds.ServerHandshake(conn)
+		if !stop() || err != nil {
+			_ = conn.Close()
+			return
+		}
+		conn = secure
+	}
+	l.Deliver(conn)
+}
+
+// Close stops accepting in every session.
+func (l *groupListener) Close() error {
+	l.group.mu.Lock()
+	delete(l.group.accepted, l)
+	l.group.mu.Unlock()
+	l.end()
+	return l.Listener.Close()
+}
+
+// groupTransport is how a shared broker accepts. It dials with another broker.
+type groupTransport struct{ group *brokerGroup }
+
+func (t *groupTransport) accept(ctx context.Context, id uint32) (net.Listener, error) {
+	lis := t.group.listen(id)
+	stop := context.AfterFunc(ctx, func() { _ = lis.Close() })
+	return &releasingListener{lis, stop}, nil
+}
+
+func (t *groupTransport) dialer(context.Context, uint32) (brokerDialer, error) {
+	return brokerDialer{}, errors.ErrUnsupported
+}
+
+func (t *groupTransport) receive(*pluginpb.ConnInfo) {}
+
+func (t *groupTransport) close() {}
