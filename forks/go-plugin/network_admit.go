@@ -26,7 +26,8 @@ const (
 // first bytes, the handshake. Until then the other side is nobody, and gets a
 // bounded share of time and memory.
 func (s *networkServer) admit(ctx context.Context, conn net.Conn) (*hostSession, error) {
-	defer s.pending.enter(conn)()
+	leave := s.pending.enter(conn)
+	defer leave()
 	_ = conn.SetDeadline(time.Now().Add(s.config.HandshakeTimeout))
 
 	conn, r, proto, err := s.secure(ctx, conn)
@@ -35,7 +36,7 @@ func (s *networkServer) admit(ctx context.Context, conn net.Conn) (*hostSession,
 	}
 	var host *hostSession
 	if proto == sniff.Hello {
-		host, err = s.greet(conn, r)
+		host, err = s.greet(conn, r, leave)
 	} else {
 		host, err = s.greetless(sniff.NewConn(conn, r), proto)
 	}
@@ -107,9 +108,10 @@ func firstBytesError(err error) error {
 	return fmt.Errorf("%w: %w", errSilent, err)
 }
 
-// greet answers a hello.
-func (s *networkServer) greet(conn net.Conn, r *bufio.Reader) (*hostSession, error) {
-	host, err := s.negotiate(conn, r)
+// greet answers a hello. It calls admitted before the answer, which makes the
+// host start: from then on a flood of others must not push it out.
+func (s *networkServer) greet(conn net.Conn, r *bufio.Reader, admitted func()) (*hostSession, error) {
+	host, err := s.negotiate(conn, r, admitted)
 	if err == nil {
 		return host, nil
 	}
@@ -121,7 +123,7 @@ func (s *networkServer) greet(conn net.Conn, r *bufio.Reader) (*hostSession, err
 	return nil, err
 }
 
-func (s *networkServer) negotiate(conn net.Conn, r *bufio.Reader) (*hostSession, error) {
+func (s *networkServer) negotiate(conn net.Conn, r *bufio.Reader, admitted func()) (*hostSession, error) {
 	request, err := hello.ReadRequest(r)
 	if err != nil {
 		return nil, err
@@ -136,6 +138,7 @@ func (s *networkServer) negotiate(conn net.Conn, r *bufio.Reader) (*hostSession,
 	if err := s.sessions.add(host); err != nil {
 		return nil, err
 	}
+	admitted()
 	if err := hello.WriteAnswer(conn, s.offers.answer(choice)); err != nil {
 		s.sessions.remove(host)
 		return nil, fmt.Errorf("send answer: %w", err)

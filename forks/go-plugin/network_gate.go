@@ -19,7 +19,7 @@ import (
 // maxPending is how many connections may be on their way through the
 // handshake at once. Each costs a goroutine, a 4 KiB buffer, up to 16 KiB of
 // hello and, with TLS, some 50 KiB while its handshake runs.
-const maxPending = 256
+const maxPending = 1024
 
 // pendingGate bounds the connections that nobody knows yet. When it is full the
 // one that has been waiting longest goes: a host needs a few round trips, so
