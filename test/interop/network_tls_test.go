@@ -72,7 +72,8 @@ func (s secretDir) tlsConfig(t *testing.T, dir, name string) *tls.Config {
 		if err != nil {
 			t.Fatalf("load the certificate %s: %v", name, err)
 		}
-		cfg.Certificates = []tls.Certificate{cert}
+		// Certificates would be left out if the plugin does not name their CA.
+		cfg.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &cert, nil }
 	}
 	return cfg
 }

@@ -30,6 +30,7 @@ type point struct {
 // run runs both halves and reports what they showed.
 func (p point) run(t *testing.T) {
 	t.Helper()
+	t.Parallel() // They mostly wait.
 	half := func(name string, run func(*testing.T)) string {
 		verdict := "not run"
 		t.Run(name, func(t *testing.T) {
