@@ -102,7 +102,7 @@ func unrecognizedLine(text string, child runner.Runner, note string) error {
 		}
 	}
 	if text == "" {
-		return errors.New(message) // It ended at once, and may not the next time.
+		return &markedError{mark: ErrSaidNothing, text: message} // It may do better the next time.
 	}
 	return incompatiblef("%s", message)
 }

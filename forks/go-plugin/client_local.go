@@ -173,6 +173,9 @@ func (p *localPlugin) kill() {
 
 // end asks the process to end, and kills it if it does not.
 func (p *localPlugin) end(r runner.AttachedRunner) {
+	if p.ctx.Err() != nil {
+		p.closeClient()
+	}
 	if p.startErr == nil && p.ctx.Err() == nil && p.askToEnd() {
 		grace := time.NewTimer(gracePeriod)
 		defer grace.Stop()
@@ -208,6 +211,15 @@ func (p *localPlugin) askToEnd() bool {
 func (p *localPlugin) detach() {
 	p.closeMux()
 	p.gone(ErrDetached)
+}
+
+// closeClient lets go of the connection to a plugin that has ended by itself.
+func (p *localPlugin) closeClient() {
+	p.opening.Lock()
+	defer p.opening.Unlock()
+	if p.client != nil {
+		_ = p.client.Close()
+	}
 }
 
 func (p *localPlugin) closeMux() {

@@ -54,3 +54,6 @@ func (c *RPCClient) PingContext(ctx context.Context) error { return c.pingContex
 
 // Done is closed when the session's connection is.
 func (c *RPCClient) Done() <-chan struct{} { return c.broker.session.CloseChan() }
+
+// PingContext asks the plugin for an answer until ctx ends.
+func (c *GRPCClient) PingContext(ctx context.Context) error { return c.pingContext(ctx) }

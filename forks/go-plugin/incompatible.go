@@ -7,19 +7,29 @@ import (
 	"fmt"
 )
 
-// ErrIncompatible is matched by errors of starting or attaching that last until
-// one of the two programs is replaced: there is no common version or protocol,
-// or what was started is no plugin. A refusal from the network is a
-// [*RefusedError] instead.
-var ErrIncompatible = errors.New("host and plugin do not fit together")
+var (
+	// ErrIncompatible is matched by errors of starting or attaching that last
+	// until one of the two programs is replaced: there is no common version or
+	// protocol, or what was started is no plugin. A refusal from the network is
+	// a [*RefusedError] instead.
+	ErrIncompatible = errors.New("host and plugin do not fit together")
 
-// incompatibleError matches ErrIncompatible and has a text of its own.
-type incompatibleError string
+	// ErrSaidNothing is matched by the error of starting a child that closed
+	// its stdout without having said where it serves. Most likely it has ended;
+	// Client.Err then says how.
+	ErrSaidNothing = errors.New("the child ended before it served")
+)
 
-func incompatiblef(format string, args ...any) error {
-	return incompatibleError(fmt.Sprintf(format, args...))
+// markedError matches a sentinel, and has a text of its own.
+type markedError struct {
+	mark error
+	text string
 }
 
-func (e incompatibleError) Error() string { return string(e) }
+func incompatiblef(format string, args ...any) error {
+	return &markedError{mark: ErrIncompatible, text: fmt.Sprintf(format, args...)}
+}
 
-func (e incompatibleError) Is(target error) bool { return target == ErrIncompatible }
+func (e *markedError) Error() string { return e.text }
+
+func (e *markedError) Unwrap() error { return e.mark }

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package attach_test
+
+import (
+	"net"
+	"net/rpc"
+	"strconv"
+	"testing"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/reattach/reattach/commons"
+	"github.com/reattach/reattach/commons/commonspb"
+	"github.com/reattach/reattach/host/attach/dialertest/served"
+	"github.com/reattach/reattach/host/conn"
+)
+
+// greetOnce calls the plugin over whatever the session speaks.
+func greetOnce(t *testing.T, session conn.Session, name string) string {
+	t.Helper()
+	if cc, ok := session.(interface {
+		ClientConn() (*grpc.ClientConn, bool)
+	}).ClientConn(); ok {
+		reply, err := commonspb.NewGreeterClient(cc).Greet(t.Context(), &commonspb.GreetRequest{Name: &name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return reply.GetGreeting()
+	}
+	stream, err := session.(interface {
+		OpenRPC(string) (net.Conn, error)
+	}).OpenRPC(commons.GreeterKind)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := rpc.NewClient(stream)
+	defer client.Close()
+	var greeting string
+	if err := client.Call("Plugin.Greet", map[string]any{"name": name}, &greeting); err != nil {
+		t.Fatal(err)
+	}
+	return greeting
+}
+
+// pidOf asks the plugin for its process.
+func pidOf(t *testing.T, session conn.Session) int {
+	t.Helper()
+	pid, err := strconv.Atoi(greetOnce(t, session, served.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pid
+}
+
+// eventually polls a condition.
+func eventually(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	const patience = 10 * time.Second
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	deadline := time.After(patience)
+	for !holds() {
+		select {
+		case <-tick.C:
+		case <-deadline:
+			t.Fatalf("%s: not within %v", what, patience)
+		}
+	}
+}

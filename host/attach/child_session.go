@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package attach
+
+import (
+	"context"
+	"debug/buildinfo"
+	"fmt"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/reattach/reattach/host/conn"
+)
+
+// exitGrace is how long a session whose connection was lost waits for the
+// process to end too: how it ended says why.
+const exitGrace = 250 * time.Millisecond
+
+// childSession is a session with a process that this host started.
+type childSession struct {
+	child *child
+	info  conn.Info
+	rpc   *plugin.RPCClient  // nil for gRPC
+	grpc  *plugin.GRPCClient // nil for net/rpc
+
+	ctx     context.Context // ends with the session, its cause says why
+	end     context.CancelCauseFunc
+	never   chan struct{} // a child is told when to leave, it does not say so
+	workers sync.WaitGroup
+}
+
+// newChildSession supervises a child that serves.
+func newChildSession(c *child, protocol plugin.ClientProtocol) *childSession {
+	s := &childSession{child: c, never: make(chan struct{})}
+	s.ctx, s.end = context.WithCancelCause(context.Background())
+	s.rpc, _ = protocol.(*plugin.RPCClient)
+	s.grpc, _ = protocol.(*plugin.GRPCClient)
+	s.info = conn.Info{
+		Protocol: string(c.client.Protocol()),
+		Version:  c.client.NegotiatedVersion(),
+		Instance: "pid " + c.client.ID(),
+		Build:    fileBuild(c.cmd.Path),
+	}
+	s.workers.Go(s.watch)
+	return s
+}
+
+// fileBuild says what an executable was built from. Only those written in Go
+// know.
+func fileBuild(path string) string {
+	info, err := buildinfo.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	settings := make(map[string]string)
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	return buildText(info.Main.Version, info.GoVersion, settings["vcs.revision"], settings["vcs.modified"] == "true")
+}
+
+// watch ends the session when the process has ended, or its connection.
+func (s *childSession) watch() {
+	var lost <-chan struct{} // never, for gRPC, which only connects once more
+	if s.rpc != nil {
+		lost = s.rpc.Done()
+	}
+	exited := s.child.client.Done()
+	select {
+	case <-exited:
+	case <-lost:
+		grace := time.NewTimer(exitGrace)
+		defer grace.Stop()
+		select {
+		case <-exited:
+		case <-grace.C:
+		case <-s.ctx.Done():
+		}
+	case <-s.ctx.Done():
+		return
+	}
+	s.end(s.child.reason(s.loss()))
+}
+
+// loss is why the session was lost.
+func (s *childSession) loss() error {
+	if err := s.child.client.Err(); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w, though the process still runs", plugin.ErrConnectionLost)
+}
+
+// Info implements conn.Session.
+func (s *childSession) Info() conn.Info { return s.info }
+
+// Ping implements conn.Session.
+func (s *childSession) Ping(ctx context.Context) error {
+	if err := s.Err(); err != nil {
+		return err
+	}
+	if s.rpc != nil {
+		return s.rpc.PingContext(ctx)
+	}
+	return s.grpc.PingContext(ctx)
+}
+
+// Draining implements conn.Session.
+func (s *childSession) Draining() <-chan struct{} { return s.never }
+
+// Done implements conn.Session.
+func (s *childSession) Done() <-chan struct{} { return s.ctx.Done() }
+
+// Err implements conn.Session.
+func (s *childSession) Err() error { return context.Cause(s.ctx) }
+
+// Close stops the process.
+func (s *childSession) Close() error {
+	s.end(plugin.ErrDetached)
+	s.child.stop()
+	s.workers.Wait()
+	return nil
+}
+
+// OpenRPC implements stub.RPCSession.
+func (s *childSession) OpenRPC(kind string) (net.Conn, error) {
+	if err := s.Err(); err != nil {
+		return nil, err
+	}
+	if s.rpc == nil {
+		return nil, fmt.Errorf("open %s: the session speaks %s, not net/rpc", kind, s.info.Protocol)
+	}
+	return s.rpc.OpenRPC(kind)
+}
+
+// ClientConn implements stub.GRPCSession.
+func (s *childSession) ClientConn() (*grpc.ClientConn, bool) {
+	if s.grpc == nil {
+		return nil, false
+	}
+	return s.grpc.Conn, true
+}

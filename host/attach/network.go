@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/tlsfile"
+
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/target"
+)
+
+// NetworkOptions say how to attach to plugins on the network.
+type NetworkOptions struct {
+	Contract Contract
+
+	// TLS names the files of this host's identity and of the CA that vouches
+	// for plugins; they may be replaced at any time. Without any, connections
+	// are plain TCP. Missing names are HOST_TLS_CERT_FILE, HOST_TLS_KEY_FILE
+	// and HOST_TLS_CA_FILE.
+	TLS tlsfile.Files
+	// PlainPlugins are the names of plugins that are spoken to in plain TCP
+	// although TLS is configured.
+	PlainPlugins []string
+
+	// Timeout bounds one attempt, from the name lookup to the end of the
+	// handshake: 10 s if zero.
+	Timeout time.Duration
+	// Keepalive is how long a session may be silent before it is probed, and
+	// PingTimeout how long a probe may take: 5 s each if zero. A negative
+	// Keepalive never probes: the owner of the session pings instead.
+	Keepalive   time.Duration
+	PingTimeout time.Duration
+
+	// Output gives the writers of what a plugin writes to its stdout and
+	// stderr. Nil drops it: a network plugin's output is in its own log.
+	Output func(e target.Endpoint) (stdout, stderr io.Writer)
+	// Logger is used by the sessions. Nil is silent.
+	Logger hclog.Logger
+}
+
+type networkDialer struct {
+	opts NetworkOptions
+	tls  *tlsConfigs // nil: plain TCP
+}
+
+// Network returns a dialer of target.Network endpoints. It reads all TLS files
+// once, and its errors name what is wrong with which.
+//
+// A refusal that only another plugin or another host can mend (version, cookie,
+// protocol) is permanent; it can be found as a *plugin.RefusedError. That the
+// plugin is busy or leaving, cannot be reached or has a certificate that is not
+// good now are not permanent.
+func Network(opts NetworkOptions) (conn.Dialer, error) {
+	opts.Logger = orSilent(opts.Logger)
+	if err := opts.Contract.validate(); err != nil {
+		return nil, fmt.Errorf("network dialer: %w", err)
+	}
+	configs, err := newTLSConfigs(opts.TLS, opts.PlainPlugins, opts.Logger)
+	if err != nil {
+		return nil, fmt.Errorf("network dialer: %w", err)
+	}
+	return &networkDialer{opts: opts, tls: configs}, nil
+}
+
+// Dial implements conn.Dialer.
+func (d *networkDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Session, error) {
+	config := d.opts.Contract.ClientConfig()
+	config.Reattach = &plugin.ReattachConfig{Addr: address(e.Address)}
+	config.DialTimeout = d.opts.Timeout
+	config.PingTimeout = d.opts.PingTimeout
+	config.KeepaliveInterval = d.opts.Keepalive
+	config.Logger = d.opts.Logger.Named(e.Plugin)
+	if d.opts.Output != nil {
+		config.SyncStdout, config.SyncStderr = d.opts.Output(e)
+	}
+	identity := new(identity)
+	var err error
+	if config.TLSConfig, err = d.tls.forEndpoint(e, identity); err != nil {
+		return nil, err
+	}
+	session, err := plugin.Attach(ctx, config)
+	if err != nil {
+		return nil, d.explain(ctx, e, config, err) // it names the address
+	}
+	return NewSession(session, identity.name()), nil
+}
+
+// explain adds what the dialer knows to an error: whether it lasts, and what to
+// look at.
+func (d *networkDialer) explain(ctx context.Context, e target.Endpoint, config *plugin.ClientConfig, err error) error {
+	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+		// The attempt was given up, and what it was doing then explains little.
+		err = fmt.Errorf("%w: %w", ended, err)
+	}
+	err = d.tls.hint(e, config.TLSConfig, err)
+	if refused, ok := errors.AsType[*plugin.RefusedError](err); ok && !refused.Temporary() {
+		return conn.Permanent(err)
+	}
+	if errors.Is(err, plugin.ErrIncompatible) {
+		return conn.Permanent(err)
+	}
+	return err
+}
+
+// address is a net.Addr whose host may be a name: whoever dials looks it up,
+// under the deadline of the dial, and tries every address that it has.
+type address string
+
+func (address) Network() string  { return "tcp" }
+func (a address) String() string { return string(a) }
+
+func orSilent(l hclog.Logger) hclog.Logger {
+	if l == nil {
+		return hclog.NewNullLogger()
+	}
+	return l
+}
