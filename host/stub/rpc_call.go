@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"context"
+	"errors"
+	"net/rpc"
+	"reflect"
+	"time"
+)
+
+// call is one call of a net/rpc stub. At any moment it has one owner, which
+// alone may change it: the goroutine that routes it, or the lane whose table
+// it is in; who takes it out of the table owns it then.
+type call struct {
+	seq     uint64
+	service string // "Plugin.Greet"
+	method  string // "Greet"
+	args    any
+	reply   reflect.Type // of the reply pointer; nil: the caller wants none
+	known   bool         // reply is known
+	options CallOptions
+	began   time.Time
+
+	search search
+	lease  Lease
+	end    uint64 // where the request ends in the lane's stream
+	timer  *time.Timer
+}
+
+// laneWait is how long a call waits for a lane that is being opened, or is
+// full, before it tries another endpoint.
+const laneWait = time.Second
+
+// route brings a call onto a lane, or ends it. lease may be nil. It runs in a
+// goroutine of its own.
+func (c *rpcCodec) route(k *call, lease Lease) {
+	ctx, cancel := context.WithDeadline(c.ctx, k.began.Add(k.options.Timeout))
+	defer cancel()
+	for {
+		if lease == nil {
+			var err error
+			if lease, err = k.search.next(ctx, c.Router, protocolRPC); err != nil {
+				c.giveUp(k, err)
+				return
+			}
+		}
+		err := c.offer(ctx, k, lease)
+		if err == nil {
+			return
+		}
+		endpoint := lease.Endpoint()
+		if isFinal(err) {
+			lease.Done(NotSent)
+			c.fault(k, &Fault{Reason: ReasonArguments, Method: k.method, Err: err})
+			return
+		}
+		lease.Done(outcomeOf(err))
+		lease = nil
+		k.search.avoid(endpoint)
+		k.search.cause = err
+		if refusal := rpc.ServerError(""); errors.As(err, &refusal) {
+			k.search.refused = refusal
+		}
+	}
+}
+
+// outcomeOf tells the fleet why an endpoint did not take a call.
+func outcomeOf(err error) Outcome {
+	if errors.Is(err, errLaneSlow) {
+		return TimedOut
+	}
+	return NotSent
+}
+
+// offer puts the call on the lane of a lease, and waits for it where it must.
+func (c *rpcCodec) offer(ctx context.Context, k *call, lease Lease) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, laneWait, errLaneSlow)
+	defer cancel()
+	for {
+		l := c.laneOf(lease)
+		if l == nil {
+			return errStubClosed
+		}
+		err := l.send(k, lease)
+		for errors.Is(err, errLaneBusy) {
+			if err = l.await(ctx); err == nil {
+				err = l.send(k, lease)
+			}
+		}
+		if !errors.Is(err, errLaneRetired) {
+			return err
+		}
+	}
+}
+
+// giveUp ends a call that no endpoint took.
+func (c *rpcCodec) giveUp(k *call, err error) {
+	if refusal, ok := err.(rpc.ServerError); ok {
+		// The plugin's own words: it does not serve the kind.
+		c.finish(k, "", refusal, answer{seq: k.seq, fault: string(refusal)})
+		return
+	}
+	c.fault(k, &Fault{Reason: ReasonUnavailable, Method: k.method, Err: err})
+}
+
+// fault ends a call with a Fault. The lease has been given back.
+func (c *rpcCodec) fault(k *call, f *Fault) {
+	c.finish(k, f.Endpoint, f, answer{seq: k.seq, fault: f.Error()})
+}
+
+// finish ends a call.
+func (c *rpcCodec) finish(k *call, endpoint string, err error, a answer) {
+	c.observe(k.method, endpoint, k.began, k.search.attempts, err)
+	c.deliver(a)
+}
+
+// lost sends a call again whose lane has gone, or ends it. sent says that the
+// plugin may have read it.
+func (c *rpcCodec) lost(k *call, sent bool, cause error) {
+	endpoint := k.lease.Endpoint()
+	if errors.Is(cause, errStubClosed) {
+		// It says nothing of the endpoint. net/rpc ends the call itself.
+		k.lease.Done(NotSent)
+		c.observe(k.method, endpoint, k.began, k.search.attempts, rpc.ErrShutdown)
+		return
+	}
+	if sent {
+		k.lease.Done(Lost)
+	} else {
+		k.lease.Done(NotSent)
+	}
+	k.lease = nil
+	fault := &Fault{Reason: ReasonLost, Endpoint: endpoint, Method: k.method, MayHaveRun: sent, Err: cause}
+	if !k.search.mayRepeat(sent, k.options.Idempotent) {
+		c.fault(k, fault)
+		return
+	}
+	k.search.avoid(endpoint)
+	k.search.cause = cause
+	go c.route(k, nil)
+}

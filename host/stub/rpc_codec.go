@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/rpc"
+	"reflect"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+)
+
+// rpcCodec is an rpc.ClientCodec without a connection. It sends each request
+// on a lane, which is the stream of one session, and merges the answers of all
+// lanes.
+//
+// net/rpc holds one lock for the whole client while WriteRequest runs, and one
+// goroutine reads all answers. So neither method ever does I/O: lanes have
+// goroutines for that, and a call that cannot be put on a lane at once gets
+// one of its own until it can.
+type rpcCodec struct {
+	Config
+	kind    string
+	replies *replies
+	answers chan answer
+
+	ctx    context.Context // ends with the stub
+	end    context.CancelFunc
+	atOnce context.Context // has ended: a Pick that must not wait
+
+	mu     sync.Mutex
+	lanes  map[any]*lane // by session; nil once closed
+	latest atomic.Pointer[lane]
+
+	body answer // what ReadResponseBody reads; of the client's reader alone
+}
+
+// answer is what the client is given for one call.
+type answer struct {
+	seq   uint64
+	fault string        // not empty: the error
+	value reflect.Value // the decoded body, or invalid
+	// decode, if not nil, decodes the body right from the lane, which waits.
+	decode func(body any) error
+}
+
+var errStubClosed = errors.New("stub was closed")
+
+func newRPCCodec(kind string, config Config) *rpcCodec {
+	c := &rpcCodec{
+		Config: config,
+		kind:   kind,
+		// Room for some, so that a lane can read on while the client wakes up.
+		answers: make(chan answer, 64),
+		lanes:   map[any]*lane{},
+	}
+	c.ctx, c.end = context.WithCancel(context.Background())
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	c.atOnce = ended
+	return c
+}
+
+// WriteRequest puts the call on a lane, or on its way to one. It implements
+// rpc.ClientCodec.
+func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
+	k := &call{seq: r.Seq, service: r.ServiceMethod, method: methodOf(r.ServiceMethod), args: args, began: time.Now()}
+	k.options = c.options(k.method)
+	k.reply, k.known = c.replies.expected(r.Seq)
+
+	lease, err := c.Router.Pick(c.atOnce, protocolRPC, nil)
+	if err != nil {
+		go c.route(k, nil)
+		return nil
+	}
+	if l := c.laneOf(lease); l != nil {
+		switch err := l.send(k, lease); {
+		case err == nil:
+			return nil
+		case isFinal(err):
+			lease.Done(NotSent)
+			fault := &Fault{Reason: ReasonArguments, Method: k.method, Err: err}
+			c.observe(k.method, "", k.began, 0, fault)
+			return fault
+		}
+	}
+	go c.route(k, lease)
+	return nil
+}
+
+// methodOf turns "Plugin.Greet" into "Greet".
+func methodOf(serviceMethod string) string {
+	return serviceMethod[strings.LastIndexByte(serviceMethod, '.')+1:]
+}
+
+// ReadResponseHeader waits for the next answer of any lane. It implements
+// rpc.ClientCodec, and ends the client only when the stub is closed.
+func (c *rpcCodec) ReadResponseHeader(r *rpc.Response) error {
+	select {
+	case c.body = <-c.answers:
+	case <-c.ctx.Done():
+		return io.EOF
+	}
+	r.Seq, r.Error = c.body.seq, c.body.fault
+	c.replies.window.Lock()
+	return nil
+}
+
+// ReadResponseBody gives the caller the body of that answer. It implements
+// rpc.ClientCodec.
+func (c *rpcCodec) ReadResponseBody(body any) error {
+	c.replies.window.Unlock()
+	a := c.body
+	c.body = answer{}
+	if a.decode != nil {
+		return a.decode(body)
+	}
+	if body != nil && a.value.IsValid() {
+		reflect.ValueOf(body).Elem().Set(a.value)
+	}
+	return nil
+}
+
+// Close ends the stub and its lanes. It implements rpc.ClientCodec.
+func (c *rpcCodec) Close() error {
+	c.end()
+	c.mu.Lock()
+	lanes := c.lanes
+	c.lanes = nil
+	c.mu.Unlock()
+	for _, l := range lanes {
+		l.fail(errStubClosed)
+	}
+	return nil
+}
+
+// deliver hands an answer to the client, unless the stub is closed.
+func (c *rpcCodec) deliver(a answer) {
+	select {
+	case c.answers <- a:
+	case <-c.ctx.Done():
+	}
+}
+
+// laneOf returns the lane of the lease's session, which may still be opening,
+// or nil once the stub is closed.
+func (c *rpcCodec) laneOf(lease Lease) *lane {
+	session := lease.Session()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if l := c.lanes[session]; l != nil || c.lanes == nil {
+		return l
+	}
+	l := newLane(c, session, lease.Endpoint())
+	c.lanes[session] = l
+	go l.open()
+	return l
+}
+
+// forget makes the next call to the session open another lane.
+func (c *rpcCodec) forget(l *lane) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.lanes[l.session] == l {
+		delete(c.lanes, l.session)
+	}
+}
+
+// lastBroker is the broker of the session that answered last.
+func (c *rpcCodec) lastBroker() *plugin.MuxBroker {
+	l := c.latest.Load()
+	if l == nil {
+		return nil
+	}
+	if s, ok := l.session.(interface{ MuxBroker() *plugin.MuxBroker }); ok {
+		return s.MuxBroker()
+	}
+	return nil
+}
