@@ -34,7 +34,7 @@ func (c *count) add(o count) {
 type run struct {
 	ended  map[string]string // test -> pass, fail or skip
 	parent map[string]bool   // tests that have subtests
-	output strings.Builder
+	output []event           // in order, of tests and of the package itself
 }
 
 // tally reads go test -json from r, says on w how each package ended, and counts.
@@ -74,7 +74,7 @@ func tally(r io.Reader, w io.Writer) (count, error) {
 func (r *run) take(e event, w io.Writer) (count, bool) {
 	switch {
 	case e.Action == "output":
-		r.output.WriteString(e.Output)
+		r.output = append(r.output, e)
 	case e.Action == "run":
 		if i := strings.LastIndex(e.Test, "/"); i > 0 {
 			r.parent[e.Test[:i]] = true
@@ -112,10 +112,22 @@ func (r *run) count(pkg string) count {
 func (r *run) print(e event, c count, w io.Writer) {
 	switch {
 	case e.Action == "fail":
-		fmt.Fprintf(w, "FAIL  %s  %d failed\n%s", e.Package, c.failed, r.output.String())
+		fmt.Fprintf(w, "FAIL  %s  %d failed\n%s", e.Package, c.failed, r.why())
 	case c == count{}:
 		fmt.Fprintf(w, "-     %s  no tests\n", e.Package)
 	default:
 		fmt.Fprintf(w, "ok    %s  %d passed, %d skipped, %.1fs\n", e.Package, c.passed, c.skipped, e.Elapsed)
 	}
+}
+
+// why is what the package printed, without what belongs to tests that passed. A test
+// that never ended is part of it: it is where a panic or a timeout struck.
+func (r *run) why() string {
+	var text strings.Builder
+	for _, e := range r.output {
+		if how := r.ended[e.Test]; how != "pass" && how != "skip" {
+			text.WriteString(e.Output)
+		}
+	}
+	return text.String()
 }

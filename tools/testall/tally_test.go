@@ -29,6 +29,7 @@ func TestTally(t *testing.T) {
 				`{"Action":"run","Package":"p","Test":"TestA"}`,
 				`{"Action":"run","Package":"p","Test":"TestA/x"}`,
 				`{"Action":"run","Package":"p","Test":"TestA/y"}`,
+				`{"Action":"output","Package":"p","Test":"TestA/x","Output":"chatter\n"}`,
 				`{"Action":"skip","Package":"p","Test":"TestA/x"}`,
 				`{"Action":"output","Package":"p","Test":"TestA/y","Output":"it broke\n"}`,
 				`{"Action":"fail","Package":"p","Test":"TestA/y"}`,
@@ -72,6 +73,9 @@ func TestTally(t *testing.T) {
 			}
 			if got != tc.want {
 				t.Errorf("%s: got %+v, want %+v", tc.reason, got, tc.want)
+			}
+			if strings.Contains(shown.String(), "chatter") {
+				t.Errorf("%s: %q shows what did not fail", tc.reason, shown.String())
 			}
 			if !strings.Contains(shown.String(), tc.shows) {
 				t.Errorf("%s: %q does not show %q", tc.reason, shown.String(), tc.shows)
