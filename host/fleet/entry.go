@@ -16,6 +16,7 @@ import (
 type unit struct {
 	entry *entry
 	conn  *conn.Conn
+	seen  *conn.Status // the newest that was told
 	leave context.CancelFunc
 	begun time.Time
 	late  *time.Timer // of a replacement; nil for others
@@ -32,12 +33,12 @@ func (u *unit) stop() {
 }
 
 // member gives the unit's seat in a snapshot, or nil if it is not ready.
-func (u *unit) member(s *conn.Status) *member {
-	if s.Link == nil {
+func (u *unit) member() *member {
+	if u.seen.Link == nil {
 		return nil
 	}
-	if u.seat == nil || u.seat.Link != s.Link {
-		u.seat = &member{Link: s.Link}
+	if u.seat == nil || u.seat.Link != u.seen.Link {
+		u.seat = &member{Link: u.seen.Link}
 	}
 	return u.seat
 }
@@ -118,6 +119,9 @@ func (e *entry) replace() {
 // notice takes note of what a Conn has told. It gives what should be said of it.
 func (e *entry) notice(n notice) []Event {
 	u := n.unit
+	if n.after != nil {
+		u.seen = n.after
+	}
 	if n.matters() {
 		e.touch()
 	}
@@ -125,19 +129,19 @@ func (e *entry) notice(n notice) []Event {
 	case n.ended:
 		e.ended(u)
 		return nil
-	case u == e.coming && u.conn.Status().State == conn.Ready:
+	case u == e.coming && u.seen.State == conn.Ready:
 		u.late.Stop()
 		e.retire(&e.serving)
 		e.serving, e.coming = u, nil
 		return []Event{{Type: Replaced}}
 	case u == e.coming:
-		if s := u.conn.Status(); (n.late || s.Permanent) && !u.said {
+		if s := u.seen; (n.late || s.Permanent) && !u.said {
 			u.said = true
 			e.touch()
 			return []Event{{Type: ReplacementFailed, Cause: text(cmp.Or(s.Err, context.DeadlineExceeded))}}
 		}
 		return nil
-	case n.after != nil && (u == e.serving || e.serving == nil):
+	case n.after != nil && (u == e.serving || e.listed && e.serving == nil):
 		return statusEvents(n)
 	}
 	return nil
@@ -165,7 +169,7 @@ func (e *entry) gone() bool {
 
 // doomed reports whether it has failed for good.
 func (e *entry) doomed() bool {
-	return e.serving != nil && e.serving.conn.Status().Permanent && e.coming == nil
+	return e.serving != nil && e.serving.seen.Permanent && e.coming == nil
 }
 
 // candidate gives its member if it can take calls.
@@ -173,9 +177,8 @@ func (e *entry) candidate() (candidate, bool) {
 	if e.serving == nil {
 		return candidate{}, false
 	}
-	s := e.serving.conn.Status()
-	m := e.serving.member(s)
-	return candidate{member: m, zone: e.endpoint.Zone, ejected: s.Ejected}, m != nil
+	m := e.serving.member()
+	return candidate{member: m, zone: e.endpoint.Zone, ejected: e.serving.seen.Ejected}, m != nil
 }
 
 // touch makes the pool publish the entry anew.

@@ -139,6 +139,9 @@ func (f *Fleet) Run(ctx context.Context, sets <-chan *discovery.Set) error {
 func (f *Fleet) apply(set *discovery.Set) {
 	f.mu.Lock() // so that a pool that is being made has the old facts, and is seen below, or the new ones
 	f.facts.Store(factsOf(set))
+	for _, p := range set.Plugins {
+		f.poolLocked(p.Name)
+	}
 	f.mu.Unlock()
 	f.changed = true
 	for _, p := range f.allPools() {
@@ -158,12 +161,17 @@ func (f *Fleet) apply(set *discovery.Set) {
 		seen[at] = true
 		f.entryAt(at).set(e)
 	}
+	var absent []*entry
 	for at, e := range f.entries {
 		if !seen[at] && e.listed {
-			e.withdraw()
-			f.tell(e, time.Now(), Event{Type: Withdrawn})
-			f.tidy(e)
+			absent = append(absent, e)
 		}
+	}
+	slices.SortFunc(absent, func(a, b *entry) int { return target.CompareEndpoints(a.endpoint, b.endpoint) })
+	for _, e := range absent {
+		e.withdraw()
+		f.tell(e, time.Now(), Event{Type: Withdrawn})
+		f.tidy(e)
 	}
 }
 
@@ -280,7 +288,7 @@ func (f *Fleet) start(e *entry) *unit {
 		panic(fmt.Sprintf("fleet: options and endpoint were validated, but %v", err))
 	}
 	ctx, leave := context.WithCancel(context.Background())
-	u.conn, u.leave = c, leave
+	u.conn, u.seen, u.leave = c, c.Status(), leave
 	f.units[u] = struct{}{}
 	f.conns.Go(func() {
 		defer leave()

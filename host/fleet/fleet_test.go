@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/conn/manualdial"
+	"github.com/reattach/reattach/host/fleet"
+	"github.com/reattach/reattach/host/route"
+	"github.com/reattach/reattach/host/target"
+)
+
+func TestFollowsDiscovery(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		r.find(zh1)
+		r.wantEvents("from nothing", "found zh@h:1", "state zh@h:1 CONNECTING", "state zh@h:1 READY", "plugin-ready")
+		r.find(zh1, zh2)
+		r.wantEvents("one more", "found zh@h:2", "state zh@h:2 CONNECTING", "state zh@h:2 READY")
+		r.wantStatus("both", "zh", "READY zh@h:1; READY zh@h:2")
+		l := r.pick("zh", "zh@h:2")
+		r.find(zh2, zh3)
+		r.wantStatus("one goes, with its call, and one comes", "zh", "SHUTDOWN zh@h:1; READY zh@h:2; READY zh@h:3")
+		r.wantPicked("only those that discovery has", "zh", "zh@h:2", "zh@h:3")
+		l.Done(route.Answered)
+		r.wantStatus("gone", "zh", "READY zh@h:2; READY zh@h:3")
+		r.find(zh2)
+		r.wantEvents("in the order of what happened", "found zh@h:3", "withdrawn zh@h:1",
+			"state zh@h:3 CONNECTING", "state zh@h:3 READY", "withdrawn zh@h:3")
+		if n := r.dialer.Dials("zh@h:2"); n != 1 {
+			t.Errorf("%d dials of the endpoint that did not change", n)
+		}
+		r.find()
+		if _, ok := r.Plugin("zh"); ok || len(r.View().Plugins) != 0 {
+			t.Errorf("the plugin is still there: %v", r.View().Plugins)
+		}
+	})
+}
+
+func TestEndpointComesBackWhileItDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		r.find(zh1)
+		l := r.pick("zh")
+		r.find()
+		r.wantStatus("withdrawn with a call", "zh", "SHUTDOWN zh@h:1")
+		r.find(zh1)
+		r.wantStatus("it need not wait for the call", "zh", "READY zh@h:1")
+		first := r.dialer.Sessions("zh@h:1")[0]
+		if first.Closed() {
+			t.Error("the call's session was closed")
+		}
+		if s, _ := r.Plugin("zh"); s.Endpoints[0].InFlight != 1 {
+			t.Errorf("%d in flight", s.Endpoints[0].InFlight)
+		}
+		l.Done(route.Answered)
+		synctest.Wait()
+		if !first.Closed() {
+			t.Error("the first session was not closed")
+		}
+	})
+}
+
+func TestDiscoverySaysThatItLeaves(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		r.find(zh1, zh2)
+		l := r.pick("zh", "zh@h:2")
+		r.forget()
+		drains := with(zh1, func(e *target.Endpoint) { e.Draining = true })
+		r.find(drains, zh2)
+		r.wantStatus("listed still", "zh", "SHUTDOWN zh@h:1; READY zh@h:2")
+		r.wantEvents("said", "state zh@h:1 SHUTDOWN")
+		l.Done(route.Answered)
+		r.pass(time.Hour)
+		r.wantStatus("not dialled again", "zh", "SHUTDOWN zh@h:1; READY zh@h:2")
+		if n := r.dialer.Dials("zh@h:1"); n != 1 {
+			t.Errorf("%d dials", n)
+		}
+		r.find(zh1, zh2)
+		r.wantStatus("it stays after all", "zh", "READY zh@h:1; READY zh@h:2")
+	})
+}
+
+func TestReplace(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		old, fresh := build(zh1, "1"), build(zh1, "2")
+		r.find(old)
+		l := r.pick("zh")
+		first := r.dialer.Session("zh@h:1")
+		r.forget()
+		r.dialer.Default(manualdial.Script{Hold: true})
+		r.find(fresh)
+		r.wantStatus("the new one must be ready first", "zh", "READY zh@h:1 <- CONNECTING 2")
+		if got := r.pick("zh"); got.Session() != any(first) {
+			t.Error("the old one does not serve any more")
+		} else {
+			got.Done(route.Answered)
+		}
+		r.dialer.Default(manualdial.Script{})
+		r.wantStatus("then it serves", "zh", "READY zh@h:1")
+		r.wantEvents("without a moment of nobody", "replaced zh@h:1")
+		second := r.pick("zh")
+		if second.Session() == any(first) || first.Closed() {
+			t.Errorf("the old one is picked: %v, closed under its call: %v", second.Session() == any(first), first.Closed())
+		}
+		second.Done(route.Answered)
+		l.Done(route.Answered)
+		synctest.Wait()
+		if !first.Closed() {
+			t.Error("the old one was not closed")
+		}
+	})
+}
+
+func TestReplacementIsNotReady(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		script manualdial.Script
+		after  time.Duration
+		status string
+		event  string
+	}{
+		"Slow":      {"it may come yet", manualdial.Script{Err: errors.New("exit status 1")}, time.Minute, "READY zh@h:1 <- TRANSIENT_FAILURE 2", "replacement-failed zh@h:1: exit status 1"},
+		"Permanent": {"it will not", manualdial.Script{Err: conn.Permanent(errors.New("no plugin"))}, 0, "READY zh@h:1 <- TRANSIENT_FAILURE 2", "replacement-failed zh@h:1: no plugin"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := run(t, nil)
+				r.find(build(zh1, "1"))
+				r.forget()
+				r.dialer.Default(tc.script)
+				r.find(build(zh1, "2"))
+				r.pass(tc.after)
+				r.wantStatus(tc.reason, "zh", tc.status)
+				r.wantEvents(tc.reason, tc.event)
+				r.wantPicked("the old one goes on", "zh", "zh@h:1")
+				if s, _ := r.Plugin("zh"); !s.Endpoints[0].Replacement.Late {
+					t.Errorf("%s: the status does not say so", tc.reason)
+				}
+				r.pass(time.Hour)
+				r.wantEvents("once is enough")
+
+				r.dialer.Default(manualdial.Script{})
+				r.find(build(zh1, "3"))
+				r.wantStatus("another build takes its place", "zh", "READY zh@h:1")
+				r.wantEvents("at last", "replaced zh@h:1")
+			})
+		})
+	}
+}
+
+func TestOldInstanceEndsBeforeTheNewOneIsReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		r.find(build(zh1, "1"))
+		r.dialer.Default(manualdial.Script{Hold: true})
+		r.find(build(zh1, "2"))
+		r.dialer.Sessions("zh@h:1")[0].End(errors.New("gone"))
+		r.wantStatus("the new one is all there is", "zh", "CONNECTING zh@h:1")
+		if n := r.dialer.Dials("zh@h:1"); n != 2 {
+			t.Errorf("%d dials: the old one would meet the new instance", n)
+		}
+		r.dialer.Default(manualdial.Script{})
+		r.wantStatus("ready", "zh", "READY zh@h:1")
+	})
+}
+
+func TestReplacementIsCalledOff(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		r.find(build(zh1, "1"))
+		r.dialer.Default(manualdial.Script{Hold: true})
+		r.find(build(zh1, "2"))
+		r.find(build(zh1, "1"))
+		r.wantStatus("as it was", "zh", "READY zh@h:1")
+		r.dialer.Default(manualdial.Script{})
+		r.dialer.Session("zh@h:1").End(errors.New("gone"))
+		r.pass(time.Second)
+		r.wantStatus("and it is attached again", "zh", "READY zh@h:1")
+	})
+}
+
+func TestInstanceThatIsNotReadyIsReplacedAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		r.dialer.Default(manualdial.Script{Err: conn.Permanent(errors.New("version 9 is not ours"))})
+		r.find(build(zh1, "1"))
+		r.wantStatus("for good", "zh", "TRANSIENT_FAILURE zh@h:1")
+		r.dialer.Default(manualdial.Script{})
+		r.find(build(zh1, "2"))
+		r.wantStatus("until the fingerprint changes", "zh", "READY zh@h:1")
+	})
+}
+
+func TestView(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(o *fleet.Options) {
+			o.Conn.Check = func(target.Endpoint, conn.Info) error { return errors.New("Hi is missing") }
+		})
+		r.dialer.Set("zh@h:2", manualdial.Script{Err: errors.New("refused")})
+		at := time.Now()
+		r.offer(true, []target.Endpoint{zh1, zh2}, target.Plugin{Name: "en", Required: true}, target.Plugin{Name: "zh"})
+		l := r.pick("zh")
+		got := r.View()
+		next := got.Plugins[1].Endpoints[1].NextAttempt
+		want := fleet.View{Generation: got.Generation, Synced: true, Plugins: []fleet.PluginStatus{
+			{Name: "en", Required: true, Known: true, Endpoints: []fleet.EndpointStatus{}},
+			{Name: "zh", Known: true, Ready: 1, Endpoints: []fleet.EndpointStatus{
+				{Endpoint: zh1, State: conn.Ready, Since: at, InFlight: 1, Warning: "Hi is missing", Info: conn.Info{Protocol: "netrpc"}},
+				{Endpoint: zh2, State: conn.TransientFailure, Since: at, LastError: "refused", Failures: 1, NextAttempt: next},
+			}},
+		}}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		l.Done(route.Answered)
+	})
+}
+
+func TestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		v, err := r.Wait(t.Context(), 0)
+		if err != nil || len(v.Plugins) != 0 {
+			t.Fatalf("the first view: %+v, %v", v, err)
+		}
+		r.dialer.Default(manualdial.Script{Hold: true})
+		r.find(zh1)
+		r.dialer.Default(manualdial.Script{})
+		synctest.Wait()
+		if v, err = r.Wait(t.Context(), v.Generation); err != nil || v.Plugins[0].Ready != 1 {
+			t.Fatalf("a slow reader gets the newest: %+v, %v", v, err)
+		}
+		got := make(chan fleet.View)
+		go func() {
+			v, _ := r.Wait(t.Context(), v.Generation)
+			got <- v
+		}()
+		r.dialer.Session("zh@h:1").End(errors.New("gone"))
+		if v := <-got; v.Plugins[0].Ready != 0 {
+			t.Errorf("%d ready", v.Plugins[0].Ready)
+		}
+		r.pass(time.Minute) // until its one failure is forgiven
+		last := r.View().Generation
+		ctx, cancel := context.WithTimeout(t.Context(), time.Hour)
+		defer cancel()
+		if _, err := r.Wait(ctx, last); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("nothing changes in an hour of pings, but Wait gives %v", err)
+		}
+	})
+}
+
+func TestSubscriptionDropsWhatDoesNotFit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		s := r.Subscribe(2)
+		r.find(zh1)
+		if len(s.C()) != 2 || s.Dropped() != 2 {
+			t.Errorf("%d events, %d dropped; want found and connecting, and two dropped", len(s.C()), s.Dropped())
+		}
+		s.Close()
+		s.Close()
+		for range 2 {
+			<-s.C()
+		}
+		if _, open := <-s.C(); open {
+			t.Error("not closed")
+		}
+	})
+}
+
+func TestShutdown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		r.find(zh1, zh2)
+		l := r.pick("zh", "zh@h:2")
+		r.stop()
+		synctest.Wait()
+		if !r.dialer.Session("zh@h:2").Closed() || r.dialer.Session("zh@h:1").Closed() {
+			t.Error("the idle session should be closed, and the one with a call not")
+		}
+		r.wantStatus("all leave", "zh", "SHUTDOWN zh@h:1; SHUTDOWN zh@h:2")
+		l.Done(route.Answered)
+		r.ended <- <-r.ended
+		if _, err := r.Wait(t.Context(), r.View().Generation); !errors.Is(err, fleet.ErrShutdown) {
+			t.Errorf("Wait after Run: %v", err)
+		}
+		for range r.Subscribe(1).C() {
+			t.Error("an event after Run")
+		}
+	})
+}
+
+func TestShutdownIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(o *fleet.Options) { o.DrainTimeout, o.CloseTimeout = 5*time.Second, 3*time.Second })
+		r.find(zh1, zh2, zh3)
+		stuck := []route.Lease{r.pick("zh", "zh@h:1", "zh@h:2"), r.pick("zh", "zh@h:1", "zh@h:3")}
+		release := r.dialer.Session("zh@h:2").HoldClose()
+		at := time.Now()
+		r.stop()
+		err := <-r.ended
+		if diff := cmp.Diff("stop fleet: sessions did not close within 3s: zh@h:2", fmt.Sprint(err)); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		if took := time.Since(at); took != 8*time.Second {
+			t.Errorf("took %s", took)
+		}
+		if !r.dialer.Session("zh@h:3").Closed() {
+			t.Error("a session with a stuck call should be closed when the time is up")
+		}
+		release()
+		for _, l := range stuck {
+			l.Done(route.Lost)
+		}
+		r.ended <- nil
+		synctest.Wait()
+	})
+}
+
+func TestNewRefuses(t *testing.T) {
+	d := manualdial.New(nil)
+	edit := func(f func(*fleet.Options)) fleet.Options { o := options(d); f(&o); return o }
+	cases := map[string]struct {
+		reason string
+		opts   fleet.Options
+		want   string
+	}{
+		"Good":      {"all else has defaults", options(d), "<nil>"},
+		"NoDialers": {"nothing could be reached", fleet.Options{}, "make fleet: Dialers is empty: no endpoint could be reached"},
+		"NilDialer": {"a slip", edit(func(o *fleet.Options) { o.Dialers[target.Child] = nil }), "make fleet: Dialers[child] is nil"},
+		"Negative":  {"a slip", edit(func(o *fleet.Options) { o.CloseTimeout = -1 }), "make fleet: ReplaceTimeout, DrainTimeout and CloseTimeout must not be negative"},
+		"Conn":      {"checked before the first endpoint", edit(func(o *fleet.Options) { o.Conn.PingInterval = -1 }), "make fleet: Conn: PingInterval must not be negative"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := fleet.New(tc.opts)
+			if diff := cmp.Diff(tc.want, fmt.Sprint(err)); diff != "" {
+				t.Errorf("%s: (-want +got)\n%s", tc.reason, diff)
+			}
+		})
+	}
+}

@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/reattach/reattach/host/balancer"
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/conn/manualdial"
+	"github.com/reattach/reattach/host/fleet"
+	"github.com/reattach/reattach/host/route"
+	"github.com/reattach/reattach/host/target"
+)
+
+var (
+	zh1, zh2, zh3 = network("zh", "h:1"), network("zh", "h:2"), network("zh", "h:3")
+	en1           = network("en", "h:1")
+)
+
+func TestPick(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		r.find(zh1, zh2, zh3, en1)
+		r.wantPicked("one plugin is not another", "en", "en@h:1")
+		r.wantPicked("all replicas", "zh", "zh@h:1", "zh@h:2", "zh@h:3")
+		for range 50 {
+			l := r.pick("zh", "zh@h:1", "zh@h:3")
+			if l.Endpoint() != "zh@h:2" || l.Session() != any(r.dialer.Session("zh@h:2")) {
+				t.Fatalf("%s was picked although it was tried, session %v", l.Endpoint(), l.Session())
+			}
+			l.Done(route.Answered)
+		}
+		l := r.pick("zh", "zh@h:1", "zh@h:2", "zh@h:3")
+		defer l.Done(route.Answered)
+		if s, _ := r.Plugin("zh"); s.Ready != 3 || s.Waiting != 0 {
+			t.Errorf("%d ready, %d waiting", s.Ready, s.Waiting)
+		}
+	})
+}
+
+func TestPickWaits(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		then   func(*rig)
+	}{
+		"Ready":    {"the endpoint is ready at last", func(r *rig) { r.dialer.Set("zh@h:1", manualdial.Script{}) }},
+		"Another":  {"another one is found", func(r *rig) { r.find(zh1, zh2) }},
+		"NotFound": {"even its only endpoint was withdrawn for a while", func(r *rig) { r.offer(true, nil, target.Plugin{Name: "zh"}); r.find(zh2) }},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := run(t, nil)
+				r.dialer.Set("zh@h:1", manualdial.Script{Hold: true})
+				r.find(zh1)
+				done := make(chan error)
+				for range 10 {
+					go func() {
+						l, err := r.Pool("zh").Pick(t.Context(), "netrpc", nil)
+						if err == nil {
+							l.Done(route.Answered)
+						}
+						done <- err
+					}()
+				}
+				synctest.Wait()
+				if s, _ := r.Plugin("zh"); s.Waiting != 10 {
+					t.Errorf("%d calls wait", s.Waiting)
+				}
+				tc.then(r)
+				for range 10 {
+					if err := <-done; err != nil {
+						t.Errorf("%s: %v", tc.reason, err)
+					}
+				}
+			})
+		})
+	}
+}
+
+func TestPickFails(t *testing.T) {
+	permanent := conn.Permanent(errors.New("version 9 is not ours"))
+	refused := errors.New("connection refused")
+	cases := map[string]struct {
+		reason string
+		set    func(*rig)
+		took   time.Duration
+		is     error
+		want   string
+	}{
+		"Unknown":   {"nobody will ever serve it", func(r *rig) { r.find(en1, network("de", "h:1")) }, 0, nil, `plugin "zh" is unknown: known are de, en`},
+		"NoneKnown": {"there is nothing", func(r *rig) { r.find() }, 0, nil, `plugin "zh" is unknown: none is known`},
+		"NotSynced": {"a source may yet know it", func(r *rig) { r.offer(false, nil) }, time.Minute, context.DeadlineExceeded, "no endpoint of zh is ready: none is found yet (context deadline exceeded)"},
+		"Declared":  {"a pod may come", func(r *rig) { r.offer(true, nil, target.Plugin{Name: "zh"}) }, time.Minute, context.DeadlineExceeded, "no endpoint of zh is ready: it has none (context deadline exceeded)"},
+		"Refused": {"the last causes, by endpoint", func(r *rig) {
+			r.dialer.Default(manualdial.Script{Err: refused})
+			r.dialer.Set("zh@h:3", manualdial.Script{Hold: true})
+			r.find(zh3, zh1, zh2)
+			synctest.Wait()
+		}, time.Minute, context.DeadlineExceeded, "no endpoint of zh is ready: zh@h:1: connection refused; zh@h:2: connection refused; zh@h:3: no session within 10s: context deadline exceeded (context deadline exceeded)"},
+		"Many": {"not all of them", func(r *rig) {
+			r.dialer.Default(manualdial.Script{Err: refused})
+			r.find(zh1, zh2, zh3, network("zh", "h:4"), network("zh", "h:5"))
+		}, time.Minute, context.DeadlineExceeded, "no endpoint of zh is ready: zh@h:1: connection refused; zh@h:2: connection refused; zh@h:3: connection refused; and 2 more (context deadline exceeded)"},
+		"Permanent": {"waiting does not mend it", func(r *rig) {
+			r.dialer.Default(manualdial.Script{Err: permanent})
+			r.find(zh1, zh2)
+		}, 0, conn.ErrPermanent, "no endpoint of zh is ready: zh@h:1: version 9 is not ours; zh@h:2: version 9 is not ours (permanent)"},
+		"OneMayMend": {"not all failed for good", func(r *rig) {
+			r.dialer.Set("zh@h:1", manualdial.Script{Err: permanent})
+			r.dialer.Set("zh@h:2", manualdial.Script{Err: refused})
+			r.find(zh1, zh2)
+		}, time.Minute, context.DeadlineExceeded, "no endpoint of zh is ready: zh@h:1: version 9 is not ours; zh@h:2: connection refused (context deadline exceeded)"},
+		"Protocol": {"ready, but not for this stub", func(r *rig) {
+			r.dialer.Default(manualdial.Script{Info: conn.Info{Protocol: "grpc"}})
+			r.find(zh1)
+		}, time.Minute, context.DeadlineExceeded, `no endpoint of zh is ready: zh@h:1: it speaks "grpc", not "netrpc" (context deadline exceeded)`},
+		"Leaving": {"discovery says so", func(r *rig) {
+			r.find(with(zh1, func(e *target.Endpoint) { e.Draining = true }))
+		}, time.Minute, context.DeadlineExceeded, "no endpoint of zh is ready: zh@h:1: it leaves (context deadline exceeded)"},
+		"Placement": {"a host may lack one", func(r *rig) {
+			r.find(target.Endpoint{ID: "zh@/zh.so", Plugin: "zh", Placement: target.InProcess, Address: "/zh.so"})
+		}, 0, conn.ErrPermanent, "no endpoint of zh is ready: zh@/zh.so: this host was built without in-process plugins (permanent)"},
+		"Shutdown": {"the host ends", func(r *rig) { r.find(zh1); r.stop(); synctest.Wait() }, 0, fleet.ErrShutdown, "no endpoint of zh is ready: zh@h:1: it leaves (the host is shutting down)"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := run(t, nil)
+				tc.set(r)
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				defer cancel()
+				at := time.Now()
+				_, err := r.Pool("zh").Pick(ctx, "netrpc", nil)
+				if diff := cmp.Diff(tc.want, fmt.Sprint(err)); diff != "" {
+					t.Errorf("%s: (-want +got)\n%s", tc.reason, diff)
+				}
+				if took := time.Since(at); took != tc.took {
+					t.Errorf("%s: failed after %s, want %s", tc.reason, took, tc.took)
+				}
+				if tc.is != nil && !errors.Is(err, tc.is) {
+					t.Errorf("%s: %v is not %v", tc.reason, err, tc.is)
+				}
+			})
+		})
+	}
+}
+
+func TestPickByProtocol(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		r.dialer.Set("zh@h:2", manualdial.Script{Info: conn.Info{Protocol: "grpc"}})
+		r.dialer.Set("zh@h:3", manualdial.Script{Info: conn.Info{Protocol: "-"}})
+		r.find(zh1, zh2, zh3)
+		r.wantPicked("any", "zh", "zh@h:1", "zh@h:2", "zh@h:3")
+		for protocol, want := range map[string]string{"netrpc": "zh@h:1", "grpc": "zh@h:2"} {
+			for range 20 {
+				l, err := r.Pool("zh").Pick(t.Context(), protocol, nil)
+				if err != nil || l.Endpoint() != want {
+					t.Fatalf("%s: %v, %v, want %s", protocol, l, err, want)
+				}
+				l.Done(route.Answered)
+			}
+		}
+	})
+}
+
+func TestReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		r.dialer.Default(manualdial.Script{Hold: true})
+		r.find(zh1)
+		got := make(chan string)
+		go func() {
+			info, err := r.Pool("zh").Ready(t.Context())
+			got <- fmt.Sprint(info.Protocol, err)
+		}()
+		synctest.Wait()
+		r.dialer.Default(manualdial.Script{Info: conn.Info{Protocol: "grpc"}})
+		if diff := cmp.Diff("grpc<nil>", <-got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		if s, _ := r.Plugin("zh"); s.Endpoints[0].InFlight != 0 {
+			t.Error("it counts as a call")
+		}
+	})
+}
+
+func TestZone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(o *fleet.Options) { o.Balancer.Zone = balancer.ZonePreference{Zone: "a"} })
+		in := func(e target.Endpoint, zone string) target.Endpoint {
+			return with(e, func(e *target.Endpoint) { e.Zone = zone })
+		}
+		r.find(in(zh1, "a"), in(zh2, "b"))
+		r.wantPicked("the own zone", "zh", "zh@h:1")
+		l := r.pick("zh")
+		r.find(in(zh1, "b"), in(zh2, "a"))
+		r.wantPicked("hints may change", "zh", "zh@h:2")
+		if n := r.dialer.Dials("zh@h:1"); n != 1 {
+			t.Errorf("%d dials: a hint is no reason to attach anew", n)
+		}
+		l.Done(route.Answered)
+		r.dialer.Session("zh@h:2").End(errors.New("gone"))
+		r.dialer.Default(manualdial.Script{Hold: true})
+		synctest.Wait()
+		r.wantPicked("the other if need be", "zh", "zh@h:1")
+	})
+}
+
+func TestEjectedIsNotPickedWhileOthersAreReady(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(o *fleet.Options) { o.Conn.EjectAfter = 3 })
+		r.find(zh1, zh2)
+		timeOut := func(id string) {
+			for range 3 {
+				l := r.pick("zh", map[string]string{"zh@h:1": "zh@h:2", "zh@h:2": "zh@h:1"}[id])
+				if l.Endpoint() != id {
+					t.Fatalf("%s was picked", l.Endpoint())
+				}
+				l.Done(route.TimedOut)
+			}
+			synctest.Wait()
+		}
+		r.forget()
+		timeOut("zh@h:1")
+		r.wantStatus("one is slow", "zh", "READY zh@h:1 ejected; READY zh@h:2")
+		r.wantPicked("the other is not", "zh", "zh@h:2")
+		r.wantEvents("said", "ejected zh@h:1: 3 calls in a row timed out")
+		for range 3 {
+			r.pick("zh").Done(route.TimedOut)
+		}
+		r.wantStatus("never all of them", "zh", "READY zh@h:1; READY zh@h:2")
+		r.wantPicked("both are better than none", "zh", "zh@h:1", "zh@h:2")
+		r.pass(7 * time.Second)
+		r.wantEvents("both come back, as they answer pings", "ejected zh@h:2: 3 calls in a row timed out", "returned zh@h:1", "returned zh@h:2")
+		r.find(zh1)
+		timeOut("zh@h:1")
+		r.wantStatus("the last one standing", "zh", "READY zh@h:1")
+		r.wantPicked("as there is no other", "zh", "zh@h:1")
+	})
+}
