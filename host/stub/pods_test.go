@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+)
+
+var testHandshake = plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "STUB_TEST", MagicCookieValue: "hello"}
+
+// pod is a network plugin inside the test, at an address that stays the same.
+type pod struct {
+	name string
+	addr *net.TCPAddr
+	set  plugin.PluginSet
+	grpc bool
+
+	mu    sync.Mutex
+	conns []net.Conn
+	lis   net.Listener
+	stop  context.CancelFunc
+	done  chan error
+}
+
+// startPod serves until the test ends.
+func startPod(t testing.TB, name string, set plugin.PluginSet, grpc bool) *pod {
+	t.Helper()
+	p := &pod{name: name, set: set, grpc: grpc}
+	p.start(t, "127.0.0.1:0")
+	t.Cleanup(func() {
+		if p.stop != nil {
+			p.drain(t)
+		}
+	})
+	return p
+}
+
+func (p *pod) start(t testing.TB, addr string) {
+	lis, err := net.Listen("tcp", addr)
+	if err != nil {
+		t.Errorf("start pod %s: %v", p.name, err)
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	if p.addr == nil {
+		p.addr = lis.Addr().(*net.TCPAddr)
+	}
+	p.stop, p.done, p.lis = cancel, make(chan error, 1), lis
+	opts := &plugin.ServeConfig{
+		HandshakeConfig: testHandshake,
+		Plugins:         p.set,
+		Logger:          hclog.NewNullLogger(),
+		Network:         &plugin.NetworkConfig{Name: "stub-test", DrainTimeout: 10 * time.Second},
+	}
+	if p.grpc {
+		opts.GRPCServer = plugin.DefaultGRPCServer
+	}
+	go func() { p.done <- plugin.ServeListener(ctx, &countingListener{lis, p}, opts) }()
+}
+
+func (p *pod) restart(t testing.TB) { p.start(t, p.addr.String()) }
+
+// drain ends the pod as SIGTERM does.
+func (p *pod) drain(t testing.TB) {
+	p.stop()
+	if err := <-p.done; err != nil {
+		t.Errorf("pod %s: %v", p.name, err)
+	}
+	p.stop = nil
+}
+
+// kill cuts every connection before the plugin can answer, as SIGKILL does.
+func (p *pod) kill() {
+	_ = p.lis.Close()
+	p.cut()
+	p.stop()
+	<-p.done
+	p.stop = nil
+}
+
+// cut ends the connections; the plugin lives on.
+func (p *pod) cut() {
+	p.mu.Lock()
+	conns := p.conns
+	p.conns = nil
+	p.mu.Unlock()
+	for _, c := range conns {
+		_ = c.(*net.TCPConn).SetLinger(0)
+		_ = c.Close()
+	}
+}
+
+type countingListener struct {
+	net.Listener
+	pod *pod
+}
+
+func (l *countingListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		l.pod.mu.Lock()
+		l.pod.conns = append(l.pod.conns, conn)
+		l.pod.mu.Unlock()
+	}
+	return conn, err
+}
+
+// crew is a small fleet: it keeps a session with each pod and routes over
+// those that are ready.
+type crew struct {
+	broker *plugin.SharedBroker
+
+	mu      sync.Mutex
+	changed chan struct{}
+	ready   []*crewMember
+	next    atomic.Uint64
+	leases  atomic.Int64
+}
+
+// crewMember is one session.
+type crewMember struct {
+	*plugin.Session
+	crew  *crew
+	name  string
+	calls atomic.Int64
+}
+
+// crewLease is a Lease on a member.
+type crewLease struct{ member *crewMember }
+
+func (l crewLease) Endpoint() string       { return l.member.name }
+func (l crewLease) Session() any           { return l.member }
+func (l crewLease) Ended() <-chan struct{} { return l.member.Done() }
+func (l crewLease) Done(Outcome)           { l.member.crew.leases.Add(-1) }
+
+// startCrew attaches to the pods and stays attached until the test ends.
+func startCrew(t testing.TB, pods []*pod, protocol plugin.Protocol) *crew {
+	t.Helper()
+	c := &crew{changed: make(chan struct{}), broker: plugin.NewSharedBroker(10*time.Second, nil)}
+	ctx, cancel := context.WithCancel(context.Background())
+	var keepers sync.WaitGroup
+	for _, p := range pods {
+		keepers.Go(func() { c.keep(ctx, p, protocol) })
+	}
+	t.Cleanup(func() {
+		cancel()
+		keepers.Wait()
+		c.broker.Close()
+	})
+	return c
+}
+
+func (c *crew) keep(ctx context.Context, p *pod, protocol plugin.Protocol) {
+	for ctx.Err() == nil {
+		session, err := plugin.Attach(ctx, &plugin.ClientConfig{
+			HandshakeConfig:  testHandshake,
+			Plugins:          p.set,
+			Reattach:         &plugin.ReattachConfig{Addr: p.addr},
+			AllowedProtocols: []plugin.Protocol{protocol},
+			Logger:           hclog.NewNullLogger(),
+			Broker:           c.broker,
+		})
+		if err != nil {
+			select {
+			case <-time.After(10 * time.Millisecond):
+			case <-ctx.Done():
+			}
+			continue
+		}
+		m := &crewMember{Session: session, crew: c, name: "stub-test@" + p.addr.String()}
+		c.change(func(ready []*crewMember) []*crewMember { return append(ready, m) })
+		select {
+		case <-session.Done():
+		case <-session.Draining():
+		case <-ctx.Done():
+		}
+		c.change(func(ready []*crewMember) []*crewMember {
+			return slices.DeleteFunc(ready, func(o *crewMember) bool { return o == m })
+		})
+		select {
+		case <-session.Done():
+		case <-ctx.Done():
+		}
+		_ = session.Close()
+	}
+}
+
+func (c *crew) change(f func([]*crewMember) []*crewMember) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.ready = f(slices.Clone(c.ready))
+	close(c.changed)
+	c.changed = make(chan struct{})
+}
+
+var errNoCrew = errors.New("no pod is ready")
+
+// Pick implements Router.
+func (c *crew) Pick(ctx context.Context, _ string, tried []string) (Lease, error) {
+	for {
+		c.mu.Lock()
+		ready, changed := c.ready, c.changed
+		c.mu.Unlock()
+		if len(ready) > 0 {
+			turn := c.next.Add(1)
+			for i := range ready {
+				m := ready[(turn+uint64(i))%uint64(len(ready))]
+				if i == len(ready)-1 || !slices.Contains(tried, m.name) {
+					m.calls.Add(1)
+					c.leases.Add(1)
+					return crewLease{m}, nil
+				}
+			}
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, errNoCrew
+		}
+	}
+}
+
+// awaitReady waits until n pods are ready.
+func (c *crew) awaitReady(t testing.TB, n int) {
+	t.Helper()
+	deadline := time.After(20 * time.Second)
+	for {
+		c.mu.Lock()
+		ready, changed := len(c.ready), c.changed
+		c.mu.Unlock()
+		if ready == n {
+			return
+		}
+		select {
+		case <-changed:
+		case <-deadline:
+			t.Fatalf("%d pods are ready, want %d", ready, n)
+		}
+	}
+}
+
+// spread is how many calls each ready pod has had since the last time.
+func (c *crew) spread() (least, most int64) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for i, m := range c.ready {
+		n := m.calls.Swap(0)
+		if i == 0 || n < least {
+			least = n
+		}
+		most = max(most, n)
+	}
+	return least, most
+}
+
+// ledger counts how often each id was run, by any pod.
+type ledger struct {
+	mu   sync.Mutex
+	runs map[string]int
+}
+
+func newLedger() *ledger { return &ledger{runs: map[string]int{}} }
+
+func (l *ledger) add(id string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.runs[id]++
+	return l.runs[id]
+}
+
+// twice lists what was run more than once.
+func (l *ledger) twice() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var ids []string
+	for id, n := range l.runs {
+		if n > 1 {
+			ids = append(ids, fmt.Sprintf("%s: %d times", id, n))
+		}
+	}
+	return ids
+}
