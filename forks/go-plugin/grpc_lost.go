@@ -85,24 +85,28 @@ func (l *lossCounter) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grp
 // before is the count when the call began. No trailers were seen.
 func (l *lossCounter) explain(err error, cc *grpc.ClientConn, before uint64) error {
 	st, ok := status.FromError(err)
-	switch {
-	case !ok:
-		return err
-	case errors.Is(err, grpc.ErrClientConnClosing):
-		return connectionLost(err)
-	case st.Code() != codes.Unavailable:
+	if !ok {
 		return err
 	}
-	if l.lost.Load() != before || cc.GetState() != connectivity.Ready || isTransportText(st.Message()) {
+	lost := false
+	switch st.Code() {
+	case codes.Canceled:
+		// This side has closed the connection; the caller's context may live.
+		lost = cc.GetState() == connectivity.Shutdown && isTransportText(st.Message())
+	case codes.Unavailable:
+		lost = l.lost.Load() != before || cc.GetState() != connectivity.Ready || isTransportText(st.Message())
+	}
+	if lost {
 		return connectionLost(err)
 	}
 	return err
 }
 
-// isTransportText reports whether a message is one that grpc-go's transport
-// gives to the streams of a connection that has ended.
+// isTransportText reports whether a message is one that grpc-go gives to the
+// streams of a connection that has ended.
 func isTransportText(text string) bool {
 	for _, start := range [...]string{
+		"grpc: the client connection is closing",
 		"error reading from server",
 		"error reading server preface",
 		"connection error",
@@ -157,7 +161,8 @@ func (s *watchedStream) RecvMsg(m any) error {
 		// The application may ask long after the plugin has answered, and the
 		// connection may have been lost since. So the message counts as well.
 		st, _ := status.FromError(err)
-		if st.Code() == codes.Unavailable && (s.losses.lost.Load() == s.before || !isTransportText(st.Message())) {
+		intact := s.losses.lost.Load() == s.before && s.cc.GetState() != connectivity.Shutdown
+		if intact || !isTransportText(st.Message()) {
 			return err
 		}
 	}
