@@ -85,15 +85,17 @@ func (s *Session) openNetRPC(plugins PluginSet) error {
 }
 
 func (s *Session) openGRPC(plugins PluginSet, tunnel bool) error {
-	brokers := brokerListeners
+	// The original library secures every brokered connection like the main one.
+	brokers, brokered := brokerListeners, s.config.TLSConfig
 	if tunnel {
-		brokers = brokerTunnel
+		brokers, brokered = brokerTunnel, nil // inside of the main one
 	}
 	client, err := newGRPCClient(grpcClientConfig{
 		dial:        dialOnce(s.conn),
 		dialOptions: s.config.GRPCDialOptions,
 		plugins:     plugins,
 		brokers:     brokers,
+		tls:         brokered,
 		shared:      s.config.Broker,
 		stdout:      s.config.SyncStdout,
 		stderr:      s.config.SyncStderr,

@@ -86,9 +86,10 @@ func (h *hostSession) serveNetRPC() error {
 }
 
 func (h *hostSession) serveGRPC() error {
-	brokers := brokerListeners
+	// The original library secures every brokered connection like the main one.
+	brokers, brokered := brokerListeners, h.server.tls
 	if slices.Contains(h.choice.Features, featureGRPCTunnel) {
-		brokers = brokerTunnel
+		brokers, brokered = brokerTunnel, nil // inside of the main one
 	}
 	lis := newOneConnListener(h.conn)
 	service, err := newGRPCService(grpcServiceConfig{
@@ -96,6 +97,7 @@ func (h *hostSession) serveGRPC() error {
 		newServer:  h.server.opts.GRPCServer,
 		options:    h.grpcOptions(),
 		brokers:    brokers,
+		tls:        brokered,
 		stdio:      hubOutput{h.server.output},
 		onShutdown: func() { _ = lis.Close() },
 		logger:     h.logger,

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/yamux"
@@ -39,11 +40,19 @@ func newMux(session *yamux.Session, main *lobby.Listener) *Mux {
 	return &Mux{session: session, main: main, lobby: lobby.New(), dialing: make(chan struct{}, 1)}
 }
 
-// yamuxConfig is the protocol's: yamux's defaults. yamux reports an ordinary
-// hang-up as an error, so its messages have the level debug.
+// yamuxConfig is the protocol's: yamux's defaults, spelled out because
+// yamux.DefaultConfig reads os.Stderr, which a plugin is about to replace. yamux
+// reports an ordinary hang-up as an error, so its messages have the level debug.
 func yamuxConfig(logger hclog.Logger) *yamux.Config {
-	cfg := yamux.DefaultConfig()
-	cfg.LogOutput = nil
+	cfg := &yamux.Config{
+		AcceptBacklog:          256,
+		EnableKeepAlive:        true,
+		KeepAliveInterval:      30 * time.Second,
+		ConnectionWriteTimeout: 10 * time.Second,
+		MaxStreamWindowSize:    256 << 10,
+		StreamOpenTimeout:      75 * time.Second,
+		StreamCloseTimeout:     5 * time.Minute,
+	}
 	cfg.Logger = logger.Named("yamux").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})
 	return cfg
 }
