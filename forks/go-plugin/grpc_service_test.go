@@ -3,22 +3,16 @@
 package plugin
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
-	"io"
 	"math"
 	"strings"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 
@@ -105,202 +99,6 @@ func TestGRPCServiceRefusesPlugins(t *testing.T) {
 				t.Errorf("%s: Init = %v, want %s", tc.reason, err, tc.want)
 			}
 		})
-	}
-}
-
-func TestGRPCStdio(t *testing.T) {
-	var out, errs awaitedBuffer
-	done := make(chan struct{})
-	script := scriptedOutput{
-		{false, []byte("one ")}, {true, []byte("oops ")}, {false, nil}, {false, []byte("two")}, {true, bytes.Repeat([]byte("x"), 64<<10)},
-	}
-	newGRPCPair(t, pairOptions{
-		service: func(cfg *grpcServiceConfig) { cfg.stdio = script },
-		client: func(cfg *grpcClientConfig) {
-			cfg.stdout, cfg.stderr = &out, &errs
-			errs.notify(5+64<<10, done)
-		},
-	})
-	<-done
-	if got := out.String(); got != "one two" {
-		t.Errorf("stdout = %q", got)
-	}
-	if got := errs.String(); got != "oops "+strings.Repeat("x", 64<<10) {
-		t.Errorf("stderr has %d bytes, want %d", len(got), 5+64<<10)
-	}
-}
-
-// A host whose writer fails still takes the output, so that the plugin does not
-// block.
-func TestGRPCStdioWriterFails(t *testing.T) {
-	var errs awaitedBuffer
-	done := make(chan struct{})
-	newGRPCPair(t, pairOptions{
-		service: func(cfg *grpcServiceConfig) {
-			cfg.stdio = scriptedOutput{{false, []byte("lost")}, {false, []byte("too")}, {true, []byte("ok")}}
-		},
-		client: func(cfg *grpcClientConfig) {
-			cfg.stdout, cfg.stderr = failingWriter{}, &errs
-			errs.notify(2, done)
-		},
-	})
-	<-done
-}
-
-type failingWriter struct{}
-
-func (failingWriter) Write([]byte) (int, error) { return 0, errors.New("disk full") }
-
-// awaitedBuffer is a buffer that says when it holds enough.
-type awaitedBuffer struct {
-	mu   sync.Mutex
-	buf  bytes.Buffer
-	want int
-	full chan struct{}
-}
-
-func (b *awaitedBuffer) notify(want int, full chan struct{}) { b.want, b.full = want, full }
-
-func (b *awaitedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	n, err := b.buf.Write(p)
-	if b.full != nil && b.buf.Len() >= b.want {
-		close(b.full)
-		b.full = nil
-	}
-	return n, err
-}
-
-func (b *awaitedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
-}
-
-// What a child wrote before its host came waits in its pipes.
-func TestReaderOutput(t *testing.T) {
-	r, w := io.Pipe()
-	output := newReaderOutput(r, strings.NewReader("from stderr"))
-	defer output.close()
-	go func() {
-		_, _ = io.WriteString(w, "from stdout")
-		_ = w.Close()
-	}()
-	sub := output.subscribe()
-	defer sub.close()
-	got := map[bool]string{}
-	for {
-		isStderr, data, err := sub.next(t.Context())
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		got[isStderr] += string(data)
-	}
-	if diff := cmp.Diff(map[bool]string{false: "from stdout", true: "from stderr"}, got); diff != "" {
-		t.Errorf("output (-want +got):\n%s", diff)
-	}
-	silent, w2 := io.Pipe()
-	defer w2.Close()
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(errEcho)
-	if _, _, err := newReaderOutput(silent, nil).subscribe().next(ctx); !errors.Is(err, errEcho) {
-		t.Errorf("next = %v, want the cause of its context", err)
-	}
-}
-
-// A call in flight when the plugin drains may still call back.
-func TestGRPCDrain(t *testing.T) {
-	for name, options := range brokerCases {
-		t.Run(name, func(t *testing.T) {
-			p := newGRPCPair(t, options)
-			draining := make(chan error, 1)
-			go func() { draining <- p.client.watchDrain(t.Context()) }()
-			type answer struct {
-				text string
-				err  error
-			}
-			answered := make(chan answer, 1)
-			go func() {
-				text, err := p.stub.callback(t.Context(), "Late", "the host")
-				answered <- answer{text, err}
-			}()
-			<-p.impl.held
-			if n := p.service.inFlight(); n != 1 {
-				t.Errorf("inFlight = %d, want 1", n)
-			}
-			select {
-			case err := <-draining:
-				t.Fatalf("watchDrain = %v before the drain", err)
-			default:
-			}
-
-			p.service.notifyDrain()
-			if err := <-draining; err != nil {
-				t.Errorf("watchDrain = %v", err)
-			}
-			if err := p.client.Ping(); err != nil {
-				t.Errorf("Ping while draining = %v", err)
-			}
-			expired, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-			defer cancel()
-			if err := p.service.waitIdle(expired); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("waitIdle with a call in flight = %v", err)
-			}
-			stopped := make(chan struct{})
-			go func() {
-				defer close(stopped)
-				p.service.gracefulStop(t.Context())
-			}()
-			close(p.impl.gate)
-			if a := <-answered; a.text != "the host" || a.err != nil {
-				t.Errorf("call in flight = %q, %v, want its answer", a.text, a.err)
-			}
-			<-stopped
-			_, err := p.stub.call(t.Context(), "Name", "")
-			wantLost(t, "call after the drain", err)
-		})
-	}
-}
-
-// A call that does not end is cut off when the time is over.
-func TestGRPCDrainTimeout(t *testing.T) {
-	p := newGRPCPair(t, pairOptions{brokers: brokerTunnel})
-	failed := make(chan error, 1)
-	go func() {
-		_, err := p.stub.call(t.Context(), "Hold", "")
-		failed <- err
-	}()
-	<-p.impl.held
-	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	p.service.gracefulStop(ctx)
-	wantLost(t, "call cut off", <-failed)
-}
-
-// Streams that hosts hold open must not keep a server from stopping.
-func TestGRPCGracefulStopEndsOwnStreams(t *testing.T) {
-	p := newGRPCPair(t, pairOptions{brokers: brokerTunnel})
-	reflect, err := grpc_reflection_v1.NewServerReflectionClient(p.client.Conn).ServerReflectionInfo(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	watch, err := grpc_health_v1.NewHealthClient(p.client.Conn).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: GRPCServiceName})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := watch.Recv(); err != nil {
-		t.Fatal(err)
-	}
-	p.service.gracefulStop(t.Context())
-	if _, err := reflect.Recv(); !errors.Is(err, io.EOF) {
-		t.Errorf("reflection stream ended with %v, want an orderly end", err)
-	}
-	if _, err := watch.Recv(); !errors.Is(err, io.EOF) {
-		t.Errorf("health stream ended with %v, want an orderly end", err)
 	}
 }
 

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
+)
+
+// grpcPair is a plugin and its host over a real socket.
+type grpcPair struct {
+	impl    *relay
+	service *grpcService
+	client  *GRPCClient
+	stub    *relay
+	dial    func(context.Context) (net.Conn, error)
+	end     func()
+}
+
+// pairOptions change what newGRPCPair makes.
+type pairOptions struct {
+	brokers brokerKind
+	mutual  bool // TLS as AutoMTLS makes it
+	service func(*grpcServiceConfig)
+	client  func(*grpcClientConfig)
+}
+
+func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &grpcPair{impl: newRelay("plugin")}
+	serving := grpcServiceConfig{
+		plugins: PluginSet{"relay": p.impl},
+		brokers: o.brokers,
+		stdio:   newReaderOutput(nil, nil),
+		logger:  hclog.NewNullLogger(),
+	}
+	calling := grpcClientConfig{
+		plugins: PluginSet{"relay": &relay{}},
+		brokers: o.brokers,
+		logger:  hclog.NewNullLogger(),
+		doneCtx: t.Context(),
+		remote:  true,
+		dial: func(ctx context.Context) (net.Conn, error) {
+			var dialer net.Dialer
+			return dialer.DialContext(ctx, "tcp", lis.Addr().String())
+		},
+	}
+	if o.mutual {
+		serving.tls, calling.tls = mutualTLS(t)
+		serving.options = append(serving.options, grpc.Creds(credentials.NewTLS(serving.tls)))
+		calling.creds = credentials.NewTLS(calling.tls)
+	}
+	served := lis
+	if o.brokers == brokerMux {
+		serving.mux = grpcmux.NewServerMuxer(hclog.NewNullLogger(), lis)
+		served = serving.mux
+		multiplexTest(t, &calling)
+	}
+	if o.service != nil {
+		o.service(&serving)
+	}
+	if o.client != nil {
+		o.client(&calling)
+	}
+	p.dial = calling.dial
+	p.start(t, serving, calling, served)
+	return p
+}
+
+func (p *grpcPair) start(t testing.TB, serving grpcServiceConfig, calling grpcClientConfig, lis net.Listener) {
+	t.Helper()
+	var err error
+	if p.service, err = newGRPCService(serving); err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	running.Go(func() {
+		if err := p.service.serve(lis); err != nil {
+			t.Errorf("serve: %v", err)
+		}
+	})
+	if p.client, err = newGRPCClient(calling); err != nil {
+		t.Fatal(err)
+	}
+	p.end = sync.OnceFunc(func() {
+		_ = p.client.Close()
+		p.service.stop()
+		running.Wait()
+	})
+	t.Cleanup(p.end)
+	raw, err := p.client.Dispense("relay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.stub = raw.(*relay)
+}
+
+// mutualTLS is what AutoMTLS agrees on.
+func mutualTLS(t testing.TB) (plugin, host *tls.Config) {
+	t.Helper()
+	pluginCert, err := newOneTimeCertificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	hostCert, err := newOneTimeCertificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if plugin, err = pluginCert.serverConfig(string(hostCert.pem)); err != nil {
+		t.Fatal(err)
+	}
+	if host, err = hostCert.clientConfig(pluginCert.line()); err != nil {
+		t.Fatal(err)
+	}
+	return plugin, host
+}
