@@ -62,7 +62,7 @@ type childDialer struct{ opts ChildOptions }
 // program that is no plugin are permanent errors. A child that crashes is not:
 // the error says how it ended and what it wrote last.
 func Child(opts ChildOptions) (conn.Dialer, error) {
-	if err := opts.Contract.validate(); err != nil {
+	if err := opts.Contract.Validate(); err != nil {
 		return nil, fmt.Errorf("child dialer: %w", err)
 	}
 	opts.StartTimeout = cmp.Or(opts.StartTimeout, defaultStartTimeout)

@@ -3,6 +3,7 @@
 package attach
 
 import (
+	"cmp"
 	"context"
 	"debug/buildinfo"
 	"fmt"
@@ -56,11 +57,7 @@ func fileBuild(path string) string {
 	if err != nil {
 		return ""
 	}
-	settings := make(map[string]string)
-	for _, s := range info.Settings {
-		settings[s.Key] = s.Value
-	}
-	return buildText(info.Main.Version, info.GoVersion, settings["vcs.revision"], settings["vcs.modified"] == "true")
+	return BuildText(info)
 }
 
 // watch ends the session when the process has ended, or its connection.
@@ -99,7 +96,7 @@ func (s *childSession) Info() conn.Info { return s.info }
 
 // Ping implements conn.Session.
 func (s *childSession) Ping(ctx context.Context) error {
-	if err := s.Err(); err != nil {
+	if err := cmp.Or(s.Err(), ctx.Err()); err != nil {
 		return err
 	}
 	if s.rpc != nil {

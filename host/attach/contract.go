@@ -22,8 +22,8 @@ type Contract struct {
 	Protocols []plugin.Protocol
 }
 
-// validate says what is missing.
-func (c Contract) validate() error {
+// Validate says what is missing.
+func (c Contract) Validate() error {
 	var errs []error
 	if c.Handshake.MagicCookieKey == "" || c.Handshake.MagicCookieValue == "" {
 		errs = append(errs, errors.New("Contract.Handshake: MagicCookieKey and MagicCookieValue must be set"))

@@ -60,7 +60,7 @@ type networkDialer struct {
 // good now are not permanent.
 func Network(opts NetworkOptions) (conn.Dialer, error) {
 	opts.Logger = orSilent(opts.Logger)
-	if err := opts.Contract.validate(); err != nil {
+	if err := opts.Contract.Validate(); err != nil {
 		return nil, fmt.Errorf("network dialer: %w", err)
 	}
 	configs, err := newTLSConfigs(opts.TLS, opts.PlainPlugins, opts.Logger)
@@ -90,7 +90,7 @@ func (d *networkDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Sessi
 	if err != nil {
 		return nil, d.explain(ctx, e, config, err) // it names the address
 	}
-	return NewSession(session, identity.name()), nil
+	return NewSession(session, Beside{Certificate: identity.name()}), nil
 }
 
 // explain adds what the dialer knows to an error: whether it lasts, and what to

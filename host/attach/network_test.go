@@ -71,6 +71,15 @@ func startPlugin(t *testing.T, env ...string) target.Endpoint {
 	return networkAt(strings.Split(line, "|")[3])
 }
 
+// accepts reports whether somebody listens at address.
+func accepts(address string) bool {
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		return false
+	}
+	return conn.Close() == nil
+}
+
 // listen accepts connections until the test ends, and hands them to serve.
 func listen(t *testing.T, serve func(net.Conn)) target.Endpoint {
 	t.Helper()
@@ -122,6 +131,7 @@ func TestNetworkConformance(t *testing.T) {
 			if secured {
 				env = files.pluginEnv
 			}
+			running := startPlugin(t, env...)
 			dialertest.Run(t, dialertest.Harness{
 				Dialer: func(t *testing.T, c attach.Contract) conn.Dialer {
 					return networkDialer(t, func(o *attach.NetworkOptions) {
@@ -131,7 +141,12 @@ func TestNetworkConformance(t *testing.T) {
 						}
 					})
 				},
-				Endpoint:  func(t *testing.T) target.Endpoint { return startPlugin(t, env...) },
+				Endpoint: func(t *testing.T) target.Endpoint {
+					if !accepts(running.Address) { // The suite has killed it.
+						return startPlugin(t, env...)
+					}
+					return running
+				},
 				NotPlugin: func(t *testing.T) target.Endpoint { return listen(t, webServer) },
 				Stuck: func(t *testing.T) (target.Endpoint, func() bool) {
 					var reached atomic.Bool

@@ -5,6 +5,8 @@ package attach
 import (
 	"cmp"
 	"context"
+	"debug/buildinfo"
+	"errors"
 	"net"
 	"strings"
 
@@ -18,27 +20,61 @@ import (
 type remoteSession struct {
 	session *plugin.Session
 	info    conn.Info
+	closed  func() error
 }
 
-// NewSession makes a conn.Session of a session that go-plugin made. certificate
-// is what the plugin identified itself with, or empty. Dialers of placements
-// that are not in this package use it.
-func NewSession(s *plugin.Session, certificate string) conn.Session {
-	info := conn.Info{Protocol: string(s.Protocol()), Version: s.Version(), TLS: certificate}
+// Beside says of a session what go-plugin does not know.
+type Beside struct {
+	// Certificate is the name by which the plugin identified itself, or empty.
+	Certificate string
+	// Build, if not empty, is what the plugin was built from.
+	Build string
+	// Closed, if not nil, is called by every Close, when the session itself has
+	// been closed.
+	Closed func() error
+}
+
+// NewSession makes a conn.Session of a session that go-plugin made. Dialers of
+// placements that are not in this package use it.
+func NewSession(s *plugin.Session, beside Beside) conn.Session {
+	info := conn.Info{Protocol: string(s.Protocol()), Version: s.Version(), TLS: beside.Certificate}
 	if peer := s.Info(); peer != nil {
 		info.Name, info.Instance = peer.Name, peer.Instance
 		info.Kinds = kindsOf(peer)
 		info.Build = buildOf(peer)
 	}
-	return &remoteSession{session: s, info: info}
+	info.Build = cmp.Or(beside.Build, info.Build)
+	return &remoteSession{session: s, info: info, closed: beside.Closed}
 }
 
-func (s *remoteSession) Info() conn.Info                { return s.info }
-func (s *remoteSession) Ping(ctx context.Context) error { return s.session.PingContext(ctx) }
-func (s *remoteSession) Draining() <-chan struct{}      { return s.session.Draining() }
-func (s *remoteSession) Done() <-chan struct{}          { return s.session.Done() }
-func (s *remoteSession) Err() error                     { return s.session.Err() }
-func (s *remoteSession) Close() error                   { return s.session.Close() }
+// Info implements conn.Session.
+func (s *remoteSession) Info() conn.Info { return s.info }
+
+// Ping implements conn.Session.
+func (s *remoteSession) Ping(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err // An answer might be faster.
+	}
+	return s.session.PingContext(ctx)
+}
+
+// Draining implements conn.Session.
+func (s *remoteSession) Draining() <-chan struct{} { return s.session.Draining() }
+
+// Done implements conn.Session.
+func (s *remoteSession) Done() <-chan struct{} { return s.session.Done() }
+
+// Err implements conn.Session.
+func (s *remoteSession) Err() error { return s.session.Err() }
+
+// Close implements conn.Session.
+func (s *remoteSession) Close() error {
+	err := s.session.Close()
+	if s.closed != nil {
+		err = errors.Join(err, s.closed())
+	}
+	return err
+}
 
 // OpenRPC implements stub.RPCSession.
 func (s *remoteSession) OpenRPC(kind string) (net.Conn, error) { return s.session.OpenRPC(kind) }
@@ -63,7 +99,16 @@ func kindsOf(peer *plugin.PeerInfo) []conn.Kind {
 	return kinds
 }
 
-// buildOf gives "v1.2.3 go1.26 1a2b3c4".
+// BuildText describes what a Go program was built from, for people: "v1.2.3
+// go1.26 1a2b3c4".
+func BuildText(info *buildinfo.BuildInfo) string {
+	settings := make(map[string]string)
+	for _, s := range info.Settings {
+		settings[s.Key] = s.Value
+	}
+	return buildText(info.Main.Version, info.GoVersion, settings["vcs.revision"], settings["vcs.modified"] == "true")
+}
+
 func buildOf(peer *plugin.PeerInfo) string {
 	b := peer.Build
 	if b == nil {

@@ -34,15 +34,10 @@ const FailText = "the plugin says no"
 // Config is what the plugin serves: the kinds "greeter" and "pingponger" of
 // package commons, in both of its versions.
 func Config(logger hclog.Logger) *plugin.ServeConfig {
-	return &plugin.ServeConfig{
-		HandshakeConfig: commons.Handshake(),
-		VersionedPlugins: commons.Versions(plugin.PluginSet{
-			commons.GreeterKind:    &commons.GreeterPlugin{Impl: speaker{}},
-			commons.PingPongerKind: &commons.PingPongerPlugin{Impl: speaker{}},
-		}),
-		GRPCServer: plugin.DefaultGRPCServer,
-		Logger:     logger,
-	}
+	return commons.ServeConfig(logger, plugin.PluginSet{
+		commons.GreeterKind:    &commons.GreeterPlugin{Impl: speaker{}},
+		commons.PingPongerKind: &commons.PingPongerPlugin{Impl: speaker{}},
+	})
 }
 
 // speaker implements both kinds.

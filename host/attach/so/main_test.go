@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build cgo && (linux || darwin || freebsd)
+
+package so
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// build builds a package with the given flags, and returns the file.
+func build(t *testing.T, dir, output, pkg string, flags ...string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), output)
+	cmd := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-o", path}, flags...), pkg)...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
+	}
+	return path
+}
+
+// likeThis are the flags that a shared object needs to fit into this test
+// binary.
+func likeThis(t *testing.T) []string {
+	t.Helper()
+	if testing.CoverMode() != "" {
+		t.Skip("the packages of this binary are instrumented for coverage: no shared object fits")
+	}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		t.Fatal("this test binary has no build information")
+	}
+	flags := []string{"-buildmode=plugin"}
+	for _, key := range []string{"-race", "-msan", "-asan", "-trimpath"} {
+		if setting(info, key) == "true" {
+			flags = append(flags, key)
+		}
+	}
+	return flags
+}
