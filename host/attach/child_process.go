@@ -43,7 +43,7 @@ func newChild(opts ChildOptions, e target.Endpoint, secure *plugin.SecureConfig)
 	c.cmd.Env = append(plugin.HostEnv(), opts.Env...)
 	ownGroup(c.cmd)
 
-	config := opts.Contract.ClientConfig()
+	config := opts.Contract.ClientConfig(e.Plugin)
 	config.Cmd = c.cmd
 	config.SkipHostEnv = true // it is in Cmd.Env
 	config.SecureConfig = secure

@@ -20,6 +20,9 @@ type Contract struct {
 	// Protocols are those that the host speaks, best first. Nil is gRPC and
 	// net/rpc.
 	Protocols []plugin.Protocol
+	// Broker gives what all sessions of a plugin join for their callbacks. Nil,
+	// and a nil broker, leave each session with a broker of its own.
+	Broker func(plugin string) *plugin.SharedBroker
 }
 
 // Validate says what is missing.
@@ -39,16 +42,20 @@ func (c Contract) Validate() error {
 	return errors.Join(errs...)
 }
 
-// ClientConfig gives the contract as go-plugin wants it, to be completed with
-// how to reach the plugin.
-func (c Contract) ClientConfig() *plugin.ClientConfig {
+// ClientConfig gives the contract as go-plugin wants it for a session with the
+// plugin of that name, to be completed with how to reach it.
+func (c Contract) ClientConfig(name string) *plugin.ClientConfig {
 	protocols := c.Protocols
 	if protocols == nil {
 		protocols = []plugin.Protocol{plugin.ProtocolGRPC, plugin.ProtocolNetRPC}
 	}
-	return &plugin.ClientConfig{
+	config := &plugin.ClientConfig{
 		HandshakeConfig:  c.Handshake,
 		VersionedPlugins: c.Versions,
 		AllowedProtocols: protocols,
 	}
+	if c.Broker != nil {
+		config.Broker = c.Broker(name)
+	}
+	return config
 }

@@ -72,7 +72,7 @@ func Network(opts NetworkOptions) (conn.Dialer, error) {
 
 // Dial implements conn.Dialer.
 func (d *networkDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Session, error) {
-	config := d.opts.Contract.ClientConfig()
+	config := d.opts.Contract.ClientConfig(e.Plugin)
 	config.Reattach = &plugin.ReattachConfig{Addr: address(e.Address)}
 	config.DialTimeout = d.opts.Timeout
 	config.PingTimeout = d.opts.PingTimeout

@@ -27,8 +27,9 @@ type remoteSession struct {
 type Beside struct {
 	// Certificate is the name by which the plugin identified itself, or empty.
 	Certificate string
-	// Build, if not empty, is what the plugin was built from.
-	Build string
+	// Instance and Build, if not empty, are better than what the plugin itself
+	// can say: which run of it this is, and what it was built from.
+	Instance, Build string
 	// Closed, if not nil, is called by every Close, when the session itself has
 	// been closed.
 	Closed func() error
@@ -43,6 +44,7 @@ func NewSession(s *plugin.Session, beside Beside) conn.Session {
 		info.Kinds = kindsOf(peer)
 		info.Build = buildOf(peer)
 	}
+	info.Instance = cmp.Or(beside.Instance, info.Instance)
 	info.Build = cmp.Or(beside.Build, info.Build)
 	return &remoteSession{session: s, info: info, closed: beside.Closed}
 }
@@ -75,6 +77,12 @@ func (s *remoteSession) Close() error {
 	}
 	return err
 }
+
+// MuxBroker implements stub.MuxBrokerSession.
+func (s *remoteSession) MuxBroker() *plugin.MuxBroker { return s.session.MuxBroker() }
+
+// GRPCBroker implements stub.GRPCBrokerSession.
+func (s *remoteSession) GRPCBroker() *plugin.GRPCBroker { return s.session.GRPCBroker() }
 
 // OpenRPC implements stub.RPCSession.
 func (s *remoteSession) OpenRPC(kind string) (net.Conn, error) { return s.session.OpenRPC(kind) }

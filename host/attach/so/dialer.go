@@ -25,8 +25,7 @@ type Options struct {
 	// must be on a file system from which code may be run. Empty: os.TempDir.
 	TempDir string
 
-	// Logger is used by the sessions, and by plugins that bring none. Nil is
-	// silent.
+	// Logger is used by the sessions. Nil is silent.
 	Logger hclog.Logger
 }
 
@@ -74,13 +73,12 @@ func (d *dialer) serve(ctx context.Context, e target.Endpoint, obj *object) (con
 	served := *obj.config
 	served.TLSProvider, served.Test = nil, nil
 	served.Network = &plugin.NetworkConfig{Name: e.Plugin, DrainTimeout: drainTimeout}
-	if served.Logger == nil {
-		served.Logger = d.opts.Logger.Named(e.Plugin)
-	}
+	// The library's own lines; what goes wrong is also told as an error.
+	served.Logger = hclog.NewNullLogger()
 	here, there := newPipe(e.Address)
 	server := startServer(there, &served)
 
-	config := d.opts.Contract.ClientConfig()
+	config := d.opts.Contract.ClientConfig(e.Plugin)
 	config.Reattach = &plugin.ReattachConfig{Addr: here.LocalAddr()}
 	config.KeepaliveInterval = -1 // Nothing can come between the two ends.
 	config.Logger = d.opts.Logger.Named(e.Plugin)
@@ -90,7 +88,8 @@ func (d *dialer) serve(ctx context.Context, e target.Endpoint, obj *object) (con
 		return nil, permanentRefusal(server.close(err))
 	}
 	return attach.NewSession(session, attach.Beside{
-		Build:  attach.BuildText(obj.info),
-		Closed: func() error { return server.close(nil) },
+		Instance: obj.instance(),
+		Build:    attach.BuildText(obj.info),
+		Closed:   func() error { return server.close(nil) },
 	}), nil
 }

@@ -5,6 +5,7 @@ package so
 import (
 	"debug/buildinfo"
 	"fmt"
+	"os"
 	"sync"
 
 	"github.com/hashicorp/go-plugin"
@@ -92,6 +93,12 @@ func (r *registry) load(file *copied) (*object, error) {
 
 // unnamedPackage is the path of a package that was built from a list of files.
 const unnamedPackage = "command-line-arguments"
+
+// instance names this object in this process.
+func (o *object) instance() string {
+	const short = len(digestPrefix) + 12
+	return fmt.Sprintf("pid %d %s", os.Getpid(), o.digest[:short])
+}
 
 // stillIs refuses to take what was loaded for another content of the file.
 func (o *object) stillIs(fingerprint string) error {

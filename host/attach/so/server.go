@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 
@@ -16,14 +17,15 @@ import (
 // server serves one session. It is a network plugin like any other, only that
 // its one connection was never dialled.
 type server struct {
+	conn  *pipeEnd
 	stop  context.CancelFunc
 	ended chan struct{}
 	err   error // valid once ended is closed
 }
 
-func startServer(conn net.Conn, config *plugin.ServeConfig) *server {
+func startServer(conn *pipeEnd, config *plugin.ServeConfig) *server {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &server{stop: stop, ended: make(chan struct{})}
+	s := &server{conn: conn, stop: stop, ended: make(chan struct{})}
 	go func() {
 		defer close(s.ended)
 		s.err = plugin.ServeListener(ctx, newOneConn(conn), config)
@@ -31,9 +33,17 @@ func startServer(conn net.Conn, config *plugin.ServeConfig) *server {
 	return s
 }
 
-// close ends the server and returns when it has ended. It returns cause, or
-// what went wrong in the server. It may be called again.
+// close ends the server, whose peer has hung up or is about to, and returns when
+// it has ended. It returns cause, and what went wrong in the server. It may be
+// called again.
 func (s *server) close(cause error) error {
+	// A server that is stopped with a session waits for silence in it.
+	late := time.NewTimer(drainTimeout)
+	defer late.Stop()
+	select {
+	case <-s.conn.closed:
+	case <-late.C:
+	}
 	s.stop()
 	<-s.ended
 	return errors.Join(cause, s.err)
@@ -91,19 +101,32 @@ func (l *oneConn) Addr() net.Addr { return l.addr }
 // of the file that is at its other end.
 type pipeEnd struct {
 	net.Conn
-	addr fileAddr
+	addr   fileAddr
+	once   sync.Once
+	closed chan struct{}
 }
 
-func newPipe(path string) (here, there net.Conn) {
+func newPipe(path string) (here, there *pipeEnd) {
 	a, b := net.Pipe()
-	return pipeEnd{a, fileAddr(path)}, pipeEnd{b, fileAddr(path)}
+	return newPipeEnd(a, path), newPipeEnd(b, path)
+}
+
+func newPipeEnd(conn net.Conn, path string) *pipeEnd {
+	return &pipeEnd{Conn: conn, addr: fileAddr(path), closed: make(chan struct{})}
+}
+
+// Close implements net.Conn.
+func (p *pipeEnd) Close() error {
+	err := p.Conn.Close()
+	p.once.Do(func() { close(p.closed) })
+	return err
 }
 
 // LocalAddr implements net.Conn.
-func (p pipeEnd) LocalAddr() net.Addr { return p.addr }
+func (p *pipeEnd) LocalAddr() net.Addr { return p.addr }
 
 // RemoteAddr implements net.Conn.
-func (p pipeEnd) RemoteAddr() net.Addr { return p.addr }
+func (p *pipeEnd) RemoteAddr() net.Addr { return p.addr }
 
 // fileAddr is the file as an address.
 type fileAddr string
