@@ -3,10 +3,12 @@
 package stub
 
 import (
+	"context"
 	"fmt"
 	"net/rpc"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 )
@@ -28,6 +30,29 @@ func BenchmarkRPC(b *testing.B) {
 		benchmarkCalls(b, name, func() error {
 			var reply string
 			return client.Call("Plugin.Get", "name", &reply)
+		})
+	}
+}
+
+// BenchmarkGRPC does the same over gRPC.
+func BenchmarkGRPC(b *testing.B) {
+	set := plugin.PluginSet{"shop": &shopGRPC{ledger: newLedger()}}
+	p := startPod(b, "pod", set, true)
+	c := startCrew(b, []*pod{p}, plugin.ProtocolGRPC)
+	c.awaitReady(b, 1)
+	raw, err := c.ready[0].Dispense("shop")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, shop := range map[string]*shopCaller{
+		"unrouted": raw.(*shopCaller),
+		"routed":   grpcShop(b, c, nil),
+	} {
+		ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+		defer cancel()
+		benchmarkCalls(b, name, func() error {
+			_, err := callText(ctx, shop.conn, "/test.Shop/Get", "name")
+			return err
 		})
 	}
 }

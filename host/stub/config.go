@@ -13,7 +13,8 @@ const DefaultTimeout = 30 * time.Second
 
 // Config says where the calls of a stub go.
 type Config struct {
-	// Router picks the endpoint of each call. It is required.
+	// Router picks the endpoint of each call. It is required. A stub gives it a
+	// context that has ended where it does not want to wait.
 	Router Router
 	// Methods are the options of each method. Nil: every method has
 	// DefaultTimeout and is not idempotent.

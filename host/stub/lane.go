@@ -28,6 +28,7 @@ type lane struct {
 	mu      sync.Mutex
 	conn    net.Conn // nil until opened
 	enc     *gob.Encoder
+	header  rpc.Request // encoded last; kept for its memory
 	out     outbox
 	spare   []byte
 	taken   uint64 // where out begins in the stream: the connection was given all before
@@ -113,7 +114,7 @@ func (l *lane) send(k *call, lease Lease) error {
 		return errLaneBusy
 	}
 	start := len(l.out.data)
-	if err := encodeRequest(l.enc, k); err != nil {
+	if err := l.encodeLocked(k); err != nil {
 		// The encoder may believe that it has described types which nobody
 		// will get to see.
 		l.out.data = l.out.data[:start]
@@ -132,18 +133,19 @@ func (l *lane) send(k *call, lease Lease) error {
 	return nil
 }
 
-// encodeRequest appends a request. gob panics at a nil pointer, and types that
+// encodeLocked appends a request. gob panics at a nil pointer, and types that
 // encode themselves may panic at anything.
-func encodeRequest(enc *gob.Encoder, k *call) (err error) {
+func (l *lane) encodeLocked(k *call) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%v", p)
 		}
 	}()
-	if err := enc.Encode(&rpc.Request{ServiceMethod: k.service, Seq: k.seq}); err != nil {
+	l.header = rpc.Request{ServiceMethod: k.service, Seq: k.seq}
+	if err := l.enc.Encode(&l.header); err != nil {
 		return err
 	}
-	return enc.Encode(k.args)
+	return l.enc.Encode(k.args)
 }
 
 // write gives the connection what has collected, until there is no more.

@@ -32,8 +32,9 @@ func (s *source) Read(p []byte) (int, error) {
 // laneReader decodes the answers on a lane.
 type laneReader struct {
 	*lane
-	src *source
-	dec *gob.Decoder
+	src    *source
+	dec    *gob.Decoder
+	header rpc.Response // decoded last; kept for its memory
 }
 
 // read takes answers until the stream ends.
@@ -50,8 +51,9 @@ func (l *lane) read(conn net.Conn) {
 
 // next takes one answer. An error means that the stream has ended.
 func (r *laneReader) next() error {
-	var response rpc.Response
-	if err := r.dec.Decode(&response); err != nil {
+	response := &r.header
+	*response = rpc.Response{}
+	if err := r.dec.Decode(response); err != nil {
 		return err
 	}
 	k := r.peek(response.Seq)
@@ -74,7 +76,7 @@ func (r *laneReader) next() error {
 	if k = r.take(response.Seq); k == nil {
 		return nil // too late
 	}
-	r.settle(k, &response, target, cmp.Or(useless, err))
+	r.settle(k, response, target, cmp.Or(useless, err))
 	return nil
 }
 

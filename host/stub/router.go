@@ -8,14 +8,17 @@ import (
 	"net"
 	"time"
 
-	"github.com/reattach/reattach/host/route"
+	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+
+	"github.com/reattach/reattach/host/route"
 )
 
 // RPCSession is a session that speaks net/rpc.
 type RPCSession interface {
 	// OpenRPC asks the plugin to serve a kind on a stream of its own: net/rpc
-	// with gob, service name "Plugin". The caller closes the stream.
+	// with gob, service name "Plugin". The stream ends with the session at the
+	// latest. The caller closes it.
 	OpenRPC(kind string) (net.Conn, error)
 }
 
@@ -24,6 +27,19 @@ type GRPCSession interface {
 	// ClientConn is the session's connection; the session closes it. It reports
 	// false if the session does not speak gRPC.
 	ClientConn() (*grpc.ClientConn, bool)
+}
+
+// MuxBrokerSession is an RPCSession on which the plugin can be dialled: after
+// an answer that names a broker id.
+type MuxBrokerSession interface {
+	// MuxBroker is the session's own broker.
+	MuxBroker() *plugin.MuxBroker
+}
+
+// GRPCBrokerSession is the same for a GRPCSession.
+type GRPCBrokerSession interface {
+	// GRPCBroker is the session's own broker.
+	GRPCBroker() *plugin.GRPCBroker
 }
 
 // What a stub and a fleet say to each other, under the names that stubs use.

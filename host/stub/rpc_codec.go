@@ -61,9 +61,7 @@ func newRPCCodec(kind string, config Config) *rpcCodec {
 		lanes:   map[any]*lane{},
 	}
 	c.ctx, c.end = context.WithCancel(context.Background())
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	c.atOnce = ended
+	c.atOnce = endedContext()
 	return c
 }
 
@@ -94,9 +92,9 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 	return nil
 }
 
-// methodOf turns "Plugin.Greet" into "Greet".
-func methodOf(serviceMethod string) string {
-	return serviceMethod[strings.LastIndexByte(serviceMethod, '.')+1:]
+// methodOf turns "Plugin.Greet" and "/hello.Greeter/Greet" into "Greet".
+func methodOf(name string) string {
+	return name[strings.LastIndexAny(name, "./")+1:]
 }
 
 // ReadResponseHeader waits for the next answer of any lane. It implements
@@ -178,7 +176,7 @@ func (c *rpcCodec) lastBroker() *plugin.MuxBroker {
 	if l == nil {
 		return nil
 	}
-	if s, ok := l.session.(interface{ MuxBroker() *plugin.MuxBroker }); ok {
+	if s, ok := l.session.(MuxBrokerSession); ok {
 		return s.MuxBroker()
 	}
 	return nil

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+)
+
+// GRPC is a routed stub that speaks gRPC: what plugin.GRPCPlugin's GRPCClient
+// wants.
+type GRPC struct {
+	// Conn never connects. It sends each call and each stream through the
+	// connection of a session that is ready then; call options, metadata and
+	// deadline are the caller's. A unary call without a deadline gets the one
+	// of its method.
+	Conn *grpc.ClientConn
+	// Broker takes callbacks from whichever endpoint has the call. Its Dial
+	// goes to the endpoint that answered last. Nil without Config.Broker.
+	Broker *plugin.GRPCBroker
+
+	routes *grpcRoutes
+}
+
+// NewGRPC returns a stub for all kinds of a plugin. The caller closes it.
+func NewGRPC(config Config) (*GRPC, error) {
+	r := &grpcRoutes{Config: config, atOnce: endedContext()}
+	r.ctx, r.end = context.WithCancel(context.Background())
+	conn, err := grpc.NewClient("passthrough:///routed",
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithUnaryInterceptor(r.unary),
+		grpc.WithStreamInterceptor(r.stream))
+	if err != nil {
+		return nil, fmt.Errorf("make routed connection: %w", err)
+	}
+	stub := &GRPC{Conn: conn, routes: r}
+	if config.Broker != nil {
+		stub.Broker = config.Broker.GRPCBroker(r.lastBroker)
+	}
+	return stub, nil
+}
+
+// Close ends the stub. Calls in flight end by themselves; those that wait for
+// an endpoint, and later ones, fail with grpc.ErrClientConnClosing.
+func (g *GRPC) Close() error {
+	g.routes.end()
+	err := g.Conn.Close()
+	if g.Broker != nil {
+		err = errors.Join(err, g.Broker.Close())
+	}
+	return err
+}
+
+// grpcRoutes holds the interceptors of one stub.
+type grpcRoutes struct {
+	Config
+	atOnce context.Context // has ended: a Pick that must not wait
+	ctx    context.Context // ends with the stub
+	end    context.CancelFunc
+	latest atomic.Pointer[any] // the session that answered last
+}
+
+// endedContext makes a Router not wait.
+func endedContext() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
+}
+
+// grpcCall is a call or a stream on its way.
+type grpcCall struct {
+	routes  *grpcRoutes
+	method  string // "Greet"
+	options CallOptions
+	began   time.Time
+	search  search
+}
+
+// newCall fails if the stub is closed.
+func (r *grpcRoutes) newCall(cc *grpc.ClientConn, fullMethod string) (*grpcCall, error) {
+	if cc.GetState() == connectivity.Shutdown {
+		return nil, grpc.ErrClientConnClosing
+	}
+	method := methodOf(fullMethod)
+	return &grpcCall{routes: r, method: method, options: r.options(method), began: time.Now()}, nil
+}
+
+// next picks an endpoint and returns its connection. The error is the call's.
+func (c *grpcCall) next(ctx context.Context) (Lease, *grpc.ClientConn, error) {
+	for {
+		lease, err := c.pick(ctx)
+		if err != nil {
+			return nil, nil, c.notPicked(ctx, err)
+		}
+		if session, ok := lease.Session().(GRPCSession); ok {
+			if conn, ok := session.ClientConn(); ok {
+				c.search.attempts++
+				return lease, conn, nil
+			}
+		}
+		c.search.cause = fmt.Errorf("session of %s (%T) does not speak gRPC", lease.Endpoint(), lease.Session())
+		c.search.avoid(lease.Endpoint())
+		lease.Done(NotSent)
+	}
+}
+
+func (c *grpcCall) pick(ctx context.Context) (Lease, error) {
+	r := c.routes
+	if c.search.tried == nil {
+		lease, err := r.Router.Pick(r.atOnce, protocolGRPC, nil)
+		if err == nil && !hasEnded(lease) {
+			return lease, nil
+		}
+		if err == nil {
+			c.search.avoid(lease.Endpoint())
+			lease.Done(NotSent)
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(r.ctx, func() { cancel(errStubClosed) })()
+	return c.search.next(ctx, r.Router, protocolGRPC)
+}
+
+// notPicked is the error of a call that no endpoint had.
+func (c *grpcCall) notPicked(ctx context.Context, cause error) error {
+	switch {
+	case c.routes.ctx.Err() != nil:
+		return grpc.ErrClientConnClosing
+	case errors.Is(ctx.Err(), context.Canceled):
+		return status.FromContextError(ctx.Err()).Err()
+	}
+	return &Fault{Reason: ReasonUnavailable, Method: c.method, Err: cause}
+}
+
+// lost says what becomes of a call whose connection was lost: the error it
+// ends with, or nil if it is to be sent again. It gives the lease back.
+func (c *grpcCall) lost(lease Lease, sent bool, err error) error {
+	endpoint := lease.Endpoint()
+	if sent {
+		lease.Done(Lost)
+	} else {
+		lease.Done(NotSent)
+	}
+	if !c.search.mayRepeat(sent, c.options.Idempotent) {
+		return &Fault{Reason: ReasonLost, Endpoint: endpoint, Method: c.method, MayHaveRun: sent, Err: err}
+	}
+	c.search.avoid(endpoint)
+	c.search.cause = err
+	return nil
+}
+
+// answered remembers whose answer came last.
+func (r *grpcRoutes) answered(lease Lease) {
+	session := lease.Session()
+	if last := r.latest.Load(); last == nil || *last != session {
+		r.latest.Store(&session)
+	}
+}
+
+// lastBroker is the broker of the session that answered last.
+func (r *grpcRoutes) lastBroker() *plugin.GRPCBroker {
+	last := r.latest.Load()
+	if last == nil {
+		return nil
+	}
+	if s, ok := (*last).(GRPCBrokerSession); ok {
+		return s.GRPCBroker()
+	}
+	return nil
+}

@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"context"
+	"errors"
+	"sync"
+
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// stream is a grpc.StreamClientInterceptor. A stream stays with the endpoint
+// on which it was opened: it is tried elsewhere only while it could not be
+// opened, which is before its first message.
+func (r *grpcRoutes) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, fullMethod string, _ grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	c, err := r.newCall(cc, fullMethod)
+	if err != nil {
+		return nil, err
+	}
+	s, endpoint, err := c.openStream(ctx, desc, fullMethod, opts)
+	if err != nil {
+		r.observe(c.method, endpoint, c.began, c.search.attempts, err)
+		return nil, err
+	}
+	return s, nil
+}
+
+func (c *grpcCall) openStream(ctx context.Context, desc *grpc.StreamDesc, fullMethod string, opts []grpc.CallOption) (s grpc.ClientStream, endpoint string, err error) {
+	// Only the wait for an endpoint is bounded.
+	waitCtx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	defer cancel()
+	for {
+		lease, conn, err := c.next(waitCtx)
+		if err != nil {
+			return nil, "", err
+		}
+		var mark sentMark
+		routed := &routedStream{call: c, lease: lease, conn: conn}
+		attempt := append(opts[:len(opts):len(opts)], mark.option(), grpc.WaitForReady(false), grpc.OnFinish(routed.finish))
+		routed.ClientStream, err = conn.NewStream(ctx, desc, fullMethod, attempt...)
+		if err == nil {
+			routed.begin()
+			return routed, lease.Endpoint(), nil
+		}
+		switch {
+		case errors.Is(err, plugin.ErrConnectionLost):
+			if err := c.lost(lease, mark.sent(), err); err != nil {
+				return nil, lease.Endpoint(), err
+			}
+		case ctx.Err() != nil && isContextError(err):
+			return nil, lease.Endpoint(), c.cutShort(ctx, lease, mark.sent(), err)
+		default:
+			lease.Done(Answered)
+			return nil, lease.Endpoint(), err
+		}
+	}
+}
+
+// routedStream is a stream on the connection of one session.
+type routedStream struct {
+	grpc.ClientStream
+	call  *grpcCall
+	lease Lease
+	conn  *grpc.ClientConn
+
+	mu     sync.Mutex
+	begun  bool
+	ended  bool
+	result error
+}
+
+// begin says that the stream was opened: from now on its end gives the lease
+// back.
+func (s *routedStream) begin() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.begun = true
+	if s.ended {
+		s.releaseLocked()
+	}
+}
+
+// finish is called by gRPC when the stream has ended, however it did. gRPC
+// calls it for some streams that could not be opened, too.
+func (s *routedStream) finish(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.ended {
+		return
+	}
+	s.ended, s.result = true, err
+	if s.begun {
+		s.releaseLocked()
+	}
+}
+
+func (s *routedStream) releaseLocked() {
+	c, endpoint := s.call, s.lease.Endpoint()
+	err := s.result
+	switch {
+	case err == nil:
+		s.lease.Done(Answered)
+	case isContextError(err):
+		s.lease.Done(NotSent) // the caller's own: it says nothing of the endpoint
+	case status.Code(err) == codes.Unavailable && (hasEnded(s.lease) || s.conn.GetState() != connectivity.Ready):
+		s.lease.Done(Lost)
+		err = s.fault(err)
+	default:
+		s.lease.Done(Answered)
+	}
+	c.routes.observe(c.method, endpoint, c.began, c.search.attempts, err)
+}
+
+// fault is the error of a stream that was lost.
+func (s *routedStream) fault(err error) error {
+	return &Fault{Reason: ReasonLost, Endpoint: s.lease.Endpoint(), Method: s.call.method, MayHaveRun: true, Err: err}
+}
+
+func (s *routedStream) explain(err error) error {
+	if errors.Is(err, plugin.ErrConnectionLost) {
+		return s.fault(err)
+	}
+	return err
+}
+
+// Header implements grpc.ClientStream.
+func (s *routedStream) Header() (metadata.MD, error) {
+	md, err := s.ClientStream.Header()
+	return md, s.explain(err)
+}
+
+// SendMsg implements grpc.ClientStream.
+func (s *routedStream) SendMsg(m any) error { return s.explain(s.ClientStream.SendMsg(m)) }
+
+// RecvMsg implements grpc.ClientStream.
+func (s *routedStream) RecvMsg(m any) error {
+	err := s.ClientStream.RecvMsg(m)
+	if err == nil {
+		s.call.routes.answered(s.lease)
+		return nil
+	}
+	return s.explain(err)
+}

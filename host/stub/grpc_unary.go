@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"context"
+	"errors"
+
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+)
+
+// unary is a grpc.UnaryClientInterceptor.
+func (r *grpcRoutes) unary(ctx context.Context, fullMethod string, req, reply any, cc *grpc.ClientConn, _ grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	c, err := r.newCall(cc, fullMethod)
+	if err != nil {
+		return err
+	}
+	if _, ok := ctx.Deadline(); !ok {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, c.options.Timeout)
+		defer cancel()
+	}
+	endpoint, err := c.invoke(ctx, fullMethod, req, reply, opts)
+	r.observe(c.method, endpoint, c.began, c.search.attempts, err)
+	return err
+}
+
+// sentMark is a call option that tells whether a call came as far as a
+// transport: gRPC names the peer of a call only if it had a stream there, and
+// the stream was not one that the plugin surely did not look at.
+type sentMark struct{ peer peer.Peer }
+
+func (m *sentMark) option() grpc.CallOption { return grpc.Peer(&m.peer) }
+
+func (m *sentMark) reset() { m.peer = peer.Peer{} }
+
+func (m *sentMark) sent() bool { return m.peer.Addr != nil }
+
+// invoke makes the call, on as many endpoints as it takes.
+func (c *grpcCall) invoke(ctx context.Context, fullMethod string, req, reply any, opts []grpc.CallOption) (endpoint string, err error) {
+	var mark sentMark
+	// A session's connection is never made again, so nobody must wait for
+	// that. Waiting is done in next.
+	opts = append(opts[:len(opts):len(opts)], mark.option(), grpc.WaitForReady(false))
+	for {
+		lease, conn, err := c.next(ctx)
+		if err != nil {
+			return "", err
+		}
+		endpoint := lease.Endpoint()
+		mark.reset()
+		err = conn.Invoke(ctx, fullMethod, req, reply, opts...)
+		switch {
+		case err == nil:
+			c.routes.answered(lease)
+			lease.Done(Answered)
+			return endpoint, nil
+		case errors.Is(err, plugin.ErrConnectionLost):
+			if err := c.lost(lease, mark.sent(), err); err != nil {
+				return endpoint, err
+			}
+		case ctx.Err() != nil && isContextError(err):
+			return endpoint, c.cutShort(ctx, lease, mark.sent(), err)
+		default:
+			c.routes.answered(lease)
+			lease.Done(Answered)
+			return endpoint, err
+		}
+	}
+}
+
+func isContextError(err error) bool {
+	code := status.Code(err)
+	return code == codes.DeadlineExceeded || code == codes.Canceled
+}
+
+// cutShort is the error of a call whose context ended first.
+func (c *grpcCall) cutShort(ctx context.Context, lease Lease, sent bool, err error) error {
+	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		lease.Done(NotSent) // it says nothing of the endpoint
+		return err
+	}
+	endpoint := lease.Endpoint()
+	lease.Done(TimedOut)
+	return &Fault{Reason: ReasonTimeout, Endpoint: endpoint, Method: c.method, MayHaveRun: sent}
+}
