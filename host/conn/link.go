@@ -22,14 +22,18 @@ type Link struct {
 	ejectAfter int32
 	alarm      chan struct{} // tells the Conn that ejectAfter is reached
 
-	retired  atomic.Bool
 	idle     chan struct{} // closed when retired, and no call is left
 	idleOnce sync.Once
 
-	_        [64]byte // the fields above are read by every call, those below written
-	calls    atomic.Int64
+	_        [64]byte     // the fields above are read by every call, those below written
+	calls    atomic.Int64 // those in flight, and retired
 	timeouts atomic.Int32
 }
+
+// retired is the bit of Link.calls that refuses further calls. It is in one
+// word with their number, so that no call can begin between a look at the one
+// and a look at the other.
+const retired = 1 << 62
 
 func newLink(endpoint string, s Session, ejectAfter int) *Link {
 	return &Link{
@@ -49,8 +53,7 @@ func (l *Link) Begin() bool {
 		return false
 	default:
 	}
-	l.calls.Add(1)
-	if l.retired.Load() {
+	if l.calls.Add(1)&retired != 0 {
 		l.release()
 		return false
 	}
@@ -76,16 +79,14 @@ func (l *Link) Done(outcome route.Outcome) {
 }
 
 func (l *Link) release() {
-	if l.calls.Add(-1) == 0 && l.retired.Load() {
+	if l.calls.Add(-1) == retired {
 		l.idleOnce.Do(func() { close(l.idle) })
 	}
 }
 
-// retire refuses further calls. Either a call that begins sees it and turns
-// back, or its count is seen here: idle is not closed under a call.
+// retire refuses further calls.
 func (l *Link) retire() {
-	l.retired.Store(true)
-	if l.calls.Load() == 0 {
+	if l.calls.Or(retired)&^retired == 0 {
 		l.idleOnce.Do(func() { close(l.idle) })
 	}
 }
@@ -103,7 +104,7 @@ func (l *Link) Ended() <-chan struct{} { return l.ended }
 func (l *Link) Info() Info { return l.info }
 
 // InFlight is the number of calls that have begun and not ended.
-func (l *Link) InFlight() int { return int(l.calls.Load()) }
+func (l *Link) InFlight() int { return int(l.calls.Load() &^ retired) }
 
 // calmDown forgets the calls that timed out.
 func (l *Link) calmDown() {

@@ -33,3 +33,14 @@ func (s State) String() string {
 
 // MarshalText spells the state as String does, in JSON and elsewhere.
 func (s State) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (s *State) UnmarshalText(text []byte) error {
+	for i, name := range stateNames {
+		if name == string(text) {
+			*s = State(i)
+			return nil
+		}
+	}
+	return fmt.Errorf("state %q is unknown", text)
+}

@@ -228,6 +228,22 @@ func TestView(t *testing.T) {
 	})
 }
 
+func TestObserveIsCalledToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var told []string
+		r := run(t, func(o *fleet.Options) {
+			o.Conn.Observe = func(c *conn.Conn, before, after *conn.Status) {
+				told = append(told, fmt.Sprint(c.Endpoint().ID, " ", before.State, " ", after.State))
+			}
+		})
+		r.find(zh1)
+		want := []string{"zh@h:1 IDLE CONNECTING", "zh@h:1 CONNECTING READY"}
+		if diff := cmp.Diff(want, told); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+}
+
 func TestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, nil)

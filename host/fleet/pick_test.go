@@ -113,6 +113,10 @@ func TestPickFails(t *testing.T) {
 			r.dialer.Default(manualdial.Script{Err: permanent})
 			r.find(zh1, zh2)
 		}, 0, conn.ErrPermanent, "no endpoint of zh is ready: zh@h:1: version 9 is not ours; zh@h:2: version 9 is not ours (permanent)"},
+		"PermanentNotSynced": {"a source may yet know another endpoint", func(r *rig) {
+			r.dialer.Default(manualdial.Script{Err: permanent})
+			r.offer(false, []target.Endpoint{zh1})
+		}, time.Minute, context.DeadlineExceeded, "no endpoint of zh is ready: zh@h:1: version 9 is not ours (context deadline exceeded)"},
 		"OneMayMend": {"not all failed for good", func(r *rig) {
 			r.dialer.Set("zh@h:1", manualdial.Script{Err: permanent})
 			r.dialer.Set("zh@h:2", manualdial.Script{Err: refused})
@@ -239,8 +243,10 @@ func TestEjectedIsNotPickedWhileOthersAreReady(t *testing.T) {
 		}
 		r.wantStatus("never all of them", "zh", "READY zh@h:1; READY zh@h:2")
 		r.wantPicked("both are better than none", "zh", "zh@h:1", "zh@h:2")
+		r.wantEvents("said of the other, too", "ejected zh@h:2: 3 calls in a row timed out")
 		r.pass(7 * time.Second)
-		r.wantEvents("both come back, as they answer pings", "ejected zh@h:2: 3 calls in a row timed out", "returned zh@h:1", "returned zh@h:2")
+		timeOut("zh@h:2")
+		r.wantPicked("both had come back, as they answer pings", "zh", "zh@h:1")
 		r.find(zh1)
 		timeOut("zh@h:1")
 		r.wantStatus("the last one standing", "zh", "READY zh@h:1")

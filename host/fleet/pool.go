@@ -29,9 +29,10 @@ type Pool struct {
 func (p *Pool) Plugin() string { return p.name }
 
 // Pick implements route.Router. Beyond what that says, it fails at once, with
-// a [NotReadyError], if every endpoint has failed for good; with an
-// [UnknownPluginError], if every source has told what it knows and none knows
-// the plugin; with [ErrShutdown] once Run was told to end.
+// a [NotReadyError], if every endpoint has failed for good or Run was told to
+// end (it then matches [ErrShutdown]); with an [UnknownPluginError], if no
+// source knows the plugin. While sources have yet to say what they know, it
+// waits instead.
 func (p *Pool) Pick(ctx context.Context, protocol string, tried []string) (route.Lease, error) {
 	if m := p.snap.Load().pick(protocol, tried); m != nil {
 		return m, nil
@@ -81,7 +82,7 @@ func (p *Pool) hopeless(s *snapshot, protocol string) error {
 		return p.notReady(s, protocol, ErrShutdown)
 	case s.synced && !s.known && len(s.rows) == 0:
 		return &UnknownPluginError{Plugin: p.name, Known: p.fleet.facts.Load().names()}
-	case s.doomed:
+	case s.doomed && s.synced:
 		return p.notReady(s, protocol, conn.ErrPermanent)
 	}
 	return nil

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package conn
+
+import (
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/reattach/reattach/host/route"
+)
+
+// stillSession is a session that never ends.
+type stillSession struct{ Session }
+
+func (stillSession) Info() Info                { return Info{} }
+func (stillSession) Done() <-chan struct{}     { return nil }
+func (stillSession) Draining() <-chan struct{} { return nil }
+
+// TestLinkIsNotIdleUnderACall retires links while calls begin and end: idle
+// must be closed exactly once, and after the last call.
+func TestLinkIsNotIdleUnderACall(t *testing.T) {
+	const links, callers = 20_000, 4
+	var started atomic.Int64
+	for range links {
+		l := newLink("zh@h:1", stillSession{}, 5)
+		var closed atomic.Bool
+		var wg sync.WaitGroup
+		for range callers {
+			wg.Go(func() {
+				for l.Begin() {
+					started.Add(1)
+					if closed.Load() {
+						t.Error("the session was closed under a call, or a call began afterwards")
+					}
+					l.Done(route.Answered)
+				}
+			})
+		}
+		l.retire()
+		<-l.idle
+		closed.Store(true)
+		wg.Wait()
+		if n := l.InFlight(); n != 0 {
+			t.Fatalf("%d calls in flight after all ended", n)
+		}
+	}
+	if started.Load() == 0 {
+		t.Error("no call ever began")
+	}
+}
