@@ -142,7 +142,7 @@ func (p *localPlugin) supervise(child runner.Runner) <-chan string {
 	p.workers.Go(func() {
 		// Waiting closes the pipes, so what is in them is read first.
 		p.readers.Wait()
-		p.awaitEnd(child, child.Name())
+		p.awaitEnd(context.Background(), child, child.Name())
 	})
 	return lines
 }

@@ -94,7 +94,11 @@ func (p *localPlugin) reattach() (reachedPlugin, error) {
 		return reachedPlugin{}, err
 	}
 	p.setRunner(found)
-	p.workers.Go(func() { p.awaitEnd(found, "reattached plugin") })
+	wait := context.Background()
+	if cfg.Test {
+		wait = p.ctx // Kill detaches, and the process goes on.
+	}
+	p.workers.Go(func() { p.awaitEnd(wait, found, "reattached plugin") })
 
 	reached := reachedPlugin{
 		addr:     cfg.Addr,
@@ -113,9 +117,12 @@ func (p *localPlugin) reattach() (reachedPlugin, error) {
 	return reached, nil
 }
 
-// awaitEnd marks the plugin as gone when it is.
-func (p *localPlugin) awaitEnd(r runner.AttachedRunner, name string) {
-	err := r.Wait(context.Background())
+// awaitEnd marks the plugin as gone when it is. It stops waiting when ctx ends.
+func (p *localPlugin) awaitEnd(ctx context.Context, r runner.AttachedRunner, name string) {
+	err := r.Wait(ctx)
+	if ctx.Err() != nil {
+		return
+	}
 	if err != nil {
 		p.logger.Error("plugin process exited", "plugin", name, "id", r.ID(), "error", err)
 	} else {
@@ -209,11 +216,13 @@ func (p *localPlugin) askToEnd() bool {
 
 // detach leaves a plugin in test mode to the test that runs it.
 func (p *localPlugin) detach() {
+	p.closeClient()
 	p.closeMux()
 	p.gone(ErrDetached)
 }
 
-// closeClient lets go of the connection to a plugin that has ended by itself.
+// closeClient lets go of the connection to a plugin that has ended by itself,
+// or that is none of ours to end.
 func (p *localPlugin) closeClient() {
 	p.opening.Lock()
 	defer p.opening.Unlock()
@@ -239,7 +248,10 @@ func (p *localPlugin) removeSocketDir() {
 	}
 }
 
-func (p *localPlugin) exited() bool { return p.ctx.Err() != nil }
+// exited is false for a plugin that this host let go of: it lives on.
+func (p *localPlugin) exited() bool {
+	return p.ctx.Err() != nil && !errors.Is(context.Cause(p.ctx), ErrDetached)
+}
 
 func (p *localPlugin) id() string {
 	if r := p.currentRunner(); r != nil {
