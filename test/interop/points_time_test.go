@@ -3,7 +3,11 @@
 package interop
 
 import (
+	"fmt"
 	"net/rpc"
+	"os"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -45,6 +49,20 @@ func freeze(t *testing.T, p *pod) {
 	t.Helper()
 	p.signal(syscall.SIGSTOP)
 	t.Cleanup(func() { _ = p.cmd.Process.Signal(syscall.SIGCONT) })
+	eventually(t, "all threads of the plugin are stopped", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.pid()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, thread := range threads {
+			// PID (NAME) STATE ...; a thread may end while we look.
+			text, err := os.ReadFile(thread)
+			if _, state, ok := strings.Cut(string(text), ") "); err == nil && ok && state[0] != 'T' {
+				return false
+			}
+		}
+		return len(threads) > 0
+	})
 }
 
 func TestPoint5EverythingEnds(t *testing.T) {

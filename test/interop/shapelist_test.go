@@ -2,13 +2,16 @@
 
 package interop
 
-import "github.com/reattach/reattach/test/interop/peer/hostapi"
+import (
+	"maps"
+
+	"github.com/reattach/reattach/test/interop/peer/hostapi"
+)
 
 func shapes() map[string]shape {
 	all := startShapes()
-	for name, s := range versionShapes() {
-		all[name] = s
-	}
+	maps.Copy(all, versionShapes())
+	maps.Copy(all, optionShapes())
 	for _, protocol := range []string{"netrpc", "grpc"} {
 		one := single(protocol)
 		client := hostapi.Client{Versions: one.Versions}

@@ -23,6 +23,7 @@ type client struct {
 	plugin *plugin.Client
 	stdout *output
 	stderr *output
+	raw    *output
 	logs   *logLines
 
 	mu       sync.Mutex
@@ -32,7 +33,7 @@ type client struct {
 }
 
 func newClient(spec hostapi.Client) (*client, error) {
-	c := &client{name: spec.Name, stdout: newOutput(spec.StallOutput), stderr: newOutput(spec.StallOutput), logs: &logLines{}}
+	c := emptyClient(spec)
 	cfg, err := c.config(spec)
 	if err != nil {
 		return nil, err
@@ -41,11 +42,24 @@ func newClient(spec hostapi.Client) (*client, error) {
 	return c, nil
 }
 
+func emptyClient(spec hostapi.Client) *client {
+	return &client{
+		name:   spec.Name,
+		stdout: newOutput(spec.StallOutput),
+		stderr: newOutput(spec.StallOutput),
+		raw:    newOutput(false),
+		logs:   &logLines{},
+	}
+}
+
 func (c *client) config(spec hostapi.Client) (*plugin.ClientConfig, error) {
 	cfg := &plugin.ClientConfig{
 		HandshakeConfig:     store.Handshake(),
 		SyncStdout:          c.stdout,
 		SyncStderr:          c.stderr,
+		Stderr:              c.raw,
+		SkipHostEnv:         spec.SkipHostEnv,
+		Managed:             spec.Managed,
 		GRPCBrokerMultiplex: spec.Multiplex,
 		StartTimeout:        time.Duration(spec.StartTimeoutMS) * time.Millisecond,
 		AllowedProtocols:    []plugin.Protocol{plugin.ProtocolNetRPC, plugin.ProtocolGRPC},
@@ -76,7 +90,13 @@ func (c *client) config(spec hostapi.Client) (*plugin.ClientConfig, error) {
 	if spec.WrongChecksum {
 		cfg.SecureConfig = &plugin.SecureConfig{Checksum: []byte("not the checksum"), Hash: sha256.New()}
 	}
-	if spec.Path != "" {
+	if spec.SocketGroup != "" {
+		cfg.UnixSocketConfig = &plugin.UnixSocketConfig{Group: spec.SocketGroup}
+	}
+	switch {
+	case spec.Runner:
+		cfg.RunnerFunc = ownRunner(spec)
+	case spec.Path != "":
 		cfg.Cmd = exec.Command(spec.Path)
 		cfg.Cmd.Env = spec.Env
 	}

@@ -35,7 +35,7 @@ func connectionLost(err error) bool { return errors.Is(err, plugin.ErrConnection
 // Attach makes a session by plugin.Attach and dispenses the store. The calls
 // then name it like a client.
 func (h *Host) Attach(spec hostapi.Client, out *hostapi.SessionInfo) error {
-	c := &client{name: spec.Name, stdout: newOutput(spec.StallOutput), stderr: newOutput(spec.StallOutput), logs: &logLines{}}
+	c := emptyClient(spec)
 	cfg, err := c.config(spec)
 	if err != nil {
 		return err

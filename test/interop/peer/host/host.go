@@ -7,6 +7,8 @@ import (
 	"os"
 	"sync"
 
+	"github.com/hashicorp/go-plugin"
+
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 	"github.com/reattach/reattach/test/interop/peer/store"
 )
@@ -187,9 +189,13 @@ func (h *Host) Output(n hostapi.Named, out *hostapi.Output) error {
 		Notices: o.notices, Missed: o.missed, NoticeBytes: o.noticeBytes,
 	}
 	o.mu.Unlock()
-	c.stderr.mu.Lock()
-	out.Stderr = c.stderr.head.String()
-	c.stderr.mu.Unlock()
+	out.Stderr, out.RawStderr = c.stderr.start(), c.raw.start()
+	return nil
+}
+
+// CleanupClients ends the managed clients.
+func (h *Host) CleanupClients(hostapi.None, *hostapi.None) error {
+	plugin.CleanupClients()
 	return nil
 }
 

@@ -59,6 +59,13 @@ func (o *output) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+// start returns the first bytes.
+func (o *output) start() string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.head.String()
+}
+
 // line counts one whole line. The host is expected to see a flood from its line
 // 0 on.
 func (o *output) line(line []byte) {

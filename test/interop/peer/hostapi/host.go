@@ -46,6 +46,15 @@ type Client struct {
 	// WrongChecksum sets a SecureConfig that the executable does not meet.
 	WrongChecksum bool `json:",omitempty"`
 
+	// Runner starts the child by a RunnerFunc of the host's own.
+	Runner bool `json:",omitempty"`
+
+	// SkipHostEnv, Managed and SocketGroup are the fields of the library's
+	// configuration; the last is that of UnixSocketConfig.
+	SkipHostEnv bool   `json:",omitempty"`
+	Managed     bool   `json:",omitempty"`
+	SocketGroup string `json:",omitempty"`
+
 	// DialTimeoutMS, PingTimeoutMS and KeepaliveMS tune a remote plugin, in
 	// milliseconds. Upstream has no such settings and ignores them.
 	DialTimeoutMS int64 `json:",omitempty"`
@@ -137,6 +146,10 @@ type Count struct {
 type Output struct {
 	// Stdout and Stderr are the first bytes, at most 64 KiB of each.
 	Stdout, Stderr string
+
+	// RawStderr is what ClientConfig.Stderr was given: what a child writes to
+	// the stderr that it was born with.
+	RawStderr string
 
 	// Bytes counts what came on stdout.
 	Bytes int64

@@ -27,6 +27,10 @@ type Plugin struct {
 	// plugin receives and sends. 0: gRPC's default.
 	MaxMessage int `json:",omitempty"`
 
+	// TestMode serves by ServeConfig.Test, as a test of a plugin does. The plugin
+	// prints a handshake line itself, and ends when SIGTERM ends its context.
+	TestMode bool `json:",omitempty"`
+
 	// FloodFirst is how many bytes the plugin writes to stdout before it
 	// serves; FloodLines says whether there are line breaks among them.
 	FloodFirst int64 `json:",omitempty"`

@@ -5,12 +5,15 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"fmt"
 	"maps"
 	"os"
+	"os/signal"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
@@ -30,7 +33,30 @@ func main() {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(2)
 	}
-	plugin.Serve(serveConfig(cfg))
+	serve := serveConfig(cfg)
+	if cfg.TestMode {
+		serveTest(serve)
+		return
+	}
+	plugin.Serve(serve)
+}
+
+// serveTest serves as a test of a plugin does that starts a host by itself.
+func serveTest(serve *plugin.ServeConfig) {
+	stdout := os.Stdout // The library replaces it while it serves.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
+	defer stop()
+	reattach, closed := make(chan *plugin.ReattachConfig, 1), make(chan struct{})
+	serve.Test = &plugin.ServeTestConfig{Context: ctx, ReattachConfigCh: reattach, CloseCh: closed, SyncStdio: true}
+	go plugin.Serve(serve)
+	select {
+	case r := <-reattach:
+		fmt.Fprintf(stdout, "1|%d|%s|%s|%s|\n", r.ProtocolVersion, r.Addr.Network(), r.Addr, r.Protocol)
+		<-closed
+	case <-closed:
+		fmt.Fprintln(os.Stderr, "the plugin ended before it served")
+		os.Exit(2)
+	}
 }
 
 // beforeServe does what well-meant plugins do before they call Serve.
