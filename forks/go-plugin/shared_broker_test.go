@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"google.golang.org/grpc"
+)
+
+// turns is a connection whose calls go to one session after the other.
+type turns struct {
+	grpc.ClientConnInterface
+	mu    sync.Mutex
+	pairs []*grpcPair
+	last  *grpcPair // whose answer came last
+	next  int
+}
+
+func (s *turns) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	s.mu.Lock()
+	p := s.pairs[s.next%len(s.pairs)]
+	s.next++
+	s.mu.Unlock()
+	err := p.client.Conn.Invoke(ctx, method, args, reply, opts...)
+	s.mu.Lock()
+	s.last = p
+	s.mu.Unlock()
+	return err
+}
+
+func (s *turns) broker() *GRPCBroker {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.last == nil {
+		return nil
+	}
+	return s.last.client.GRPCBroker()
+}
+
+func newSharedBroker(t testing.TB) *SharedBroker {
+	t.Helper()
+	shared := NewSharedBroker(brokerTimeout, nil)
+	t.Cleanup(shared.Close)
+	return shared
+}
+
+// joined makes a session that has joined shared.
+func joined(t testing.TB, shared *SharedBroker, o pairOptions) *grpcPair {
+	o.client = func(cfg *grpcClientConfig) { cfg.shared = shared }
+	return newGRPCPair(t, o)
+}
+
+// TestSharedGRPCBroker calls through sessions of each sort, and of all sorts at
+// once, with one stub.
+func TestSharedGRPCBroker(t *testing.T) {
+	all := map[string][]pairOptions{}
+	for name, o := range brokerCases {
+		all[name] = []pairOptions{o, o, o}
+		all["mixed"] = append(all["mixed"], o)
+	}
+	for name, sessions := range all {
+		t.Run(name, func(t *testing.T) {
+			shared := newSharedBroker(t)
+			conn := &turns{}
+			for _, o := range sessions {
+				conn.pairs = append(conn.pairs, joined(t, shared, o))
+			}
+			stub := &relay{broker: shared.GRPCBroker(conn.broker), conn: conn}
+			var calls sync.WaitGroup
+			for i := range 4 {
+				calls.Go(func() {
+					for n := range 6 {
+						text := fmt.Sprintf("host %d in call %d", i, n)
+						if got, err := stub.callback(t.Context(), "Via", text); got != text || err != nil {
+							t.Errorf("callback reached %q, %v, want %q", got, err, text)
+						}
+					}
+				})
+			}
+			calls.Wait()
+			for i := range 2 * len(sessions) {
+				if got, err := stub.opened(t.Context(), fmt.Sprint(i)); got != fmt.Sprint("plugin", i) || err != nil {
+					t.Errorf("the host's call reached %q, %v, want plugin%d", got, err, i)
+				}
+			}
+			// A session's own stub goes on working beside the shared one.
+			if got, err := conn.pairs[0].stub.callback(t.Context(), "Via", "own"); got != "own" || err != nil {
+				t.Errorf("callback to a session's own stub reached %q, %v", got, err)
+			}
+		})
+	}
+}
+
+// TestSharedGRPCBrokerLateSession accepts an id before the session that will
+// dial it exists: a call may be sent again to an instance that has just come.
+func TestSharedGRPCBrokerLateSession(t *testing.T) {
+	for name, o := range brokerCases {
+		t.Run(name, func(t *testing.T) {
+			shared := newSharedBroker(t)
+			conn := &turns{}
+			stub := &relay{broker: shared.GRPCBroker(conn.broker), conn: conn}
+			id := stub.broker.NextId()
+			go stub.broker.AcceptAndServe(id, serveRelay("early"))
+			eventually(t, "the id is accepted", func() bool {
+				shared.group.mu.Lock()
+				defer shared.group.mu.Unlock()
+				return len(shared.group.accepted) == 1
+			})
+			conn.pairs = []*grpcPair{joined(t, shared, o)}
+			if got, err := stub.call(t.Context(), "Via", fmt.Sprint(id)); got != "early" || err != nil {
+				t.Errorf("callback reached %q, %v", got, err)
+			}
+		})
+	}
+}
+
+func TestSharedGRPCBrokerEnds(t *testing.T) {
+	shared := newSharedBroker(t)
+	pair := joined(t, shared, brokerCases["tunnel"])
+	own, err := pair.client.GRPCBroker().Accept(shared.group.ids.Add(1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker := shared.GRPCBroker(func() *GRPCBroker { return nil })
+	common, err := broker.Accept(broker.NextId())
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted := make(chan error)
+	accept := func(lis net.Listener) {
+		_, err := lis.Accept()
+		accepted <- err
+	}
+
+	if _, err := broker.Dial(1); !errors.Is(err, errNoLatest) {
+		t.Errorf("Dial before any answer: %v", err)
+	}
+	go accept(own)
+	pair.end()
+	if err := <-accepted; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("what a session accepted must end with it: %v", err)
+	}
+	go accept(common)
+	shared.Close()
+	if err := <-accepted; !errors.Is(err, net.ErrClosed) {
+		t.Errorf("what is accepted in common must end with the shared broker: %v", err)
+	}
+	if _, err := broker.Accept(1); err == nil {
+		t.Error("Accept works after Close")
+	}
+}
+
+// TestSharedMuxBroker shares one broker between the net/rpc sessions with three
+// plugins.
+func TestSharedMuxBroker(t *testing.T) {
+	shared := newSharedBroker(t)
+	var sessions []*Session
+	for range 3 {
+		p := serveEcho(t, nil)
+		cfg := p.clientConfig()
+		cfg.Broker = shared
+		s, err := Attach(t.Context(), cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = s.Close() })
+		sessions = append(sessions, s)
+	}
+	broker := shared.MuxBroker(func() *MuxBroker { return nil })
+	if _, err := broker.Dial(1); !errors.Is(err, errNoLatest) {
+		t.Errorf("Dial before any answer: %v", err)
+	}
+	var calls sync.WaitGroup
+	for i, s := range sessions {
+		raw, err := s.Dispense("echo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := raw.(*echoClient)
+		// The calls go to this session, what they call back does not.
+		stub := &echoClient{client: own.client, broker: broker}
+		for n := range 20 {
+			calls.Go(func() {
+				text := fmt.Sprintf("%d in session %d", n, i)
+				if got, err := stub.Via(text); got != text || err != nil {
+					t.Errorf("callback read %q, %v, want %q", got, err, text)
+				}
+				if got, err := own.Via(text); got != text || err != nil {
+					t.Errorf("callback to the session's own stub read %q, %v, want %q", got, err, text)
+				}
+			})
+		}
+	}
+	calls.Wait()
+}
+
+// silentStream is a dialled stream whose other end may have gone.
+type silentStream struct {
+	net.Conn
+	gone   bool
+	closed bool
+}
+
+func (s *silentStream) Write(p []byte) (int, error) {
+	if s.gone {
+		return 0, net.ErrClosed
+	}
+	return len(p), nil
+}
+
+func (s *silentStream) Close() error {
+	s.closed = true
+	return nil
+}
+
+func TestSharedMuxBrokerAccept(t *testing.T) {
+	const wait = time.Minute
+	cases := map[string]struct {
+		reason string
+		play   func(*SharedBroker, *silentStream)
+		want   string // in the error; empty: the stream
+		took   time.Duration
+	}{
+		"late": {
+			reason: "a call may have to wait for an instance, so its callback is waited for",
+			play: func(b *SharedBroker, s *silentStream) {
+				time.AfterFunc(wait-time.Second, func() { b.streams.deliver(1, s) })
+			},
+			took: wait - time.Second,
+		},
+		"never": {
+			reason: "but not for ever",
+			play:   func(*SharedBroker, *silentStream) {},
+			want:   "nobody dialled brokered stream 1 within 1m0s",
+			took:   wait,
+		},
+		"second instance": {
+			reason: "an instance that dialled and died makes way for the one that the call was sent to next",
+			play: func(b *SharedBroker, s *silentStream) {
+				b.streams.deliver(1, &silentStream{gone: true})
+				time.AfterFunc(time.Second, func() { b.streams.deliver(1, s) })
+			},
+			took: time.Second,
+		},
+		"closed": {
+			reason: "a shared broker that is closed ends the wait",
+			play:   func(b *SharedBroker, _ *silentStream) { time.AfterFunc(time.Second, b.Close) },
+			want:   ErrConnectionLost.Error(),
+			took:   time.Second,
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				shared := NewSharedBroker(wait, nil)
+				defer shared.Close()
+				dialled := &silentStream{}
+				tc.play(shared, dialled)
+				began := time.Now()
+				got, err := shared.MuxBroker(nil).Accept(1)
+				switch {
+				case tc.want == "" && (err != nil || got != net.Conn(dialled)):
+					t.Errorf("%s: got %v, %v", tc.reason, got, err)
+				case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
+					t.Errorf("%s: got %v, want an error with %q", tc.reason, err, tc.want)
+				}
+				if took := time.Since(began); took != tc.took {
+					t.Errorf("%s: took %v, want %v", tc.reason, took, tc.took)
+				}
+			})
+		})
+	}
+}
