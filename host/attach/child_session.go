@@ -122,6 +122,22 @@ func (s *childSession) Close() error {
 	return nil
 }
 
+// MuxBroker implements stub.MuxBrokerSession.
+func (s *childSession) MuxBroker() *plugin.MuxBroker {
+	if s.rpc == nil {
+		return nil
+	}
+	return s.rpc.MuxBroker()
+}
+
+// GRPCBroker implements stub.GRPCBrokerSession.
+func (s *childSession) GRPCBroker() *plugin.GRPCBroker {
+	if s.grpc == nil {
+		return nil
+	}
+	return s.grpc.GRPCBroker()
+}
+
 // OpenRPC implements stub.RPCSession.
 func (s *childSession) OpenRPC(kind string) (net.Conn, error) {
 	if err := s.Err(); err != nil {

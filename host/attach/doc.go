@@ -7,9 +7,8 @@
 //   - Package so, beneath this one, loads shared objects into this process. It
 //     is a package of its own because it needs cgo.
 //
-// [Dialers] picks among them by an endpoint's placement. Every session behaves
-// alike, whatever the placement: package dialertest holds them to it. Each
-// speaks net/rpc or gRPC, and has the methods OpenRPC and ClientConn by which
-// stubs send their calls; the one that does not fit the session's protocol
-// says so.
+// Every session behaves alike, whatever the placement: package dialertest holds
+// them to it. Each speaks net/rpc or gRPC, and has the methods OpenRPC and
+// ClientConn by which stubs send their calls; the one that does not fit the
+// session's protocol says so.
 package attach

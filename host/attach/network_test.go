@@ -258,36 +258,6 @@ func TestNetworkTimeout(t *testing.T) {
 	}
 }
 
-func TestDialersByPlacement(t *testing.T) {
-	e, _ := inTest(t, nil)
-	dialers := attach.Dialers{Network: networkDialer(t, nil)}
-	session, err := dialers.Dial(t.Context(), e)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := session.Close(); err != nil {
-		t.Error(err)
-	}
-	cases := map[string]struct {
-		reason    string
-		placement target.Placement
-		want      string
-	}{
-		"child":      {"a host may start nothing", target.Child, "starts no child processes"},
-		"in-process": {"the usual static host", target.InProcess, "CGO_ENABLED"},
-		"unknown":    {"a source's mistake", 99, "placement(99)"},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			e := target.Endpoint{Placement: tc.placement, Address: "/plugins/zh.so"}
-			_, err := dialers.Dial(t.Context(), e)
-			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), e.Address) || !errors.Is(err, conn.ErrPermanent) {
-				t.Errorf("%s: %v, want a permanent error with %q and the file", tc.reason, err, tc.want)
-			}
-		})
-	}
-}
-
 func TestContractIsChecked(t *testing.T) {
 	good := contract()
 	cases := map[string]struct {

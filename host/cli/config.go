@@ -3,33 +3,57 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin/tlsfile"
 	"github.com/kelseyhightower/envconfig"
 
 	"github.com/reattach/reattach/commons"
+	"github.com/reattach/reattach/host/balancer"
 )
 
-// Config is what the host reads from its environment.
+// Config is what the host reads from its environment. No name in it is one that
+// Kubernetes may set for a Service (NAME_PORT, NAME_SERVICE_HOST and the like).
 type Config struct {
-	// PluginDir is where executables named *.po are. Empty means none.
-	PluginDir string `envconfig:"PLUGIN_DIR" default:"./bin" desc:"directory of *.po executables to start as children; empty for none"`
-	// NetworkPlugin are addresses, host:port, of plugins that run elsewhere.
-	NetworkPlugin []string `envconfig:"NETWORK_PLUGIN" desc:"comma list of host:port where network plugins listen"`
+	// PluginDir is where executables and shared objects are. Empty means none.
+	PluginDir string `envconfig:"PLUGIN_DIR" default:"./bin" desc:"directory of executables (*.po) to start as children, and of shared objects (*.so) to load; empty for none"`
+	// NetworkPlugin are plugins that run elsewhere.
+	NetworkPlugin []string `envconfig:"NETWORK_PLUGIN" desc:"comma list of network plugins: host:port, name=host:port, or dns:///host:port for one endpoint of each address record"`
+	// RequiredPlugins make the host unready while they are missing.
+	RequiredPlugins []string `envconfig:"REQUIRED_PLUGINS" desc:"comma list of plugins without which basic serve is not ready"`
 	// GreetName is who is greeted.
 	GreetName string `envconfig:"GREET_NAME" default:"someone" desc:"who is greeted"`
 	// LogLevel is the least level of what is logged to stderr.
-	LogLevel string `envconfig:"LOG_LEVEL" default:"info" desc:"trace, debug, info, warn, error or off; logs go to stderr"`
+	LogLevel string `envconfig:"LOG_LEVEL" default:"info" desc:"trace, debug, info, warn, error or off; logs go to stderr, results to stdout"`
 	// AttachTimeout bounds starting or reaching one plugin.
 	AttachTimeout time.Duration `envconfig:"ATTACH_TIMEOUT" default:"10s" desc:"how long starting or reaching a plugin may take"`
-	// CallTimeout bounds each question to a plugin.
-	CallTimeout time.Duration `envconfig:"CALL_TIMEOUT" default:"10s" desc:"how long a plugin may take to answer one question"`
+	// CallTimeout bounds each call to a plugin.
+	CallTimeout time.Duration `envconfig:"CALL_TIMEOUT" default:"30s" desc:"how long a plugin may take to answer one call"`
+	// DrainTimeout bounds each step of the end of basic serve.
+	DrainTimeout time.Duration `envconfig:"DRAIN_TIMEOUT" default:"20s" desc:"how long calls in flight may take when the host ends, or an endpoint leaves"`
+	// Balancer chooses among the endpoints of a plugin.
+	Balancer string `envconfig:"BALANCER" default:"round-robin" desc:"which of several ready endpoints gets a call: round-robin or least-request"`
 	// ContractVersions are the versions of the contract that the host speaks.
 	ContractVersions []int `envconfig:"CONTRACT_VERSIONS" default:"1,2" desc:"versions of the contract to speak: 1 is net/rpc, 2 is gRPC"`
+	// TLSCertFile, TLSKeyFile and TLSCAFile are towards network plugins.
+	TLSCertFile string `envconfig:"HOST_TLS_CERT_FILE" desc:"certificate that this host shows network plugins, read again when it changes"`
+	TLSKeyFile  string `envconfig:"HOST_TLS_KEY_FILE" desc:"key of that certificate"`
+	TLSCAFile   string `envconfig:"HOST_TLS_CA_FILE" desc:"authority that vouches for network plugins; with it they are reached by TLS only"`
+	// TLSPlainPlugins are exempt from TLS.
+	TLSPlainPlugins []string `envconfig:"HOST_TLS_PLAIN_PLUGINS" desc:"comma list of plugins that may speak plain TCP although TLS is configured"`
+	// Listen is the address of the HTTP API of basic serve. Empty means none.
+	Listen string `envconfig:"BASIC_LISTEN" default:"127.0.0.1:8080" desc:"host:port of the HTTP API of basic serve; empty for none"`
+	// TokenFile holds the bearer token of the HTTP API.
+	TokenFile string `envconfig:"BASIC_TOKEN_FILE" desc:"file of the bearer token that calls over HTTP need; required where BASIC_LISTEN is not loopback"`
+	// NoCalls turns calls over HTTP off.
+	NoCalls bool `envconfig:"BASIC_NO_CALLS" default:"false" desc:"true takes no calls over HTTP, so that BASIC_LISTEN needs no token"`
+	// Server is the daemon that the client commands ask.
+	Server string `envconfig:"BASIC_SERVER" desc:"URL of a running basic serve, for basic plugins and basic call; empty attaches to the plugins directly"`
 }
 
 // ReadConfig reads the environment. An error names the variable and what is wrong.
@@ -38,37 +62,44 @@ func ReadConfig() (Config, error) {
 	if err := envconfig.Process("", &c); err != nil {
 		return Config{}, readable(err)
 	}
-	c.NetworkPlugin = addresses(c.NetworkPlugin)
+	for _, list := range []*[]string{&c.NetworkPlugin, &c.RequiredPlugins, &c.TLSPlainPlugins} {
+		*list = trimmed(*list)
+	}
 	return c, c.validate()
 }
 
 // readable names the variable of a value that did not parse, as the other errors do.
 func readable(err error) error {
-	if parse, ok := err.(*envconfig.ParseError); ok {
+	if parse, ok := errors.AsType[*envconfig.ParseError](err); ok {
 		return fmt.Errorf("%s=%q: want a %s", parse.KeyName, parse.Value, parse.TypeName)
 	}
 	return err
 }
 
-// addresses trims what people write around commas.
-func addresses(list []string) []string {
-	var trimmed []string
+// trimmed leaves out what people write around commas.
+func trimmed(list []string) []string {
+	var kept []string
 	for _, a := range list {
 		if a = strings.TrimSpace(a); a != "" {
-			trimmed = append(trimmed, a)
+			kept = append(kept, a)
 		}
 	}
-	return trimmed
+	return kept
 }
 
 func (c Config) validate() error {
 	if hclog.LevelFromString(c.LogLevel) == hclog.NoLevel {
 		return fmt.Errorf("LOG_LEVEL=%q: want trace, debug, info, warn, error or off", c.LogLevel)
 	}
-	for name, d := range map[string]time.Duration{"ATTACH_TIMEOUT": c.AttachTimeout, "CALL_TIMEOUT": c.CallTimeout} {
+	for name, d := range map[string]time.Duration{
+		"ATTACH_TIMEOUT": c.AttachTimeout, "CALL_TIMEOUT": c.CallTimeout, "DRAIN_TIMEOUT": c.DrainTimeout,
+	} {
 		if d <= 0 {
 			return fmt.Errorf("%s=%v: want more than zero", name, d)
 		}
+	}
+	if _, err := c.policy(); err != nil {
+		return err
 	}
 	if len(c.ContractVersions) == 0 {
 		return fmt.Errorf("CONTRACT_VERSIONS is empty: want some of %v", knownVersions())
@@ -79,6 +110,22 @@ func (c Config) validate() error {
 		}
 	}
 	return nil
+}
+
+func (c Config) policy() (balancer.Policy, error) {
+	var p balancer.Policy
+	if err := p.UnmarshalText([]byte(c.Balancer)); err != nil {
+		return p, fmt.Errorf("BALANCER=%q: want round-robin or least-request", c.Balancer)
+	}
+	return p, nil
+}
+
+// tls names the files as the host's environment does.
+func (c Config) tls() tlsfile.Files {
+	return tlsfile.Files{
+		Cert: c.TLSCertFile, Key: c.TLSKeyFile, CA: c.TLSCAFile,
+		CertName: "HOST_TLS_CERT_FILE", KeyName: "HOST_TLS_KEY_FILE", CAName: "HOST_TLS_CA_FILE",
+	}
 }
 
 func knownVersions() []int { return []int{commons.VersionNetRPC, commons.VersionGRPC} }

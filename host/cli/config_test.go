@@ -15,7 +15,10 @@ func TestReadConfig(t *testing.T) {
 		GreetName:        "someone",
 		LogLevel:         "info",
 		AttachTimeout:    10 * time.Second,
-		CallTimeout:      10 * time.Second,
+		CallTimeout:      30 * time.Second,
+		DrainTimeout:     20 * time.Second,
+		Balancer:         "round-robin",
+		Listen:           "127.0.0.1:8080",
 		ContractVersions: []int{1, 2},
 	}
 	with := func(change func(*Config)) Config {
@@ -49,6 +52,11 @@ func TestReadConfig(t *testing.T) {
 			reason: "a timeout must be positive",
 			env:    map[string]string{"CALL_TIMEOUT": "-1s"},
 			err:    "CALL_TIMEOUT=-1s: want more than zero",
+		},
+		"unknown balancer": {
+			reason: "a typing mistake does not fall back",
+			env:    map[string]string{"BALANCER": "random"},
+			err:    `BALANCER="random": want round-robin or least-request`,
 		},
 		"no versions": {
 			reason: "a host without a version can talk to nobody",

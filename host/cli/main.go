@@ -1,76 +1,132 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package cli is the command line of the host: it turns the environment into a
-// visit to every plugin, and the reports into text and an exit code.
+// Package cli is the command line of the host: it turns arguments and environment
+// into a visit to every plugin, a daemon, or questions to one, and what comes of it
+// into text and an exit code.
 package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
-	"slices"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/spf13/cobra"
 
+	"github.com/reattach/reattach/host/daemon"
 	"github.com/reattach/reattach/host/visit"
 )
 
 // Exit codes of the host.
 const (
-	exitOK          = 0
-	exitFailed      = 1
-	exitUsage       = 2
-	exitInterrupted = 130
+	exitOK          = 0   // all went well
+	exitFailed      = 1   // a plugin failed or answered with an error
+	exitUsage       = 2   // arguments or environment are wrong
+	exitUnreachable = 3   // no plugin or daemon could be reached
+	exitInterrupted = 130 // ended by a signal before it was done
 )
 
+const exitCodes = `Exit codes:
+  0    all went well
+  1    a plugin failed, or answered with an error
+  2    the arguments or the environment are wrong
+  3    a plugin, or the daemon that was asked, could not be reached
+  130  interrupted before it was done
+`
+
+// Host is what makes a host of its own of this command line: the contract that it
+// shares with its plugins, and what it asks of them.
+type Host struct {
+	// Handshake and Versions are those of daemon.Options.
+	Handshake plugin.HandshakeConfig
+	Versions  func(plugin.PluginSet) map[int]plugin.PluginSet
+	// Kinds are the interfaces that the daemon knows.
+	Kinds []daemon.Kind
+	// Visits are what the one-shot host asks of each plugin.
+	Visits func(Config) []visit.Kind
+	// Greet says what basic serve does with a plugin that became ready; what it
+	// prints goes to w.
+	Greet func(c Config, w io.Writer) func(ctx context.Context, d *daemon.Daemon, plugin string)
+}
+
 // Main runs the host with the process's arguments, environment and streams, and
-// gives its exit code. kinds says what the host knows.
-func Main(kinds func(Config) []visit.Kind) int {
+// gives its exit code.
+func Main(h Host) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	// A second signal ends the process at once.
 	context.AfterFunc(ctx, stop)
-	if len(os.Args) > 1 {
-		return usage(os.Args[1:], os.Stdout, os.Stderr)
-	}
-	config, err := ReadConfig()
-	if err != nil {
-		fmt.Fprintf(os.Stderr, "basic: %v\n", err)
-		return exitUsage
-	}
-	return run(ctx, config, kinds(config), os.Stdout, os.Stderr)
+	return h.run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
-// run visits every plugin that c points at.
-func run(ctx context.Context, c Config, kinds []visit.Kind, stdout, stderr io.Writer) int {
-	places, err := findPlaces(c)
-	if err != nil {
+// run runs one command line.
+func (h Host) run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	root := h.command()
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(ctx)
+	if err == nil {
+		return exitOK
+	}
+	code := exitFailed
+	failed, ok := errors.AsType[*failure](err)
+	switch {
+	case ok:
+		code = failed.code
+	case ctx.Err() != nil:
+		code, err = exitInterrupted, errors.New("interrupted")
+	}
+	if err.Error() != "" {
 		fmt.Fprintf(stderr, "basic: %v\n", err)
 	}
-	reports := visit.All(ctx, visit.Options{
-		Kinds:         kinds,
-		Versions:      c.ContractVersions,
-		AttachTimeout: c.AttachTimeout,
-		CallTimeout:   c.CallTimeout,
-		Logger: hclog.New(&hclog.LoggerOptions{
-			Name:   "basic",
-			Level:  hclog.LevelFromString(c.LogLevel),
-			Output: stderr,
-		}),
-	}, places)
-	if e := printReports(stdout, reports); e != nil {
-		fmt.Fprintf(stderr, "basic: print the results: %v\n", e)
-		return exitFailed
+	return code
+}
+
+// failure is an error with the exit code that it leads to. An empty one was told
+// already.
+type failure struct {
+	code int
+	err  error
+}
+
+func (f *failure) Error() string {
+	if f.err == nil {
+		return ""
 	}
-	switch {
-	case ctx.Err() != nil:
-		fmt.Fprintln(stderr, "basic: interrupted")
-		return exitInterrupted
-	case err != nil, slices.ContainsFunc(reports, visit.Report.Failed):
-		return exitFailed
+	return f.err.Error()
+}
+
+func (f *failure) Unwrap() error { return f.err }
+
+func failf(code int, format string, args ...any) error {
+	return &failure{code, fmt.Errorf(format, args...)}
+}
+
+// usage marks what cobra says of arguments that are wrong.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if err := check(cmd, args); err != nil {
+			return failf(exitUsage, "%w; see %s --help", err, cmd.CommandPath())
+		}
+		return nil
 	}
-	return exitOK
+}
+
+// readConfig reads the environment for a command.
+func readConfig() (Config, error) {
+	c, err := ReadConfig()
+	if err != nil {
+		return c, &failure{exitUsage, err}
+	}
+	return c, nil
+}
+
+func (c Config) logger(stderr io.Writer) hclog.Logger {
+	return hclog.New(&hclog.LoggerOptions{Name: "basic", Level: hclog.LevelFromString(c.LogLevel), Output: stderr})
 }

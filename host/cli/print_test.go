@@ -47,13 +47,3 @@ func TestPrintReports(t *testing.T) {
 		t.Errorf("(-want +got)\n%s", diff)
 	}
 }
-
-func TestUsage(t *testing.T) {
-	var stdout, stderr strings.Builder
-	if code := usage([]string{"--help"}, &stdout, &stderr); code != exitOK || !strings.Contains(stdout.String(), "NETWORK_PLUGIN") {
-		t.Errorf("--help gave code %d and\n%s", code, stdout.String())
-	}
-	if code := usage([]string{"greet"}, &stdout, &stderr); code != exitUsage || !strings.Contains(stderr.String(), `"greet"`) {
-		t.Errorf("an argument gave code %d and\n%s", code, stderr.String())
-	}
-}

@@ -34,6 +34,16 @@ func judge(kinds map[string]*Kind, info conn.Info) error {
 	return errors.Join(found...)
 }
 
+// CheckContract compares what a session says that its plugin serves with the
+// interfaces of kinds. The error matches [ErrContract] and names what is missing.
+func CheckContract(kinds []Kind, info conn.Info) error {
+	byName := make(map[string]*Kind, len(kinds))
+	for i := range kinds {
+		byName[kinds[i].name] = &kinds[i]
+	}
+	return judge(byName, info)
+}
+
 // missingFrom gives the methods that a plugin does not have, as the host's
 // interface writes them.
 func (k *Kind) missingFrom(served conn.Kind) []string {

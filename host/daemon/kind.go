@@ -144,7 +144,7 @@ func (k *Kind) list() []Method {
 	for _, name := range slices.Sorted(maps.Keys(k.methods)) {
 		m := k.methods[name].describe()
 		o := k.Options(name)
-		m.Idempotent, m.Timeout = o.Idempotent, o.Timeout
+		m.Idempotent, m.Timeout = o.Idempotent, o.Timeout.String()
 		all = append(all, m)
 	}
 	return all

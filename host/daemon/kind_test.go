@@ -68,7 +68,7 @@ func TestSignatures(t *testing.T) {
 	want := map[string]string{
 		"None()": "",
 		"Both(context.Context, name string, n uint8) (string, int, error)": "",
-		"Move(daemon.point, ...int) (daemon.point, error)":                  "",
+		"Move(daemon.point, ...int) (daemon.point, error)":                 "",
 		"Fails() error":         "",
 		"Watch(chan int) error": "JSON cannot carry a chan int",
 	}

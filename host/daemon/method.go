@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"time"
 )
 
 // Method describes one method of a kind's interface.
@@ -22,9 +21,10 @@ type Method struct {
 	Results []string `json:"results"`
 	// NotCallable says why JSON cannot carry the method; empty if it can.
 	NotCallable string `json:"notCallable,omitempty"`
-	// Idempotent and Timeout are what the host declares of it.
-	Idempotent bool          `json:"idempotent"`
-	Timeout    time.Duration `json:"-"`
+	// Idempotent says that the host may repeat a call whose fate is unknown.
+	Idempotent bool `json:"idempotent"`
+	// Timeout bounds one call, written as "30s".
+	Timeout string `json:"timeout"`
 }
 
 // Param is one parameter of a Method.

@@ -22,8 +22,8 @@ var layers = [][]string{
 	{"target", "route"},
 	{"balancer", "discovery", "conn"},
 	{"attach", "fleet", "stub", "visit"},
-	{"daemon", "greeting"},
-	{"api"},
+	{"daemon"},
+	{"api", "greeting"},
 	{"cli"},
 	{"."}, // host itself, the program
 }

@@ -19,10 +19,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // build builds a package with the given flags, and returns the file.
 func build(t *testing.T, dir, output, pkg string, flags ...string) string {
 	t.Helper()
+	return buildWith(t, "CGO_ENABLED=1", dir, output, pkg, flags...)
+}
+
+func buildWith(t *testing.T, env, dir, output, pkg string, flags ...string) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), output)
 	cmd := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-o", path}, flags...), pkg)...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+	cmd.Env = append(os.Environ(), env)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %v\n%s", cmd.Args, err, out)
 	}

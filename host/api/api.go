@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package api serves a daemon over HTTP: its health and metrics, how its plugins
+// fare, what changes, and calls to their methods. openapi.json describes it, and is
+// served with it.
+package api
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/reattach/reattach/host/daemon"
+)
+
+// Options configures a Server. Daemon and Address must be set; [DefaultOptions]
+// gives the rest.
+type Options struct {
+	// Daemon is what is served.
+	Daemon *daemon.Daemon
+	// Address is the host:port to listen on; port 0 is any free one.
+	Address string
+	// TokenFile holds the bearer token that calls must carry. It is read anew when
+	// it changes. Without it, calls are taken on a loopback address only.
+	TokenFile string
+	// NoCalls turns calls off, so that any address will do without a token.
+	NoCalls bool
+	// Gatherer gives what /metrics serves. Nil leaves /metrics out.
+	Gatherer prometheus.Gatherer
+	// MaxRequest is the largest body of a call, in bytes.
+	MaxRequest int64
+	// MaxCalls and MaxStreams are how many calls may be in flight, and how many
+	// readers of events there may be, at once.
+	MaxCalls, MaxStreams int
+	// Heartbeat is the pause after which an event stream says that it is alive.
+	Heartbeat time.Duration
+	// DrainTimeout bounds how long requests may take to finish at the end.
+	DrainTimeout time.Duration
+	// Logger takes what fails. Nil discards it.
+	Logger hclog.Logger
+}
+
+// DefaultOptions gives the bounds that suit most.
+func DefaultOptions() Options {
+	return Options{
+		MaxRequest: 1 << 20, MaxCalls: 64, MaxStreams: 32,
+		Heartbeat: 15 * time.Second, DrainTimeout: 10 * time.Second,
+	}
+}
+
+func (o *Options) validate() error {
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	switch {
+	case o.Daemon == nil:
+		return errors.New("option Daemon is not set")
+	case o.Address == "":
+		return errors.New("option Address is empty: use host:port, or 127.0.0.1:0 for any free port")
+	case o.MaxRequest <= 0 || o.MaxCalls <= 0 || o.MaxStreams <= 0:
+		return fmt.Errorf("options MaxRequest %d, MaxCalls %d, MaxStreams %d: each must be above zero", o.MaxRequest, o.MaxCalls, o.MaxStreams)
+	case o.Heartbeat <= 0 || o.DrainTimeout <= 0:
+		return fmt.Errorf("options Heartbeat %s, DrainTimeout %s: each must be above zero", o.Heartbeat, o.DrainTimeout)
+	}
+	return nil
+}
+
+// Server is the API on one listener.
+type Server struct {
+	opts     Options
+	listener net.Listener
+	loopback bool
+	token    *token
+	calls    gate
+	streams  gate
+	ending   chan struct{} // closed when Run was told to end
+}
+
+// New listens. It fails for an address that cannot be bound, a token that cannot be
+// read, and for calls on an address that others can reach without a token. Run must
+// follow, or Close.
+func New(o Options) (*Server, error) {
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("make HTTP API: %w", err)
+	}
+	s := &Server{
+		opts: o, calls: newGate(o.MaxCalls), streams: newGate(o.MaxStreams), ending: make(chan struct{}),
+	}
+	if o.TokenFile != "" {
+		var err error
+		if s.token, err = newToken(o.TokenFile); err != nil {
+			return nil, fmt.Errorf("make HTTP API: %w", err)
+		}
+	}
+	var err error
+	if s.listener, err = net.Listen("tcp", o.Address); err != nil {
+		return nil, fmt.Errorf("make HTTP API: %w", err)
+	}
+	s.loopback = s.listener.Addr().(*net.TCPAddr).IP.IsLoopback()
+	if !s.loopback && s.token == nil && !o.NoCalls {
+		_ = s.listener.Close()
+		return nil, fmt.Errorf("make HTTP API: %s can be reached from elsewhere, and calls need a token there: "+
+			"name a token file, or turn calls off, or listen on 127.0.0.1", s.listener.Addr())
+	}
+	return s, nil
+}
+
+// Addr is where the server listens.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// Close gives up a server that was not run.
+func (s *Server) Close() error { return s.listener.Close() }
+
+// Run serves until ctx ends. Then it takes no new requests, ends the event streams
+// and waits for the requests in flight, for at most DrainTimeout. It can be called
+// once.
+func (s *Server) Run(ctx context.Context) error {
+	server := &http.Server{
+		Handler:           s.handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+		ErrorLog:          s.opts.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(s.listener) }()
+	select {
+	case err := <-served:
+		close(s.ending)
+		return fmt.Errorf("serve HTTP API at %s: %w", s.listener.Addr(), err)
+	case <-ctx.Done():
+	}
+	close(s.ending)
+	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.DrainTimeout)
+	defer cancel()
+	err := server.Shutdown(within)
+	if err != nil {
+		_ = server.Close()
+		err = fmt.Errorf("drain HTTP API: requests were cut off after %s: %w", s.opts.DrainTimeout, err)
+	}
+	<-served
+	return err
+}
+
+// handler routes requests, and turns away those that a web page of another origin
+// made the user's browser send.
+func (s *Server) handler() http.Handler {
+	mux := http.NewServeMux()
+	for _, r := range s.routes() {
+		mux.HandleFunc(r.method+" "+r.pattern, r.serve)
+	}
+	mux.HandleFunc("/", s.notFound)
+	guard := http.NewCrossOriginProtection()
+	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		writeProblem(w, problem{Status: http.StatusForbidden, Detail: "the request comes from a page of another origin"})
+	}))
+	return s.knownHost(guard.Handler(mux))
+}
+
+// knownHost refuses names of hosts that a loopback listener cannot have: a web page
+// reaches it under such a name when its own name is made to resolve to 127.0.0.1.
+func (s *Server) knownHost(next http.Handler) http.Handler {
+	if !s.loopback {
+		return next
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		name, _, err := net.SplitHostPort(r.Host)
+		if err != nil {
+			name = strings.Trim(r.Host, "[]")
+		}
+		if name != "localhost" && net.ParseIP(name) == nil {
+			writeProblem(w, problem{Status: http.StatusForbidden, Detail: fmt.Sprintf("this is not %q", name)})
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

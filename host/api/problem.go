@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package api
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+
+	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/stub"
+)
+
+// What a problem's type may be; "about:blank" stands for what its status says.
+const (
+	typeUnknown     = "urn:reattach:unknown"
+	typeArguments   = "urn:reattach:arguments"
+	typePlugin      = "urn:reattach:plugin-error"
+	typeUnavailable = "urn:reattach:unavailable"
+	typeLost        = "urn:reattach:connection-lost"
+	typeTimeout     = "urn:reattach:timeout"
+)
+
+// problem is an error as RFC 9457 writes it, with members of our own at its end.
+type problem struct {
+	Type   string `json:"type"`
+	Title  string `json:"title"`
+	Status int    `json:"status"`
+	Detail string `json:"detail"`
+	// Source is on whose side a call failed: plugin, network or host.
+	Source string `json:"source,omitempty"`
+	// MayHaveRun says that the method may have run although the call failed. It is
+	// there for a call that was not answered.
+	MayHaveRun *bool `json:"mayHaveRun,omitempty"`
+	// Endpoint is the endpoint that had the call last.
+	Endpoint string `json:"endpoint,omitempty"`
+}
+
+func writeProblem(w http.ResponseWriter, p problem) {
+	if p.Type == "" {
+		p.Type = "about:blank"
+	}
+	if p.Title == "" {
+		p.Title = http.StatusText(p.Status)
+	}
+	raw, err := json.Marshal(p)
+	if err != nil {
+		raw = []byte(`{"type":"about:blank","title":"Internal Server Error","status":500}`)
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(p.Status)
+	_, _ = w.Write(append(raw, '\n'))
+}
+
+// problemOf says what a failed call looks like to its caller. A plugin's own error
+// is no 502 or 503: what retries those must not run a method again.
+func problemOf(err error) problem {
+	p := problem{Status: http.StatusInternalServerError, Detail: err.Error(), Source: string(stub.SourceOf(err))}
+	switch {
+	case errors.Is(err, daemon.ErrUnknown):
+		p.Status, p.Type, p.Title, p.Source = http.StatusNotFound, typeUnknown, "Unknown plugin, kind or method", ""
+		return p
+	case errors.Is(err, daemon.ErrNotCallable):
+		p.Status, p.Source = http.StatusUnprocessableEntity, "host"
+		return p
+	case errors.Is(err, daemon.ErrArguments):
+		p.Status, p.Type, p.Title, p.Source = http.StatusBadRequest, typeArguments, "Arguments do not fit", ""
+		return p
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		p.Status, p.Type, p.Title = http.StatusGatewayTimeout, typeTimeout, "No answer in time"
+	}
+	fault, ok := stub.Cause(err)
+	if !ok {
+		if p.Source == string(stub.SourcePlugin) {
+			p.Type, p.Title = typePlugin, "The plugin answered with an error"
+		}
+		return p
+	}
+	p.MayHaveRun, p.Endpoint = &fault.MayHaveRun, fault.Endpoint
+	switch fault.Reason {
+	case stub.ReasonTimeout:
+		p.Status, p.Type, p.Title = http.StatusGatewayTimeout, typeTimeout, "No answer in time"
+	case stub.ReasonUnavailable:
+		p.Status, p.Type, p.Title = http.StatusServiceUnavailable, typeUnavailable, "No endpoint took the call"
+	case stub.ReasonLost:
+		p.Status, p.Type, p.Title = http.StatusBadGateway, typeLost, "The connection was lost during the call"
+	}
+	return p
+}

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package api
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/reattach/reattach/host/daemon"
+)
+
+//go:embed openapi.json
+var openAPI []byte
+
+// route is one thing that the API serves.
+type route struct {
+	method, pattern string
+	serve           http.HandlerFunc
+}
+
+// routes are all that the server serves; openapi.json has the same.
+func (s *Server) routes() []route {
+	all := []route{
+		{http.MethodGet, "/healthz", s.health},
+		{http.MethodGet, "/readyz", s.ready},
+		{http.MethodGet, "/api/v1/openapi.json", s.describe},
+		{http.MethodGet, "/api/v1/kinds", s.kinds},
+		{http.MethodGet, "/api/v1/plugins", s.plugins},
+		{http.MethodGet, "/api/v1/plugins/{name}", s.plugin},
+		{http.MethodGet, "/api/v1/events", s.events},
+		{http.MethodPost, "/api/v1/plugins/{name}/kinds/{kind}/methods/{method}", s.call},
+	}
+	if s.opts.Gatherer != nil {
+		metrics := promhttp.HandlerFor(s.opts.Gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
+		all = append(all, route{http.MethodGet, "/metrics", metrics.ServeHTTP})
+	}
+	return all
+}
+
+// health says that the process serves; it looks at nothing else.
+func (*Server) health(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "ok"})
+}
+
+// readiness is the answer of /readyz.
+type readiness struct {
+	Ready bool `json:"ready"`
+	// Missing says, for people, what keeps the daemon from being ready.
+	Missing []string `json:"missing"`
+}
+
+func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
+	answer := readiness{Missing: s.opts.Daemon.Missing()}
+	select {
+	case <-s.ending:
+		answer.Missing = append(answer.Missing, "the daemon is shutting down")
+	default:
+	}
+	status := http.StatusServiceUnavailable
+	if len(answer.Missing) == 0 {
+		answer.Ready, answer.Missing, status = true, []string{}, http.StatusOK
+	}
+	writeJSON(w, status, answer)
+}
+
+func (*Server) describe(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	_, _ = w.Write(openAPI)
+}
+
+// kindList is the answer of /api/v1/kinds.
+type kindList struct {
+	Kinds []daemon.KindInfo `json:"kinds"`
+}
+
+func (s *Server) kinds(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, kindList{s.opts.Daemon.Kinds()})
+}
+
+// pluginList is the answer of /api/v1/plugins.
+type pluginList struct {
+	Plugins []daemon.Plugin `json:"plugins"`
+}
+
+func (s *Server) plugins(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, pluginList{s.opts.Daemon.Plugins()})
+}
+
+func (s *Server) plugin(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("name")
+	p, known := s.opts.Daemon.Plugin(name)
+	if !known {
+		writeProblem(w, problem{Status: http.StatusNotFound, Type: typeUnknown, Detail: fmt.Sprintf("there is no plugin %q", name)})
+		return
+	}
+	writeJSON(w, http.StatusOK, p)
+}
+
+// notFound answers what no route does, in the form of all other errors.
+func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
+	for _, known := range s.routes() {
+		mux := http.NewServeMux()
+		mux.HandleFunc(known.pattern, known.serve)
+		if _, pattern := mux.Handler(r); pattern != "" {
+			w.Header().Set("Allow", known.method)
+			writeProblem(w, problem{Status: http.StatusMethodNotAllowed, Detail: fmt.Sprintf("%s takes %s", r.URL.Path, known.method)})
+			return
+		}
+	}
+	writeProblem(w, problem{Status: http.StatusNotFound, Detail: "there is no such path; /api/v1/openapi.json lists those there are"})
+}
+
+// writeJSON answers. Whoever asked may be gone, and nobody else cares.
+func writeJSON(w http.ResponseWriter, status int, body any) {
+	raw, err := json.Marshal(body)
+	if err != nil {
+		writeProblem(w, problem{Status: http.StatusInternalServerError, Source: "host", Detail: err.Error()})
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(raw, '\n'))
+}

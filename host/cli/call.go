@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+func (h Host) callCommand() *cobra.Command {
+	var server string
+	cmd := &cobra.Command{
+		Use:   "call PLUGIN KIND.METHOD [JSON]...",
+		Short: "Call a method of a plugin",
+		Long: `Calls a method of a plugin, and prints its result as JSON.
+
+Each argument is one JSON value; text that is no JSON is taken as a string. A single
+argument that is a JSON array holds all arguments, one element for each parameter, and
+one that is an object holds them by name.
+
+` + exitCodes,
+		Example: `  basic call pluginzh greeter.Greet Ada
+  basic call pluginzh greeter.Hi 2
+  basic call pluginzh greeter.Greet '{"name": "Ada"}'
+  basic call --server http://127.0.0.1:8080 pluginzh pingponger.Ping`,
+		Args: usage(cobra.MinimumNArgs(2)),
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			kind, method, ok := strings.Cut(args[1], ".")
+			if !ok || kind == "" || method == "" {
+				return failf(exitUsage, "%q is not KIND.METHOD, such as greeter.Greet", args[1])
+			}
+			c, err := readConfig()
+			if err != nil {
+				return err
+			}
+			if server != "" {
+				c.Server = server
+			}
+			to, err := h.open(cmd.Context(), c, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, to.Close()) }()
+			result, err := to.Call(cmd.Context(), args[0], kind, method, arguments(args[2:]))
+			if err != nil {
+				return err
+			}
+			var line bytes.Buffer
+			if err := json.Compact(&line, result); err != nil {
+				return fmt.Errorf("read the result: %w", err)
+			}
+			_, err = fmt.Fprintln(cmd.OutOrStdout(), line.String())
+			return err
+		},
+	}
+	serverFlag(cmd, &server)
+	return cmd
+}
+
+func serverFlag(cmd *cobra.Command, server *string) {
+	cmd.Flags().StringVar(server, "server", "", "URL of a running basic serve; overrides BASIC_SERVER")
+}
+
+// arguments makes the JSON array or object that a call takes.
+func arguments(args []string) json.RawMessage {
+	if len(args) == 1 {
+		text := strings.TrimSpace(args[0])
+		if json.Valid([]byte(text)) && (text[0] == '[' || text[0] == '{') {
+			return json.RawMessage(text)
+		}
+	}
+	list := make([]json.RawMessage, 0, len(args))
+	for _, a := range args {
+		if !json.Valid([]byte(a)) {
+			quoted, err := json.Marshal(a)
+			if err != nil {
+				continue // a string can always be written
+			}
+			a = string(quoted)
+		}
+		list = append(list, json.RawMessage(a))
+	}
+	raw, err := json.Marshal(list)
+	if err != nil {
+		return nil // the elements are valid JSON
+	}
+	return raw
+}

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/attach"
+	"github.com/reattach/reattach/host/attach/so"
+	"github.com/reattach/reattach/host/balancer"
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/target"
+)
+
+// daemonOptions gives the options of a daemon for this environment.
+func (h Host) daemonOptions(c Config, stderr io.Writer) (daemon.Options, error) {
+	policy, err := c.policy()
+	if err != nil {
+		return daemon.Options{}, &failure{exitUsage, err}
+	}
+	if err := c.findSomething(); err != nil {
+		return daemon.Options{}, &failure{exitUsage, err}
+	}
+	o := daemon.DefaultOptions()
+	o.Handshake, o.Kinds = h.Handshake, h.Kinds
+	o.Versions = func(set plugin.PluginSet) map[int]plugin.PluginSet {
+		chosen := make(map[int]plugin.PluginSet, len(c.ContractVersions))
+		for version, kinds := range h.Versions(set) {
+			for _, wanted := range c.ContractVersions {
+				if version == wanted {
+					chosen[version] = kinds
+				}
+			}
+		}
+		return chosen
+	}
+	o.PluginDir = c.PluginDir
+	o.NetworkPlugins = strings.Join(c.NetworkPlugin, ",")
+	o.Required = c.RequiredPlugins
+	o.TLS, o.PlainPlugins = c.tls(), c.TLSPlainPlugins
+	o.Balancer = balancer.Options{Policy: policy}
+	o.CallTimeout, o.AttachTimeout, o.DrainTimeout = c.CallTimeout, c.AttachTimeout, c.DrainTimeout
+	o.Logger = c.logger(stderr)
+	o.Dialers = map[target.Placement]func(attach.Contract) (conn.Dialer, error){
+		target.InProcess: func(shared attach.Contract) (conn.Dialer, error) {
+			return so.Dialer(so.Options{Contract: shared, Logger: o.Logger})
+		},
+	}
+	return o, nil
+}
+
+// findSomething checks that a directory which was asked for exists.
+func (c Config) findSomething() error {
+	if _, asked := os.LookupEnv("PLUGIN_DIR"); asked && c.PluginDir != "" {
+		if _, err := os.ReadDir(c.PluginDir); err != nil {
+			return fmt.Errorf("PLUGIN_DIR: %w", err)
+		}
+	}
+	if c.PluginDir == "" && len(c.NetworkPlugin) == 0 {
+		return fmt.Errorf("no plugins: PLUGIN_DIR and NETWORK_PLUGIN are both empty")
+	}
+	return nil
+}

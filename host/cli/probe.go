@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cli
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+	"github.com/spf13/cobra"
+
+	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/target"
+)
+
+func (h Host) probeCommand() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "probe ADDR",
+		Short: "Walk the way to a network plugin, and say where it ends",
+		Long: `Walks the way to a network plugin hop by hop: name, TCP, TLS and identity, handshake,
+version, kinds and methods, health, and one ping. The hop that fails is named, with a hint.
+
+` + exitCodes,
+		Example: "  basic probe pluginzh.plugins:7000",
+		Args:    usage(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := target.ValidateHostPort(args[0]); err != nil {
+				return &failure{exitUsage, err}
+			}
+			c, err := readConfig()
+			if err != nil {
+				return err
+			}
+			o, err := h.daemonOptions(c, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			host, _, _ := net.SplitHostPort(args[0]) // was validated
+			p := &prober{host: h, config: c, options: o, address: args[0], name: cmp.Or(name, host), out: cmd.OutOrStdout()}
+			ctx, cancel := context.WithTimeout(cmd.Context(), c.AttachTimeout)
+			defer cancel()
+			return p.walk(ctx)
+		},
+	}
+	cmd.Flags().StringVar(&name, "server-name", "", "name that the plugin's certificate must carry (default: the host part of ADDR)")
+	return cmd
+}
+
+// walk takes one hop after the other until one fails.
+func (p *prober) walk(ctx context.Context) error {
+	defer p.leave()
+	for _, hop := range []struct {
+		name string
+		take func(context.Context) (string, error)
+	}{
+		{"resolve", p.resolve},
+		{"tcp", p.connect},
+		{"tls", p.secure},
+		{"hello", p.hello},
+		{"version", p.version},
+		{"kinds", p.kinds},
+		{"health", p.health},
+		{"ping", p.ping},
+	} {
+		began := time.Now()
+		said, err := hop.take(ctx)
+		if err != nil {
+			hint := p.hint(hop.name, err)
+			fmt.Fprintf(p.out, "FAIL  %-8s %s\n", hop.name, oneLine(err))
+			fmt.Fprintf(p.out, "      %-8s %s\n", "hint:", hint)
+			return &failure{code: exitUnreachable} // said already
+		}
+		if _, err := fmt.Fprintf(p.out, "ok    %-8s %s (%s)\n", hop.name, said, time.Since(began).Round(10*time.Microsecond)); err != nil {
+			return fmt.Errorf("print: %w", err)
+		}
+	}
+	return nil
+}
+
+// prober is one walk.
+type prober struct {
+	host    Host
+	config  Config
+	options daemon.Options
+	address string
+	name    string // that the certificate must carry
+	out     io.Writer
+
+	session *plugin.Session
+}
+
+func (p *prober) leave() {
+	if p.session != nil {
+		_ = p.session.Close()
+	}
+}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+
+	"github.com/reattach/reattach/host/daemon"
+)
+
+// maxAnswer is the longest answer of a daemon that is read, in bytes.
+const maxAnswer = 64 << 20
+
+// remote is a running daemon, by its HTTP API.
+type remote struct {
+	base  *url.URL
+	token string
+	http  *http.Client
+}
+
+func newRemote(c Config) (*remote, error) {
+	address := c.Server
+	if !strings.Contains(address, "://") {
+		address = "http://" + address
+	}
+	base, err := url.Parse(address)
+	if err != nil || base.Host == "" {
+		return nil, failf(exitUsage, "BASIC_SERVER=%q: want a URL such as http://127.0.0.1:8080", c.Server)
+	}
+	r := &remote{base: base, http: &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}}
+	if c.TokenFile != "" {
+		raw, err := os.ReadFile(c.TokenFile)
+		if err != nil {
+			return nil, failf(exitUsage, "BASIC_TOKEN_FILE: %w", err)
+		}
+		r.token = strings.TrimSpace(string(raw))
+	}
+	return r, nil
+}
+
+// Close implements client.
+func (r *remote) Close() error {
+	r.http.CloseIdleConnections()
+	return nil
+}
+
+type pluginList struct {
+	Plugins []daemon.Plugin `json:"plugins"`
+}
+
+// Plugins implements client.
+func (r *remote) Plugins(ctx context.Context) ([]daemon.Plugin, error) {
+	var answer pluginList
+	err := r.ask(ctx, http.MethodGet, nil, &answer, "plugins")
+	return answer.Plugins, err
+}
+
+// Watch implements client. Every event is a hint to look again.
+func (r *remote) Watch(ctx context.Context, show func([]daemon.Plugin) error) error {
+	answer, err := r.send(ctx, http.MethodGet, nil, "events")
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	lines := bufio.NewScanner(answer.Body)
+	lines.Buffer(nil, maxAnswer)
+	for lines.Scan() {
+		if !strings.HasPrefix(lines.Text(), "event: ") {
+			continue
+		}
+		plugins, err := r.Plugins(ctx)
+		if err == nil {
+			err = show(plugins)
+		}
+		if err != nil && ctx.Err() == nil {
+			return err
+		}
+	}
+	if ctx.Err() != nil {
+		return nil
+	}
+	return failf(exitUnreachable, "the daemon at %s ended the stream of events", r.base)
+}
+
+// Call implements client.
+func (r *remote) Call(ctx context.Context, plugin, kind, method string, args json.RawMessage) (json.RawMessage, error) {
+	var answer struct {
+		Result json.RawMessage `json:"result"`
+	}
+	err := r.ask(ctx, http.MethodPost, args, &answer, "plugins", plugin, "kinds", kind, "methods", method)
+	return answer.Result, err
+}
+
+func (r *remote) ask(ctx context.Context, verb string, body []byte, into any, path ...string) error {
+	answer, err := r.send(ctx, verb, body, path...)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	if err := json.NewDecoder(io.LimitReader(answer.Body, maxAnswer)).Decode(into); err != nil {
+		return failf(exitUnreachable, "read the answer of %s: %w", r.base, err)
+	}
+	return nil
+}
+
+// send gives an answer that is no problem. The caller closes its body.
+func (r *remote) send(ctx context.Context, verb string, body []byte, path ...string) (*http.Response, error) {
+	for i := range path {
+		path[i] = url.PathEscape(path[i])
+	}
+	to := r.base.JoinPath(append([]string{"api", "v1"}, path...)...)
+	request, err := http.NewRequestWithContext(ctx, verb, to.String(), bytes.NewReader(body))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Content-Type", "application/json")
+	if r.token != "" {
+		request.Header.Set("Authorization", "Bearer "+r.token)
+	}
+	answer, err := r.http.Do(request)
+	if err != nil {
+		return nil, failf(exitUnreachable, "ask the daemon: %w", err)
+	}
+	if answer.StatusCode == http.StatusOK {
+		return answer, nil
+	}
+	defer answer.Body.Close()
+	return nil, refused(answer)
+}
+
+// refused reads a problem as RFC 9457 has it.
+func refused(answer *http.Response) error {
+	var p struct {
+		Type, Title, Detail, Source string
+	}
+	raw, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	if err != nil || json.Unmarshal(raw, &p) != nil || p.Title == "" {
+		return failf(exitUnreachable, "the server answered %s, and not as a daemon does", answer.Status)
+	}
+	code := exitFailed
+	switch answer.StatusCode {
+	case http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound,
+		http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		code = exitUsage
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusTooManyRequests:
+		code = exitUnreachable
+	}
+	if p.Source == "plugin" {
+		return &failure{code, fmt.Errorf("%s", p.Detail)}
+	}
+	return failf(code, "%s: %s", strings.ToLower(p.Title[:1])+p.Title[1:], p.Detail)
+}

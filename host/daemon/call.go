@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// KindInfo describes a kind that the daemon knows.
+type KindInfo struct {
+	Name string `json:"name"`
+	// Interface is the Go interface.
+	Interface string `json:"interface"`
+	// Methods are ordered by name.
+	Methods []Method `json:"methods"`
+}
+
+// Kinds gives the kinds that the daemon knows, ordered by name.
+func (d *Daemon) Kinds() []KindInfo {
+	all := make([]KindInfo, 0, len(d.kinds))
+	for _, name := range slices.Sorted(maps.Keys(d.kinds)) {
+		k := d.kinds[name]
+		all = append(all, KindInfo{Name: name, Interface: k.iface.String(), Methods: k.list()})
+	}
+	return all
+}
+
+// Call calls a method of a plugin with arguments in JSON: an array with one element
+// for each parameter, or an object where the kind names them. The result is a JSON
+// value: that of a single result, an array of several, or null.
+//
+// Arguments are checked against the Go signature before anything is sent: the error
+// then matches [ErrArguments]. It matches [ErrUnknown] and [ErrNotCallable] for what
+// cannot be called at all. Any other error is the call's: stub.SourceOf says whose.
+func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args json.RawMessage) (json.RawMessage, error) {
+	k, err := d.kind(kind)
+	if err != nil {
+		return nil, err
+	}
+	m := k.methods[method]
+	if m == nil {
+		return nil, fmt.Errorf("%w method %q: kind %s has %s", ErrUnknown, method, kind, strings.Join(slices.Sorted(maps.Keys(k.methods)), ", "))
+	}
+	if m.uncarried != "" {
+		return nil, fmt.Errorf("%s.%s %w: %s", kind, method, ErrNotCallable, m.uncarried)
+	}
+	values, err := m.arguments(args)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, k.Options(method).Timeout)
+	defer cancel()
+	impl, err := d.dispense(ctx, plugin, k)
+	if err != nil {
+		return nil, err
+	}
+	result, err := m.callWithin(ctx, impl, values)
+	if err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
+		err = fmt.Errorf("call %s.%s of %s: %w", kind, method, plugin, err)
+	}
+	return result, lacksKind(kind, err)
+}
+
+// callWithin returns when the method has, or ctx has ended.
+func (m *method) callWithin(ctx context.Context, impl any, values []reflect.Value) (json.RawMessage, error) {
+	if m.hasCtx {
+		return m.invoke(ctx, impl, values)
+	}
+	// The method cannot be told to give up, but its caller may: the stub ends the
+	// call at the method's own timeout.
+	type answer struct {
+		result json.RawMessage
+		err    error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		result, err := m.invoke(ctx, impl, values)
+		answered <- answer{result, err}
+	}()
+	select {
+	case a := <-answered:
+		return a.result, a.err
+	case <-ctx.Done():
+	}
+	select {
+	case a := <-answered: // both at once: the answer says more
+		return a.result, a.err
+	default:
+		return nil, context.Cause(ctx)
+	}
+}

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package daemon
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/stub"
+)
+
+// metrics counts what happens. Its series of a plugin go with the plugin.
+type metrics struct {
+	called     *prometheus.CounterVec
+	took       *prometheus.HistogramVec
+	retried    *prometheus.CounterVec
+	attached   *prometheus.CounterVec
+	reattached *prometheus.CounterVec
+	failed     *prometheus.CounterVec
+}
+
+func newMetrics() *metrics {
+	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
+		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "reattach", Name: name, Help: help}, labels)
+	}
+	return &metrics{
+		called: counter("calls_total", "Calls that ended, by whose error it was: none, plugin, network or host.",
+			"plugin", "kind", "method", "error_source"),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "reattach", Name: "call_duration_seconds", Help: "How long calls took, all attempts together.",
+			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+		}, []string{"plugin", "kind", "method"}),
+		retried:    counter("call_retries_total", "Attempts of calls after their first.", "plugin", "kind", "method"),
+		attached:   counter("attaches_total", "Sessions that were made with endpoints.", "plugin"),
+		reattached: counter("reconnects_total", "Sessions that took the place of one that had ended.", "plugin"),
+		failed:     counter("attach_failures_total", "Attempts to make a session that failed, and sessions that ended by themselves.", "plugin"),
+	}
+}
+
+// register adds everything to r, or nothing.
+func (m *metrics) register(r prometheus.Registerer, d *Daemon) error {
+	all := []prometheus.Collector{m.called, m.took, m.retried, m.attached, m.reattached, m.failed, newStates(d)}
+	for i, c := range all {
+		if err := r.Register(c); err != nil {
+			for _, done := range all[:i] {
+				r.Unregister(done)
+			}
+			return fmt.Errorf("register metrics with option Registerer: %w", err)
+		}
+	}
+	return nil
+}
+
+// forget deletes the series of a plugin that is gone.
+func (m *metrics) forget(plugin string) {
+	gone := prometheus.Labels{"plugin": plugin}
+	m.called.DeletePartialMatch(gone)
+	m.took.DeletePartialMatch(gone)
+	m.retried.DeletePartialMatch(gone)
+	m.attached.DeletePartialMatch(gone)
+	m.reattached.DeletePartialMatch(gone)
+	m.failed.DeletePartialMatch(gone)
+}
+
+// observe counts what a Conn tells, from the Conn's goroutine.
+func (m *metrics) observe(c *conn.Conn, before, after *conn.Status) {
+	plugin := c.Endpoint().Plugin
+	if after.Sessions > before.Sessions {
+		m.attached.WithLabelValues(plugin).Inc()
+		if before.Sessions > 0 {
+			m.reattached.WithLabelValues(plugin).Inc()
+		}
+	}
+	if after.State == conn.TransientFailure && before.State != conn.TransientFailure {
+		m.failed.WithLabelValues(plugin).Inc()
+	}
+}
+
+// calls observes the calls of one kind of a plugin.
+func (m *metrics) calls(plugin, kind string) stub.Observer {
+	return &callMetrics{metrics: m, plugin: plugin, kind: kind}
+}
+
+type callMetrics struct {
+	*metrics
+	plugin, kind string
+}
+
+// Called implements stub.Observer.
+func (m *callMetrics) Called(method, _ string, took time.Duration, attempts int, err error) {
+	source := "none"
+	if err != nil {
+		source = string(stub.SourceOf(err))
+	}
+	m.called.WithLabelValues(m.plugin, m.kind, method, source).Inc()
+	m.took.WithLabelValues(m.plugin, m.kind, method).Observe(took.Seconds())
+	if attempts > 1 {
+		m.retried.WithLabelValues(m.plugin, m.kind, method).Add(float64(attempts - 1))
+	}
+}
+
+// states tells how things are when somebody asks; it keeps nothing.
+type states struct {
+	d                                          *Daemon
+	endpoints, ready, inFlight, waiting, found *prometheus.Desc
+}
+
+func newStates(d *Daemon) *states {
+	desc := func(name, help string, labels ...string) *prometheus.Desc {
+		return prometheus.NewDesc("reattach_"+name, help, labels, nil)
+	}
+	return &states{
+		d:         d,
+		endpoints: desc("endpoints", "Endpoints by state.", "plugin", "state"),
+		ready:     desc("plugin_ready", "Whether the plugin has an endpoint that takes calls.", "plugin"),
+		inFlight:  desc("calls_in_flight", "Calls that have been sent and not ended.", "plugin"),
+		waiting:   desc("calls_waiting", "Calls that wait for an endpoint.", "plugin"),
+		found:     desc("discovery_errors_total", "What went wrong in a discovery source.", "source"),
+	}
+}
+
+// Describe implements prometheus.Collector.
+func (s *states) Describe(out chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{s.endpoints, s.ready, s.inFlight, s.waiting, s.found} {
+		out <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (s *states) Collect(out chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v int, labels ...string) {
+		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	for _, p := range s.d.Plugins() {
+		ready, inFlight, byState := 0, 0, make(map[conn.State]int)
+		for _, e := range p.Endpoints {
+			byState[e.State]++
+			inFlight += e.InFlight
+		}
+		if p.Ready {
+			ready = 1
+		}
+		for _, state := range []conn.State{conn.Idle, conn.Connecting, conn.Ready, conn.TransientFailure, conn.Shutdown} {
+			gauge(s.endpoints, byState[state], p.Name, state.String())
+		}
+		gauge(s.ready, ready, p.Name)
+		gauge(s.inFlight, inFlight, p.Name)
+		gauge(s.waiting, p.Waiting, p.Name)
+	}
+	for _, source := range s.d.manager.Status() {
+		out <- prometheus.MustNewConstMetric(s.found, prometheus.CounterValue, float64(source.Errors), source.Source)
+	}
+}

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/tlsfile"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/reattach/reattach/host/attach"
+	"github.com/reattach/reattach/host/balancer"
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/discovery"
+	"github.com/reattach/reattach/host/target"
+)
+
+// Options configures a Daemon. Begin with [DefaultOptions]; Handshake and Kinds
+// must be set, and something that finds plugins: PluginDir, NetworkPlugins or
+// Sources.
+type Options struct {
+	// Handshake is what the plugins were built with.
+	Handshake plugin.HandshakeConfig
+	// Kinds are the interfaces that the daemon knows.
+	Kinds []Kind
+	// Versions gives the kinds of each app version that the daemon speaks, from
+	// the set that Kinds make. Nil is that set as version
+	// Handshake.ProtocolVersion. go-plugin speaks gRPC in a version whose values
+	// all implement plugin.GRPCPlugin, and net/rpc in any other.
+	Versions func(plugin.PluginSet) map[int]plugin.PluginSet
+
+	// PluginDir is a directory of executables (*.po), which are started as
+	// children, and of shared objects (*.so). Empty means none.
+	PluginDir string
+	// NetworkPlugins is a comma list as static.Parse reads it, such as
+	// "store=10.0.0.7:7000,dns:///greeter:7000". Empty means none.
+	NetworkPlugins string
+	// Sources find plugins in further places.
+	Sources []discovery.Source
+	// Required are the names of plugins without which the daemon is not ready.
+	Required []string
+
+	// TLS names the files of the host's identity and of the CA that vouches for
+	// network plugins. Without them network plugins are reached by plain TCP.
+	TLS tlsfile.Files
+	// PlainPlugins are the names of plugins that may speak plain TCP although TLS
+	// is configured.
+	PlainPlugins []string
+	// ChildEnv is added to the environment of children, as "NAME=value".
+	ChildEnv []string
+	// Dialers replace those of the daemon by placement, or add one: this is how
+	// shared objects are turned on. Each is made once, by New, with the contract
+	// that all of them share.
+	Dialers map[target.Placement]func(attach.Contract) (conn.Dialer, error)
+	// Balancer says which of several ready endpoints gets a call.
+	Balancer balancer.Options
+
+	// CallTimeout bounds each call of a kind that has no timeout of its own.
+	CallTimeout time.Duration
+	// AttachTimeout bounds starting or reaching an endpoint once.
+	AttachTimeout time.Duration
+	// DrainTimeout bounds how long calls may take to finish when the daemon ends,
+	// and when an endpoint leaves. StopTimeout bounds whatever else ends then.
+	DrainTimeout, StopTimeout time.Duration
+
+	// OnReady is called each time a plugin became ready that was not: it has its
+	// first endpoint that takes calls. It runs in a goroutine of its own, which
+	// Run waits for; ctx ends when the daemon is told to end.
+	OnReady func(ctx context.Context, d *Daemon, plugin string)
+	// Logger takes what happens. Nil discards it.
+	Logger hclog.Logger
+	// Registerer takes the metrics. Nil keeps none.
+	Registerer prometheus.Registerer
+}
+
+// DefaultOptions gives the times that suit most.
+func DefaultOptions() Options {
+	return Options{
+		CallTimeout:   30 * time.Second,
+		AttachTimeout: 10 * time.Second,
+		DrainTimeout:  20 * time.Second,
+		StopTimeout:   10 * time.Second,
+	}
+}
+
+// validate says what is wrong, naming each field.
+func (o *Options) validate() error {
+	var errs []error
+	if o.Logger == nil {
+		o.Logger = hclog.NewNullLogger()
+	}
+	if o.Handshake.MagicCookieKey == "" || o.Handshake.MagicCookieValue == "" {
+		errs = append(errs, errors.New("option Handshake: MagicCookieKey and MagicCookieValue must be those of the plugins"))
+	}
+	if len(o.Kinds) == 0 {
+		errs = append(errs, errors.New("option Kinds is empty: name the interfaces that plugins serve"))
+	}
+	seen := make(map[string]bool)
+	for _, k := range o.Kinds {
+		switch {
+		case k.err != nil:
+			errs = append(errs, fmt.Errorf("option Kinds: %w", k.err))
+		case k.iface == nil:
+			errs = append(errs, errors.New("option Kinds: a kind was not made by NewKind"))
+		case seen[k.name]:
+			errs = append(errs, fmt.Errorf("option Kinds: kind %q is named twice", k.name))
+		}
+		seen[k.name] = true
+	}
+	if o.PluginDir == "" && o.NetworkPlugins == "" && len(o.Sources) == 0 {
+		errs = append(errs, errors.New("options PluginDir, NetworkPlugins and Sources are all empty: nothing finds a plugin"))
+	}
+	for _, name := range o.Required {
+		if err := target.ValidateName(name); err != nil {
+			errs = append(errs, fmt.Errorf("option Required: %w", err))
+		}
+	}
+	return errors.Join(append(errs, o.validateTimes())...)
+}
+
+func (o *Options) validateTimes() error {
+	for _, field := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"CallTimeout", o.CallTimeout}, {"AttachTimeout", o.AttachTimeout},
+		{"DrainTimeout", o.DrainTimeout}, {"StopTimeout", o.StopTimeout},
+	} {
+		if field.value <= 0 {
+			return fmt.Errorf("option %s %s: must be above zero; DefaultOptions has a good value", field.name, field.value)
+		}
+	}
+	return nil
+}
+
+// AllVersions gives the kinds of each version, as every dialer and stub sees them.
+func (o *Options) AllVersions() (map[int]plugin.PluginSet, error) {
+	set := make(plugin.PluginSet, len(o.Kinds))
+	for _, k := range o.Kinds {
+		set[k.name] = k.plugin
+	}
+	if o.Versions == nil {
+		return map[int]plugin.PluginSet{int(o.Handshake.ProtocolVersion): set}, nil
+	}
+	all := o.Versions(set)
+	if len(all) == 0 {
+		return nil, errors.New("option Versions gives no version: there is nothing to agree on")
+	}
+	for version, kinds := range all {
+		for name := range kinds {
+			if _, ok := set[name]; !ok {
+				return nil, fmt.Errorf("option Versions: version %d has kind %q, which is not in Kinds", version, name)
+			}
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/reattach/reattach/host/attach"
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/discovery"
+	"github.com/reattach/reattach/host/discovery/dir"
+	"github.com/reattach/reattach/host/discovery/static"
+	"github.com/reattach/reattach/host/target"
+)
+
+// sources makes those that the options ask for. What somebody wrote down comes
+// before what is found.
+func (o *Options) sources() ([]discovery.Source, error) {
+	var all []discovery.Source
+	if len(o.Required) > 0 {
+		all = append(all, required(o.Required))
+	}
+	if o.NetworkPlugins != "" {
+		s, err := static.New(o.NetworkPlugins, static.Options{})
+		if err != nil {
+			return nil, fmt.Errorf("option NetworkPlugins: %w", err)
+		}
+		all = append(all, s)
+	}
+	if o.PluginDir != "" {
+		s, err := dir.New(dir.Options{Dir: o.PluginDir})
+		if err != nil {
+			return nil, fmt.Errorf("option PluginDir: %w", err)
+		}
+		all = append(all, s)
+	}
+	return append(all, o.Sources...), nil
+}
+
+// required is the source of the plugins that the options require: they are known,
+// and missed, even while nothing has found them.
+type required []string
+
+// Name implements discovery.Source.
+func (required) Name() string { return "required" }
+
+// Run implements discovery.Source.
+func (r required) Run(ctx context.Context, sink discovery.Sink) error {
+	group := target.Group{Key: "options"}
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(r))) {
+		group.Plugins = append(group.Plugins, target.Plugin{Name: name, Required: true})
+	}
+	sink.Update(group)
+	<-ctx.Done()
+	return nil
+}
+
+// dialers gives one for each placement that the daemon can reach.
+func (d *Daemon) dialers() (map[target.Placement]conn.Dialer, error) {
+	contract := attach.Contract{Handshake: d.opts.Handshake, Versions: d.versions, Broker: d.brokers.of}
+	network, err := attach.Network(attach.NetworkOptions{
+		Contract: contract, TLS: d.opts.TLS, PlainPlugins: d.opts.PlainPlugins,
+		Timeout: d.opts.AttachTimeout, Keepalive: -1, Logger: d.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	child, err := attach.Child(attach.ChildOptions{
+		Contract: contract, Env: d.opts.ChildEnv, StartTimeout: d.opts.AttachTimeout, Logger: d.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	all := map[target.Placement]conn.Dialer{target.Network: network, target.Child: child}
+	for placement, makeDialer := range d.opts.Dialers {
+		if all[placement], err = makeDialer(contract); err != nil {
+			return nil, fmt.Errorf("option Dialers[%s]: %w", placement, err)
+		}
+	}
+	return all, nil
+}

@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package daemon
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/fleet"
+	"github.com/reattach/reattach/host/target"
+)
+
+// Event is one thing that happened to a plugin or an endpoint.
+type Event = fleet.Event
+
+// Subscription is a bounded stream of events for one reader, which closes it.
+// What it cannot hold is dropped and counted.
+type Subscription = fleet.Subscription
+
+// Plugin is how one plugin fares at one moment.
+type Plugin struct {
+	// Name is the plugin's name.
+	Name string `json:"name"`
+	// Ready says that at least one endpoint takes calls.
+	Ready bool `json:"ready"`
+	// Required says that the daemon is not ready without it.
+	Required bool `json:"required"`
+	// Waiting counts the calls that wait for an endpoint.
+	Waiting int `json:"waiting"`
+	// Kinds are the interfaces that its endpoints say they serve, whether or not
+	// this daemon knows them, ordered by name. It is empty for a plugin
+	// that does not tell.
+	Kinds []string `json:"kinds"`
+	// Endpoints are ordered by ID.
+	Endpoints []Endpoint `json:"endpoints"`
+	// Problems are what discovery found of it and cannot offer.
+	Problems []string `json:"problems"`
+}
+
+// Endpoint is how one endpoint fares at one moment.
+type Endpoint struct {
+	ID        string           `json:"id"`
+	Address   string           `json:"address"`
+	Placement target.Placement `json:"placement"`
+	Source    string           `json:"source"`
+	Zone      string           `json:"zone,omitempty"`
+	Node      string           `json:"node,omitempty"`
+	// Draining says that its source wants it to leave.
+	Draining bool `json:"draining,omitempty"`
+
+	State conn.State `json:"state"`
+	// Since is when State began.
+	Since time.Time `json:"since"`
+	// Error is what went wrong last. It is kept when all is well again.
+	Error string `json:"error,omitempty"`
+	// Permanent says that trying again cannot mend Error.
+	Permanent bool `json:"permanent,omitempty"`
+	// Warning is what its plugin lacks of this host's interfaces.
+	Warning string `json:"warning,omitempty"`
+	// Failures counts attempts in a row that came to nothing or did not last.
+	Failures    int       `json:"failures,omitempty"`
+	NextAttempt time.Time `json:"nextAttempt,omitzero"`
+	// Restarts is how often the session was made anew.
+	Restarts int `json:"restarts"`
+	// Ejected says that calls go elsewhere although it is READY, since it did not
+	// answer.
+	Ejected bool `json:"ejected,omitempty"`
+	// InFlight counts its calls that have not ended.
+	InFlight int `json:"inFlight"`
+	// Replacement is the state of the new instance that shall take its place.
+	Replacement string `json:"replacement,omitempty"`
+
+	// What the session agreed on, or the last one did.
+	Protocol string `json:"protocol,omitempty"`
+	Version  int    `json:"version,omitempty"`
+	Instance string `json:"instance,omitempty"`
+	Build    string `json:"build,omitempty"`
+	TLS      string `json:"tls,omitempty"`
+}
+
+// Plugins gives how every plugin fares, ordered by name.
+func (d *Daemon) Plugins() []Plugin {
+	view := d.fleet.View()
+	all := make([]Plugin, 0, len(view.Plugins))
+	for _, p := range view.Plugins {
+		all = append(all, newPlugin(p, view.Problems))
+	}
+	return all
+}
+
+// Plugin gives how one plugin fares, and whether it is known.
+func (d *Daemon) Plugin(name string) (Plugin, bool) {
+	p, known := d.fleet.Plugin(name)
+	if !known {
+		return Plugin{}, false
+	}
+	return newPlugin(p, d.fleet.View().Problems), true
+}
+
+// Problems are what discovery found and cannot offer, of no plugin or of any.
+func (d *Daemon) Problems() []target.Problem { return d.fleet.View().Problems }
+
+// Subscribe gives what happens from now on. buffer is how many events may wait for
+// the reader.
+func (d *Daemon) Subscribe(buffer int) *Subscription { return d.fleet.Subscribe(buffer) }
+
+// Synced waits until every source has said what it knows and Plugins shows it. If ctx ends first, the
+// error names those that have not.
+func (d *Daemon) Synced(ctx context.Context) error {
+	if err := d.manager.WaitSynced(ctx); err != nil {
+		return err
+	}
+	for generation := uint64(0); ; {
+		view, err := d.fleet.Wait(ctx, generation)
+		if err != nil {
+			return fmt.Errorf("wait for what the sources found: %w", err)
+		}
+		if view.Synced && shows(view, d.manager.Current().Endpoints) {
+			return nil
+		}
+		generation = view.Generation
+	}
+}
+
+// shows reports whether the fleet has taken up what was found.
+func shows(view fleet.View, found []target.Endpoint) bool {
+	shown := make(map[string]bool)
+	for _, p := range view.Plugins {
+		for _, e := range p.Endpoints {
+			shown[e.Endpoint.ID] = true
+		}
+	}
+	return !slices.ContainsFunc(found, func(e target.Endpoint) bool { return !shown[e.ID] })
+}
+
+// Refresh asks the sources to look again now.
+func (d *Daemon) Refresh() { d.manager.Refresh() }
+
+// Ready reports whether nothing is missing; see [Daemon.Missing].
+func (d *Daemon) Ready() bool { return len(d.Missing()) == 0 }
+
+// Missing says, for people, what keeps the daemon from being ready: sources that
+// have not told anything, required plugins without an endpoint. It is empty when the
+// daemon is ready. A plugin that is not required never keeps it from that.
+func (d *Daemon) Missing() []string {
+	var missing []string
+	for _, s := range d.manager.Status() {
+		if !s.Synced {
+			why := "it has not delivered anything yet"
+			if s.LastError != nil {
+				why = s.LastError.Error()
+			}
+			missing = append(missing, fmt.Sprintf("source %s: %s", s.Source, why))
+		}
+	}
+	view := d.fleet.View()
+	if len(missing) == 0 && !view.Synced {
+		missing = append(missing, "what the sources found is being looked at")
+	}
+	for _, p := range view.Plugins {
+		if p.Required && p.Ready == 0 {
+			missing = append(missing, fmt.Sprintf("plugin %s: %s", p.Name, whyNotReady(p)))
+		}
+	}
+	return missing
+}
+
+func whyNotReady(p fleet.PluginStatus) string {
+	if len(p.Endpoints) == 0 {
+		return "it has no endpoint"
+	}
+	for _, e := range p.Endpoints {
+		if e.LastError != "" {
+			return fmt.Sprintf("no endpoint is ready; %s: %s", e.Endpoint.ID, e.LastError)
+		}
+	}
+	return "no endpoint is ready yet"
+}
+
+func newPlugin(s fleet.PluginStatus, problems []target.Problem) Plugin {
+	p := Plugin{
+		Name: s.Name, Ready: s.Ready > 0, Required: s.Required, Waiting: s.Waiting,
+		Kinds: []string{}, Endpoints: make([]Endpoint, 0, len(s.Endpoints)), Problems: []string{},
+	}
+	for _, e := range s.Endpoints {
+		p.Endpoints = append(p.Endpoints, newEndpoint(e))
+		for _, k := range e.Info.Kinds {
+			if at, found := slices.BinarySearch(p.Kinds, k.Name); !found {
+				p.Kinds = slices.Insert(p.Kinds, at, k.Name)
+			}
+		}
+	}
+	for _, problem := range problems {
+		if problem.Plugin == s.Name {
+			p.Problems = append(p.Problems, problem.String())
+		}
+	}
+	return p
+}
+
+func newEndpoint(s fleet.EndpointStatus) Endpoint {
+	e := Endpoint{
+		ID: s.Endpoint.ID, Address: s.Endpoint.Address, Placement: s.Endpoint.Placement, Source: s.Endpoint.Source,
+		Zone: s.Endpoint.Zone, Node: s.Endpoint.Node, Draining: s.Endpoint.Draining,
+		State: s.State, Since: s.Since, Error: s.LastError, Permanent: s.Permanent, Warning: s.Warning,
+		Failures: s.Failures, NextAttempt: s.NextAttempt, Restarts: s.Restarts, Ejected: s.Ejected, InFlight: s.InFlight,
+		Protocol: s.Info.Protocol, Version: s.Info.Version, Instance: s.Info.Instance, Build: s.Info.Build, TLS: s.Info.TLS,
+	}
+	if r := s.Replacement; r != nil {
+		e.Replacement = r.State.String()
+		if r.LastError != "" {
+			e.Replacement += ": " + r.LastError
+		}
+	}
+	return e
+}

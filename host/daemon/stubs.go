@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package daemon
+
+import (
+	"fmt"
+	"reflect"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/stub"
+)
+
+// stubKey names a routed stub: one for each protocol that a plugin's endpoints speak.
+type stubKey struct{ plugin, kind, protocol string }
+
+// routed is a stub whose calls go to whichever endpoint is ready.
+type routed struct {
+	impl  any
+	close func() error
+}
+
+// stub gives the routed stub for the protocol and version of a session.
+func (d *Daemon) stub(name string, k *Kind, info conn.Info) (*routed, error) {
+	key := stubKey{name, k.name, info.Protocol}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r := d.stubs[key]; r != nil {
+		return r, nil
+	}
+	glue := d.versions[info.Version][k.name]
+	if glue == nil {
+		return nil, fmt.Errorf("%w: kind %q: version %d, which plugin %s speaks, does not have it", ErrNotServed, k.name, info.Version, name)
+	}
+	config := stub.Config{
+		Router: d.fleet.Pool(name), Methods: k, Observer: d.metrics.calls(name, k.name), Broker: d.brokers.of(name),
+	}
+	r, err := d.newStub(glue, k, info.Protocol, config)
+	if err != nil {
+		return nil, err
+	}
+	if r.impl == nil || !reflect.TypeOf(r.impl).Implements(k.iface) {
+		_ = r.close()
+		return nil, fmt.Errorf("kind %q: its plugin.Plugin made a %T, which is not a %s", k.name, r.impl, k.iface)
+	}
+	d.stubs[key] = r
+	return r, nil
+}
+
+func (d *Daemon) newStub(glue plugin.Plugin, k *Kind, protocol string, config stub.Config) (*routed, error) {
+	if protocol == string(plugin.ProtocolGRPC) {
+		g, ok := glue.(plugin.GRPCPlugin)
+		if !ok {
+			return nil, fmt.Errorf("kind %q: %T cannot speak gRPC", k.name, glue)
+		}
+		s, err := stub.NewGRPC(config)
+		if err != nil {
+			return nil, err
+		}
+		impl, err := g.GRPCClient(d.life, s.Broker, s.Conn)
+		if err != nil {
+			_ = s.Close()
+			return nil, fmt.Errorf("kind %q: %w", k.name, err)
+		}
+		return &routed{impl, s.Close}, nil
+	}
+	s := stub.NewRPC(k.name, config)
+	impl, err := glue.Client(s.Broker, s.Client)
+	if err != nil {
+		_ = s.Client.Close()
+		return nil, fmt.Errorf("kind %q: %w", k.name, err)
+	}
+	return &routed{impl, s.Client.Close}, nil
+}
+
+// closeStubs ends every stub; calls on them fail from then on.
+func (d *Daemon) closeStubs() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, r := range d.stubs {
+		_ = r.close() // only says that it was closed before
+	}
+	d.brokers.close()
+}
+
+// brokers holds the callbacks' broker of each plugin, shared by its sessions.
+type brokers struct {
+	wait time.Duration
+	mu   sync.Mutex
+	all  map[string]*plugin.SharedBroker
+}
+
+func newBrokers(wait time.Duration) *brokers {
+	return &brokers{wait: wait, all: make(map[string]*plugin.SharedBroker)}
+}
+
+// of gives the broker of a plugin.
+func (b *brokers) of(name string) *plugin.SharedBroker {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.all[name] == nil {
+		b.all[name] = plugin.NewSharedBroker(b.wait, nil)
+	}
+	return b.all[name]
+}
+
+func (b *brokers) close() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for name, broker := range b.all {
+		broker.Close()
+		delete(b.all, name)
+	}
+}

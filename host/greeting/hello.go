@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package greeting
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/reattach/reattach/commons"
+	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/stub"
+)
+
+// Hello gives a hook for daemon.Options.OnReady that greets name through each
+// plugin that became ready, and writes a line for each answer to w.
+func Hello(name string, w io.Writer) func(context.Context, *daemon.Daemon, string) {
+	return func(ctx context.Context, d *daemon.Daemon, plugin string) {
+		for _, q := range []struct {
+			kind, method string
+			args         []any
+		}{
+			{commons.GreeterKind, "Greet", []any{name}},
+			{commons.PingPongerKind, "Ping", nil},
+		} {
+			answer, err := ask(ctx, d, plugin, q.kind, q.method, q.args)
+			switch {
+			case errors.Is(err, daemon.ErrNotServed), ctx.Err() != nil:
+				continue
+			case err != nil:
+				answer = "error: " + err.Error()
+			}
+			// If nobody listens, nobody is left to be told so.
+			_, _ = fmt.Fprintf(w, "%s  %s.%s: %s\n", plugin, q.kind, q.method, answer)
+		}
+	}
+}
+
+func ask(ctx context.Context, d *daemon.Daemon, plugin, kind, method string, args []any) (string, error) {
+	raw, err := json.Marshal(args)
+	if err != nil {
+		return "", err
+	}
+	result, err := d.Call(ctx, plugin, kind, method, raw)
+	if err != nil {
+		return "", err
+	}
+	var answer string
+	return answer, json.Unmarshal(result, &answer)
+}
+
+// Kinds are the interfaces of package commons, as a daemon knows them. All of their
+// methods may be repeated: a greeting changes nothing.
+func Kinds() []daemon.Kind {
+	again := stub.CallOptions{Idempotent: true}
+	return []daemon.Kind{
+		daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{},
+			daemon.WithMethod("Greet", again), daemon.WithParams("Greet", "name"),
+			daemon.WithMethod("Hi", again), daemon.WithParams("Hi", "times"),
+			daemon.WithSwitch(commons.SwitchGreeter)),
+		daemon.NewKind[commons.PingPonger](commons.PingPongerKind, &commons.PingPongerPlugin{},
+			daemon.WithMethod("Ping", again),
+			daemon.WithSwitch(commons.SwitchPingPonger)),
+	}
+}
