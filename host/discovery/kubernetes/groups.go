@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"net"
+	"net/netip"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/reattach/reattach/host/target"
+)
+
+// groupsOf gives one group that declares the plugin, and one for each slice,
+// so that the slices add up. An address that several slices hold, as while a
+// pod moves from one to another, is in the first of their groups only.
+func groupsOf(plugin string, svc *corev1.Service, slices []*discoveryv1.EndpointSlice) []target.Group {
+	s := settingsOf(plugin, svc)
+	groups := make([]target.Group, len(slices)+1)
+	type place struct{ group, index int }
+	places := make(map[string]place)
+	twins := s.twinsOf(slices)
+	for i, slice := range slices {
+		group := &groups[i+1]
+		group.Key = "endpointslice/" + serviceKey(slice.Namespace, slice.Name)
+		port, ok := s.portOf(slice)
+		if !ok {
+			continue
+		}
+		for _, e := range slice.Endpoints {
+			if !s.offers(e) || twins.cover(slice, e) {
+				continue
+			}
+			found := s.endpoint(e, port)
+			if at, taken := places[found.ID]; taken {
+				prefer(&groups[at.group].Endpoints[at.index], found)
+				continue
+			}
+			places[found.ID] = place{i + 1, len(group.Endpoints)}
+			group.Endpoints = append(group.Endpoints, found)
+		}
+	}
+	groups[0] = target.Group{
+		Key:      "service/" + serviceKey(svc.Namespace, svc.Name),
+		Plugins:  []target.Plugin{{Name: plugin, Required: s.required}},
+		Problems: s.problems,
+	}
+	return groups
+}
+
+// prefer replaces kept by found if only found takes new calls: a new pod may
+// have the address of one that leaves.
+func prefer(kept *target.Endpoint, found target.Endpoint) {
+	if kept.Draining && !found.Draining {
+		*kept = found
+	}
+}
+
+// offers reports whether an endpoint is ready, or leaves and so drains.
+func (s *settings) offers(e discoveryv1.Endpoint) bool {
+	if len(e.Addresses) == 0 {
+		return false
+	}
+	return e.Conditions.Ready == nil || *e.Conditions.Ready || s.notReady || leaves(e)
+}
+
+// leaves reports whether the pod has been told to end. Whether it still serves
+// does not matter, as it gets no new call either way.
+func leaves(e discoveryv1.Endpoint) bool {
+	return e.Conditions.Terminating != nil && *e.Conditions.Terminating
+}
+
+func (s *settings) endpoint(e discoveryv1.Endpoint, port uint16) target.Endpoint {
+	host := e.Addresses[0]
+	if ip, err := netip.ParseAddr(host); err == nil {
+		host = ip.String() // one way to write each IPv6 address
+	}
+	address := net.JoinHostPort(host, strconv.Itoa(int(port)))
+	found := target.Endpoint{
+		ID: target.MakeID(s.plugin, address), Plugin: s.plugin,
+		Placement: target.Network, Address: address,
+		Fingerprint: string(podUID(e)), ServerName: s.serverName, Draining: leaves(e),
+	}
+	if e.Zone != nil {
+		found.Zone = *e.Zone
+	}
+	if e.NodeName != nil {
+		found.Node = *e.NodeName
+	}
+	return found
+}
+
+// podUID gives the UID of the pod behind an endpoint, or nothing.
+func podUID(e discoveryv1.Endpoint) types.UID {
+	if e.TargetRef == nil || e.TargetRef.Kind != "Pod" {
+		return ""
+	}
+	return e.TargetRef.UID
+}
+
+// twins tells which addresses of the second family belong to what the first
+// one has already. Endpoints without a pod are one twin, having the UID "".
+type twins struct {
+	family discoveryv1.AddressType
+	first  map[types.UID]bool
+}
+
+func (s *settings) twinsOf(slices []*discoveryv1.EndpointSlice) twins {
+	t := twins{family: s.family, first: make(map[types.UID]bool)}
+	for _, slice := range slices {
+		if slice.AddressType != s.family {
+			continue
+		}
+		for _, e := range slice.Endpoints {
+			if s.offers(e) {
+				t.first[podUID(e)] = true
+			}
+		}
+	}
+	return t
+}
+
+// cover reports whether e is a second address of something.
+func (t twins) cover(slice *discoveryv1.EndpointSlice, e discoveryv1.Endpoint) bool {
+	switch slice.AddressType {
+	case discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6:
+		return slice.AddressType != t.family && t.first[podUID(e)]
+	}
+	return false
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package kubernetes
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	apiwatch "k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/cache"
+)
+
+// byService is the index of EndpointSlices by the key of their Service.
+const byService = "service"
+
+// newPlace makes the informers of one namespace, or of all where it is empty.
+func newPlace(c *client, namespace, selector string, s *sight) (*place, error) {
+	p := &place{
+		services: newInformer(c.core, "services", namespace, selector, &corev1.Service{}, nil, s),
+		slices: newInformer(c.discovery, "endpointslices", namespace, discoveryv1.LabelServiceName, &discoveryv1.EndpointSlice{},
+			cache.Indexers{byService: func(obj any) ([]string, error) {
+				if slice, ok := obj.(*discoveryv1.EndpointSlice); ok {
+					return []string{serviceOf(slice)}, nil
+				}
+				return nil, nil
+			}}, s),
+	}
+	for _, informer := range []cache.SharedIndexInformer{p.services, p.slices} {
+		if err := informer.SetTransform(strip); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+func newInformer(c rest.Interface, resource, namespace, selector string, example runtime.Object, by cache.Indexers, s *sight) cache.SharedIndexInformer {
+	plain := cache.NewFilteredListWatchFromClient(c, resource, namespace, func(o *metav1.ListOptions) { o.LabelSelector = selector })
+	o := &observed{resource: resource, namespace: namespace}
+	watched := &cache.ListWatch{
+		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
+			list, err := plain.ListWithContext(ctx, opts)
+			s.note(ctx, o, "list", err)
+			return list, err
+		},
+		WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (apiwatch.Interface, error) {
+			stream, err := plain.WatchWithContext(ctx, opts)
+			s.note(ctx, o, "watch", err)
+			return stream, err
+		},
+	}
+	informer := cache.NewSharedIndexInformerWithOptions(watched, example,
+		cache.SharedIndexInformerOptions{Indexers: by, ObjectDescription: resource})
+	s.add(informer, o)
+	return informer
+}
+
+// service finds a Service by its key. It must not be changed.
+func (p *place) service(key string) (*corev1.Service, bool) {
+	obj, found, err := p.services.GetStore().GetByKey(key)
+	if err != nil || !found {
+		return nil, false
+	}
+	svc, ok := obj.(*corev1.Service)
+	return svc, ok
+}
+
+// slicesOf gives the slices of a Service, ordered by name. They must not be changed.
+func (p *place) slicesOf(key string) []*discoveryv1.EndpointSlice {
+	objs, err := p.slices.GetIndexer().ByIndex(byService, key)
+	if err != nil {
+		return nil
+	}
+	out := make([]*discoveryv1.EndpointSlice, 0, len(objs))
+	for _, obj := range objs {
+		if slice, ok := obj.(*discoveryv1.EndpointSlice); ok {
+			out = append(out, slice)
+		}
+	}
+	slices.SortFunc(out, func(a, b *discoveryv1.EndpointSlice) int { return strings.Compare(a.Name, b.Name) })
+	return out
+}
+
+func serviceKey(namespace, name string) string { return namespace + "/" + name }
+
+// serviceOf gives the key of the Service that a slice belongs to.
+func serviceOf(slice *discoveryv1.EndpointSlice) string {
+	return serviceKey(slice.Namespace, slice.Labels[discoveryv1.LabelServiceName])
+}
+
+// pluginName gives the name of the plugin that a Service is.
+func (w *watch) pluginName(svc *corev1.Service) string {
+	if w.opts.qualified() {
+		return svc.Name + "." + svc.Namespace
+	}
+	return svc.Name
+}
+
+// lookup finds the Service of a plugin.
+func (w *watch) lookup(plugin string) (*corev1.Service, bool) {
+	name, namespace := plugin, w.opts.Namespaces[0]
+	if w.opts.qualified() {
+		var ok bool
+		if name, namespace, ok = strings.Cut(plugin, "."); !ok {
+			return nil, false
+		}
+	}
+	for _, p := range w.places {
+		if svc, ok := p.service(serviceKey(namespace, name)); ok {
+			return svc, true
+		}
+	}
+	return nil, false
+}
