@@ -120,6 +120,7 @@ func TestMismatch(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			got := load(t, host, tc.path)[0]
+			t.Log(got)
 			for _, part := range tc.want {
 				if !strings.Contains(got, part) {
 					t.Errorf("%s: the host says %q, which lacks %q", tc.reason, got, part)
