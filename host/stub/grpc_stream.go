@@ -53,7 +53,7 @@ func (c *grpcCall) openStream(ctx context.Context, desc *grpc.StreamDesc, fullMe
 			if err := c.lost(lease, mark.sent(), err); err != nil {
 				return nil, lease.Endpoint(), err
 			}
-		case ctx.Err() != nil && isContextError(err):
+		case isContextError(err) && hasExpired(ctx):
 			return nil, lease.Endpoint(), c.cutShort(ctx, lease, mark.sent(), err)
 		default:
 			lease.Done(Answered)
@@ -106,15 +106,24 @@ func (s *routedStream) releaseLocked() {
 	switch {
 	case err == nil:
 		s.lease.Done(Answered)
-	case isContextError(err):
-		s.lease.Done(NotSent) // the caller's own: it says nothing of the endpoint
-	case status.Code(err) == codes.Unavailable && (hasEnded(s.lease) || s.conn.GetState() != connectivity.Ready):
+	case s.isLost(err):
 		s.lease.Done(Lost)
 		err = s.fault(err)
+	case isContextError(err):
+		s.lease.Done(NotSent) // the caller's own: it says nothing of the endpoint
 	default:
 		s.lease.Done(Answered)
 	}
 	c.routes.observe(c.method, endpoint, c.began, c.search.attempts, err)
+}
+
+// isLost tells a lost connection from the plugin's own error, as well as it can
+// be told: the session knows better, but gRPC asks before the session does.
+func (s *routedStream) isLost(err error) bool {
+	if errors.Is(err, grpc.ErrClientConnClosing) {
+		return true // the session has ended and closed its connection
+	}
+	return status.Code(err) == codes.Unavailable && (hasEnded(s.lease) || s.conn.GetState() != connectivity.Ready)
 }
 
 // fault is the error of a stream that was lost.

@@ -5,6 +5,7 @@ package stub
 import (
 	"context"
 	"errors"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
@@ -63,7 +64,7 @@ func (c *grpcCall) invoke(ctx context.Context, fullMethod string, req, reply any
 			if err := c.lost(lease, mark.sent(), err); err != nil {
 				return endpoint, err
 			}
-		case ctx.Err() != nil && isContextError(err):
+		case isContextError(err) && hasExpired(ctx):
 			return endpoint, c.cutShort(ctx, lease, mark.sent(), err)
 		default:
 			c.routes.answered(lease)
@@ -78,9 +79,16 @@ func isContextError(err error) bool {
 	return code == codes.DeadlineExceeded || code == codes.Canceled
 }
 
+// hasExpired reports whether ctx has ended, or is about to: the plugin knows
+// the deadline as well and may be quicker to say so.
+func hasExpired(ctx context.Context) bool {
+	deadline, ok := ctx.Deadline()
+	return ctx.Err() != nil || ok && time.Until(deadline) <= 0
+}
+
 // cutShort is the error of a call whose context ended first.
 func (c *grpcCall) cutShort(ctx context.Context, lease Lease, sent bool, err error) error {
-	if !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	if errors.Is(ctx.Err(), context.Canceled) {
 		lease.Done(NotSent) // it says nothing of the endpoint
 		return err
 	}

@@ -1,7 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package stub makes stubs that never die: every call of a stub is routed to
-// an endpoint that is ready at that moment.
 package stub
 
 import (

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package stub makes stubs that never die: every call of a stub is routed to
+// an endpoint that is ready at that moment.
+//
+// [NewRPC] gives an rpc.Client and [NewGRPC] a grpc.ClientConn, which is what
+// the glue of a plugin is written for. Both follow the same rules:
+//
+//   - An error that the plugin returned goes to the caller unchanged.
+//   - A call that surely was not sent goes to another endpoint.
+//   - A call that may have run is repeated only if its method is declared
+//     idempotent, and a few times at most.
+//   - Every call has a deadline, which includes waiting for an endpoint. A late
+//     answer is dropped.
+//   - All other failures are a [Fault]; [Cause] and [SourceOf] recognize it.
+//
+// Over net/rpc, requests travel on lanes: one stream for each stub and session,
+// opened by the first call and shared by all. A lane has two goroutines at
+// most, one that reads and one that writes while there is something to write.
+// A call has one only while it cannot be put on a lane: nobody is ready, or the
+// lane is being opened or full.
+//
+// Over gRPC, interceptors hand calls to the connection of the picked session.
+// What travels inside a stream cannot be repeated, so a stream that was opened
+// stays where it is and ends with its session.
+//
+// Callbacks reach this host through a plugin.SharedBroker that all sessions of
+// the plugin have joined. In the rarer direction, where the plugin names an id
+// in an answer and the host dials it, the endpoint that answered last on the
+// stub is dialled. With calls of several goroutines on one stub that may be
+// another than the one whose answer the caller holds.
+package stub
