@@ -164,6 +164,8 @@ func (c *Conn) Close() error {
 	if c.onClose != nil {
 		c.onClose()
 	}
+	// The timer of a deadline would keep the pipes until it fires.
+	_ = c.SetDeadline(time.Time{})
 	return errors.Join(c.incoming.Close(), c.outgoing.Close())
 }
 
