@@ -42,8 +42,7 @@ func TestCrowd(t *testing.T) {
 			}
 		}
 		after := calm(t, watcher, before.Goroutines)
-		// gRPC gives a connection some seconds to say goodbye, and its memory
-		// with it.
+		// Some timers of the last sessions have yet to let go of them.
 		const leak = 1 << 20
 		start := time.Now()
 		if !within(patience, func() bool {

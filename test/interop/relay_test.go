@@ -81,10 +81,3 @@ func (r *relay) cut() {
 		_ = conn.Close()
 	}
 }
-
-// connections counts those that are open, both ends of each.
-func (r *relay) connections() int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return len(r.conns)
-}

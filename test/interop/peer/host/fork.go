@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
@@ -16,12 +15,6 @@ import (
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 	"github.com/reattach/reattach/test/interop/peer/store"
 )
-
-// sessions are those that Attach made, by the name of their client.
-type sessions struct {
-	mu     sync.Mutex
-	byName map[string]*plugin.Session
-}
 
 // tune sets what the fork adds to upstream's configuration.
 func tune(cfg *plugin.ClientConfig, spec hostapi.Client) {
@@ -52,12 +45,6 @@ func (h *Host) Attach(spec hostapi.Client, out *hostapi.SessionInfo) error {
 	h.mu.Lock()
 	h.clients[spec.Name] = c
 	h.mu.Unlock()
-	h.sessions.mu.Lock()
-	if h.sessions.byName == nil {
-		h.sessions.byName = map[string]*plugin.Session{}
-	}
-	h.sessions.byName[spec.Name] = session
-	h.sessions.mu.Unlock()
 	*out = hostapi.SessionInfo{Version: session.Version(), Protocol: string(session.Protocol())}
 	if info := session.Info(); info != nil {
 		out.Name, out.Instance, out.Features = info.Name, info.Instance, info.Features
@@ -66,13 +53,15 @@ func (h *Host) Attach(spec hostapi.Client, out *hostapi.SessionInfo) error {
 }
 
 func (h *Host) session(name string) (*plugin.Session, error) {
-	h.sessions.mu.Lock()
-	defer h.sessions.mu.Unlock()
-	s, ok := h.sessions.byName[name]
-	if !ok {
-		return nil, fmt.Errorf("no session is called %q", name)
+	c, err := h.client(name)
+	if err != nil {
+		return nil, err
 	}
-	return s, nil
+	session, ok := c.protocol.(*plugin.Session)
+	if !ok {
+		return nil, fmt.Errorf("client %q was not made by Attach", name)
+	}
+	return session, nil
 }
 
 // AwaitDraining answers when the plugin says that it is about to leave.

@@ -18,8 +18,6 @@ import (
 type Host struct {
 	mu      sync.Mutex
 	clients map[string]*client
-
-	sessions sessions
 }
 
 func newHost() *Host { return &Host{clients: map[string]*client{}} }

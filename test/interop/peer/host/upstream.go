@@ -10,9 +10,6 @@ import (
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
-// sessions are the fork's. Upstream has none.
-type sessions struct{}
-
 // tune does nothing: upstream's remote timeouts cannot be set.
 func tune(*plugin.ClientConfig, hostapi.Client) {}
 
