@@ -9,7 +9,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
-.PHONY: build run test check compat interop generate api-check fuzz clean help so-demo c-demo
+.PHONY: build run test check compat interop generate api-check fuzz clean help build-so so-demo c-demo
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -34,6 +34,9 @@ interop: ## test the fork against the original library, and print what was compa
 
 api-check: ## compare the fork's API with the original library's
 	@scripts/api-check.sh
+
+build-so: ## build a shared object and a host that loads it (bin/basic-so) into bin/
+	scripts/build-so.sh bin
 
 so-demo: ## open one of two Go shared objects: PLUGIN_NUMBER=1 or 2
 	@scripts/so-demo.sh build/so-demo
