@@ -97,6 +97,17 @@ func (w *watch) mark(obj any) {
 	w.nudge()
 }
 
+// markAll marks every Service: handlers hear of what is in a store a little later.
+func (w *watch) markAll() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range w.places {
+		for _, key := range p.services.GetStore().ListKeys() {
+			w.dirty[key] = true
+		}
+	}
+}
+
 func (w *watch) takeDirty() []string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -146,6 +157,9 @@ func (w *watch) step(sink discovery.Sink, last string) string {
 			return err.Error()
 		}
 		return last
+	}
+	if !w.delivered {
+		w.markAll()
 	}
 	updated := false
 	if groups := w.due(); len(groups) > 0 || !w.delivered {
