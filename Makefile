@@ -9,7 +9,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
-.PHONY: build run test check compat interop generate api-check fuzz clean help build-so so-demo c-demo
+.PHONY: chaos build run test check compat interop generate api-check fuzz clean help build-so so-demo c-demo
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ compat: ## answer the five questions with binaries old and new
 
 interop: ## test the fork against the original library, and print what was compared
 	@scripts/interop.sh
+
+chaos: ## kill, stop and restart plugins for a minute under load, and print what callers noticed
+	go test ./test/chaos -count=1 -v -args -for 60s
 
 api-check: ## compare the fork's API with the original library's
 	@scripts/api-check.sh

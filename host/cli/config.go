@@ -37,7 +37,7 @@ type Config struct {
 	// DrainTimeout bounds each step of the end of basic serve.
 	DrainTimeout time.Duration `envconfig:"DRAIN_TIMEOUT" default:"20s" desc:"how long calls in flight may take when the host ends, or an endpoint leaves"`
 	// Balancer chooses among the endpoints of a plugin.
-	Balancer string `envconfig:"BALANCER" default:"round-robin" desc:"which of several ready endpoints gets a call: round-robin or least-request"`
+	Balancer string `envconfig:"BALANCER" default:"least-request" desc:"which of several ready endpoints gets a call: round-robin or least-request"`
 	// ContractVersions are the versions of the contract that the host speaks.
 	ContractVersions []int `envconfig:"CONTRACT_VERSIONS" default:"1,2" desc:"versions of the contract to speak: 1 is net/rpc, 2 is gRPC"`
 	// TLSCertFile, TLSKeyFile and TLSCAFile are towards network plugins.

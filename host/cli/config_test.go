@@ -17,7 +17,7 @@ func TestReadConfig(t *testing.T) {
 		AttachTimeout:    10 * time.Second,
 		CallTimeout:      30 * time.Second,
 		DrainTimeout:     20 * time.Second,
-		Balancer:         "round-robin",
+		Balancer:         "least-request",
 		Listen:           "127.0.0.1:8080",
 		ContractVersions: []int{1, 2},
 	}

@@ -78,9 +78,12 @@ type Options struct {
 	Registerer prometheus.Registerer
 }
 
-// DefaultOptions gives the times that suit most.
+// DefaultOptions gives what suits most. Calls go to the less busy of two endpoints: an
+// endpoint that hangs then holds up a few callers, where round robin would send it
+// every caller in turn.
 func DefaultOptions() Options {
 	return Options{
+		Balancer:      balancer.Options{Policy: balancer.LeastRequest},
 		CallTimeout:   30 * time.Second,
 		AttachTimeout: 10 * time.Second,
 		DrainTimeout:  20 * time.Second,
