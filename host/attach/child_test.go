@@ -39,7 +39,7 @@ func contract(protocols ...plugin.Protocol) attach.Contract {
 }
 
 // childAt is an endpoint of an executable; with its checksum, if there is one.
-func childAt(t *testing.T, path string) target.Endpoint {
+func childAt(t testing.TB, path string) target.Endpoint {
 	t.Helper()
 	e := target.Endpoint{ID: target.MakeID("zh", path), Plugin: "zh", Placement: target.Child, Address: path}
 	if content, err := os.ReadFile(path); err == nil {
@@ -50,7 +50,7 @@ func childAt(t *testing.T, path string) target.Endpoint {
 }
 
 // self is the endpoint of this very test binary.
-func self(t *testing.T) target.Endpoint {
+func self(t testing.TB) target.Endpoint {
 	t.Helper()
 	path, err := os.Executable()
 	if err != nil {
@@ -60,7 +60,7 @@ func self(t *testing.T) target.Endpoint {
 }
 
 // childDialer starts this test binary in a role.
-func childDialer(t *testing.T, role string, change func(*attach.ChildOptions)) conn.Dialer {
+func childDialer(t testing.TB, role string, change func(*attach.ChildOptions)) conn.Dialer {
 	t.Helper()
 	opts := attach.ChildOptions{Contract: contract(), Env: []string{envRole + "=" + role}}
 	if change != nil {
@@ -74,7 +74,7 @@ func childDialer(t *testing.T, role string, change func(*attach.ChildOptions)) c
 }
 
 // script is an executable shell script.
-func script(t *testing.T, text string) string {
+func script(t testing.TB, text string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "zh.po")
 	if err := os.WriteFile(path, []byte("#!/bin/sh\n"+text+"\n"), 0o755); err != nil {
@@ -86,12 +86,12 @@ func script(t *testing.T, text string) string {
 func TestChildConformance(t *testing.T) {
 	mark := filepath.Join(t.TempDir(), "running")
 	dialertest.Run(t, dialertest.Harness{
-		Dialer: func(t *testing.T, c attach.Contract) conn.Dialer {
+		Dialer: func(t testing.TB, c attach.Contract) conn.Dialer {
 			return childDialer(t, "served", func(o *attach.ChildOptions) { o.Contract = c })
 		},
 		Endpoint:  self,
-		NotPlugin: func(t *testing.T) target.Endpoint { return childAt(t, script(t, "echo hello there")) },
-		Stuck: func(t *testing.T) (target.Endpoint, func() bool) {
+		NotPlugin: func(t testing.TB) target.Endpoint { return childAt(t, script(t, "echo hello there")) },
+		Stuck: func(t testing.TB) (target.Endpoint, func() bool) {
 			return childAt(t, script(t, "touch "+mark+"; exec sleep 600")), func() bool {
 				_, err := os.Stat(mark)
 				return err == nil

@@ -33,7 +33,7 @@ func networkAt(address string) target.Endpoint {
 	}
 }
 
-func networkDialer(t *testing.T, change func(*attach.NetworkOptions)) conn.Dialer {
+func networkDialer(t testing.TB, change func(*attach.NetworkOptions)) conn.Dialer {
 	t.Helper()
 	opts := attach.NetworkOptions{Contract: contract()}
 	if change != nil {
@@ -48,7 +48,7 @@ func networkDialer(t *testing.T, change func(*attach.NetworkOptions)) conn.Diale
 
 // startPlugin runs this test binary as a network plugin until the test ends,
 // and returns its endpoint.
-func startPlugin(t *testing.T, env ...string) target.Endpoint {
+func startPlugin(t testing.TB, env ...string) target.Endpoint {
 	t.Helper()
 	cmd := exec.Command(self(t).Address)
 	cmd.Env = append(os.Environ(), envRole+"=served", "BASIC_PLUGIN=hello", "PLUGIN_HOST=127.0.0.1", "PLUGIN_NAME=served")
@@ -81,7 +81,7 @@ func accepts(address string) bool {
 }
 
 // listen accepts connections until the test ends, and hands them to serve.
-func listen(t *testing.T, serve func(net.Conn)) target.Endpoint {
+func listen(t testing.TB, serve func(net.Conn)) target.Endpoint {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -133,7 +133,7 @@ func TestNetworkConformance(t *testing.T) {
 			}
 			running := startPlugin(t, env...)
 			dialertest.Run(t, dialertest.Harness{
-				Dialer: func(t *testing.T, c attach.Contract) conn.Dialer {
+				Dialer: func(t testing.TB, c attach.Contract) conn.Dialer {
 					return networkDialer(t, func(o *attach.NetworkOptions) {
 						o.Contract = c
 						if secured {
@@ -141,14 +141,14 @@ func TestNetworkConformance(t *testing.T) {
 						}
 					})
 				},
-				Endpoint: func(t *testing.T) target.Endpoint {
+				Endpoint: func(t testing.TB) target.Endpoint {
 					if !accepts(running.Address) { // The suite has killed it.
 						return startPlugin(t, env...)
 					}
 					return running
 				},
-				NotPlugin: func(t *testing.T) target.Endpoint { return listen(t, webServer) },
-				Stuck: func(t *testing.T) (target.Endpoint, func() bool) {
+				NotPlugin: func(t testing.TB) target.Endpoint { return listen(t, webServer) },
+				Stuck: func(t testing.TB) (target.Endpoint, func() bool) {
 					var reached atomic.Bool
 					return listen(t, func(conn net.Conn) {
 						reached.Store(true)

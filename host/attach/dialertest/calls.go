@@ -42,7 +42,7 @@ func (s suite) dial(t *testing.T, e target.Endpoint) conn.Session {
 
 // greeter opens the kind "greeter" of a session and returns how to call it. The
 // function may be used from many goroutines.
-func greeter(t *testing.T, session conn.Session) func(name string) (string, error) {
+func greeter(t testing.TB, session conn.Session) func(name string) (string, error) {
 	t.Helper()
 	if grpc, ok := session.(grpcSession); ok {
 		if cc, ok := grpc.ClientConn(); ok {

@@ -18,19 +18,19 @@ import (
 // Harness is one placement under test.
 type Harness struct {
 	// Dialer returns a dialer of the placement for that contract.
-	Dialer func(t *testing.T, contract attach.Contract) conn.Dialer
+	Dialer func(t testing.TB, contract attach.Contract) conn.Dialer
 
 	// Endpoint returns an endpoint at which the plugin of package served can be
 	// reached until the test ends. Each call may start another instance.
-	Endpoint func(t *testing.T) target.Endpoint
+	Endpoint func(t testing.TB) target.Endpoint
 
 	// NotPlugin returns an endpoint of the placement where something else is.
-	NotPlugin func(t *testing.T) target.Endpoint
+	NotPlugin func(t testing.TB) target.Endpoint
 
 	// Stuck returns an endpoint that neither works nor fails, for dials that
 	// are given up, and a function that says whether a dial has got there. Nil
 	// if there is no such thing.
-	Stuck func(t *testing.T) (e target.Endpoint, reached func() bool)
+	Stuck func(t testing.TB) (e target.Endpoint, reached func() bool)
 
 	// Describes says that sessions know the plugin's name, kinds and instance.
 	Describes bool

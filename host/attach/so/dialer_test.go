@@ -20,7 +20,7 @@ import (
 	"github.com/reattach/reattach/host/target"
 )
 
-func dialerFor(t *testing.T, c attach.Contract) conn.Dialer {
+func dialerFor(t testing.TB, c attach.Contract) conn.Dialer {
 	t.Helper()
 	d, err := Dialer(Options{Contract: c})
 	if err != nil {
@@ -46,8 +46,8 @@ func TestConformance(t *testing.T) {
 	path := build(t, ".", "zh.so", "./internal/testso", likeThis(t)...)
 	dialertest.Run(t, dialertest.Harness{
 		Dialer:    dialerFor,
-		Endpoint:  func(*testing.T) target.Endpoint { return objectAt(path) },
-		NotPlugin: func(t *testing.T) target.Endpoint { return objectAt(text(t)) },
+		Endpoint:  func(testing.TB) target.Endpoint { return objectAt(path) },
+		NotPlugin: func(t testing.TB) target.Endpoint { return objectAt(text(t)) },
 		Describes: true,
 	})
 	t.Run("changed file", func(t *testing.T) { changed(t, path) })
@@ -76,7 +76,7 @@ func changed(t *testing.T, path string) {
 }
 
 // text is a text file with the name of a shared object.
-func text(t *testing.T) string {
+func text(t testing.TB) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "text.so")
 	if err := os.WriteFile(path, []byte("#!/bin/sh\necho hello\n"), 0o755); err != nil {

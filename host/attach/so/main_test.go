@@ -17,12 +17,12 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // build builds a package with the given flags, and returns the file.
-func build(t *testing.T, dir, output, pkg string, flags ...string) string {
+func build(t testing.TB, dir, output, pkg string, flags ...string) string {
 	t.Helper()
 	return buildWith(t, "CGO_ENABLED=1", dir, output, pkg, flags...)
 }
 
-func buildWith(t *testing.T, env, dir, output, pkg string, flags ...string) string {
+func buildWith(t testing.TB, env, dir, output, pkg string, flags ...string) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), output)
 	cmd := exec.CommandContext(t.Context(), "go", append(append([]string{"build", "-o", path}, flags...), pkg)...)
@@ -36,7 +36,7 @@ func buildWith(t *testing.T, env, dir, output, pkg string, flags ...string) stri
 
 // likeThis are the flags that a shared object needs to fit into this test
 // binary.
-func likeThis(t *testing.T) []string {
+func likeThis(t testing.TB) []string {
 	t.Helper()
 	if testing.CoverMode() != "" {
 		t.Skip("the packages of this binary are instrumented for coverage: no shared object fits")
