@@ -40,10 +40,28 @@ func shopStub(t testing.TB, c *crew) *shopClient {
 	return raw.(*shopClient)
 }
 
-// storm calls get and add from 64 goroutines while pods are killed, cut off,
-// drained and restarted, and checks what design promises.
-func storm(t *testing.T, pods []*pod, c *crew, l *ledger, get, add func(id string) (string, error)) {
-	const callers, events = 64, 24
+// A misfortune is what can happen to a pod. It ends with the pod alive.
+type misfortune func(testing.TB, *pod)
+
+func killed(t testing.TB, p *pod) {
+	p.kill()
+	p.restart(t)
+}
+
+func cutOff(_ testing.TB, p *pod) { p.cut() }
+
+func drained(t testing.TB, p *pod) {
+	p.drain(t)
+	p.restart(t)
+}
+
+// storm calls get and add from 64 goroutines while things happen to pods, and
+// checks what the package promises. It returns how many adds were lost.
+func storm(t *testing.T, pods []*pod, c *crew, l *ledger, get, add func(id string) (string, error), happening ...misfortune) int64 {
+	t.Helper()
+	const callers = 64
+	events := 8 * len(happening)
+	run := rand.Uint32()
 	var (
 		wg        sync.WaitGroup
 		gets      atomic.Int64
@@ -59,7 +77,7 @@ func storm(t *testing.T, pods []*pod, c *crew, l *ledger, get, add func(id strin
 	for i := range callers {
 		wg.Go(func() {
 			for n := 0; ctx.Err() == nil; n++ {
-				id := fmt.Sprintf("%d-%d", i, n)
+				id := fmt.Sprintf("%x-%d-%d", run, i, n)
 				if i%2 == 0 {
 					reply, err := get(id)
 					if gets.Add(1); err != nil {
@@ -81,17 +99,7 @@ func storm(t *testing.T, pods []*pod, c *crew, l *ledger, get, add func(id strin
 		})
 	}
 	for n := range events {
-		p := pods[rand.IntN(len(pods))]
-		switch n % 3 {
-		case 0:
-			p.kill()
-			p.restart(t)
-		case 1:
-			p.cut()
-		case 2:
-			p.drain(t)
-			p.restart(t)
-		}
+		happening[n%len(happening)](t, pods[rand.IntN(len(pods))])
 		c.awaitReady(t, len(pods))
 	}
 	// In quiet times the calls are spread.
@@ -113,15 +121,19 @@ func storm(t *testing.T, pods []*pod, c *crew, l *ledger, get, add func(id strin
 		t.Errorf("%d leases were not given back", n)
 	}
 	t.Logf("%d events; idempotent calls: %d; others: %d, of which %d were lost", events, gets.Load(), adds.Load(), lostAdds.Load())
+	return lostAdds.Load()
 }
 
 func TestRPCStorm(t *testing.T) {
 	l := newLedger()
 	pods, c := threePods(t, plugin.PluginSet{"shop": &shopRPC{l}}, plugin.ProtocolNetRPC)
 	shop := shopStub(t, c)
-	storm(t, pods, c, l,
-		func(id string) (string, error) { return shop.call("Get", id) },
-		func(id string) (string, error) { return shop.call("Add", id) })
+	get := func(id string) (string, error) { return shop.call("Get", id) }
+	add := func(id string) (string, error) { return shop.call("Add", id) }
+	storm(t, pods, c, l, get, add, killed, cutOff, drained)
+	if lost := storm(t, pods, c, l, get, add, drained); lost > 0 {
+		t.Errorf("%d calls were lost though pods only drained", lost)
+	}
 }
 
 func TestRPCPluginErrorIsUnchanged(t *testing.T) {

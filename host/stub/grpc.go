@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/status"
@@ -50,7 +51,7 @@ func NewGRPC(config Config) (*GRPC, error) {
 }
 
 // Close ends the stub. Calls in flight end by themselves; those that wait for
-// an endpoint, and later ones, fail with grpc.ErrClientConnClosing.
+// an endpoint, and later ones, fail with codes.Canceled.
 func (g *GRPC) Close() error {
 	g.routes.end()
 	err := g.Conn.Close()
@@ -59,6 +60,9 @@ func (g *GRPC) Close() error {
 	}
 	return err
 }
+
+// errConnClosed is what a call on a closed grpc.ClientConn gives as well.
+var errConnClosed = status.Error(codes.Canceled, errStubClosed.Error())
 
 // grpcRoutes holds the interceptors of one stub.
 type grpcRoutes struct {
@@ -88,7 +92,7 @@ type grpcCall struct {
 // newCall fails if the stub is closed.
 func (r *grpcRoutes) newCall(cc *grpc.ClientConn, fullMethod string) (*grpcCall, error) {
 	if cc.GetState() == connectivity.Shutdown {
-		return nil, grpc.ErrClientConnClosing
+		return nil, errConnClosed
 	}
 	method := methodOf(fullMethod)
 	return &grpcCall{routes: r, method: method, options: r.options(method), began: time.Now()}, nil
@@ -135,7 +139,7 @@ func (c *grpcCall) pick(ctx context.Context) (Lease, error) {
 func (c *grpcCall) notPicked(ctx context.Context, cause error) error {
 	switch {
 	case c.routes.ctx.Err() != nil:
-		return grpc.ErrClientConnClosing
+		return errConnClosed
 	case errors.Is(ctx.Err(), context.Canceled):
 		return status.FromContextError(ctx.Err()).Err()
 	}

@@ -41,7 +41,7 @@ func (c *grpcCall) openStream(ctx context.Context, desc *grpc.StreamDesc, fullMe
 			return nil, "", err
 		}
 		var mark sentMark
-		routed := &routedStream{call: c, lease: lease, conn: conn}
+		routed := &routedStream{call: c, ctx: ctx, lease: lease, conn: conn}
 		attempt := append(opts[:len(opts):len(opts)], mark.option(), grpc.WaitForReady(false), grpc.OnFinish(routed.finish))
 		routed.ClientStream, err = conn.NewStream(ctx, desc, fullMethod, attempt...)
 		if err == nil {
@@ -66,6 +66,7 @@ func (c *grpcCall) openStream(ctx context.Context, desc *grpc.StreamDesc, fullMe
 type routedStream struct {
 	grpc.ClientStream
 	call  *grpcCall
+	ctx   context.Context // the caller's, of the stream
 	lease Lease
 	conn  *grpc.ClientConn
 
@@ -120,10 +121,17 @@ func (s *routedStream) releaseLocked() {
 // isLost tells a lost connection from the plugin's own error, as well as it can
 // be told: the session knows better, but gRPC asks before the session does.
 func (s *routedStream) isLost(err error) bool {
-	if errors.Is(err, grpc.ErrClientConnClosing) {
-		return true // the session has ended and closed its connection
+	switch status.Code(err) {
+	case codes.Unavailable:
+	case codes.Canceled:
+		// Either the caller has left, or the session has closed the connection.
+		if s.ctx.Err() != nil {
+			return false
+		}
+	default:
+		return false
 	}
-	return status.Code(err) == codes.Unavailable && (hasEnded(s.lease) || s.conn.GetState() != connectivity.Ready)
+	return hasEnded(s.lease) || s.conn.GetState() != connectivity.Ready
 }
 
 // fault is the error of a stream that was lost.
