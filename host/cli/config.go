@@ -24,6 +24,13 @@ type Config struct {
 	PluginDir string `envconfig:"PLUGIN_DIR" default:"./bin" desc:"directory of executables (*.po) to start as children, and of shared objects (*.so) to load; empty for none"`
 	// NetworkPlugin are plugins that run elsewhere.
 	NetworkPlugin []string `envconfig:"NETWORK_PLUGIN" desc:"comma list of network plugins: host:port, name=host:port, or dns:///host:port for one endpoint of each address record"`
+	// KubeSelector and KubeNamespaces turn discovery in a Kubernetes cluster on, if
+	// either is set. Kubeconfig alone does not, as many have it for other programs.
+	KubeSelector   string   `envconfig:"KUBE_SELECTOR" desc:"label selector of Services whose pods are plugins, such as reattach.dev/plugin; for basic serve in Kubernetes"`
+	KubeNamespaces []string `envconfig:"KUBE_NAMESPACES" desc:"comma list of the namespaces of those Services, or * for all; empty is the host's own"`
+	Kubeconfig     string   `envconfig:"KUBECONFIG" desc:"file that says how to reach the cluster; empty is the cluster that the host runs in"`
+	// Zone is where the host runs.
+	Zone string `envconfig:"HOST_ZONE" desc:"zone of this host: calls stay in it while a quarter of the ready endpoints are there"`
 	// RequiredPlugins make the host unready while they are missing.
 	RequiredPlugins []string `envconfig:"REQUIRED_PLUGINS" desc:"comma list of plugins without which basic serve is not ready"`
 	// GreetName is who is greeted.
@@ -62,7 +69,7 @@ func ReadConfig() (Config, error) {
 	if err := envconfig.Process("", &c); err != nil {
 		return Config{}, readable(err)
 	}
-	for _, list := range []*[]string{&c.NetworkPlugin, &c.RequiredPlugins, &c.TLSPlainPlugins} {
+	for _, list := range []*[]string{&c.NetworkPlugin, &c.KubeNamespaces, &c.RequiredPlugins, &c.TLSPlainPlugins} {
 		*list = trimmed(*list)
 	}
 	return c, c.validate()

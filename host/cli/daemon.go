@@ -44,7 +44,7 @@ func (h Host) daemonOptions(c Config, stderr io.Writer) (daemon.Options, error) 
 	o.NetworkPlugins = strings.Join(c.NetworkPlugin, ",")
 	o.Required = c.RequiredPlugins
 	o.TLS, o.PlainPlugins = c.tls(), c.TLSPlainPlugins
-	o.Balancer = balancer.Options{Policy: policy}
+	o.Balancer = balancer.Options{Policy: policy, Zone: balancer.ZonePreference{Zone: c.Zone, MinFraction: 0.25}}
 	o.CallTimeout, o.AttachTimeout, o.DrainTimeout = c.CallTimeout, c.AttachTimeout, c.DrainTimeout
 	o.Logger = c.logger(stderr)
 	o.Dialers = map[target.Placement]func(attach.Contract) (conn.Dialer, error){
@@ -62,8 +62,8 @@ func (c Config) findSomething() error {
 			return fmt.Errorf("PLUGIN_DIR: %w", err)
 		}
 	}
-	if c.PluginDir == "" && len(c.NetworkPlugin) == 0 {
-		return fmt.Errorf("no plugins: PLUGIN_DIR and NETWORK_PLUGIN are both empty")
+	if c.PluginDir == "" && len(c.NetworkPlugin) == 0 && !c.inKubernetes() {
+		return fmt.Errorf("no plugins: PLUGIN_DIR, NETWORK_PLUGIN and KUBE_SELECTOR are all empty")
 	}
 	return nil
 }

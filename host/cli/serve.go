@@ -49,9 +49,19 @@ func (h Host) serve(ctx context.Context, c Config, stdout, stderr io.Writer) err
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	o.Registerer = registry
 	o.OnReady = h.Greet(c, &lockedWriter{w: stdout})
+	cluster, err := c.cluster(o.Logger)
+	if err != nil {
+		return &failure{exitUsage, err}
+	}
+	if cluster != nil {
+		o.Sources = append(o.Sources, cluster)
+	}
 	d, err := daemon.New(o)
 	if err != nil {
 		return &failure{exitUsage, err}
+	}
+	if cluster != nil {
+		defer reportEvents(d.Subscribe(eventBuffer), cluster.Reporter())()
 	}
 	if c.Listen == "" {
 		return d.Run(ctx)
