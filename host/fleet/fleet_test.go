@@ -354,10 +354,10 @@ func TestNewRefuses(t *testing.T) {
 		want   string
 	}{
 		"Good":      {"all else has defaults", options(d), "<nil>"},
-		"NoDialers": {"nothing could be reached", fleet.Options{}, "make fleet: Dialers is empty: no endpoint could be reached"},
-		"NilDialer": {"a slip", edit(func(o *fleet.Options) { o.Dialers[target.Child] = nil }), "make fleet: Dialers[child] is nil"},
+		"NoDialers": {"nothing could be reached", fleet.Options{}, "make fleet: set Dialers: without them no endpoint could be reached"},
+		"NilDialer": {"a slip", edit(func(o *fleet.Options) { o.Dialers[target.Child] = nil }), "make fleet: set Dialers[child], which is nil"},
 		"Negative":  {"a slip", edit(func(o *fleet.Options) { o.CloseTimeout = -1 }), "make fleet: ReplaceTimeout, DrainTimeout and CloseTimeout must not be negative"},
-		"Conn":      {"checked before the first endpoint", edit(func(o *fleet.Options) { o.Conn.PingInterval = -1 }), "make fleet: Conn: PingInterval must not be negative"},
+		"Conn":      {"checked before the first endpoint", edit(func(o *fleet.Options) { o.Conn.PingInterval = -1 }), "make fleet: options of Conn: PingInterval must not be negative"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

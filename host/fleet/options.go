@@ -42,11 +42,11 @@ type Options struct {
 
 func (o Options) complete() (Options, error) {
 	if len(o.Dialers) == 0 {
-		return o, errors.New("Dialers is empty: no endpoint could be reached")
+		return o, errors.New("set Dialers: without them no endpoint could be reached")
 	}
 	for _, p := range slices.Sorted(maps.Keys(o.Dialers)) {
 		if o.Dialers[p] == nil {
-			return o, fmt.Errorf("Dialers[%s] is nil", p)
+			return o, fmt.Errorf("set Dialers[%s], which is nil", p)
 		}
 	}
 	if o.Logger == nil {
@@ -63,7 +63,7 @@ func (o Options) complete() (Options, error) {
 	}
 	o.Conn.Dialer = conn.DialerFunc(o.dial)
 	if err := o.Conn.Validate(); err != nil {
-		return o, fmt.Errorf("Conn: %w", err)
+		return o, fmt.Errorf("options of Conn: %w", err)
 	}
 	return o, nil
 }
