@@ -52,13 +52,13 @@ func TestStorm(t *testing.T) {
 	s.load = startLoad(c)
 	began := time.Now()
 	for step := 0; time.Since(began) < *duration; step++ {
-		if step%6 == 1 {
+		if step%8 == 1 {
 			s.stopOne()
 		} else {
 			s.endOne(s.replicas)
 		}
 		s.serving(s.replicas)
-		if step%3 == 1 {
+		if step%4 == 1 {
 			s.spread()
 		}
 	}
@@ -101,7 +101,7 @@ func (s *storm) stopOne() {
 	s.stops++
 	began := time.Now()
 	others := slices.DeleteFunc(slices.Clone(s.replicas), func(r *replica) bool { return r == still })
-	for time.Since(began) < stopped-2*time.Second {
+	for time.Since(began) < stopped-time.Second {
 		s.endOne(others)
 		s.serving(others)
 	}

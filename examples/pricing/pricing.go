@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package pricing is a contract between a team's daemon and its plugins.
+package pricing
+
+import (
+	"net/rpc"
+
+	"github.com/hashicorp/go-plugin"
+)
+
+// Kind is the name that a Pricer is dispensed by.
+const Kind = "pricer"
+
+// Pricer says what things cost.
+type Pricer interface {
+	// Price gives the price of a quantity of some goods.
+	Price(goods string, quantity int) (Money, error)
+}
+
+// Money is an amount in the smallest unit of a currency.
+type Money struct {
+	Amount   int64
+	Currency string
+}
+
+// Handshake is what the daemon and its plugins agree on.
+func Handshake() plugin.HandshakeConfig {
+	return plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "PRICING_PLUGIN", MagicCookieValue: "prices"}
+}
+
+// Plugin carries a Pricer over net/rpc.
+type Plugin struct {
+	// Impl is what a plugin serves. A daemon leaves it nil.
+	Impl Pricer
+}
+
+// Server implements plugin.Plugin.
+func (p *Plugin) Server(*plugin.MuxBroker) (any, error) { return &server{p.Impl}, nil }
+
+// Client implements plugin.Plugin.
+func (p *Plugin) Client(_ *plugin.MuxBroker, c *rpc.Client) (any, error) { return &client{c}, nil }
+
+// Order is what travels; net/rpc wants its name exported.
+type Order struct {
+	Goods    string
+	Quantity int
+}
+
+type client struct{ rpc *rpc.Client }
+
+func (c *client) Price(goods string, quantity int) (Money, error) {
+	var m Money
+	err := c.rpc.Call("Plugin.Price", Order{goods, quantity}, &m)
+	return m, err
+}
+
+type server struct{ impl Pricer }
+
+// Price serves Plugin.Price.
+func (s *server) Price(o Order, m *Money) (err error) {
+	*m, err = s.impl.Price(o.Goods, o.Quantity)
+	return err
+}
