@@ -28,5 +28,7 @@
 // the plugin have joined. In the rarer direction, where the plugin names an id
 // in an answer and the host dials it, the endpoint that answered last on the
 // stub is dialled. With calls of several goroutines on one stub that may be
-// another than the one whose answer the caller holds.
+// another than the one whose answer the caller holds. And a broker over net/rpc
+// accepts an id once: when a call is repeated after its first endpoint had
+// called back, the second one finds nobody.
 package stub
