@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package daemon_test
+
+import (
+	"context"
+	"fmt"
+	"log"
+
+	"github.com/reattach/reattach/commons"
+	"github.com/reattach/reattach/host/daemon"
+)
+
+// This is the example of the README.
+func Example() {
+	opts := daemon.DefaultOptions()
+	opts.Handshake, opts.Versions = commons.Handshake(), commons.Versions
+	opts.Kinds = []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{})}
+	opts.NetworkPlugins = "pluginzh=dns:///pluginzh.plugins:7000"
+	d, err := daemon.New(opts)
+	if err != nil {
+		log.Fatal(err)
+	}
+	go func() { log.Print(d.Run(context.Background())) }()
+
+	greeter, err := daemon.Dispense[commons.Greeter](context.Background(), d, "pluginzh", commons.GreeterKind)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(greeter.Greet("Ada")) // today, and as often as the pods come and go
+}
