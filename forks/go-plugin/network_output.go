@@ -5,6 +5,7 @@ package plugin
 import (
 	"context"
 	"io"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
@@ -22,6 +23,34 @@ func (s *networkServer) subscribeStreams() (stdout, stderr io.Reader, stop func(
 type hubOutput struct{ hub *stdio.Hub }
 
 func (h hubOutput) subscribe() stdioSubscription { return hubSubscription{h.hub.Subscribe()} }
+
+// sessionOutput is hubOutput for a host that has shaken hands. It asks for the
+// output while it may already be calling, so what its calls print until then is
+// kept for it.
+type sessionOutput struct {
+	hubOutput
+	early atomic.Pointer[stdio.Subscription]
+}
+
+func newSessionOutput(hub *stdio.Hub) *sessionOutput {
+	o := &sessionOutput{hubOutput: hubOutput{hub}}
+	o.early.Store(hub.Subscribe())
+	return o
+}
+
+func (o *sessionOutput) subscribe() stdioSubscription {
+	if sub := o.early.Swap(nil); sub != nil {
+		return hubSubscription{sub}
+	}
+	return o.hubOutput.subscribe()
+}
+
+// close drops what nobody has asked for.
+func (o *sessionOutput) close() {
+	if sub := o.early.Swap(nil); sub != nil {
+		sub.Close()
+	}
+}
 
 type hubSubscription struct{ sub *stdio.Subscription }
 

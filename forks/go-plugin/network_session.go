@@ -88,8 +88,12 @@ func (h *hostSession) serveNetRPC() error {
 func (h *hostSession) serveGRPC() error {
 	// The original library secures every brokered connection like the main one.
 	brokers, brokered := brokerListeners, h.server.tls
+	var output stdioSource = hubOutput{h.server.output}
 	if slices.Contains(h.choice.Features, featureGRPCTunnel) {
 		brokers, brokered = brokerTunnel, nil // inside of the main one
+		kept := newSessionOutput(h.server.output)
+		defer kept.close()
+		output = kept
 	}
 	lis := newOneConnListener(h.conn)
 	service, err := newGRPCService(grpcServiceConfig{
@@ -98,7 +102,7 @@ func (h *hostSession) serveGRPC() error {
 		options:    h.grpcOptions(),
 		brokers:    brokers,
 		tls:        brokered,
-		stdio:      hubOutput{h.server.output},
+		stdio:      output,
 		onShutdown: func() { _ = lis.Close() },
 		logger:     h.logger,
 	})
