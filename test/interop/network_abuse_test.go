@@ -4,6 +4,7 @@ package interop
 
 import (
 	"crypto/rand"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -42,7 +43,7 @@ func TestAbuse(t *testing.T) {
 		for _, each := range []func(){a.garbage, a.halfHello, a.hugeHello, a.slowDrip, a.abandon} {
 			all.Go(each)
 		}
-		newcomers, slowest := serveNewcomers(t, p, a.end)
+		newcomers, slowest := serveNewcomers(t, p.client("newcomer"), a.end)
 		all.Wait()
 		select {
 		case <-load.Done:
@@ -64,17 +65,39 @@ func TestAbuse(t *testing.T) {
 	})(t)
 }
 
+// TestAbuseOfTLS leaves TLS handshakes unfinished, which cost a plugin more than
+// plain connections do.
+func TestAbuseOfTLS(t *testing.T) {
+	secret := newSecretDir(t)
+	p := startPod(t, fork, onNetwork(single("grpc"), append(secret.env(), "PLUGIN_HANDSHAKE_TIMEOUT=2s")...))
+	host := startHost(t, fork)
+	host.open(secret.client(p, "attached"))
+	before := p.residentBytes()
+	a := &abuse{t: t, pod: p, end: time.Now().Add(abuseTime)}
+	var all sync.WaitGroup
+	all.Go(a.garbage)
+	all.Go(func() { a.halfTLS(secret.tlsConfig(t, "", "")) })
+	newcomers, slowest := serveNewcomers(t, secret.client(p, "newcomer"), a.end)
+	all.Wait()
+	host.works("attached")
+	peak := procStatus(t, p.pid(), "VmHWM:")
+	if peak > before+abuseMemory {
+		t.Errorf("the plugin occupied %d MiB at most, %d MiB before; want at most %d MiB more", peak>>20, before>>20, abuseMemory>>20)
+	}
+	report(t, fmt.Sprintf("abuse of TLS: %d garbage, %d TLS handshakes begun and left; %d newcomers served, the slowest in %v; resident %d MiB before, %d MiB at most",
+		a.garbled.Load(), a.left.Load(), newcomers, slowest.Round(time.Millisecond), before>>20, peak>>20))
+}
+
 // serveNewcomers attaches one host after the other until the end.
-func serveNewcomers(t *testing.T, p *pod, end time.Time) (served int, slowest time.Duration) {
+func serveNewcomers(t *testing.T, spec hostapi.Client, end time.Time) (served int, slowest time.Duration) {
 	t.Helper()
 	host := startHost(t, fork)
 	for time.Now().Before(end) {
 		start := time.Now()
-		name := fmt.Sprint("newcomer ", served)
-		host.attach(name, p)
-		host.works(name)
+		host.open(spec)
+		host.works(spec.Name)
 		slowest = max(slowest, time.Since(start))
-		host.must("Kill", hostapi.Named{Name: name}, &hostapi.None{})
+		host.must("Kill", hostapi.Named{Name: spec.Name}, &hostapi.None{})
 		served++
 	}
 	return served, slowest
@@ -218,5 +241,26 @@ func (a *abuse) abandon() {
 	// The last of them are given up too.
 	for _, conn := range conns[max(0, len(conns)-10):] {
 		a.hangsUp(conn, "a connection that says nothing")
+	}
+}
+
+// halfTLS begins TLS handshakes and reads nothing of what comes back.
+func (a *abuse) halfTLS(cfg *tls.Config) {
+	var conns []net.Conn
+	defer func() {
+		for _, conn := range conns {
+			_ = conn.Close()
+		}
+	}()
+	for range abandoned / 2 {
+		conn := a.dial()
+		if conn == nil {
+			return
+		}
+		conns = append(conns, conn)
+		// The first flight is written before anything is read.
+		_ = conn.SetReadDeadline(time.Unix(1, 0))
+		_ = tls.Client(conn, cfg).Handshake()
+		a.left.Add(1)
 	}
 }

@@ -4,6 +4,7 @@ package interop
 
 import (
 	"fmt"
+	"syscall"
 	"testing"
 	"time"
 
@@ -40,50 +41,68 @@ func TestTorrentWithoutAHost(t *testing.T) {
 	})(t)
 }
 
+// TestTorrentWithHosts lets a plugin print while one host reads, one does not,
+// and the process of a third is stopped, so that not even its kernel's buffers
+// empty.
 func TestTorrentWithHosts(t *testing.T) {
 	protocols(func(t *testing.T, protocol string) {
 		var stdout counter
 		spec := onNetwork(single(protocol))
 		spec.Stdout = &stdout
 		p := startPod(t, fork, spec)
-		healthy, stalled := startHost(t, fork), startHost(t, fork)
+		healthy, stalled, frozen := startHost(t, fork), startHost(t, fork), startHost(t, fork)
 		healthy.attach("healthy", p)
 		deaf := p.client("stalled")
 		deaf.StallOutput = true
 		stalled.open(deaf)
 		stalled.works("stalled")
+		frozen.attach("frozen", p)
+		// All of them listen before the flood begins.
+		const ready = "ready\n"
+		if _, err := healthy.act("healthy", "say", ready, 0); err != nil {
+			t.Fatal(err)
+		}
+		for name, host := range map[string]*hostProc{"healthy": healthy, "frozen": frozen} {
+			eventually(t, "output arrives at the "+name+" host", func() bool { return host.output(name).Bytes == int64(len(ready)) })
+		}
 		memory := p.residentBytes()
+		stopProcess(t, frozen.cmd.Process)
 
 		out, err := healthy.act("healthy", "flood", "", torrent)
 		if err != nil || out.N != torrent {
 			t.Fatalf("the plugin wrote %d bytes: %v", out.N, err)
 		}
 		eventually(t, "the container's own stdout has all of it", func() bool { return stdout.bytes.Load() >= torrent })
-		got := awaitAccounted(t, healthy, "healthy")
+		got := awaitAccounted(t, healthy, "healthy", torrent+int64(len(ready)))
 		// The stalled host can call all the time, and is told what it missed
 		// when it reads again.
 		stalled.works("stalled")
 		lean(t, p, memory)
 		stalled.must("Release", hostapi.Named{Name: "stalled"}, &hostapi.None{})
-		late := awaitAccounted(t, stalled, "stalled")
-		if late.Missed == 0 {
-			t.Error("the stalled host missed nothing: somebody kept 100 MiB for it")
+		late := awaitAccounted(t, stalled, "stalled", torrent+int64(len(ready)))
+		if err := frozen.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatalf("let the frozen host go on: %v", err)
 		}
-		report(t, fmt.Sprintf("100 MiB of stdout, %-6s, a stalled and a healthy host: written in %d ms; the healthy one got %d MiB and was told of %d bytes missed, "+
-			"the stalled one got %d KiB and was told of %d MiB; resident %d MiB before, %d MiB after",
-			protocol, out.MS, got.Bytes>>20, got.Missed, late.Bytes>>10, late.Missed>>20, memory>>20, p.residentBytes()>>20))
+		thawed := awaitAccounted(t, frozen, "frozen", torrent+int64(len(ready)))
+		if late.Missed == 0 || thawed.Missed == 0 {
+			t.Error("a host that did not read missed nothing: somebody kept 100 MiB for it")
+		}
+		report(t, fmt.Sprintf("100 MiB of stdout, %-6s, three hosts: written in %d ms; the healthy one got %d MiB and was told of %d bytes missed, "+
+			"the stalled one got %d KiB and was told of %d MiB, the frozen one %d KiB and %d MiB; resident %d MiB before, %d MiB after",
+			protocol, out.MS, got.Bytes>>20, got.Missed, late.Bytes>>10, late.Missed>>20, thawed.Bytes>>10, thawed.Missed>>20,
+			memory>>20, p.residentBytes()>>20))
 	})(t)
 }
 
-// awaitAccounted waits until a host has all of the torrent or was told how much
-// of it it missed.
-func awaitAccounted(t *testing.T, host *hostProc, name string) hostapi.Output {
+// awaitAccounted waits until a host has all of an output of size bytes or was
+// told how much of it it missed.
+func awaitAccounted(t *testing.T, host *hostProc, name string, size int64) hostapi.Output {
 	t.Helper()
 	var got hostapi.Output
 	var err error
 	if !within(patience, func() bool {
 		got = host.output(name)
-		err = accounted(got, torrent)
+		err = accounted(got, size)
 		return err == nil
 	}) {
 		t.Fatalf("the %s host: %v", name, err)

@@ -47,10 +47,18 @@ func impatient(spec hostapi.Client) hostapi.Client {
 // freeze stops the process of a pod until the test ends.
 func freeze(t *testing.T, p *pod) {
 	t.Helper()
-	p.signal(syscall.SIGSTOP)
-	t.Cleanup(func() { _ = p.cmd.Process.Signal(syscall.SIGCONT) })
-	eventually(t, "all threads of the plugin are stopped", func() bool {
-		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", p.pid()))
+	stopProcess(t, p.cmd.Process)
+}
+
+// stopProcess stops a process until the test ends, or SIGCONT.
+func stopProcess(t *testing.T, process *os.Process) {
+	t.Helper()
+	if err := process.Signal(syscall.SIGSTOP); err != nil {
+		t.Fatalf("stop process %d: %v", process.Pid, err)
+	}
+	t.Cleanup(func() { _ = process.Signal(syscall.SIGCONT) })
+	eventually(t, "all threads of the process are stopped", func() bool {
+		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", process.Pid))
 		if err != nil {
 			t.Fatal(err)
 		}
