@@ -101,7 +101,7 @@ func New(o Options) (*Server, error) {
 	}
 	var err error
 	if s.listener, err = net.Listen("tcp", o.Address); err != nil {
-		return nil, fmt.Errorf("make HTTP API: %w", err)
+		return nil, fmt.Errorf("make HTTP API: listen at %s: %w", o.Address, err)
 	}
 	s.loopback = s.listener.Addr().(*net.TCPAddr).IP.IsLoopback()
 	if !s.loopback && s.token == nil && !o.NoCalls {

@@ -11,6 +11,9 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"github.com/reattach/reattach/host/fleet"
+	"github.com/reattach/reattach/host/stub"
 )
 
 // KindInfo describes a kind that the daemon knows.
@@ -58,6 +61,9 @@ func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args jso
 	ctx, cancel := context.WithTimeout(ctx, k.Options(method).Timeout)
 	defer cancel()
 	impl, err := d.dispense(ctx, plugin, k)
+	if _, none := errors.AsType[*fleet.NotReadyError](err); none {
+		return nil, &stub.Fault{Reason: stub.ReasonUnavailable, Method: method, Err: err}
+	}
 	if err != nil {
 		return nil, err
 	}
