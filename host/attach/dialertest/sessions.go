@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -184,11 +185,7 @@ func (s suite) killed(t *testing.T) {
 	}
 	session := s.dial(t, s.Endpoint(t))
 	greet := greeter(t, session)
-	text, err := greet(served.PID)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pid, err := strconv.Atoi(text)
+	pid, err := greet(served.PID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -197,7 +194,7 @@ func (s suite) killed(t *testing.T) {
 		_, err := greet(served.Hold)
 		held <- err
 	}()
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+	if err := process(t, pid).Kill(); err != nil {
 		t.Fatal(err)
 	}
 	within(t, "the session notices that the plugin was killed", session.Done())
@@ -218,11 +215,21 @@ func (s suite) killed(t *testing.T) {
 	}
 }
 
-func processExists(t *testing.T, pid string) bool {
+func process(t *testing.T, pid string) *os.Process {
 	t.Helper()
 	number, err := strconv.Atoi(pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return syscall.Kill(number, 0) == nil
+	p, err := os.FindProcess(number) // It need not exist.
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// processExists asks by signal 0, which is checked and not delivered.
+func processExists(t *testing.T, pid string) bool {
+	t.Helper()
+	return process(t, pid).Signal(syscall.Signal(0)) == nil
 }

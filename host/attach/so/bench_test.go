@@ -13,6 +13,6 @@ import (
 )
 
 func BenchmarkInProcess(b *testing.B) {
-	path := build(b, ".", "bench.so", "./internal/testso", likeThis(b)...)
+	path := servedObject(b)
 	dialertest.Benchmark(b, objectAt(path), func(c attach.Contract) conn.Dialer { return dialerFor(b, c) })
 }

@@ -75,11 +75,14 @@ func (d *dialer) serve(ctx context.Context, e target.Endpoint, obj *object) (con
 	served.Network = &plugin.NetworkConfig{Name: e.Plugin, DrainTimeout: drainTimeout}
 	// The library's own lines; what goes wrong is also told as an error.
 	served.Logger = hclog.NewNullLogger()
-	here, there := newPipe(e.Address)
-	server := startServer(there, &served)
+	server := startServer(&served)
+	here, err := server.dial(ctx)
+	if err != nil {
+		return nil, server.close(fmt.Errorf("attach to plugin at %s: %w", e.Address, err))
+	}
 
 	config := d.opts.Contract.ClientConfig(e.Plugin)
-	config.Reattach = &plugin.ReattachConfig{Addr: here.LocalAddr()}
+	config.Reattach = &plugin.ReattachConfig{Addr: fileAddr(e.Address)}
 	config.KeepaliveInterval = -1 // Nothing can come between the two ends.
 	config.Logger = d.opts.Logger.Named(e.Plugin)
 	config.SyncStdout, config.SyncStderr = io.Discard, io.Discard // The plugin writes to the host's own.

@@ -43,7 +43,7 @@ func objectAt(path string) target.Endpoint {
 // TestConformance loads the test's shared object into the test itself, and then
 // replaces its file: a package can be loaded only once in a process.
 func TestConformance(t *testing.T) {
-	path := build(t, ".", "zh.so", "./internal/testso", likeThis(t)...)
+	path := servedObject(t)
 	dialertest.Run(t, dialertest.Harness{
 		Dialer:    dialerFor,
 		Endpoint:  func(testing.TB) target.Endpoint { return objectAt(path) },

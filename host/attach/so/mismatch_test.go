@@ -5,6 +5,7 @@
 package so
 
 import (
+	"os"
 	"os/exec"
 	"runtime"
 	"strings"
@@ -31,6 +32,7 @@ func load(t *testing.T, host string, paths ...string) []string {
 func TestMismatch(t *testing.T) {
 	host := build(t, ".", "host", "./internal/sohost", "-trimpath")
 	good := scratch{name: "good", main: goodPlugin}.build(t)
+	outside := scratch{name: "outside", main: commonsPlugin}.build(t)
 	version := runtime.Version()
 	otherVersion := strings.Replace(version, "go1.", "go0.", 1)
 
@@ -57,11 +59,11 @@ func TestMismatch(t *testing.T) {
 			"a file for a cluster's other nodes", otherMachine(t, good), []string{"for another machine", runtime.GOARCH},
 		},
 		"no -trimpath": {
-			"a flag that is easily forgotten", scratch{name: "untrimmed", main: goodPlugin, flags: []string{"-buildmode=plugin"}}.build(t),
+			"a flag that is easily forgotten", scratch{name: "untrimmed", main: symbolMissing, flags: []string{"-buildmode=plugin"}}.build(t),
 			[]string{"-trimpath: the host has true, the shared object none"},
 		},
 		"-race": {
-			"the race detector is in every package", scratch{name: "raced", main: emptyPlugin, flags: []string{"-buildmode=plugin", "-trimpath", "-race"}}.build(t),
+			"the race detector is in every package", scratch{name: "raced", main: symbolMissing, flags: []string{"-buildmode=plugin", "-trimpath", "-race"}}.build(t),
 			[]string{"-race: the host has none, the shared object true"},
 		},
 		"other dependency": {
@@ -76,7 +78,7 @@ func TestMismatch(t *testing.T) {
 		},
 		"commons from outside": {
 			"what is the host's own module must not be a dependency of the shared object",
-			scratch{name: "outside", main: commonsPlugin}.build(t),
+			outside,
 			[]string{"package github.com/reattach/reattach/commons", "is not the same", "the host has its own source"},
 		},
 		"symbol missing": {
@@ -138,6 +140,16 @@ func TestMismatch(t *testing.T) {
 		want := "package example.com/good is loaded already, from " + good
 		if said[0] != "Grüezi Ada" || !strings.Contains(said[1], want) || !strings.Contains(said[1], "restart the host") || said[2] != "Grüezi Ada" {
 			t.Errorf("the host says %q", said)
+		}
+	})
+	t.Run("host from outside as well", func(t *testing.T) {
+		source, err := os.ReadFile("internal/sohost/main.go")
+		if err != nil {
+			t.Fatal(err)
+		}
+		ofSomebody := scratch{name: "host", main: string(source), flags: []string{"-trimpath"}}.build(t)
+		if got := load(t, ofSomebody, outside)[0]; got != "Salut Ada" {
+			t.Errorf("two modules that both depend on this one do not fit together: %s", got)
 		}
 	})
 	t.Run("static host", func(t *testing.T) {

@@ -55,7 +55,15 @@ import (
 	"github.com/reattach/reattach/commons"
 )
 
-func ReattachPlugins() *plugin.ServeConfig { return commons.ServeConfig(nil, nil) }
+type greeter struct{}
+
+func (greeter) Greet(name string) (string, error) { return "Salut " + name, nil }
+
+func (greeter) Hi(int) (string, error) { return "Salut", nil }
+
+func ReattachPlugins() *plugin.ServeConfig {
+	return commons.ServeConfig(nil, plugin.PluginSet{commons.GreeterKind: &commons.GreeterPlugin{Impl: greeter{}}})
+}
 
 func main() {}
 `

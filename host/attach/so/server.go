@@ -10,28 +10,32 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc/test/bufconn"
 
 	"github.com/reattach/reattach/host/conn"
 )
 
 // server serves one session. It is a network plugin like any other, only that
-// its one connection was never dialled.
+// its one connection never leaves this process.
 type server struct {
-	conn  *pipeEnd
+	lis   *listener
 	stop  context.CancelFunc
 	ended chan struct{}
 	err   error // valid once ended is closed
 }
 
-func startServer(conn *pipeEnd, config *plugin.ServeConfig) *server {
+func startServer(config *plugin.ServeConfig) *server {
 	ctx, stop := context.WithCancel(context.Background())
-	s := &server{conn: conn, stop: stop, ended: make(chan struct{})}
+	s := &server{lis: newListener(), stop: stop, ended: make(chan struct{})}
 	go func() {
 		defer close(s.ended)
-		s.err = plugin.ServeListener(ctx, newOneConn(conn), config)
+		s.err = plugin.ServeListener(ctx, s.lis, config)
 	}()
 	return s
 }
+
+// dial returns the host's end of the connection. It is called once.
+func (s *server) dial(ctx context.Context) (net.Conn, error) { return s.lis.DialContext(ctx) }
 
 // close ends the server, whose peer has hung up or is about to, and returns when
 // it has ended. It returns cause, and what went wrong in the server. It may be
@@ -41,7 +45,7 @@ func (s *server) close(cause error) error {
 	late := time.NewTimer(drainTimeout)
 	defer late.Stop()
 	select {
-	case <-s.conn.closed:
+	case <-s.lis.hungUp:
 	case <-late.C:
 	}
 	s.stop()
@@ -57,78 +61,44 @@ func permanentRefusal(err error) error {
 	return err
 }
 
-// oneConn is a listener to which exactly one connection comes.
-type oneConn struct {
-	conn   chan net.Conn
-	addr   net.Addr
-	closed chan struct{}
+// buffer is how many bytes may be on their way in either direction. Without a
+// buffer, as in a net.Pipe, each side waits for the other at every write, and
+// calls take up to twice as long.
+const buffer = 64 << 10
+
+// listener has one connection, and tells when the server has closed it.
+type listener struct {
+	*bufconn.Listener
 	once   sync.Once
+	hungUp chan struct{}
 }
 
-func newOneConn(conn net.Conn) *oneConn {
-	l := &oneConn{conn: make(chan net.Conn, 1), addr: conn.LocalAddr(), closed: make(chan struct{})}
-	l.conn <- conn
-	return l
+func newListener() *listener {
+	return &listener{Listener: bufconn.Listen(buffer), hungUp: make(chan struct{})}
 }
 
 // Accept implements net.Listener.
-func (l *oneConn) Accept() (net.Conn, error) {
-	select {
-	case conn := <-l.conn:
-		return conn, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
+func (l *listener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, net.ErrClosed // The only reason there is.
 	}
+	return &servedConn{Conn: conn, lis: l}, nil
 }
 
-// Close implements net.Listener. A connection that was not accepted is closed.
-func (l *oneConn) Close() error {
-	l.once.Do(func() {
-		close(l.closed)
-		select {
-		case conn := <-l.conn:
-			_ = conn.Close()
-		default:
-		}
-	})
-	return nil
-}
-
-// Addr implements net.Listener.
-func (l *oneConn) Addr() net.Addr { return l.addr }
-
-// pipeEnd is an end of a connection within this process, which carries the name
-// of the file that is at its other end.
-type pipeEnd struct {
+type servedConn struct {
 	net.Conn
-	addr   fileAddr
-	once   sync.Once
-	closed chan struct{}
-}
-
-func newPipe(path string) (here, there *pipeEnd) {
-	a, b := net.Pipe()
-	return newPipeEnd(a, path), newPipeEnd(b, path)
-}
-
-func newPipeEnd(conn net.Conn, path string) *pipeEnd {
-	return &pipeEnd{Conn: conn, addr: fileAddr(path), closed: make(chan struct{})}
+	lis *listener
 }
 
 // Close implements net.Conn.
-func (p *pipeEnd) Close() error {
-	err := p.Conn.Close()
-	p.once.Do(func() { close(p.closed) })
+func (c *servedConn) Close() error {
+	err := c.Conn.Close()
+	c.lis.once.Do(func() { close(c.lis.hungUp) })
 	return err
 }
 
-// LocalAddr implements net.Conn.
-func (p *pipeEnd) LocalAddr() net.Addr { return p.addr }
-
-// RemoteAddr implements net.Conn.
-func (p *pipeEnd) RemoteAddr() net.Addr { return p.addr }
-
-// fileAddr is the file as an address.
+// fileAddr is a file as an address.
 type fileAddr string
 
 func (fileAddr) Network() string  { return "in-process" }
