@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package process
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// served is a basic serve that runs.
+type served struct {
+	cmd   *exec.Cmd
+	lines chan string // of its stdout
+	url   string
+}
+
+// serveHost starts basic serve and waits until its API listens.
+func serveHost(t *testing.T, env ...string) *served {
+	t.Helper()
+	s := &served{cmd: exec.Command(filepath.Join(bin, "basic"), "serve"), lines: make(chan string, 100)}
+	s.cmd.Env = environment(append([]string{"BASIC_LISTEN=127.0.0.1:0"}, env...)...)
+	stdout, err := s.cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := s.cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if s.cmd.ProcessState == nil {
+			_ = s.cmd.Process.Kill()
+			_ = s.cmd.Wait()
+		}
+	})
+	go func() {
+		defer close(s.lines)
+		for scan := bufio.NewScanner(stdout); scan.Scan(); {
+			s.lines <- scan.Text()
+		}
+	}()
+	address := make(chan string, 1)
+	go func() {
+		said := regexp.MustCompile(`serving HTTP: address=(\S+)`)
+		for scan := bufio.NewScanner(stderr); scan.Scan(); {
+			if m := said.FindStringSubmatch(scan.Text()); m != nil {
+				address <- m[1]
+			}
+		}
+	}()
+	select {
+	case a := <-address:
+		s.url = "http://" + a
+	case <-time.After(patience):
+		t.Fatal("basic serve does not say where it listens")
+	}
+	return s
+}
+
+// end sends a signal, and gives the exit code and how long the end took.
+func (s *served) end(t *testing.T, sig os.Signal) (int, time.Duration) {
+	t.Helper()
+	began := time.Now()
+	if err := s.cmd.Process.Signal(sig); err != nil {
+		t.Fatal(err)
+	}
+	for range s.lines {
+		continue
+	}
+	_ = s.cmd.Wait()
+	return s.cmd.ProcessState.ExitCode(), time.Since(began)
+}
+
+// command runs basic with arguments to its end.
+func command(t *testing.T, args []string, env ...string) outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	got, err := run(exec.CommandContext(ctx, filepath.Join(bin, "basic"), args...), env...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return got
+}
+
+// TestServe greets each plugin as it attaches, answers clients, and ends in order:
+// its child with it, the network plugin not.
+func TestServe(t *testing.T) {
+	p := startNetworkPlugin(t, "greeter-zh.po")
+	dir := t.TempDir()
+	if err := os.Symlink(filepath.Join(bin, "greeter-en.po"), filepath.Join(dir, "greeter-en.po")); err != nil {
+		t.Fatal(err)
+	}
+	s := serveHost(t, "GREET_NAME=Ada", "PLUGIN_DIR="+dir, "NETWORK_PLUGIN=pluginzh="+p.address())
+	greeted := map[string]bool{}
+	for range 3 {
+		select {
+		case line := <-s.lines:
+			greeted[line] = true
+		case <-time.After(patience):
+			t.Fatalf("it greeted %v only", greeted)
+		}
+	}
+	want := map[string]bool{
+		"greeter-en  greeter.Greet: Hello Ada": true,
+		"pluginzh  greeter.Greet: 您好 Ada":      true,
+		"pluginzh  pingponger.Ping: pong!":     true,
+	}
+	if diff := cmp.Diff(want, greeted); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
+	}
+	client := "BASIC_SERVER=" + s.url
+	if got := command(t, []string{"call", "pluginzh", "greeter.Greet", "Bob"}, client); got != (outcome{Stdout: "\"您好 Bob\"\n"}) {
+		t.Errorf("call: %+v", got)
+	}
+	listed := command(t, []string{"plugins", "-o", "json"}, client)
+	var list struct {
+		Plugins []struct {
+			Name      string
+			Endpoints []struct{ State, Instance string }
+		}
+	}
+	if err := json.Unmarshal([]byte(listed.Stdout), &list); err != nil || len(list.Plugins) != 2 || listed.Code != 0 {
+		t.Fatalf("plugins: %+v, %v", listed, err)
+	}
+	child, err := strconv.Atoi(strings.TrimPrefix(list.Plugins[0].Endpoints[0].Instance, "pid "))
+	if err != nil {
+		t.Fatal(err)
+	}
+	code, took := s.end(t, syscall.SIGTERM)
+	if code != 0 || took > 10*time.Second {
+		t.Errorf("it ended with code %d after %v", code, took)
+	}
+	if err := syscall.Kill(child, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("the child %d outlived its host: %v", child, err)
+	}
+	if got := command(t, []string{"call", "pluginzh", "pingponger.Ping"}, "PLUGIN_DIR=", "NETWORK_PLUGIN=pluginzh="+p.address()); got.Code != 0 {
+		t.Errorf("the network plugin did not outlive its host: %+v", got)
+	}
+}
+
+// TestCommands runs what people type, and looks at codes and streams.
+func TestCommands(t *testing.T) {
+	p := startNetworkPlugin(t, "greeter-zh.po")
+	direct := []string{"PLUGIN_DIR=", "NETWORK_PLUGIN=zh=" + p.address()}
+	gone := []string{"PLUGIN_DIR=", "NETWORK_PLUGIN=zh=127.0.0.1:1", "CALL_TIMEOUT=1s"}
+	cases := map[string]struct {
+		reason         string
+		args, env      []string
+		code           int
+		stdout, stderr string // what they must hold; "" is nothing at all
+	}{
+		"call":               {"the result is JSON", []string{"call", "zh", "greeter.Hi", "3"}, direct, 0, "\"大家好！=3=\"\n", ""},
+		"call by name":       {"an object names arguments", []string{"call", "zh", "greeter.Greet", `{"name":"Ada"}`}, direct, 0, `"您好 Ada"`, ""},
+		"wrong argument":     {"the signature is named", []string{"call", "zh", "greeter.Hi", "x"}, direct, 2, "", "Hi(times int)"},
+		"unknown plugin":     {"the known ones are named", []string{"call", "x", "greeter.Hi", "1"}, direct, 2, "", "known are zh"},
+		"no method":          {"the form is shown", []string{"call", "zh", "greeter"}, direct, 2, "", "KIND.METHOD"},
+		"call nobody":        {"nobody listens", []string{"call", "zh", "greeter.Hi", "1"}, gone, 3, "", "connection refused"},
+		"plugins":            {"a table", []string{"plugins"}, direct, 0, "zh       1/1     greeter,pingponger", ""},
+		"plugins wide":       {"a line for each endpoint", []string{"plugins", "-o", "wide"}, direct, 0, "READY", ""},
+		"plugins yaml":       {"for tools", []string{"plugins", "-o", "yaml"}, direct, 0, "- name: zh", ""},
+		"plugins not ready":  {"the code says so", []string{"plugins"}, gone, 1, "connection refused", ""},
+		"plugins bad output": {"the choice is named", []string{"plugins", "-o", "xml"}, direct, 2, "", "table, wide, json or yaml"},
+		"no daemon":          {"it cannot be asked", []string{"plugins", "--server", "127.0.0.1:1"}, nil, 3, "", "connection refused"},
+		"probe":              {"every hop is told", []string{"probe", p.address()}, direct, 0, "ok    ping", ""},
+		"probe nobody":       {"the hop that fails is named", []string{"probe", "127.0.0.1:1"}, direct, 3, "FAIL  tcp", ""},
+		"probe no address":   {"an address has a port", []string{"probe", "x"}, direct, 2, "", "host:port"},
+		"version":            {"Go's version at least", []string{"version"}, nil, 0, "go1.", ""},
+		"completion":         {"a script", []string{"completion", "bash"}, nil, 0, "basic", ""},
+		"help":               {"the environment is in it", []string{"--help"}, nil, 0, "NETWORK_PLUGIN", ""},
+		"unknown command":    {"it is quoted", []string{"greet"}, nil, 2, "", `"greet"`},
+		"unknown flag":       {"likewise", []string{"plugins", "--loud"}, nil, 2, "", "--loud"},
+		"serve, no place":    {"the variable is named", []string{"serve"}, []string{"PLUGIN_DIR=/does/not/exist"}, 2, "", "PLUGIN_DIR"},
+		"serve everywhere":   {"calls would be open to all", []string{"serve"}, append([]string{"BASIC_LISTEN=0.0.0.0:0"}, direct...), 2, "", "token"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := command(t, tc.args, tc.env...)
+			if got.Code != tc.code || !holds(got.Stdout, tc.stdout) || !holds(got.Stderr, tc.stderr) {
+				t.Errorf("%s: got %+v, want code %d, stdout %q, stderr %q", tc.reason, got, tc.code, tc.stdout, tc.stderr)
+			}
+		})
+	}
+}
+
+func holds(text, part string) bool {
+	if part == "" {
+		return text == ""
+	}
+	return strings.Contains(text, part)
+}
+
+// TestWatch follows a daemon whose plugin goes away.
+func TestWatch(t *testing.T) {
+	p := startNetworkPlugin(t, "greeter-zh.po")
+	s := serveHost(t, "PLUGIN_DIR=", "NETWORK_PLUGIN=zh="+p.address())
+	cmd := exec.Command(filepath.Join(bin, "basic"), "plugins", "--watch", "--server", s.url)
+	cmd.Env = environment()
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	until := func(part string) {
+		t.Helper()
+		for lines.Scan() {
+			if strings.Contains(lines.Text(), part) {
+				return
+			}
+		}
+		t.Fatalf("%q was not shown: %v\n%s", part, lines.Err(), &stderr)
+	}
+	timer := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	defer timer.Stop()
+	until("1/1")
+	p.end(t, syscall.SIGTERM)
+	until("0/1")
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	for lines.Scan() {
+		continue
+	}
+	if err := cmd.Wait(); err != nil {
+		t.Errorf("the watch ended with %v\n%s", err, &stderr)
+	}
+	if code, _ := s.end(t, os.Interrupt); code != 0 {
+		t.Errorf("basic serve ended with code %d", code)
+	}
+}
