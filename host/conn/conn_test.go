@@ -3,6 +3,7 @@
 package conn_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
@@ -97,8 +98,12 @@ func TestDialTimeout(t *testing.T) {
 
 func TestSessionThatLastedIsRedialledSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := run(t, endpoint, conn.Options{StableAfter: 10 * time.Second})
-		r.pass(10 * time.Second)
+		d := manualdial.New(nil)
+		d.Default(manualdial.Script{Err: errors.New("no luck")})
+		r := run(t, endpoint, conn.Options{Dialer: d, StableAfter: 10 * time.Second, PingInterval: time.Hour})
+		r.pass(time.Minute) // by now it pauses as long as it ever does
+		d.Default(manualdial.Script{})
+		r.pass(15 * time.Second)
 		r.told()
 		r.session().End(errors.New("reset by peer"))
 		s := r.want("lost", conn.TransientFailure)
@@ -111,6 +116,15 @@ func TestSessionThatLastedIsRedialledSoon(t *testing.T) {
 			t.Errorf("%d restarts, last error %v", s.Restarts(), s.Err)
 		}
 		wantStory(t, "by way of", r, "TRANSIENT_FAILURE", "CONNECTING", "READY")
+
+		d.Default(manualdial.Script{Err: errors.New("no luck")})
+		r.pass(15 * time.Second)
+		r.session().End(errors.New("reset by peer"))
+		r.pass(100 * time.Millisecond)
+		s = r.want("not at once", conn.TransientFailure)
+		if pause := time.Until(s.NextAttempt); pause > 120*time.Millisecond {
+			t.Errorf("the pause begins at %s although all was well in between", pause)
+		}
 	})
 }
 
@@ -233,8 +247,12 @@ func TestNoRedial(t *testing.T) {
 				d := manualdial.New(nil)
 				d.Default(script)
 				r := run(t, endpoint, conn.Options{Dialer: d})
+				at := time.Now()
 				r.NoRedial()
 				<-r.ended
+				if took := time.Since(at); took != 0 {
+					t.Errorf("it took %s to end, with no session", took)
+				}
 			})
 		})
 	}
@@ -248,6 +266,33 @@ func TestLeavingWhileDialling(t *testing.T) {
 		r.leave()
 		<-r.ended
 		wantStory(t, "no detour", r, "CONNECTING", "SHUTDOWN")
+	})
+}
+
+// lateDialer succeeds, but only after it was told to give up.
+type lateDialer struct{ *manualdial.Dialer }
+
+func (d lateDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Session, error) {
+	<-ctx.Done()
+	return d.Dialer.Dial(context.WithoutCancel(ctx), e)
+}
+
+func TestSessionThatComesTooLateIsClosed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d := lateDialer{manualdial.New(nil)}
+		var states []string
+		c, err := conn.New(endpoint, conn.Options{Dialer: d, Observe: func(_ *conn.Conn, _, after *conn.Status) {
+			states = append(states, after.State.String())
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, leave := context.WithTimeout(t.Context(), time.Second)
+		defer leave()
+		c.Run(ctx)
+		if diff := cmp.Diff([]string{"CONNECTING", "SHUTDOWN"}, states); diff != "" || d.Open() != 0 {
+			t.Errorf("%d sessions are open; states (-want +got)\n%s", d.Open(), diff)
+		}
 	})
 }
 

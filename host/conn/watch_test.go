@@ -3,6 +3,8 @@
 package conn_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -74,14 +76,16 @@ func TestNoAnswerToPings(t *testing.T) {
 func TestOneLatePingIsForgiven(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, endpoint, conn.Options{PingInterval: 10 * time.Second, PingTimeout: 2 * time.Second})
-		r.session().SetPing(manualdial.Hang)
-		for !r.Status().Ejected {
-			r.pass(100 * time.Millisecond)
-		}
-		r.session().SetPing(nil)
-		r.pass(time.Second)
-		if r.Status().Ejected || r.Status().Restarts() != 0 {
-			t.Error("held back although the next probe, a second later, was answered")
+		for range 3 {
+			r.session().SetPing(manualdial.Hang)
+			for !r.Status().Ejected {
+				r.pass(100 * time.Millisecond)
+			}
+			r.session().SetPing(nil)
+			r.pass(time.Second)
+			if r.Status().Ejected || r.Status().Restarts() != 0 {
+				t.Fatal("held back, or given up, although the next probe, a second later, was answered")
+			}
 		}
 	})
 }
@@ -105,7 +109,13 @@ func TestEjection(t *testing.T) {
 			if got := time.Until(s.EjectedUntil); got < want*8/10 || got > want*12/10 {
 				t.Errorf("ejection %d lasts %s, want %s give or take a fifth", i, got, want)
 			}
-			r.call(repeat(route.TimedOut, 7)...) // calls that were on their way
+			// Calls that were on their way do not make it worse.
+			r.call(repeat(route.TimedOut, 7)...)
+			r.call(route.Answered)
+			r.call(repeat(route.TimedOut, 7)...)
+			if n := r.Status().Ejections; n != i+1 {
+				t.Errorf("%d ejections while ejected for the time number %d", n, i+1)
+			}
 			r.pass(time.Until(s.EjectedUntil) - 1)
 			if !r.Status().Ejected {
 				t.Errorf("ejection %d: back too early", i)
@@ -138,6 +148,41 @@ func TestEjectedEndpointIsProbedOnItsWayBack(t *testing.T) {
 		r.pass(7 * time.Second)
 		wantStory(t, "a probe that fails twice", r, "TRANSIENT_FAILURE", "CONNECTING", "READY")
 	})
+}
+
+func TestOneProbeAtATime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, endpoint, conn.Options{
+			EjectAfter: 1, PingInterval: 10 * time.Second, PingTimeout: time.Hour,
+			Ejection: conn.Backoff{Min: time.Second, Max: time.Second},
+		})
+		r.session().SetPing(manualdial.Hang)
+		r.pass(10 * time.Second)
+		r.call(route.TimedOut)
+		r.pass(time.Minute)
+		if n := r.session().Pings(); n != 1 {
+			t.Errorf("%d pings are in flight", n)
+		}
+	})
+}
+
+func TestSessionThatEndsUnderAProbeSaysWhy(t *testing.T) {
+	for range 20 {
+		synctest.Test(t, func(t *testing.T) {
+			r := run(t, endpoint, conn.Options{PingFailures: 1})
+			first := r.session()
+			first.SetPing(func(context.Context) error {
+				<-first.Done()
+				return errors.New("no connection")
+			})
+			r.pass(5 * time.Second)
+			first.End(errors.New("killed"))
+			synctest.Wait()
+			if diff := cmp.Diff("killed", fmt.Sprint(r.Status().Err)); diff != "" {
+				t.Errorf("cause (-want +got)\n%s", diff)
+			}
+		})
+	}
 }
 
 func TestEjectionOff(t *testing.T) {

@@ -138,6 +138,20 @@ func call(ctx context.Context, t *testing.T, pool *fleet.Pool) (ended bool) {
 	}
 }
 
+// TestPickPassesOverWhatHasJustEnded checks that nobody waits for a Conn to
+// notice while other endpoints are ready.
+func TestPickPassesOverWhatHasJustEnded(t *testing.T) {
+	r := run(t, func(o *fleet.Options) { o.Conn.Backoff = conn.Backoff{Min: time.Millisecond, Max: time.Millisecond} })
+	r.grow(3, "zh")
+	for range 200 {
+		r.dialer.Session("zh@10.0.0.1:7000").End(errors.New("killed"))
+		for range 3 {
+			r.pick("zh").Done(route.Answered)
+		}
+		r.await(func(v fleet.View) bool { return ready(v) == 3 })
+	}
+}
+
 // TestEndedSessionIsNeverPicked checks the moment at which no Conn has noticed
 // yet: whoever knows that a session has ended must not be sent there.
 func TestEndedSessionIsNeverPicked(t *testing.T) {

@@ -225,6 +225,13 @@ func TestView(t *testing.T) {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 		l.Done(route.Answered)
+		r.offer(true, []target.Endpoint{zh1, zh2}, target.Plugin{Name: "zh", Required: true})
+		if s, _ := r.Plugin("zh"); !s.Required {
+			t.Error("a change of what is required was not seen")
+		}
+		if s, ok := r.Plugin("en"); ok {
+			t.Errorf("en is known still: %+v", s)
+		}
 	})
 }
 

@@ -85,6 +85,59 @@ func TestPickWaits(t *testing.T) {
 	}
 }
 
+func TestWaitingIsOver(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		synced bool
+		then   func(*rig)
+		want   string
+	}{
+		"Synced":   {"now all sources have told, and nobody knows it", false, func(r *rig) { r.find(en1) }, `plugin "zh" is unknown: known are en`},
+		"Shutdown": {"a plugin without endpoints gets none any more", true, func(r *rig) { r.stop() }, "no endpoint of zh is ready: it has none (the host is shutting down)"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := run(t, nil)
+				if tc.synced {
+					r.offer(true, nil, target.Plugin{Name: "zh"})
+				} else {
+					r.offer(false, []target.Endpoint{en1})
+				}
+				got := make(chan error)
+				go func() {
+					_, err := r.Pool("zh").Pick(t.Context(), "netrpc", nil)
+					got <- err
+				}()
+				synctest.Wait()
+				tc.then(r)
+				if diff := cmp.Diff(tc.want, fmt.Sprint(<-got)); diff != "" {
+					t.Errorf("%s: (-want +got)\n%s", tc.reason, diff)
+				}
+			})
+		})
+	}
+}
+
+func TestPoolOutlivesItsPlugin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		pool := r.Pool("zh")
+		for range 2 {
+			r.find(zh1)
+			l, err := pool.Pick(t.Context(), "netrpc", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Done(route.Answered)
+			r.find()
+		}
+		if pool != r.Pool("zh") || pool.Plugin() != "zh" {
+			t.Error("a plugin has two pools")
+		}
+	})
+}
+
 func TestPickFails(t *testing.T) {
 	permanent := conn.Permanent(errors.New("version 9 is not ours"))
 	refused := errors.New("connection refused")
