@@ -11,7 +11,7 @@ import (
 // TestImages holds what every image promises: a static binary alone, without root.
 func TestImages(t *testing.T) {
 	cases := map[string][]string{
-		"Dockerfile.host": {`ENTRYPOINT ["/basic"]`},
+		"Dockerfile.host": {`ENTRYPOINT ["/basic"]`, `CMD ["serve"]`},
 		"Dockerfile.plugin": {
 			`ENTRYPOINT ["/plugin"]`, "EXPOSE 7000",
 			"PLUGIN_HOST=true", "PLUGIN_MIN_PORT=7000", "PLUGIN_MAX_PORT=7000",
