@@ -62,7 +62,7 @@ func self(t testing.TB) target.Endpoint {
 // childDialer starts this test binary in a role.
 func childDialer(t testing.TB, role string, change func(*attach.ChildOptions)) conn.Dialer {
 	t.Helper()
-	opts := attach.ChildOptions{Contract: contract(), Env: []string{envRole + "=" + role}}
+	opts := attach.ChildOptions{Contract: contract(), Env: []string{envRole + "=" + role, quickExit}}
 	if change != nil {
 		change(&opts)
 	}

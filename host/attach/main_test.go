@@ -18,6 +18,10 @@ import (
 // envRole makes the test binary play a plugin instead of running tests.
 const envRole = "ATTACH_TEST_ROLE"
 
+// quickExit keeps a process with the race detector in it from lingering for a
+// second when it exits.
+const quickExit = "GORACE=atexit_sleep_ms=0"
+
 // envMark names a file that the role "stuck" makes when it runs.
 const envMark = "ATTACH_TEST_MARK"
 

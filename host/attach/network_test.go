@@ -51,7 +51,7 @@ func networkDialer(t testing.TB, change func(*attach.NetworkOptions)) conn.Diale
 func startPlugin(t testing.TB, env ...string) target.Endpoint {
 	t.Helper()
 	cmd := exec.Command(self(t).Address)
-	cmd.Env = append(os.Environ(), envRole+"=served", "BASIC_PLUGIN=hello", "PLUGIN_HOST=127.0.0.1", "PLUGIN_NAME=served")
+	cmd.Env = append(os.Environ(), envRole+"=served", "BASIC_PLUGIN=hello", "PLUGIN_HOST=127.0.0.1", "PLUGIN_NAME=served", quickExit)
 	cmd.Env = append(cmd.Env, env...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
@@ -141,9 +141,9 @@ func TestNetworkConformance(t *testing.T) {
 						}
 					})
 				},
-				Endpoint: func(t testing.TB) target.Endpoint {
+				Endpoint: func(testing.TB) target.Endpoint {
 					if !accepts(running.Address) { // The suite has killed it.
-						return startPlugin(t, env...)
+						running = startPlugin(t, env...)
 					}
 					return running
 				},
