@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/go-plugin"
 
+	"github.com/reattach/reattach/host/discovery/static"
 	"github.com/reattach/reattach/host/visit"
 )
 
@@ -23,12 +25,25 @@ func findPlaces(c Config) ([]visit.Place, error) {
 		places = append(places, visit.ChildAt(path))
 	}
 	for _, address := range c.NetworkPlugin {
-		places = append(places, visit.NetworkAt(address))
+		places = append(places, networkPlace(address))
 	}
 	if err == nil && len(places) == 0 {
 		return nil, fmt.Errorf("no plugins: PLUGIN_DIR=%q holds no *.po, and NETWORK_PLUGIN is empty", c.PluginDir)
 	}
 	return places, err
+}
+
+// networkPlace reads one element of NETWORK_PLUGIN. What has no form that the daemon
+// would take is visited as it is, which says what is wrong with it.
+func networkPlace(element string) visit.Place {
+	entries, err := static.Parse(element)
+	switch {
+	case err != nil || len(entries) != 1:
+		return visit.NetworkAt(element)
+	case strings.Contains(element, "="):
+		return visit.NamedNetworkAt(entries[0].Plugin, entries[0].Address())
+	}
+	return visit.NetworkAt(entries[0].Address())
 }
 
 // executables gives the files that ought to be plugins, sorted. A default

@@ -59,6 +59,8 @@ func visitAll(ctx context.Context, c Config, kinds []visit.Kind, stdout, stderr 
 		Versions:      c.ContractVersions,
 		AttachTimeout: c.AttachTimeout,
 		CallTimeout:   c.CallTimeout,
+		TLS:           c.tls(),
+		PlainPlugins:  c.TLSPlainPlugins,
 		Logger:        c.logger(stderr),
 	}, places)
 	if err := printReports(stdout, reports); err != nil {

@@ -3,6 +3,7 @@
 package visit
 
 import (
+	"net"
 	"path/filepath"
 	"strings"
 )
@@ -37,6 +38,24 @@ func ChildAt(path string) Place {
 // NetworkAt gives the plugin that listens at address, a host:port.
 func NetworkAt(address string) Place {
 	return Place{Name: address, Placement: Network, Target: address}
+}
+
+// NamedNetworkAt gives the plugin of a name that listens at address. With TLS, its
+// certificate must carry the name.
+func NamedNetworkAt(name, address string) Place {
+	return Place{Name: name, Placement: Network, Target: address}
+}
+
+// serverName is what the certificate of a network plugin must carry: its name, or
+// the host part of its address where that is all there is.
+func (p Place) serverName() string {
+	if p.Name != p.Target {
+		return p.Name
+	}
+	if host, _, err := net.SplitHostPort(p.Target); err == nil {
+		return host
+	}
+	return p.Target
 }
 
 // address is a net.Addr for a host that may be a name: the dialer looks it up,

@@ -34,7 +34,7 @@ func attach(ctx context.Context, o Options, p Place) (*session, error) {
 	case Network:
 		// A child's log lines are named after its executable by the library.
 		config.Logger = o.Logger.Named(p.Name)
-		return attachNetwork(ctx, config, p.Target)
+		return attachNetwork(ctx, o, config, p)
 	}
 	return nil, fmt.Errorf("attach %s: placement %q is unknown", p.Name, p.Placement)
 }

@@ -11,9 +11,10 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin/tlsfile"
 )
 
-// Options say how plugins are visited. All fields are required.
+// Options say how plugins are visited. All fields but those of TLS are required.
 type Options struct {
 	// Kinds are what the host knows.
 	Kinds []Kind
@@ -23,6 +24,10 @@ type Options struct {
 	AttachTimeout time.Duration
 	// CallTimeout bounds each question.
 	CallTimeout time.Duration
+	// TLS names the files with which network plugins are reached by TLS, except for
+	// PlainPlugins. Without any, they are reached by plain TCP.
+	TLS          tlsfile.Files
+	PlainPlugins []string
 	// Logger receives what plugins log, and what happens on the way.
 	Logger hclog.Logger
 }
