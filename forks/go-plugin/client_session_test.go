@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os/exec"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// TestClientErr holds that a client tells when a child has ended, and how.
+func TestClientErr(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		end    func(t *testing.T, c *Client, pid int)
+		exit   bool // with an *exec.ExitError
+	}{
+		"killed by somebody": {
+			reason: "the signal is in the error",
+			end: func(t *testing.T, _ *Client, pid int) {
+				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+					t.Fatal(err)
+				}
+			},
+			exit: true,
+		},
+		"asked to end": {
+			reason: "a child that exits with 0 is gone all the same",
+			end:    func(_ *testing.T, c *Client, _ int) { c.Kill() },
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			cfg := childConfig("echo")
+			client := NewClient(cfg)
+			defer client.Kill()
+			protocol, err := client.Client()
+			if err != nil {
+				t.Fatal(err)
+			}
+			rpc := protocol.(*RPCClient)
+			if err := rpc.PingContext(t.Context()); err != nil {
+				t.Errorf("ping: %v", err)
+			}
+			if err := client.Err(); err != nil {
+				t.Errorf("%s: a child that runs has ended with %v", tc.reason, err)
+			}
+			tc.end(t, client, cfg.Cmd.Process.Pid)
+			<-client.Done()
+			<-rpc.Done()
+			err = client.Err()
+			var exit *exec.ExitError
+			if !errors.Is(err, ErrConnectionLost) || errors.As(err, &exit) != tc.exit {
+				t.Errorf("%s: %v, want ErrConnectionLost and with an exit status: %v", tc.reason, err, tc.exit)
+			}
+		})
+	}
+}
+
+func TestClientErrOfRemotePlugin(t *testing.T) {
+	p := serveEcho(t, nil)
+	client := NewClient(p.clientConfig())
+	if _, err := client.Client(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Err(); err != nil {
+		t.Errorf("before Kill: %v", err)
+	}
+	client.Kill()
+	<-client.Done()
+	if err := client.Err(); !errors.Is(err, ErrDetached) {
+		t.Errorf("after Kill: %v, want ErrDetached", err)
+	}
+}
+
+// TestStartErrorsAreTold holds that a host can tell what lasts from what may
+// pass.
+func TestStartErrorsAreTold(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		change func(*ClientConfig)
+		want   error
+	}{
+		"no plugin":     {"it prints something else, and will do so again", func(c *ClientConfig) { c.Cmd = exec.Command("echo", "hello there") }, ErrIncompatible},
+		"old core":      {"another handshake", func(c *ClientConfig) { c.Cmd = exec.Command("echo", "7|1|unix|/x|netrpc") }, ErrIncompatible},
+		"other version": {"no version in common", func(c *ClientConfig) { c.ProtocolVersion = 2 }, ErrIncompatible},
+		"protocol":      {"no protocol in common", func(c *ClientConfig) { c.AllowedProtocols = []Protocol{ProtocolGRPC} }, ErrIncompatible},
+		"crash":         {"it may do better the next time", func(c *ClientConfig) { c.Cmd.Env = []string{envRole + "=crash"} }, ErrSaidNothing},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			cfg := childConfig("echo")
+			tc.change(cfg)
+			client := NewClient(cfg)
+			defer client.Kill()
+			_, err := client.Start()
+			if !errors.Is(err, tc.want) {
+				t.Errorf("%s: %v, want %v", tc.reason, err, tc.want)
+			}
+			if tc.want != ErrIncompatible && errors.Is(err, ErrIncompatible) {
+				t.Errorf("%s: %v says that it lasts", tc.reason, err)
+			}
+		})
+	}
+}
+
+// TestAttachConn attaches over a connection that the test made itself.
+func TestAttachConn(t *testing.T) {
+	p := serveEcho(t, nil)
+	dial := func(t *testing.T) net.Conn {
+		t.Helper()
+		conn, err := net.Dial("tcp", p.addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	cfg := p.clientConfig()
+	cfg.Reattach = nil
+	session, err := AttachConn(t.Context(), dial(t), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	if reply, err := dispenseEcho(t, session).Via("both ways"); reply != "both ways" || err != nil {
+		t.Errorf("Via = %q, %v", reply, err)
+	}
+
+	other := *cfg
+	other.MagicCookieValue = "other"
+	var refused *RefusedError
+	if _, err := AttachConn(t.Context(), dial(t), &other); !errors.As(err, &refused) || !strings.Contains(err.Error(), p.addr.String()) {
+		t.Errorf("with another cookie: %v, want a refusal that names the address", err)
+	}
+
+	here, there := net.Pipe()
+	defer there.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := AttachConn(ctx, here, cfg); err == nil {
+		t.Error("attached to nobody")
+	}
+	if _, err := here.Write([]byte("x")); err == nil {
+		t.Error("after an error the connection is open")
+	}
+}
+
+func TestHostEnv(t *testing.T) {
+	t.Setenv(envHost, "true")
+	t.Setenv("SOMETHING_ELSE", "1")
+	env := HostEnv()
+	if slices.Contains(env, envHost+"=true") || !slices.Contains(env, "SOMETHING_ELSE=1") {
+		t.Errorf("%q, want all but what makes a child listen on the network", env)
+	}
+}
