@@ -145,6 +145,7 @@ func TestPickPassesOverWhatHasJustEnded(t *testing.T) {
 	r.grow(3, "zh")
 	for range 200 {
 		r.dialer.Session("zh@10.0.0.1:7000").End(errors.New("killed"))
+		r.dialer.Session("zh@10.0.0.2:7000").End(errors.New("killed"))
 		for range 3 {
 			r.pick("zh").Done(route.Answered)
 		}
