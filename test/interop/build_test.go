@@ -32,6 +32,10 @@ type binaries struct {
 func (b binaries) host(s side) string   { return filepath.Join(b.dir, string(s), "host") }
 func (b binaries) plugin(s side) string { return filepath.Join(b.dir, string(s), "plugin") }
 
+// env is the environment of the peers, in which their sockets have a directory
+// that is removed in the end: a plugin that is killed leaves its socket behind.
+func (b binaries) env() []string { return append(os.Environ(), "TMPDIR="+b.dir) }
+
 // built builds the four peers once for all tests.
 var built = sync.OnceValues(func() (binaries, error) {
 	dir, err := os.MkdirTemp("", "interop")

@@ -35,9 +35,11 @@ func startHost(t *testing.T, s side, env ...string) *hostProc {
 	t.Helper()
 	ours, theirs := socketPair(t)
 	h := &hostProc{t: t, side: s, cmd: exec.Command(peers(t).host(s)), stderr: &lockedBuffer{}}
-	h.cmd.Env = append(os.Environ(), env...)
+	h.cmd.Env = append(peers(t).env(), env...)
 	h.cmd.Stderr = h.stderr
 	h.cmd.ExtraFiles = []*os.File{theirs}
+	// Its children are in its group, so that a failed test leaves none behind.
+	h.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	// A plugin that outlives its host holds the host's stderr open.
 	h.cmd.WaitDelay = time.Second
 	if err := h.cmd.Start(); err != nil {
@@ -79,6 +81,7 @@ func (h *hostProc) stop() {
 		<-done
 		h.t.Errorf("the host of %s did not end when its control socket closed", h.side)
 	}
+	_ = syscall.Kill(-h.cmd.Process.Pid, syscall.SIGKILL)
 	if h.t.Failed() {
 		h.t.Logf("stderr of the host of %s:\n%s", h.side, tail(h.stderr.String()))
 	}

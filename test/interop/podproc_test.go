@@ -58,7 +58,7 @@ type pod struct {
 func startPod(t *testing.T, s side, spec podSpec) *pod {
 	t.Helper()
 	p := &pod{t: t, side: s, cmd: exec.Command(peers(t).plugin(s)), stderr: &lockedBuffer{}, exited: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), "INTEROP_PLUGIN=the-peers-know-each-other", spec.Plugin.Env())
+	p.cmd.Env = append(peers(t).env(), "INTEROP_PLUGIN=the-peers-know-each-other", spec.Plugin.Env())
 	p.cmd.Env = append(p.cmd.Env, spec.Env...)
 	p.cmd.Stderr = p.stderr
 	line := make(chan string, 1)
