@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path"
+	"regexp"
+	"strings"
+)
+
+// stage is what the last stage of a Dockerfile says.
+type stage struct {
+	labels          map[string]string
+	env             []string
+	user            string
+	ports           []string
+	entrypoint, cmd []string
+	// binary and tmp are where the two things that are copied go: the binary, and
+	// an empty directory that everybody may write to, if any.
+	binary, tmp string
+}
+
+// parseLastStage reads the instructions that the Dockerfiles of this repository use,
+// and refuses any other, rather than leave it out.
+func parseLastStage(text string, args map[string]string) (stage, error) {
+	s := stage{labels: make(map[string]string)}
+	text = strings.ReplaceAll(text, "\\\n", " ")
+	declared := make(map[string]string)
+	expand := func(v string) string { return os.Expand(v, func(name string) string { return declared[name] }) }
+	for line := range strings.Lines(text) {
+		line = strings.TrimSpace(line)
+		word, rest, _ := strings.Cut(line, " ")
+		rest = strings.TrimSpace(rest)
+		var err error
+		switch {
+		case line == "" || strings.HasPrefix(line, "#"):
+		case word == "FROM":
+			s = stage{labels: make(map[string]string)}
+			clear(declared)
+			if !strings.HasPrefix(rest, "scratch") {
+				declared = nil // a stage that only builds
+			} else {
+				declared = make(map[string]string)
+			}
+		case declared == nil:
+		default:
+			err = s.instruction(word, rest, args, declared, expand)
+		}
+		if err != nil {
+			return s, fmt.Errorf("%s: %w", line, err)
+		}
+	}
+	if s.binary == "" || len(s.entrypoint) == 0 || s.entrypoint[0] != s.binary {
+		return s, fmt.Errorf("the last stage must copy one binary and have it as its ENTRYPOINT")
+	}
+	return s, nil
+}
+
+func (s *stage) instruction(word, rest string, args, declared map[string]string, expand func(string) string) error {
+	switch word {
+	case "ARG":
+		name, usual, _ := strings.Cut(rest, "=")
+		if v, ok := args[name]; ok {
+			usual = v
+		}
+		declared[name] = usual
+	case "LABEL":
+		for _, p := range pairs(rest) {
+			s.labels[p[0]] = expand(p[1])
+		}
+	case "ENV":
+		for _, p := range pairs(rest) {
+			s.env = append(s.env, p[0]+"="+expand(p[1]))
+		}
+	case "USER":
+		s.user = rest
+	case "EXPOSE":
+		s.ports = append(s.ports, rest+"/tcp")
+	case "ENTRYPOINT":
+		return json.Unmarshal([]byte(rest), &s.entrypoint)
+	case "CMD":
+		return json.Unmarshal([]byte(rest), &s.cmd)
+	case "COPY":
+		return s.copy(strings.Fields(rest))
+	default:
+		return fmt.Errorf("the instruction %s is not known here", word)
+	}
+	return nil
+}
+
+// copy takes "--from=build SOURCE TARGET".
+func (s *stage) copy(words []string) error {
+	if len(words) != 3 || !strings.HasPrefix(words[0], "--from=") {
+		return fmt.Errorf("want --from=STAGE SOURCE TARGET")
+	}
+	switch target := path.Clean(words[2]); {
+	case words[1] == "/empty":
+		s.tmp = target
+	case s.binary != "":
+		return fmt.Errorf("a second file: only one binary is known here")
+	default:
+		s.binary = target
+	}
+	return nil
+}
+
+// pairs splits NAME=VALUE NAME="VALUE OF WORDS".
+func pairs(text string) [][2]string {
+	var out [][2]string
+	for _, m := range regexp.MustCompile(`([^\s=]+)=("[^"]*"|\S*)`).FindAllStringSubmatch(text, -1) {
+		out = append(out, [2]string{m[1], strings.Trim(m[2], `"`)})
+	}
+	return out
+}

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package main
+
+import (
+	"archive/tar"
+	"bytes"
+	"debug/elf"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/compression"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+// build is all that one image is made of.
+type build struct {
+	stage                    stage
+	binaries, name, revision string
+}
+
+// index makes an image for each architecture, in the order of their names.
+func (b build) index() (v1.ImageIndex, error) {
+	files, err := os.ReadDir(b.binaries)
+	if err != nil {
+		return nil, err
+	}
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	for _, f := range files {
+		image, err := b.image(f.Name())
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.Name(), err)
+		}
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{
+			Add:        image,
+			Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: f.Name()}},
+		})
+	}
+	if len(files) == 0 {
+		return nil, fmt.Errorf("%s holds no binary", b.binaries)
+	}
+	return index, nil
+}
+
+func (b build) image(arch string) (v1.Image, error) {
+	path := filepath.Join(b.binaries, arch)
+	if err := checkStatic(path, arch); err != nil {
+		return nil, err
+	}
+	content, err := b.files(path)
+	if err != nil {
+		return nil, err
+	}
+	layer, err := tarball.LayerFromOpener(
+		func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
+		tarball.WithMediaType(types.OCILayer), tarball.WithCompression(compression.GZip))
+	if err != nil {
+		return nil, err
+	}
+	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	image, err = mutate.Append(image, mutate.Addendum{Layer: layer})
+	if err != nil {
+		return nil, err
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	config = config.DeepCopy()
+	config.OS, config.Architecture = "linux", arch
+	config.Config = b.config()
+	return mutate.ConfigFile(image, config)
+}
+
+func (b build) config() v1.Config {
+	labels := maps.Clone(b.stage.labels)
+	if b.revision != "" {
+		labels["org.opencontainers.image.revision"] = b.revision
+	}
+	c := v1.Config{
+		Env: b.stage.env, User: b.stage.user, Labels: labels,
+		Entrypoint: b.stage.entrypoint, Cmd: b.stage.cmd,
+	}
+	for _, p := range b.stage.ports {
+		if c.ExposedPorts == nil {
+			c.ExposedPorts = make(map[string]struct{})
+		}
+		c.ExposedPorts[p] = struct{}{}
+	}
+	return c
+}
+
+// files gives the layer as a tar. Nothing in it has a time.
+func (b build) files(path string) ([]byte, error) {
+	binary, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	headers := []*tar.Header{{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(b.stage.binary, "/"), Mode: 0o755, Size: int64(len(binary))}}
+	if b.stage.tmp != "" {
+		headers = append(headers, &tar.Header{Typeflag: tar.TypeDir, Name: strings.TrimPrefix(b.stage.tmp, "/") + "/", Mode: 0o1777})
+	}
+	slices.SortFunc(headers, func(a, b *tar.Header) int { return strings.Compare(a.Name, b.Name) })
+	for _, h := range headers {
+		if err := w.WriteHeader(h); err != nil {
+			return nil, err
+		}
+		if h.Typeflag == tar.TypeReg {
+			if _, err := w.Write(binary); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// checkStatic refuses a binary that the image could not run.
+func checkStatic(path, arch string) error {
+	machines := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
+	machine, ok := machines[arch]
+	if !ok {
+		return fmt.Errorf("architecture %s is not known here: want one of %v", arch, slices.Sorted(maps.Keys(machines)))
+	}
+	f, err := elf.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	if f.Machine != machine {
+		return fmt.Errorf("the binary is for %s", f.Machine)
+	}
+	for _, p := range f.Progs {
+		if p.Type == elf.PT_INTERP {
+			return errors.New("the binary is not static: build it with CGO_ENABLED=0")
+		}
+	}
+	return nil
+}

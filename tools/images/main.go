@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Command images writes an OCI archive of a static binary for several architectures,
+// without an engine. What the image says of itself it takes from the last stage of a
+// Dockerfile, so that both ways to build it give the same.
+//
+//	images -dockerfile Dockerfile.host -binaries build/images/basic -name basic -o basic.tar
+//
+// The directory of binaries has one file for each architecture, such as amd64. The
+// archive depends on nothing but its input: equal input gives an equal digest, which
+// is printed.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+)
+
+func main() {
+	var b build
+	args := make(settings)
+	dockerfile := flag.String("dockerfile", "", "file whose last stage describes the image")
+	flag.StringVar(&b.binaries, "binaries", "", "directory of the binaries, named like their architectures")
+	flag.StringVar(&b.name, "name", "", "name and tag of the image in the archive, such as docker.io/library/basic:dev")
+	flag.StringVar(&b.revision, "revision", "", "revision of the source, for the image's label; empty for none")
+	out := flag.String("o", "", "archive to write")
+	flag.Var(args, "build-arg", "NAME=VALUE, as for docker build")
+	flag.Parse()
+	digest, err := run(b, *dockerfile, args, *out)
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "images: %v\n", err)
+		os.Exit(1)
+	}
+	fmt.Printf("%s %s\n", digest, *out)
+}
+
+func run(b build, dockerfile string, args settings, out string) (digest string, err error) {
+	text, err := os.ReadFile(dockerfile)
+	if err != nil {
+		return "", fmt.Errorf("read Dockerfile: %w", err)
+	}
+	if b.stage, err = parseLastStage(string(text), args); err != nil {
+		return "", fmt.Errorf("read %s: %w", dockerfile, err)
+	}
+	index, err := b.index()
+	if err != nil {
+		return "", fmt.Errorf("build %s: %w", b.name, err)
+	}
+	if err := writeArchive(index, b.name, out); err != nil {
+		return "", fmt.Errorf("write %s: %w", out, err)
+	}
+	hash, err := index.Digest()
+	return hash.String(), err
+}
+
+// settings are flags of the form NAME=VALUE.
+type settings map[string]string
+
+// String implements flag.Value.
+func (settings) String() string { return "" }
+
+// Set implements flag.Value.
+func (s settings) Set(v string) error {
+	name, value, ok := strings.Cut(v, "=")
+	if !ok {
+		return fmt.Errorf("%q is not NAME=VALUE", v)
+	}
+	s[name] = value
+	return nil
+}
