@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -26,7 +27,9 @@ func (p *localPlugin) forwardLog(name string, stderr io.Reader) {
 		logger: p.logger.Named(filepath.Base(name)),
 		copy:   p.config.Stderr,
 	}
-	if err := forward.run(bufio.NewReaderSize(stderr, p.config.PluginLogBufferSize)); err != nil {
+	err := forward.run(bufio.NewReaderSize(stderr, p.config.PluginLogBufferSize))
+	// It is closed here when only something that the child left behind holds it.
+	if err != nil && !errors.Is(err, os.ErrClosed) {
 		forward.logger.Error("reading plugin stderr", "error", err)
 		// The pipe may still be open: the child must not block on it.
 		_, _ = io.Copy(io.Discard, stderr)

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
 	"github.com/hashicorp/go-plugin/runner"
@@ -22,6 +23,12 @@ import (
 // startChild starts the plugin and waits until it says where it serves. After
 // an error nothing of it is left.
 func (p *localPlugin) startChild() (reached reachedPlugin, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), p.config.StartTimeout)
+	defer cancel()
+	p.mu.Lock()
+	p.abandon = cancel
+	p.mu.Unlock()
+
 	cert, err := p.oneTimeCertificate()
 	if err != nil {
 		return reachedPlugin{}, err
@@ -35,8 +42,6 @@ func (p *localPlugin) startChild() (reached reachedPlugin, err error) {
 		p.removeSocketDir()
 		return reachedPlugin{}, err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), p.config.StartTimeout)
-	defer cancel()
 	if err := child.Start(ctx); err != nil {
 		p.removeSocketDir()
 		return reachedPlugin{}, err
@@ -140,11 +145,26 @@ func (p *localPlugin) supervise(child runner.Runner) <-chan string {
 	})
 	p.readers.Go(func() { p.forwardLog(child.Name(), child.Stderr()) })
 	p.workers.Go(func() {
-		// Waiting closes the pipes, so what is in them is read first.
-		p.readers.Wait()
+		if p.config.RunnerFunc != nil {
+			// Waiting may close its pipes, so what is in them is read first. A
+			// runner of our own reads to the end, but does not wait for ever
+			// when something that the child left behind holds them open.
+			p.readers.Wait()
+		}
 		p.awaitEnd(context.Background(), child, child.Name())
 	})
 	return lines
+}
+
+// readThrough ends its Wait when the output was read as well.
+type readThrough struct {
+	runner.Runner
+	readers *sync.WaitGroup
+}
+
+func (r readThrough) Wait(ctx context.Context) error {
+	defer r.readers.Wait()
+	return r.Runner.Wait(ctx)
 }
 
 // firstLineOf gives the first line, if there is one that a handshake could be,
@@ -169,6 +189,9 @@ func (p *localPlugin) firstLine(ctx context.Context, child runner.Runner, lines 
 	case <-p.ctx.Done():
 		return "", errExited
 	case <-ctx.Done():
+		if errors.Is(ctx.Err(), context.Canceled) {
+			return "", errKilled
+		}
 		return "", errors.New("timeout while waiting for plugin to start")
 	}
 }

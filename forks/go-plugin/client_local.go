@@ -25,9 +25,10 @@ type localPlugin struct {
 	config ClientConfig
 	logger hclog.Logger
 
-	starting sync.Once
+	starting sync.Mutex // held while start works; guards the three below
+	started  bool
 	startErr error
-	reached  reachedPlugin // valid once starting is done without startErr
+	reached  reachedPlugin // valid once started without startErr
 
 	opening sync.Mutex // guards client and mux
 	client  sessionClient
@@ -35,9 +36,10 @@ type localPlugin struct {
 
 	killing sync.Mutex // one Kill at a time
 
-	mu     sync.Mutex // guards runner and socket
-	runner runner.AttachedRunner
-	socket UnixSocketConfig
+	mu      sync.Mutex // guards runner, socket and abandon
+	runner  runner.AttachedRunner
+	socket  UnixSocketConfig
+	abandon context.CancelFunc // ends a start that is under way; nil before
 
 	ctx     context.Context // ends when the plugin has, its cause says how
 	gone    context.CancelCauseFunc
@@ -66,20 +68,39 @@ func newLocalPlugin(config ClientConfig) *localPlugin {
 }
 
 func (p *localPlugin) start() (net.Addr, error) {
-	p.starting.Do(func() {
-		if p.startErr = p.config.validate(); p.startErr != nil {
-			return
-		}
-		if p.config.Reattach != nil {
-			p.reached, p.startErr = p.reattach()
-		} else {
-			p.reached, p.startErr = p.startChild()
-		}
-	})
+	p.starting.Lock()
+	defer p.starting.Unlock()
+	if !p.started {
+		p.started = true
+		p.reached, p.startErr = p.reach()
+	}
 	if p.startErr != nil {
 		return nil, p.startErr
 	}
 	return p.reached.addr, nil
+}
+
+func (p *localPlugin) reach() (reachedPlugin, error) {
+	if err := p.config.validate(); err != nil {
+		return reachedPlugin{}, err
+	}
+	if p.config.Reattach != nil {
+		return p.reattach()
+	}
+	return p.startChild()
+}
+
+// settled gives up a start that is under way, and returns what came of it.
+func (p *localPlugin) settled() (reachedPlugin, error) {
+	p.mu.Lock()
+	abandon := p.abandon
+	p.mu.Unlock()
+	if abandon != nil {
+		abandon()
+	}
+	p.starting.Lock()
+	defer p.starting.Unlock()
+	return p.reached, p.startErr
 }
 
 // reattach finds a plugin that another client started.
@@ -123,6 +144,7 @@ func (p *localPlugin) awaitEnd(ctx context.Context, r runner.AttachedRunner, nam
 	if ctx.Err() != nil {
 		return
 	}
+	p.readers.Wait() // for its last line
 	if err != nil {
 		p.logger.Error("plugin process exited", "plugin", name, "id", r.ID(), "error", err)
 	} else {
@@ -164,26 +186,28 @@ func (p *localPlugin) open() (ClientProtocol, error) {
 func (p *localPlugin) kill() {
 	p.killing.Lock()
 	defer p.killing.Unlock()
+	reached, err := p.settled()
 	r := p.currentRunner()
 	if r == nil || r.ID() == "" {
 		return
 	}
-	if p.reached.ours || p.startErr != nil {
-		p.end(r)
+	if reached.ours || err != nil {
+		p.end(r, err == nil)
+		p.workers.Wait()
 	} else {
+		// The process lives on, so there is no end of it to wait for.
 		p.detach()
 	}
-	p.workers.Wait()
 	p.setRunner(nil)
 	p.removeSocketDir()
 }
 
 // end asks the process to end, and kills it if it does not.
-func (p *localPlugin) end(r runner.AttachedRunner) {
+func (p *localPlugin) end(r runner.AttachedRunner, started bool) {
 	if p.ctx.Err() != nil {
 		p.closeClient()
 	}
-	if p.startErr == nil && p.ctx.Err() == nil && p.askToEnd() {
+	if started && p.ctx.Err() == nil && p.askToEnd() {
 		grace := time.NewTimer(gracePeriod)
 		defer grace.Stop()
 		select {
@@ -260,11 +284,21 @@ func (p *localPlugin) id() string {
 	return ""
 }
 
-func (p *localPlugin) protocol() Protocol { return p.reached.protocol }
+func (p *localPlugin) protocol() Protocol {
+	p.starting.Lock()
+	defer p.starting.Unlock()
+	return p.reached.protocol
+}
 
-func (p *localPlugin) version() int { return p.reached.version }
+func (p *localPlugin) version() int {
+	p.starting.Lock()
+	defer p.starting.Unlock()
+	return p.reached.version
+}
 
 func (p *localPlugin) reattachConfig() *ReattachConfig {
+	p.starting.Lock()
+	defer p.starting.Unlock()
 	if p.reached.addr == nil {
 		return nil
 	}
@@ -280,3 +314,6 @@ func (p *localPlugin) reattachConfig() *ReattachConfig {
 
 // errExited is why a child that ended early cannot be talked to.
 var errExited = errors.New("plugin exited before we could connect")
+
+// errKilled is what Start returns when Kill came before the plugin was there.
+var errKilled = errors.New("plugin was killed while it started")

@@ -6,8 +6,11 @@ import (
 	"context"
 	"errors"
 	"net"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -156,5 +159,39 @@ func TestHostEnv(t *testing.T) {
 	env := HostEnv()
 	if slices.Contains(env, envHost+"=true") || !slices.Contains(env, "SOMETHING_ELSE=1") {
 		t.Errorf("%q, want all but what makes a child listen on the network", env)
+	}
+}
+
+// TestChildLeavesProcess kills a child that has left a process behind, which
+// holds its output open.
+func TestChildLeavesProcess(t *testing.T) {
+	cfg := childConfig("echo")
+	left := filepath.Join(t.TempDir(), "pid")
+	cfg.Cmd = exec.Command("/bin/sh", "-c", "sleep 600 & echo $! >"+left+"; exec "+os.Args[0])
+	cfg.Cmd.Env = []string{envRole + "=echo"}
+	client := NewClient(cfg)
+	defer client.Kill()
+	if _, err := client.Client(); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(left)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Kill(pid, syscall.SIGKILL)
+
+	if err := cfg.Cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-client.Done()
+	if err := client.Err(); err == nil || !strings.Contains(err.Error(), "killed") {
+		t.Errorf("the child ended with %v, want the signal", err)
+	}
+	if syscall.Kill(pid, 0) != nil {
+		t.Error("the process left behind has ended, so the test showed nothing")
 	}
 }
