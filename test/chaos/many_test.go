@@ -106,10 +106,12 @@ func TestManyEndpoints(t *testing.T) {
 	up := eventually(t, patience, func() error { return ready(d, everywhere) })
 	heapNow, goroutinesNow := held()
 
+	// What a quiet machine does within 1 s and 5 s is printed, not asserted: a
+	// busy one may be late without being wrong.
 	kill(first)
-	down := eventually(t, time.Second, func() error { return ready(d, somewhere) })
+	down := eventually(t, patience, func() error { return ready(d, somewhere) })
 	serveAt(t, half)
-	back := eventually(t, 5*time.Second, func() error { return ready(d, everywhere) })
+	back := eventually(t, patience, func() error { return ready(d, everywhere) })
 	t.Logf("%d endpoints of %d plugins: all READY after %v; %d killed: shown after %v; all READY %v after their return; %d KiB and %.1f goroutines each",
 		manyEndpoints, manyPlugins, up.Round(time.Millisecond), len(half), down.Round(time.Millisecond), back.Round(time.Millisecond),
 		int64(heapNow-heap)/manyEndpoints/1024, float64(goroutinesNow-goroutines)/manyEndpoints)
