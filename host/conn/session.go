@@ -50,7 +50,7 @@ type Session interface {
 
 // Info describes a session.
 type Info struct {
-	// Protocol is "netrpc", "grpc", or "" for an object in this process.
+	// Protocol is "netrpc" or "grpc", in every placement.
 	Protocol string
 	// Version is the app version that both sides agreed on.
 	Version int
