@@ -60,11 +60,13 @@ func startPlugin(t testing.TB, env ...string) target.Endpoint {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	line, err := bufio.NewReader(stdout).ReadString('\n')
+	var reaper sync.WaitGroup
+	reaper.Go(func() { _ = cmd.Wait() })
 	t.Cleanup(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
-		_ = cmd.Wait()
+		reaper.Wait()
 	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,9 +143,9 @@ func TestNetworkConformance(t *testing.T) {
 						}
 					})
 				},
-				Endpoint: func(testing.TB) target.Endpoint {
+				Endpoint: func(t testing.TB) target.Endpoint {
 					if !accepts(running.Address) { // The suite has killed it.
-						running = startPlugin(t, env...)
+						return startPlugin(t, env...)
 					}
 					return running
 				},

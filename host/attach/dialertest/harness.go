@@ -36,7 +36,7 @@ type Harness struct {
 	Describes bool
 
 	// OwnProcess says that the plugin is another process than the test, and may
-	// be killed.
+	// be killed. The harness waits for it, so that it does not stay a zombie.
 	OwnProcess bool
 
 	// Stops says that closing a session ends the plugin's process.

@@ -213,6 +213,8 @@ func (s suite) killed(t *testing.T) {
 	if err := session.Err(); !errors.Is(err, plugin.ErrConnectionLost) {
 		t.Errorf("closing changed the reason to %v", err)
 	}
+	// The next part may get an endpoint at the same place.
+	eventually(t, "the process is gone", func() bool { return !processExists(t, pid) })
 }
 
 func process(t *testing.T, pid string) *os.Process {
