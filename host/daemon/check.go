@@ -12,9 +12,9 @@ import (
 	"github.com/reattach/reattach/host/conn"
 )
 
-// ErrContract is matched by the warning of an endpoint whose plugin does not list
-// every method of the kinds that this host knows. It still gets calls, because
-// those methods that it has work as ever.
+// ErrContract is matched by the warning of an endpoint whose plugin lacks methods of
+// the kinds that this host knows, or has changed what they take or answer. It still
+// gets calls, because its other methods work as ever.
 var ErrContract = errors.New("differs from this host's interface")
 
 // judge compares what a plugin says it serves with the host's interfaces. A
@@ -29,6 +29,9 @@ func judge(kinds map[string]*Kind, info conn.Info) error {
 		}
 		if missing := k.missingFrom(served); len(missing) > 0 {
 			found = append(found, fmt.Errorf("kind %s %w: it lacks %s", served.Name, ErrContract, strings.Join(missing, ", ")))
+		}
+		if changed := k.changedIn(served, info.Protocol); len(changed) > 0 {
+			found = append(found, fmt.Errorf("kind %s %w: %s", served.Name, ErrContract, strings.Join(changed, "; ")))
 		}
 	}
 	return errors.Join(found...)
@@ -55,4 +58,23 @@ func (k *Kind) missingFrom(served conn.Kind) []string {
 		}
 	}
 	return missing
+}
+
+// changedIn gives the methods that travel otherwise than this host was told.
+func (k *Kind) changedIn(served conn.Kind, protocol string) []string {
+	var changed []string
+	for _, want := range k.wire {
+		for _, got := range served.Methods {
+			if want.protocol != protocol || want.Name != got.Name {
+				continue
+			}
+			if got.Args != "" && got.Args != want.Args {
+				changed = append(changed, fmt.Sprintf("%s takes %s, not %s", got.Name, got.Args, want.Args))
+			}
+			if got.Reply != "" && got.Reply != want.Reply {
+				changed = append(changed, fmt.Sprintf("%s answers %s, not %s", got.Name, got.Reply, want.Reply))
+			}
+		}
+	}
+	return changed
 }

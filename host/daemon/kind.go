@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-plugin"
 
+	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/stub"
 )
 
@@ -26,6 +27,7 @@ type Kind struct {
 	options map[string]stub.CallOptions
 	params  map[string][]string
 	route   func(pick func() any) any
+	wire    []wireMethod
 	err     error
 }
 
@@ -42,6 +44,22 @@ func WithMethod(name string, o stub.CallOptions) KindOption {
 // the arguments as an object instead of an array.
 func WithParams(method string, names ...string) KindOption {
 	return func(k *Kind) { k.params[method] = names }
+}
+
+// wireMethod is how a method travels over one protocol.
+type wireMethod struct {
+	protocol string
+	conn.Method
+}
+
+// WithWire declares how a method travels over a protocol, "netrpc" or "grpc": the
+// types of its argument and its answer as plugins spell them when they attach, such
+// as "map[string]interface {}" or "store.v1.GetRequest". A plugin that spells them
+// otherwise gets a warning. Without it only missing methods are noticed.
+func WithWire(protocol, method, args, reply string) KindOption {
+	return func(k *Kind) {
+		k.wire = append(k.wire, wireMethod{protocol, conn.Method{Name: method, Args: args, Reply: reply}})
+	}
 }
 
 // WithTimeout bounds each call of a method that declares no timeout of its own.
@@ -122,6 +140,11 @@ func (k *Kind) describe() {
 			k.fail("%d names for the %d parameters of %s", len(k.params[name]), len(m.params), name)
 		default:
 			m.names = k.params[name]
+		}
+	}
+	for _, w := range k.wire {
+		if k.methods[w.Name] == nil {
+			k.fail("wire of method %s, which %s does not have", w.Name, k.iface)
 		}
 	}
 	if k.timeout < 0 {
