@@ -162,7 +162,9 @@ func (p *prober) ping(ctx context.Context) (string, error) {
 
 // hint says what to look at when a hop fails.
 func (p *prober) hint(hop string, err error) string {
-	if errors.Is(err, context.DeadlineExceeded) && hop != "tcp" {
+	timeout, ok := errors.AsType[net.Error](err)
+	late := ok && timeout.Timeout() || time.Since(p.began) >= p.config.AttachTimeout
+	if late && hop != "tcp" && hop != "resolve" {
 		return "nothing came back within ATTACH_TIMEOUT: the peer listens and does not answer; is it a plugin, and does it run?"
 	}
 	switch hop {

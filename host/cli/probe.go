@@ -54,6 +54,7 @@ version, kinds and methods, health, and one ping. The hop that fails is named, w
 // walk takes one hop after the other until one fails.
 func (p *prober) walk(ctx context.Context) error {
 	defer p.leave()
+	p.began = time.Now()
 	for _, hop := range []struct {
 		name string
 		take func(context.Context) (string, error)
@@ -90,6 +91,7 @@ type prober struct {
 	address string
 	name    string // that the certificate must carry
 	out     io.Writer
+	began   time.Time
 
 	session *plugin.Session
 }
