@@ -87,9 +87,7 @@ func (t *listenerTransport) receive(msg *pluginpb.ConnInfo) {
 		t.core.logger.Warn("the other side's broker knocks though no multiplexing was agreed", "id", msg.GetServiceId())
 		return
 	}
-	if !t.mail.deliver(msg) {
-		t.mail.keep(msg)
-	}
+	t.mail.deliverOrKeep(msg)
 }
 
 func (t *listenerTransport) close() {

@@ -58,6 +58,11 @@ func (r *mailroom) expect(id uint32) *mailbox {
 func (r *mailroom) deliver(msg *pluginpb.ConnInfo) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	return r.give(msg)
+}
+
+// give is deliver for a caller that holds the lock.
+func (r *mailroom) give(msg *pluginpb.ConnInfo) bool {
 	boxes := r.waiting[msg.GetServiceId()]
 	if len(boxes) == 0 {
 		return false
@@ -67,11 +72,15 @@ func (r *mailroom) deliver(msg *pluginpb.ConnInfo) bool {
 	return true
 }
 
-// keep stores msg for who may wait for it later, and forgets what nobody came
-// for.
-func (r *mailroom) keep(msg *pluginpb.ConnInfo) {
+// deliverOrKeep gives msg to who waits for it, or stores it for who may wait
+// later, and forgets what nobody came for. Nobody can begin to wait between the
+// two.
+func (r *mailroom) deliverOrKeep(msg *pluginpb.ConnInfo) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if r.give(msg) {
+		return
+	}
 	now := time.Now()
 	for id, mail := range r.kept {
 		if now.Sub(mail.when) >= mailKept {

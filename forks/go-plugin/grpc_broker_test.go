@@ -266,8 +266,8 @@ func TestMailroom(t *testing.T) {
 			}
 			return got.GetAddress()
 		}
-		room.keep(msg(1, "old"))
-		room.keep(msg(1, "new"))
+		room.deliverOrKeep(msg(1, "old"))
+		room.deliverOrKeep(msg(1, "new"))
 		if got := take(1); got != "new" {
 			t.Errorf("kept message = %q, want the newest", got)
 		}
@@ -277,14 +277,14 @@ func TestMailroom(t *testing.T) {
 		if room.deliver(msg(1, "nobody")) {
 			t.Error("a message was delivered to a waiter that had given up")
 		}
-		room.keep(msg(2, "stale"))
+		room.deliverOrKeep(msg(2, "stale"))
 		time.Sleep(mailKept)
 		if got := take(2); got != context.DeadlineExceeded.Error() {
 			t.Errorf("a stale message was delivered: %q", got)
 		}
-		room.keep(msg(3, "never fetched"))
+		room.deliverOrKeep(msg(3, "never fetched"))
 		time.Sleep(mailKept)
-		room.keep(msg(4, "fresh"))
+		room.deliverOrKeep(msg(4, "fresh"))
 		if len(room.kept) != 1 || len(room.waiting) != 0 {
 			t.Errorf("%d messages and %d waiters are left, want only the fresh message", len(room.kept), len(room.waiting))
 		}
