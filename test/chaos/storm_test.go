@@ -51,7 +51,8 @@ func TestStorm(t *testing.T) {
 	}
 	s.load = startLoad(c)
 	began := time.Now()
-	for step := 0; time.Since(began) < *duration; step++ {
+	atLeast := int(duration.Seconds() / 2) // events, however slow the machine is
+	for step := 0; time.Since(began) < *duration || s.events() < atLeast; step++ {
 		if step%8 == 1 {
 			s.stopOne()
 		} else {
@@ -72,9 +73,6 @@ func TestStorm(t *testing.T) {
 	if s.worst < 0.8 {
 		t.Errorf("the spread was %.2f at worst, want 0.8", s.worst)
 	}
-	if want := int(duration.Seconds() / 2); s.events() < want {
-		t.Errorf("there were %d events, want %d", s.events(), want)
-	}
 }
 
 func (s *storm) events() int { return s.kills + s.terms + s.stops }
@@ -89,7 +87,7 @@ func (s *storm) endOne(some []*replica) {
 		s.terms++
 		r.end(syscall.SIGTERM)
 	}
-	pause(time.Duration(50+rand.IntN(400)) * time.Millisecond)
+	pause(time.Duration(50+rand.IntN(250)) * time.Millisecond)
 	r.start(s.t)
 	s.restarts++
 }
