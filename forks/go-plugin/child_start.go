@@ -14,7 +14,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
 	"github.com/hashicorp/go-plugin/runner"
@@ -25,10 +24,7 @@ import (
 func (p *localPlugin) startChild() (reached reachedPlugin, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.config.StartTimeout)
 	defer cancel()
-	p.mu.Lock()
-	p.abandon = cancel
-	p.mu.Unlock()
-
+	p.setAbandon(cancel)
 	cert, err := p.oneTimeCertificate()
 	if err != nil {
 		return reachedPlugin{}, err
@@ -154,17 +150,6 @@ func (p *localPlugin) supervise(child runner.Runner) <-chan string {
 		p.awaitEnd(context.Background(), child, child.Name())
 	})
 	return lines
-}
-
-// readThrough ends its Wait when the output was read as well.
-type readThrough struct {
-	runner.Runner
-	readers *sync.WaitGroup
-}
-
-func (r readThrough) Wait(ctx context.Context) error {
-	defer r.readers.Wait()
-	return r.Runner.Wait(ctx)
 }
 
 // firstLineOf gives the first line, if there is one that a handshake could be,

@@ -58,7 +58,8 @@ func (c *Client) Start() (addr net.Addr, err error) { return c.plugin.start() }
 func (c *Client) Client() (ClientProtocol, error) { return c.plugin.open() }
 
 // Kill ends a process of this machine: it is asked to end and killed if it
-// does not within two seconds. A remote plugin is detached from and lives on.
+// does not answer within five seconds, or has not ended two seconds later. A
+// start under way is given up. A remote plugin is detached from and lives on.
 // Kill returns when the process has ended and its last log line was written;
 // it may be called again.
 func (c *Client) Kill() { c.plugin.kill() }

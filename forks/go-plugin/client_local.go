@@ -7,18 +7,13 @@ import (
 	"crypto/tls"
 	"errors"
 	"net"
-	"os"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/runner"
 )
-
-// gracePeriod is how long a child may take to end once it was asked to.
-const gracePeriod = 2 * time.Second
 
 // localPlugin is a process, or whatever a Runner stands for, on this machine.
 type localPlugin struct {
@@ -88,19 +83,6 @@ func (p *localPlugin) reach() (reachedPlugin, error) {
 		return p.reattach()
 	}
 	return p.startChild()
-}
-
-// settled gives up a start that is under way, and returns what came of it.
-func (p *localPlugin) settled() (reachedPlugin, error) {
-	p.mu.Lock()
-	abandon := p.abandon
-	p.mu.Unlock()
-	if abandon != nil {
-		abandon()
-	}
-	p.starting.Lock()
-	defer p.starting.Unlock()
-	return p.reached, p.startErr
 }
 
 // reattach finds a plugin that another client started.
@@ -182,96 +164,6 @@ func (p *localPlugin) open() (ClientProtocol, error) {
 	return client, nil
 }
 
-// kill ends the plugin. One that was not started has nothing to end.
-func (p *localPlugin) kill() {
-	p.killing.Lock()
-	defer p.killing.Unlock()
-	reached, err := p.settled()
-	r := p.currentRunner()
-	if r == nil || r.ID() == "" {
-		return
-	}
-	if reached.ours || err != nil {
-		p.end(r, err == nil)
-		p.workers.Wait()
-	} else {
-		// The process lives on, so there is no end of it to wait for.
-		p.detach()
-	}
-	p.setRunner(nil)
-	p.removeSocketDir()
-}
-
-// end asks the process to end, and kills it if it does not.
-func (p *localPlugin) end(r runner.AttachedRunner, started bool) {
-	if p.ctx.Err() != nil {
-		p.closeClient()
-	}
-	if started && p.ctx.Err() == nil && p.askToEnd() {
-		grace := time.NewTimer(gracePeriod)
-		defer grace.Stop()
-		select {
-		case <-p.ctx.Done():
-			p.closeMux()
-			return
-		case <-grace.C:
-		}
-	}
-	if p.ctx.Err() == nil {
-		p.logger.Warn("plugin failed to exit gracefully", "id", r.ID())
-	}
-	if err := r.Kill(context.Background()); err != nil {
-		p.logger.Debug("error killing plugin", "id", r.ID(), "error", err)
-	}
-	p.closeMux()
-}
-
-// askToEnd closes the protocol client, which asks the plugin to end.
-func (p *localPlugin) askToEnd() bool {
-	client, err := p.open()
-	if err == nil {
-		err = client.Close()
-	}
-	if err != nil && p.ctx.Err() == nil {
-		p.logger.Warn("error closing client during Kill", "error", err)
-	}
-	return err == nil
-}
-
-// detach leaves a plugin in test mode to the test that runs it.
-func (p *localPlugin) detach() {
-	p.closeClient()
-	p.closeMux()
-	p.gone(ErrDetached)
-}
-
-// closeClient lets go of the connection to a plugin that has ended by itself,
-// or that is none of ours to end.
-func (p *localPlugin) closeClient() {
-	p.opening.Lock()
-	defer p.opening.Unlock()
-	if p.client != nil {
-		_ = p.client.Close()
-	}
-}
-
-func (p *localPlugin) closeMux() {
-	p.opening.Lock()
-	defer p.opening.Unlock()
-	if p.mux != nil {
-		_ = p.mux.Close()
-	}
-}
-
-func (p *localPlugin) removeSocketDir() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if dir := p.socket.socketDir; dir != "" {
-		_ = os.RemoveAll(dir)
-		p.socket.socketDir = ""
-	}
-}
-
 // exited is false for a plugin that this host let go of: it lives on.
 func (p *localPlugin) exited() bool {
 	return p.ctx.Err() != nil && !errors.Is(context.Cause(p.ctx), ErrDetached)
@@ -314,6 +206,3 @@ func (p *localPlugin) reattachConfig() *ReattachConfig {
 
 // errExited is why a child that ended early cannot be talked to.
 var errExited = errors.New("plugin exited before we could connect")
-
-// errKilled is what Start returns when Kill came before the plugin was there.
-var errKilled = errors.New("plugin was killed while it started")

@@ -148,7 +148,14 @@ func (c *RPCClient) Close() error {
 	if c.detach != nil {
 		c.detach()
 	} else {
-		quit = c.control.Call("Control.Quit", true, &struct{}{})
+		// A plugin that hangs does not answer, and yamux would notice it only
+		// after 40 s.
+		ctx, cancel := context.WithTimeout(context.Background(), shutdownWait)
+		defer cancel()
+		quit = c.controlCall(ctx, "Control.Quit")
+		if errors.Is(quit, ErrConnectionLost) {
+			quit = nil // A plugin that ends does not always get to answer.
+		}
 	}
 	// The broker's session carries the other streams.
 	return errors.Join(quit, c.broker.Close())
