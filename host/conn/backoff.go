@@ -23,7 +23,7 @@ type pauses struct {
 // next gives the next pause.
 func (p *pauses) next() time.Duration {
 	d := p.Max
-	if shift := p.count; shift < 32 && p.Min<<shift < p.Max {
+	if shift := p.count; p.Min <= p.Max>>shift { // the other way round it would overflow
 		d = p.Min << shift
 	}
 	p.count++
