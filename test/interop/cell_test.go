@@ -58,6 +58,9 @@ type observer struct {
 	// by itself. Upstream's net/rpc plugin may end before it has answered Quit,
 	// which its host takes for a failure, so this is no check but a count.
 	forced bool
+
+	// log is what the library logged in the host that started the plugin.
+	log string
 }
 
 // observe runs a cell with the given libraries.
@@ -78,6 +81,7 @@ func observe(t *testing.T, hostSide, pluginSide side, c cell, tlsDir string) *ob
 			step()
 		}
 	}
+	o.log = strings.Join(o.starter.logs("a"), "\n")
 	if o.refused != "" {
 		o.starter.must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
 	}

@@ -43,7 +43,7 @@ func TestMatrix(t *testing.T) {
 					}
 					diff := cmp.Diff(truth.checks, matrix.tolerated.settle(truth.checks, seen.checks))
 					if diff != "" {
-						t.Errorf("%s sees something else than upstream's own (-upstream +this):\n%s", p, diff)
+						t.Errorf("%s sees something else than upstream's own (-upstream +this):\n%s\nlog of its host:\n%s", p, diff, tail(seen.log))
 					}
 					if seen.forced && p == (pair{fork, fork}) {
 						t.Errorf("%s: the plugin did not end by itself when it was asked to", p)

@@ -74,7 +74,7 @@ func (c *client) config(spec hostapi.Client) (*plugin.ClientConfig, error) {
 		}
 	}
 	for version, protocol := range spec.Versions {
-		set := hostSet(protocol)
+		set := hostSet(protocol, spec.Multiplex)
 		if version == 1 {
 			cfg.Plugins = set
 			continue
@@ -109,8 +109,8 @@ func (c *client) config(spec hostapi.Client) (*plugin.ClientConfig, error) {
 
 // hostSet returns the kinds that a host can dispense in one protocol, with one
 // of the other protocol among them to see how it is refused.
-func hostSet(protocol string) plugin.PluginSet {
-	set := store.PluginSet(plugin.Protocol(protocol), nil)
+func hostSet(protocol string, multiplex bool) plugin.PluginSet {
+	set := store.PluginSet(plugin.Protocol(protocol), nil, multiplex)
 	if protocol == string(plugin.ProtocolGRPC) {
 		set[store.RPCOnly] = &store.NetRPC{}
 	}

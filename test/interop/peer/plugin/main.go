@@ -91,7 +91,7 @@ func serveConfig(cfg hostapi.Plugin) *plugin.ServeConfig {
 	}
 	mixed := slices.Contains(slices.Collect(maps.Values(cfg.Versions)), "grpc")
 	for version, protocol := range cfg.Versions {
-		set := store.PluginSet(plugin.Protocol(protocol), memory)
+		set := store.PluginSet(plugin.Protocol(protocol), memory, os.Getenv("PLUGIN_MULTIPLEX_GRPC") != "")
 		if mixed && protocol == string(plugin.ProtocolNetRPC) {
 			// With a GRPCServer the protocol of a set is that of any of its
 			// kinds, so they must agree.

@@ -18,17 +18,23 @@ type GRPC struct {
 	plugin.NetRPCUnsupportedPlugin
 
 	Impl Store
+
+	// Settle makes each side wait until it listens on a broker id before it
+	// names it to the other. Nobody needs to, but with GRPCBrokerMultiplex
+	// upstream's plugin may answer a knock before it has a listener, and then
+	// ends the whole session.
+	Settle bool
 }
 
 // GRPCServer registers the store.
 func (p *GRPC) GRPCServer(b *plugin.GRPCBroker, s *grpc.Server) error {
-	storepb.RegisterStoreServer(s, &grpcServer{impl: p.Impl, broker: b})
+	storepb.RegisterStoreServer(s, &grpcServer{impl: p.Impl, broker: b, settle: p.Settle})
 	return nil
 }
 
 // GRPCClient returns a Stub.
 func (p *GRPC) GRPCClient(ctx context.Context, b *plugin.GRPCBroker, c *grpc.ClientConn) (interface{}, error) {
-	return &grpcStub{ctx: ctx, client: storepb.NewStoreClient(c), broker: b}, nil
+	return &grpcStub{ctx: ctx, client: storepb.NewStoreClient(c), broker: b, settle: p.Settle}, nil
 }
 
 type grpcServer struct {
@@ -36,6 +42,7 @@ type grpcServer struct {
 
 	impl   Store
 	broker *plugin.GRPCBroker
+	settle bool
 }
 
 func (s *grpcServer) Put(_ context.Context, e *storepb.Entry) (*storepb.Nothing, error) {
@@ -99,12 +106,27 @@ func (s *grpcServer) UseCallback(_ context.Context, r *storepb.CallbackRequest) 
 
 func (s *grpcServer) OpenCallback(context.Context, *storepb.Nothing) (*storepb.CallbackRequest, error) {
 	id := s.broker.NextId()
-	go s.broker.AcceptAndServe(id, func(opts []grpc.ServerOption) *grpc.Server {
-		server := grpc.NewServer(opts...)
-		storepb.RegisterAdderServer(server, &adderGRPCServer{impl: NamedAdder("plugin")})
-		return server
-	})
+	listening := serveAdder(s.broker, id, NamedAdder("plugin"))
+	if s.settle {
+		<-listening
+	}
 	return &storepb.CallbackRequest{BrokerId: id}, nil
+}
+
+// serveAdder accepts id and serves the adder on it. The channel gives the server
+// once it listens, and is closed when it has ended or could not begin.
+func serveAdder(broker *plugin.GRPCBroker, id uint32, adder Adder) <-chan *grpc.Server {
+	listening := make(chan *grpc.Server, 1)
+	go func() {
+		defer close(listening)
+		broker.AcceptAndServe(id, func(opts []grpc.ServerOption) *grpc.Server {
+			server := grpc.NewServer(opts...)
+			storepb.RegisterAdderServer(server, &adderGRPCServer{impl: adder})
+			listening <- server
+			return server
+		})
+	}()
+	return listening
 }
 
 // adderGRPCServer serves an Adder on a brokered connection.

@@ -20,6 +20,7 @@ type grpcStub struct {
 	ctx    context.Context
 	client storepb.StoreClient
 	broker *plugin.GRPCBroker
+	settle bool
 }
 
 func (s *grpcStub) Context() context.Context { return s.ctx }
@@ -106,18 +107,16 @@ func (s *grpcStub) echo(count int64) (int64, error) {
 
 func (s *grpcStub) UseCallback(adder Adder, count int64) (Outcome, error) {
 	id := s.broker.NextId()
-	served := make(chan *grpc.Server, 1)
-	go func() {
-		s.broker.AcceptAndServe(id, func(opts []grpc.ServerOption) *grpc.Server {
-			server := grpc.NewServer(opts...)
-			storepb.RegisterAdderServer(server, &adderGRPCServer{impl: adder})
-			served <- server
-			return server
-		})
-		close(served)
-	}()
+	listening := serveAdder(s.broker, id, adder)
+	var server *grpc.Server
+	if s.settle {
+		server = <-listening
+	}
 	out, err := s.client.UseCallback(context.Background(), &storepb.CallbackRequest{BrokerId: id, Count: count})
-	if server, ok := <-served; ok {
+	if server == nil {
+		server = <-listening
+	}
+	if server != nil {
 		server.Stop()
 	}
 	return Outcome{Text: out.GetText(), N: out.GetN()}, err

@@ -115,10 +115,12 @@ func listEntry(n int64) Entry {
 	return Entry{Key: key, Value: []byte(key)}
 }
 
-// PluginSet returns the kinds that a plugin serves in one protocol.
-func PluginSet(protocol plugin.Protocol, impl Store) plugin.PluginSet {
+// PluginSet returns the kinds that a plugin serves in one protocol. Settle is
+// GRPC's.
+func PluginSet(protocol plugin.Protocol, impl Store, settle bool) plugin.PluginSet {
+	overGRPC := &GRPC{Impl: impl, Settle: settle}
 	if protocol == plugin.ProtocolGRPC {
-		return plugin.PluginSet{Kind: &GRPC{Impl: impl}}
+		return plugin.PluginSet{Kind: overGRPC}
 	}
-	return plugin.PluginSet{Kind: &NetRPC{Impl: impl}, GRPCOnly: &GRPC{Impl: impl}}
+	return plugin.PluginSet{Kind: &NetRPC{Impl: impl}, GRPCOnly: overGRPC}
 }
