@@ -32,7 +32,12 @@ type grpcSession interface {
 // dial makes a session that the test's end closes.
 func (s suite) dial(t *testing.T, e target.Endpoint) conn.Session {
 	t.Helper()
-	session, err := s.Dialer(t, s.contract).Dial(t.Context(), e)
+	return dialWith(t, s.Dialer(t, s.contract), e)
+}
+
+func dialWith(t *testing.T, dialer conn.Dialer, e target.Endpoint) conn.Session {
+	t.Helper()
+	session, err := dialer.Dial(t.Context(), e)
 	if err != nil {
 		t.Fatalf("dial %s: %v", e.Address, err)
 	}

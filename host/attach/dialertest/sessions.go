@@ -126,8 +126,8 @@ func (s suite) concurrent(t *testing.T) {
 
 // twoSessions holds that sessions do not disturb each other.
 func (s suite) twoSessions(t *testing.T) {
-	e := s.Endpoint(t)
-	first, second := s.dial(t, e), s.dial(t, e)
+	dialer, e := s.Dialer(t, s.contract), s.Endpoint(t)
+	first, second := dialWith(t, dialer, e), dialWith(t, dialer, e)
 	if first == second {
 		t.Error("two dials gave one session")
 	}
