@@ -24,7 +24,8 @@ const (
 
 // admit brings a connection to the point where its protocol starts: TLS, the
 // first bytes, the handshake. Until then the other side is nobody, and gets a
-// bounded share of time and memory.
+// bounded share of time and memory. A host that it returns, even with an error,
+// is counted in, and must leave.
 func (s *networkServer) admit(ctx context.Context, conn net.Conn) (*hostSession, error) {
 	leave := s.pending.enter(conn)
 	defer leave()
@@ -52,7 +53,7 @@ func (s *networkServer) secure(ctx context.Context, conn net.Conn) (net.Conn, *b
 	r := bufio.NewReader(conn)
 	proto, err := sniff.Detect(r)
 	if err != nil {
-		return nil, nil, proto, firstBytesError(err)
+		return nil, nil, proto, firstBytesError(r, err)
 	}
 	switch {
 	case proto == sniff.TLS && s.tls == nil:
@@ -71,7 +72,7 @@ func (s *networkServer) secure(ctx context.Context, conn net.Conn) (net.Conn, *b
 	}
 	r = bufio.NewReader(secure)
 	proto, err = sniff.Detect(r)
-	return secure, r, proto, firstBytesError(err)
+	return secure, r, proto, firstBytesError(r, err)
 }
 
 // sendAlert tells a TLS stack why it gets no further. There is no session to
@@ -101,9 +102,13 @@ func lingerOn(conn net.Conn) {
 // errSilent is a connection that was opened and left, as TCP probes do.
 var errSilent = errors.New("it said nothing")
 
-func firstBytesError(err error) error {
-	if err == nil {
+// firstBytesError says how far a peer came that never said what it wants.
+func firstBytesError(r *bufio.Reader, err error) error {
+	switch {
+	case err == nil:
 		return nil
+	case r.Buffered() > 0:
+		return fmt.Errorf("it broke off after %d bytes, which fit no protocol or several: %w", r.Buffered(), err)
 	}
 	return fmt.Errorf("%w: %w", errSilent, err)
 }
@@ -140,7 +145,7 @@ func (s *networkServer) negotiate(conn net.Conn, r *bufio.Reader, admitted func(
 	}
 	admitted()
 	if err := hello.WriteAnswer(conn, s.offers.answer(choice)); err != nil {
-		s.sessions.remove(host)
+		s.leave(host)
 		return nil, fmt.Errorf("send answer: %w", err)
 	}
 	return host, nil
@@ -151,6 +156,7 @@ func (s *networkServer) negotiate(conn net.Conn, r *bufio.Reader, admitted func(
 // library would have served.
 func (s *networkServer) greetless(conn net.Conn, proto sniff.Proto) (*hostSession, error) {
 	var choice hello.Choice
+	healthOnly := false
 	switch proto {
 	case sniff.Yamux:
 		v, ok := s.defaultVersion(ProtocolNetRPC)
@@ -159,8 +165,9 @@ func (s *networkServer) greetless(conn net.Conn, proto sniff.Proto) (*hostSessio
 		}
 		choice = hello.Choice{Version: v.version, Protocol: string(ProtocolNetRPC)}
 	case sniff.HTTP2:
+		v, ok := s.defaultVersion(ProtocolGRPC)
 		// Without a gRPC version there is still the health service to be asked.
-		v, _ := s.defaultVersion(ProtocolGRPC)
+		healthOnly = !ok
 		choice = hello.Choice{Version: v.version, Protocol: string(ProtocolGRPC)}
 	default:
 		refusal := &hello.Refusal{Code: hello.CodeMalformed,
@@ -170,6 +177,9 @@ func (s *networkServer) greetless(conn net.Conn, proto sniff.Proto) (*hostSessio
 		return nil, errors.New("what it sent is no handshake, no yamux and no HTTP/2")
 	}
 	host := s.newHostSession(conn, choice, "")
+	if healthOnly {
+		host.plugins = nil // those of version 0, if there is one, speak net/rpc
+	}
 	return host, s.sessions.add(host)
 }
 

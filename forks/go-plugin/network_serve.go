@@ -19,6 +19,12 @@ import (
 // flushTimeout bounds the wait for whoever reads the container's output.
 const flushTimeout = 2 * time.Second
 
+// errPlaintextChild is what a host with AutoMTLS gets that hands its own
+// PLUGIN_HOST on to a child. It wants TLS that nobody else can see through, and
+// a certificate for one run does not go round on the network.
+var errPlaintextChild = fmt.Errorf("a host with AutoMTLS has started this plugin as its child (%s is set), but %s makes it serve "+
+	"the network, without TLS: start children without %s, or set %s and %s", envClientCert, envHost, envHost, envTLSCert, envTLSKey)
+
 // serveNetwork serves hosts on the network until the process is told to end.
 func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 	if opts.Network == nil {
@@ -34,6 +40,9 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 	server, err := newNetworkServer(opts, logger, output)
 	if err != nil {
 		return err
+	}
+	if server.tls == nil && os.Getenv(envClientCert) != "" {
+		return errPlaintextChild
 	}
 	lis, err := listenTCPRange(bindHost(os.Getenv(envHost)))
 	if err != nil {

@@ -103,7 +103,7 @@ func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
 	defer abort()
 	var handlers sync.WaitGroup
 	stop := context.AfterFunc(ctx, func() { _ = lis.Close() })
-	err = s.accept(hard, lis, &handlers)
+	err = s.accept(ctx, hard, lis, &handlers)
 	if !stop() {
 		err = nil // The listener was closed on purpose.
 	}
@@ -113,17 +113,20 @@ func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
 	return errors.Join(err, drained)
 }
 
-// accept hands every connection to a goroutine, until the listener is closed.
-func (s *networkServer) accept(ctx context.Context, lis net.Listener, handlers *sync.WaitGroup) error {
+// accept hands every connection to a goroutine, until ctx ends or the listener
+// fails for good. hard is the life of the connections.
+func (s *networkServer) accept(ctx, hard context.Context, lis net.Listener, handlers *sync.WaitGroup) error {
 	var delay time.Duration
 	for {
 		conn, err := lis.Accept()
 		if err == nil {
 			delay = 0
-			handlers.Go(func() { s.handle(ctx, conn) })
+			handlers.Go(func() { s.handle(hard, conn) })
 			continue
 		}
-		if errors.Is(err, net.ErrClosed) {
+		// Listeners of other packages have errors of their own for being closed.
+		var passing interface{ Temporary() bool }
+		if ctx.Err() != nil || !errors.As(err, &passing) || !passing.Temporary() {
 			return err
 		}
 		// Most likely the process is out of file descriptors. That passes, and
@@ -132,7 +135,7 @@ func (s *networkServer) accept(ctx context.Context, lis net.Listener, handlers *
 		s.logger.Error("accept connection", "error", err, "retry_in", delay)
 		select {
 		case <-time.After(delay):
-		case <-s.draining:
+		case <-ctx.Done():
 		}
 	}
 }
@@ -144,12 +147,21 @@ func (s *networkServer) handle(ctx context.Context, conn net.Conn) {
 	defer stop()
 
 	host, err := s.admit(ctx, conn)
+	if host != nil {
+		defer s.leave(host)
+	}
 	if err != nil {
 		s.refusals.report(conn.RemoteAddr(), err)
 		return
 	}
-	defer s.sessions.remove(host)
 	if err := host.serve(); err != nil {
 		host.logger.Debug("session ended", "error", err)
 	}
+}
+
+// leave forgets a host that was counted in, whether its session began or not:
+// its connection may be closed from outside at any moment of the handshake.
+func (s *networkServer) leave(host *hostSession) {
+	s.sessions.remove(host)
+	host.isReady() // lets a drain that has seen it go on
 }
