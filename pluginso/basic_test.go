@@ -39,6 +39,26 @@ func TestBasic(t *testing.T) {
 		}
 	}
 
+	t.Run("one visit", func(t *testing.T) {
+		for host, want := range map[string]string{
+			"basic-so": "greeter-en  child  gRPC v2\n  greet: Hello Ada\n  hi: Hi there! =2=\n  pingponger: not served\n" +
+				"greeter-so  in-process  gRPC v2\n  greet: Hello Ada\n  hi: Hi there! =2=\n  pingponger: not served\n",
+			"basic": "greeter-en  child  gRPC v2\n  greet: Hello Ada\n  hi: Hi there! =2=\n  pingponger: not served\n",
+		} {
+			cmd := exec.CommandContext(t.Context(), filepath.Join(bin, host))
+			cmd.Env = append(os.Environ(), "PLUGIN_DIR="+bin, "NETWORK_PLUGIN=", "GREET_NAME=Ada", "LOG_LEVEL=off")
+			var stderr bytes.Buffer
+			cmd.Stderr = &stderr
+			got, err := cmd.Output()
+			if diff := cmp.Diff(want, string(got)); diff != "" || err != nil {
+				t.Errorf("%s: %v, (-want +got)\n%s", host, err, diff)
+			}
+			if off := strings.Contains(stderr.String(), "cannot load shared objects"); off != (host == "basic") {
+				t.Errorf("%s said %q", host, stderr.String())
+			}
+		}
+	})
+
 	t.Run("static host", func(t *testing.T) {
 		if got, _, err := call(t, bin, "basic", "greeter-en", "greeter.Greet", `{"name": "Ada"}`); err != nil || got != "Hello Ada" {
 			t.Errorf("the child beside a shared object: %q, %v; want a host that goes on", got, err)

@@ -3,26 +3,41 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-plugin"
 
+	"github.com/reattach/reattach/host/attach/so"
 	"github.com/reattach/reattach/host/discovery/static"
 	"github.com/reattach/reattach/host/visit"
 )
 
-// findPlaces gives the children in order of their names, and then the network
-// plugins in the order in which they were given. With an error it gives those
-// that it found all the same.
-func findPlaces(c Config) ([]visit.Place, error) {
-	paths, err := executables(c.PluginDir)
+var errNoObjects = errors.New("this host is static and cannot load shared objects; build it with CGO_ENABLED=1, or run the plugin as a child")
+
+// findPlaces gives the children and the shared objects in order of their names, and
+// then the network plugins in the order in which they were given. With an error it
+// gives those that it found all the same. A host that cannot load shared objects says
+// so, and goes on.
+func findPlaces(c Config, stderr io.Writer) ([]visit.Place, error) {
+	paths, err := files(c.PluginDir, "*.po")
+	objects, err2 := files(c.PluginDir, "*.so")
+	err = cmp.Or(err, err2)
 	var places []visit.Place
 	for _, path := range paths {
 		places = append(places, visit.ChildAt(path))
+	}
+	for _, path := range objects {
+		if !so.Supported {
+			fmt.Fprintf(stderr, "basic: %s: %v\n", path, errNoObjects)
+			continue
+		}
+		places = append(places, visit.ObjectAt(path))
 	}
 	for _, address := range c.NetworkPlugin {
 		places = append(places, networkPlace(address))
@@ -46,9 +61,9 @@ func networkPlace(element string) visit.Place {
 	return visit.NetworkAt(entries[0].Address())
 }
 
-// executables gives the files that ought to be plugins, sorted. A default
+// files gives those that ought to be plugins, sorted. A default
 // directory that does not exist holds none; one that was asked for must exist.
-func executables(dir string) ([]string, error) {
+func files(dir, pattern string) ([]string, error) {
 	if dir == "" {
 		return nil, nil
 	}
@@ -60,7 +75,7 @@ func executables(dir string) ([]string, error) {
 	if err != nil {
 		return nil, fmt.Errorf("PLUGIN_DIR: %w", err)
 	}
-	found, err := plugin.Discover("*.po", dir)
+	found, err := plugin.Discover(pattern, dir)
 	if err != nil {
 		return nil, fmt.Errorf("PLUGIN_DIR=%q: %w", dir, err)
 	}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"slices"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/spf13/cobra"
 
 	"github.com/reattach/reattach/host/visit"
@@ -30,7 +31,7 @@ on stdout what each answered.
 			if err != nil {
 				return err
 			}
-			return visitAll(cmd.Context(), c, h.Visits(c), cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return visitAll(cmd.Context(), c, h.Handshake, h.Visits(c), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
@@ -49,11 +50,12 @@ func noArguments(_ *cobra.Command, args []string) error {
 }
 
 // visitAll visits every plugin that c points at, once.
-func visitAll(ctx context.Context, c Config, kinds []visit.Kind, stdout, stderr io.Writer) error {
-	places, err := findPlaces(c)
+func visitAll(ctx context.Context, c Config, handshake plugin.HandshakeConfig, kinds []visit.Kind, stdout, stderr io.Writer) error {
+	places, err := findPlaces(c, stderr)
 	if err != nil {
 		fmt.Fprintf(stderr, "basic: %v\n", err)
 	}
+	logger := c.logger(stderr)
 	reports := visit.All(ctx, visit.Options{
 		Kinds:         kinds,
 		Versions:      c.ContractVersions,
@@ -61,7 +63,8 @@ func visitAll(ctx context.Context, c Config, kinds []visit.Kind, stdout, stderr 
 		CallTimeout:   c.CallTimeout,
 		TLS:           c.tls(),
 		PlainPlugins:  c.TLSPlainPlugins,
-		Logger:        c.logger(stderr),
+		Load:          loader(handshake, logger),
+		Logger:        logger,
 	}, places)
 	if err := printReports(stdout, reports); err != nil {
 		return fmt.Errorf("print the results: %w", err)

@@ -16,6 +16,8 @@ const (
 	Child Placement = "child"
 	// Network is an address where a plugin runs that the host only attaches to.
 	Network Placement = "network"
+	// InProcess is a shared object that is loaded into the host.
+	InProcess Placement = "in-process"
 )
 
 // Place is where a plugin can be found.
@@ -24,7 +26,7 @@ type Place struct {
 	Name string
 	// Placement says what Target is.
 	Placement Placement
-	// Target is the path of an executable, or a host:port.
+	// Target is the path of an executable or a shared object, or a host:port.
 	Target string
 }
 
@@ -33,6 +35,13 @@ type Place struct {
 func ChildAt(path string) Place {
 	name := filepath.Base(path)
 	return Place{Name: strings.TrimSuffix(name, filepath.Ext(name)), Placement: Child, Target: path}
+}
+
+// ObjectAt gives the plugin in a shared object, named as ChildAt names it.
+func ObjectAt(path string) Place {
+	p := ChildAt(path)
+	p.Placement = InProcess
+	return p
 }
 
 // NetworkAt gives the plugin that listens at address, a host:port.

@@ -36,7 +36,20 @@ func attach(ctx context.Context, o Options, p Place) (*session, error) {
 		config.Logger = o.Logger.Named(p.Name)
 		return attachNetwork(ctx, o, config, p)
 	}
-	return nil, fmt.Errorf("attach %s: placement %q is unknown", p.Name, p.Placement)
+	if p.Placement == InProcess && o.Load != nil {
+		return load(ctx, o, p, config.VersionedPlugins)
+	}
+	return nil, fmt.Errorf("attach %s: this host cannot reach a plugin that is %q", p.Name, p.Placement)
+}
+
+func load(ctx context.Context, o Options, p Place, kinds map[int]plugin.PluginSet) (*session, error) {
+	ctx, cancel := context.WithTimeout(ctx, o.AttachTimeout)
+	defer cancel()
+	l, err := o.Load(ctx, p.Target, kinds)
+	if err != nil {
+		return nil, err
+	}
+	return &session{protocol: protocolName(l.Protocol), version: l.Version, dispense: l.Dispense, leave: l.Leave}, nil
 }
 
 // clientConfig is what all placements have in common.

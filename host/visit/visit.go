@@ -11,10 +11,23 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/tlsfile"
 )
 
-// Options say how plugins are visited. All fields but those of TLS are required.
+// Loaded is a shared object that was loaded into this process.
+type Loaded struct {
+	// Protocol and Version are what was agreed on.
+	Protocol plugin.Protocol
+	Version  int
+	// Dispense gives the stub of a kind.
+	Dispense func(kind string) (any, error)
+	// Leave ends the session; the object stays loaded.
+	Leave func()
+}
+
+// Options say how plugins are visited. All fields but Load and those of TLS are
+// required.
 type Options struct {
 	// Kinds are what the host knows.
 	Kinds []Kind
@@ -28,6 +41,9 @@ type Options struct {
 	// PlainPlugins. Without any, they are reached by plain TCP.
 	TLS          tlsfile.Files
 	PlainPlugins []string
+	// Load loads the shared object at a path. kinds are what the host knows of each
+	// version. Nil refuses shared objects.
+	Load func(ctx context.Context, path string, kinds map[int]plugin.PluginSet) (*Loaded, error)
 	// Logger receives what plugins log, and what happens on the way.
 	Logger hclog.Logger
 }
