@@ -2,15 +2,23 @@
 
 package plugin
 
-import "errors"
+import (
+	"errors"
+	"io"
+)
 
 // lostError is a transport's error that also matches [ErrConnectionLost].
 type lostError struct{ cause error }
 
-// connectionLost makes err match ErrConnectionLost. It returns nil for nil.
+// connectionLost makes err match ErrConnectionLost. It returns nil for nil. An
+// end that comes in the middle of something is unexpected, as net/rpc has it:
+// nobody should take a lost connection for the end of what was to be read.
 func connectionLost(err error) error {
 	if err == nil || errors.Is(err, ErrConnectionLost) {
 		return err
+	}
+	if err == io.EOF {
+		err = io.ErrUnexpectedEOF
 	}
 	return &lostError{cause: err}
 }

@@ -43,6 +43,7 @@ type GRPCClient struct {
 
 	end     context.CancelFunc // of the session's own streams
 	linking sync.WaitGroup
+	closing func() error // closes, once
 }
 
 // grpcClientConfig says how to reach a plugin and what to do with it.
@@ -64,8 +65,8 @@ type grpcClientConfig struct {
 	doneCtx        context.Context // handed to the plugins' GRPCClient
 	pingTimeout    time.Duration   // of Ping; zero: none
 
-	// remote or detach make Close leave the plugin alone; detach is called,
-	// too.
+	// remote or detach make Close leave the plugin alone. detach is called
+	// before anything is closed, so that the session can know why it ends.
 	remote bool
 	detach func()
 }
@@ -92,6 +93,7 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 		remote:      cfg.remote,
 		end:         cancel,
 	}
+	c.closing = sync.OnceValue(c.close)
 	c.linking.Go(func() { c.broker.runClient(conn) })
 	// Close does not wait for this one: the writers may block.
 	go receiveStdio(ctx, conn, cfg.stdout, cfg.stderr, cfg.logger.Named("stdio"))
@@ -99,8 +101,14 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 }
 
 // Close ends the session. A child is asked to end as well; a remote plugin
-// lives on. Calls in flight fail with [ErrConnectionLost].
-func (c *GRPCClient) Close() error {
+// lives on. Calls in flight fail with [ErrConnectionLost]. It may be called
+// again, from any goroutine.
+func (c *GRPCClient) Close() error { return c.closing() }
+
+func (c *GRPCClient) close() error {
+	if c.detach != nil {
+		c.detach()
+	}
 	_ = c.broker.Close()
 	if c.detach == nil && !c.remote {
 		ctx, cancel := context.WithTimeout(c.doneCtx, shutdownWait)
@@ -113,9 +121,6 @@ func (c *GRPCClient) Close() error {
 	c.linking.Wait()
 	if c.mux != nil {
 		_ = c.mux.Close()
-	}
-	if c.detach != nil {
-		c.detach()
 	}
 	return err
 }
