@@ -150,6 +150,14 @@ func dialPlugin(ctx context.Context, cfg *ClientConfig) (net.Conn, error) {
 	if tlsConfig.ServerName == "" {
 		tlsConfig.ServerName, _, _ = net.SplitHostPort(addr.String())
 	}
+	if name, verify := tlsConfig.ServerName, tlsConfig.VerifyConnection; verify != nil {
+		tlsConfig.VerifyConnection = func(state tls.ConnectionState) error {
+			// crypto/tls leaves out a name that is an IP address, because it
+			// does not send one.
+			setDefault(&state.ServerName, name)
+			return verify(state)
+		}
+	}
 	if len(tlsConfig.NextProtos) == 0 {
 		// A gRPC server of the original library insists on it, and nobody minds.
 		tlsConfig.NextProtos = []string{"h2"}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 )
 
 // agreement is what the two sides of a remote session agreed on.
@@ -37,7 +38,7 @@ func agree(cfg *ClientConfig, info *PeerInfo) (agreement, error) {
 func newSession(cfg ClientConfig, conn net.Conn, info *PeerInfo) (*Session, error) {
 	s := &Session{config: cfg, info: info, draining: make(chan struct{})}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
-	s.conn = &sessionConn{Conn: conn, failed: s.end}
+	s.conn = &sessionConn{Conn: conn, opened: time.Now(), failed: s.end}
 
 	err := s.open()
 	if err != nil {
@@ -92,6 +93,7 @@ func (s *Session) openGRPC(plugins PluginSet, tunnel bool) error {
 	}
 	client, err := newGRPCClient(grpcClientConfig{
 		dial:        dialOnce(s.conn),
+		creds:       establishedTLS{s.conn},
 		dialOptions: s.config.GRPCDialOptions,
 		plugins:     plugins,
 		brokers:     brokers,
@@ -102,6 +104,7 @@ func (s *Session) openGRPC(plugins PluginSet, tunnel bool) error {
 		logger:      s.config.Logger,
 		doneCtx:     s.ctx,
 		remote:      true,
+		detach:      func() { s.end(ErrDetached) },
 	})
 	if err != nil {
 		return err

@@ -58,11 +58,20 @@ func (c *servedConn) Close() error {
 	return errors.Join(c.Conn.Close(), c.lis.Close())
 }
 
-// establishedTLS tells a gRPC server of the TLS that its connection is inside
-// of, so that an implementation can see who calls (peer.FromContext).
+// establishedTLS tells either side of gRPC of the TLS that its connection is
+// inside of: an implementation sees who calls (peer.FromContext), and a host may
+// send credentials with its calls that want to be kept secret.
 type establishedTLS struct{ conn net.Conn }
 
 func (e establishedTLS) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return e.handshake(conn)
+}
+
+func (e establishedTLS) ClientHandshake(_ context.Context, _ string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	return e.handshake(conn)
+}
+
+func (e establishedTLS) handshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
 	secure, ok := unwrapTLS(e.conn)
 	if !ok {
 		return conn, plainInfo{credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}, nil
@@ -71,10 +80,6 @@ func (e establishedTLS) ServerHandshake(conn net.Conn) (net.Conn, credentials.Au
 		State:          secure.ConnectionState(),
 		CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
 	}, nil
-}
-
-func (e establishedTLS) ClientHandshake(context.Context, string, net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return nil, nil, errors.New("these credentials serve only")
 }
 
 func (e establishedTLS) Info() credentials.ProtocolInfo {

@@ -151,17 +151,16 @@ func (s *Session) awaitDrain() {
 // and ends the session when a probe is not answered. It sees what TCP does
 // not: a stopped process, a node that is gone.
 func (s *Session) keepAlive() {
-	ticker := time.NewTicker(s.config.KeepaliveInterval)
-	defer ticker.Stop()
-	seen := s.conn.received.Load()
+	timer := time.NewTimer(s.config.KeepaliveInterval)
+	defer timer.Stop()
 	for {
 		select {
 		case <-s.ctx.Done():
 			return
-		case <-ticker.C:
+		case <-timer.C:
 		}
-		if now := s.conn.received.Load(); now != seen {
-			seen = now
+		if rest := s.config.KeepaliveInterval - s.conn.silence(); rest > 0 {
+			timer.Reset(rest)
 			continue
 		}
 		if err := s.Ping(); err != nil {
@@ -169,7 +168,7 @@ func (s *Session) keepAlive() {
 				s.RemoteAddr(), s.config.PingTimeout, err)))
 			return
 		}
-		seen = s.conn.received.Load()
+		timer.Reset(s.config.KeepaliveInterval)
 	}
 }
 
@@ -177,17 +176,26 @@ func (s *Session) keepAlive() {
 // goroutine of its own, because both protocols always have a read pending.
 type sessionConn struct {
 	net.Conn
-	received atomic.Uint64 // reads that brought something
-	failed   func(error)
+	opened time.Time
+	heard  atomic.Int64 // when a read last brought something: nanoseconds since opened
+	failed func(error)
+}
+
+// silence is how long nothing has come.
+func (c *sessionConn) silence() time.Duration {
+	return time.Since(c.opened) - time.Duration(c.heard.Load())
 }
 
 func (c *sessionConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	if n > 0 {
-		c.received.Add(1)
+		c.heard.Store(int64(time.Since(c.opened)))
 	}
 	if err != nil && !errors.Is(err, errTimeout) {
 		c.failed(connectionLost(err))
 	}
 	return n, err
 }
+
+// NetConn returns the connection beneath, so that its TLS can be found.
+func (c *sessionConn) NetConn() net.Conn { return c.Conn }

@@ -98,7 +98,8 @@ func Server(files Files, logger hclog.Logger) (*tls.Config, error) {
 // "h2". The server's certificate must be for serverName, a host name or an IP
 // address, and be vouched for by CA, or by the system's CAs when CA is empty.
 // An empty serverName means the ServerName of the configuration in use, which
-// a caller sets on a clone. Cert and Key, if set, are presented to a server
+// a caller sets on a clone (and crypto/tls does not tell, if it is an IP address:
+// plugin.Attach sees to that). Cert and Key, if set, are presented to a server
 // that asks for a certificate.
 //
 // All files are read before Client returns. Its errors name the setting, the
