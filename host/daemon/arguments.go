@@ -120,8 +120,19 @@ func explain(err error) error {
 }
 
 // invoke calls the method on impl. A result of several values becomes an array, one
-// of none becomes null. The error is the method's own.
-func (m *method) invoke(ctx context.Context, impl any, args []reflect.Value) (json.RawMessage, error) {
+// of none becomes null. The error is the method's own. One that has no error to return
+// may panic instead, as the glue of many interfaces does when a call fails: that is an
+// error as well, and must not end the daemon.
+func (m *method) invoke(ctx context.Context, impl any, args []reflect.Value) (result json.RawMessage, err error) {
+	defer func() {
+		switch p := recover().(type) {
+		case nil:
+		case error:
+			err = fmt.Errorf("%s panicked: %w", m.name, p)
+		default:
+			err = fmt.Errorf("%s panicked: %v", m.name, p)
+		}
+	}()
 	in := args
 	if m.hasCtx {
 		in = append([]reflect.Value{reflect.ValueOf(ctx)}, args...)

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/reattach/reattach/host/fleet"
 	"github.com/reattach/reattach/host/stub"
@@ -68,11 +69,21 @@ func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args jso
 		return nil, err
 	}
 	result, err := m.callWithin(ctx, impl, values)
-	if err != nil && ctx.Err() != nil && errors.Is(err, context.Cause(ctx)) {
-		err = fmt.Errorf("call %s.%s of %s: %w", kind, method, plugin, err)
+	if _, told := stub.Cause(err); ctx.Err() != nil && !told {
+		switch {
+		case errors.Is(err, context.DeadlineExceeded):
+			err = &stub.Fault{Reason: stub.ReasonTimeout, Method: method, MayHaveRun: true, Err: err}
+		case errors.Is(err, context.Cause(ctx)):
+			err = fmt.Errorf("call %s.%s of %s: %w", kind, method, plugin, err)
+		}
 	}
 	return result, lacksKind(kind, err)
 }
+
+// lateness is how much longer than the deadline a method without a context may
+// take. The stub began to count a moment later than the caller of callWithin, and it
+// alone knows whether an endpoint had the call.
+const lateness = 250 * time.Millisecond
 
 // callWithin returns when the method has, or ctx has ended.
 func (m *method) callWithin(ctx context.Context, impl any, values []reflect.Value) (json.RawMessage, error) {
@@ -95,10 +106,14 @@ func (m *method) callWithin(ctx context.Context, impl any, values []reflect.Valu
 		return a.result, a.err
 	case <-ctx.Done():
 	}
+	patience := time.Duration(0)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		patience = lateness
+	}
 	select {
-	case a := <-answered: // both at once: the answer says more
+	case a := <-answered:
 		return a.result, a.err
-	default:
+	case <-time.After(patience):
 		return nil, context.Cause(ctx)
 	}
 }

@@ -256,6 +256,39 @@ func TestCallIsGivenUp(t *testing.T) {
 	}
 }
 
+// TestCallSaysWhyThereIsNoAnswer holds that the stub, which knows the endpoint and
+// whether it had the call, is the one to say so.
+func TestCallSaysWhyThereIsNoAnswer(t *testing.T) {
+	wait := make(chan struct{})
+	address, stop := serve(t, greeter{wait: wait}, nil)
+	o := options("greeter=" + address)
+	o.CallTimeout = 300 * time.Millisecond
+	d, _ := start(t, o)
+	call := func() *stub.Fault {
+		t.Helper()
+		_, err := d.Call(t.Context(), "greeter", "greeter", "Greet", json.RawMessage(`["Ada"]`))
+		fault, ok := stub.Cause(err)
+		if !ok || stub.SourceOf(err) != stub.SourceNetwork {
+			t.Fatalf("got %v, taken for an error of the %s", err, stub.SourceOf(err))
+		}
+		return fault
+	}
+	if f := call(); f.Reason != stub.ReasonTimeout || !f.MayHaveRun || f.Endpoint == "" {
+		t.Errorf("a plugin that hangs gave %+v", f)
+	}
+	close(wait)
+	stop()
+	eventually(t, func() error {
+		if p, _ := d.Plugin("greeter"); p.Ready {
+			return errors.New("the plugin is ready still")
+		}
+		return nil
+	})
+	if f := call(); f.Reason != stub.ReasonUnavailable || f.MayHaveRun {
+		t.Errorf("a plugin that is gone gave %+v", f)
+	}
+}
+
 func TestHookAndEvents(t *testing.T) {
 	address, stop := serve(t, greeter{greeting: "Hello"}, nil)
 	greeted := make(chan string, 10)

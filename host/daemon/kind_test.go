@@ -185,3 +185,16 @@ func TestJudge(t *testing.T) {
 		})
 	}
 }
+
+// rude answers as a glue does that has no error to return.
+type rude struct{ everything }
+
+func (rude) None() { panic(rpc.ErrShutdown) }
+
+func TestPanicOfTheGlueIsAnError(t *testing.T) {
+	m := NewKind[every]("every", nothing{}).methods["None"]
+	_, err := m.callWithin(t.Context(), rude{}, nil)
+	if !errors.Is(err, rpc.ErrShutdown) || !strings.Contains(err.Error(), "None panicked") {
+		t.Errorf("got %v, want an error that says what happened", err)
+	}
+}
