@@ -45,6 +45,9 @@ build-so: ## build a shared object and a host that loads it (bin/basic-so) into 
 images: ## build the images basic and pluginzh, with an engine or without one
 	@scripts/images.sh build/images
 
+e2e: ## test on a real cluster: that of KUBECONFIG, or a node from nothing (root, minutes)
+	@scripts/e2e.sh
+
 so-demo: ## open one of two Go shared objects: PLUGIN_NUMBER=1 or 2
 	@scripts/so-demo.sh build/so-demo
 

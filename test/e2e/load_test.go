@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"os/exec"
+	"regexp"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+)
+
+// port forwards a port of the cluster to this machine until the test ends, and gives its URL.
+func port(t *testing.T, namespace, what, number string) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, "kubectl", "port-forward", "-n", namespace, what, ":"+number)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if m := regexp.MustCompile(`127\.0\.0\.1:(\d+)`).FindStringSubmatch(lines.Text()); m != nil {
+			go func() { _, _ = io.Copy(io.Discard, out) }()
+			return "http://127.0.0.1:" + m[1]
+		}
+	}
+	t.Fatalf("port-forward to %s gave no port", what)
+	return ""
+}
+
+// get gives the body of an answer, or nothing.
+func get(url string) string {
+	r, err := http.Get(url)
+	if err != nil {
+		return ""
+	}
+	defer r.Body.Close()
+	body, _ := io.ReadAll(r.Body)
+	return string(body)
+}
+
+// load calls a plugin through a host, from several goroutines, until it is ended.
+type load struct {
+	calls, failed atomic.Int64
+	first         atomic.Pointer[string]
+	stop          chan struct{}
+	wg            sync.WaitGroup
+}
+
+func call(client *http.Client, url string) error {
+	r, err := client.Post(url+"/api/v1/plugins/pluginzh/kinds/greeter/methods/Greet", "application/json", strings.NewReader(`{"name":"e2e"}`))
+	if err != nil {
+		return err
+	}
+	defer r.Body.Close()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return err
+	}
+	if r.StatusCode != http.StatusOK {
+		return fmt.Errorf("%s: %s", r.Status, body)
+	}
+	return nil
+}
+
+func begin(url string, callers int) *load {
+	l := &load{stop: make(chan struct{})}
+	client := &http.Client{Timeout: 40 * time.Second}
+	for range callers {
+		l.wg.Go(func() {
+			for {
+				select {
+				case <-l.stop:
+					return
+				default:
+				}
+				l.calls.Add(1)
+				if err := call(client, url); err != nil {
+					l.failed.Add(1)
+					text := err.Error()
+					l.first.CompareAndSwap(nil, &text)
+				}
+			}
+		})
+	}
+	return l
+}
+
+func (l *load) end(t *testing.T) {
+	t.Helper()
+	close(l.stop)
+	l.wg.Wait()
+	t.Logf("%d calls, %d failed", l.calls.Load(), l.failed.Load())
+	if l.failed.Load() > 0 {
+		t.Errorf("the first failed with: %s", *l.first.Load())
+	}
+	if l.calls.Load() < 100 {
+		t.Errorf("%d calls are too few to show anything", l.calls.Load())
+	}
+}
+
+// TestRollout restarts and scales the plugin under constant calls.
+func TestRollout(t *testing.T) {
+	namespace(t, "e2e-roll")
+	// A host that takes calls from its own pod only, which is where a forwarded port ends.
+	text := overlay(t, "")
+	apply(t, text, "-n", "e2e-roll")
+	kubectl(t, "scale", "-n", "e2e-roll", "deployment/pluginzh", "--replicas=3")
+	apply(t, strings.ReplaceAll(caller, "IMAGE", image("basic")), "-n", "e2e-roll")
+	kubectl(t, "rollout", "status", "-n", "e2e-roll", "deployment/pluginzh", "--timeout=90s")
+	says(t, []string{"logs", "-n", "e2e-roll", "pod/caller"}, "您好")
+	url := port(t, "e2e-roll", "pod/caller", "8080")
+	until(t, "three pods are attached", func() bool { return strings.Count(get(url+"/api/v1/plugins"), `"READY"`) >= 3 })
+
+	l := begin(url, 4)
+	begun := time.Now()
+	kubectl(t, "rollout", "restart", "-n", "e2e-roll", "deployment/pluginzh")
+	kubectl(t, "rollout", "status", "-n", "e2e-roll", "deployment/pluginzh", "--timeout=90s")
+	t.Logf("rollout of three pods: %s", time.Since(begun).Round(time.Millisecond))
+	for _, n := range []string{"6", "1", "3"} {
+		kubectl(t, "scale", "-n", "e2e-roll", "deployment/pluginzh", "--replicas="+n)
+		kubectl(t, "rollout", "status", "-n", "e2e-roll", "deployment/pluginzh", "--timeout=90s")
+	}
+	l.end(t)
+}
+
+const caller = `
+apiVersion: v1
+kind: Pod
+metadata:
+  name: caller
+spec:
+  serviceAccountName: basic
+  automountServiceAccountToken: true
+  enableServiceLinks: false
+  securityContext: {runAsNonRoot: true, runAsUser: 65532, seccompProfile: {type: RuntimeDefault}}
+  containers:
+    - name: basic
+      image: IMAGE
+      env:
+        - {name: KUBE_SELECTOR, value: reattach.dev/plugin}
+      securityContext: {allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, capabilities: {drop: [ALL]}}
+`

@@ -1,0 +1,26 @@
+#!/bin/bash
+# SPDX-License-Identifier: MPL-2.0
+# Ends what up.sh brought up, and leaves the machine as it was: down.sh DIRECTORY.
+set -uo pipefail
+dir=$1
+[ -e "$dir/node.pid" ] || exit 0
+# With the first process of its namespaces, all others end.
+kill -KILL "$(cat "$dir/init.pid")" 2>/dev/null
+for _ in $(seq 200); do
+	kill -0 "$(cat "$dir/node.pid")" 2>/dev/null || break
+	sleep 0.05
+done
+ip link delete e2e-node 2>/dev/null
+while IFS= read -r setting; do sysctl -qw "$setting"; done <"$dir/sysctl"
+for _ in $(seq 20); do
+	left=$(find /sys/fs/cgroup -maxdepth 2 -type d \( -name kubepods -o -name k8s.io \) 2>/dev/null)
+	[ -n "$left" ] || break
+	# shellcheck disable=SC2086
+	find $left -depth -type d -exec rmdir {} + 2>/dev/null
+	sleep 0.1
+done
+# Directories that init.sh had to make to mount over them; those in use stay.
+rmdir /var/lib/kubelet /var/lib/cni /var/log/pods /var/log/containers \
+	/etc/cni/net.d /etc/cni /run/containerd 2>/dev/null
+rm -f "$dir"/*.pid
+exit 0

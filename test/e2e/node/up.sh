@@ -1,0 +1,50 @@
+#!/bin/bash
+# SPDX-License-Identifier: MPL-2.0
+# Brings a cluster of one node up in namespaces of its own, and waits until the node
+# is ready: up.sh DIRECTORY KUBE IMAGE... Needs root. DIRECTORY/keys/admin.conf is the
+# kubeconfig; down.sh DIRECTORY ends it.
+set -euo pipefail
+HERE=$(cd "$(dirname "$0")" && pwd)
+DIR=$1 KUBE=$2
+shift 2
+IMAGES=$* ADDRESS=10.199.7.2 NODE=e2e-node
+export HERE DIR KUBE IMAGES ADDRESS NODE
+if [ -e "$DIR/node.pid" ]; then
+	echo "a node is up already: $HERE/down.sh $DIR ends it" >&2
+	exit 1
+fi
+rm -rf "$DIR"
+mkdir -p "$DIR/log"
+
+# The kubelet writes settings of the machine; down.sh puts them back.
+for name in vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops \
+	kernel.keys.root_maxkeys kernel.keys.root_maxbytes; do
+	echo "$name=$(sysctl -n $name)"
+done >"$DIR/sysctl"
+
+"$HERE/certs.sh" "$DIR/keys" "$ADDRESS" "$NODE"
+unshare --mount --net --pid --uts --ipc --fork --kill-child=KILL --mount-proc \
+	"$HERE/init.sh" >"$DIR/log/init.log" 2>&1 &
+outer=$!
+echo "$outer" >"$DIR/node.pid"
+# The child of unshare is in the new namespaces once its network is another one.
+until init=$(pgrep -P "$outer") && [ "$(readlink "/proc/$init/ns/net")" != "$(readlink /proc/self/ns/net)" ]; do
+	sleep 0.02
+done
+echo "$init" >"$DIR/init.pid"
+ip link add e2e-node type veth peer name eth0 netns "$init"
+ip addr add 10.199.7.1/30 dev e2e-node
+ip link set e2e-node up
+
+ready() {
+	[ "$(kubectl --kubeconfig="$DIR/keys/admin.conf" get node "$NODE" \
+		-o jsonpath='{.status.conditions[?(@.type=="Ready")].status}' 2>/dev/null)" = True ]
+}
+for _ in $(seq 600); do
+	if ready; then exit; fi
+	if ! kill -0 "$outer" 2>/dev/null; then break; fi
+	sleep 0.2
+done
+echo "the node does not become ready; what it logs is in $DIR/log" >&2
+tail -n 3 "$DIR"/log/*.log >&2
+exit 1
