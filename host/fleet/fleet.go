@@ -32,7 +32,7 @@ type Fleet struct {
 	generation atomic.Pointer[generation]
 
 	mu    sync.Mutex
-	pools map[string]*Pool // Run's goroutine alone removes
+	pools map[string]*Pool
 
 	// Run's goroutine alone uses these.
 	entries map[place]*entry
@@ -70,12 +70,13 @@ func New(opts Options) (*Fleet, error) {
 }
 
 // Pool gives the pool of a plugin, whether or not the plugin is known. It is
-// always the same for a name.
+// the same for a name until all who got it have called its Release, which need
+// not be done for names that the program itself chooses.
 func (f *Fleet) Pool(plugin string) *Pool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	p := f.poolLocked(plugin)
-	p.pinned = true
+	p.holders++
 	return p
 }
 
@@ -267,7 +268,13 @@ func (f *Fleet) tellReady(p *Pool) {
 func (f *Fleet) drop(p *Pool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if s := p.snap.Load(); !s.known && len(s.rows) == 0 && !p.pinned {
+	f.dropLocked(p)
+}
+
+func (f *Fleet) dropLocked(p *Pool) {
+	// What is known may not have come to the snapshot yet.
+	known, _ := f.facts.Load().lookup(p.name)
+	if s := p.snap.Load(); !known && !s.known && len(s.rows) == 0 && p.holders == 0 && f.pools[p.name] == p {
 		delete(f.pools, p.name)
 	}
 }

@@ -11,13 +11,14 @@ import (
 )
 
 // Pool is all endpoints of one plugin. It stays valid for the life of the
-// Fleet, whether or not there are any. Any goroutine may use it.
+// Fleet, whether or not there are any, unless it is released. Any goroutine may
+// use it.
 type Pool struct {
 	name    string
 	fleet   *Fleet
 	snap    atomic.Pointer[snapshot]
 	waiting atomic.Int64
-	pinned  bool // somebody outside holds it; guarded by Fleet.mu
+	holders int // how often Fleet.Pool gave it out; guarded by Fleet.mu
 
 	// Run's goroutine alone uses these.
 	entries []*entry // ordered by ID
@@ -27,6 +28,16 @@ type Pool struct {
 
 // Plugin is the plugin's name.
 func (p *Pool) Plugin() string { return p.name }
+
+// Release says that whoever got the pool from [Fleet.Pool] does not use it any
+// more: once for each time. A pool that nobody holds is forgotten with its
+// plugin, or at once if no source knows the plugin.
+func (p *Pool) Release() {
+	p.fleet.mu.Lock()
+	defer p.fleet.mu.Unlock()
+	p.holders--
+	p.fleet.dropLocked(p)
+}
 
 // Pick implements route.Router. Beyond what that says, it fails at once, with
 // a [NotReadyError], if every endpoint has failed for good or Run was told to
