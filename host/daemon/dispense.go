@@ -54,6 +54,12 @@ func (d *Daemon) dispense(ctx context.Context, plugin string, k *Kind) (any, err
 		return v, nil
 	}
 	pool := d.fleet.Pool(plugin)
+	kept := false
+	defer func() {
+		if !kept { // the name may be one that the caller made up
+			pool.Release()
+		}
+	}()
 	info, err := pool.Ready(ctx)
 	if err != nil {
 		if _, nobody := errors.AsType[*fleet.UnknownPluginError](err); nobody {
@@ -77,7 +83,7 @@ func (d *Daemon) dispense(ctx context.Context, plugin string, k *Kind) (any, err
 	if first := d.dispensed[key]; first != nil {
 		return first, nil
 	}
-	d.dispensed[key] = v
+	d.dispensed[key], kept = v, true
 	return v, nil
 }
 
