@@ -9,8 +9,11 @@ import (
 	"fmt"
 	"maps"
 	"net"
+	"runtime/debug"
 	"slices"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
@@ -47,7 +50,10 @@ type grpcService struct {
 	broker *GRPCBroker
 	mux    *grpcmux.ServerMuxer
 
+	tunnelled bool // callbacks need new streams of the session's connection
+
 	calls  callGauge       // of the plugin
+	output atomic.Int32    // hosts that are being sent the output
 	ending context.Context // ends the session's own streams
 	end    context.CancelFunc
 	once   sync.Once
@@ -59,7 +65,7 @@ func newGRPCService(cfg grpcServiceConfig) (*grpcService, error) {
 	if cfg.newServer == nil {
 		cfg.newServer = DefaultGRPCServer
 	}
-	s := &grpcService{health: health.NewServer(), mux: cfg.mux}
+	s := &grpcService{health: health.NewServer(), mux: cfg.mux, tunnelled: cfg.brokers == brokerTunnel}
 	s.ending, s.end = context.WithCancel(context.Background())
 	// Chained interceptors go beside those of the plugin's own factory.
 	counting := []grpc.ServerOption{
@@ -71,7 +77,7 @@ func newGRPCService(cfg grpcServiceConfig) (*grpcService, error) {
 	s.broker.serverOptions = append(s.broker.serverOptions, counting...)
 
 	for _, name := range slices.Sorted(maps.Keys(cfg.plugins)) {
-		if err := s.register(name, cfg.plugins[name]); err != nil {
+		if err := s.register(name, cfg.plugins[name], cfg.logger); err != nil {
 			s.stop()
 			return nil, err
 		}
@@ -95,11 +101,19 @@ func (s *grpcService) registerOwn(cfg *grpcServiceConfig) {
 	pluginpb.RegisterGRPCStdioServer(s.server, &stdioService{source: cfg.stdio, ending: s.ending})
 }
 
-func (s *grpcService) register(name string, p Plugin) error {
+// register lets a plugin register what it serves. One that panics must not take
+// the process down, and with it the sessions of other hosts.
+func (s *grpcService) register(name string, p Plugin, logger hclog.Logger) (err error) {
 	served, ok := p.(GRPCPlugin)
 	if !ok {
 		return fmt.Errorf("%q is not a GRPC-compatible plugin", name)
 	}
+	defer func() {
+		if r := recover(); r != nil {
+			logger.Error("plugin panics in GRPCServer", "kind", name, "panic", r, "stack", string(debug.Stack()))
+			err = fmt.Errorf("error registering %q: GRPCServer panics: %v", name, r)
+		}
+	}()
 	if err := served.GRPCServer(s.broker, s.server); err != nil {
 		return fmt.Errorf("error registering %q: %w", name, err)
 	}
@@ -133,12 +147,14 @@ func (s *grpcService) waitIdle(ctx context.Context) error {
 
 // gracefulStop lets the calls in flight finish, with callbacks and output, then
 // ends the session's own streams and the connections. When ctx ends first, it
-// stops at once.
-func (s *grpcService) gracefulStop(ctx context.Context) {
+// stops at once, and returns how many calls it cut off.
+//
+// A GOAWAY cuts nothing off, and sends a busy client elsewhere. But callbacks
+// through a tunnel need new streams: there it has to wait.
+func (s *grpcService) gracefulStop(ctx context.Context) (cut int) {
 	defer s.stop()
-	// Callbacks need new connections, so the GOAWAY has to wait.
-	if s.calls.waitQuiet(ctx, 0) != nil {
-		return
+	if s.tunnelled && s.calls.waitQuiet(ctx, 0) != nil {
+		return s.calls.count()
 	}
 	stopped := make(chan struct{})
 	go func() {
@@ -148,14 +164,31 @@ func (s *grpcService) gracefulStop(ctx context.Context) {
 	// What came in before the GOAWAY is still answered.
 	if s.calls.waitQuiet(ctx, 0) == nil {
 		s.end()
+		s.awaitStop(ctx, stopped)
+	}
+	cut = s.calls.count()
+	s.server.Stop()
+	return cut
+}
+
+// awaitStop waits for the last streams to end. A host that does not read the
+// output holds up its end, so it is not waited for.
+func (s *grpcService) awaitStop(ctx context.Context, stopped <-chan struct{}) {
+	flush := time.NewTimer(flushTimeout)
+	defer flush.Stop()
+	select {
+	case <-stopped:
+	case <-ctx.Done():
+	case <-flush.C:
+		if s.output.Load() > 0 {
+			_ = s.calls.waitQuiet(ctx, 0)
+			return
+		}
 		select {
 		case <-stopped:
-			return
 		case <-ctx.Done():
 		}
 	}
-	s.server.Stop() // ends GracefulStop, too
-	<-stopped
 }
 
 // stop ends everything at once. Calls in flight fail.

@@ -36,6 +36,7 @@ type MuxBroker struct {
 	session  muxSession
 	arrivals *streamArrivals
 	patience time.Duration // of Accept
+	calls    callCounter   // of what AcceptAndServe serves; nil where nobody asks
 }
 
 // newMuxBroker returns the broker of a session. arrivals are its own, or those
@@ -90,7 +91,7 @@ func (m *MuxBroker) AcceptAndServe(id uint32, v interface{}) {
 	if err != nil {
 		return // The side that should have dialled sees its own call fail.
 	}
-	serveNetRPC(stream, "Plugin", v, nil)
+	serveNetRPC(stream, "Plugin", v, m.calls)
 }
 
 // Dial opens the stream that the other side accepts under id, and waits up to

@@ -28,9 +28,7 @@ func (s *networkServer) drain() error {
 	cut := make([]int, len(hosts))
 	for i, host := range hosts {
 		all.Go(func() {
-			if err := host.drain(ctx); err != nil {
-				cut[i] = host.inFlight()
-			}
+			cut[i] = host.drain(ctx)
 		})
 	}
 	all.Wait()

@@ -109,8 +109,26 @@ func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
 	}
 	drained := s.drain()
 	abort()
-	handlers.Wait()
-	return errors.Join(err, drained)
+	return errors.Join(err, drained, awaitSessions(&handlers))
+}
+
+// awaitSessions waits until every session has ended, whose connection is closed
+// by now. It gives up on one in which the plugin's own code does not return: the
+// process must end in time all the same.
+func awaitSessions(handlers *sync.WaitGroup) error {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		handlers.Wait()
+	}()
+	grace := time.NewTimer(flushTimeout)
+	defer grace.Stop()
+	select {
+	case <-ended:
+		return nil
+	case <-grace.C:
+		return errors.New("drain: a session does not end, because Server or GRPCServer of a plugin does not return")
+	}
 }
 
 // accept hands every connection to a goroutine, until ctx ends or the listener

@@ -107,6 +107,7 @@ func (h *hostSession) serveGRPC() error {
 		logger:     h.logger,
 	})
 	if err != nil {
+		h.logger.Error("host cannot be served", "error", err)
 		return err
 	}
 	h.grpc = service
@@ -127,34 +128,24 @@ func (h *hostSession) grpcOptions() []grpc.ServerOption {
 
 // drain lets the calls in flight finish and ends the session. The host has been
 // told, if it listens, and calls elsewhere; the quiet time covers what it sent
-// before it heard.
-func (h *hostSession) drain(ctx context.Context) error {
+// before it heard. The result is how many calls it cut off when ctx ended first.
+func (h *hostSession) drain(ctx context.Context) (cut int) {
 	defer h.conn.Close()
 	select {
 	case <-h.ready:
 	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if h.grpc == nil {
-		return h.calls.waitQuiet(ctx, drainQuiet)
-	}
-	h.grpc.notifyDrain()
-	if err := h.grpc.waitIdle(ctx); err != nil {
-		return err
-	}
-	h.grpc.gracefulStop(ctx)
-	return nil
-}
-
-// inFlight is how many calls of the host are being run.
-func (h *hostSession) inFlight() int {
-	select {
-	case <-h.ready:
-	default:
 		return 0
 	}
 	if h.grpc != nil {
-		return int(h.grpc.inFlight())
+		h.grpc.notifyDrain()
+		if h.grpc.tunnelled && h.grpc.waitIdle(ctx) != nil {
+			return int(h.grpc.inFlight())
+		}
+		return h.grpc.gracefulStop(ctx)
 	}
-	return h.calls.count()
+	if h.calls.waitQuiet(ctx, drainQuiet) != nil {
+		// Before the connection is closed: calls that notice it end at once.
+		cut = h.calls.count()
+	}
+	return cut
 }

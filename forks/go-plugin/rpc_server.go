@@ -96,6 +96,7 @@ func (s *rpcSession) serve(conn io.ReadWriteCloser, cfg *yamux.Config) error {
 	go copyOutput(streams[2], s.stderr)
 
 	broker := newMuxBroker(mux, newStreamArrivals())
+	broker.calls = s.calls
 	go broker.Run()
 
 	server := rpc.NewServer()
