@@ -37,6 +37,9 @@ var (
 	// or could not be sent, because the session to the plugin had ended. The
 	// plugin may or may not have run the call. An error that the plugin itself
 	// returned never matches.
+	//
+	// One is out of this library's reach: a net/rpc client whose connection is
+	// known to be lost refuses further calls with rpc.ErrShutdown of net/rpc.
 	ErrConnectionLost = errors.New("connection to plugin lost")
 
 	// ErrDetached is why a session ended that this side closed.
@@ -48,8 +51,36 @@ var (
 // "cookie", "protocol", "busy", "draining", …).
 type RefusedError = hello.Refusal
 
-// PeerInfo is what a network plugin says of itself in the handshake.
+// The codes of a [RefusedError]. A host that does not know a code treats it as
+// lasting, see [RefusedError.Temporary].
+const (
+	RefusedMalformed = hello.CodeMalformed // the handshake broke the grammar
+	RefusedTooLarge  = hello.CodeTooLarge  // the handshake exceeded a bound
+	RefusedCore      = hello.CodeCore      // another version of the handshake
+	RefusedCookie    = hello.CodeCookie    // another magic cookie
+	RefusedVersion   = hello.CodeVersion   // no common app version
+	RefusedProtocol  = hello.CodeProtocol  // no common protocol
+	RefusedBusy      = hello.CodeBusy      // as many sessions as allowed; may pass
+	RefusedDraining  = hello.CodeDraining  // the plugin is about to end; may pass
+)
+
+// PeerInfo is what a network plugin says of itself in the handshake: Version
+// and Protocol of the session, its Features; Name and Instance (new in every
+// process); the Kinds that it serves, shortened if Partial is set; and its
+// Build, nil if it does not know.
 type PeerInfo = hello.Answer
+
+// PeerKind is one interface that a network plugin serves: its Name, and its
+// Methods as far as the plugin can tell.
+type PeerKind = hello.Kind
+
+// PeerMethod is one method of a [PeerKind]: its Name, and the names of its Args
+// and Reply types, which are for people.
+type PeerMethod = hello.Method
+
+// PeerBuild is what a network plugin was built from: Go, Module, Version,
+// Revision, Modified, and Fork, the version of this library.
+type PeerBuild = hello.Build
 
 // BasicError carries an error through encoding/gob, which cannot encode the
 // error interface.
