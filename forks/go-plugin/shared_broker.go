@@ -56,6 +56,7 @@ func (b *SharedBroker) MuxBroker(latest func() *MuxBroker) *MuxBroker {
 // shared broker is.
 func (b *SharedBroker) GRPCBroker(latest func() *GRPCBroker) *GRPCBroker {
 	core := newBrokerCore(b.logger.Named("broker"))
+	core.ctx, core.end = context.WithCancelCause(b.ctx) // over as soon as Close has returned
 	broker := newGRPCBroker(core, &groupTransport{group: b.group}, nil)
 	broker.ids = &b.group.ids
 	broker.latest = latest

@@ -280,3 +280,16 @@ func TestSharedMuxBrokerAccept(t *testing.T) {
 		})
 	}
 }
+
+// After Close nothing is accepted any more, on brokers that were made before.
+func TestClosedSharedBrokerAcceptsNothing(t *testing.T) {
+	for range 100 {
+		shared := NewSharedBroker(brokerTimeout, nil)
+		broker := shared.GRPCBroker(func() *GRPCBroker { return nil })
+		shared.Close()
+		if lis, err := broker.Accept(broker.NextId()); err == nil {
+			_ = lis.Close()
+			t.Fatal("a closed broker accepts")
+		}
+	}
+}
