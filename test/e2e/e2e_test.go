@@ -90,6 +90,6 @@ func TestTLS(t *testing.T) {
 	plain := overlay(t, "")
 	plain = plain[strings.Index(plain, "apiVersion: apps/v1"):]
 	plain, _, _ = strings.Cut(plain, "\n---")
-	apply(t, strings.ReplaceAll(plain, "name: basic\n  ", "name: basic-plain\n  "), "-n", "e2e-tls")
+	apply(t, strings.ReplaceAll(plain, "name: basic\n", "name: basic-plain\n"), "-n", "e2e-tls")
 	says(t, []string{"describe", "service", "pluginzh", "-n", "e2e-tls"}, "TLSRefused")
 }

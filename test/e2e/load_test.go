@@ -117,27 +117,62 @@ func (l *load) end(t *testing.T) {
 	}
 }
 
-// TestRollout restarts and scales the plugin under constant calls.
-func TestRollout(t *testing.T) {
-	namespace(t, "e2e-roll")
-	// A host that takes calls from its own pod only, which is where a forwarded port ends.
-	text := overlay(t, "")
-	apply(t, text, "-n", "e2e-roll")
-	kubectl(t, "scale", "-n", "e2e-roll", "deployment/pluginzh", "--replicas=3")
-	apply(t, strings.ReplaceAll(caller, "IMAGE", image("basic")), "-n", "e2e-roll")
-	kubectl(t, "rollout", "status", "-n", "e2e-roll", "deployment/pluginzh", "--timeout=90s")
-	says(t, []string{"logs", "-n", "e2e-roll", "pod/caller"}, "您好")
-	url := port(t, "e2e-roll", "pod/caller", "8080")
-	until(t, "three pods are attached", func() bool { return strings.Count(get(url+"/api/v1/plugins"), `"READY"`) >= 3 })
+// underLoad brings up the host, three pods of the plugin and a host that takes calls
+// from its own pod only, which is where a forwarded port ends, and begins to call.
+func underLoad(t *testing.T, name string) (*load, string) {
+	t.Helper()
+	namespace(t, name)
+	apply(t, overlay(t, ""), "-n", name)
+	kubectl(t, "scale", "-n", name, "deployment/pluginzh", "--replicas=3")
+	apply(t, strings.ReplaceAll(caller, "IMAGE", image("basic")), "-n", name)
+	kubectl(t, "rollout", "status", "-n", name, "deployment/pluginzh", "--timeout=90s")
+	says(t, []string{"logs", "-n", name, "pod/caller"}, "您好")
+	url := port(t, name, "pod/caller", "8080")
+	untilReady(t, url, 3)
+	return begin(url, 4), url
+}
 
-	l := begin(url, 4)
+// untilReady waits until that many endpoints take calls, and no other is listed.
+func untilReady(t *testing.T, url string, n int) time.Duration {
+	t.Helper()
+	return until(t, fmt.Sprintf("%d endpoints take calls", n), func() bool {
+		plugins := get(url + "/api/v1/plugins")
+		return strings.Count(plugins, `"state":"READY"`) == n && strings.Count(plugins, `:7000","placement"`) == n
+	})
+}
+
+// TestRollout restarts and scales the plugin, and restarts the host, under constant calls.
+func TestRollout(t *testing.T) {
+	l, url := underLoad(t, "e2e-roll")
 	begun := time.Now()
 	kubectl(t, "rollout", "restart", "-n", "e2e-roll", "deployment/pluginzh")
 	kubectl(t, "rollout", "status", "-n", "e2e-roll", "deployment/pluginzh", "--timeout=90s")
 	t.Logf("rollout of three pods: %s", time.Since(begun).Round(time.Millisecond))
-	for _, n := range []string{"6", "1", "3"} {
-		kubectl(t, "scale", "-n", "e2e-roll", "deployment/pluginzh", "--replicas="+n)
+	for _, n := range []int{6, 1, 3} {
+		kubectl(t, "scale", "-n", "e2e-roll", "deployment/pluginzh", fmt.Sprintf("--replicas=%d", n))
 		kubectl(t, "rollout", "status", "-n", "e2e-roll", "deployment/pluginzh", "--timeout=90s")
+		t.Logf("scaled to %d: attached %s after the rollout was over", n, untilReady(t, url, n).Round(time.Millisecond))
+	}
+	pods := []string{"get", "pods", "-n", "e2e-roll", "-l", "app.kubernetes.io/name=pluginzh",
+		"-o", "jsonpath={range .items[*]}{.metadata.name} {.status.containerStatuses[0].restartCount} {end}"}
+	until(t, "the pods that leave are gone", func() bool { return strings.Count(kubectl(t, pods...), " 0") == 3 })
+	before := kubectl(t, pods...)
+	kubectl(t, "rollout", "restart", "-n", "e2e-roll", "deployment/basic")
+	kubectl(t, "rollout", "status", "-n", "e2e-roll", "deployment/basic", "--timeout=90s")
+	if after := kubectl(t, pods...); after != before {
+		t.Errorf("the host's own rollout changed the plugin's pods from %s to %s", before, after)
+	}
+	l.end(t)
+}
+
+// TestForcedDelete kills pods without warning under calls of an idempotent method.
+func TestForcedDelete(t *testing.T) {
+	l, url := underLoad(t, "e2e-force")
+	for range 3 {
+		pod := kubectl(t, "get", "pods", "-n", "e2e-force", "-l", "app.kubernetes.io/name=pluginzh", "-o", "jsonpath={.items[0].metadata.name}")
+		kubectl(t, "delete", "pod", "-n", "e2e-force", pod, "--force", "--grace-period=0")
+		kubectl(t, "rollout", "status", "-n", "e2e-force", "deployment/pluginzh", "--timeout=90s")
+		untilReady(t, url, 3)
 	}
 	l.end(t)
 }
