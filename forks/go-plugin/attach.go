@@ -39,7 +39,7 @@ func Attach(ctx context.Context, config *ClientConfig) (*Session, error) {
 		return nil, err
 	}
 	if !cfg.Reattach.remote() {
-		return nil, errors.New("attach: Reattach must name a TCP address and neither Pid nor ReattachFunc")
+		return nil, errors.New("attach: Reattach must name a TCP or unix address and neither Pid, ReattachFunc nor Test")
 	}
 	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
 	defer cancel()

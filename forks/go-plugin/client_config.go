@@ -61,7 +61,7 @@ type ClientConfig struct {
 	SecureConfig *SecureConfig
 
 	// TLSConfig enables TLS towards the plugin. For a remote plugin a missing
-	// ServerName is the host part of its address.
+	// ServerName is the host part of its TCP address; a unix socket has none.
 	TLSConfig *tls.Config
 
 	// Managed adds the client to those that [CleanupClients] kills.
@@ -137,10 +137,10 @@ type ClientConfig struct {
 
 // ReattachConfig names a plugin that runs already. There are two sorts.
 //
-// With a TCP Addr and neither Pid nor ReattachFunc it is a remote plugin: the
-// host negotiates version and protocol with it, Kill and Close detach and leave
-// it running, and a session that was lost is replaced by the next call of
-// Client.Client.
+// With an Addr and neither Pid, ReattachFunc nor Test it is a remote plugin, at a
+// TCP address or at a unix socket that both sides can reach: the host negotiates
+// version and protocol with it, Kill and Close detach and leave it running, and
+// a session that was lost is replaced by the next call of Client.Client.
 //
 // With a Pid or a ReattachFunc it is a process of this machine, started by some
 // other client: Kill ends it.
@@ -180,7 +180,7 @@ func (r *ReattachConfig) remote() bool {
 		return false
 	}
 	switch r.Addr.Network() {
-	case "tcp", "tcp4", "tcp6":
+	case "tcp", "tcp4", "tcp6", "unix":
 		return true
 	}
 	return false

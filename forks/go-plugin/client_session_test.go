@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 // TestClientErr holds that a client tells when a child has ended, and how.
@@ -193,5 +195,39 @@ func TestChildLeavesProcess(t *testing.T) {
 	}
 	if syscall.Kill(pid, 0) != nil {
 		t.Error("the process left behind has ended, so the test showed nothing")
+	}
+}
+
+// TestAttachOverUnixSocket is a plugin beside the host, in a container of the
+// same pod: it is as little the host's to end as one at a TCP address.
+func TestAttachOverUnixSocket(t *testing.T) {
+	lis, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	p := &servedPlugin{impl: newEchoImpl()}
+	go func() {
+		done <- ServeListener(ctx, lis, &ServeConfig{
+			HandshakeConfig: testHandshake, Plugins: PluginSet{"echo": &echoPlugin{impl: p.impl}}, Logger: hclog.NewNullLogger(),
+		})
+	}()
+	cfg := p.clientConfig()
+	cfg.Reattach.Addr = lis.Addr()
+	for range 2 { // Kill leaves it running.
+		client := NewClient(cfg)
+		protocol, err := client.Client()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if reply, err := dispenseEcho(t, protocol).Via("both ways"); reply != "both ways" || err != nil {
+			t.Errorf("Via = %q, %v", reply, err)
+		}
+		client.Kill()
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Errorf("ServeListener = %v", err)
 	}
 }
