@@ -7,6 +7,6 @@
 // that package builds against this one unchanged and speaks to peers built
 // with either. What it adds is network mode. A plugin started with PLUGIN_HOST
 // set listens on TCP, serves any number of hosts at once and outlives all of
-// them; a host that reattaches to it by a TCP address can lose it and find it
-// again, and never ends it.
+// them; a host that reattaches to it by its address alone can lose it and find
+// it again, and never ends it.
 package plugin

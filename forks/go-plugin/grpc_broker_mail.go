@@ -14,6 +14,10 @@ import (
 // mailKept is how long an announcement is kept for a dial that comes later.
 const mailKept = time.Minute
 
+// mailLimit is how many announcements are kept at once. A peer that announces
+// more than anybody dials loses its oldest, not our memory.
+const mailLimit = 4096
+
 // mailroom brings messages about ids to whoever waits for them. Each message
 // goes to one waiter, in the order in which they came.
 type mailroom struct {
@@ -82,12 +86,27 @@ func (r *mailroom) deliverOrKeep(msg *pluginpb.ConnInfo) {
 		return
 	}
 	now := time.Now()
+	r.sweep(now)
+	r.kept[msg.GetServiceId()] = keptMail{msg, now}
+}
+
+// sweep forgets what nobody came for, and makes room for one message more. The
+// caller holds the lock.
+func (r *mailroom) sweep(now time.Time) {
+	var oldest uint32
+	earliest := now
 	for id, mail := range r.kept {
 		if now.Sub(mail.when) >= mailKept {
 			delete(r.kept, id)
+			continue
+		}
+		if !mail.when.After(earliest) {
+			oldest, earliest = id, mail.when
 		}
 	}
-	r.kept[msg.GetServiceId()] = keptMail{msg, now}
+	if len(r.kept) >= mailLimit {
+		delete(r.kept, oldest)
+	}
 }
 
 // drop unregisters box. The caller holds the lock.

@@ -298,3 +298,22 @@ func TestMailroom(t *testing.T) {
 		}
 	})
 }
+
+// A peer that announces what nobody dials costs a bounded share of memory.
+func TestMailroomIsBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		room := newMailroom()
+		for id := range uint32(mailLimit + 2) {
+			room.deliverOrKeep(&pluginpb.ConnInfo{ServiceId: id})
+			time.Sleep(time.Microsecond)
+		}
+		if len(room.kept) != mailLimit {
+			t.Errorf("%d messages are kept, want %d", len(room.kept), mailLimit)
+		}
+		for id, want := range map[uint32]bool{0: false, 1: false, 2: true, mailLimit + 1: true} {
+			if _, kept := room.kept[id]; kept != want {
+				t.Errorf("message %d is kept: %v, want %v", id, kept, want)
+			}
+		}
+	})
+}
