@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"strings"
@@ -22,9 +21,6 @@ import (
 func (h Host) daemonOptions(c Config, stderr io.Writer) (daemon.Options, error) {
 	policy, err := c.policy()
 	if err != nil {
-		return daemon.Options{}, &failure{exitUsage, err}
-	}
-	if err := c.findSomething(); err != nil {
 		return daemon.Options{}, &failure{exitUsage, err}
 	}
 	o := daemon.DefaultOptions()
@@ -55,15 +51,16 @@ func (h Host) daemonOptions(c Config, stderr io.Writer) (daemon.Options, error) 
 	return o, nil
 }
 
-// findSomething checks that a directory which was asked for exists.
+// findSomething checks that there are places to look for plugins in, and that a
+// directory which was asked for exists.
 func (c Config) findSomething() error {
 	if _, asked := os.LookupEnv("PLUGIN_DIR"); asked && c.PluginDir != "" {
 		if _, err := os.ReadDir(c.PluginDir); err != nil {
-			return fmt.Errorf("PLUGIN_DIR: %w", err)
+			return failf(exitUsage, "PLUGIN_DIR: %w", err)
 		}
 	}
 	if c.PluginDir == "" && len(c.NetworkPlugin) == 0 && !c.inKubernetes() {
-		return fmt.Errorf("no plugins: PLUGIN_DIR, NETWORK_PLUGIN and KUBE_SELECTOR are all empty")
+		return failf(exitUsage, "no plugins: PLUGIN_DIR, NETWORK_PLUGIN and KUBE_SELECTOR are all empty")
 	}
 	return nil
 }

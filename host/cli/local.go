@@ -22,6 +22,9 @@ type local struct {
 }
 
 func (h Host) newLocal(ctx context.Context, c Config, stderr io.Writer) (*local, error) {
+	if err := c.findSomething(); err != nil {
+		return nil, err
+	}
 	o, err := h.daemonOptions(c, stderr)
 	if err != nil {
 		return nil, err

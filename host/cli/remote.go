@@ -9,10 +9,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/reattach/reattach/host/daemon"
 )
@@ -24,7 +26,9 @@ const maxAnswer = 64 << 20
 type remote struct {
 	base  *url.URL
 	token string
-	http  *http.Client
+	// state asks how things are, which a daemon answers at once; calls take as long
+	// as the daemon lets them.
+	state, calls *http.Client
 }
 
 func newRemote(c Config) (*remote, error) {
@@ -36,7 +40,7 @@ func newRemote(c Config) (*remote, error) {
 	if err != nil || base.Host == "" {
 		return nil, failf(exitUsage, "BASIC_SERVER=%q: want a URL such as http://127.0.0.1:8080", c.Server)
 	}
-	r := &remote{base: base, http: &http.Client{Transport: &http.Transport{Proxy: http.ProxyFromEnvironment}}}
+	r := &remote{base: base, state: httpClient(c, c.AttachTimeout), calls: httpClient(c, 0)}
 	if c.TokenFile != "" {
 		raw, err := os.ReadFile(c.TokenFile)
 		if err != nil {
@@ -47,9 +51,21 @@ func newRemote(c Config) (*remote, error) {
 	return r, nil
 }
 
+// httpClient gives one that waits for answers to begin as long as patience, or for
+// ever if that is zero.
+func httpClient(c Config, patience time.Duration) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: c.AttachTimeout}).DialContext,
+		TLSHandshakeTimeout:   c.AttachTimeout,
+		ResponseHeaderTimeout: patience,
+	}}
+}
+
 // Close implements client.
 func (r *remote) Close() error {
-	r.http.CloseIdleConnections()
+	r.state.CloseIdleConnections()
+	r.calls.CloseIdleConnections()
 	return nil
 }
 
@@ -126,7 +142,11 @@ func (r *remote) send(ctx context.Context, verb string, body []byte, path ...str
 	if r.token != "" {
 		request.Header.Set("Authorization", "Bearer "+r.token)
 	}
-	answer, err := r.http.Do(request)
+	client := r.state
+	if verb == http.MethodPost {
+		client = r.calls
+	}
+	answer, err := client.Do(request)
 	if err != nil {
 		return nil, failf(exitUnreachable, "ask the daemon: %w", err)
 	}

@@ -41,6 +41,9 @@ and network plugins are left alone.
 
 // serve runs a daemon and its API until ctx ends. Then the API ends first.
 func (h Host) serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
+	if err := c.findSomething(); err != nil {
+		return err
+	}
 	o, err := h.daemonOptions(c, stderr)
 	if err != nil {
 		return err
