@@ -49,13 +49,14 @@ func TestDetect(t *testing.T) {
 			"PerByte": iotest.OneByteReader(strings.NewReader(tc.sent)),
 		} {
 			t.Run(name+"/"+pace, func(t *testing.T) {
+				want := tc.want
 				if name == "HTTP2Wrong" && pace == "PerByte" {
-					tc.want = HTTP2 // enough has come, the rest has not: it is not waited for
+					want = HTTP2 // enough has come, the rest has not: it is not waited for
 				}
 				br := bufio.NewReader(reader)
 				got, err := Detect(br)
-				if got != tc.want || !errors.Is(err, tc.err) {
-					t.Errorf("%s\nwant %v, %v; got %v, %v", tc.reason, tc.want, tc.err, got, err)
+				if got != want || !errors.Is(err, tc.err) {
+					t.Errorf("%s\nwant %v, %v; got %v, %v", tc.reason, want, tc.err, got, err)
 				}
 				if rest, _ := io.ReadAll(br); string(rest) != tc.sent {
 					t.Errorf("%s\nbytes were consumed: %q left of %q", tc.reason, rest, tc.sent)
