@@ -7,7 +7,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"net/rpc"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -196,5 +198,25 @@ func TestPanicOfTheGlueIsAnError(t *testing.T) {
 	_, err := m.callWithin(t.Context(), rude{}, nil)
 	if !errors.Is(err, rpc.ErrShutdown) || !strings.Contains(err.Error(), "None panicked") {
 		t.Errorf("got %v, want an error that says what happened", err)
+	}
+}
+
+func TestMapsThatJSONCannotCarry(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		value  any
+		want   string
+	}{
+		"strings":  {"members have names", map[string]int{}, ""},
+		"numbers":  {"they are written in quotes", map[uint16][]string{}, ""},
+		"text":     {"a key may say itself how it is written", map[netip.Addr]string{}, ""},
+		"pairs":    {"the call would run, and its result be lost", map[[2]int]string{}, "JSON cannot carry a map[[2]int]string, as its keys are no strings"},
+		"anything": {"nobody knows what it would be", []map[any]string{}, "JSON cannot carry a map[interface {}]string, as its keys are no strings"},
+		"values":   {"they count as ever", map[string]chan int{}, "JSON cannot carry a chan int"},
+	}
+	for name, tc := range cases {
+		if got := whyNotJSON(reflect.TypeOf(tc.value), map[reflect.Type]bool{}); got != tc.want {
+			t.Errorf("%s: %s: got %q, want %q", name, tc.reason, got, tc.want)
+		}
 	}
 }

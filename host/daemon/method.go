@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"encoding"
 	"fmt"
 	"reflect"
 	"strings"
@@ -87,7 +88,12 @@ func whyNotJSON(t reflect.Type, seen map[reflect.Type]bool) string {
 		if t.NumMethod() > 0 {
 			return fmt.Sprintf("JSON cannot carry a %s, which is an interface", t)
 		}
-	case reflect.Pointer, reflect.Slice, reflect.Array, reflect.Map:
+	case reflect.Map:
+		if !namesMember(t.Key()) {
+			return fmt.Sprintf("JSON cannot carry a %s, as its keys are no strings", t)
+		}
+		return whyNotJSON(t.Elem(), seen)
+	case reflect.Pointer, reflect.Slice, reflect.Array:
 		return whyNotJSON(t.Elem(), seen)
 	case reflect.Struct:
 		for f := range t.Fields() {
@@ -99,6 +105,16 @@ func whyNotJSON(t reflect.Type, seen map[reflect.Type]bool) string {
 		}
 	}
 	return ""
+}
+
+// namesMember reports whether encoding/json makes names of members of keys like t.
+func namesMember(t reflect.Type) bool {
+	switch k := t.Kind(); {
+	case k == reflect.String, k >= reflect.Int && k <= reflect.Uint64:
+		return true
+	}
+	return t.Implements(reflect.TypeFor[encoding.TextMarshaler]()) &&
+		reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 // marshals reports whether t, or a pointer to it, says itself how it is written.
