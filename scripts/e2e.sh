@@ -41,17 +41,13 @@ if [ "${#packages[@]}" -gt 0 ]; then
 fi
 lap "packages"
 
-# The programs of Kubernetes, built once for each state of their module.
-key=$(cat test/e2e/kube/*.go test/e2e/kube/go.mod test/e2e/kube/go.sum | sha256sum | cut -c1-12)
-kube=${E2E_CACHE:-$out}/kube-$key
-if [ ! -x "$kube" ]; then
-	CGO_ENABLED=0 go build -C test/e2e/kube -trimpath -ldflags='-s -w' -o "$kube.new" .
-	mv "$kube.new" "$kube"
-fi
+kube=$(test/e2e/kube/build.sh "${E2E_CACHE:-$out}")
 lap "programs of Kubernetes"
 if ! command -v kubectl >/dev/null; then
-	echo "kubectl is not installed" >&2
-	exit 1
+	mkdir -p "$out/bin"
+	printf '#!/bin/sh\nexec "%s" kubectl "$@"\n' "$kube" >"$out/bin/kubectl"
+	chmod +x "$out/bin/kubectl"
+	export PATH=$PATH:$out/bin
 fi
 
 IMAGES_WITH=oci IMAGE_TAG=e2e scripts/images.sh "$out/images"
@@ -62,7 +58,7 @@ lap "images"
 
 trap 'test/e2e/node/down.sh "$out/node"; lap "node is down"' EXIT
 test/e2e/node/up.sh "$out/node" "$kube" "$out"/images/*.tar
-export KUBECONFIG=$out/node/keys/admin.conf
+export KUBECONFIG=$out/node/keys/admin.conf E2E_NODE=$out/node
 lap "node is ready"
 run
 lap "tests"

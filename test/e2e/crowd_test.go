@@ -76,6 +76,7 @@ func TestThousandServices(t *testing.T) {
 	}
 	t.Logf("kubectl create of 2,000 objects: %s", time.Since(begun).Round(time.Millisecond))
 	took := until(t, "5,000 endpoints are listed", func() bool { return listed(url) == 5000 })
+	t.Log(regexp.MustCompile(`(?m)^go_(goroutines|memstats_(heap_inuse|stack_inuse|alloc)_bytes) .*$`).FindAllString(get(url+"/metrics"), -1))
 	before, begun := usage(t, url), time.Now()
 	timer := time.NewTimer(20 * time.Second)
 	<-timer.C

@@ -65,8 +65,17 @@ type load struct {
 	wg            sync.WaitGroup
 }
 
+// token is what hosts ask for that take calls from outside of their pod.
+const token = "0123456789abcdef0123456789abcdef"
+
 func call(client *http.Client, url string) error {
-	r, err := client.Post(url+"/api/v1/plugins/pluginzh/kinds/greeter/methods/Greet", "application/json", strings.NewReader(`{"name":"e2e"}`))
+	q, err := http.NewRequest(http.MethodPost, url+"/api/v1/plugins/pluginzh/kinds/greeter/methods/Greet", strings.NewReader(`{"name":"e2e"}`))
+	if err != nil {
+		return err
+	}
+	q.Header.Set("Content-Type", "application/json")
+	q.Header.Set("Authorization", "Bearer "+token)
+	r, err := client.Do(q)
 	if err != nil {
 		return err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 	"go.etcd.io/etcd/server/v3/etcdmain"
 	"k8s.io/component-base/cli"
+	kubectl "k8s.io/kubectl/pkg/cmd"
 	apiserver "k8s.io/kubernetes/cmd/kube-apiserver/app"
 	controllers "k8s.io/kubernetes/cmd/kube-controller-manager/app"
 	proxy "k8s.io/kubernetes/cmd/kube-proxy/app"
@@ -30,6 +31,7 @@ func main() {
 		"kube-controller-manager": func() { run(controllers.NewControllerManagerCommand()) },
 		"kube-proxy":              func() { run(proxy.NewProxyCommand()) },
 		"kube-scheduler":          func() { run(scheduler.NewSchedulerCommand()) },
+		"kubectl":                 func() { run(kubectl.NewDefaultKubectlCommand()) },
 		"kubelet":                 func() { run(kubelet.NewKubeletCommand(context.Background())) },
 	}
 	if len(os.Args) > 1 {
