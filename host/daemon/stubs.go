@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 
 	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/fleet"
 	"github.com/reattach/reattach/host/stub"
 )
 
@@ -26,11 +27,42 @@ type routed struct {
 // stub gives the routed stub for the protocol and version of a session.
 func (d *Daemon) stub(name string, k *Kind, info conn.Info) (*routed, error) {
 	key := stubKey{name, k.name, info.Protocol}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if r := d.stubs[key]; r != nil {
+	if r := d.keptStub(key); r != nil {
 		return r, nil
 	}
+	// Without the lock: the kind's glue is somebody else's code, and may well call
+	// its plugin or dispense another kind.
+	r, err := d.makeStub(name, k, info)
+	if err != nil {
+		return nil, err
+	}
+	return d.keepStub(key, r)
+}
+
+func (d *Daemon) keptStub(key stubKey) *routed {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stubs[key]
+}
+
+// keepStub gives the stub that all callers share: r, or the one that somebody else
+// made meanwhile.
+func (d *Daemon) keepStub(key stubKey, r *routed) (*routed, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if first := d.stubs[key]; first != nil {
+		_ = r.close()
+		return first, nil
+	}
+	if d.stubs == nil { // nobody would close it any more
+		_ = r.close()
+		return nil, fleet.ErrShutdown
+	}
+	d.stubs[key] = r
+	return r, nil
+}
+
+func (d *Daemon) makeStub(name string, k *Kind, info conn.Info) (*routed, error) {
 	glue := d.versions[info.Version][k.name]
 	if glue == nil {
 		return nil, fmt.Errorf("%w: kind %q: version %d, which plugin %s speaks, does not have it", ErrNotServed, k.name, info.Version, name)
@@ -46,7 +78,6 @@ func (d *Daemon) stub(name string, k *Kind, info conn.Info) (*routed, error) {
 		_ = r.close()
 		return nil, fmt.Errorf("kind %q: its plugin.Plugin made a %T, which is not a %s", k.name, r.impl, k.iface)
 	}
-	d.stubs[key] = r
 	return r, nil
 }
 
@@ -83,6 +114,7 @@ func (d *Daemon) closeStubs() {
 	for _, r := range d.stubs {
 		_ = r.close() // only says that it was closed before
 	}
+	d.stubs = nil
 	d.brokers.close()
 }
 
