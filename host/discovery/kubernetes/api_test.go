@@ -97,14 +97,6 @@ func (a *api) put(objects ...metav1.Object) {
 	})
 }
 
-func (a *api) remove(objects ...metav1.Object) {
-	a.do(func() {
-		for _, o := range objects {
-			a.store(resourceOf(o), keyOf(o), nil)
-		}
-	})
-}
-
 // store needs the lock.
 func (a *api) store(resource, key string, after metav1.Object) {
 	before := a.objects[resource][key]
