@@ -14,7 +14,7 @@ import (
 )
 
 // patience is how long anything in the cluster may take.
-const patience = 90 * time.Second
+const patience = 3 * time.Minute
 
 // kubectl runs one command, which must succeed, and gives what it prints.
 func kubectl(t *testing.T, args ...string) string {
