@@ -163,8 +163,9 @@ func (s *grpcService) gracefulStop(ctx context.Context) (cut int) {
 	}()
 	// What came in before the GOAWAY is still answered.
 	if s.calls.waitQuiet(ctx, 0) == nil {
+		hasOutput := s.output.Load() > 0
 		s.end()
-		s.awaitStop(ctx, stopped)
+		s.awaitStop(ctx, stopped, hasOutput)
 	}
 	cut = s.calls.count()
 	s.server.Stop()
@@ -172,15 +173,16 @@ func (s *grpcService) gracefulStop(ctx context.Context) (cut int) {
 }
 
 // awaitStop waits for the last streams to end. A host that does not read the
-// output holds up its end, so it is not waited for.
-func (s *grpcService) awaitStop(ctx context.Context, stopped <-chan struct{}) {
+// output holds up its end, also when all of it was handed to the connection, so
+// it is not waited for.
+func (s *grpcService) awaitStop(ctx context.Context, stopped <-chan struct{}, hasOutput bool) {
 	flush := time.NewTimer(flushTimeout)
 	defer flush.Stop()
 	select {
 	case <-stopped:
 	case <-ctx.Done():
 	case <-flush.C:
-		if s.output.Load() > 0 {
+		if hasOutput {
 			_ = s.calls.waitQuiet(ctx, 0)
 			return
 		}
