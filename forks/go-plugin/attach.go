@@ -210,7 +210,7 @@ func helloRequest(cfg *ClientConfig) *hello.Request {
 		Cookie:    hello.Cookie{Key: cfg.MagicCookieKey, Value: cfg.MagicCookieValue},
 		Versions:  slices.Sorted(maps.Keys(cfg.versions())),
 		Protocols: protocols,
-		Features:  []string{featureGoAway, featureGRPCTunnel},
+		Features:  []string{featureGoAway, featureGRPCTunnel, featureRPCMux},
 		Host:      fmt.Sprintf("%s/%d", host, os.Getpid()),
 	}
 }

@@ -63,22 +63,24 @@ func (s *Session) open() error {
 	if a.protocol == ProtocolGRPC {
 		return s.openGRPC(plugins, slices.Contains(a.features, featureGRPCTunnel))
 	}
-	return s.openNetRPC(plugins)
+	return s.openNetRPC(plugins, slices.Contains(a.features, featureRPCMux))
 }
 
-func (s *Session) openNetRPC(plugins PluginSet) error {
+func (s *Session) openNetRPC(plugins PluginSet, messages bool) error {
 	mux := yamuxConfig(s.config.Logger)
 	// The session's own probe notices a dead peer, sooner than yamux's.
 	mux.EnableKeepAlive = false
 	mux.ConnectionWriteTimeout = s.config.PingTimeout
-	client, err := newRPCClient(s.conn, &RPCClient{
+	client := &RPCClient{
 		plugins:     plugins,
 		detach:      func() { s.end(ErrDetached) },
 		pingTimeout: s.config.PingTimeout,
 		why:         s.Err,
 		shared:      s.config.Broker,
-	}, mux)
-	if err != nil {
+	}
+	if messages {
+		newRPCMuxClient(s.conn, client, mux, func() { close(s.draining) })
+	} else if _, err := newRPCClient(s.conn, client, mux); err != nil {
 		return err
 	}
 	s.client = client

@@ -5,7 +5,6 @@ package plugin
 import (
 	"context"
 	"errors"
-	"net"
 )
 
 // Done is closed when a plugin on this machine has ended and its last output
@@ -44,10 +43,6 @@ func processEnded(err error) error {
 	}
 	return connectionLost(err)
 }
-
-// OpenRPC asks the plugin to serve a kind on a stream of its own. The stream
-// speaks net/rpc with gob, service name "Plugin". The caller closes it.
-func (c *RPCClient) OpenRPC(kind string) (net.Conn, error) { return c.open(kind) }
 
 // PingContext asks the plugin for an answer until ctx ends.
 func (c *RPCClient) PingContext(ctx context.Context) error { return c.pingContext(ctx) }

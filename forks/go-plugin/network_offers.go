@@ -34,7 +34,7 @@ func newOffers(name string, served []servedVersion, opts *ServeConfig) *offers {
 			o.add(v.version, ProtocolGRPC, describeGRPC(v.plugins), featureGoAway, featureGRPCTunnel)
 		}
 		if kinds, ok := describeNetRPC(v.plugins); ok || v.protocol == ProtocolNetRPC {
-			o.add(v.version, ProtocolNetRPC, kinds, featureGoAway)
+			o.add(v.version, ProtocolNetRPC, kinds, featureGoAway, featureRPCMux)
 		}
 	}
 	return o

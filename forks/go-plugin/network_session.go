@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
 // hostKeepalive is after how long a silent host is probed. A host whose node is
@@ -28,8 +29,9 @@ type hostSession struct {
 	plugins PluginSet
 	logger  hclog.Logger
 
-	calls callGauge    // of net/rpc
-	grpc  *grpcService // of gRPC, once ready
+	calls callGauge      // of net/rpc
+	grpc  *grpcService   // of gRPC, once ready
+	mux   *rpcmux.Plugin // of net/rpc with the feature rpc-mux, once ready
 	ready chan struct{}
 	setup sync.Once
 }
@@ -61,6 +63,9 @@ func (h *hostSession) serve() error {
 	defer h.isReady()
 	if h.choice.Protocol == string(ProtocolGRPC) {
 		return h.serveGRPC()
+	}
+	if slices.Contains(h.choice.Features, featureRPCMux) {
+		return h.serveRPCMux()
 	}
 	return h.serveNetRPC()
 }
@@ -142,6 +147,9 @@ func (h *hostSession) drain(ctx context.Context) (cut int) {
 			return int(h.grpc.inFlight())
 		}
 		return h.grpc.gracefulStop(ctx)
+	}
+	if h.mux != nil {
+		h.mux.SayDraining()
 	}
 	if h.calls.waitQuiet(ctx, drainQuiet) != nil {
 		// Before the connection is closed: calls that notice it end at once.

@@ -13,13 +13,18 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/yamux"
+
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
 // RPCClient is the host's side of a net/rpc session.
 type RPCClient struct {
-	broker         *MuxBroker
-	control        *rpc.Client
-	plugins        map[string]Plugin
+	broker  *MuxBroker
+	control *rpc.Client
+	plugins map[string]Plugin
+	// host is the session with the feature rpc-mux, and nil without. Then these
+	// streams carry the plugin's output.
+	host           *rpcmux.Host
 	stdout, stderr net.Conn
 	// shared is what the broker joins; it may be nil.
 	shared *SharedBroker
@@ -64,6 +69,10 @@ func newRPCClient(conn io.ReadWriteCloser, client *RPCClient, cfg *yamux.Config)
 // SyncStreams copies what the plugin writes to its stdout and stderr, in the
 // background, until the session ends. It is called once.
 func (c *RPCClient) SyncStreams(stdout io.Writer, stderr io.Writer) error {
+	if c.host != nil {
+		c.receiveMuxOutput(stdout, stderr)
+		return nil
+	}
 	go receiveOutput(stdout, c.stdout)
 	go receiveOutput(stderr, c.stderr)
 	return nil
@@ -86,21 +95,44 @@ func (c *RPCClient) Dispense(name string) (interface{}, error) {
 	if !ok {
 		return nil, fmt.Errorf("unknown plugin type: %s", name)
 	}
-	conn, err := c.open(name)
+	client, err := c.stub(name)
 	if err != nil {
 		return nil, err
 	}
-	return p.Client(c.broker, newNetRPCClient(conn, c.why))
+	return p.Client(c.broker, client)
 }
 
-// open asks the plugin to serve a kind and returns the stream on which it
+// stub returns a client for a kind that the plugin serves in this session.
+func (c *RPCClient) stub(name string) (*rpc.Client, error) {
+	if c.host != nil {
+		channel, err := c.openMux(name)
+		if err != nil {
+			return nil, err
+		}
+		return NewChannelClient(channel), nil
+	}
+	conn, err := c.openStream(name)
+	if err != nil {
+		return nil, err
+	}
+	return newNetRPCClient(conn, c.why), nil
+}
+
+// openStream asks the plugin to serve a kind and returns the stream on which it
 // does. The caller closes it.
-func (c *RPCClient) open(name string) (net.Conn, error) {
-	var id uint32
-	if err := c.control.Call("Dispenser.Dispense", name, &id); err != nil {
+func (c *RPCClient) openStream(name string) (net.Conn, error) {
+	id, err := c.dispense(name)
+	if err != nil {
 		return nil, err
 	}
 	return c.broker.Dial(id)
+}
+
+// dispense asks the plugin to serve a kind and returns the id under which it
+// does.
+func (c *RPCClient) dispense(name string) (id uint32, err error) {
+	err = c.control.Call("Dispenser.Dispense", name, &id)
+	return id, err
 }
 
 // Ping asks the plugin for an answer. An error means that the session is no

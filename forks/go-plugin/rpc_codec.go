@@ -81,9 +81,6 @@ type clientCodec struct {
 // newNetRPCClient returns a client whose calls fail with [ErrConnectionLost]
 // when conn fails. why may be nil.
 func newNetRPCClient(conn io.ReadWriteCloser, why func() error) *rpc.Client {
-	if why == nil {
-		why = func() error { return nil }
-	}
 	return rpc.NewClientWithCodec(&clientCodec{gobStream: newGobStream(conn), why: why})
 }
 
@@ -112,8 +109,16 @@ func (c *clientCodec) lost(err error) error {
 	if err == nil {
 		return nil
 	}
-	if why := c.why(); why != nil {
-		err = why
+	return lostBecause(c.why, err)
+}
+
+// lostBecause prefers the session's own reason, if it has one, to what the
+// connection said. why may be nil.
+func lostBecause(why func() error, err error) error {
+	if why != nil {
+		if reason := why(); reason != nil {
+			err = reason
+		}
 	}
 	return connectionLost(err)
 }
@@ -163,11 +168,16 @@ func (c *serverCodec) Close() error {
 
 // serveNetRPC serves the exported methods of v under name until conn ends.
 func serveNetRPC(conn io.ReadWriteCloser, name string, v any, calls callCounter) {
+	newNetRPCServer(name, v).ServeCodec(&serverCodec{gobStream: newGobStream(conn), calls: calls})
+}
+
+// newNetRPCServer returns a server of the exported methods of v under name.
+func newNetRPCServer(name string, v any) *rpc.Server {
 	server := rpc.NewServer()
 	if err := server.RegisterName(name, v); err != nil {
 		// v has no method in the form that net/rpc wants. Its author learns of
 		// it from the error of the first call.
 		server = rpc.NewServer()
 	}
-	server.ServeCodec(&serverCodec{gobStream: newGobStream(conn), calls: calls})
+	return server
 }

@@ -105,17 +105,6 @@ func (s *Session) ClientConn() (*grpc.ClientConn, bool) {
 	return nil, false
 }
 
-// OpenRPC asks the plugin of a net/rpc session to serve a kind on a stream of
-// its own. The stream speaks net/rpc with gob, service name "Plugin". The
-// caller closes it.
-func (s *Session) OpenRPC(kind string) (net.Conn, error) {
-	c, ok := s.client.(*RPCClient)
-	if !ok {
-		return nil, fmt.Errorf("open %s: the session speaks %s, not net/rpc", kind, s.Protocol())
-	}
-	return c.open(kind)
-}
-
 // Close detaches from the plugin, which lives on, and waits until the
 // session's goroutines have ended. Calls in flight fail with
 // [ErrConnectionLost].
@@ -139,8 +128,8 @@ func (s *Session) start() {
 }
 
 func (s *Session) awaitDrain() {
-	if s.info == nil || !slices.Contains(s.info.Features, featureGoAway) {
-		return // Nobody would answer.
+	if s.info == nil || !slices.Contains(s.info.Features, featureGoAway) || slices.Contains(s.info.Features, featureRPCMux) {
+		return // Nobody would answer, or the session is told without asking.
 	}
 	if s.client.watchDrain(s.ctx) == nil {
 		close(s.draining)

@@ -3,12 +3,11 @@
 package attach_test
 
 import (
-	"net"
-	"net/rpc"
 	"strconv"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
 	"github.com/reattach/reattach/commons"
@@ -29,13 +28,13 @@ func greetOnce(t *testing.T, session conn.Session, name string) string {
 		}
 		return reply.GetGreeting()
 	}
-	stream, err := session.(interface {
-		OpenRPC(string) (net.Conn, error)
+	channel, err := session.(interface {
+		OpenRPC(string) (plugin.RPCChannel, error)
 	}).OpenRPC(commons.GreeterKind)
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := rpc.NewClient(stream)
+	client := plugin.NewChannelClient(channel)
 	defer client.Close()
 	var greeting string
 	if err := client.Call("Plugin.Greet", map[string]any{"name": name}, &greeting); err != nil {

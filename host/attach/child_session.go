@@ -7,7 +7,6 @@ import (
 	"context"
 	"debug/buildinfo"
 	"fmt"
-	"net"
 	"sync"
 	"time"
 
@@ -139,7 +138,7 @@ func (s *childSession) GRPCBroker() *plugin.GRPCBroker {
 }
 
 // OpenRPC implements stub.RPCSession.
-func (s *childSession) OpenRPC(kind string) (net.Conn, error) {
+func (s *childSession) OpenRPC(kind string) (plugin.RPCChannel, error) {
 	if err := s.Err(); err != nil {
 		return nil, err
 	}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"debug/buildinfo"
 	"errors"
-	"net"
 	"strings"
 
 	"github.com/hashicorp/go-plugin"
@@ -85,7 +84,9 @@ func (s *remoteSession) MuxBroker() *plugin.MuxBroker { return s.session.MuxBrok
 func (s *remoteSession) GRPCBroker() *plugin.GRPCBroker { return s.session.GRPCBroker() }
 
 // OpenRPC implements stub.RPCSession.
-func (s *remoteSession) OpenRPC(kind string) (net.Conn, error) { return s.session.OpenRPC(kind) }
+func (s *remoteSession) OpenRPC(kind string) (plugin.RPCChannel, error) {
+	return s.session.OpenRPC(kind)
+}
 
 // ClientConn implements stub.GRPCSession.
 func (s *remoteSession) ClientConn() (*grpc.ClientConn, bool) { return s.session.ClientConn() }

@@ -5,7 +5,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"net/rpc"
 	"path/filepath"
 	"strings"
 
@@ -61,9 +60,9 @@ func dispense(session conn.Session, glue plugin.Plugin, kind string) (any, error
 	if !ok {
 		return nil, fmt.Errorf("dispense %s: the session speaks neither net/rpc nor gRPC", kind)
 	}
-	stream, err := s.OpenRPC(kind)
+	channel, err := s.OpenRPC(kind)
 	if err != nil {
 		return nil, err
 	}
-	return glue.Client(nil, rpc.NewClient(stream))
+	return glue.Client(nil, plugin.NewChannelClient(channel))
 }

@@ -14,6 +14,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-plugin"
 )
 
 // handRouter is a Router whose endpoints come and go as a test says.
@@ -102,15 +104,25 @@ func (l *handLease) Done(o Outcome) {
 	l.router.outcomes = append(l.router.outcomes, l.session.name+": "+o.String())
 }
 
+// channelBuffer is more than a channel holds for a connection that takes
+// nothing.
+const channelBuffer = 256 << 10
+
 // handSession is a session whose streams a test plays the plugin on.
 type handSession struct {
 	name  string
 	ended chan struct{}
-	// open returns what OpenRPC does.
+	// open returns what OpenRPC makes a channel of.
 	open func() (net.Conn, error)
 }
 
-func (s *handSession) OpenRPC(string) (net.Conn, error) { return s.open() }
+func (s *handSession) OpenRPC(string) (plugin.RPCChannel, error) {
+	stream, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	return plugin.NewRPCChannel(stream), nil
+}
 
 // newHandSession returns a session and the plugin's ends of what it opens.
 func newHandSession(name string) (*handSession, <-chan *handPeer) {

@@ -4,20 +4,15 @@ package stub
 
 import (
 	"context"
-	"encoding/gob"
 	"errors"
 	"fmt"
-	"net"
-	"net/rpc"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/go-plugin"
 )
 
-// A lane that holds this many bytes which the connection has not taken is
-// full.
-const laneBuffer = 256 << 10
-
-// lane carries the calls of one stub on one session: a stream on which the
+// lane carries the calls of one stub on one session: a channel on which the
 // plugin serves the stub's kind. It is opened by the first call, and ends with
 // the session or the stub.
 type lane struct {
@@ -26,17 +21,11 @@ type lane struct {
 	endpoint string
 
 	mu      sync.Mutex
-	conn    net.Conn // nil until opened
-	enc     *gob.Encoder
-	header  rpc.Request // encoded last; kept for its memory
-	out     outbox
-	spare   []byte
-	taken   uint64 // where out begins in the stream: the connection was given all before
-	writing bool   // a goroutine is in write
-	changed chan struct{}
-	calls   map[uint64]*call // nil once ended
-	retired bool             // takes no more calls, and ends with the last one
-	err     error            // why it has ended
+	channel plugin.RPCChannel // nil until opened
+	opened  chan struct{}     // closed when channel is set, or the lane has ended
+	calls   map[uint64]*call  // nil once ended
+	retired bool              // takes no more calls, and ends with the last one
+	err     error             // why it has ended
 }
 
 // Reasons why a lane does not take a call. The call was not sent then.
@@ -64,26 +53,18 @@ func isFinal(err error) bool {
 	return errors.As(err, &final)
 }
 
-// outbox collects what the encoder writes.
-type outbox struct{ data []byte }
-
-func (o *outbox) Write(p []byte) (int, error) {
-	o.data = append(o.data, p...)
-	return len(p), nil
-}
-
 func newLane(c *rpcCodec, session any, endpoint string) *lane {
-	return &lane{codec: c, session: session, endpoint: endpoint, calls: map[uint64]*call{}}
+	return &lane{codec: c, session: session, endpoint: endpoint, opened: make(chan struct{}), calls: map[uint64]*call{}}
 }
 
-// open asks the plugin for the stream, and reads from it until it ends.
+// open asks the plugin for the channel, and reads from it until it ends.
 func (l *lane) open() {
 	session, ok := l.session.(RPCSession)
 	if !ok {
 		l.fail(fmt.Errorf("session of %s (%T) does not speak net/rpc", l.endpoint, l.session))
 		return
 	}
-	conn, err := session.OpenRPC(l.codec.kind)
+	channel, err := session.OpenRPC(l.codec.kind)
 	if err != nil {
 		l.fail(err)
 		return
@@ -91,14 +72,13 @@ func (l *lane) open() {
 	l.mu.Lock()
 	if l.err != nil {
 		l.mu.Unlock()
-		_ = conn.Close()
+		_ = channel.Close()
 		return
 	}
-	l.conn = conn
-	l.enc = gob.NewEncoder(&l.out)
-	l.changedLocked()
+	l.channel = channel
+	close(l.opened)
 	l.mu.Unlock()
-	l.read(conn)
+	l.read(channel)
 }
 
 // send takes over the call and the lease, or says why not.
@@ -110,111 +90,56 @@ func (l *lane) send(k *call, lease Lease) error {
 		return laneEndedError{l.err}
 	case l.retired:
 		return errLaneRetired
-	case l.busyLocked():
+	case l.channel == nil:
 		return errLaneBusy
 	}
-	start := len(l.out.data)
-	if err := l.encodeLocked(k); err != nil {
-		// The encoder may believe that it has described types which nobody
-		// will get to see.
-		l.out.data = l.out.data[:start]
+	end, err := l.channel.Send(k.service, k.seq, k.args)
+	var unfit *plugin.RPCEncodeError
+	switch {
+	case errors.As(err, &unfit):
 		l.retireLocked()
-		return encodeError{err}
+		return encodeError{unfit.Err}
+	case errors.Is(err, plugin.ErrChannelFull):
+		return errLaneBusy
+	case err != nil:
+		return laneEndedError{err}
 	}
 	k.lease = lease
 	k.search.attempts++
-	k.end = l.taken + uint64(len(l.out.data))
+	k.end = end
 	k.timer = time.AfterFunc(time.Until(k.began.Add(k.options.Timeout)), func() { l.expire(k.seq) })
 	l.calls[k.seq] = k
-	if !l.writing {
-		l.writing = true
-		go l.write()
-	}
 	return nil
 }
 
-// encodeLocked appends a request. gob panics at a nil pointer, and types that
-// encode themselves may panic at anything.
-func (l *lane) encodeLocked(k *call) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-		}
-	}()
-	l.header = rpc.Request{ServiceMethod: k.service, Seq: k.seq}
-	if err := l.enc.Encode(&l.header); err != nil {
-		return err
-	}
-	return l.enc.Encode(k.args)
-}
-
-// write gives the connection what has collected, until there is no more.
-func (l *lane) write() {
-	for {
-		l.mu.Lock()
-		if len(l.out.data) == 0 || l.err != nil {
-			l.writing = false
-			l.mu.Unlock()
-			return
-		}
-		batch := l.out.data
-		l.out.data, l.spare = l.spare[:0], nil
-		l.taken += uint64(len(batch))
-		l.changedLocked()
-		l.mu.Unlock()
-
-		if _, err := l.conn.Write(batch); err != nil {
-			l.fail(err)
-			return
-		}
-		if cap(batch) <= laneBuffer {
-			l.mu.Lock()
-			l.spare = batch
-			l.mu.Unlock()
-		}
-	}
-}
-
-func (l *lane) busyLocked() bool { return l.enc == nil || len(l.out.data) >= laneBuffer }
-
 // await waits until send has something else to say than errLaneBusy.
 func (l *lane) await(ctx context.Context) error {
-	l.mu.Lock()
-	if l.err != nil || l.retired || !l.busyLocked() {
-		l.mu.Unlock()
-		return nil
-	}
-	if l.changed == nil {
-		l.changed = make(chan struct{})
-	}
-	changed := l.changed
-	l.mu.Unlock()
 	select {
-	case <-changed:
-		return nil
+	case <-l.opened:
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// changedLocked wakes those who wait.
-func (l *lane) changedLocked() {
-	if l.changed != nil {
-		close(l.changed)
-		l.changed = nil
+	l.mu.Lock()
+	channel, ended := l.channel, l.err != nil || l.retired
+	l.mu.Unlock()
+	if ended {
+		return nil
 	}
+	if err := channel.Await(ctx); ctx.Err() != nil {
+		return err
+	}
+	return nil // send says why the channel takes nothing, if so
 }
 
 // retireLocked lets the calls on the lane end and makes new ones use another.
 func (l *lane) retireLocked() {
 	l.retired = true
-	l.changedLocked()
 	l.codec.forget(l)
 	l.closeIfIdleLocked()
 }
 
 func (l *lane) closeIfIdleLocked() {
 	if l.retired && len(l.calls) == 0 {
-		_ = l.conn.Close() // read sees it, and ends the lane
+		_ = l.channel.Close() // read sees it, and ends the lane
 	}
 }

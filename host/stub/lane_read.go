@@ -3,49 +3,35 @@
 package stub
 
 import (
-	"bufio"
 	"cmp"
-	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/rpc"
 	"reflect"
+
+	"github.com/hashicorp/go-plugin"
 )
-
-// source is a connection that remembers its error: gob does not say whether
-// the connection failed or the value did.
-type source struct {
-	net.Conn
-	err error
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.Conn.Read(p)
-	if err != nil {
-		s.err = err
-	}
-	return n, err
-}
 
 // laneReader decodes the answers on a lane.
 type laneReader struct {
 	*lane
-	src    *source
-	dec    *gob.Decoder
-	header rpc.Response // decoded last; kept for its memory
+	channel plugin.RPCChannel
+	header  rpc.Response // read last; kept for its memory
 }
 
-// read takes answers until the stream ends.
-func (l *lane) read(conn net.Conn) {
-	src := &source{Conn: conn}
-	r := &laneReader{lane: l, src: src, dec: gob.NewDecoder(bufio.NewReader(src))}
+// read takes answers until the channel ends.
+func (l *lane) read(channel plugin.RPCChannel) {
+	r := &laneReader{lane: l, channel: channel}
 	for {
 		if err := r.next(); err != nil {
 			l.fail(err)
-			return
+			break
 		}
+	}
+	// Other channels of the session rely on who reads.
+	for channel.ReadHeader(&r.header) == nil {
+		_ = channel.ReadReply(reflect.Value{})
 	}
 }
 
@@ -53,7 +39,7 @@ func (l *lane) read(conn net.Conn) {
 func (r *laneReader) next() error {
 	response := &r.header
 	*response = rpc.Response{}
-	if err := r.dec.Decode(response); err != nil {
+	if err := r.channel.ReadHeader(response); err != nil {
 		return err
 	}
 	k := r.peek(response.Seq)
@@ -69,8 +55,8 @@ func (r *laneReader) next() error {
 			useless = fmt.Errorf("the caller's reply is %v, not a pointer", k.reply)
 		}
 	}
-	err := r.dec.DecodeValue(target)
-	if err != nil && r.src.err != nil {
+	err := r.channel.ReadReply(target)
+	if errors.Is(err, plugin.ErrConnectionLost) {
 		return err // the call is on the lane still, and shares its fate
 	}
 	if k = r.take(response.Seq); k == nil {
@@ -100,12 +86,16 @@ func (r *laneReader) settle(k *call, response *rpc.Response, target reflect.Valu
 func (r *laneReader) handOver(seq uint64) error {
 	k := r.take(seq)
 	if k == nil {
-		return r.dec.DecodeValue(reflect.Value{})
+		return r.channel.ReadReply(reflect.Value{})
 	}
 	endpoint := r.answered(k)
 	decoded := make(chan error, 1)
 	r.codec.finish(k, endpoint, nil, answer{seq: seq, decode: func(body any) error {
-		err := r.dec.Decode(body)
+		var target reflect.Value
+		if body != nil {
+			target = reflect.ValueOf(body)
+		}
+		err := r.channel.ReadReply(target)
 		decoded <- err
 		return err
 	}})
@@ -161,7 +151,7 @@ func (l *lane) expire(seq uint64) {
 
 // fail ends the lane and what is on it, once.
 func (l *lane) fail(err error) {
-	if errors.Is(err, io.EOF) && l.codec.ctx.Err() == nil {
+	if errors.Is(err, io.ErrUnexpectedEOF) && l.codec.ctx.Err() == nil {
 		err = errHungUp
 	}
 	l.mu.Lock()
@@ -170,14 +160,18 @@ func (l *lane) fail(err error) {
 		return
 	}
 	l.err = err
-	calls, taken, conn := l.calls, l.taken, l.conn
-	l.calls, l.out.data = nil, nil
-	l.changedLocked()
+	calls, channel := l.calls, l.channel
+	l.calls = nil
+	if channel == nil {
+		close(l.opened)
+	}
 	l.mu.Unlock()
 
 	l.codec.forget(l)
-	if conn != nil {
-		_ = conn.Close()
+	var taken uint64
+	if channel != nil {
+		_ = channel.Close()
+		taken = channel.Taken()
 	}
 	for _, k := range calls {
 		k.timer.Stop()

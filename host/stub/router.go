@@ -3,7 +3,6 @@
 package stub
 
 import (
-	"net"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
@@ -14,10 +13,10 @@ import (
 
 // RPCSession is a session that speaks net/rpc.
 type RPCSession interface {
-	// OpenRPC asks the plugin to serve a kind on a stream of its own: net/rpc
-	// with gob, service name "Plugin". The stream ends with the session at the
-	// latest. The caller closes it.
-	OpenRPC(kind string) (net.Conn, error)
+	// OpenRPC asks the plugin to serve a kind on a channel of its own, under the
+	// service name "Plugin". The channel ends with the session at the latest. The
+	// caller closes it.
+	OpenRPC(kind string) (plugin.RPCChannel, error)
 }
 
 // GRPCSession is a session that speaks gRPC.

@@ -263,7 +263,7 @@ func TestRPCEndpointsDoNotHinderEachOther(t *testing.T) {
 			play: func(_ *testing.T, s *handSession, _ <-chan *handPeer) {
 				s.open = func() (net.Conn, error) { return deadEnd(), nil }
 			},
-			arg: strings.Repeat("x", 2*laneBuffer),
+			arg: strings.Repeat("x", 2*channelBuffer),
 		},
 		"answer stops half way": {
 			reason: "net/rpc reads all answers in one goroutine",
@@ -314,7 +314,7 @@ func TestRPCFullLaneIsLeft(t *testing.T) {
 		router := newHandRouter(bad)
 		client := handStub(t, router, nil)
 		defer client.Close()
-		big := strings.Repeat("x", laneBuffer)
+		big := strings.Repeat("x", channelBuffer)
 		writing := goCall(client, "Add", big)
 		synctest.Wait()
 		waiting := goCall(client, "Add", big)

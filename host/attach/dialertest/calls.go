@@ -4,11 +4,10 @@ package dialertest
 
 import (
 	"context"
-	"net"
-	"net/rpc"
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 
 	"github.com/reattach/reattach/commons"
@@ -22,7 +21,7 @@ const patience = 20 * time.Second
 
 // rpcSession and grpcSession are what stubs ask of a session.
 type rpcSession interface {
-	OpenRPC(kind string) (net.Conn, error)
+	OpenRPC(kind string) (plugin.RPCChannel, error)
 }
 
 type grpcSession interface {
@@ -56,13 +55,13 @@ func greeter(t testing.TB, session conn.Session) func(name string) (string, erro
 	}
 	rpcSession, ok := session.(rpcSession)
 	if !ok {
-		t.Fatalf("a %T can neither open net/rpc streams nor give a gRPC connection", session)
+		t.Fatalf("a %T can neither open net/rpc channels nor give a gRPC connection", session)
 	}
-	stream, err := rpcSession.OpenRPC(commons.GreeterKind)
+	channel, err := rpcSession.OpenRPC(commons.GreeterKind)
 	if err != nil {
 		t.Fatalf("open greeter: %v", err)
 	}
-	client := rpc.NewClient(stream)
+	client := plugin.NewChannelClient(channel)
 	t.Cleanup(func() { _ = client.Close() })
 	return func(name string) (string, error) {
 		var greeting string

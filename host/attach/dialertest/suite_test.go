@@ -78,7 +78,7 @@ var flaws = map[string]struct {
 // both is what every session implements.
 type both interface {
 	conn.Session
-	OpenRPC(kind string) (net.Conn, error)
+	OpenRPC(kind string) (plugin.RPCChannel, error)
 	ClientConn() (*grpc.ClientConn, bool)
 }
 

@@ -43,14 +43,20 @@ func newInformer(c rest.Interface, resource, namespace, selector string, example
 	plain := cache.NewFilteredListWatchFromClient(c, resource, namespace, func(o *metav1.ListOptions) { o.LabelSelector = selector })
 	o := &observed{resource: resource, namespace: namespace}
 	watched := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
-			list, err := plain.ListWithContext(ctx, opts)
-			s.note(ctx, o, "list", err)
+		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (list runtime.Object, err error) {
+			err = persist(ctx, func() error {
+				list, err = plain.ListWithContext(ctx, opts)
+				s.note(ctx, o, "list", err)
+				return err
+			})
 			return list, err
 		},
-		WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (apiwatch.Interface, error) {
-			stream, err := plain.WatchWithContext(ctx, opts)
-			s.note(ctx, o, "watch", err)
+		WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (stream apiwatch.Interface, err error) {
+			err = persist(ctx, func() error {
+				stream, err = plain.WatchWithContext(ctx, opts)
+				s.note(ctx, o, "watch", err)
+				return err
+			})
 			return stream, err
 		},
 	}

@@ -9,8 +9,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
-	"net/rpc"
 	"os"
 
 	"github.com/hashicorp/go-plugin"
@@ -53,13 +51,13 @@ func greet(dialer conn.Dialer, path string) (greeting string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	stream, err := session.(interface {
-		OpenRPC(string) (net.Conn, error)
+	channel, err := session.(interface {
+		OpenRPC(string) (plugin.RPCChannel, error)
 	}).OpenRPC(commons.GreeterKind)
 	if err != nil {
 		return "", err
 	}
-	client := rpc.NewClient(stream)
+	client := plugin.NewChannelClient(channel)
 	defer client.Close()
 	err = client.Call("Plugin.Greet", map[string]any{"name": "Ada"}, &greeting)
 	return greeting, err

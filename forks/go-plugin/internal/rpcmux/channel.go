@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package rpcmux
+
+import (
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"net/rpc"
+	"reflect"
+	"sync"
+	"time"
+)
+
+// Channel is one kind that the plugin serves, or its control service, with gob
+// streams of its own. Send may be called from any goroutine. The other methods
+// belong to one reader, which calls ReadHeader until it fails, and after each
+// success ReadReply: while it does not, the whole session waits.
+type Channel struct {
+	host *Host
+	id   uint64
+
+	sending sync.Mutex
+	enc     *gob.Encoder // nil: the next request begins a new stream
+	sink    sink
+
+	dec    *gob.Decoder
+	mine   bool          // the reader has the turn to read
+	turn   chan struct{} // another reader gives it the turn and a message
+	closed chan struct{}
+	close  sync.Once
+}
+
+// sink is where an encoder writes: into the message that is being made.
+type sink struct{ *buffer }
+
+func (s *sink) Write(p []byte) (int, error) {
+	s.data = append(s.data, p...)
+	return len(p), nil
+}
+
+var (
+	// ErrFull is a request that was not sent because the connection takes none.
+	ErrFull = errors.New("the connection does not take requests")
+
+	errChannelClosed = errors.New("channel closed")
+)
+
+// EncodeError is a request whose arguments cannot be encoded. It was not sent.
+type EncodeError struct{ Err error }
+
+func (e *EncodeError) Error() string { return e.Err.Error() }
+
+// Unwrap returns what the encoder said.
+func (e *EncodeError) Unwrap() error { return e.Err }
+
+// Channel returns the channel of an id that the plugin named. Each is asked for
+// once. The caller closes it.
+func (h *Host) Channel(id uint64) *Channel {
+	c := &Channel{host: h, id: id, turn: make(chan struct{}, 1), closed: make(chan struct{})}
+	c.dec = gob.NewDecoder(&h.in)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.channels[id] = c
+	return c
+}
+
+// Send queues a request and does not wait for the connection. It returns where
+// the request ends in what Taken counts, ErrFull, an *EncodeError, or why the
+// session has ended. Nothing was sent on an error.
+func (c *Channel) Send(method string, number uint64, args any) (end uint64, err error) {
+	if c.host.out.isFull() {
+		return 0, ErrFull
+	}
+	return c.send(method, number, args)
+}
+
+func (c *Channel) send(method string, number uint64, args any) (uint64, error) {
+	if len(method) > maxMethod {
+		return 0, &EncodeError{fmt.Errorf("the method's name has %d bytes, at most %d are possible", len(method), maxMethod)}
+	}
+	c.sending.Lock()
+	defer c.sending.Unlock()
+	kind := request
+	if c.enc == nil {
+		c.enc = gob.NewEncoder(&c.sink)
+		kind |= fresh
+	}
+	b := newMessage(kind)
+	b.number(c.id)
+	b.number(number)
+	b.number(uint64(len(method)))
+	b.text(method)
+	if err := encode(c.enc, &c.sink, b, args); err != nil {
+		c.enc = nil // It may believe that it has described types.
+		return 0, &EncodeError{err}
+	}
+	return c.host.out.put(b, c.host.urgencyOfCall())
+}
+
+// encode appends a value and seals the message. gob panics at a nil pointer,
+// and types that encode themselves may panic at anything.
+func encode(enc *gob.Encoder, to *sink, b *buffer, value any) (err error) {
+	to.buffer = b
+	defer func() {
+		to.buffer = nil
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%v", p)
+		}
+	}()
+	if err := enc.Encode(value); err != nil {
+		return err
+	}
+	return b.seal()
+}
+
+// Err says why the session has ended, or nil.
+func (c *Channel) Err() error { return c.host.Err() }
+
+// Taken is how many bytes of all requests the connection was given.
+func (c *Channel) Taken() uint64 { return c.host.out.position() }
+
+// Await waits until Send has something else to say than ErrFull, or until ctx
+// ends, with its cause.
+func (c *Channel) Await(ctx context.Context) error { return c.host.awaitRoom(ctx) }
+
+// ReadHeader waits for the next answer. An error means that the channel or the
+// session was closed.
+func (c *Channel) ReadHeader(r *rpc.Response) error {
+	h := c.host
+	there := false // a message, which another reader found
+	if !c.mine {
+		var err error
+		if there, err = c.awaitTurn(); err != nil {
+			return err
+		}
+	}
+	for {
+		if !there {
+			if err := h.receive(c); err != nil {
+				return c.stop(err)
+			}
+		}
+		if h.message.channel == c.id {
+			h.pending.Add(-1)
+			return c.header(r)
+		}
+		given := h.give(h.message.channel)
+		if !given {
+			// Somebody has closed the channel without waiting for the answer.
+			h.pending.Add(-1)
+			there = false
+			continue
+		}
+		c.mine = false
+		var err error
+		if there, err = c.awaitTurn(); err != nil {
+			return err
+		}
+	}
+}
+
+// header fills in r from the message at hand.
+func (c *Channel) header(r *rpc.Response) error {
+	r.Seq = c.host.message.number
+	if c.host.message.kind == failure {
+		text, err := io.ReadAll(&c.host.in)
+		if err != nil {
+			return c.stop(err)
+		}
+		r.Error = string(text)
+		if r.Error == "" {
+			r.Error = "unknown error"
+		}
+		return nil
+	}
+	if c.host.message.fresh {
+		c.dec = gob.NewDecoder(&c.host.in)
+	}
+	return nil
+}
+
+// past is a deadline that interrupts a read.
+var past = time.Unix(1, 0)
+
+// ReadReply decodes what belongs to the last header into the value that target
+// points to; the zero Value drops it. An error that matches Err of the session
+// means that the session has ended, any other that the reply is of another type.
+func (c *Channel) ReadReply(target reflect.Value) error {
+	if c.host.message.kind == failure {
+		return nil
+	}
+	err := c.dec.DecodeValue(target)
+	if err != nil && c.host.in.source.err != nil {
+		return c.stop(c.host.in.source.err)
+	}
+	return err
+}
+
+// give hands the turn and the message at hand to the reader of another channel.
+func (h *Host) give(id uint64) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	c := h.channels[id]
+	if c == nil {
+		return false
+	}
+	c.turn <- struct{}{} // never blocks: there is only one turn
+	return true
+}
+
+// awaitTurn waits until this reader may read. It reports whether a message for
+// it is at hand already.
+func (c *Channel) awaitTurn() (there bool, err error) {
+	select {
+	case <-c.turn:
+		there = true
+	case <-c.host.turn:
+	case <-c.closed:
+		select {
+		case <-c.turn: // given before it was closed
+			c.mine = true
+		default:
+		}
+		return false, c.stop(errChannelClosed)
+	case <-c.host.done:
+		return false, c.host.Err()
+	}
+	c.mine = true
+	return there, nil
+}
+
+// stop ends reading on the channel, for the session's sake: it passes the turn
+// on, or ends the session if the connection has failed.
+func (c *Channel) stop(err error) error {
+	if !errors.Is(err, errChannelClosed) {
+		c.host.fail(err)
+		return c.host.Err()
+	}
+	c.leaveTurn()
+	return err
+}
+
+func (c *Channel) leaveTurn() {
+	if c.mine {
+		c.mine = false
+		c.host.turn <- struct{}{}
+	}
+}
+
+func (c *Channel) isClosed() bool {
+	select {
+	case <-c.closed:
+		return true
+	default:
+		return false
+	}
+}
+
+// Close ends the channel: the plugin forgets what it served there, and the
+// reader's ReadHeader fails. It may be called more than once.
+func (c *Channel) Close() error {
+	c.close.Do(func() {
+		h := c.host
+		h.mu.Lock()
+		close(c.closed)
+		delete(h.channels, c.id)
+		if h.parked == c {
+			h.woken = true
+			_ = h.conn.SetReadDeadline(past)
+		}
+		h.mu.Unlock()
+		b := newMessage(release)
+		b.number(c.id)
+		_ = h.send(b)
+	})
+	return nil
+}

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package rpcmux
+
+import (
+	"fmt"
+	"io"
+)
+
+// outputChunk is some of the plugin's output.
+type outputChunk struct {
+	stderr bool
+	data   []byte
+}
+
+// takeOutput gives the message at hand to receiveOutput, which waits for it:
+// the plugin sends one for each credit.
+func (h *Host) takeOutput() error {
+	chunk := outputChunk{stderr: h.message.channel == stderrOutput}
+	if h.in.left > maxOutput {
+		return fmt.Errorf("%w: output of %d bytes", errMalformed, h.in.left)
+	}
+	chunk.data = make([]byte, h.in.left)
+	if _, err := io.ReadFull(&h.in, chunk.data); err != nil {
+		return err
+	}
+	select {
+	case h.outputs <- chunk:
+		return nil
+	default:
+		return fmt.Errorf("%w: output that nobody asked for", errMalformed)
+	}
+}
+
+// ReceiveOutput asks for what the plugin writes to its stdout and stderr, and
+// passes it on until the session ends. to may block: the plugin then keeps the
+// rest. What calls print that were sent before is not lost only to hosts that
+// have called ReceiveOutput first.
+func (h *Host) ReceiveOutput(to func(stderr bool, data []byte)) {
+	for {
+		if h.send(newMessage(credit)) != nil {
+			return
+		}
+		select {
+		case chunk := <-h.outputs:
+			to(chunk.stderr, chunk.data)
+		case <-h.done:
+			h.lastOutput(to)
+			return
+		}
+	}
+}
+
+// lastOutput passes on what had come before the session ended.
+func (h *Host) lastOutput(to func(stderr bool, data []byte)) {
+	select {
+	case chunk := <-h.outputs:
+		to(chunk.stderr, chunk.data)
+	default:
+	}
+}

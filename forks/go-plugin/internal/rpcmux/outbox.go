@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package rpcmux
+
+import (
+	"context"
+	"net"
+	"runtime"
+	"sync"
+)
+
+// full is how many bytes may wait that the connection has not taken.
+const full = 256 << 10
+
+// urgency says when a message is to leave.
+type urgency int
+
+const (
+	// later: whoever writes next takes it along. The caller sees to that.
+	later urgency = iota
+	// soon: more are to be expected, and may leave together with it.
+	soon
+	// now: this goroutine writes it, as far as the connection takes it at once.
+	now
+)
+
+// outbox gives messages to the connection, in order, in as few writes as it
+// can. It never waits for the connection: what is not taken at once is left to
+// a goroutine.
+type outbox struct {
+	conn net.Conn
+	// try writes what the connection takes without waiting.
+	try tryWriter
+
+	mu      sync.Mutex
+	waiting *buffer // nil: nothing waits
+	writing bool    // somebody writes, and looks once more before it stops
+	taken   uint64  // bytes that the connection was given, ever
+	err     error
+	changed chan struct{} // closed when room was made; nil: nobody waits
+}
+
+// put queues a sealed message, and returns where it ends in all that was ever
+// queued.
+func (o *outbox) put(b *buffer, when urgency) (end uint64, err error) {
+	o.mu.Lock()
+	if o.err != nil {
+		defer o.mu.Unlock()
+		return 0, o.err
+	}
+	if o.waiting == nil {
+		o.waiting = b
+	} else {
+		o.waiting.data = append(o.waiting.data, b.data...)
+		b.recycle()
+	}
+	end = o.taken + uint64(len(o.waiting.data))
+	o.leave(when)
+	return end, nil
+}
+
+// flush lets what was put for later leave.
+func (o *outbox) flush() {
+	o.mu.Lock()
+	o.leave(now)
+}
+
+// leave unlocks, and writes what waits when it is due.
+func (o *outbox) leave(when urgency) {
+	if o.waiting == nil || o.writing || when == later || o.err != nil {
+		o.mu.Unlock()
+		return
+	}
+	o.writing = true
+	if when == soon || o.try == nil {
+		o.mu.Unlock()
+		go o.drain(nil, 0)
+		return
+	}
+	batch := o.take()
+	o.mu.Unlock()
+	n, err := o.try(batch.data)
+	if err != nil {
+		o.fail(err)
+		return
+	}
+	if n < len(batch.data) {
+		go o.drain(batch, n)
+		return
+	}
+	batch.recycle()
+	o.mu.Lock()
+	more := o.waiting != nil
+	o.writing = more
+	o.mu.Unlock()
+	if more {
+		// Who put it relies on us, but our own caller has waited enough.
+		go o.drain(nil, 0)
+	}
+}
+
+// drain writes batch from n on, and then what waits, until nothing does.
+func (o *outbox) drain(batch *buffer, n int) {
+	if batch == nil {
+		// Others that are about to put something shall get to do so.
+		runtime.Gosched()
+	}
+	for {
+		if batch != nil {
+			if _, err := o.conn.Write(batch.data[n:]); err != nil {
+				o.fail(err)
+				return
+			}
+			batch.recycle()
+		}
+		o.mu.Lock()
+		if o.waiting == nil || o.err != nil {
+			o.writing = false
+			o.mu.Unlock()
+			return
+		}
+		batch, n = o.take(), 0
+		o.mu.Unlock()
+	}
+}
+
+// take empties the box. The caller holds the lock, and writes what it gets.
+func (o *outbox) take() *buffer {
+	batch := o.waiting
+	o.waiting = nil
+	o.taken += uint64(len(batch.data))
+	o.notify()
+	return batch
+}
+
+func (o *outbox) notify() {
+	if o.changed != nil {
+		close(o.changed)
+		o.changed = nil
+	}
+}
+
+// fail drops what waits, and closes the connection, which ends its reader too.
+func (o *outbox) fail(err error) {
+	o.mu.Lock()
+	if o.err == nil {
+		o.err = err
+	}
+	o.waiting = nil
+	o.notify()
+	o.mu.Unlock()
+	_ = o.conn.Close()
+}
+
+// failed returns why nothing is written any more.
+func (o *outbox) failed() error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err
+}
+
+// position returns how much the connection was given.
+func (o *outbox) position() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.taken
+}
+
+// isFull reports whether the connection is slower than who writes. Who can
+// wait should.
+func (o *outbox) isFull() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.fullLocked()
+}
+
+func (o *outbox) fullLocked() bool { return o.waiting != nil && len(o.waiting.data) >= full }
+
+// await waits for room, or for the end of ctx or of the connection.
+func (o *outbox) await(ctx context.Context) error {
+	for {
+		o.mu.Lock()
+		if o.err != nil || !o.fullLocked() {
+			defer o.mu.Unlock()
+			return o.err
+		}
+		if o.changed == nil {
+			o.changed = make(chan struct{})
+		}
+		changed := o.changed
+		o.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package rpcmux
+
+import (
+	"errors"
+	"net"
+	"net/rpc"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// PluginConfig is what a plugin's side of a session needs.
+type PluginConfig struct {
+	// Control serves channel 0.
+	Control *rpc.Server
+	// Calls, if not nil, counts the calls on all other channels.
+	Calls Counter
+	// Answered, if not nil, is called with the method when an answer on
+	// channel 0 has been put on its way.
+	Answered func(method string)
+	// Subscribe is called when the host asks for output, once. The session
+	// calls next until it fails, from one goroutine, and stop in the end. Nil
+	// has no output.
+	Subscribe func() (next func() (stderr bool, data []byte, err error), stop func())
+	// Streams is called when the host has opened the first brokered stream,
+	// before anything of it can be read from StreamConn. It must not block.
+	Streams func()
+	// Silence is after how long a host that says nothing is asked for a sign of
+	// life, and after as long again given up. Zero never asks.
+	Silence time.Duration
+}
+
+// Counter counts calls that were read and not yet answered.
+type Counter interface {
+	Begin()
+	End()
+}
+
+// ErrSilent is a host that does not answer.
+var ErrSilent = errors.New("the host gives no sign of life")
+
+// Plugin is the plugin's side of a session: kinds, each on a channel.
+type Plugin struct {
+	config  PluginConfig
+	conn    net.Conn
+	in      inbox
+	out     outbox
+	streams *streamConn
+	feed    *outputFeed
+
+	// rest is where the goroutine of Serve waits when another one reads. It is
+	// the first to be asked when a reader is needed.
+	rest chan struct{}
+
+	mu       sync.Mutex
+	services map[uint64]*service
+	lastID   uint64
+	err      error
+	done     chan struct{}
+
+	received atomic.Uint64 // messages, ever
+}
+
+// NewPlugin prepares a session on a connection that is past its handshake.
+func NewPlugin(conn net.Conn, config PluginConfig) *Plugin {
+	p := &Plugin{
+		config:   config,
+		conn:     conn,
+		out:      outbox{conn: conn, try: newTryWriter(conn)},
+		rest:     make(chan struct{}),
+		services: make(map[uint64]*service),
+		done:     make(chan struct{}),
+	}
+	// What waits to be written leaves before reading may have to wait.
+	p.in = newInbox(conn, p.out.flush)
+	p.streams = newStreamConn(&p.out, conn)
+	p.services[0] = newService(p, 0, config.Control)
+	return p
+}
+
+// Serve serves until the host hangs up or Close is called, and closes the
+// connection. Methods that run then still end later.
+func (p *Plugin) Serve() error {
+	if p.config.Silence > 0 {
+		defer p.watchSilence()()
+	}
+	for reading := true; reading && p.read(); {
+		select {
+		case <-p.rest:
+		case <-p.done:
+			reading = false
+		}
+	}
+	<-p.done
+	p.mu.Lock()
+	feed := p.feed
+	p.mu.Unlock()
+	if feed != nil {
+		feed.end()
+	}
+	return p.Err()
+}
+
+// watchSilence gives up a host that says nothing, until stop is called.
+func (p *Plugin) watchSilence() (stop func()) {
+	last, asked := uint64(0), false
+	var timer *time.Timer
+	armed := make(chan struct{})
+	timer = time.AfterFunc(p.config.Silence, func() {
+		<-armed
+		received := p.received.Load()
+		switch {
+		case received != last:
+			last, asked = received, false
+		case asked:
+			p.fail(ErrSilent)
+			return
+		default:
+			asked = true
+			_ = p.send(newMessage(probe))
+		}
+		timer.Reset(p.config.Silence)
+	})
+	close(armed)
+	return func() { timer.Stop() }
+}
+
+// Register serves the methods of a server on a new channel, and returns its id.
+func (p *Plugin) Register(server *rpc.Server) (id uint64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lastID++
+	p.services[p.lastID] = newService(p, p.lastID, server)
+	return p.lastID
+}
+
+// StreamConn returns what carries the yamux session of brokered streams. It
+// ends with the session.
+func (p *Plugin) StreamConn() net.Conn { return p.streams }
+
+// Done is closed when the session has ended.
+func (p *Plugin) Done() <-chan struct{} { return p.done }
+
+// Err says why the session has ended, or nil.
+func (p *Plugin) Err() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.err
+}
+
+// SayDraining tells the host that the plugin is about to leave. It does not
+// wait.
+func (p *Plugin) SayDraining() { _ = p.send(newMessage(draining)) }
+
+// Close ends the session.
+func (p *Plugin) Close() error {
+	p.fail(net.ErrClosed)
+	return nil
+}
+
+func (p *Plugin) fail(err error) {
+	p.mu.Lock()
+	if p.err != nil {
+		p.mu.Unlock()
+		return
+	}
+	p.err = err
+	close(p.done)
+	p.mu.Unlock()
+	p.out.fail(err) // closes the connection
+	p.streams.end(err)
+}
+
+// send sends a message without a value.
+func (p *Plugin) send(b *buffer) error {
+	if err := b.seal(); err != nil {
+		return err
+	}
+	_, err := p.out.put(b, now)
+	return err
+}

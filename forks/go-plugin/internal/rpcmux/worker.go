@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package rpcmux
+
+import (
+	"context"
+	"encoding/gob"
+	"fmt"
+	"net/rpc"
+	"sync/atomic"
+	"time"
+)
+
+// worker reads requests and calls what they ask for. There is always one worker
+// of a session that reads. Before it calls a method that may take its time it
+// makes another one the reader, and one that was mistaken is relieved by a timer.
+// It implements rpc.ServerCodec for the one request that it has at a time.
+type worker struct {
+	plugin  *Plugin
+	message message
+	service *service
+	method  *method
+	began   time.Time
+	crowded bool // more than this request was at hand
+	state   atomic.Int32
+	relief  *time.Timer
+}
+
+// States of a worker.
+const (
+	reading  int32 = iota
+	calling        // and nobody reads
+	relieved       // another worker reads
+)
+
+// read reads and calls until the session ends, or until another worker reads:
+// then it returns true.
+func (p *Plugin) read() (handedOver bool) {
+	w := &worker{plugin: p}
+	defer func() {
+		if w.relief != nil {
+			w.relief.Stop()
+		}
+	}()
+	for {
+		if err := w.next(); err != nil {
+			p.fail(err)
+			return false
+		}
+		_ = w.service.rpc.ServeRequest(w) // An error is in the answer already.
+		if w.method.pace.record(time.Since(w.began)); w.state.Load() == reading {
+			continue // It could not be called.
+		}
+		if !w.state.CompareAndSwap(calling, reading) {
+			p.out.flush() // The answer may have been left to the reader.
+			return true
+		}
+	}
+}
+
+// next reads up to the next request.
+func (w *worker) next() error {
+	p := w.plugin
+	// A host that takes no answers gets to ask nothing more.
+	if err := p.out.await(context.Background()); err != nil {
+		return err
+	}
+	for {
+		if err := p.in.next(&w.message); err != nil {
+			return err
+		}
+		p.received.Add(1)
+		switch w.message.kind {
+		case request:
+			p.mu.Lock()
+			w.service = p.services[w.message.channel]
+			p.mu.Unlock()
+			if w.service == nil {
+				return fmt.Errorf("%w: a request on channel %d, which is not open", errMalformed, w.message.channel)
+			}
+			w.method = w.service.method(w.message.method)
+			w.began = time.Now()
+			return nil
+		case release:
+			p.mu.Lock()
+			delete(p.services, w.message.channel)
+			p.mu.Unlock()
+		case credit:
+			p.giveOutput()
+		case streams:
+			if err := p.streams.deliver(&p.in, p.config.Streams); err != nil {
+				return err
+			}
+		}
+		// Others are of a later version, or have said all by having come.
+	}
+}
+
+// ReadRequestHeader implements rpc.ServerCodec.
+func (w *worker) ReadRequestHeader(r *rpc.Request) error {
+	r.ServiceMethod, r.Seq = w.method.name, w.message.number
+	if w.message.channel != 0 && w.plugin.config.Calls != nil {
+		w.plugin.config.Calls.Begin()
+	}
+	if w.message.fresh {
+		w.service.dec = gob.NewDecoder(&w.plugin.in)
+	}
+	return nil
+}
+
+// ReadRequestBody implements rpc.ServerCodec. When it returns without an error
+// and body is not nil, the method is called.
+func (w *worker) ReadRequestBody(body any) error {
+	if err := w.service.dec.Decode(body); err != nil || body == nil {
+		return err
+	}
+	w.crowded = w.plugin.in.buffered() > 0
+	if !w.method.pace.isQuick(w.crowded) {
+		w.state.Store(relieved)
+		w.plugin.newReader()
+		return nil
+	}
+	w.state.Store(calling)
+	if w.relief == nil {
+		w.relief = time.AfterFunc(takeover, w.relieve)
+	} else {
+		w.relief.Reset(takeover)
+	}
+	return nil
+}
+
+// relieve makes this goroutine the reader if the worker is still in a call. It
+// may find the worker in a later one than it was meant for, which does no harm.
+func (w *worker) relieve() {
+	if w.state.CompareAndSwap(calling, relieved) {
+		w.plugin.read()
+	}
+}
+
+// newReader makes another goroutine read.
+func (p *Plugin) newReader() {
+	select {
+	case p.rest <- struct{}{}:
+	default:
+		go p.read()
+	}
+}
+
+// WriteResponse implements rpc.ServerCodec.
+func (w *worker) WriteResponse(r *rpc.Response, body any) error {
+	p := w.plugin
+	err := w.answer(r, body)
+	if w.message.channel != 0 {
+		if p.config.Calls != nil {
+			p.config.Calls.End()
+		}
+	} else if p.config.Answered != nil {
+		p.config.Answered(r.ServiceMethod)
+	}
+	return err
+}
+
+func (w *worker) answer(r *rpc.Response, body any) error {
+	s := w.service
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if r.Error == "" {
+		kind := answer
+		if s.enc == nil {
+			s.enc = gob.NewEncoder(&s.sink)
+			kind |= fresh
+		}
+		b := newMessage(kind)
+		b.number(s.id)
+		b.number(r.Seq)
+		err := encode(s.enc, &s.sink, b, body)
+		if err == nil {
+			return w.put(b)
+		}
+		s.enc = nil // It may believe that it has described types.
+		r.Error = fmt.Sprintf("the plugin cannot encode its answer: %v", err)
+	}
+	b := newMessage(failure)
+	b.number(s.id)
+	b.number(r.Seq)
+	b.text(r.Error)
+	if err := b.seal(); err != nil {
+		return err
+	}
+	return w.put(b)
+}
+
+// put sends an answer. If the same goroutine has more requests at hand, their
+// answers leave together.
+func (w *worker) put(b *buffer) error {
+	when := now
+	if w.crowded && w.state.Load() == calling && len(b.data) < batch {
+		when = later
+	}
+	_, err := w.plugin.out.put(b, when)
+	return err
+}
+
+// batch is from what size on an answer does not wait for others, in bytes.
+const batch = 4 << 10
+
+// Close implements rpc.ServerCodec. ServeRequest does not call it.
+func (w *worker) Close() error { return w.plugin.Close() }

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"net/rpc"
+	"reflect"
+
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
+)
+
+// RPCChannel carries the calls of one kind in a net/rpc session, for who sends
+// each call through another session: a stub that outlives them. Send, Taken and
+// Await may be called from any goroutine. ReadHeader and ReadReply belong to
+// one, which has to read on until ReadHeader fails: the whole session may wait
+// for it.
+type RPCChannel interface {
+	// Send queues a request for a method ("Plugin.Greet") under a number of the
+	// caller's choice, and never waits for the connection. It returns where the
+	// request ends in what Taken counts. It was not sent if there is an error:
+	// [ErrChannelFull], an [*RPCEncodeError], after which the channel takes no
+	// more requests, or one that matches [ErrConnectionLost].
+	Send(method string, number uint64, args any) (end uint64, err error)
+	// Taken is how many of the bytes that were queued the connection was given.
+	// What it was not given cannot have reached the plugin.
+	Taken() uint64
+	// Await waits until Send has something else to say than ErrChannelFull. It
+	// returns the cause of ctx when that ends first.
+	Await(ctx context.Context) error
+	// ReadHeader waits for the next answer. An error means that there will be
+	// none, because the session or the channel has ended.
+	ReadHeader(*rpc.Response) error
+	// ReadReply must follow each ReadHeader. It decodes the reply into what
+	// target points to; the zero Value drops it. An error that matches
+	// [ErrConnectionLost] means that the session has ended, any other that the
+	// reply is of another type.
+	ReadReply(target reflect.Value) error
+	// Close ends the channel. It may be called more than once.
+	Close() error
+}
+
+// ErrChannelFull is a request that was not sent, because the connection is
+// slower than who calls.
+var ErrChannelFull = rpcmux.ErrFull
+
+// RPCEncodeError is a request that was not sent, because its arguments cannot
+// be encoded.
+type RPCEncodeError = rpcmux.EncodeError
+
+// OpenRPC asks the plugin of a net/rpc session to serve a kind on a channel of
+// its own, under the service name "Plugin". The caller closes it.
+func (s *Session) OpenRPC(kind string) (RPCChannel, error) {
+	c, ok := s.client.(*RPCClient)
+	if !ok {
+		return nil, notNetRPC(kind, s.Protocol())
+	}
+	return c.OpenRPC(kind)
+}
+
+// OpenRPC asks the plugin to serve a kind on a channel of its own, under the
+// service name "Plugin". The caller closes it.
+func (c *RPCClient) OpenRPC(kind string) (RPCChannel, error) {
+	if c.host != nil {
+		channel, err := c.openMux(kind)
+		if err != nil {
+			return nil, err
+		}
+		return channel, nil
+	}
+	conn, err := c.openStream(kind)
+	if err != nil {
+		return nil, err
+	}
+	return newStreamChannel(conn, c.why), nil
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/rpc"
+	"reflect"
+
+	"github.com/hashicorp/yamux"
+
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
+)
+
+// featureRPCMux is the feature by which two peers of this library put their
+// net/rpc calls on the connection themselves, without yamux. PROTOCOL.md.
+const featureRPCMux = "rpc-mux"
+
+// newRPCMuxClient completes client for a session with that feature. draining is
+// called when the plugin says that it is about to leave.
+func newRPCMuxClient(conn net.Conn, client *RPCClient, cfg *yamux.Config, draining func()) *RPCClient {
+	streams := &lazyStreams{}
+	client.host = rpcmux.NewHost(conn, rpcmux.HostConfig{Draining: draining, Streams: streams.begin})
+	client.control = NewChannelClient(&muxChannel{client.host.Channel(0), client.why})
+	client.broker = newMuxBroker(streams, client.shared.arrivals())
+	streams.init(client.host, client.broker, func() (*yamux.Session, error) { return yamux.Client(client.host.StreamConn(), cfg) })
+	return client
+}
+
+// openMux asks the plugin to serve a kind on a channel.
+func (c *RPCClient) openMux(kind string) (*muxChannel, error) {
+	id, err := c.dispense(kind)
+	if err != nil {
+		return nil, err
+	}
+	return &muxChannel{c.host.Channel(uint64(id)), c.why}, nil
+}
+
+// muxChannel is an RPCChannel of a session with the feature rpc-mux.
+type muxChannel struct {
+	*rpcmux.Channel
+	why func() error
+}
+
+// lost gives an error of a channel the form that callers can recognize.
+func (c *muxChannel) lost(err error) error {
+	if err == nil || errors.Is(err, ErrChannelFull) {
+		return err
+	}
+	return lostBecause(c.why, err)
+}
+
+// Send implements RPCChannel.
+func (c *muxChannel) Send(method string, number uint64, args any) (uint64, error) {
+	end, err := c.Channel.Send(method, number, args)
+	if unfit := (*RPCEncodeError)(nil); errors.As(err, &unfit) {
+		return 0, err
+	}
+	return end, c.lost(err)
+}
+
+// ReadHeader implements RPCChannel.
+func (c *muxChannel) ReadHeader(r *rpc.Response) error { return c.lost(c.Channel.ReadHeader(r)) }
+
+// ReadReply implements RPCChannel.
+func (c *muxChannel) ReadReply(target reflect.Value) error {
+	err := c.Channel.ReadReply(target)
+	if err != nil && c.Channel.Err() != nil {
+		return c.lost(err)
+	}
+	return err
+}
+
+// receiveMuxOutput copies the plugin's output. A writer that fails stops
+// receiving, not the plugin.
+func (c *RPCClient) receiveMuxOutput(stdout, stderr io.Writer) {
+	writers := [2]io.Writer{stdout, stderr}
+	for i, w := range writers {
+		if w == nil {
+			writers[i] = io.Discard
+		}
+	}
+	if writers == [2]io.Writer{io.Discard, io.Discard} {
+		return
+	}
+	go c.host.ReceiveOutput(func(isStderr bool, data []byte) {
+		w := &writers[0]
+		if isStderr {
+			w = &writers[1]
+		}
+		if _, err := (*w).Write(data); err != nil {
+			*w = io.Discard
+		}
+	})
+}
+
+func notNetRPC(kind string, p Protocol) error {
+	return fmt.Errorf("open %s: the session speaks %s, not net/rpc", kind, p)
+}

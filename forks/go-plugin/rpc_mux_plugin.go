@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"fmt"
+	"net/rpc"
+
+	"github.com/hashicorp/yamux"
+
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/stdio"
+)
+
+// serveRPCMux serves a host with the feature rpc-mux until it hangs up or the
+// connection is closed.
+func (h *hostSession) serveRPCMux() error {
+	control := rpc.NewServer()
+	streams := &lazyStreams{}
+	session := rpcmux.NewPlugin(h.conn, rpcmux.PluginConfig{
+		Control:   control,
+		Calls:     countedCalls{&h.calls},
+		Answered:  h.answered,
+		Subscribe: h.server.subscribeMux,
+		Streams:   streams.begin,
+		Silence:   hostKeepalive,
+	})
+	defer streams.Close()
+	broker := newMuxBroker(streams, newStreamArrivals())
+	broker.calls = &h.calls
+	streams.init(session, broker, func() (*yamux.Session, error) {
+		cfg := yamuxConfig(h.logger)
+		cfg.EnableKeepAlive = false // The session has its own.
+		return yamux.Server(session.StreamConn(), cfg)
+	})
+	services := map[string]any{
+		"Control":   &controlService{draining: h.server.draining, ended: session.Done()},
+		"Dispenser": &muxDispenseService{plugins: h.plugins, broker: broker, session: session},
+	}
+	for name, service := range services {
+		if err := control.RegisterName(name, service); err != nil {
+			return fmt.Errorf("register %s service: %w", name, err)
+		}
+	}
+	h.mux = session
+	h.isReady()
+	return session.Serve()
+}
+
+// answered ends the session, not the plugin, once Control.Quit was answered.
+func (h *hostSession) answered(method string) {
+	if method == "Control.Quit" {
+		_ = h.conn.Close()
+	}
+}
+
+// subscribeMux gives a session the plugin's output as one sequence.
+func (s *networkServer) subscribeMux() (next func() (stderr bool, data []byte, err error), stop func()) {
+	sub := s.output.Subscribe()
+	next = func() (bool, []byte, error) {
+		chunk, err := sub.Next(context.Background())
+		return chunk.Channel == stdio.Stderr, chunk.Data, err
+	}
+	return next, sub.Close
+}
+
+// countedCalls is a callGauge under exported names.
+type countedCalls struct{ *callGauge }
+
+// Begin implements rpcmux.Counter.
+func (c countedCalls) Begin() { c.begin() }
+
+// End implements rpcmux.Counter.
+func (c countedCalls) End() { c.end() }
+
+// muxDispenseService is the net/rpc service "Dispenser" of a session with the
+// feature rpc-mux.
+type muxDispenseService struct {
+	plugins PluginSet
+	broker  *MuxBroker
+	session *rpcmux.Plugin
+}
+
+// Dispense serves the plugin of that name on a new channel and answers the
+// channel's id.
+func (d *muxDispenseService) Dispense(name string, id *uint32) error {
+	p, ok := d.plugins[name]
+	if !ok {
+		return fmt.Errorf("unknown plugin type: %s", name)
+	}
+	impl, err := p.Server(d.broker)
+	if err != nil {
+		return err
+	}
+	*id = uint32(d.session.Register(newNetRPCServer("Plugin", impl)))
+	return nil
+}
