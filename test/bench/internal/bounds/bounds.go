@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package bounds says how fast is fast enough: the table of what the benchmark must
+// show, and how a run is held against it.
+package bounds
+
+import (
+	"math"
+
+	"github.com/reattach/reattach/test/bench/internal/series"
+)
+
+// Bound is one promise.
+type Bound struct {
+	// Text says what is promised, without the number.
+	Text string
+	// Of is divided by Per, round by round. Without a subject Per is 1.
+	Of, Per series.Key
+	// Throughput turns times into calls: Per is divided by Of.
+	Throughput bool
+	// Limit is what the median may reach: from above, or from below with AtLeast.
+	Limit   float64
+	AtLeast bool
+	// Maximum holds the largest value against Limit, instead of the median.
+	Maximum bool
+}
+
+// Verdict says how a run kept a bound.
+type Verdict int
+
+// Verdicts.
+const (
+	// Missing: it was not measured.
+	Missing Verdict = iota
+	// Pass: it was kept.
+	Pass
+	// Over: it was not kept, by what noise could explain.
+	Over
+	// Far: it was not kept by more than half.
+	Far
+)
+
+func (v Verdict) String() string {
+	return [...]string{"not measured", "PASS", "over", "FAR OVER"}[v]
+}
+
+// noise is by how much a busy machine may miss a bound.
+const noise = 1.5
+
+// Result is a bound and how it was kept.
+type Result struct {
+	Bound
+	Summary series.Summary
+	Verdict Verdict
+}
+
+// Value is what was held against the limit.
+func (r Result) Value() float64 {
+	if r.Maximum {
+		return r.Summary.Max
+	}
+	return r.Summary.Median
+}
+
+// Judge holds what was measured against bounds.
+func Judge(d *series.Data, all []Bound) []Result {
+	results := make([]Result, 0, len(all))
+	for _, b := range all {
+		r := Result{Bound: b, Summary: series.Summarize(b.values(d))}
+		r.Verdict = b.judge(r.Value())
+		results = append(results, r)
+	}
+	return results
+}
+
+func (b Bound) values(d *series.Data) []float64 {
+	switch {
+	case b.Per.Subject == "":
+		return d.Values(b.Of)
+	case b.Throughput:
+		return d.Ratios(b.Per, b.Of)
+	}
+	return d.Ratios(b.Of, b.Per)
+}
+
+func (b Bound) judge(value float64) Verdict {
+	// How many times worse than the limit.
+	worse := value / b.Limit
+	if b.AtLeast {
+		worse = b.Limit / value
+	}
+	switch {
+	case math.IsNaN(worse):
+		return Missing
+	case worse <= 1:
+		return Pass
+	case worse <= noise:
+		return Over
+	}
+	return Far
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package bounds
+
+import (
+	"time"
+
+	"github.com/reattach/reattach/test/bench/internal/series"
+)
+
+// Loads that bounds speak of.
+var (
+	Sequential = series.Calls{Callers: 1, Payload: 16}
+	Parallel   = series.Calls{Callers: 64, Payload: 16}
+	Large      = series.Calls{Callers: 1, Payload: 1 << 20}
+)
+
+// Many is how many endpoints at once a bound speaks of.
+const Many = series.Fleet(1000)
+
+// Table is what must be shown.
+func Table() []Bound {
+	var all []Bound
+	for _, part := range [][]Bound{small(), protocols(), large(), routing(), attaching(), holding(), killing()} {
+		all = append(all, part...)
+	}
+	return all
+}
+
+// atMost bounds the time of one subject by that of another.
+func atMost(limit float64, text, of, per, measure string) Bound {
+	return Bound{Text: text, Of: series.Key{Subject: of, Measure: measure}, Per: series.Key{Subject: per, Measure: measure}, Limit: limit}
+}
+
+// throughput bounds how many calls one subject answers by how many another does.
+func throughput(limit float64, text, of, per string, load series.Calls) Bound {
+	b := atMost(limit, text, of, per, load.Time())
+	b.Throughput, b.AtLeast = true, true
+	return b
+}
+
+func small() []Bound {
+	return []Bound{
+		atMost(1.0, "network net/rpc / bare net/rpc over TCP, one caller", "network-netrpc", "bare-netrpc", Sequential.Time()),
+		atMost(0.8, "network net/rpc / upstream's child, one caller", "network-netrpc", "upstream-child-netrpc", Sequential.Time()),
+		throughput(1.1, "network net/rpc / bare net/rpc over TCP, calls of 64 callers", "network-netrpc", "bare-netrpc", Parallel),
+		throughput(1.1, "network net/rpc / upstream's child, calls of 64 callers", "network-netrpc", "upstream-child-netrpc", Parallel),
+	}
+}
+
+func protocols() []Bound {
+	return []Bound{
+		atMost(1.05, "network gRPC / bare gRPC over TCP, one caller", "network-grpc", "bare-grpc", Sequential.Time()),
+		atMost(1.05, "network gRPC / bare gRPC over TCP, 64 callers", "network-grpc", "bare-grpc", Parallel.Time()),
+		atMost(1.05, "network gRPC / bare gRPC over TCP, memory of a session", "network-grpc", "bare-grpc", series.Memory),
+		atMost(1.3, "child gRPC, broker multiplexed / bare gRPC over TCP, one caller", "child-grpc-mux", "bare-grpc", Sequential.Time()),
+		atMost(1.25, "network net/rpc with mTLS / without, one caller", "mtls-netrpc", "network-netrpc", Sequential.Time()),
+		atMost(1.25, "network gRPC with mTLS / without, one caller", "mtls-grpc", "network-grpc", Sequential.Time()),
+	}
+}
+
+func large() []Bound {
+	return []Bound{
+		throughput(0.8, "network net/rpc / bare net/rpc over TCP, calls of 1 MiB", "network-netrpc", "bare-netrpc", Large),
+		throughput(0.8, "network gRPC / bare gRPC over TCP, calls of 1 MiB", "network-grpc", "bare-grpc", Large),
+	}
+}
+
+// noisy is what two runs of the very same differ by.
+const noisy = 1.05
+
+func routing() []Bound {
+	return []Bound{
+		atMost(1.10, "routed / unrouted net/rpc, one caller", "routed-1-netrpc", "network-netrpc", Sequential.Time()),
+		atMost(1.10, "routed / unrouted net/rpc, 64 callers", "routed-1-netrpc", "network-netrpc", Parallel.Time()),
+		atMost(1.10, "routed / unrouted gRPC, one caller", "routed-1-grpc", "network-grpc", Sequential.Time()),
+		atMost(1.10, "routed / unrouted gRPC, 64 callers", "routed-1-grpc", "network-grpc", Parallel.Time()),
+		atMost(noisy, "routed to 100 endpoints / to 1, net/rpc, one caller", "routed-100-netrpc", "routed-1-netrpc", Sequential.Time()),
+		atMost(noisy, "routed to 100 endpoints / to 1, net/rpc, 64 callers", "routed-100-netrpc", "routed-1-netrpc", Parallel.Time()),
+		// Three times as many could be done: anything near 1 means that two
+		// endpoints stand idle.
+		throughput(2, "a busy plugin: 3 endpoints / 1, calls of 64 callers", "busy-3", "busy-1", Parallel),
+	}
+}
+
+func attaching() []Bound {
+	return []Bound{
+		atMost(1.5, "attach, network net/rpc / a TCP connect and 3 round trips", "network-netrpc", "pingpong-tcp", series.Attach),
+		atMost(1.5, "attach, network gRPC / a TCP connect and 3 round trips", "network-grpc", "pingpong-tcp", series.Attach),
+		atMost(0.2, "attach, network net/rpc / start of upstream's child", "network-netrpc", "upstream-child-netrpc", series.Attach),
+		absolute(2*float64(time.Second), "1,000 endpoints at once, net/rpc: CPU of the host", "fleet-netrpc", Many.HostCPU()),
+		absolute(2*float64(time.Second), "1,000 endpoints at once, net/rpc: CPU of host and plugins", "fleet-netrpc", Many.CPU()),
+		absolute(2*float64(time.Second), "1,000 endpoints at once, gRPC: CPU of the host", "fleet-grpc", Many.HostCPU()),
+	}
+}
+
+func holding() []Bound {
+	b := atMost(0.5, "memory of an endpoint of the host library / upstream's session, net/rpc", "fleet-netrpc", "upstream-tcp-netrpc", series.Memory)
+	return []Bound{
+		atMost(0.5, "memory of a session, network net/rpc / upstream's server over TCP", "network-netrpc", "upstream-tcp-netrpc", series.Memory),
+		b,
+	}
+}
+
+func killing() []Bound {
+	longest := absolute(50*float64(time.Millisecond), "SIGKILL of the endpoint in use: its call answered elsewhere, longest", "fleet-netrpc", series.KilledInUse)
+	longest.Maximum = true
+	next := absolute(50*float64(time.Millisecond), "SIGKILL of the endpoint in use: the next call answered, longest", "fleet-netrpc", series.KilledNext)
+	next.Maximum = true
+	return []Bound{
+		absolute(10*float64(time.Millisecond), "SIGKILL of the endpoint in use: its call answered elsewhere, median", "fleet-netrpc", series.KilledInUse),
+		longest,
+		absolute(10*float64(time.Millisecond), "SIGKILL of the endpoint in use: the next call answered, median", "fleet-netrpc", series.KilledNext),
+		next,
+	}
+}
+
+// absolute bounds a time, in nanoseconds.
+func absolute(limit float64, text, of, measure string) Bound {
+	return Bound{Text: text, Of: series.Key{Subject: of, Measure: measure}, Limit: limit}
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package build builds the programs that are measured.
+package build
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+
+	"github.com/reattach/reattach/test/bench/internal/plan"
+)
+
+// step is one run of go build: a program, or something that it loads.
+type step struct {
+	program, output, dir, from string
+	flags, env                 []string
+}
+
+func steps() []step {
+	static := []string{"CGO_ENABLED=0"}
+	return []step{
+		{plan.Floor, plan.Floor, ".", "./peers/floor", nil, static},
+		{plan.NetRPC, plan.NetRPC, ".", "./peers/netrpc", nil, static},
+		{plan.Upstream, plan.Upstream, ".", "./peers/upstream", nil, static},
+		{plan.Ours, plan.Ours, "ours", "./driver", nil, static},
+	}
+}
+
+// Programs builds programs into a directory. root is the directory of this module.
+func Programs(root, into string, programs []string) error {
+	into, err := filepath.Abs(into)
+	if err != nil {
+		return err
+	}
+	for _, s := range steps() {
+		if !slices.Contains(programs, s.program) {
+			continue
+		}
+		args := append(append([]string{"build", "-trimpath"}, s.flags...), "-o", filepath.Join(into, s.output), s.from)
+		cmd := exec.Command("go", args...)
+		cmd.Dir, cmd.Env = filepath.Join(root, s.dir), append(os.Environ(), s.env...)
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", s.output, err, out)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package greetpb
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+
+	"github.com/reattach/reattach/test/bench/internal/greet"
+)
+
+// Server serves a Greeter by gRPC.
+type Server struct {
+	UnimplementedGreeterServer
+	Impl greet.Greeter
+}
+
+// Greet implements GreeterServer.
+func (s *Server) Greet(_ context.Context, r *GreetRequest) (*GreetResponse, error) {
+	greeting, err := s.Impl.Greet(r.GetName())
+	if err != nil {
+		return nil, err
+	}
+	return &GreetResponse{Greeting: greeting}, nil
+}
+
+// Caller is a greet.Greeter that calls by gRPC.
+type Caller struct {
+	ctx    context.Context
+	client GreeterClient
+}
+
+// NewCaller makes one whose calls end with ctx.
+func NewCaller(ctx context.Context, c grpc.ClientConnInterface) *Caller {
+	return &Caller{ctx, NewGreeterClient(c)}
+}
+
+// Greet implements greet.Greeter.
+func (c *Caller) Greet(name string) (string, error) {
+	answer, err := c.client.Greet(c.ctx, &GreetRequest{Name: name})
+	return answer.GetGreeting(), err
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plan
+
+import (
+	"strings"
+	"time"
+
+	"github.com/reattach/reattach/test/bench/internal/bounds"
+	"github.com/reattach/reattach/test/bench/internal/series"
+	"github.com/reattach/reattach/test/bench/internal/wire"
+)
+
+const (
+	// slice is how long one turn of calls is measured, if there is time.
+	slice = 100 * time.Millisecond
+	// shortest is how long it must be to say anything.
+	shortest = 30 * time.Millisecond
+	// rounds is the least number of alternations.
+	rounds = 5
+	// share is which part of a slice comes before it, to warm up.
+	share = 5
+)
+
+// Curve are the numbers of callers in the plot.
+func Curve() []int { return []int{1, 4, 16, 64, 256} }
+
+// payloads are those of one caller, beside the smallest.
+func payloads() []int { return []int{1 << 10, 64 << 10} }
+
+// calls gives a section for each load, and divides the time between them.
+func calls(o Options, subjects []Subject) []Section {
+	aside := func(want bool) func(Subject) bool { return func(s Subject) bool { return s.Aside == want } }
+	usual := filter(subjects, aside(false))
+	many := filter(usual, func(s Subject) bool { return !s.Single })
+	curve := filter(usual, func(s Subject) bool { return s.Curve })
+	busy := filter(filter(subjects, aside(true)), func(s Subject) bool { return strings.HasPrefix(s.Name, "busy-") })
+
+	var all []Section
+	add := func(c series.Calls, some []Subject) {
+		all = append(all, Section{Name: "calls " + c.String(), Subjects: some, Calls: c})
+	}
+	add(bounds.Sequential, usual)
+	add(bounds.Parallel, many)
+	add(bounds.Large, usual)
+	if !o.Quick {
+		for _, p := range payloads() {
+			add(series.Calls{Callers: 1, Payload: p}, usual)
+		}
+		add(series.Calls{Callers: 8, Payload: bounds.Large.Payload}, many)
+		for _, n := range Curve() {
+			if c := (series.Calls{Callers: n, Payload: bounds.Parallel.Payload}); c != bounds.Sequential && c != bounds.Parallel {
+				add(c, curve)
+			}
+		}
+	}
+	add(bounds.Parallel, busy)
+	return spend(o.For, all)
+}
+
+// spend says how long each turn is, and how many there are: as many as the time allows
+// with slices of the usual length, and shorter slices if those are too few.
+func spend(total time.Duration, all []Section) []Section {
+	turns := 0
+	for _, s := range all {
+		turns += len(s.Subjects)
+	}
+	if turns == 0 {
+		return nil
+	}
+	long, n := slice, rounds
+	each := total / time.Duration(turns) // for all turns of a subject under a load
+	if n = int(each / (long + long/share)); n < rounds {
+		n = rounds
+		long = max(shortest, each/time.Duration(n)*share/(share+1))
+	}
+	for i := range all {
+		s := &all[i]
+		s.Rounds = n
+		s.Request = wire.Request{Op: wire.Calls, Load: wire.Load{
+			Callers: s.Calls.Callers, Payload: s.Calls.Payload, For: long, Warm: long / share,
+		}}
+	}
+	return all
+}

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package plan says what is measured, how often and in which order.
+package plan
+
+// Subject is one thing to measure, and the program that measures it.
+type Subject struct {
+	Name, Program string
+	// About says for readers what it is.
+	About string
+	// Single takes one caller at a time.
+	Single bool
+	// Aside is left out of what is measured of every subject.
+	Aside bool
+	// Curve puts it into the plot of latency against callers.
+	Curve bool
+	// Trips, if above 0, has its attaching measured, up to the answer to so many
+	// calls.
+	Trips int
+	// Sessions has the memory of its sessions measured.
+	Sessions bool
+}
+
+// Programs that measure.
+const (
+	Floor    = "floor"
+	NetRPC   = "netrpc"
+	GRPC     = "grpc"
+	TTRPC    = "ttrpc"
+	Wasm     = "wasm"
+	Upstream = "upstream"
+	Ours     = "ours"
+	Shared   = "so"
+)
+
+// Subjects are all there are, in the order of the tables.
+func Subjects() []Subject {
+	return []Subject{
+		{Name: "direct", Program: Floor, About: "a Go call"},
+		{Name: "pingpong-tcp", Program: Floor, Single: true, Trips: 3, About: "bytes there and back, loopback TCP"},
+		{Name: "pingpong-unix", Program: Floor, Single: true, About: "bytes there and back, unix socket"},
+
+		{Name: "bare-netrpc", Program: NetRPC, Curve: true, Trips: 1, Sessions: true, About: "Go's net/rpc alone, TCP"},
+		{Name: "bare-grpc", Program: GRPC, Curve: true, Trips: 1, Sessions: true, About: "grpc-go alone, TCP"},
+		{Name: "ttrpc", Program: TTRPC, About: "containerd's ttrpc, unix socket"},
+		{Name: "wasm", Program: Wasm, About: "WebAssembly in the host's process, knqyf263/go-plugin"},
+		{Name: "upstream-child-netrpc", Program: Upstream, Curve: true, Trips: 1, About: "go-plugin v1.8.0, child, net/rpc"},
+		{Name: "upstream-child-grpc", Program: Upstream, Curve: true, Trips: 1, About: "go-plugin v1.8.0, child, gRPC"},
+		{Name: "upstream-child-grpc-mux", Program: Upstream, About: "the same, broker multiplexed"},
+		{Name: "upstream-tcp-netrpc", Program: Upstream, Trips: 1, Sessions: true, About: "go-plugin v1.8.0, its RPCServer over TCP"},
+
+		{Name: "so", Program: Shared, About: "shared object in the host's process, routed, net/rpc"},
+		{Name: "child-netrpc", Program: Ours, Trips: 1, About: "child, net/rpc"},
+		{Name: "child-grpc", Program: Ours, Trips: 1, About: "child, gRPC"},
+		{Name: "child-grpc-mux", Program: Ours, About: "the same, broker multiplexed"},
+		{Name: "network-netrpc", Program: Ours, Curve: true, Trips: 1, Sessions: true, About: "network, net/rpc"},
+		{Name: "network-grpc", Program: Ours, Curve: true, Trips: 1, Sessions: true, About: "network, gRPC"},
+		{Name: "mtls-netrpc", Program: Ours, Trips: 1, Sessions: true, About: "network with mTLS, net/rpc"},
+		{Name: "mtls-grpc", Program: Ours, Trips: 1, Sessions: true, About: "network with mTLS, gRPC"},
+		{Name: "routed-1-netrpc", Program: Ours, Curve: true, About: "host library, 1 endpoint, net/rpc"},
+		{Name: "routed-3-netrpc", Program: Ours, About: "host library, 3 endpoints, net/rpc"},
+		{Name: "routed-100-netrpc", Program: Ours, About: "host library, 100 endpoints, net/rpc"},
+		{Name: "routed-1-grpc", Program: Ours, Curve: true, About: "host library, 1 endpoint, gRPC"},
+		{Name: "routed-3-grpc", Program: Ours, About: "host library, 3 endpoints, gRPC"},
+		{Name: "routed-100-grpc", Program: Ours, About: "host library, 100 endpoints, gRPC"},
+
+		{Name: "busy-1", Program: Ours, Aside: true, About: "1 endpoint of a plugin that is busy for 1 ms a call, 4 calls at once"},
+		{Name: "busy-3", Program: Ours, Aside: true, About: "3 of them"},
+		{Name: "fleet-netrpc", Program: Ours, Aside: true, About: "endpoints of the host library, net/rpc"},
+		{Name: "fleet-grpc", Program: Ours, Aside: true, About: "endpoints of the host library, gRPC"},
+	}
+}

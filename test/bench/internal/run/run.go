@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package run measures what a plan says: it starts the programs, asks them in turns, and
+// keeps their answers.
+package run
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/reattach/reattach/test/bench/internal/plan"
+	"github.com/reattach/reattach/test/bench/internal/series"
+	"github.com/reattach/reattach/test/bench/internal/wire"
+)
+
+// Run is one measurement of everything in a plan.
+type Run struct {
+	// Dir has the programs.
+	Dir string
+	// Log is told what is being done.
+	Log io.Writer
+
+	data    series.Data
+	drivers map[string]*driver
+	env     []string
+	began   time.Time
+	errs    []error
+}
+
+// Measure measures all sections. Its error joins what could not be measured; the rest
+// was.
+func (r *Run) Measure(sections []plan.Section) (*series.Data, error) {
+	temp, err := os.MkdirTemp("", "bench")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(temp)
+	r.env = append(os.Environ(), "TMPDIR="+temp)
+	r.drivers, r.began = make(map[string]*driver), time.Now()
+	for _, s := range sections {
+		fmt.Fprintf(r.Log, "[%3.0fs] %s: %d rounds of %d subjects\n", time.Since(r.began).Seconds(), s.Name, s.Rounds, len(s.Subjects))
+		r.section(s)
+	}
+	for _, d := range r.drivers {
+		r.note(d.close())
+	}
+	fmt.Fprintf(r.Log, "[%3.0fs] done\n", time.Since(r.began).Seconds())
+	return &r.data, errors.Join(r.errs...)
+}
+
+func (r *Run) note(err error) {
+	if err != nil {
+		fmt.Fprintf(r.Log, "FAILED %v\n", err)
+		r.errs = append(r.errs, err)
+	}
+}
+
+// section measures one, with its subjects open and no others.
+func (r *Run) section(s plan.Section) {
+	subjects := slices.Clone(s.Subjects)
+	if !s.Alone {
+		subjects = slices.DeleteFunc(subjects, func(one plan.Subject) bool {
+			_, err := r.ask(one, wire.Request{Op: wire.Open})
+			return err != nil
+		})
+	}
+	for round := range s.Rounds {
+		for _, one := range subjects {
+			request := s.Request
+			request.Trips = one.Trips
+			if reply, err := r.ask(one, request); err == nil {
+				r.keep(s, one, round, reply)
+			}
+		}
+		// What wears off in the course of a round hits everybody alike.
+		slices.Reverse(subjects)
+	}
+	if !s.Alone {
+		for _, one := range subjects {
+			_, _ = r.ask(one, wire.Request{Op: wire.Close})
+		}
+	}
+}
+
+// ask has a subject's program do something. Errors are noted.
+func (r *Run) ask(s plan.Subject, request wire.Request) (wire.Reply, error) {
+	request.Subject = s.Name
+	d := r.drivers[s.Program]
+	if d == nil {
+		var err error
+		if d, err = startDriver(r.Dir, s.Program, r.env); err != nil {
+			r.note(err)
+			return wire.Reply{}, err
+		}
+		r.drivers[s.Program] = d
+	}
+	reply, err := d.do(request)
+	r.note(err)
+	return reply, err
+}

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Command upstream measures the original go-plugin: its children, and its net/rpc
+// server over TCP.
+package main
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/test/bench/internal/glue"
+	"github.com/reattach/reattach/test/bench/internal/greet"
+	"github.com/reattach/reattach/test/bench/internal/peer"
+)
+
+func main() {
+	peer.Program{
+		Subjects: []peer.Subject{
+			{Name: "upstream-child-netrpc", Open: child(plugin.ProtocolNetRPC, false)},
+			{Name: "upstream-child-grpc", Open: child(plugin.ProtocolGRPC, false)},
+			{Name: "upstream-child-grpc-mux", Open: child(plugin.ProtocolGRPC, true)},
+			{Name: "upstream-tcp-netrpc", Open: overTCP},
+		},
+		Serve: serve,
+	}.Main()
+}
+
+// child gives a subject whose plugin is a child process, for each session one.
+func child(protocol plugin.Protocol, multiplex bool) func(*peer.Servers) (peer.Target, error) {
+	return func(s *peer.Servers) (peer.Target, error) {
+		return peer.AttachFunc(func() (peer.Session, error) {
+			set, err := glue.Set(protocol, nil)
+			if err != nil {
+				return nil, err
+			}
+			cmd, err := s.Command("child", string(protocol))
+			if err != nil {
+				return nil, err
+			}
+			client := plugin.NewClient(&plugin.ClientConfig{
+				HandshakeConfig: glue.Handshake(), Plugins: set, Cmd: cmd,
+				AllowedProtocols:    []plugin.Protocol{protocol},
+				GRPCBrokerMultiplex: multiplex,
+				Logger:              hclog.NewNullLogger(),
+			})
+			g, err := dispense(client.Client())
+			if err != nil {
+				client.Kill()
+				return nil, err
+			}
+			return peer.NewSession(g, func() error {
+				client.Kill()
+				return nil
+			}), nil
+		}), nil
+	}
+}
+
+func dispense(c plugin.ClientProtocol, err error) (greet.Greeter, error) {
+	if err != nil {
+		return nil, err
+	}
+	raw, err := c.Dispense(greet.Kind)
+	if err != nil {
+		return nil, err
+	}
+	return raw.(greet.Greeter), nil
+}
+
+// overTCP is the library's net/rpc server with a listener that is not a child's.
+func overTCP(s *peer.Servers) (peer.Target, error) {
+	server, err := s.Start(nil, "tcp", string(plugin.ProtocolNetRPC))
+	if err != nil {
+		return nil, err
+	}
+	return peer.AttachFunc(func() (peer.Session, error) {
+		set, err := glue.Set(plugin.ProtocolNetRPC, nil)
+		if err != nil {
+			return nil, err
+		}
+		conn, err := net.Dial("tcp", server.Line)
+		if err != nil {
+			return nil, err
+		}
+		client, err := plugin.NewRPCClient(conn, set)
+		if err != nil {
+			return nil, err
+		}
+		g, err := dispense(client, nil)
+		if err != nil {
+			_ = conn.Close()
+			return nil, err
+		}
+		// Its own Close would end the server, which has other hosts.
+		return peer.NewSession(g, conn.Close), nil
+	}), nil
+}
+
+func serve(args []string) error {
+	set, err := glue.Set(plugin.Protocol(args[1]), greet.Plain{})
+	if err != nil {
+		return err
+	}
+	if args[0] == "tcp" {
+		return serveTCP(set)
+	}
+	config := &plugin.ServeConfig{
+		HandshakeConfig: glue.Handshake(), Plugins: set,
+		Logger: hclog.New(&hclog.LoggerOptions{Level: hclog.Error, Output: os.Stderr, JSONFormat: true}),
+	}
+	if args[1] == string(plugin.ProtocolGRPC) {
+		config.GRPCServer = plugin.DefaultGRPCServer
+	}
+	plugin.Serve(config)
+	return nil
+}
+
+func serveTCP(set plugin.PluginSet) error {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	fmt.Println(lis.Addr())
+	ended := make(chan struct{})
+	// The library reads what a plugin writes from these. This one writes nothing.
+	(&plugin.RPCServer{Plugins: set, Stdout: strings.NewReader(""), Stderr: strings.NewReader(""), DoneCh: ended}).Serve(lis)
+	return nil
+}
