@@ -114,23 +114,30 @@ func (s *Session) Close() error {
 	return nil
 }
 
-// start supervises a session whose client is set.
+// start supervises a session whose client is set. Most sessions cost no
+// goroutine for that.
 func (s *Session) start() {
-	s.workers.Go(func() {
-		<-s.ctx.Done()
+	s.workers.Add(1)
+	context.AfterFunc(s.ctx, func() {
+		defer s.workers.Done()
 		_ = s.client.Close()
 		_ = s.conn.Close()
 	})
-	s.workers.Go(s.awaitDrain)
+	if s.mustAskForDrain() {
+		s.workers.Go(s.awaitDrain)
+	}
 	if s.config.KeepaliveInterval > 0 {
-		s.workers.Go(s.keepAlive)
+		s.keepAlive()
 	}
 }
 
+// mustAskForDrain reports whether the plugin says that it is about to leave
+// only to who has asked.
+func (s *Session) mustAskForDrain() bool {
+	return s.info != nil && slices.Contains(s.info.Features, featureGoAway) && !slices.Contains(s.info.Features, featureRPCMux)
+}
+
 func (s *Session) awaitDrain() {
-	if s.info == nil || !slices.Contains(s.info.Features, featureGoAway) || slices.Contains(s.info.Features, featureRPCMux) {
-		return // Nobody would answer, or the session is told without asking.
-	}
 	if s.client.watchDrain(s.ctx) == nil {
 		close(s.draining)
 	}
@@ -140,25 +147,37 @@ func (s *Session) awaitDrain() {
 // and ends the session when a probe is not answered. It sees what TCP does
 // not: a stopped process, a node that is gone.
 func (s *Session) keepAlive() {
-	timer := time.NewTimer(s.config.KeepaliveInterval)
-	defer timer.Stop()
-	for {
-		select {
-		case <-s.ctx.Done():
-			return
-		case <-timer.C:
+	var timer *time.Timer
+	armed := make(chan struct{})
+	timer = time.AfterFunc(s.config.KeepaliveInterval, func() {
+		<-armed
+		if next := s.probe(); next > 0 {
+			timer.Reset(next)
 		}
-		if rest := s.config.KeepaliveInterval - s.conn.silence(); rest > 0 {
-			timer.Reset(rest)
-			continue
-		}
-		if err := s.Ping(); err != nil {
-			s.end(connectionLost(fmt.Errorf("plugin at %s does not answer a ping within %v: %w",
-				s.RemoteAddr(), s.config.PingTimeout, err)))
-			return
-		}
-		timer.Reset(s.config.KeepaliveInterval)
+	})
+	close(armed)
+	s.workers.Add(1)
+	context.AfterFunc(s.ctx, func() {
+		defer s.workers.Done()
+		timer.Stop()
+	})
+}
+
+// probe returns after how long the next probe is due, or zero if the session
+// has ended.
+func (s *Session) probe() time.Duration {
+	if s.ctx.Err() != nil {
+		return 0
 	}
+	if rest := s.config.KeepaliveInterval - s.conn.silence(); rest > 0 {
+		return rest
+	}
+	if err := s.Ping(); err != nil {
+		s.end(connectionLost(fmt.Errorf("plugin at %s does not answer a ping within %v: %w",
+			s.RemoteAddr(), s.config.PingTimeout, err)))
+		return 0
+	}
+	return s.config.KeepaliveInterval
 }
 
 // sessionConn is the connection of a session. It notices its end without a
