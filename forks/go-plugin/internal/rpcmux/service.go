@@ -60,10 +60,6 @@ const (
 	forgetting = 64                    // calls, until a run that was slow counts a third
 )
 
-// takeover is how long a call may keep its goroutine from reading when it was
-// expected to be quick.
-const takeover = 200 * time.Microsecond
-
 // pace is how long the runs of a method take at worst. What was long ago counts
 // less.
 type pace struct{ worst atomic.Int64 }

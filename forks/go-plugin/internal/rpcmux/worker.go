@@ -23,7 +23,8 @@ type worker struct {
 	began   time.Time
 	crowded bool // more than this request was at hand
 	state   atomic.Int32
-	relief  *time.Timer
+	calls   atomic.Uint64 // that were begun without another reader
+	relief  relief
 }
 
 // States of a worker.
@@ -37,11 +38,7 @@ const (
 // then it returns true.
 func (p *Plugin) read() (handedOver bool) {
 	w := &worker{plugin: p}
-	defer func() {
-		if w.relief != nil {
-			w.relief.Stop()
-		}
-	}()
+	defer w.relief.stop()
 	for {
 		if err := w.next(); err != nil {
 			p.fail(err)
@@ -120,21 +117,10 @@ func (w *worker) ReadRequestBody(body any) error {
 		w.plugin.newReader()
 		return nil
 	}
+	w.calls.Add(1)
 	w.state.Store(calling)
-	if w.relief == nil {
-		w.relief = time.AfterFunc(takeover, w.relieve)
-	} else {
-		w.relief.Reset(takeover)
-	}
+	w.relief.watch(w)
 	return nil
-}
-
-// relieve makes this goroutine the reader if the worker is still in a call. It
-// may find the worker in a later one than it was meant for, which does no harm.
-func (w *worker) relieve() {
-	if w.state.CompareAndSwap(calling, relieved) {
-		w.plugin.read()
-	}
 }
 
 // newReader makes another goroutine read.
