@@ -22,7 +22,7 @@ type Channel struct {
 	host *Host
 	id   uint64
 
-	sending sync.Mutex
+	sending sync.Mutex   // also held when the plugin is told of the end
 	enc     *gob.Encoder // nil: the next request begins a new stream
 	sink    sink
 
@@ -69,20 +69,19 @@ func (h *Host) Channel(id uint64) *Channel {
 
 // Send queues a request and does not wait for the connection. It returns where
 // the request ends in what Taken counts, ErrFull, an *EncodeError, or why the
-// session has ended. Nothing was sent on an error.
+// channel or the session has ended. Nothing was sent on an error.
 func (c *Channel) Send(method string, number uint64, args any) (end uint64, err error) {
-	if c.host.out.isFull() {
-		return 0, ErrFull
-	}
-	return c.send(method, number, args)
-}
-
-func (c *Channel) send(method string, number uint64, args any) (uint64, error) {
 	if len(method) > maxMethod {
 		return 0, &EncodeError{fmt.Errorf("the method's name has %d bytes, at most %d are possible", len(method), maxMethod)}
 	}
 	c.sending.Lock()
 	defer c.sending.Unlock()
+	switch {
+	case c.isClosed():
+		return 0, errChannelClosed
+	case c.host.out.isFull():
+		return 0, ErrFull
+	}
 	kind := request
 	if c.enc == nil {
 		c.enc = gob.NewEncoder(&c.sink)
@@ -124,7 +123,12 @@ func (c *Channel) Taken() uint64 { return c.host.out.position() }
 
 // Await waits until Send has something else to say than ErrFull, or until ctx
 // ends, with its cause.
-func (c *Channel) Await(ctx context.Context) error { return c.host.awaitRoom(ctx) }
+func (c *Channel) Await(ctx context.Context) error {
+	if c.isClosed() {
+		return errChannelClosed
+	}
+	return c.host.out.awaitOr(ctx, c.closed)
+}
 
 // ReadHeader waits for the next answer. An error means that the channel or the
 // session was closed.
@@ -222,6 +226,7 @@ func (c *Channel) awaitTurn() (there bool, err error) {
 		select {
 		case <-c.turn: // given before it was closed
 			c.mine = true
+			c.host.pending.Add(-1)
 		default:
 		}
 		return false, c.stop(errChannelClosed)
@@ -272,6 +277,8 @@ func (c *Channel) Close() error {
 			_ = h.conn.SetReadDeadline(past)
 		}
 		h.mu.Unlock()
+		c.sending.Lock() // A request that follows would be malformed.
+		defer c.sending.Unlock()
 		b := newMessage(release)
 		b.number(c.id)
 		_ = h.send(b)

@@ -3,7 +3,6 @@
 package rpcmux
 
 import (
-	"context"
 	"errors"
 	"net"
 	"os"
@@ -200,6 +199,3 @@ func (h *Host) urgencyOfCall() urgency {
 
 // lonely is up to how many calls under way each request is written at once.
 const lonely = 3
-
-// awaitRoom waits until the connection has taken some of what waits for it.
-func (h *Host) awaitRoom(ctx context.Context) error { return h.out.await(ctx) }

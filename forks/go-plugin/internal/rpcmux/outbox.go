@@ -177,7 +177,10 @@ func (o *outbox) isFull() bool {
 func (o *outbox) fullLocked() bool { return o.waiting != nil && len(o.waiting.data) >= full }
 
 // await waits for room, or for the end of ctx or of the connection.
-func (o *outbox) await(ctx context.Context) error {
+func (o *outbox) await(ctx context.Context) error { return o.awaitOr(ctx, nil) }
+
+// awaitOr also ends when stop is closed.
+func (o *outbox) awaitOr(ctx context.Context, stop <-chan struct{}) error {
 	for {
 		o.mu.Lock()
 		if o.err != nil || !o.fullLocked() {
@@ -191,6 +194,8 @@ func (o *outbox) await(ctx context.Context) error {
 		o.mu.Unlock()
 		select {
 		case <-changed:
+		case <-stop:
+			return nil
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
