@@ -128,6 +128,9 @@ func (h *Host) receive(c *Channel) error {
 				return err
 			}
 		case probe:
+			if h.out.isFull() {
+				break // What waits there is a sign as well, and enough.
+			}
 			if err := h.send(newMessage(alive)); err != nil {
 				return err
 			}

@@ -10,6 +10,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"sync/atomic"
 )
 
 // inbox reads messages. Whoever has the turn to read uses it, nobody else.
@@ -29,6 +30,7 @@ type source struct {
 	// reading may wait.
 	before func()
 	err    error
+	reads  atomic.Uint64 // that brought something
 }
 
 func (s *source) Read(p []byte) (int, error) {
@@ -36,6 +38,9 @@ func (s *source) Read(p []byte) (int, error) {
 		s.before()
 	}
 	n, err := s.Reader.Read(p)
+	if n > 0 {
+		s.reads.Add(1)
+	}
 	if n == 0 && err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		s.err = err
 	}

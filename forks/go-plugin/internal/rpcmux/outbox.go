@@ -7,16 +7,24 @@ import (
 	"net"
 	"runtime"
 	"sync"
+	"sync/atomic"
 )
 
-// full is how many bytes may wait that the connection has not taken.
-const full = 256 << 10
+const (
+	// full is how many bytes may wait that the connection has not taken.
+	full = 256 << 10
+	// together is from how many bytes on messages do not wait for others.
+	together = 32 << 10
+	// piece is how many bytes the connection is given at once to wait for.
+	piece = 64 << 10
+)
 
 // urgency says when a message is to leave.
 type urgency int
 
 const (
-	// later: whoever writes next takes it along. The caller sees to that.
+	// later: whoever writes next takes it along, unless much waits already. The
+	// caller sees to that.
 	later urgency = iota
 	// soon: more are to be expected, and may leave together with it.
 	soon
@@ -37,7 +45,10 @@ type outbox struct {
 	writing bool    // somebody writes, and looks once more before it stops
 	taken   uint64  // bytes that the connection was given, ever
 	err     error
-	changed chan struct{} // closed when room was made; nil: nobody waits
+	// advanced counts full pieces that the connection took while somebody waited
+	// for it to do so. Small messages of ours are no sign of life of the peer.
+	advanced atomic.Uint64
+	changed  chan struct{} // closed when room was made; nil: nobody waits
 }
 
 // put queues a sealed message, and returns where it ends in all that was ever
@@ -55,6 +66,9 @@ func (o *outbox) put(b *buffer, when urgency) (end uint64, err error) {
 		b.recycle()
 	}
 	end = o.taken + uint64(len(o.waiting.data))
+	if when == later && len(o.waiting.data) >= together {
+		when = now
+	}
 	o.leave(when)
 	return end, nil
 }
@@ -107,7 +121,7 @@ func (o *outbox) drain(batch *buffer, n int) {
 	}
 	for {
 		if batch != nil {
-			if _, err := o.conn.Write(batch.data[n:]); err != nil {
+			if err := o.write(batch.data[n:]); err != nil {
 				o.fail(err)
 				return
 			}
@@ -122,6 +136,18 @@ func (o *outbox) drain(batch *buffer, n int) {
 		batch, n = o.take(), 0
 		o.mu.Unlock()
 	}
+}
+
+func (o *outbox) write(data []byte) error {
+	for len(data) > piece {
+		if _, err := o.conn.Write(data[:piece]); err != nil {
+			return err
+		}
+		o.advanced.Add(1)
+		data = data[piece:]
+	}
+	_, err := o.conn.Write(data)
+	return err
 }
 
 // take empties the box. The caller holds the lock, and writes what it gets.

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/rpc"
 	"sync"
-	"sync/atomic"
 	"time"
 )
 
@@ -27,8 +26,9 @@ type PluginConfig struct {
 	// Streams is called when the host has opened the first brokered stream,
 	// before anything of it can be read from StreamConn. It must not block.
 	Streams func()
-	// Silence is after how long a host that says nothing is asked for a sign of
-	// life, and after as long again given up. Zero never asks.
+	// Silence is after how long a host that says nothing, and takes nothing that
+	// is on its way, is asked for a sign of life, and after as long again given
+	// up. Zero never asks.
 	Silence time.Duration
 }
 
@@ -59,8 +59,6 @@ type Plugin struct {
 	lastID   uint64
 	err      error
 	done     chan struct{}
-
-	received atomic.Uint64 // messages, ever
 }
 
 // NewPlugin prepares a session on a connection that is past its handshake.
@@ -110,16 +108,18 @@ func (p *Plugin) watchSilence() (stop func()) {
 	armed := make(chan struct{})
 	timer = time.AfterFunc(p.config.Silence, func() {
 		<-armed
-		received := p.received.Load()
+		moved := p.in.source.reads.Load() + p.out.advanced.Load()
 		switch {
-		case received != last:
-			last, asked = received, false
+		case moved != last:
+			last, asked = moved, false
 		case asked:
 			p.fail(ErrSilent)
 			return
 		default:
 			asked = true
-			_ = p.send(newMessage(probe))
+			if p.send(newMessage(probe)) != nil {
+				return
+			}
 		}
 		timer.Reset(p.config.Silence)
 	})

@@ -66,7 +66,6 @@ func (w *worker) next() error {
 		if err := p.in.next(&w.message); err != nil {
 			return err
 		}
-		p.received.Add(1)
 		switch w.message.kind {
 		case request:
 			p.mu.Lock()
