@@ -10,7 +10,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
-.PHONY: chaos build run test check compat interop generate api-check fuzz clean help build-so so-demo c-demo
+.PHONY: bench bench-quick chaos build run test check compat interop generate api-check fuzz clean help build-so so-demo c-demo
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -35,6 +35,12 @@ interop: ## test the fork against the original library, and print what was compa
 
 chaos: ## kill, stop and restart plugins for a minute under load, and print what callers noticed
 	go test ./test/chaos -count=1 -v -args -for 60s
+
+bench: ## measure calls in every placement and against other libraries (10 minutes)
+	@scripts/bench.sh
+
+bench-quick: ## measure what has a bound (1 minute), and fail if one is missed by far
+	@scripts/bench.sh -quick
 
 api-check: ## compare the fork's API with the original library's
 	@scripts/api-check.sh

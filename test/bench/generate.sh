@@ -25,3 +25,5 @@ protoc --go-plugin_out=. --go-plugin_opt=paths=source_relative \
 	peers/wasm/greetwasm/greet.proto
 # What tells the generator of the plugin is no directive to Go.
 sed -i '\#^// go:plugin #d' peers/wasm/greetwasm/greet.pb.go
+# This generator leaves the licence out.
+sed -i '1i // SPDX-License-Identifier: MPL-2.0\n' peers/ttrpc/greetttrpc/greet_ttrpc.pb.go

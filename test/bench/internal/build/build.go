@@ -20,13 +20,17 @@ type step struct {
 }
 
 func steps() []step {
-	static := []string{"CGO_ENABLED=0"}
-	return []step{
-		{plan.Floor, plan.Floor, ".", "./peers/floor", nil, static},
-		{plan.NetRPC, plan.NetRPC, ".", "./peers/netrpc", nil, static},
-		{plan.Upstream, plan.Upstream, ".", "./peers/upstream", nil, static},
+	static, cgo := []string{"CGO_ENABLED=0"}, []string{"CGO_ENABLED=1"}
+	all := []step{
 		{plan.Ours, plan.Ours, "ours", "./driver", nil, static},
+		{plan.Shared, plan.Shared, "ours", "./sodriver", nil, cgo},
+		{plan.Shared, "objects/greeter.so", "ours", "./so", []string{"-buildmode=plugin"}, cgo},
+		{plan.Wasm, "guest.wasm", ".", "./peers/wasm/guest", []string{"-buildmode=c-shared"}, []string{"GOOS=wasip1", "GOARCH=wasm"}},
 	}
+	for _, peer := range []string{plan.Floor, plan.NetRPC, plan.GRPC, plan.TTRPC, plan.Wasm, plan.Upstream} {
+		all = append(all, step{peer, peer, ".", "./peers/" + peer, nil, static})
+	}
+	return all
 }
 
 // Programs builds programs into a directory. root is the directory of this module.

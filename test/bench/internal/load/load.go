@@ -41,22 +41,27 @@ func Run(greet Greet, l wire.Load, batch int) (wire.Rate, error) {
 		wg.Go(func() { all[i].run(greet, name, len(answer), batch, warm, end) })
 	}
 	wg.Wait()
-	rate, err := sum(all, batch)
+	rate, err := sum(all, batch, warm, end)
 	rate.Calls++ // the first one
 	return rate, err
 }
 
 // caller is one goroutine that calls.
 type caller struct {
-	calls       int
-	first, last time.Time // what was timed lies between these
-	took        []time.Duration
-	err         error
+	calls int
+	timed []call // those that were answered after the warm-up
+	err   error
+}
+
+// call is one that was answered, or a batch of them.
+type call struct {
+	at   time.Time
+	took time.Duration
 }
 
 func (c *caller) run(greet Greet, name string, want, batch int, warm, end time.Time) {
 	then := time.Now()
-	for c.err == nil && (then.Before(end) || len(c.took) == 0) {
+	for c.err == nil && (then.Before(end) || len(c.timed) < 2) {
 		for range batch {
 			answer, err := greet(name)
 			if err == nil && len(answer) != want {
@@ -66,37 +71,63 @@ func (c *caller) run(greet Greet, name string, want, batch int, warm, end time.T
 		}
 		c.calls += batch
 		now := time.Now()
-		switch {
-		case !c.first.IsZero():
-			c.took = append(c.took, now.Sub(then)/time.Duration(batch))
-		case !now.Before(warm):
-			c.first = now
+		if !now.Before(warm) {
+			c.timed = append(c.timed, call{now, now.Sub(then)})
 		}
 		then = now
 	}
-	c.last = then
 }
 
-// sum adds up the rates of all callers, each over the time in which it was timed.
-func sum(all []caller, batch int) (wire.Rate, error) {
+// sum brings together what all callers saw.
+func sum(all []caller, batch int, warm, end time.Time) (wire.Rate, error) {
 	var rate wire.Rate
-	var perSecond float64
-	var took []time.Duration
+	var timed []call
 	var errs []error
 	for _, c := range all {
+		rate.Calls += c.calls
+		timed = append(timed, c.timed...)
 		if c.err != nil {
 			errs = append(errs, c.err)
-			continue
 		}
-		rate.Calls += c.calls
-		perSecond += float64(len(c.took)*batch) / c.last.Sub(c.first).Seconds()
-		took = append(took, c.took...)
 	}
 	if len(errs) > 0 {
 		return rate, fmt.Errorf("%d of %d callers failed: %w", len(errs), len(all), errors.Join(errs[:min(len(errs), 3)]...))
 	}
-	slices.Sort(took)
-	rate.PerCall = float64(time.Second) / perSecond
-	rate.P50, rate.P99, rate.Max = took[len(took)/2], took[len(took)*99/100], took[len(took)-1]
+	rate.PerCall = perCall(all, batch, warm, end)
+	slices.SortFunc(timed, func(a, b call) int { return cmp.Compare(a.took, b.took) })
+	quantile := func(hundredths int) time.Duration {
+		return timed[len(timed)*hundredths/100].took / time.Duration(batch)
+	}
+	rate.P50, rate.P99, rate.Max = quantile(50), quantile(99), timed[len(timed)-1].took/time.Duration(batch)
 	return rate, nil
+}
+
+// perCall is the time by how many calls were answered.
+func perCall(all []caller, batch int, warm, end time.Time) float64 {
+	if len(all) == 1 {
+		// From the first answer to the last, which is exact also for few of them.
+		timed := all[0].timed
+		took := timed[len(timed)-1].at.Sub(timed[0].at)
+		return float64(took) / float64((len(timed)-1)*batch)
+	}
+	// The answers to many callers come in bursts, so that the time from the first to the
+	// last of them says little. What comes after the end does not count: then ever fewer
+	// callers are left. But if all came later, it is all that there is.
+	within, later, last := 0, 0, end
+	for _, c := range all {
+		for _, one := range c.timed {
+			if one.at.Before(end) {
+				within++
+				continue
+			}
+			later++
+			if one.at.After(last) {
+				last = one.at
+			}
+		}
+	}
+	if within == 0 {
+		within, end = later, last
+	}
+	return float64(end.Sub(warm)) / float64(within*batch)
 }

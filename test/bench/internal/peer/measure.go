@@ -12,10 +12,17 @@ import (
 	"github.com/reattach/reattach/test/bench/internal/wire"
 )
 
+// batched is the payload below which a subject's Batch matters.
+const batched = 1 << 10
+
 // calls loads the session, and counts what both sides need for it.
 func (o *opened) calls(l wire.Load) (wire.Rate, error) {
+	batch := 1
+	if l.Payload < batched {
+		batch = cmp.Or(o.subject.Batch, 1)
+	}
 	plugin, host := o.servers.Usage(false).CPU, cpu()
-	rate, err := load.Run(o.session.Greet, l, cmp.Or(o.subject.Batch, 1))
+	rate, err := load.Run(o.session.Greet, l, batch)
 	rate.HostCPU = cpu() - host
 	rate.PluginCPU = o.servers.Usage(false).CPU - plugin
 	return rate, err

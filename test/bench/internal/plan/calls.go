@@ -61,25 +61,36 @@ func calls(o Options, subjects []Subject) []Section {
 // spend says how long each turn is, and how many there are: as many as the time allows
 // with slices of the usual length, and shorter slices if those are too few.
 func spend(total time.Duration, all []Section) []Section {
-	turns := 0
+	turns := 0 // of the usual length, in one round of everything
 	for _, s := range all {
-		turns += len(s.Subjects)
+		turns += len(s.Subjects) * times(s.Calls)
 	}
 	if turns == 0 {
 		return nil
 	}
-	long, n := slice, rounds
-	each := total / time.Duration(turns) // for all turns of a subject under a load
-	if n = int(each / (long + long/share)); n < rounds {
+	long := slice
+	each := total / time.Duration(turns)
+	n := int(each / (long + long/share))
+	if n < rounds {
 		n = rounds
 		long = max(shortest, each/time.Duration(n)*share/(share+1))
 	}
 	for i := range all {
 		s := &all[i]
+		length := long * time.Duration(times(s.Calls))
 		s.Rounds = n
 		s.Request = wire.Request{Op: wire.Calls, Load: wire.Load{
-			Callers: s.Calls.Callers, Payload: s.Calls.Payload, For: long, Warm: long / share,
+			Callers: s.Calls.Callers, Payload: s.Calls.Payload, For: length, Warm: length / share,
 		}}
 	}
 	return all
+}
+
+// times is by how much a slice is longer than the usual: several callers with large
+// payloads are answered a few times in a slice, and all at once.
+func times(c series.Calls) int {
+	if c.Callers > 1 && c.Payload >= bounds.Large.Payload {
+		return 4
+	}
+	return 1
 }

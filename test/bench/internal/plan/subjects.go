@@ -41,6 +41,7 @@ func Subjects() []Subject {
 		{Name: "pingpong-unix", Program: Floor, Single: true, About: "bytes there and back, unix socket"},
 
 		{Name: "bare-netrpc", Program: NetRPC, Curve: true, Trips: 1, Sessions: true, About: "Go's net/rpc alone, TCP"},
+		{Name: "bare-netrpc-100", Program: NetRPC, About: "the same, 100 connections in turn"},
 		{Name: "bare-grpc", Program: GRPC, Curve: true, Trips: 1, Sessions: true, About: "grpc-go alone, TCP"},
 		{Name: "ttrpc", Program: TTRPC, About: "containerd's ttrpc, unix socket"},
 		{Name: "wasm", Program: Wasm, About: "WebAssembly in the host's process, knqyf263/go-plugin"},

@@ -9,6 +9,7 @@ import (
 	"github.com/reattach/reattach/test/bench/internal/bounds"
 	"github.com/reattach/reattach/test/bench/internal/plan"
 	"github.com/reattach/reattach/test/bench/internal/series"
+	"github.com/reattach/reattach/test/bench/internal/wire"
 )
 
 // Tables gives all tables of what was measured.
@@ -64,7 +65,7 @@ func grid(d *series.Data, title, note string, loads []series.Calls, measure func
 func fleets(sections []plan.Section) []column {
 	var columns []column
 	for _, s := range sections {
-		if n := series.Fleet(s.Request.Count); s.Request.Count > 0 && s.Calls.Callers == 0 && s.Alone {
+		if n := series.Fleet(s.Request.Count); s.Request.Op == wire.Fleet {
 			columns = append(columns,
 				column{fmt.Sprintf("%d: wall", n), n.Wall(), milli}, column{"host CPU", n.HostCPU(), milli}, column{"CPU of both", n.CPU(), milli})
 		}
@@ -169,6 +170,8 @@ func digits(x float64) string {
 		return fmt.Sprintf("%.0f", x)
 	case x >= 10 || x <= -10:
 		return fmt.Sprintf("%.1f", x)
+	case x < 0.1 && x > -0.1:
+		return fmt.Sprintf("%.3f", x)
 	}
 	return fmt.Sprintf("%.2f", x)
 }

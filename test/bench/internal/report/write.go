@@ -41,7 +41,7 @@ func Write(dir string, w io.Writer, m Machine, d *series.Data, sections []plan.S
 		return err
 	}
 	_, err = w.Write(text.Bytes())
-	err = errors.Join(err,
+	err = errors.Join(err, plotLatency(d, filepath.Join(dir, PlotFile)),
 		os.WriteFile(filepath.Join(dir, TextFile), text.Bytes(), 0o644),
 		os.WriteFile(filepath.Join(dir, MarkdownFile), markdown.Bytes(), 0o644),
 		os.WriteFile(filepath.Join(dir, DataFile), raw, 0o644))

@@ -18,6 +18,9 @@ import (
 // patience is how long a program may take for one request, and to end.
 const patience = 2 * time.Minute
 
+// errBroken is that a program does not answer any more.
+var errBroken = errors.New("no answer")
+
 // driver is a program that is driven.
 type driver struct {
 	name     string
@@ -62,11 +65,11 @@ func (d *driver) do(r wire.Request) (wire.Reply, error) {
 	if err == nil {
 		err = d.replies.Decode(&reply)
 	}
-	if err == nil && reply.Error != "" {
-		err = errors.New(reply.Error)
-	}
-	if err != nil {
-		return reply, fmt.Errorf("%s: %s %s: %w", d.name, r.Op, r.Subject, err)
+	switch {
+	case err != nil:
+		return reply, fmt.Errorf("%s: %s %s: %w: %w", d.name, r.Op, r.Subject, errBroken, err)
+	case reply.Error != "":
+		return reply, fmt.Errorf("%s: %s %s: %s", d.name, r.Op, r.Subject, reply.Error)
 	}
 	return reply, nil
 }

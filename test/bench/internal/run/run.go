@@ -100,5 +100,10 @@ func (r *Run) ask(s plan.Subject, request wire.Request) (wire.Reply, error) {
 	}
 	reply, err := d.do(request)
 	r.note(err)
+	if errors.Is(err, errBroken) {
+		// What it had open is lost; the next section begins anew.
+		delete(r.drivers, s.Program)
+		r.note(d.close())
+	}
 	return reply, err
 }

@@ -6,9 +6,9 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"os"
-	"strings"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
@@ -91,7 +91,9 @@ func overTCP(s *peer.Servers) (peer.Target, error) {
 		if err != nil {
 			return nil, err
 		}
-		g, err := dispense(client, nil)
+		// As the library's own client does.
+		err = client.SyncStreams(io.Discard, io.Discard)
+		g, err := dispense(client, err)
 		if err != nil {
 			_ = conn.Close()
 			return nil, err
@@ -126,8 +128,17 @@ func serveTCP(set plugin.PluginSet) error {
 		return err
 	}
 	fmt.Println(lis.Addr())
-	ended := make(chan struct{})
-	// The library reads what a plugin writes from these. This one writes nothing.
-	(&plugin.RPCServer{Plugins: set, Stdout: strings.NewReader(""), Stderr: strings.NewReader(""), DoneCh: ended}).Serve(lis)
+	// The library reads what a plugin writes from pipes. This one writes nothing.
+	stdout, out, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	stderr, out, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer out.Close()
+	(&plugin.RPCServer{Plugins: set, Stdout: stdout, Stderr: stderr, DoneCh: make(chan struct{})}).Serve(lis)
 	return nil
 }
