@@ -47,10 +47,17 @@ func (l *lazyStreams) session() (*yamux.Session, error) {
 	}
 	if l.mux == nil && l.err == nil {
 		if l.mux, l.err = l.make(); l.err == nil {
-			go l.broker.Run()
+			go l.run()
 		}
 	}
 	return l.mux, l.err
+}
+
+// run takes in what the other side opens. Without streams a session is of no
+// use to who has opened some, nor is it to tell from one that works.
+func (l *lazyStreams) run() {
+	l.broker.Run()
+	_ = l.owner.Close()
 }
 
 // Open implements muxSession.

@@ -149,7 +149,7 @@ func (h *hostSession) drain(ctx context.Context) (cut int) {
 		return h.grpc.gracefulStop(ctx)
 	}
 	if h.mux != nil {
-		h.mux.SayDraining()
+		return h.drainMux(ctx)
 	}
 	if h.calls.waitQuiet(ctx, drainQuiet) != nil {
 		// Before the connection is closed: calls that notice it end at once.

@@ -20,13 +20,15 @@ import (
 const featureRPCMux = "rpc-mux"
 
 // newRPCMuxClient completes client for a session with that feature. draining is
-// called when the plugin says that it is about to leave.
-func newRPCMuxClient(conn net.Conn, client *RPCClient, cfg *yamux.Config, draining func()) *RPCClient {
+// called when the plugin says that it is about to leave, and ended when the
+// session can be used no more.
+func newRPCMuxClient(conn net.Conn, client *RPCClient, cfg *yamux.Config, draining func(), ended func(error)) *RPCClient {
 	streams := &lazyStreams{}
-	client.host = rpcmux.NewHost(conn, rpcmux.HostConfig{Draining: draining, Streams: streams.begin})
-	client.control = NewChannelClient(&muxChannel{client.host.Channel(0), client.why})
+	client.host = rpcmux.NewHost(conn, rpcmux.HostConfig{Draining: draining, Streams: streams.begin, Ended: ended})
 	client.broker = newMuxBroker(streams, client.shared.arrivals())
 	streams.init(client.host, client.broker, func() (*yamux.Session, error) { return yamux.Client(client.host.StreamConn(), cfg) })
+	// The last, because it begins to read.
+	client.control = NewChannelClient(&muxChannel{client.host.Channel(0), client.why})
 	return client
 }
 

@@ -51,8 +51,26 @@ func (h *hostSession) serveRPCMux() error {
 // answered ends the session, not the plugin, once Control.Quit was answered.
 func (h *hostSession) answered(method string) {
 	if method == "Control.Quit" {
+		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		defer cancel()
+		_ = h.mux.AwaitSent(ctx)
 		_ = h.conn.Close()
 	}
+}
+
+// drainMux lets the calls in flight finish, and their answers leave.
+func (h *hostSession) drainMux(ctx context.Context) (cut int) {
+	h.mux.SayDraining()
+	for h.calls.waitQuiet(ctx, drainQuiet) == nil {
+		if !h.mux.HasUnsent() {
+			return 0
+		}
+		// The host is slow, and may not even have heard that the plugin leaves.
+		if h.mux.AwaitSent(ctx) != nil {
+			return 1 // at least
+		}
+	}
+	return h.calls.count()
 }
 
 // subscribeMux gives a session the plugin's output as one sequence.

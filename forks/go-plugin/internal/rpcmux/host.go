@@ -18,6 +18,8 @@ type HostConfig struct {
 	// Streams is called when the plugin has opened the first brokered stream,
 	// before anything of it can be read from StreamConn. It must not block.
 	Streams func()
+	// Ended is called once with why the session has ended. It must not block.
+	Ended func(error)
 }
 
 // Host is the host's side of a session: channels on which it calls.
@@ -63,6 +65,7 @@ func NewHost(conn net.Conn, config HostConfig) *Host {
 		outputs:  make(chan outputChunk, 1),
 		done:     make(chan struct{}),
 	}
+	h.out.broken = h.fail
 	h.streams = newStreamConn(&h.out, conn)
 	h.turn <- struct{}{}
 	return h
@@ -98,6 +101,9 @@ func (h *Host) fail(err error) {
 	h.err = err
 	close(h.done)
 	h.mu.Unlock()
+	if h.config.Ended != nil {
+		h.config.Ended(err)
+	}
 	h.out.fail(err) // closes the connection
 	h.streams.end(err)
 }
@@ -181,6 +187,10 @@ func (h *Host) unpark() (woken bool) {
 	}
 	return woken
 }
+
+// Moved counts what the peer's side of the connection gave and took of long
+// messages. It grows while one is on its way, and nothing else can be.
+func (h *Host) Moved() uint64 { return h.in.source.reads.Load() + h.out.advanced.Load() }
 
 // send sends a message that has no value.
 func (h *Host) send(b *buffer) error {

@@ -91,13 +91,11 @@ func (in *inbox) next(m *message) error {
 	}
 	_, _ = in.r.Discard(lengthSize)
 	in.left = int(length)
-	if err := in.head(m); err != nil {
-		if in.source.err == nil {
-			err = fmt.Errorf("%w of kind %d: %w", errMalformed, m.kind, err)
-		}
-		return midway(err, lengthSize)
+	err = in.head(m)
+	if err != nil && in.source.err == nil {
+		return fmt.Errorf("%w of kind %d: %v", errMalformed, m.kind, err)
 	}
-	return nil
+	return midway(err, lengthSize)
 }
 
 // head reads the fields of a message.

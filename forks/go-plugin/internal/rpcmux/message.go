@@ -69,6 +69,15 @@ func (b *buffer) seal() error {
 	return nil
 }
 
+// isOwed says that the message must leave before a plugin does.
+func (b *buffer) isOwed() bool {
+	switch kind(b.data[lengthSize]) &^ fresh {
+	case answer, failure, draining:
+		return true
+	}
+	return false
+}
+
 // recycle lets others use the buffer.
 func (b *buffer) recycle() {
 	if cap(b.data) <= keepBuffer {

@@ -39,21 +39,26 @@ type outbox struct {
 	conn net.Conn
 	// try writes what the connection takes without waiting.
 	try tryWriter
+	// broken is told of an error of the connection. It calls fail.
+	broken func(error)
 
 	mu      sync.Mutex
 	waiting *buffer // nil: nothing waits
 	writing bool    // somebody writes, and looks once more before it stops
 	taken   uint64  // bytes that the connection was given, ever
+	written uint64  // bytes of them that it took
+	owed    uint64  // where the last message ends that is owed
 	err     error
 	// advanced counts full pieces that the connection took while somebody waited
 	// for it to do so. Small messages of ours are no sign of life of the peer.
 	advanced atomic.Uint64
-	changed  chan struct{} // closed when room was made; nil: nobody waits
+	changed  chan struct{} // closed when room was made, or all was written; nil: nobody waits
 }
 
 // put queues a sealed message, and returns where it ends in all that was ever
 // queued.
 func (o *outbox) put(b *buffer, when urgency) (end uint64, err error) {
+	isOwed := b.isOwed()
 	o.mu.Lock()
 	if o.err != nil {
 		defer o.mu.Unlock()
@@ -66,6 +71,9 @@ func (o *outbox) put(b *buffer, when urgency) (end uint64, err error) {
 		b.recycle()
 	}
 	end = o.taken + uint64(len(o.waiting.data))
+	if isOwed {
+		o.owed = end
+	}
 	if when == later && len(o.waiting.data) >= together {
 		when = now
 	}
@@ -95,7 +103,7 @@ func (o *outbox) leave(when urgency) {
 	o.mu.Unlock()
 	n, err := o.try(batch.data)
 	if err != nil {
-		o.fail(err)
+		o.broken(err)
 		return
 	}
 	if n < len(batch.data) {
@@ -104,8 +112,7 @@ func (o *outbox) leave(when urgency) {
 	}
 	batch.recycle()
 	o.mu.Lock()
-	more := o.waiting != nil
-	o.writing = more
+	more := o.proceedLocked()
 	o.mu.Unlock()
 	if more {
 		// Who put it relies on us, but our own caller has waited enough.
@@ -122,20 +129,30 @@ func (o *outbox) drain(batch *buffer, n int) {
 	for {
 		if batch != nil {
 			if err := o.write(batch.data[n:]); err != nil {
-				o.fail(err)
+				o.broken(err)
 				return
 			}
 			batch.recycle()
 		}
 		o.mu.Lock()
-		if o.waiting == nil || o.err != nil {
-			o.writing = false
+		if !o.proceedLocked() {
 			o.mu.Unlock()
 			return
 		}
 		batch, n = o.take(), 0
 		o.mu.Unlock()
 	}
+}
+
+// proceedLocked notes that all that was taken is written, and reports whether
+// there is more to write.
+func (o *outbox) proceedLocked() bool {
+	o.written = o.taken
+	o.writing = o.waiting != nil
+	if !o.writing {
+		o.notify()
+	}
+	return o.writing
 }
 
 func (o *outbox) write(data []byte) error {
@@ -178,13 +195,6 @@ func (o *outbox) fail(err error) {
 	_ = o.conn.Close()
 }
 
-// failed returns why nothing is written any more.
-func (o *outbox) failed() error {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.err
-}
-
 // position returns how much the connection was given.
 func (o *outbox) position() uint64 {
 	o.mu.Lock()
@@ -202,14 +212,36 @@ func (o *outbox) isFull() bool {
 
 func (o *outbox) fullLocked() bool { return o.waiting != nil && len(o.waiting.data) >= full }
 
+// hasUnsent reports whether there is a message that is owed, and that the
+// connection has not taken.
+func (o *outbox) hasUnsent() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err == nil && o.written < o.owed
+}
+
+// awaitSent waits until the connection has taken what is owed by now.
+func (o *outbox) awaitSent(ctx context.Context) error {
+	o.flush()
+	o.mu.Lock()
+	owed := o.owed
+	o.mu.Unlock()
+	return o.awaitThat(ctx, nil, func() bool { return o.written >= owed })
+}
+
 // await waits for room, or for the end of ctx or of the connection.
 func (o *outbox) await(ctx context.Context) error { return o.awaitOr(ctx, nil) }
 
 // awaitOr also ends when stop is closed.
 func (o *outbox) awaitOr(ctx context.Context, stop <-chan struct{}) error {
+	return o.awaitThat(ctx, stop, func() bool { return !o.fullLocked() })
+}
+
+// awaitThat waits until isSo, which is called with the lock.
+func (o *outbox) awaitThat(ctx context.Context, stop <-chan struct{}, isSo func() bool) error {
 	for {
 		o.mu.Lock()
-		if o.err != nil || !o.fullLocked() {
+		if o.err != nil || isSo() {
 			defer o.mu.Unlock()
 			return o.err
 		}

@@ -3,6 +3,7 @@
 package rpcmux
 
 import (
+	"context"
 	"errors"
 	"net"
 	"net/rpc"
@@ -73,6 +74,7 @@ func NewPlugin(conn net.Conn, config PluginConfig) *Plugin {
 	}
 	// What waits to be written leaves before reading may have to wait.
 	p.in = newInbox(conn, p.out.flush)
+	p.out.broken = p.fail
 	p.streams = newStreamConn(&p.out, conn)
 	p.services[0] = newService(p, 0, config.Control)
 	return p
@@ -153,6 +155,14 @@ func (p *Plugin) Err() error {
 // SayDraining tells the host that the plugin is about to leave. It does not
 // wait.
 func (p *Plugin) SayDraining() { _ = p.send(newMessage(draining)) }
+
+// HasUnsent reports whether there is an answer, or the notice of SayDraining,
+// that the connection has not taken yet.
+func (p *Plugin) HasUnsent() bool { return p.out.hasUnsent() }
+
+// AwaitSent waits until the connection has taken what HasUnsent knows of now.
+// The error says that it will not, or that ctx has ended.
+func (p *Plugin) AwaitSent(ctx context.Context) error { return p.out.awaitSent(ctx) }
 
 // Close ends the session.
 func (p *Plugin) Close() error {

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// A session ends when its connection can be used no more, though nobody reads
+// from it then.
+func TestMuxSessionEndsWithItsMessages(t *testing.T) {
+	for name, test := range map[string]struct {
+		sent string
+		says string
+	}{
+		"message without a kind":    {"\x00\x00\x00\x00", "malformed message"},
+		"message that is cut off":   {"\x00\x00\x00\x01\x02", "malformed message"},
+		"output nobody asked for":   {"\x00\x00\x00\x02\x08\x01\x00\x00\x00\x02\x08\x01", "malformed message"},
+		"streams that are nonsense": {"\x00\x00\x00\x0d\x05nonsense....", "closed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			here, there := net.Pipe()
+			session := muxHost(t, here, nil)
+			go func() {
+				_, _ = there.Write([]byte(test.sent))
+				_, _ = there.Read(make([]byte, 1)) // until it is closed
+				_ = there.Close()
+			}()
+			if err := lostSession(t, session); !errors.Is(err, ErrConnectionLost) || !strings.Contains(err.Error(), test.says) {
+				t.Errorf("the session ended with %v, want ErrConnectionLost that says %q", err, test.says)
+			}
+		})
+	}
+}
+
+// The plugin may speak before the session is complete on the host's side.
+func TestMuxStreamsAtOnce(t *testing.T) {
+	here, there := net.Pipe()
+	written := make(chan struct{})
+	go func() {
+		defer close(written)
+		_, _ = there.Write([]byte("\x00\x00\x00\x02\x05\x00"))
+	}()
+	session := muxHost(t, here, nil)
+	<-written
+	if err := session.Err(); err != nil {
+		t.Error(err)
+	}
+	_ = there.Close()
+}
+
+// While a long message is on its way, either way, nobody answers a ping. The
+// plugin lives all the same.
+func TestPingDuringLongMessage(t *testing.T) {
+	for name, slow := range map[string]func(here, there net.Conn) (net.Conn, net.Conn){
+		"request": func(here, there net.Conn) (net.Conn, net.Conn) { return here, slowConn{there} },
+		"answer":  func(here, there net.Conn) (net.Conn, net.Conn) { return slowConn{here}, there },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				t.Cleanup(func() { time.Sleep(time.Minute) }) // slowConn
+				here, there := slow(net.Pipe())
+				muxPlugin(t, there, &echoPlugin{newEchoImpl()})
+				session := muxHost(t, here, func(c *ClientConfig) {
+					c.KeepaliveInterval, c.PingTimeout = 5*time.Second, 5*time.Second
+				})
+				text := strings.Repeat("x", 1<<20)
+				stub := dispenseEcho(t, session)
+				done := make(chan error, 1)
+				go func() {
+					got, err := stub.Echo(text)
+					if err == nil && got != text {
+						err = errors.New("another text came back")
+					}
+					done <- err
+				}()
+				for waiting := true; waiting; {
+					select {
+					case err := <-done:
+						if err != nil {
+							t.Error(err)
+						}
+						waiting = false
+					case <-time.After(time.Second):
+						if err := session.Ping(); err != nil {
+							t.Fatalf("ping: %v", err)
+						}
+					}
+				}
+			})
+		})
+	}
+}
+
+// A plugin that leaves has sent its answers.
+func TestMuxDrainSendsAnswers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(time.Minute) }) // slowConn
+		here, there := net.Pipe()
+		impl := newEchoImpl()
+		host := muxPlugin(t, there, &echoPlugin{impl})
+		session := muxHost(t, slowConn{here}, nil)
+		stub := dispenseEcho(t, session)
+		text := strings.Repeat("x", 1<<20)
+		done := make(chan error, 1)
+		go func() {
+			_, err := stub.Echo(text)
+			done <- err
+		}()
+		for impl.calls.Load() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		cut := make(chan int, 1)
+		go func() {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+			defer cancel()
+			cut <- host.drain(ctx)
+		}()
+		if err := <-done; err != nil {
+			t.Errorf("the call that was under way: %v", err)
+		}
+		<-session.Draining()
+		if n := <-cut; n != 0 {
+			t.Errorf("%d calls were cut off", n)
+		}
+		<-session.Done()
+	})
+}
+
+// A drain that cannot send an answer in time says so.
+func TestMuxDrainGivesUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		t.Cleanup(func() { time.Sleep(time.Minute) }) // slowConn
+		here, there := net.Pipe()
+		impl := newEchoImpl()
+		host := muxPlugin(t, there, &echoPlugin{impl})
+		session := muxHost(t, slowConn{here}, nil)
+		stub := dispenseEcho(t, session)
+		done := make(chan error, 1)
+		go func() {
+			_, err := stub.Echo(strings.Repeat("x", 1<<20))
+			done <- err
+		}()
+		for impl.calls.Load() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+		defer cancel()
+		if n := host.drain(ctx); n != 1 {
+			t.Errorf("%d calls were cut off, want 1", n)
+		}
+		if err := <-done; err == nil || !strings.Contains(err.Error(), ErrConnectionLost.Error()) {
+			t.Errorf("the call that was cut off: %v", err)
+		}
+	})
+}
+
+// Control.Quit is answered before the connection is closed.
+func TestMuxQuitIsAnswered(t *testing.T) {
+	for range 100 {
+		here, there := net.Pipe()
+		muxPlugin(t, there, &echoPlugin{newEchoImpl()})
+		session := muxHost(t, here, nil)
+		if err := session.client.(*RPCClient).controlCall(t.Context(), "Control.Quit"); err != nil {
+			t.Fatal(err)
+		}
+		<-session.Done()
+	}
+}
