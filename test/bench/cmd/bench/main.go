@@ -12,13 +12,17 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/reattach/reattach/test/bench/internal/bounds"
@@ -43,7 +47,10 @@ func main() {
 			o.For = 25 * time.Second
 		}
 	}
-	if err := bench(o, *out, os.Stdout, os.Stderr); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	err := bench(ctx, o, *out, os.Stdout, os.Stderr)
+	stop()
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
@@ -56,7 +63,7 @@ func list(text string) []string {
 	return strings.Split(text, ",")
 }
 
-func bench(o plan.Options, dir string, stdout, stderr io.Writer) error {
+func bench(ctx context.Context, o plan.Options, dir string, stdout, stderr io.Writer) error {
 	sections, err := plan.Make(o)
 	if err != nil {
 		return err
@@ -65,7 +72,7 @@ func bench(o plan.Options, dir string, stdout, stderr io.Writer) error {
 	if err := build.Programs(".", programs, plan.Programs(sections)); err != nil {
 		return err
 	}
-	data, failed := (&run.Run{Dir: programs, Log: stderr}).Measure(sections)
+	data, failed := (&run.Run{Dir: programs, Log: stderr}).Measure(ctx, sections)
 	if data == nil {
 		return failed
 	}
@@ -78,7 +85,7 @@ func bench(o plan.Options, dir string, stdout, stderr io.Writer) error {
 	}
 	far := slices.ContainsFunc(results, func(r bounds.Result) bool { return r.Verdict == bounds.Far })
 	if far && o.Quick {
-		return fmt.Errorf("a bound was missed by more than half")
+		return errors.New("a bound was missed by more than half")
 	}
 	return nil
 }

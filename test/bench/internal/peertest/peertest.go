@@ -43,7 +43,7 @@ func Measure(t *testing.T, program string) *series.Data {
 		t.Fatal(err)
 	}
 	t.Setenv(isPeer, "1")
-	data, err := (&run.Run{Dir: dir, Log: t.Output()}).Measure(sections)
+	data, err := (&run.Run{Dir: dir, Log: t.Output()}).Measure(t.Context(), sections)
 	if err != nil {
 		t.Fatal(err)
 	}

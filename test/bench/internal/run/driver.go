@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"github.com/reattach/reattach/test/bench/internal/wire"
@@ -34,6 +35,8 @@ type driver struct {
 func startDriver(dir, name string, env []string) (*driver, error) {
 	d := &driver{name: name, cmd: exec.Command(filepath.Join(dir, name), "drive"), ended: make(chan error, 1)}
 	d.cmd.Env, d.cmd.Stderr = env, os.Stderr
+	// An interrupt from the keyboard is for this process, which ends the others.
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var err error
 	if d.stdin, err = d.cmd.StdinPipe(); err != nil {
 		return nil, err

@@ -5,6 +5,7 @@
 package run
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -25,15 +26,15 @@ type Run struct {
 	Log io.Writer
 
 	data    series.Data
-	drivers map[string]*driver
+	drivers map[string]*driver // by subject
 	env     []string
 	began   time.Time
 	errs    []error
 }
 
-// Measure measures all sections. Its error joins what could not be measured; the rest
-// was.
-func (r *Run) Measure(sections []plan.Section) (*series.Data, error) {
+// Measure measures all sections, or until ctx ends. Its error joins what could not be
+// measured; the rest was.
+func (r *Run) Measure(ctx context.Context, sections []plan.Section) (*series.Data, error) {
 	temp, err := os.MkdirTemp("", "bench")
 	if err != nil {
 		return nil, err
@@ -42,8 +43,12 @@ func (r *Run) Measure(sections []plan.Section) (*series.Data, error) {
 	r.env = append(os.Environ(), "TMPDIR="+temp)
 	r.drivers, r.began = make(map[string]*driver), time.Now()
 	for _, s := range sections {
+		if ctx.Err() != nil {
+			r.note(context.Cause(ctx))
+			break
+		}
 		fmt.Fprintf(r.Log, "[%3.0fs] %s: %d rounds of %d subjects\n", time.Since(r.began).Seconds(), s.Name, s.Rounds, len(s.Subjects))
-		r.section(s)
+		r.section(ctx, s)
 	}
 	for _, d := range r.drivers {
 		r.note(d.close())
@@ -60,7 +65,7 @@ func (r *Run) note(err error) {
 }
 
 // section measures one, with its subjects open and no others.
-func (r *Run) section(s plan.Section) {
+func (r *Run) section(ctx context.Context, s plan.Section) {
 	subjects := slices.Clone(s.Subjects)
 	if !s.Alone {
 		subjects = slices.DeleteFunc(subjects, func(one plan.Subject) bool {
@@ -70,6 +75,9 @@ func (r *Run) section(s plan.Section) {
 	}
 	for round := range s.Rounds {
 		for _, one := range subjects {
+			if ctx.Err() != nil {
+				break
+			}
 			request := s.Request
 			request.Trips = one.Trips
 			if reply, err := r.ask(one, request); err == nil {
@@ -86,23 +94,24 @@ func (r *Run) section(s plan.Section) {
 	}
 }
 
-// ask has a subject's program do something. Errors are noted.
+// ask has a subject's program do something. Errors are noted. Each subject has a process
+// of its own: what the garbage collector does there depends on all that the process holds.
 func (r *Run) ask(s plan.Subject, request wire.Request) (wire.Reply, error) {
 	request.Subject = s.Name
-	d := r.drivers[s.Program]
+	d := r.drivers[s.Name]
 	if d == nil {
 		var err error
 		if d, err = startDriver(r.Dir, s.Program, r.env); err != nil {
 			r.note(err)
 			return wire.Reply{}, err
 		}
-		r.drivers[s.Program] = d
+		r.drivers[s.Name] = d
 	}
 	reply, err := d.do(request)
 	r.note(err)
 	if errors.Is(err, errBroken) {
 		// What it had open is lost; the next section begins anew.
-		delete(r.drivers, s.Program)
+		delete(r.drivers, s.Name)
 		r.note(d.close())
 	}
 	return reply, err

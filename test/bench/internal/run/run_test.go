@@ -74,7 +74,7 @@ func measure(t *testing.T, sections ...plan.Section) (*series.Data, error) {
 		t.Fatal(err)
 	}
 	t.Setenv(isPeer, "1")
-	return (&Run{Dir: dir, Log: t.Output()}).Measure(sections)
+	return (&Run{Dir: dir, Log: t.Output()}).Measure(t.Context(), sections)
 }
 
 func TestMeasure(t *testing.T) {
