@@ -9,7 +9,7 @@ import (
 
 // patience is how often a worker that calls methods itself is looked at. One
 // that is found in the same call twice is relieved.
-const patience = time.Millisecond
+const patience = 2 * time.Millisecond
 
 // relief makes another goroutine read when a call of a worker takes longer than
 // was expected. To set a timer for each call would cost more than the call's

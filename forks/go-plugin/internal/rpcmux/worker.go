@@ -45,7 +45,7 @@ func (p *Plugin) read() (handedOver bool) {
 			return false
 		}
 		_ = w.service.rpc.ServeRequest(w) // An error is in the answer already.
-		if w.method.pace.record(time.Since(w.began)); w.state.Load() == reading {
+		if w.state.Load() == reading {
 			continue // It could not be called.
 		}
 		if !w.state.CompareAndSwap(calling, reading) {
@@ -75,7 +75,6 @@ func (w *worker) next() error {
 				return fmt.Errorf("%w: a request on channel %d, which is not open", errMalformed, w.message.channel)
 			}
 			w.method = w.service.method(w.message.method)
-			w.began = time.Now()
 			return nil
 		case release:
 			p.mu.Lock()
@@ -110,6 +109,7 @@ func (w *worker) ReadRequestBody(body any) error {
 	if err := w.service.dec.Decode(body); err != nil || body == nil {
 		return err
 	}
+	w.began = time.Now()
 	w.crowded = w.plugin.in.buffered() > 0
 	if !w.method.pace.isQuick(w.crowded) {
 		w.state.Store(relieved)
@@ -134,6 +134,9 @@ func (p *Plugin) newReader() {
 // WriteResponse implements rpc.ServerCodec.
 func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 	p := w.plugin
+	if w.state.Load() != reading {
+		w.method.pace.record(time.Since(w.began))
+	}
 	err := w.answer(r, body)
 	if w.message.channel != 0 {
 		if p.config.Calls != nil {
