@@ -10,6 +10,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
@@ -199,11 +200,23 @@ func (c *sessionConn) Read(p []byte) (int, error) {
 	if n > 0 {
 		c.heard.Store(int64(time.Since(c.opened)))
 	}
-	if err != nil && !errors.Is(err, errTimeout) {
+	if err != nil && !isDeadline(err) {
 		c.failed(connectionLost(err))
 	}
 	return n, err
 }
 
+// isDeadline reports whether err says that a deadline has passed. Not every
+// connection has the error of package os for that, and the system's own timeout
+// is the end of a connection.
+func isDeadline(err error) bool {
+	var late net.Error
+	var system syscall.Errno
+	return errors.As(err, &late) && late.Timeout() && !errors.As(err, &system)
+}
+
 // NetConn returns the connection beneath, so that its TLS can be found.
 func (c *sessionConn) NetConn() net.Conn { return c.Conn }
+
+// WritesTo returns the connection that gets what is written, as it is.
+func (c *sessionConn) WritesTo() net.Conn { return c.Conn }

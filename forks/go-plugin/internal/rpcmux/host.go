@@ -5,7 +5,6 @@ package rpcmux
 import (
 	"errors"
 	"net"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -160,10 +159,18 @@ func (h *Host) await(c *Channel) error {
 		}
 		err := h.in.await()
 		woken := h.unpark()
-		if !woken || !errors.Is(err, os.ErrDeadlineExceeded) {
+		if !woken || !isTimeout(err) {
 			return err
 		}
+		h.in.source.err = nil
 	}
+}
+
+// isTimeout reports whether a deadline has passed. Not every connection has the
+// error of package os for that.
+func isTimeout(err error) bool {
+	var late net.Error
+	return errors.As(err, &late) && late.Timeout()
 }
 
 func (h *Host) park(c *Channel) bool {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"sync/atomic"
 )
 
@@ -40,10 +39,9 @@ func (s *source) Read(p []byte) (int, error) {
 	n, err := s.Reader.Read(p)
 	if n > 0 {
 		s.reads.Add(1)
+		return n, nil // An error comes again, when what came with it is used up.
 	}
-	if n == 0 && err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
-		s.err = err
-	}
+	s.err = err
 	return n, err
 }
 

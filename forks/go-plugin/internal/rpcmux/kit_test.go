@@ -13,6 +13,7 @@ import (
 	"net"
 	"net/rpc"
 	"reflect"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -70,11 +71,7 @@ func (c clientCodec) WriteRequest(r *rpc.Request, args any) error {
 func (c clientCodec) ReadResponseHeader(r *rpc.Response) error { return c.ReadHeader(r) }
 
 func (c clientCodec) ReadResponseBody(body any) error {
-	var target reflect.Value
-	if body != nil {
-		target = reflect.ValueOf(body)
-	}
-	err := c.ReadReply(target)
+	err := c.ReadReply(reflectOf(body))
 	if err != nil {
 		_ = c.Close()
 		for c.ReadHeader(&rpc.Response{}) == nil {
@@ -82,6 +79,13 @@ func (c clientCodec) ReadResponseBody(body any) error {
 		}
 	}
 	return err
+}
+
+func reflectOf(body any) (target reflect.Value) {
+	if body != nil {
+		target = reflect.ValueOf(body)
+	}
+	return target
 }
 
 // pair is a session, both ends of it.
@@ -131,11 +135,30 @@ func (p *pair) client(v any) *rpc.Client {
 	return c
 }
 
-// transports are the kinds of connection that a session is tried on.
-var transports = map[string]func(testing.TB) (here, there net.Conn){
-	"pipe": func(testing.TB) (net.Conn, net.Conn) { return net.Pipe() },
-	"tcp":  tcpPair,
-	"tls":  tlsPair,
+// awaitParked waits until the reader of a channel waits for the connection.
+func (p *pair) awaitParked(c *Channel) {
+	p.t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); ; {
+		p.host.mu.Lock()
+		parked := p.host.parked == c
+		p.host.mu.Unlock()
+		if parked {
+			return
+		}
+		if time.Now().After(deadline) {
+			p.t.Fatal("nobody reads")
+		}
+		runtime.Gosched()
+	}
+}
+
+// connections are the kinds of connection that a session is tried on.
+func connections() map[string]func(testing.TB) (here, there net.Conn) {
+	return map[string]func(testing.TB) (net.Conn, net.Conn){
+		"pipe": func(testing.TB) (net.Conn, net.Conn) { return net.Pipe() },
+		"tcp":  tcpPair,
+		"tls":  tlsPair,
+	}
 }
 
 func tcpPair(t testing.TB) (here, there net.Conn) {
@@ -185,7 +208,7 @@ func tlsPair(t testing.TB) (here, there net.Conn) {
 
 // onEach runs a test on each kind of connection.
 func onEach(t *testing.T, test func(t *testing.T, here, there net.Conn)) {
-	for name, connect := range transports {
+	for name, connect := range connections() {
 		t.Run(name, func(t *testing.T) {
 			here, there := connect(t)
 			test(t, here, there)

@@ -5,7 +5,6 @@
 package rpcmux
 
 import (
-	"crypto/tls"
 	"errors"
 	"net"
 	"syscall"
@@ -14,25 +13,32 @@ import (
 // tryWriter writes what a connection takes without waiting.
 type tryWriter func(p []byte) (int, error)
 
+// transparent is a connection that writes to another what it is given, as it is.
+// Neither NetConn nor an embedded connection says that: who has them may
+// encrypt, compress or count.
+type transparent interface{ WritesTo() net.Conn }
+
 // newTryWriter returns nil for a connection that cannot be asked not to wait:
-// one that encrypts, or is none of the operating system. One writer may be used
-// at a time.
+// one that changes what is written, or is none of the operating system. One
+// writer may be used at a time.
 func newTryWriter(conn net.Conn) tryWriter {
 	for {
-		if _, encrypts := conn.(*tls.Conn); encrypts {
-			return nil
-		}
-		wrapper, ok := conn.(interface{ NetConn() net.Conn })
+		passing, ok := conn.(transparent)
 		if !ok {
 			break
 		}
-		conn = wrapper.NetConn()
+		conn = passing.WritesTo()
 	}
-	file, ok := conn.(syscall.Conn)
-	if !ok {
+	var raw syscall.RawConn
+	var err error
+	switch conn := conn.(type) {
+	case *net.TCPConn:
+		raw, err = conn.SyscallConn()
+	case *net.UnixConn:
+		raw, err = conn.SyscallConn()
+	default:
 		return nil
 	}
-	raw, err := file.SyscallConn()
 	if err != nil {
 		return nil
 	}

@@ -79,3 +79,6 @@ func (c *Conn) CloseWrite() error {
 // NetConn returns the connection beneath, for settings such as keepalive.
 // Reading from it would lose what is buffered.
 func (c *Conn) NetConn() net.Conn { return c.Conn }
+
+// WritesTo returns the connection that gets what is written, as it is.
+func (c *Conn) WritesTo() net.Conn { return c.Conn }
