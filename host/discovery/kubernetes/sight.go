@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/tools/cache"
@@ -19,6 +20,7 @@ type sight struct {
 	changed   func()
 	mu        sync.Mutex
 	informers map[cache.SharedIndexInformer]*observed
+	lost      time.Time // when the API server was last found to be away
 }
 
 // observed is how one informer fares.
@@ -43,6 +45,9 @@ func (s *sight) note(ctx context.Context, o *observed, verb string, err error) {
 		return
 	}
 	s.mu.Lock()
+	if away(err) {
+		s.lost = time.Now()
+	}
 	before := o.err()
 	if verb == "list" {
 		o.list = o.explain(verb, err)
@@ -83,6 +88,16 @@ func (o *observed) explain(verb string, err error) error {
 		return fmt.Errorf("%s %s %s: the cluster does not accept this host's credentials: %w", verb, o.resource, where, err)
 	}
 	return fmt.Errorf("%s %s %s: %w", verb, o.resource, where, err)
+}
+
+// doubt gives what is left of the time after the last outage.
+func (s *sight) doubt(aftermath time.Duration) time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.lost.IsZero() {
+		return 0
+	}
+	return time.Until(s.lost.Add(aftermath))
 }
 
 // refused reports whether the cluster forbids what an informer asks.

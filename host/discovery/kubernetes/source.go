@@ -20,6 +20,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"k8s.io/apimachinery/pkg/api/validate/content"
@@ -49,6 +50,8 @@ type Options struct {
 	Instance string
 	// Logger takes what client-go has to say. Nil discards it.
 	Logger hclog.Logger
+
+	aftermath time.Duration
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -78,6 +81,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
+	}
+	if o.aftermath == 0 {
+		o.aftermath = aftermath
 	}
 	return o, nil
 }

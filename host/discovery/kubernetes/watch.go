@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/go-logr/logr"
 	"github.com/hashicorp/go-hclog"
@@ -29,6 +30,8 @@ type watch struct {
 	dirty     map[string]bool                    // keys of Services, NAMESPACE/NAME
 	sent      map[string]map[string]target.Group // by key of the Service, then of the group
 	delivered bool
+	held      map[string]bool  // keys of Services whose endpoints are kept, see heed
+	settle    <-chan time.Time // when to look at these again
 }
 
 // place is one namespace, or all of them.
@@ -42,6 +45,7 @@ func newWatch(c *client, opts Options) (*watch, error) {
 		wake:  make(chan struct{}, 1),
 		dirty: make(map[string]bool),
 		sent:  make(map[string]map[string]target.Group),
+		held:  make(map[string]bool),
 	}
 	w.sight = newSight(w.nudge)
 	for _, namespace := range opts.namespacesOf() {
@@ -141,9 +145,11 @@ func (w *watch) run(ctx context.Context, sink discovery.Sink, beside func(contex
 		select {
 		case <-ctx.Done():
 			return
+		case <-w.settle:
+			w.settled()
 		case <-w.wake:
-			last = w.step(sink, last)
 		}
+		last = w.step(sink, last)
 	}
 }
 
@@ -200,12 +206,12 @@ func (w *watch) due() []target.Group {
 	var changed []target.Group
 	for _, key := range keys {
 		now := make(map[string]target.Group)
-		for _, g := range w.read(key) {
+		before := w.sent[key]
+		for _, g := range w.read(key, before) {
 			if !g.Empty() {
 				now[g.Key] = g
 			}
 		}
-		before := w.sent[key]
 		for _, k := range slices.Sorted(maps.Keys(before)) {
 			if _, still := now[k]; !still {
 				changed = append(changed, target.Group{Key: k})
@@ -218,6 +224,7 @@ func (w *watch) due() []target.Group {
 		}
 		if len(now) == 0 {
 			delete(w.sent, key)
+			delete(w.held, key)
 		} else {
 			w.sent[key] = now
 		}
@@ -225,14 +232,15 @@ func (w *watch) due() []target.Group {
 	return changed
 }
 
-// read gives the groups of one Service as the informers know it now.
-func (w *watch) read(key string) []target.Group {
+// read gives the groups of one Service as the informers know it now. sent is what was
+// sent of it last.
+func (w *watch) read(key string, sent map[string]target.Group) []target.Group {
 	for _, p := range w.places {
 		svc, ok := p.service(key)
 		if !ok {
 			continue
 		}
-		return groupsOf(w.pluginName(svc), svc, p.slicesOf(key))
+		return w.heed(key, w.pluginName(svc), svc, p.slicesOf(key), sent)
 	}
 	return nil
 }
