@@ -89,8 +89,14 @@ func (r *laneReader) handOver(seq uint64) error {
 		return r.channel.ReadReply(reflect.Value{})
 	}
 	endpoint := r.answered(k)
+	claim := make(chan struct{}, 1) // by who reads from the channel next
 	decoded := make(chan error, 1)
 	r.codec.finish(k, endpoint, nil, answer{seq: seq, decode: func(body any) error {
+		select {
+		case claim <- struct{}{}:
+		default:
+			return errStubClosed
+		}
 		var target reflect.Value
 		if body != nil {
 			target = reflect.ValueOf(body)
@@ -103,7 +109,12 @@ func (r *laneReader) handOver(seq uint64) error {
 	case err := <-decoded:
 		return err
 	case <-r.codec.ctx.Done():
+	}
+	select {
+	case claim <- struct{}{}:
 		return errStubClosed
+	case err := <-decoded: // The client was faster.
+		return err
 	}
 }
 
