@@ -35,14 +35,14 @@ import (
 func main() {
 	var o plan.Options
 	flag.BoolVar(&o.Quick, "quick", false, "measure what bounds speak of, and that seldom")
-	flag.DurationVar(&o.For, "for", 0, "how long all calls may take together (default 7m, quick 25s)")
+	flag.DurationVar(&o.For, "for", 0, "how long all calls may take together (default 6m, quick 25s)")
 	only := flag.String("only", "", "comma list of parts of subjects' names: measure these alone")
 	parts := flag.String("parts", "", "comma list of calls, attach, memory, fleet, kill: measure these alone")
 	out := flag.String("out", "../../build/bench", "directory for the programs and the report")
 	flag.Parse()
 	o.Only, o.Parts = list(*only), list(*parts)
 	if o.For == 0 {
-		o.For = 7 * time.Minute
+		o.For = 6 * time.Minute
 		if o.Quick {
 			o.For = 25 * time.Second
 		}

@@ -12,8 +12,10 @@ import (
 )
 
 const (
-	// slice is how long one turn of calls is measured, if there is time.
-	slice = 100 * time.Millisecond
+	// slice is how long one turn of calls is measured, if there is time: long enough
+	// for garbage to be collected in it, short enough that all subjects have their
+	// turn before the machine is another one.
+	slice = 60 * time.Millisecond
 	// shortest is how long it must be to say anything.
 	shortest = 30 * time.Millisecond
 	// rounds is the least number of alternations.
@@ -31,7 +33,7 @@ func payloads() []int { return []int{1 << 10, 64 << 10} }
 // calls gives a section for each load, and divides the time between them.
 func calls(o Options, subjects []Subject) []Section {
 	aside := func(want bool) func(Subject) bool { return func(s Subject) bool { return s.Aside == want } }
-	usual := filter(subjects, aside(false))
+	usual := byProtocol(filter(subjects, aside(false)))
 	many := filter(usual, func(s Subject) bool { return !s.Single })
 	curve := filter(usual, func(s Subject) bool { return s.Curve })
 	busy := filter(filter(subjects, aside(true)), func(s Subject) bool { return strings.HasPrefix(s.Name, "busy-") })
@@ -47,7 +49,7 @@ func calls(o Options, subjects []Subject) []Section {
 		for _, p := range payloads() {
 			add(series.Calls{Callers: 1, Payload: p}, usual)
 		}
-		add(series.Calls{Callers: 8, Payload: bounds.Large.Payload}, many)
+		add(series.Calls{Callers: 8, Payload: bounds.Large.Payload}, filter(many, func(s Subject) bool { return !s.Serial }))
 		for _, n := range Curve() {
 			if c := (series.Calls{Callers: n, Payload: bounds.Parallel.Payload}); c != bounds.Sequential && c != bounds.Parallel {
 				add(c, curve)
@@ -56,6 +58,12 @@ func calls(o Options, subjects []Subject) []Section {
 	}
 	add(bounds.Parallel, busy)
 	return spend(o.For, all)
+}
+
+// byProtocol puts next to each other what is compared.
+func byProtocol(all []Subject) []Subject {
+	grpc := func(s Subject) bool { return strings.Contains(s.Name, "grpc") }
+	return append(filter(all, func(s Subject) bool { return !grpc(s) }), filter(all, grpc)...)
 }
 
 // spend says how long each turn is, and how many there are: as many as the time allows
@@ -90,7 +98,7 @@ func spend(total time.Duration, all []Section) []Section {
 // payloads are answered a few times in a slice, and all at once.
 func times(c series.Calls) int {
 	if c.Callers > 1 && c.Payload >= bounds.Large.Payload {
-		return 4
+		return 3
 	}
 	return 1
 }

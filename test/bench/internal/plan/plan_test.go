@@ -98,7 +98,7 @@ func TestSpend(t *testing.T) {
 		rounds int
 		slice  time.Duration
 	}{
-		"Long":  {"with time there are more rounds, not longer slices", 24 * time.Second, 20, slice},
+		"Long":  {"with time there are more rounds, not longer slices", 14400 * time.Millisecond, 20, slice},
 		"Short": {"without it there are shorter slices, not fewer rounds", 3 * time.Second, rounds, 50 * time.Millisecond},
 		"None":  {"but not so short that they say nothing", 0, rounds, shortest},
 	} {

@@ -10,6 +10,8 @@ type Subject struct {
 	About string
 	// Single takes one caller at a time.
 	Single bool
+	// Serial answers one caller at a time, however many there are.
+	Serial bool
 	// Aside is left out of what is measured of every subject.
 	Aside bool
 	// Curve puts it into the plot of latency against callers.
@@ -44,7 +46,7 @@ func Subjects() []Subject {
 		{Name: "bare-netrpc-100", Program: NetRPC, About: "the same, 100 connections in turn"},
 		{Name: "bare-grpc", Program: GRPC, Curve: true, Trips: 1, Sessions: true, About: "grpc-go alone, TCP"},
 		{Name: "ttrpc", Program: TTRPC, About: "containerd's ttrpc, unix socket"},
-		{Name: "wasm", Program: Wasm, About: "WebAssembly in the host's process, knqyf263/go-plugin"},
+		{Name: "wasm", Program: Wasm, Serial: true, About: "WebAssembly in the host's process, knqyf263/go-plugin"},
 		{Name: "upstream-child-netrpc", Program: Upstream, Curve: true, Trips: 1, About: "go-plugin v1.8.0, child, net/rpc"},
 		{Name: "upstream-child-grpc", Program: Upstream, Curve: true, Trips: 1, About: "go-plugin v1.8.0, child, gRPC"},
 		{Name: "upstream-child-grpc-mux", Program: Upstream, About: "the same, broker multiplexed"},
