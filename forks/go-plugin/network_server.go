@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/tlsfile"
 )
@@ -33,6 +34,7 @@ type networkServer struct {
 	pending  *pendingGate
 	sessions *sessionSet
 	refusals *refusalLog
+	relief   rpcmux.Relief
 	draining chan struct{}
 }
 

@@ -24,6 +24,7 @@ func (h *hostSession) serveRPCMux() error {
 		Answered:  h.answered,
 		Subscribe: h.server.subscribeMux,
 		Streams:   streams.begin,
+		Relief:    &h.server.relief,
 		Silence:   hostKeepalive,
 	})
 	defer streams.Close()

@@ -37,7 +37,7 @@ const (
 	// maxMethod bounds the name of a service and method, in bytes.
 	maxMethod = 1 << 10
 	// keepBuffer is the capacity up to which a buffer is used again.
-	keepBuffer = 1 << 20
+	keepBuffer = 4 << 20
 )
 
 var errTooLong = errors.New("the message has more than 2^31 bytes")

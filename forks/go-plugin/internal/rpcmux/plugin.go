@@ -27,6 +27,8 @@ type PluginConfig struct {
 	// Streams is called when the host has opened the first brokered stream,
 	// before anything of it can be read from StreamConn. It must not block.
 	Streams func()
+	// Relief is shared by the sessions of a process. Nil is one of its own.
+	Relief *Relief
 	// Silence is after how long a host that says nothing, and takes nothing that
 	// is on its way, is asked for a sign of life, and after as long again given
 	// up. Zero never asks.
@@ -64,6 +66,9 @@ type Plugin struct {
 
 // NewPlugin prepares a session on a connection that is past its handshake.
 func NewPlugin(conn net.Conn, config PluginConfig) *Plugin {
+	if config.Relief == nil {
+		config.Relief = &Relief{}
+	}
 	p := &Plugin{
 		config:   config,
 		conn:     conn,

@@ -3,7 +3,7 @@
 package rpcmux
 
 import (
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -11,50 +11,65 @@ import (
 // that is found in the same call twice is relieved.
 const patience = 2 * time.Millisecond
 
-// relief makes another goroutine read when a call of a worker takes longer than
-// was expected. To set a timer for each call would cost more than the call's
-// own goroutine: it may wake an idle thread. So one timer looks at all calls, for
-// as long as there are any.
-type relief struct {
-	timer *time.Timer
-	armed atomic.Bool
-	seen  uint64 // calls when the timer last looked
+// Relief makes another goroutine read when a call of a worker takes longer than
+// was expected. To set a timer for each call, or for each session, would cost
+// more than the call's own goroutine: it may wake an idle thread. So one timer
+// looks at the workers of all sessions that share a Relief, for as long as there
+// are calls.
+type Relief struct {
+	mu      sync.Mutex
+	workers []*worker // that have called since the last look, or are in a call
+	timer   *time.Timer
 }
 
 // watch sees to it that the call which begins now is looked at.
-func (r *relief) watch(w *worker) {
-	if r.armed.Load() || !r.armed.CompareAndSwap(false, true) {
+func (r *Relief) watch(w *worker) {
+	if w.watched.Load() || !w.watched.CompareAndSwap(false, true) {
 		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.workers = append(r.workers, w)
+	if len(r.workers) > 1 {
+		return // The timer is set.
 	}
 	if r.timer == nil {
-		// look uses r.timer, so it must not be called before r.timer is set.
-		r.timer = time.AfterFunc(time.Hour, func() { r.look(w) })
+		r.timer = time.AfterFunc(patience, r.look)
+	} else {
+		r.timer.Reset(patience)
 	}
-	r.timer.Reset(patience)
 }
 
-// look is called by the timer. When it relieves the worker, its goroutine
-// becomes the reader. It may relieve a call that has just begun, which does no
-// harm.
-func (r *relief) look(w *worker) {
-	calls := w.calls.Load()
-	if calls != r.seen {
-		r.seen = calls
+// look is called by the timer. It may relieve a call that has just begun, which
+// does no harm.
+func (r *Relief) look() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	kept := r.workers[:0]
+	for _, w := range r.workers {
+		if w.look() {
+			kept = append(kept, w)
+		}
+	}
+	clear(r.workers[len(kept):])
+	r.workers = kept
+	if len(kept) > 0 {
 		r.timer.Reset(patience)
-		return
+	}
+}
+
+// look reports whether the worker must be looked at once more.
+func (w *worker) look() bool {
+	calls := w.calls.Load()
+	if calls != w.seen {
+		w.seen = calls
+		return true
 	}
 	if w.state.CompareAndSwap(calling, relieved) {
-		w.plugin.read()
-		return
+		go w.plugin.read()
+		return false
 	}
-	r.armed.Store(false)
-	if w.calls.Load() != calls && r.armed.CompareAndSwap(false, true) {
-		r.timer.Reset(patience) // A call has begun, and thought us to be watching.
-	}
-}
-
-func (r *relief) stop() {
-	if r.timer != nil {
-		r.timer.Stop()
-	}
+	w.watched.Store(false)
+	// A call may have begun that took itself for watched.
+	return w.calls.Load() != calls && w.watched.CompareAndSwap(false, true)
 }

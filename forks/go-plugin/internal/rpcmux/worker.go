@@ -24,7 +24,8 @@ type worker struct {
 	crowded bool // more than this request was at hand
 	state   atomic.Int32
 	calls   atomic.Uint64 // that were begun without another reader
-	relief  relief
+	watched atomic.Bool   // by the session's Relief
+	seen    uint64        // calls when it last looked; its own
 }
 
 // States of a worker.
@@ -38,7 +39,6 @@ const (
 // then it returns true.
 func (p *Plugin) read() (handedOver bool) {
 	w := &worker{plugin: p}
-	defer w.relief.stop()
 	for {
 		if err := w.next(); err != nil {
 			p.fail(err)
@@ -118,7 +118,7 @@ func (w *worker) ReadRequestBody(body any) error {
 	}
 	w.calls.Add(1)
 	w.state.Store(calling)
-	w.relief.watch(w)
+	w.plugin.config.Relief.watch(w)
 	return nil
 }
 
