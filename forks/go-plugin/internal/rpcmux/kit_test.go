@@ -51,9 +51,9 @@ func (t *thing) Open(struct{}, *struct{}) error { close(t.gate); return nil }
 func (*thing) Blank(n int, out *[]byte) error { *out = make([]byte, n); return nil }
 
 // Odd answers what gob cannot encode.
-func (*thing) Odd(_ struct{}, out *oddReply) error { out.V = func() {}; return nil }
+func (*thing) Odd(_ struct{}, out *OddReply) error { out.V = func() {}; return nil }
 
-type oddReply struct{ V any }
+type OddReply struct{ V any }
 
 // clientCodec is how a rpc.Client uses a channel.
 type clientCodec struct{ *Channel }
@@ -138,17 +138,20 @@ func (p *pair) client(v any) *rpc.Client {
 // awaitParked waits until the reader of a channel waits for the connection.
 func (p *pair) awaitParked(c *Channel) {
 	p.t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); ; {
+	eventually(p.t, "the channel's reader waits for the connection", func() bool {
 		p.host.mu.Lock()
-		parked := p.host.parked == c
-		p.host.mu.Unlock()
-		if parked {
-			return
-		}
+		defer p.host.mu.Unlock()
+		return p.host.parked == c
+	})
+}
+
+// eventually waits for a condition that has no event of its own.
+func eventually(t testing.TB, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(10 * time.Second); !condition(); runtime.Gosched() {
 		if time.Now().After(deadline) {
-			p.t.Fatal("nobody reads")
+			t.Fatalf("never: %s", what)
 		}
-		runtime.Gosched()
 	}
 }
 
