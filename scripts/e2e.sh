@@ -1,47 +1,102 @@
 #!/bin/bash
 # SPDX-License-Identifier: MPL-2.0
-# Tests on a real cluster: that of KUBECONFIG if it is set, whose nodes must have the
-# images, and else a node that this script brings up from nothing and takes down again.
-# E2E_TIMEOUT bounds the tests. Needs root, and a Debian for its packages.
+# Tests on a real cluster: that of KUBECONFIG if it is set, and else a node that this
+# script brings up from nothing and takes down again, which needs root and a Debian.
+#
+#   scripts/e2e.sh           all of it
+#   scripts/e2e.sh images    only the images' archives, for the nodes of your cluster
+#
+# E2E_MINUTES bounds all of it (20). E2E_RUN chooses tests, as go test -run does.
+# E2E_CACHE is where the programs of Kubernetes are kept (build/e2e). Exits with 77
+# where the machine does not let anybody bring up a node.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$PWD/build/e2e
+node=$out/node
 mkdir -p "$out"
-timeout=${E2E_TIMEOUT:-10m}
-lap() { echo "[$((SECONDS))s] $*"; }
+end=$((${E2E_MINUTES:-20} * 60))
+lap() { echo "[${SECONDS}s] $*"; }
+
+# bounded COMMAND...: it and all that it starts end with the time, and with this script.
+child='' mine=''
+bounded() {
+	timeout --kill-after=10 "$((end > SECONDS ? end - SECONDS : 1))" "$@" &
+	child=$!
+	local status=0
+	wait "$child" || status=$?
+	child=''
+	if [ "$status" -eq 124 ]; then echo "e2e: the ${E2E_MINUTES:-20} minutes are over: $1" >&2; fi
+	return "$status"
+}
+leave() {
+	if [ -n "$child" ]; then
+		kill "$child" 2>/dev/null || true
+		wait "$child" || true
+	fi
+	if [ -n "$mine" ]; then
+		test/e2e/node/down.sh "$node"
+		lap "node is down"
+	fi
+}
+trap leave EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+images() {
+	local arch each
+	arch=$(go env GOARCH)
+	IMAGES_WITH=oci IMAGE_TAG=e2e scripts/images.sh "$out/images"
+	for each in pause version1; do
+		CGO_ENABLED=0 GOOS=linux go build -C test/e2e -trimpath -buildvcs=false -ldflags='-s -w' -o "$out/images/$each/$arch" "./$each"
+	done
+	go run -C tools ./images -dockerfile "$PWD/test/e2e/pause/Dockerfile" -binaries "$out/images/pause" \
+		-name registry.e2e/pause:1 -o "$out/images/pause.tar"
+	go run -C tools ./images -dockerfile "$PWD/Dockerfile.plugin" -build-arg PLUGIN=pluginzh -binaries "$out/images/version1" \
+		-name docker.io/library/pluginzh-version1:e2e -o "$out/images/pluginzh-version1.tar"
+}
+
+# Tests dump what concerns them; this is for those that were cut short.
+dump() {
+	local k="kubectl --request-timeout=10s" namespace name
+	$k get nodes,pods,services,endpointslices -A -o wide || true
+	$k get events -A --sort-by=.lastTimestamp | tail -n 50 || true
+	$k get pods -A -o jsonpath='{range .items[*]}{.metadata.namespace} {.metadata.name}{"\n"}{end}' |
+		while read -r namespace name; do
+			echo "--- logs of $namespace/$name"
+			$k logs -n "$namespace" "$name" --all-containers --tail=10 || true
+		done
+}
 
 run() {
 	local failed=0
-	go test -C test/e2e -tags e2e -count=1 -timeout "$timeout" -v . || failed=$?
+	bounded go test -C test/e2e -tags e2e -c -o "$out/e2e.test" .
+	# A minute less than there is, for the dump.
+	bounded env -C test/e2e "$out/e2e.test" -test.run "${E2E_RUN:-.}" -test.timeout "$((end > SECONDS + 120 ? end - SECONDS - 60 : 60))s" -test.v || failed=$?
 	if [ "$failed" -ne 0 ]; then
-		kubectl get pods,services,endpointslices -A -o wide || true
-		kubectl get events -A --sort-by=.lastTimestamp | tail -n 50 || true
-		kubectl get pods -A -o jsonpath='{range .items[*]}{.metadata.namespace} {.metadata.name}{"\n"}{end}' |
-			while read -r namespace name; do
-				echo "--- logs of $namespace/$name"
-				kubectl logs -n "$namespace" "$name" --tail=30 || true
-			done
+		dump 2>&1 || true
+		if [ -d "$node/log" ]; then echo "what the node's programs logged is in $node/log"; fi
 	fi
+	lap "tests"
 	return "$failed"
 }
 
+if [ "${1:-}" = images ]; then
+	images
+	exit
+fi
 if [ -n "${KUBECONFIG:-}" ]; then
 	run
 	exit
 fi
 
-# Debian's programs for containers.
-packages=()
-for p in containerd runc iptables conntrack containernetworking-plugins openssl iproute2 procps; do
-	dpkg -s "$p" >/dev/null 2>&1 || packages+=("$p")
-done
-if [ "${#packages[@]}" -gt 0 ]; then
-	apt-get update -q
-	apt-get install -qy --no-install-recommends "${packages[@]}"
+bounded test/e2e/node/prepare.sh "$out"
+if pid=$(cat "$node/node.pid" 2>/dev/null) && grep -qa ^unshare "/proc/$pid/cmdline" 2>/dev/null; then
+	echo "e2e: a node is up already: test/e2e/node/down.sh $node ends it" >&2
+	exit 1
 fi
 lap "packages"
-
-kube=$(test/e2e/kube/build.sh "${E2E_CACHE:-$out}")
+bounded test/e2e/kube/build.sh "${E2E_CACHE:-$out}" >"$out/kube.path"
+kube=$(cat "$out/kube.path")
 lap "programs of Kubernetes"
 if ! command -v kubectl >/dev/null; then
 	mkdir -p "$out/bin"
@@ -50,15 +105,10 @@ if ! command -v kubectl >/dev/null; then
 	export PATH=$PATH:$out/bin
 fi
 
-IMAGES_WITH=oci IMAGE_TAG=e2e scripts/images.sh "$out/images"
-CGO_ENABLED=0 GOOS=linux GOARCH=amd64 go build -C test/e2e -trimpath -ldflags='-s -w' -o "$out/images/pause/amd64" ./pause
-go run -C tools ./images -dockerfile "$PWD/test/e2e/pause/Dockerfile" -binaries "$out/images/pause" \
-	-name registry.e2e/pause:1 -o "$out/images/pause.tar"
+bounded "$0" images
 lap "images"
-
-trap 'test/e2e/node/down.sh "$out/node"; lap "node is down"' EXIT
-test/e2e/node/up.sh "$out/node" "$kube" "$out"/images/*.tar
-export KUBECONFIG=$out/node/keys/admin.conf E2E_NODE=$out/node
+mine=1
+bounded test/e2e/node/up.sh "$node" "$kube" "$out"/images/*.tar
+export KUBECONFIG=$node/keys/admin.conf E2E_NODE=$node
 lap "node is ready"
 run
-lap "tests"

@@ -5,9 +5,17 @@
 package e2e
 
 import (
+	"bufio"
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +23,11 @@ import (
 
 // patience is how long anything in the cluster may take.
 const patience = 3 * time.Minute
+
+// image gives the name of an image of this run, as E2E_IMAGE_PREFIX and E2E_IMAGE_TAG say.
+func image(name string) string {
+	return cmp.Or(os.Getenv("E2E_IMAGE_PREFIX"), "docker.io/library/") + name + ":" + cmp.Or(os.Getenv("E2E_IMAGE_TAG"), "e2e")
+}
 
 // kubectl runs one command, which must succeed, and gives what it prints.
 func kubectl(t *testing.T, args ...string) string {
@@ -26,10 +39,10 @@ func kubectl(t *testing.T, args ...string) string {
 	return out
 }
 
-// apply applies manifests.
+// apply applies manifests. What the API server warns of is an error.
 func apply(t *testing.T, manifests string, args ...string) {
 	t.Helper()
-	if out, err := try(t.Context(), manifests, append([]string{"apply", "-f", "-"}, args...)...); err != nil {
+	if out, err := try(t.Context(), manifests, append([]string{"apply", "--warnings-as-errors", "-f", "-"}, args...)...); err != nil {
 		t.Fatalf("kubectl apply: %v\n%s", err, out)
 	}
 }
@@ -80,27 +93,109 @@ func says(t *testing.T, args []string, texts ...string) time.Duration {
 	})
 }
 
-// overlay renders a directory of deploy/ with the images of this run.
-func overlay(t *testing.T, dir string) string {
+// rolled waits until deployments are as they were asked to be.
+func rolled(t *testing.T, namespace string, deployments ...string) {
 	t.Helper()
-	text := kubectl(t, "kustomize", "../../deploy/"+dir)
-	for _, name := range []string{"basic", "pluginzh"} {
-		text = strings.ReplaceAll(text, "image: "+name+"\n", "image: "+image(name)+"\n")
+	for _, d := range deployments {
+		kubectl(t, "rollout", "status", "-n", namespace, "deployment/"+d, "--timeout=120s")
 	}
-	return text
 }
 
-// namespace makes one that admits restricted pods only, until the test ends.
+// overlay renders a directory of deploy/ with the images of this run, by a kustomization
+// of one's own, as the documentation has it.
+func overlay(t *testing.T, dir string) string {
+	t.Helper()
+	own, err := filepath.EvalSymlinks(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	deploy, err := filepath.Abs("../../deploy/" + dir)
+	if err == nil {
+		deploy, err = filepath.Rel(own, deploy)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := "resources:\n  - " + deploy + "\nimages:\n"
+	for _, name := range []string{"basic", "pluginzh"} {
+		full := image(name)
+		tag := strings.LastIndex(full, ":")
+		text += fmt.Sprintf("  - {name: %s, newName: %q, newTag: %q}\n", name, full[:tag], full[tag+1:])
+	}
+	if err := os.WriteFile(filepath.Join(own, "kustomization.yaml"), []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return kubectl(t, "kustomize", own)
+}
+
+// namespace makes one that admits restricted pods only, and warns of others, until the
+// test ends.
 func namespace(t *testing.T, name string) {
 	t.Helper()
 	kubectl(t, "create", "namespace", name)
-	kubectl(t, "label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted")
+	kubectl(t, "label", "namespace", name, "pod-security.kubernetes.io/enforce=restricted", "pod-security.kubernetes.io/warn=restricted")
 	t.Cleanup(func() {
-		if t.Failed() {
-			out, _ := try(context.Background(), "", "describe", "pods,services", "-n", name)
-			logs, _ := try(context.Background(), "", "logs", "-n", name, "deployment/basic", "--tail=50")
-			t.Logf("%s\n%s", out, logs)
-		}
+		dump(t, name)
 		_, _ = try(context.Background(), "", "delete", "namespace", name, "--wait=false")
 	})
+}
+
+// dump shows what is in a namespace if the test has failed.
+func dump(t *testing.T, namespace string) {
+	t.Helper()
+	if !t.Failed() {
+		return
+	}
+	show := func(args ...string) string {
+		out, err := try(context.Background(), "", append(args, "-n", namespace, "--request-timeout=20s")...)
+		if err != nil {
+			out += "\n" + err.Error()
+		}
+		t.Logf("kubectl %s -n %s\n%s", strings.Join(args, " "), namespace, out)
+		return out
+	}
+	show("get", "pods,services,endpointslices,deployments", "-o", "wide")
+	show("describe", "pods,services")
+	show("get", "events", "--sort-by=.lastTimestamp")
+	for pod := range strings.FieldsSeq(show("get", "pods", "-o", "jsonpath={.items[*].metadata.name}")) {
+		show("logs", pod, "--all-containers", "--prefix", "--tail=40")
+	}
+}
+
+// port forwards a port of the cluster to this machine until the test ends, and gives its URL.
+func port(t *testing.T, namespace, what, number string) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, "kubectl", "port-forward", "-n", namespace, what, ":"+number)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait()
+	})
+	lines := bufio.NewScanner(out)
+	for lines.Scan() {
+		if m := regexp.MustCompile(`127\.0\.0\.1:(\d+)`).FindStringSubmatch(lines.Text()); m != nil {
+			go func() { _, _ = io.Copy(io.Discard, out) }()
+			return "http://127.0.0.1:" + m[1]
+		}
+	}
+	t.Fatalf("port-forward to %s gave no port", what)
+	return ""
+}
+
+// get gives the body of an answer, or nothing.
+func get(url string) string {
+	r, err := http.Get(url)
+	if err != nil {
+		return ""
+	}
+	defer r.Body.Close()
+	body, _ := io.ReadAll(r.Body)
+	return string(body)
 }

@@ -5,23 +5,17 @@
 package e2e
 
 import (
-	"cmp"
 	"context"
-	"os"
-	"os/exec"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
 )
 
-// image gives the name of an image of this run, as E2E_IMAGE_PREFIX and E2E_IMAGE_TAG say.
-func image(name string) string {
-	return cmp.Or(os.Getenv("E2E_IMAGE_PREFIX"), "docker.io/library/") + name + ":" + cmp.Or(os.Getenv("E2E_IMAGE_TAG"), "e2e")
-}
-
-// TestThreeCommands types what the README tells people to type.
+// TestThreeCommands types what the documentation tells people to type.
 func TestThreeCommands(t *testing.T) {
 	t.Cleanup(func() {
+		dump(t, "default")
 		_, _ = try(context.Background(), "", "delete", "pod/basic", "pod/pluginzh", "service/pluginzh", "--ignore-not-found", "--wait=false")
 	})
 	// Pods are refused until the controllers have made the default service account.
@@ -37,59 +31,63 @@ func TestThreeCommands(t *testing.T) {
 	t.Logf("from the first command to the greeting: %s", time.Since(begun).Round(time.Millisecond))
 	t.Logf("kubectl logs basic:\n%s", kubectl(t, "logs", "basic"))
 	kubectl(t, "delete", "pod", "basic")
-	if got := kubectl(t, "get", "pod", "pluginzh", "-o", "jsonpath={.status.phase} {.status.containerStatuses[0].restartCount}"); got != "Running 0" {
-		t.Errorf("after the host is gone the plugin is %q, want Running with 0 restarts", got)
+	left := kubectl(t, "get", "pod", "pluginzh", "-o", "jsonpath={.status.phase} {.status.containerStatuses[0].restartCount}")
+	if left != "Running 0" {
+		t.Errorf("after the host is gone the plugin is %q, want Running with 0 restarts", left)
 	}
-	if log := kubectl(t, "logs", "pluginzh"); log == "" {
-		t.Error("the plugin's log is empty")
+	log := kubectl(t, "logs", "pluginzh")
+	if !strings.Contains(log, "message from greeter.Greet") {
+		t.Errorf("the plugin's log does not tell of the greeting:\n%s", log)
 	}
+	t.Logf("after kubectl delete pod basic the plugin is %q; kubectl logs pluginzh:\n%s", left, log)
 }
 
-// TestDeploy applies deploy/ where only restricted pods are admitted, and takes the label away and back.
+// TestDeploy applies deploy/, and looks at what people then look at.
 func TestDeploy(t *testing.T) {
-	namespace(t, "e2e-deploy")
+	const name = "e2e-deploy"
+	namespace(t, name)
 	begun := time.Now()
-	apply(t, overlay(t, ""), "-n", "e2e-deploy")
-	logs := []string{"logs", "-n", "e2e-deploy", "deployment/basic"}
-	says(t, logs, "您好", "pong!")
+	apply(t, overlay(t, ""), "-n", name)
+	says(t, []string{"logs", "-n", name, "deployment/basic"}, "您好", "pong!")
 	t.Logf("from apply to the greeting: %s", time.Since(begun).Round(time.Millisecond))
-	kubectl(t, "rollout", "status", "-n", "e2e-deploy", "deployment/basic", "deployment/pluginzh", "--timeout=90s")
-	says(t, []string{"describe", "service", "pluginzh", "-n", "e2e-deploy"}, "Attached", "attached to 10.")
-	host := port(t, "e2e-deploy", "deployment/basic", "8080")
-	endpoints := func() string { return get(host + "/api/v1/plugins") }
-	until(t, "two pods are listed", func() bool { return strings.Count(endpoints(), `:7000"`) >= 2 })
-	kubectl(t, "label", "service", "pluginzh", "-n", "e2e-deploy", "reattach.dev/plugin-")
-	gone := until(t, "the plugin is gone", func() bool { return !strings.Contains(endpoints(), `:7000"`) && endpoints() != "" })
-	kubectl(t, "label", "service", "pluginzh", "-n", "e2e-deploy", "reattach.dev/plugin=true")
-	back := until(t, "the plugin is back", func() bool { return strings.Contains(endpoints(), "READY") })
-	t.Logf("detached %s after kubectl had removed the label, attached %s after it had put it back", gone.Round(time.Millisecond), back.Round(time.Millisecond))
-	if got := kubectl(t, "get", "pods", "-n", "e2e-deploy", "-o", "jsonpath={.items[*].status.containerStatuses[*].restartCount}"); strings.Trim(got, "0 ") != "" {
+	rolled(t, name, "basic", "pluginzh")
+	service := []string{"describe", "service", "pluginzh", "-n", name}
+	says(t, service, "Attached", "attached to 10.")
+	_, events, _ := strings.Cut(kubectl(t, service...), "Events:")
+	t.Logf("kubectl describe service pluginzh:%s", events)
+	host := port(t, name, "deployment/basic", "8080")
+	untilReady(t, host, 2)
+	memory := usage(t, host).memory
+	limit := kubectl(t, "get", "deployment", "basic", "-n", name, "-o", "jsonpath={.spec.template.spec.containers[0].resources.limits.memory}")
+	t.Logf("the host's resident memory is %.0f MB, its limit %s", memory/1e6, limit)
+	notRestarted(t, name)
+}
+
+// notRestarted holds that no container of a namespace was.
+func notRestarted(t *testing.T, namespace string) {
+	t.Helper()
+	if got := kubectl(t, "get", "pods", "-n", namespace, "-o", "jsonpath={.items[*].status.containerStatuses[*].restartCount}"); strings.Trim(got, "0 ") != "" {
 		t.Errorf("restart counts are %s, want 0", got)
 	}
-	for _, dir := range []string{"overlays/mtls", "overlays/networkpolicy", "overlays/sidecar"} {
-		apply(t, overlay(t, dir), "-n", "e2e-deploy", "--dry-run=server")
-	}
 }
 
-// TestTLS greets with certificates, and shows that a host without one is refused.
-func TestTLS(t *testing.T) {
-	namespace(t, "e2e-tls")
-	certs := exec.CommandContext(t.Context(), "../../deploy/overlays/mtls/certs.sh", t.TempDir())
-	config := t.TempDir() + "/config"
-	if raw, err := os.ReadFile(os.Getenv("KUBECONFIG")); err != nil || os.WriteFile(config, raw, 0o600) != nil {
-		t.Fatalf("copy the kubeconfig: %v", err)
+// TestLabel takes the label that makes a Service a plugin away and puts it back.
+func TestLabel(t *testing.T) {
+	const name = "e2e-label"
+	namespace(t, name)
+	apply(t, overlay(t, ""), "-n", name)
+	rolled(t, name, "pluginzh")
+	host := caller(t, name, "caller")
+	untilReady(t, host, 2)
+	client := &http.Client{Timeout: 40 * time.Second}
+	kubectl(t, "label", "service", "pluginzh", "-n", name, "reattach.dev/plugin-")
+	gone := until(t, "the plugin is gone", func() bool { return strings.Contains(get(host+"/api/v1/plugins"), `"plugins":[]`) })
+	if err := call(client, host); err == nil {
+		t.Error("a plugin that is gone is called all the same")
 	}
-	kubectl(t, "config", "--kubeconfig="+config, "set-context", "--current", "--namespace=e2e-tls")
-	certs.Env = append(os.Environ(), "KUBECONFIG="+config)
-	if out, err := certs.CombinedOutput(); err != nil {
-		t.Fatalf("certs.sh: %v\n%s", err, out)
-	}
-	apply(t, overlay(t, "overlays/mtls"), "-n", "e2e-tls")
-	says(t, []string{"logs", "-n", "e2e-tls", "deployment/basic"}, "您好", "pong!")
-	// The same host without a certificate.
-	plain := overlay(t, "")
-	plain = plain[strings.Index(plain, "apiVersion: apps/v1"):]
-	plain, _, _ = strings.Cut(plain, "\n---")
-	apply(t, strings.ReplaceAll(plain, "name: basic\n", "name: basic-plain\n"), "-n", "e2e-tls")
-	says(t, []string{"describe", "service", "pluginzh", "-n", "e2e-tls"}, "TLSRefused")
+	kubectl(t, "label", "service", "pluginzh", "-n", name, "reattach.dev/plugin=true")
+	back := until(t, "a call is answered", func() bool { return call(client, host) == nil })
+	t.Logf("detached %s after kubectl had removed the label; the first call was answered %s after it had put it back",
+		gone.Round(time.Millisecond), back.Round(time.Millisecond))
+	notRestarted(t, name)
 }

@@ -4,10 +4,12 @@
 set -uo pipefail
 dir=$1
 [ -e "$dir/node.pid" ] || exit 0
-# With the first process of its namespaces, all others end.
-kill -KILL "$(cat "$dir/init.pid")" 2>/dev/null
+node=$(cat "$dir/node.pid")
+# With the first process of its namespaces, all others end. After a crash of the machine
+# the number may be somebody else's.
+if grep -qa ^unshare "/proc/$node/cmdline" 2>/dev/null; then pkill -KILL -P "$node"; fi
 for _ in $(seq 200); do
-	kill -0 "$(cat "$dir/node.pid")" 2>/dev/null || break
+	kill -0 "$node" 2>/dev/null || break
 	sleep 0.05
 done
 ip link delete e2e-node 2>/dev/null

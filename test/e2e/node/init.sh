@@ -5,11 +5,13 @@
 set -uo pipefail
 keys=$DIR/keys
 
-# launch NAME COMMAND...
+# launch NAME COMMAND...: program.sh can stop it and start it again.
 launch() {
 	local name=$1
 	shift
-	"$@" >"$DIR/log/$name.log" 2>&1 &
+	printf '#!/bin/bash\nexec %s\n' "${*@Q}" >"$DIR/$name.sh"
+	chmod +x "$DIR/$name.sh"
+	"$DIR/$name.sh" >"$DIR/log/$name.log" 2>&1 &
 	echo $! >"$DIR/$name.pid"
 }
 
@@ -76,19 +78,14 @@ launch etcd "$KUBE" etcd --data-dir "$DIR/etcd" --unsafe-no-fsync \
 	--listen-peer-urls http://127.0.0.1:2380 --initial-advertise-peer-urls http://127.0.0.1:2380 \
 	--initial-cluster default=http://127.0.0.1:2380
 
-cat >"$DIR/apiserver.sh" <<RUN
-#!/bin/bash
-exec "$KUBE" kube-apiserver --etcd-servers=http://127.0.0.1:2379 \\
-	--advertise-address=$ADDRESS --service-cluster-ip-range=10.96.0.0/16 \\
-	--authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction --allow-privileged=true \\
-	--client-ca-file=$keys/ca.crt --tls-cert-file=$keys/apiserver.crt --tls-private-key-file=$keys/apiserver.key \\
-	--service-account-issuer=https://kubernetes.default.svc.cluster.local \\
-	--service-account-key-file=$keys/tokens.key --service-account-signing-key-file=$keys/tokens.key \\
-	--kubelet-client-certificate=$keys/to-kubelet.crt --kubelet-client-key=$keys/to-kubelet.key \\
-	--kubelet-certificate-authority=$keys/ca.crt --kubelet-preferred-address-types=InternalIP
-RUN
-chmod +x "$DIR/apiserver.sh"
-launch kube-apiserver "$DIR/apiserver.sh"
+launch kube-apiserver "$KUBE" kube-apiserver --etcd-servers=http://127.0.0.1:2379 \
+	--advertise-address="$ADDRESS" --service-cluster-ip-range=10.96.0.0/16 \
+	--authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction --allow-privileged=true \
+	--client-ca-file="$keys/ca.crt" --tls-cert-file="$keys/apiserver.crt" --tls-private-key-file="$keys/apiserver.key" \
+	--service-account-issuer=https://kubernetes.default.svc.cluster.local \
+	--service-account-key-file="$keys/tokens.key" --service-account-signing-key-file="$keys/tokens.key" \
+	--kubelet-client-certificate="$keys/to-kubelet.crt" --kubelet-client-key="$keys/to-kubelet.key" \
+	--kubelet-certificate-authority="$keys/ca.crt" --kubelet-preferred-address-types=InternalIP
 launch kube-controller-manager "$KUBE" kube-controller-manager --kubeconfig="$keys/controllers.conf" \
 	--leader-elect=false --use-service-account-credentials --bind-address=127.0.0.1 \
 	--service-account-private-key-file="$keys/tokens.key" --root-ca-file="$keys/ca.crt" \
@@ -96,7 +93,7 @@ launch kube-controller-manager "$KUBE" kube-controller-manager --kubeconfig="$ke
 
 await ctr version
 for image in $IMAGES; do
-	ctr -n k8s.io image import --platform linux/amd64 "$image" >>"$DIR/log/images.log" 2>&1 ||
+	ctr -n k8s.io image import --platform "linux/$(dpkg --print-architecture)" "$image" >>"$DIR/log/images.log" 2>&1 ||
 		echo "import of $image failed" >>"$DIR/log/images.log"
 done
 await kubectl --kubeconfig="$keys/admin.conf" get --raw=/readyz

@@ -9,10 +9,11 @@ DIR=$1 KUBE=$2
 shift 2
 IMAGES=$* ADDRESS=10.199.7.2 NODE=e2e-node
 export HERE DIR KUBE IMAGES ADDRESS NODE
-if [ -e "$DIR/node.pid" ]; then
+if pid=$(cat "$DIR/node.pid" 2>/dev/null) && grep -qa ^unshare "/proc/$pid/cmdline" 2>/dev/null; then
 	echo "a node is up already: $HERE/down.sh $DIR ends it" >&2
 	exit 1
 fi
+"$HERE/down.sh" "$DIR" # what a run left behind that was killed
 rm -rf "$DIR"
 mkdir -p "$DIR/log"
 

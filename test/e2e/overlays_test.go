@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build e2e
+
+package e2e
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// definitions are those of resources that overlays have and Kubernetes has not.
+var definitions = map[string]string{
+	"servicemonitors.monitoring.coreos.com": "ServiceMonitor",
+	"issuers.cert-manager.io":               "Issuer",
+	"certificates.cert-manager.io":          "Certificate",
+}
+
+// define defines them, where the cluster does not have them already, until the test ends.
+func define(t *testing.T) {
+	t.Helper()
+	template, err := os.ReadFile("testdata/definition.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, kind := range definitions {
+		if _, err := try(t.Context(), "", "get", "crd", name); err == nil {
+			continue
+		}
+		plural, group, _ := strings.Cut(name, ".")
+		apply(t, strings.NewReplacer("PLURAL", plural, "GROUP", group, "KIND", kind).Replace(string(template)))
+		t.Cleanup(func() { _, _ = try(context.Background(), "", "delete", "crd", name, "--wait=false") })
+		kubectl(t, "wait", "--for=condition=Established", "crd/"+name, "--timeout=60s")
+	}
+}
+
+// overlays gives the directories of deploy/ that can be applied.
+func overlays(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob("../../deploy/overlays/*/kustomization.yaml")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("no overlay was found: %v", err)
+	}
+	dirs := []string{""} // deploy/ itself
+	for _, f := range found {
+		dirs = append(dirs, "overlays/"+filepath.Base(filepath.Dir(f)))
+	}
+	return dirs
+}
+
+// secrets makes those of the mtls overlays.
+func secrets(t *testing.T, namespace string) {
+	t.Helper()
+	raw, err := os.ReadFile(os.Getenv("KUBECONFIG"))
+	config := filepath.Join(t.TempDir(), "config")
+	if err == nil {
+		err = os.WriteFile(config, raw, 0o600)
+	}
+	if err != nil {
+		t.Fatalf("copy the kubeconfig: %v", err)
+	}
+	kubectl(t, "config", "--kubeconfig="+config, "set-context", "--current", "--namespace="+namespace)
+	certs := exec.CommandContext(t.Context(), "../../deploy/overlays/mtls/certs.sh", t.TempDir())
+	certs.Env = append(os.Environ(), "KUBECONFIG="+config)
+	if out, err := certs.CombinedOutput(); err != nil {
+		t.Fatalf("certs.sh: %v\n%s", err, out)
+	}
+}
+
+// TestOverlays applies each directory of deploy/ to an empty namespace that admits
+// restricted pods only, where a warning of the API server is an error.
+func TestOverlays(t *testing.T) {
+	define(t)
+	for _, dir := range overlays(t) {
+		name := "e2e-as-" + filepath.Base("deploy/"+dir)
+		namespace(t, name)
+		out := kubectl(t, "apply", "-n", name, "-k", "../../deploy/"+dir, "--server-side", "--dry-run=server", "--warnings-as-errors")
+		if strings.HasPrefix(dir, "overlays/mtls") {
+			secrets(t, name) // which cert-manager would make for one of them
+		}
+		deployments := []string{"basic", "pluginzh"}
+		if dir == "overlays/sidecar" {
+			deployments = deployments[:1]
+		}
+		apply(t, overlay(t, dir), "-n", name)
+		rolled(t, name, deployments...)
+		says(t, []string{"logs", "-n", name, "deployment/basic", "-c", "basic"}, "您好", "pong!")
+		pods := kubectl(t, "get", "pods", "-n", name, "-o", "name")
+		t.Logf("deploy/%s: the dry run takes %d objects; %d restricted pods are admitted, ready, and greet",
+			dir, strings.Count(out, "serverside-applied"), len(strings.Fields(pods)))
+	}
+}
+
+// TestAdmission shows that the namespaces of these tests refuse what is not restricted.
+func TestAdmission(t *testing.T) {
+	namespace(t, "e2e-admission")
+	_, err := try(t.Context(), "", "run", "-n", "e2e-admission", "unrestricted", "--image="+image("basic"))
+	if err == nil || !strings.Contains(err.Error(), "violates PodSecurity") {
+		t.Fatalf("a pod of kubectl run gave %v, want a refusal", err)
+	}
+	t.Logf("kubectl run, as it is typed in the README, does not make restricted pods: %v", err)
+}
