@@ -5,6 +5,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 bin=$PWD/build/tools
 mkdir -p "$bin"
+export GOFLAGS=-tags=e2e # test/e2e has its tests behind it
 go -C tools build -o "$bin/" honnef.co/go/tools/cmd/staticcheck
 
 failed=0
