@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
 	"github.com/hashicorp/go-plugin/internal/sniff"
 )
 
@@ -162,7 +163,7 @@ func dialPlugin(ctx context.Context, cfg *ClientConfig) (net.Conn, error) {
 		// A gRPC server of the original library insists on it, and nobody minds.
 		tlsConfig.NextProtos = []string{"h2"}
 	}
-	secure := tls.Client(conn, tlsConfig)
+	secure := tls.Client(rpcmux.NewSpillConn(conn), tlsConfig)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("TLS: %w", err)

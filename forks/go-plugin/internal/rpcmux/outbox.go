@@ -101,12 +101,12 @@ func (o *outbox) leave(when urgency) {
 	}
 	batch := o.take()
 	o.mu.Unlock()
-	n, err := o.try(batch.data)
+	n, err := o.try.try(batch.data)
 	if err != nil {
 		o.broken(err)
 		return
 	}
-	if n < len(batch.data) {
+	if n < len(batch.data) || !o.try.settled() {
 		go o.drain(batch, n)
 		return
 	}
@@ -156,6 +156,11 @@ func (o *outbox) proceedLocked() bool {
 }
 
 func (o *outbox) write(data []byte) error {
+	if o.try != nil {
+		if err := o.try.settle(); err != nil || len(data) == 0 {
+			return err
+		}
+	}
 	for len(data) > piece {
 		if _, err := o.conn.Write(data[:piece]); err != nil {
 			return err

@@ -4,10 +4,7 @@
 
 package rpcmux
 
-import "net"
+import "syscall"
 
-// tryWriter writes what a connection takes without waiting.
-type tryWriter func(p []byte) (int, error)
-
-// newTryWriter returns nil: a goroutine writes.
-func newTryWriter(net.Conn) tryWriter { return nil }
+// newSocketWriter returns nil: a goroutine writes.
+func newSocketWriter(syscall.Conn) tryWriter { return nil }
