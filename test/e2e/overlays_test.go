@@ -102,5 +102,5 @@ func TestAdmission(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "violates PodSecurity") {
 		t.Fatalf("a pod of kubectl run gave %v, want a refusal", err)
 	}
-	t.Logf("kubectl run, as it is typed in the README, does not make restricted pods: %v", err)
+	t.Logf("kubectl run, as the documentation has it, does not make restricted pods: %v", err)
 }
