@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-plugin"
 )
@@ -20,12 +19,18 @@ type lane struct {
 	session  any
 	endpoint string
 
+	// sending is held while a request is sent, which neither answers nor
+	// deadlines wait for. It guards the field end of the calls on the lane, and
+	// is locked before mu.
+	sending sync.Mutex
+
 	mu      sync.Mutex
 	channel plugin.RPCChannel // nil until opened
 	opened  chan struct{}     // closed when channel is set, or the lane has ended
 	calls   map[uint64]*call  // nil once ended
 	retired bool              // takes no more calls, and ends with the last one
 	err     error             // why it has ended
+	alarm   alarm             // for the first deadline of calls
 }
 
 // Reasons why a lane does not take a call. The call was not sent then.
@@ -54,7 +59,9 @@ func isFinal(err error) bool {
 }
 
 func newLane(c *rpcCodec, session any, endpoint string) *lane {
-	return &lane{codec: c, session: session, endpoint: endpoint, opened: make(chan struct{}), calls: map[uint64]*call{}}
+	l := &lane{codec: c, session: session, endpoint: endpoint, opened: make(chan struct{}), calls: map[uint64]*call{}}
+	l.alarm.ring = l.expire
+	return l
 }
 
 // open asks the plugin for the channel, and reads from it until it ends.
@@ -83,33 +90,67 @@ func (l *lane) open() {
 
 // send takes over the call and the lease, or says why not.
 func (l *lane) send(k *call, lease Lease) error {
+	l.sending.Lock()
+	defer l.sending.Unlock()
+	channel, err := l.admit(k, lease)
+	if err != nil {
+		return err
+	}
+	end, err := channel.Send(k.service, k.seq, k.args)
+	if err != nil {
+		return l.dismiss(k, err)
+	}
+	k.end = end
+	return nil
+}
+
+// admit puts a call into the table before it is sent, as the answer may be
+// quick.
+func (l *lane) admit(k *call, lease Lease) (plugin.RPCChannel, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
 	case l.err != nil:
-		return laneEndedError{l.err}
+		return nil, laneEndedError{l.err}
 	case l.retired:
-		return errLaneRetired
+		return nil, errLaneRetired
 	case l.channel == nil:
-		return errLaneBusy
-	}
-	end, err := l.channel.Send(k.service, k.seq, k.args)
-	var unfit *plugin.RPCEncodeError
-	switch {
-	case errors.As(err, &unfit):
-		l.retireLocked()
-		return encodeError{unfit.Err}
-	case errors.Is(err, plugin.ErrChannelFull):
-		return errLaneBusy
-	case err != nil:
-		return laneEndedError{err}
+		return nil, errLaneBusy
 	}
 	k.lease = lease
 	k.search.attempts++
-	k.end = end
-	k.timer = time.AfterFunc(time.Until(k.began.Add(k.options.Timeout)), func() { l.expire(k.seq) })
 	l.calls[k.seq] = k
-	return nil
+	l.alarm.set(k.deadline)
+	return l.channel, nil
+}
+
+// dismiss gives a call back that was not sent. If its deadline came first, it
+// has ended, and so there is nothing more to do with it.
+func (l *lane) dismiss(k *call, err error) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	var unfit *plugin.RPCEncodeError
+	isUnfit := errors.As(err, &unfit)
+	mine := l.calls[k.seq] == k
+	if mine {
+		delete(l.calls, k.seq)
+		k.lease = nil
+		k.search.attempts--
+	}
+	if isUnfit {
+		l.retireLocked()
+	} else {
+		l.closeIfIdleLocked()
+	}
+	switch {
+	case !mine:
+		return nil
+	case isUnfit:
+		return encodeError{unfit.Err}
+	case errors.Is(err, plugin.ErrChannelFull):
+		return errLaneBusy
+	}
+	return laneEndedError{err}
 }
 
 // await waits until send has something else to say than errLaneBusy.

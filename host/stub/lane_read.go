@@ -17,7 +17,9 @@ import (
 type laneReader struct {
 	*lane
 	channel plugin.RPCChannel
-	header  rpc.Response // read last; kept for its memory
+	// What was read last, kept for the memory.
+	header rpc.Response
+	value  reflect.Value // a pointer to it
 }
 
 // read takes answers until the channel ends.
@@ -43,27 +45,39 @@ func (r *laneReader) next() error {
 		return err
 	}
 	k := r.peek(response.Seq)
-	if k != nil && !k.known && response.Error == "" {
+	if k != nil && k.caller == nil && response.Error == "" {
 		return r.handOver(response.Seq)
 	}
 	var target reflect.Value // invalid: skip the body
 	var useless error
-	if k != nil && response.Error == "" && k.reply != nil {
-		if k.reply.Kind() == reflect.Pointer {
-			target = reflect.New(k.reply.Elem())
+	if k != nil && response.Error == "" && k.reply.IsValid() {
+		if k.reply.Kind() == reflect.Pointer && !k.reply.IsNil() {
+			target = r.target(k.reply.Type())
 		} else {
-			useless = fmt.Errorf("the caller's reply is %v, not a pointer", k.reply)
+			useless = fmt.Errorf("the caller's reply is %v, not a pointer to something", k.reply.Type())
 		}
 	}
 	err := r.channel.ReadReply(target)
 	if errors.Is(err, plugin.ErrConnectionLost) {
 		return err // the call is on the lane still, and shares its fate
 	}
-	if k = r.take(response.Seq); k == nil {
-		return nil // too late
+	if k = r.take(response.Seq); k != nil { // or else it is too late
+		r.settle(k, response, target, cmp.Or(useless, err))
 	}
-	r.settle(k, response, target, cmp.Or(useless, err))
+	if target.IsValid() {
+		target.Elem().SetZero()
+	}
 	return nil
+}
+
+// target returns a pointer to an empty value, of the type that reply is. An
+// answer is not decoded where the caller wants it: the caller may have given up
+// by then.
+func (r *laneReader) target(reply reflect.Type) reflect.Value {
+	if !r.value.IsValid() || r.value.Type() != reply {
+		r.value = reflect.New(reply.Elem())
+	}
+	return r.value
 }
 
 // settle ends a call that was answered. unreadable is why the answer is not
@@ -72,13 +86,14 @@ func (r *laneReader) settle(k *call, response *rpc.Response, target reflect.Valu
 	endpoint := r.answered(k)
 	switch {
 	case response.Error != "":
-		r.codec.finish(k, endpoint, rpc.ServerError(response.Error), answer{seq: k.seq, fault: response.Error})
+		r.codec.finish(k, endpoint, rpc.ServerError(response.Error))
 	case unreadable != nil:
 		r.codec.fault(k, &Fault{Reason: ReasonAnswer, Endpoint: endpoint, Method: k.method, MayHaveRun: true, Err: unreadable})
 	case target.IsValid():
-		r.codec.finish(k, endpoint, nil, answer{seq: k.seq, value: target.Elem()})
+		k.reply.Elem().Set(target.Elem())
+		r.codec.finish(k, endpoint, nil)
 	default:
-		r.codec.finish(k, endpoint, nil, answer{seq: k.seq})
+		r.codec.finish(k, endpoint, nil)
 	}
 }
 
@@ -91,7 +106,8 @@ func (r *laneReader) handOver(seq uint64) error {
 	endpoint := r.answered(k)
 	claim := make(chan struct{}, 1) // by who reads from the channel next
 	decoded := make(chan error, 1)
-	r.codec.finish(k, endpoint, nil, answer{seq: seq, decode: func(body any) error {
+	r.codec.observe(k.method, endpoint, k.began, k.search.attempts, nil)
+	r.codec.deliver(answer{seq: seq, decode: func(body any) error {
 		select {
 		case claim <- struct{}{}:
 		default:
@@ -143,21 +159,8 @@ func (l *lane) take(seq uint64) *call {
 		return nil
 	}
 	delete(l.calls, seq)
-	k.timer.Stop()
 	l.closeIfIdleLocked()
 	return k
-}
-
-// expire ends a call that was not answered in time. Its answer, if it still
-// comes, finds no call.
-func (l *lane) expire(seq uint64) {
-	k := l.take(seq)
-	if k == nil {
-		return
-	}
-	endpoint := k.lease.Endpoint()
-	k.lease.Done(TimedOut)
-	l.codec.fault(k, &Fault{Reason: ReasonTimeout, Endpoint: endpoint, Method: k.method, MayHaveRun: true})
 }
 
 // fail ends the lane and what is on it, once.
@@ -165,19 +168,10 @@ func (l *lane) fail(err error) {
 	if errors.Is(err, io.ErrUnexpectedEOF) && l.codec.ctx.Err() == nil {
 		err = errHungUp
 	}
-	l.mu.Lock()
-	if l.err != nil {
-		l.mu.Unlock()
+	calls, channel, first := l.end(err)
+	if !first {
 		return
 	}
-	l.err = err
-	calls, channel := l.calls, l.channel
-	l.calls = nil
-	if channel == nil {
-		close(l.opened)
-	}
-	l.mu.Unlock()
-
 	l.codec.forget(l)
 	var taken uint64
 	if channel != nil {
@@ -185,9 +179,27 @@ func (l *lane) fail(err error) {
 		taken = channel.Taken()
 	}
 	for _, k := range calls {
-		k.timer.Stop()
 		l.codec.lost(k, k.end <= taken, err)
 	}
+}
+
+// end takes all calls off the lane. It waits for the one that is being sent, so
+// that it is known where each ends.
+func (l *lane) end(err error) (calls map[uint64]*call, channel plugin.RPCChannel, first bool) {
+	l.sending.Lock()
+	defer l.sending.Unlock()
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return nil, nil, false
+	}
+	l.err = err
+	calls, l.calls = l.calls, nil
+	if l.channel == nil {
+		close(l.opened)
+	}
+	l.alarm.stop()
+	return calls, l.channel, true
 }
 
 var errHungUp = errors.New("the plugin hung up")

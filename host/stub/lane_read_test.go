@@ -77,7 +77,6 @@ func TestHandOverAndClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		c := &oneAnswer{sent: make(chan uint64, 1), release: make(chan struct{}), closed: make(chan struct{})}
 		codec := newRPCCodec("kind", Config{Router: &oneSession{c}})
-		codec.replies = &replies{}
 		client := rpc.NewClientWithCodec(codec)
 		call := goCall(client, "Get", "x")
 		synctest.Wait() // The client is decoding.

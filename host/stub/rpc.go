@@ -31,7 +31,7 @@ type RPC struct {
 func NewRPC(kind string, config Config) *RPC {
 	codec := newRPCCodec(kind, config)
 	stub := &RPC{Client: rpc.NewClientWithCodec(codec)}
-	codec.replies = repliesOf(stub.Client)
+	codec.pending = pendingOf(stub.Client)
 	if config.Broker != nil {
 		stub.Broker = config.Broker.MuxBroker(codec.lastBroker)
 	}

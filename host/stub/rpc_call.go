@@ -18,15 +18,16 @@ type call struct {
 	service string // "Plugin.Greet"
 	method  string // "Greet"
 	args    any
-	reply   reflect.Type // of the reply pointer; nil: the caller wants none
-	known   bool         // reply is known
-	options CallOptions
-	began   time.Time
+	caller  *rpc.Call     // nil: the client has kept it
+	reply   reflect.Value // points to where the caller wants it; invalid: nowhere
+
+	idempotent bool
+	began      time.Time
+	deadline   time.Time
 
 	search search
 	lease  Lease
-	end    uint64 // where the request ends in the lane's stream
-	timer  *time.Timer
+	end    uint64 // where the request ends in the lane's stream; see lane.sending
 }
 
 // laneWait is how long a call waits for a lane that is being opened, or is
@@ -36,7 +37,7 @@ const laneWait = time.Second
 // route brings a call onto a lane, or ends it. lease may be nil. It runs in a
 // goroutine of its own.
 func (c *rpcCodec) route(k *call, lease Lease) {
-	ctx, cancel := context.WithDeadline(c.ctx, k.began.Add(k.options.Timeout))
+	ctx, cancel := context.WithDeadline(c.ctx, k.deadline)
 	defer cancel()
 	for {
 		if lease == nil {
@@ -97,23 +98,36 @@ func (c *rpcCodec) offer(ctx context.Context, k *call, lease Lease) error {
 
 // giveUp ends a call that no endpoint took.
 func (c *rpcCodec) giveUp(k *call, err error) {
-	if refusal, ok := err.(rpc.ServerError); ok {
+	refusal, ok := err.(rpc.ServerError)
+	switch {
+	case c.ctx.Err() != nil:
+		c.finish(k, "", rpc.ErrShutdown)
+	case ok:
 		// The plugin's own words: it does not serve the kind.
-		c.finish(k, "", refusal, answer{seq: k.seq, fault: string(refusal)})
-		return
+		c.finish(k, "", refusal)
+	default:
+		c.fault(k, &Fault{Reason: ReasonUnavailable, Method: k.method, Err: err})
 	}
-	c.fault(k, &Fault{Reason: ReasonUnavailable, Method: k.method, Err: err})
 }
 
 // fault ends a call with a Fault. The lease has been given back.
 func (c *rpcCodec) fault(k *call, f *Fault) {
-	c.finish(k, f.Endpoint, f, answer{seq: k.seq, fault: f.Error()})
+	c.finish(k, f.Endpoint, f)
 }
 
-// finish ends a call.
-func (c *rpcCodec) finish(k *call, endpoint string, err error, a answer) {
+// finish ends a call. A reply, if there is one, has been set.
+func (c *rpcCodec) finish(k *call, endpoint string, err error) {
 	c.observe(k.method, endpoint, k.began, k.search.attempts, err)
-	c.deliver(a)
+	switch {
+	case k.caller != nil && (err == nil || err == rpc.ErrShutdown):
+		done(k.caller, err)
+	case k.caller != nil:
+		done(k.caller, rpc.ServerError(err.Error()))
+	case err == nil:
+		c.deliver(answer{seq: k.seq})
+	case err != rpc.ErrShutdown: // With that one the client ends it.
+		c.deliver(answer{seq: k.seq, fault: err.Error()})
+	}
 }
 
 // lost sends a call again whose lane has gone, or ends it. sent says that the
@@ -121,9 +135,8 @@ func (c *rpcCodec) finish(k *call, endpoint string, err error, a answer) {
 func (c *rpcCodec) lost(k *call, sent bool, cause error) {
 	endpoint := k.lease.Endpoint()
 	if errors.Is(cause, errStubClosed) {
-		// It says nothing of the endpoint. net/rpc ends the call itself.
-		k.lease.Done(NotSent)
-		c.observe(k.method, endpoint, k.began, k.search.attempts, rpc.ErrShutdown)
+		k.lease.Done(NotSent) // it says nothing of the endpoint
+		c.finish(k, endpoint, rpc.ErrShutdown)
 		return
 	}
 	if sent {
@@ -133,7 +146,7 @@ func (c *rpcCodec) lost(k *call, sent bool, cause error) {
 	}
 	k.lease = nil
 	fault := &Fault{Reason: ReasonLost, Endpoint: endpoint, Method: k.method, MayHaveRun: sent, Err: cause}
-	if !k.search.mayRepeat(sent, k.options.Idempotent) {
+	if !k.search.mayRepeat(sent, k.idempotent) {
 		c.fault(k, fault)
 		return
 	}

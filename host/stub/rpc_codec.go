@@ -17,18 +17,16 @@ import (
 )
 
 // rpcCodec is an rpc.ClientCodec without a connection. It sends each request
-// on a lane, which is the stream of one session, and merges the answers of all
-// lanes.
+// on a lane, which is the stream of one session. The lane ends the call.
 //
-// net/rpc holds one lock for the whole client while WriteRequest runs, and one
-// goroutine reads all answers. So neither method ever does I/O: lanes have
-// goroutines for that, and a call that cannot be put on a lane at once gets
-// one of its own until it can.
+// net/rpc holds one lock for the whole client while WriteRequest runs. So it
+// never waits: a call that cannot be put on a lane at once gets a goroutine of
+// its own until it can.
 type rpcCodec struct {
 	Config
 	kind    string
-	replies *replies
-	answers chan answer
+	pending pendingCalls
+	answers chan answer // to calls that were not taken out of the client
 
 	ctx    context.Context // ends with the stub
 	end    context.CancelFunc
@@ -41,11 +39,10 @@ type rpcCodec struct {
 	body answer // what ReadResponseBody reads; of the client's reader alone
 }
 
-// answer is what the client is given for one call.
+// answer is what the client is given for a call that it has kept.
 type answer struct {
 	seq   uint64
-	fault string        // not empty: the error
-	value reflect.Value // the decoded body, or invalid
+	fault string // not empty: the error
 	// decode, if not nil, decodes the body right from the lane, which waits.
 	decode func(body any) error
 }
@@ -54,10 +51,9 @@ var errStubClosed = errors.New("stub was closed")
 
 func newRPCCodec(kind string, config Config) *rpcCodec {
 	c := &rpcCodec{
-		Config: config,
-		kind:   kind,
-		// Room for some, so that a lane can read on while the client wakes up.
-		answers: make(chan answer, 64),
+		Config:  config,
+		kind:    kind,
+		answers: make(chan answer),
 		lanes:   map[any]*lane{},
 	}
 	c.ctx, c.end = context.WithCancel(context.Background())
@@ -68,9 +64,15 @@ func newRPCCodec(kind string, config Config) *rpcCodec {
 // WriteRequest puts the call on a lane, or on its way to one. It implements
 // rpc.ClientCodec.
 func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
-	k := &call{seq: r.Seq, service: r.ServiceMethod, method: methodOf(r.ServiceMethod), args: args, began: time.Now()}
-	k.options = c.options(k.method)
-	k.reply, k.known = c.replies.expected(r.Seq)
+	k := &call{
+		seq: r.Seq, service: r.ServiceMethod, method: methodOf(r.ServiceMethod), args: args,
+		caller: c.pending.take(r.Seq), began: time.Now(),
+	}
+	options := c.options(k.method)
+	k.idempotent, k.deadline = options.Idempotent, k.began.Add(options.Timeout)
+	if k.caller != nil {
+		k.reply = reflect.ValueOf(k.caller.Reply)
+	}
 
 	lease, err := c.Router.Pick(c.atOnce, protocolRPC, nil)
 	if err != nil {
@@ -83,9 +85,8 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 			return nil
 		case isFinal(err):
 			lease.Done(NotSent)
-			fault := &Fault{Reason: ReasonArguments, Method: k.method, Err: err}
-			c.observe(k.method, "", k.began, 0, fault)
-			return fault
+			go c.fault(k, &Fault{Reason: ReasonArguments, Method: k.method, Err: err})
+			return nil
 		}
 	}
 	go c.route(k, lease)
@@ -97,8 +98,8 @@ func methodOf(name string) string {
 	return name[strings.LastIndexAny(name, "./")+1:]
 }
 
-// ReadResponseHeader waits for the next answer of any lane. It implements
-// rpc.ClientCodec, and ends the client only when the stub is closed.
+// ReadResponseHeader waits for an answer to a call that the client has kept. It
+// implements rpc.ClientCodec, and ends the client only when the stub is closed.
 func (c *rpcCodec) ReadResponseHeader(r *rpc.Response) error {
 	select {
 	case c.body = <-c.answers:
@@ -106,23 +107,18 @@ func (c *rpcCodec) ReadResponseHeader(r *rpc.Response) error {
 		return io.EOF
 	}
 	r.Seq, r.Error = c.body.seq, c.body.fault
-	c.replies.window.Lock()
 	return nil
 }
 
 // ReadResponseBody gives the caller the body of that answer. It implements
 // rpc.ClientCodec.
 func (c *rpcCodec) ReadResponseBody(body any) error {
-	c.replies.window.Unlock()
-	a := c.body
+	decode := c.body.decode
 	c.body = answer{}
-	if a.decode != nil {
-		return a.decode(body)
+	if decode == nil {
+		return nil
 	}
-	if body != nil && a.value.IsValid() {
-		reflect.ValueOf(body).Elem().Set(a.value)
-	}
-	return nil
+	return decode(body)
 }
 
 // Close ends the stub and its lanes. It implements rpc.ClientCodec.

@@ -5,55 +5,48 @@ package stub
 import (
 	"net/rpc"
 	"reflect"
-	"sync"
+	"unsafe"
 )
 
-// replies knows what the callers of an rpc.Client want to have decoded.
+// pendingCalls is where an rpc.Client keeps the calls that have no answer, and
+// nil if this net/rpc keeps them otherwise.
 //
-// net/rpc tells a codec where the reply goes only when it asks for the body,
-// after the header: too late for us. A body that comes slowly would hold up
-// the answers of all other endpoints, and one that cannot be decoded ends an
-// rpc.Client for good. So the types are read where the client keeps them, in
-// its map of pending calls. If a future net/rpc keeps them otherwise, decoding
-// waits until the client asks, with the said effects.
-type replies struct {
-	pending reflect.Value // map[uint64]*rpc.Call, or invalid
-	reply   int           // index of the field Reply
+// net/rpc asks its codec for one answer after the other, in one goroutine, and
+// says where the reply goes only after the header. For a stub that is too late
+// and too much: a body that comes slowly would hold up the answers of all other
+// endpoints, one that cannot be decoded ends an rpc.Client for good, and every
+// answer would have to be carried from the goroutine of its lane to that of the
+// client. So a stub takes each call out of the client and ends it itself, as
+// the client would. Only if the calls are not found does it do as net/rpc asks,
+// with the said effects.
+type pendingCalls struct{ calls *map[uint64]*rpc.Call }
 
-	// window is held while the client may change the map without holding the
-	// lock under which it sends.
-	window sync.Mutex
+func pendingOf(client *rpc.Client) pendingCalls {
+	field := reflect.ValueOf(client).Elem().FieldByName("pending")
+	if !field.IsValid() || field.Type() != reflect.TypeFor[map[uint64]*rpc.Call]() {
+		return pendingCalls{}
+	}
+	return pendingCalls{(*map[uint64]*rpc.Call)(unsafe.Pointer(field.UnsafeAddr()))}
 }
 
-func repliesOf(client *rpc.Client) *replies {
-	pending := reflect.ValueOf(client).Elem().FieldByName("pending")
-	if !pending.IsValid() || pending.Type() != reflect.TypeFor[map[uint64]*rpc.Call]() {
-		return &replies{}
+// take makes the stub the owner of the call seq, or gives nil. It may be called
+// from WriteRequest alone, where the client holds its lock for sending: then
+// nothing but the taking of an answer changes the map, and there are none for a
+// client whose calls are all taken.
+func (p pendingCalls) take(seq uint64) *rpc.Call {
+	if p.calls == nil {
+		return nil
 	}
-	field, ok := reflect.TypeFor[rpc.Call]().FieldByName("Reply")
-	if !ok || len(field.Index) != 1 {
-		return &replies{}
-	}
-	return &replies{pending: pending, reply: field.Index[0]}
+	call := (*p.calls)[seq]
+	delete(*p.calls, seq)
+	return call
 }
 
-// expected returns the type of the reply pointer of the call seq, nil for a
-// caller that wants none. It reports false if it cannot know. It is called
-// from WriteRequest, where the client holds its lock for sending: nothing but
-// the taking of an answer changes the map then, and window excludes that.
-func (r *replies) expected(seq uint64) (reflect.Type, bool) {
-	if !r.pending.IsValid() {
-		return nil, false
+// done tells the caller that its call has ended.
+func done(call *rpc.Call, err error) {
+	call.Error = err
+	select {
+	case call.Done <- call:
+	default: // as net/rpc does: the channel is too small
 	}
-	r.window.Lock()
-	defer r.window.Unlock()
-	call := r.pending.MapIndex(reflect.ValueOf(seq))
-	if !call.IsValid() {
-		return nil, false
-	}
-	reply := call.Elem().Field(r.reply)
-	if reply.IsNil() {
-		return nil, true
-	}
-	return reply.Elem().Type(), true
 }

@@ -379,29 +379,10 @@ type panicky struct{}
 
 func (panicky) GobEncode() ([]byte, error) { return make([]byte, 0)[:1:1], nil }
 
-func TestRPCReplies(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client := handStub(t, newHandRouter(echoing("a")), nil)
-		defer client.Close()
-		if err := client.Call("Plugin.Get", "x", nil); err != nil {
-			t.Errorf("a caller that wants no reply: %v", err)
-		}
-		err := client.Call("Plugin.Get", "x", "not a pointer")
-		if f, ok := Cause(err); !ok || f.Reason != ReasonAnswer {
-			t.Errorf("a reply that is no pointer: %v", err)
-		}
-		preset := "preset"
-		if err := client.Call("Plugin.Get", "", &preset); err != nil || preset != "" {
-			t.Errorf("a reply is overwritten: got %q, %v", preset, err)
-		}
-	})
-}
-
 // TestRPCWithoutReplyTypes is for a net/rpc that keeps its calls otherwise.
 func TestRPCWithoutReplyTypes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		codec := newRPCCodec("kind", Config{Router: newHandRouter(echoing("a"), echoing("b"))})
-		codec.replies = &replies{}
 		client := rpc.NewClientWithCodec(codec)
 		defer client.Close()
 		for range 10 {
@@ -411,20 +392,6 @@ func TestRPCWithoutReplyTypes(t *testing.T) {
 		}
 	})
 }
-
-// TestNetRPCKeepsItsCalls fails with a Go release whose net/rpc is another.
-func TestNetRPCKeepsItsCalls(t *testing.T) {
-	if r := repliesOf(rpc.NewClientWithCodec(closedCodec{})); !r.pending.IsValid() {
-		t.Error("the types of replies are not found any more: see replies")
-	}
-}
-
-type closedCodec struct{}
-
-func (closedCodec) WriteRequest(*rpc.Request, any) error   { return rpc.ErrShutdown }
-func (closedCodec) ReadResponseHeader(*rpc.Response) error { return rpc.ErrShutdown }
-func (closedCodec) ReadResponseBody(any) error             { return rpc.ErrShutdown }
-func (closedCodec) Close() error                           { return nil }
 
 func TestRPCClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestRPCDeadlines has calls of several timeouts on one lane.
+func TestRPCDeadlines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, peers := newHandSession("a")
+		methods := methodOptions{}
+		methods["One"] = CallOptions{Timeout: time.Second}
+		methods["Two"] = CallOptions{Timeout: 2 * time.Second}
+		methods["Ten"] = CallOptions{Timeout: 10 * time.Second}
+		client := handStub(t, newHandRouter(s), func(c *Config) { c.Methods = methods })
+		defer client.Close()
+		go func() {
+			p := <-peers
+			for range 8 {
+				p.request(t)
+			}
+		}()
+		began := time.Now()
+		took := make(chan time.Duration, 8)
+		start := func(methods ...string) {
+			for _, m := range methods {
+				go func() {
+					call := goCall(client, m, "x")
+					<-call
+					took <- time.Since(began)
+				}()
+				synctest.Wait()
+			}
+		}
+		start("Ten", "One", "Two", "One")
+		time.Sleep(1500 * time.Millisecond)
+		start("Ten", "One", "Two", "One")
+		var got []time.Duration
+		for range cap(took) {
+			got = append(got, <-took/time.Millisecond)
+		}
+		want := []time.Duration{1000, 1000, 2000, 2500, 2500, 3500, 10000, 11500}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("when calls ended, in ms (-want +got)\n%s", diff)
+		}
+	})
+}
