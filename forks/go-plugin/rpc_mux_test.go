@@ -173,3 +173,28 @@ func TestMuxQuitIsAnswered(t *testing.T) {
 		<-session.Done()
 	}
 }
+
+// A method that does not return keeps no session of a host that has gone.
+func TestMuxSessionLeavesItsCalls(t *testing.T) {
+	p := serveEcho(t, func(o *ServeConfig) { o.Network.MaxSessions = 1 })
+	session := p.attach(t)
+	stub := dispenseEcho(t, session)
+	done := make(chan error, 1)
+	go func() {
+		_, err := stub.Hold()
+		done <- err
+	}()
+	<-p.impl.held
+	_ = session.Close()
+	if err := <-done; !errors.Is(err, ErrConnectionLost) {
+		t.Errorf("the call that was under way: %v", err)
+	}
+	eventually(t, "another host is admitted", func() bool {
+		next, err := Attach(t.Context(), p.clientConfig())
+		if err != nil {
+			return false
+		}
+		return next.Close() == nil
+	})
+	close(p.impl.gate)
+}

@@ -8,13 +8,14 @@ import (
 	"net"
 	"net/rpc"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // PluginConfig is what a plugin's side of a session needs.
 type PluginConfig struct {
 	// Control serves channel 0.
-	Control *rpc.Server
+	Control Handler
 	// Calls, if not nil, counts the calls on all other channels.
 	Calls Counter
 	// Answered, if not nil, is called with the method when an answer on
@@ -35,6 +36,11 @@ type PluginConfig struct {
 	Silence time.Duration
 }
 
+// Handler reads one request, runs it, and answers. *rpc.Server is one.
+type Handler interface {
+	ServeRequest(rpc.ServerCodec) error
+}
+
 // Counter counts calls that were read and not yet answered.
 type Counter interface {
 	Begin()
@@ -53,9 +59,13 @@ type Plugin struct {
 	streams *streamConn
 	feed    *outputFeed
 
-	// rest is where the goroutine of Serve waits when another one reads. It is
-	// the first to be asked when a reader is needed.
-	rest chan struct{}
+	// rest is where one goroutine waits that has nothing to do. It is the first
+	// to be asked when a reader is needed.
+	rest    chan struct{}
+	resting atomic.Bool
+
+	// control counts the calls of channel 0 under way, which Serve waits for.
+	control sync.WaitGroup
 
 	mu       sync.Mutex
 	services map[uint64]*service
@@ -86,19 +96,15 @@ func NewPlugin(conn net.Conn, config PluginConfig) *Plugin {
 }
 
 // Serve serves until the host hangs up or Close is called, and closes the
-// connection. Methods that run then still end later.
+// connection. It waits for the methods of channel 0, which make what others are
+// served by. Other methods that run then still end later.
 func (p *Plugin) Serve() error {
 	if p.config.Silence > 0 {
 		defer p.watchSilence()()
 	}
-	for reading := true; reading && p.read(); {
-		select {
-		case <-p.rest:
-		case <-p.done:
-			reading = false
-		}
-	}
+	go p.work() // Serve calls no method itself: it would have to wait for its end.
 	<-p.done
+	p.control.Wait()
 	p.mu.Lock()
 	feed := p.feed
 	p.mu.Unlock()
@@ -134,12 +140,12 @@ func (p *Plugin) watchSilence() (stop func()) {
 	return func() { timer.Stop() }
 }
 
-// Register serves the methods of a server on a new channel, and returns its id.
-func (p *Plugin) Register(server *rpc.Server) (id uint64) {
+// Register serves a handler on a new channel, and returns its id.
+func (p *Plugin) Register(handler Handler) (id uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lastID++
-	p.services[p.lastID] = newService(p, p.lastID, server)
+	p.services[p.lastID] = newService(p, p.lastID, handler)
 	return p.lastID
 }
 

@@ -66,7 +66,7 @@ func (w *worker) look() bool {
 		return true
 	}
 	if w.state.CompareAndSwap(calling, relieved) {
-		go w.plugin.read()
+		go w.plugin.work()
 		return false
 	}
 	w.watched.Store(false)

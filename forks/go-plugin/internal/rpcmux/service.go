@@ -4,14 +4,13 @@ package rpcmux
 
 import (
 	"encoding/gob"
-	"net/rpc"
 	"sync"
 )
 
 // service is what is served on a channel.
 type service struct {
 	id  uint64
-	rpc *rpc.Server
+	rpc Handler
 
 	// The reader's own.
 	dec     *gob.Decoder
@@ -26,8 +25,8 @@ type service struct {
 // any.
 const maxMethods = 1 << 10
 
-func newService(p *Plugin, id uint64, server *rpc.Server) *service {
-	return &service{id: id, rpc: server, dec: gob.NewDecoder(&p.in), methods: make(map[string]*method)}
+func newService(p *Plugin, id uint64, handler Handler) *service {
+	return &service{id: id, rpc: handler, dec: gob.NewDecoder(&p.in), methods: make(map[string]*method)}
 }
 
 // method is what is known of a method.

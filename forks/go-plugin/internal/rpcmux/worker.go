@@ -35,6 +35,18 @@ const (
 	relieved       // another worker reads
 )
 
+// work reads whenever nobody does, until it is not needed.
+func (p *Plugin) work() {
+	for p.read() && p.resting.CompareAndSwap(false, true) {
+		select {
+		case <-p.rest:
+			p.resting.Store(false)
+		case <-p.done:
+			return
+		}
+	}
+}
+
 // read reads and calls until the session ends, or until another worker reads:
 // then it returns true.
 func (p *Plugin) read() (handedOver bool) {
@@ -68,11 +80,8 @@ func (w *worker) next() error {
 		}
 		switch w.message.kind {
 		case request:
-			p.mu.Lock()
-			w.service = p.services[w.message.channel]
-			p.mu.Unlock()
-			if w.service == nil {
-				return fmt.Errorf("%w: a request on channel %d, which is not open", errMalformed, w.message.channel)
+			if err := w.find(); err != nil {
+				return err
 			}
 			w.method = w.service.method(w.message.method)
 			return nil
@@ -89,6 +98,23 @@ func (w *worker) next() error {
 		}
 		// Others are of a later version, or have said all by having come.
 	}
+}
+
+// find looks for what serves the message at hand.
+func (w *worker) find() error {
+	p := w.plugin
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	w.service = p.services[w.message.channel]
+	switch {
+	case p.err != nil:
+		return p.err // Nobody may begin who is to be waited for.
+	case w.service == nil:
+		return fmt.Errorf("%w: a request on channel %d, which is not open", errMalformed, w.message.channel)
+	case w.message.channel == 0:
+		p.control.Add(1)
+	}
+	return nil
 }
 
 // ReadRequestHeader implements rpc.ServerCodec.
@@ -127,7 +153,7 @@ func (p *Plugin) newReader() {
 	select {
 	case p.rest <- struct{}{}:
 	default:
-		go p.read()
+		go p.work()
 	}
 }
 
@@ -138,12 +164,14 @@ func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 		w.method.pace.record(time.Since(w.began))
 	}
 	err := w.answer(r, body)
-	if w.message.channel != 0 {
-		if p.config.Calls != nil {
-			p.config.Calls.End()
+	switch {
+	case w.message.channel == 0:
+		if p.config.Answered != nil {
+			p.config.Answered(r.ServiceMethod)
 		}
-	} else if p.config.Answered != nil {
-		p.config.Answered(r.ServiceMethod)
+		p.control.Done()
+	case p.config.Calls != nil:
+		p.config.Calls.End()
 	}
 	return err
 }
