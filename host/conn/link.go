@@ -46,18 +46,24 @@ func newLink(endpoint string, s Session, ejectAfter int) *Link {
 // elsewhere, if the session has ended or is about to.
 func (l *Link) Begin() bool {
 	// The Conn learns of both a moment later; no call should hit that moment.
-	select {
-	case <-l.ended:
+	// (Two selects, as one of two channels takes the locks of both.)
+	if isClosed(l.ended) || isClosed(l.draining) {
 		return false
-	case <-l.draining:
-		return false
-	default:
 	}
 	if l.calls.Add(1)&retired != 0 {
 		l.release()
 		return false
 	}
 	return true
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
 }
 
 // Done implements route.Lease: once for each Begin that reported true.

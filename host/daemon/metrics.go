@@ -4,12 +4,11 @@ package daemon
 
 import (
 	"fmt"
-	"time"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/reattach/reattach/host/conn"
-	"github.com/reattach/reattach/host/stub"
 )
 
 // metrics counts what happens. Its series of a plugin go with the plugin.
@@ -20,6 +19,8 @@ type metrics struct {
 	attached   *prometheus.CounterVec
 	reattached *prometheus.CounterVec
 	failed     *prometheus.CounterVec
+
+	forgotten atomic.Uint64 // how often series were deleted
 }
 
 func newMetrics() *metrics {
@@ -63,6 +64,7 @@ func (m *metrics) forget(plugin string) {
 	m.attached.DeletePartialMatch(gone)
 	m.reattached.DeletePartialMatch(gone)
 	m.failed.DeletePartialMatch(gone)
+	m.forgotten.Add(1) // the last: see callMetrics
 }
 
 // observe counts what a Conn tells, from the Conn's goroutine.
@@ -76,29 +78,6 @@ func (m *metrics) observe(c *conn.Conn, before, after *conn.Status) {
 	}
 	if after.State == conn.TransientFailure && before.State != conn.TransientFailure {
 		m.failed.WithLabelValues(plugin).Inc()
-	}
-}
-
-// calls observes the calls of one kind of a plugin.
-func (m *metrics) calls(plugin, kind string) stub.Observer {
-	return &callMetrics{metrics: m, plugin: plugin, kind: kind}
-}
-
-type callMetrics struct {
-	*metrics
-	plugin, kind string
-}
-
-// Called implements stub.Observer.
-func (m *callMetrics) Called(method, _ string, took time.Duration, attempts int, err error) {
-	source := "none"
-	if err != nil {
-		source = string(stub.SourceOf(err))
-	}
-	m.called.WithLabelValues(m.plugin, m.kind, method, source).Inc()
-	m.took.WithLabelValues(m.plugin, m.kind, method).Observe(took.Seconds())
-	if attempts > 1 {
-		m.retried.WithLabelValues(m.plugin, m.kind, method).Add(float64(attempts - 1))
 	}
 }
 

@@ -23,13 +23,18 @@ func TestMetrics(t *testing.T) {
 	o := options("")
 	o.Sources, o.Registerer = []discovery.Source{source}, registry
 	d, _ := start(t, o)
-	source.Update(target.Group{Key: "g", Endpoints: []target.Endpoint{{
+	there := target.Group{Key: "g", Endpoints: []target.Endpoint{{
 		ID: target.MakeID("greeter", address), Plugin: "greeter", Placement: target.Network, Address: address,
-	}}})
-	for range 3 {
+	}}}
+	source.Update(there)
+	call := func() {
+		t.Helper()
 		if _, err := d.Call(t.Context(), "greeter", "greeter", "Greet", json.RawMessage(`["Ada"]`)); err != nil {
 			t.Fatal(err)
 		}
+	}
+	for range 3 {
+		call()
 	}
 	has := func(want map[string]float64) error {
 		got, err := gather(registry)
@@ -63,6 +68,15 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 		return err
+	})
+	source.Update(there)
+	eventually(t, func() error { return has(map[string]float64{"reattach_plugin_ready greeter": 1}) })
+	call()
+	eventually(t, func() error {
+		return has(map[string]float64{
+			"reattach_calls_total none greeter Greet greeter":      1,
+			"reattach_call_duration_seconds greeter Greet greeter": 1,
+		})
 	})
 	if _, err := daemon.New(o); err == nil || !strings.Contains(err.Error(), "Registerer") {
 		t.Errorf("the same registry twice gave %v", err)
