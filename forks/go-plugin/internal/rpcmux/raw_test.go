@@ -84,7 +84,7 @@ func rawHost(t testing.TB, here, there net.Conn, config PluginConfig, v any) (*r
 		config.Control = rpc.NewServer()
 	}
 	p := NewPlugin(there, config)
-	p.Register(server)
+	p.services[1] = newService(p, 1, server)
 	served := make(chan struct{})
 	go func() { defer close(served); _ = p.Serve() }()
 	t.Cleanup(func() {
