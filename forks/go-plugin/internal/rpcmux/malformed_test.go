@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package rpcmux
+
+import (
+	"errors"
+	"io"
+	"net"
+	"net/rpc"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+)
+
+// outcome is what comes of a message that a peer made up.
+type outcome int
+
+const (
+	ignored outcome = iota // the session goes on
+	ended                  // because the message is malformed
+	cut                    // the session waits for the rest of it
+)
+
+// name is a method's name in a request.
+func name(s string) string { return string([]byte{byte(len(s))}) + s }
+
+var madeUp = map[string]struct {
+	data         []byte
+	plugin, host outcome // what it is to each of them
+}{
+	"no length":                 {[]byte{0, 0}, cut, cut},
+	"length zero":               {[]byte{0, 0, 0, 0}, ended, ended},
+	"length of 2^31":            {[]byte{0x80, 0, 0, 0, 1}, ended, ended},
+	"longest, and no more":      {[]byte{0x7f, 0xff, 0xff, 0xff, 77}, cut, cut},
+	"longest request":           {append([]byte{0x7f, 0xff, 0xff, 0xff}, "\x01\x01\x01\x0cPlugin.Upper\x7f"...), cut, cut},
+	"longest answer":            {append([]byte{0x7f, 0xff, 0xff, 0xff}, "\x02\x01\x01\x7f"...), cut, cut},
+	"kind zero":                 {rawMessage(0, "what"), ignored, ignored},
+	"kind of a later version":   {rawMessage(77, "what"), ignored, ignored},
+	"fresh, of a later version": {rawMessage(77|fresh, ""), ignored, ignored},
+	"request without fields":    {rawMessage(request, ""), ended, ended},
+	"request without a name":    {rawMessage(request, "", 1, 1), ended, ended},
+	"request with half a name":  {rawMessage(request, "Plugin", 1, 1, 12), ended, ended},
+	"request with a long name":  {rawMessage(request, strings.Repeat("x", 2000), 1, 1, 2000), ended, ended},
+	"request with a name of 2^63 bytes": {
+		rawMessage(request, "x", 1, 1, 1<<63), ended, ended},
+	"request of no channel":          {rawMessage(request, name("Plugin.Upper")+"\x03\x0c\x00\x61", 9, 1), ended, ignored},
+	"request with a number too long": {rawMessage(request, strings.Repeat("\xff", 11)), ended, ended},
+	"request without a value":        {rawMessage(request, name("Plugin.Upper"), 1, 1), ignored, ignored},
+	"request with nonsense":          {rawMessage(request, name("Plugin.Upper")+"nonsense", 1, 1), ignored, ignored},
+	"request with more than a value": {rawMessage(request, name("Plugin.Upper")+"\x04\x0c\x00\x01anonsense", 1, 1), ignored, ignored},
+	"request of no method":           {rawMessage(request, name(""), 1, 1), ignored, ignored},
+	"answer without fields":          {rawMessage(answer, ""), ended, ended},
+	"answer without a number":        {rawMessage(answer, "", 1), ended, ended},
+	"answer on no channel":           {rawMessage(answer, "nonsense", 9, 1), ignored, ignored},
+	"answer to no call":              {rawMessage(answer, "\x03\x0c\x00\x00", 1, 9), ignored, ignored},
+	"failure on no channel":          {rawMessage(failure, "no", 9, 1), ignored, ignored},
+	"failure of no call":             {rawMessage(failure, "no", 1, 9), ignored, ignored},
+	"failure without a text":         {rawMessage(failure, "", 1, 9), ignored, ignored},
+	"release of no channel":          {rawMessage(release, "", 9), ignored, ignored},
+	"release without a channel":      {rawMessage(release, ""), ended, ended},
+	"draining, and more":             {rawMessage(draining, "what"), ignored, ignored},
+	"credit, and more":               {rawMessage(credit, "what"), ignored, ignored},
+	"output that nobody asked for":   {append(rawMessage(output, "a", 1), rawMessage(output, "b", 1)...), ignored, ended},
+	"output that is too long":        {rawMessage(output, strings.Repeat("x", maxOutput+1), 1), ignored, ended},
+	"output of nothing":              {rawMessage(output, "", 7), ignored, ignored},
+	"output without a number":        {rawMessage(output, ""), ended, ended},
+	"probe, and more":                {rawMessage(probe, "what"), ignored, ignored},
+	"alive, and more":                {rawMessage(alive, "what"), ignored, ignored},
+}
+
+func TestMadeUpByHost(t *testing.T) {
+	for name, test := range madeUp {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				here, there := net.Pipe()
+				host, p := rawHost(t, here, there, PluginConfig{}, newThing())
+				host.write(host.request(1, 1, "Plugin.Upper", "a"))
+				host.next()
+				sent := slices.Clone(test.data)
+				if test.plugin == ignored {
+					sent = append(sent, host.request(1, 2, "Plugin.Upper", "a")...)
+				}
+				go func() { _, _ = here.Write(sent) }()
+				checkOutcome(t, test.plugin, p.Err, func() error {
+					var m message
+					for m.number != 2 {
+						if err := host.in.next(&m); err != nil {
+							return err
+						}
+					}
+					return nil
+				}, here)
+			})
+		})
+	}
+}
+
+func TestMadeUpByPlugin(t *testing.T) {
+	for name, test := range madeUp {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				here, there := net.Pipe()
+				h := NewHost(here, HostConfig{})
+				defer h.Close()
+				client := rpc.NewClientWithCodec(clientCodec{h.Channel(1)})
+				plugin := newRawPeer(t, there)
+				sent := slices.Clone(test.data)
+				if test.host == ignored {
+					last := newMessage(answer)
+					last.number(1)
+					last.number(0)
+					if err := encode(plugin.enc, &plugin.sink, last, "A"); err != nil {
+						t.Fatal(err)
+					}
+					sent = append(sent, last.data...)
+				}
+				drained := make(chan struct{})
+				go func() {
+					defer close(drained)
+					_ = plugin.in.next(&message{}) // the request
+					go func() { _, _ = there.Write(sent) }()
+					_, _ = io.Copy(io.Discard, there)
+				}()
+				defer func() { _ = h.Close(); <-drained }()
+				checkOutcome(t, test.host, h.Err, func() error { return client.Call("Plugin.Upper", "a", new(string)) }, there)
+			})
+		})
+	}
+}
+
+// checkOutcome checks what became of a session, whose next call the other
+// function makes, when conn has been given what was made up.
+func checkOutcome(t *testing.T, want outcome, why func() error, call func() error, conn net.Conn) {
+	t.Helper()
+	called := make(chan error, 1)
+	go func() { called <- call() }()
+	synctest.Wait()
+	switch want {
+	case ignored:
+		if len(called) == 0 || why() != nil {
+			t.Fatalf("the session ended with %v, or waits", why())
+		}
+		if err := <-called; err != nil {
+			t.Errorf("the next call: %v", err)
+		}
+		return
+	case ended:
+		if !errors.Is(why(), errMalformed) {
+			t.Errorf("the session ended with %v, want malformed message", why())
+		}
+	case cut:
+		if why() != nil {
+			t.Errorf("the session ended with %v before the message did", why())
+		}
+	}
+	_ = conn.Close()
+	if err := <-called; err == nil {
+		t.Error("the next call succeeds")
+	}
+}
