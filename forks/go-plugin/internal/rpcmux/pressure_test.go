@@ -3,6 +3,8 @@
 package rpcmux
 
 import (
+	"context"
+	"errors"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -110,4 +112,85 @@ func TestProbesWithoutEnd(t *testing.T) {
 		_ = there.Close()
 		<-read
 	})
+}
+
+// A host that takes no answers gets to ask for little more than it takes.
+func TestHostThatDoesNotRead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		var calls counter
+		host, p := rawHost(t, here, there, PluginConfig{Calls: &calls}, newThing())
+		const size = 10_000
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			for n := range uint64(1000) {
+				if _, err := here.Write(host.request(1, n, "Plugin.Blank", size)); err != nil {
+					return
+				}
+			}
+		}()
+		synctest.Wait()
+		p.out.mu.Lock()
+		waiting := len(p.out.waiting.data)
+		p.out.mu.Unlock()
+		if ran := calls.ended.Load(); waiting > full+2*size || ran > 2*full/size {
+			t.Errorf("%d bytes wait to be taken, of %d calls", waiting, ran)
+		}
+		for range 1000 { // and it goes on when it does read
+			host.next()
+		}
+		<-sent
+	})
+}
+
+// Who calls a plugin that does not read is told so, can wait, and learns of the
+// end of the session or of the channel.
+func TestPluginThatDoesNotRead(t *testing.T) {
+	for name, end := range map[string]func(h *Host, c *Channel, cancel context.CancelFunc){
+		"session": func(h *Host, _ *Channel, _ context.CancelFunc) { _ = h.Close() },
+		"channel": func(_ *Host, c *Channel, _ context.CancelFunc) { _ = c.Close() },
+		"context": func(_ *Host, _ *Channel, cancel context.CancelFunc) { cancel() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				here, there := net.Pipe()
+				defer there.Close()
+				h := NewHost(here, HostConfig{})
+				defer h.Close()
+				c := h.Channel(1)
+				var err error
+				var end1 uint64
+				for n := uint64(0); err == nil; n++ {
+					end1, err = c.Send("Plugin.Blank", n, make([]byte, 1000))
+					if n > 2*full/1000 {
+						t.Fatal("there is no end to what it takes")
+					}
+					synctest.Wait()
+				}
+				if !errors.Is(err, ErrFull) || end1 != 0 {
+					t.Fatalf("got %d, %v", end1, err)
+				}
+				if taken := c.Taken(); taken == 0 || taken > 2000 {
+					t.Errorf("the connection was given %d bytes", taken)
+				}
+				ctx, cancel := context.WithCancel(t.Context())
+				defer cancel()
+				waited := make(chan error, 1)
+				go func() { waited <- c.Await(ctx) }()
+				synctest.Wait()
+				end(h, c, cancel)
+				err = <-waited
+				if name == "context" {
+					if !errors.Is(err, context.Canceled) {
+						t.Errorf("Await = %v", err)
+					}
+					return
+				}
+				if _, err := c.Send("Plugin.Blank", 0, 1); err == nil || errors.Is(err, ErrFull) {
+					t.Errorf("afterwards Send = %v", err)
+				}
+			})
+		})
+	}
 }
