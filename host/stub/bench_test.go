@@ -13,47 +13,55 @@ import (
 	"github.com/hashicorp/go-plugin"
 )
 
-// BenchmarkRPC compares a routed call with one right on the session.
+// BenchmarkRPC compares routed calls with those right on a session.
 func BenchmarkRPC(b *testing.B) {
 	set := plugin.PluginSet{"shop": &shopRPC{newLedger()}}
-	p := startPod(b, "pod", set, false)
-	c := startCrew(b, []*pod{p}, plugin.ProtocolNetRPC)
-	c.awaitReady(b, 1)
-	raw, err := c.ready[0].Dispense("shop")
-	if err != nil {
-		b.Fatal(err)
-	}
-	for name, client := range map[string]*rpc.Client{
-		"unrouted": raw.(*shopClient).rpc,
-		"routed":   shopStub(b, c).rpc,
-	} {
-		benchmarkCalls(b, name, func() error {
-			var reply string
-			return client.Call("Plugin.Get", "name", &reply)
-		})
-	}
+	benchmarkRouted(b, set, plugin.ProtocolNetRPC, func(c *crew, raw any) (unrouted, routed func() error) {
+		call := func(client *rpc.Client) func() error {
+			return func() error {
+				var reply string
+				return client.Call("Plugin.Get", "name", &reply)
+			}
+		}
+		return call(raw.(*shopClient).rpc), call(shopStub(b, c).rpc)
+	})
 }
 
 // BenchmarkGRPC does the same over gRPC.
 func BenchmarkGRPC(b *testing.B) {
 	set := plugin.PluginSet{"shop": &shopGRPC{ledger: newLedger()}}
-	p := startPod(b, "pod", set, true)
-	c := startCrew(b, []*pod{p}, plugin.ProtocolGRPC)
-	c.awaitReady(b, 1)
-	raw, err := c.ready[0].Dispense("shop")
-	if err != nil {
-		b.Fatal(err)
-	}
-	for name, shop := range map[string]*shopCaller{
-		"unrouted": raw.(*shopCaller),
-		"routed":   grpcShop(b, c, nil),
-	} {
-		ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
-		defer cancel()
-		benchmarkCalls(b, name, func() error {
-			_, err := callText(ctx, shop.conn, "/test.Shop/Get", "name")
-			return err
-		})
+	ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+	defer cancel()
+	benchmarkRouted(b, set, plugin.ProtocolGRPC, func(c *crew, raw any) (unrouted, routed func() error) {
+		call := func(shop *shopCaller) func() error {
+			return func() error {
+				_, err := callText(ctx, shop.conn, "/test.Shop/Get", "name")
+				return err
+			}
+		}
+		return call(raw.(*shopCaller)), call(grpcShop(b, c, nil))
+	})
+}
+
+// benchmarkRouted starts pods, and measures what callers makes of a crew and a
+// client of one of its sessions.
+func benchmarkRouted(b *testing.B, set plugin.PluginSet, protocol plugin.Protocol, callers func(c *crew, raw any) (unrouted, routed func() error)) {
+	for _, n := range []int{1, 3, 100} {
+		var pods []*pod
+		for range n {
+			pods = append(pods, startPod(b, "pod", set, protocol == plugin.ProtocolGRPC))
+		}
+		c := startCrew(b, pods, protocol)
+		c.awaitReady(b, n)
+		raw, err := c.ready[0].Dispense("shop")
+		if err != nil {
+			b.Fatal(err)
+		}
+		unrouted, routed := callers(c, raw)
+		if n == 1 {
+			benchmarkCalls(b, "unrouted", unrouted)
+		}
+		benchmarkCalls(b, fmt.Sprintf("routed/endpoints=%d", n), routed)
 	}
 }
 

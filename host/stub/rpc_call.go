@@ -14,20 +14,25 @@ import (
 // alone may change it: the goroutine that routes it, or the lane whose table
 // it is in; who takes it out of the table owns it then.
 type call struct {
-	seq     uint64
-	service string // "Plugin.Greet"
-	method  string // "Greet"
-	args    any
-	caller  *rpc.Call     // nil: the client has kept it
-	reply   reflect.Value // points to where the caller wants it; invalid: nowhere
+	calledMethod
+	seq    uint64
+	args   any
+	caller *rpc.Call     // nil: the client has kept it
+	reply  reflect.Value // points to where the caller wants it; invalid: nowhere
 
-	idempotent bool
-	began      time.Time
-	deadline   time.Time
+	began    time.Time
+	deadline time.Time
 
 	search search
 	lease  Lease
 	end    uint64 // where the request ends in the lane's stream; see lane.sending
+}
+
+// calledMethod is which method a call is of.
+type calledMethod struct {
+	service string // "Plugin.Greet"
+	method  string // "Greet"
+	options CallOptions
 }
 
 // laneWait is how long a call waits for a lane that is being opened, or is
@@ -146,7 +151,7 @@ func (c *rpcCodec) lost(k *call, sent bool, cause error) {
 	}
 	k.lease = nil
 	fault := &Fault{Reason: ReasonLost, Endpoint: endpoint, Method: k.method, MayHaveRun: sent, Err: cause}
-	if !k.search.mayRepeat(sent, k.idempotent) {
+	if !k.search.mayRepeat(sent, k.options.Idempotent) {
 		c.fault(k, fault)
 		return
 	}

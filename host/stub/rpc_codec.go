@@ -33,10 +33,11 @@ type rpcCodec struct {
 	atOnce context.Context // has ended: a Pick that must not wait
 
 	mu     sync.Mutex
-	lanes  map[any]*lane // by session; nil once closed
-	latest atomic.Pointer[lane]
+	lanes  map[any]*lane        // by session; nil once closed
+	latest atomic.Pointer[lane] // that had an answer
 
-	body answer // what ReadResponseBody reads; of the client's reader alone
+	method calledMethod // last; of WriteRequest alone
+	body   answer       // what ReadResponseBody reads; of the client's reader alone
 }
 
 // answer is what the client is given for a call that it has kept.
@@ -65,11 +66,10 @@ func newRPCCodec(kind string, config Config) *rpcCodec {
 // rpc.ClientCodec.
 func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 	k := &call{
-		seq: r.Seq, service: r.ServiceMethod, method: methodOf(r.ServiceMethod), args: args,
+		seq: r.Seq, args: args, calledMethod: c.called(r.ServiceMethod),
 		caller: c.pending.take(r.Seq), began: time.Now(),
 	}
-	options := c.options(k.method)
-	k.idempotent, k.deadline = options.Idempotent, k.began.Add(options.Timeout)
+	k.deadline = k.began.Add(k.options.Timeout)
 	if k.caller != nil {
 		k.reply = reflect.ValueOf(k.caller.Reply)
 	}
@@ -79,7 +79,11 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 		go c.route(k, nil)
 		return nil
 	}
-	if l := c.laneOf(lease); l != nil {
+	l := c.latest.Load() // the usual case: all calls go to one session
+	if l == nil || l.session != lease.Session() {
+		l = c.laneOf(lease)
+	}
+	if l != nil {
 		switch err := l.send(k, lease); {
 		case err == nil:
 			return nil
@@ -91,6 +95,15 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 	}
 	go c.route(k, lease)
 	return nil
+}
+
+// called is what is known of a method before it is called.
+func (c *rpcCodec) called(service string) calledMethod {
+	if c.method.service != service {
+		method := methodOf(service)
+		c.method = calledMethod{service, method, c.options(method)}
+	}
+	return c.method
 }
 
 // methodOf turns "Plugin.Greet" and "/hello.Greeter/Greet" into "Greet".
