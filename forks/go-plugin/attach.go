@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
@@ -205,16 +206,21 @@ func helloRequest(cfg *ClientConfig) *hello.Request {
 	for i, p := range cfg.AllowedProtocols {
 		protocols[i] = string(p)
 	}
-	host, _ := os.Hostname()
 	return &hello.Request{
 		Core:      CoreProtocolVersion,
 		Cookie:    hello.Cookie{Key: cfg.MagicCookieKey, Value: cfg.MagicCookieValue},
 		Versions:  slices.Sorted(maps.Keys(cfg.versions())),
 		Protocols: protocols,
 		Features:  []string{featureGoAway, featureGRPCTunnel, featureRPCMux},
-		Host:      fmt.Sprintf("%s/%d", host, os.Getpid()),
+		Host:      hostName(),
 	}
 }
+
+// hostName is who asks, for the plugin's log.
+var hostName = sync.OnceValue(func() string {
+	host, _ := os.Hostname()
+	return fmt.Sprintf("%s/%d", host, os.Getpid())
+})
 
 // interruptOnDone makes reads and writes on conn fail once ctx ends. The
 // returned function stops that and lifts the deadline.

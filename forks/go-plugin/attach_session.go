@@ -79,6 +79,7 @@ func (s *Session) openNetRPC(plugins PluginSet, messages bool) error {
 		shared:      s.config.Broker,
 	}
 	if messages {
+		client.listed = s.info.Kinds
 		newRPCMuxClient(s.conn, client, mux, func() { close(s.draining) }, func(err error) { s.end(connectionLost(err)) })
 	} else if _, err := newRPCClient(s.conn, client, mux); err != nil {
 		return err

@@ -145,7 +145,11 @@ func (s *networkServer) negotiate(conn net.Conn, r *bufio.Reader, admitted func(
 		return nil, err
 	}
 	admitted()
-	if err := hello.WriteAnswer(conn, s.offers.answer(choice)); err != nil {
+	line, err := s.offers.line(choice)
+	if err == nil {
+		_, err = conn.Write(line)
+	}
+	if err != nil {
 		s.leave(host)
 		return nil, fmt.Errorf("send answer: %w", err)
 	}

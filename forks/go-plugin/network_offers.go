@@ -5,8 +5,10 @@ package plugin
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"fmt"
 	"net"
 	"runtime/debug"
+	"sync"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
 )
@@ -19,6 +21,10 @@ type offers struct {
 
 	name, instance string
 	build          *hello.Build
+
+	// lines holds the answers that were given, by what was chosen: of that there
+	// are few combinations.
+	lines sync.Map // string: []byte
 }
 
 type offerKey struct {
@@ -43,6 +49,20 @@ func newOffers(name string, served []servedVersion, opts *ServeConfig) *offers {
 func (o *offers) add(version int, protocol Protocol, kinds []hello.Kind, features ...string) {
 	o.all = append(o.all, hello.Offer{Version: version, Protocol: string(protocol), Features: features})
 	o.kinds[offerKey{version, string(protocol)}] = kinds
+}
+
+// line is the answer to a host whose session is the given choice.
+func (o *offers) line(choice hello.Choice) ([]byte, error) {
+	key := fmt.Sprint(choice)
+	if line, ok := o.lines.Load(key); ok {
+		return line.([]byte), nil
+	}
+	line, err := hello.EncodeAnswer(o.answer(choice))
+	if err != nil {
+		return nil, err
+	}
+	o.lines.Store(key, line)
+	return line, nil
 }
 
 // answer is what a host is told whose session is the given choice.

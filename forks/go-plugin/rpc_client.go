@@ -25,6 +25,7 @@ type RPCClient struct {
 	// host is the session with the feature rpc-mux, and nil without. Then these
 	// streams carry the plugin's output.
 	host           *rpcmux.Host
+	listed         []PeerKind // in the handshake
 	stdout, stderr net.Conn
 	// shared is what the broker joins; it may be nil.
 	shared *SharedBroker

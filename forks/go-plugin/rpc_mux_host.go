@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/rpc"
 	"reflect"
+	"slices"
 
 	"github.com/hashicorp/yamux"
 
@@ -32,8 +33,15 @@ func newRPCMuxClient(conn net.Conn, client *RPCClient, cfg *yamux.Config, draini
 	return client
 }
 
-// openMux asks the plugin to serve a kind on a channel.
+// openMux asks the plugin to serve a kind on a channel. It need not wait for one
+// that the plugin has listed.
 func (c *RPCClient) openMux(kind string) (*muxChannel, error) {
+	if err := c.host.Err(); err != nil {
+		return nil, lostBecause(c.why, err)
+	}
+	if slices.ContainsFunc(c.listed, func(k PeerKind) bool { return k.Name == kind }) {
+		return &muxChannel{c.host.Open(kind), c.why}, nil
+	}
 	id, err := c.dispense(kind)
 	if err != nil {
 		return nil, err

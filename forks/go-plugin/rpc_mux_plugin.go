@@ -4,8 +4,6 @@ package plugin
 
 import (
 	"context"
-	"fmt"
-	"net/rpc"
 
 	"github.com/hashicorp/yamux"
 
@@ -16,10 +14,11 @@ import (
 // serveRPCMux serves a host with the feature rpc-mux until it hangs up or the
 // connection is closed.
 func (h *hostSession) serveRPCMux() error {
-	control := rpc.NewServer()
+	control := &muxControl{plugins: h.plugins}
 	streams := &lazyStreams{}
 	session := rpcmux.NewPlugin(h.conn, rpcmux.PluginConfig{
 		Control:   control,
+		Open:      control.open,
 		Calls:     countedCalls{&h.calls},
 		Answered:  h.answered,
 		Subscribe: h.server.subscribeMux,
@@ -35,15 +34,7 @@ func (h *hostSession) serveRPCMux() error {
 		cfg.EnableKeepAlive = false // The session has its own.
 		return yamux.Server(session.StreamConn(), cfg)
 	})
-	services := map[string]any{
-		"Control":   &controlService{draining: h.server.draining, ended: session.Done()},
-		"Dispenser": &muxDispenseService{plugins: h.plugins, broker: broker, session: session},
-	}
-	for name, service := range services {
-		if err := control.RegisterName(name, service); err != nil {
-			return fmt.Errorf("register %s service: %w", name, err)
-		}
-	}
+	control.broker, control.session = broker, session
 	h.mux = session
 	h.isReady()
 	return session.Serve()
@@ -92,26 +83,3 @@ func (c countedCalls) Begin() { c.begin() }
 
 // End implements rpcmux.Counter.
 func (c countedCalls) End() { c.end() }
-
-// muxDispenseService is the net/rpc service "Dispenser" of a session with the
-// feature rpc-mux.
-type muxDispenseService struct {
-	plugins PluginSet
-	broker  *MuxBroker
-	session *rpcmux.Plugin
-}
-
-// Dispense serves the plugin of that name on a new channel and answers the
-// channel's id.
-func (d *muxDispenseService) Dispense(name string, id *uint32) error {
-	p, ok := d.plugins[name]
-	if !ok {
-		return fmt.Errorf("unknown plugin type: %s", name)
-	}
-	impl, err := p.Server(d.broker)
-	if err != nil {
-		return err
-	}
-	*id = uint32(d.session.Register(newNetRPCServer("Plugin", impl)))
-	return nil
-}

@@ -45,6 +45,7 @@ type Host struct {
 
 	mu       sync.Mutex
 	channels map[uint64]*Channel
+	opened   uint64   // channels that this side has opened
 	parked   *Channel // waits for the first byte of a message
 	woken    bool     // by a deadline
 	err      error

@@ -104,7 +104,7 @@ func (in *inbox) head(m *message) error {
 	}
 	*m = message{kind: kind(b) &^ fresh, fresh: kind(b)&fresh != 0}
 	switch m.kind {
-	case request, answer, failure, release, output:
+	case request, answer, failure, release, output, open:
 		if m.channel, err = binary.ReadUvarint(in); err != nil {
 			return err
 		}

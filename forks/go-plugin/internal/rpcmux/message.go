@@ -26,6 +26,7 @@ const (
 	output                   // plugin: 1 for stdout or 2 for stderr, bytes
 	probe                    // plugin: it wants a sign of life
 	alive                    // host: the sign
+	open                     // host: channel, name of a kind
 )
 
 // fresh is added to the kind of a request or answer whose value begins a new gob

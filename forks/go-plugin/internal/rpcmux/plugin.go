@@ -5,6 +5,7 @@ package rpcmux
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/rpc"
 	"sync"
@@ -16,6 +17,9 @@ import (
 type PluginConfig struct {
 	// Control serves channel 0.
 	Control Handler
+	// Open returns what serves a kind for which the host opens a channel. Nil
+	// knows none.
+	Open func(kind string) (Handler, error)
 	// Calls, if not nil, counts the calls on all other channels.
 	Calls Counter
 	// Answered, if not nil, is called with the method when an answer on
@@ -67,17 +71,20 @@ type Plugin struct {
 	// control counts the calls of channel 0 under way, which Serve waits for.
 	control sync.WaitGroup
 
-	mu       sync.Mutex
-	services map[uint64]*service
-	lastID   uint64
-	err      error
-	done     chan struct{}
+	mu         sync.Mutex
+	services   map[uint64]*service
+	registered uint64 // channels, by Register
+	err        error
+	done       chan struct{}
 }
 
 // NewPlugin prepares a session on a connection that is past its handshake.
 func NewPlugin(conn net.Conn, config PluginConfig) *Plugin {
 	if config.Relief == nil {
 		config.Relief = &Relief{}
+	}
+	if config.Open == nil {
+		config.Open = func(kind string) (Handler, error) { return nil, fmt.Errorf("unknown plugin type: %s", kind) }
 	}
 	p := &Plugin{
 		config:   config,
@@ -144,9 +151,10 @@ func (p *Plugin) watchSilence() (stop func()) {
 func (p *Plugin) Register(handler Handler) (id uint64) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lastID++
-	p.services[p.lastID] = newService(p, p.lastID, handler)
-	return p.lastID
+	id = 2*p.registered + 1 // The host counts in even numbers.
+	p.registered++
+	p.services[id] = newService(p, id, handler)
+	return id
 }
 
 // StreamConn returns what carries the yamux session of brokered streams. It

@@ -11,6 +11,8 @@ import (
 type service struct {
 	id  uint64
 	rpc Handler
+	// opened is closed when rpc is set; nil: it always was.
+	opened chan struct{}
 
 	// The reader's own.
 	dec     *gob.Decoder

@@ -20,6 +20,7 @@ type worker struct {
 	message message
 	service *service
 	method  *method
+	kind    string // that a channel is being opened for
 	began   time.Time
 	crowded bool // more than this request was at hand
 	state   atomic.Int32
@@ -56,7 +57,11 @@ func (p *Plugin) read() (handedOver bool) {
 			p.fail(err)
 			return false
 		}
-		_ = w.service.rpc.ServeRequest(w) // An error is in the answer already.
+		if w.message.kind == open {
+			w.open()
+		} else {
+			_ = w.service.rpc.ServeRequest(w) // An error is in the answer already.
+		}
 		if w.state.Load() == reading {
 			continue // It could not be called.
 		}
@@ -84,7 +89,9 @@ func (w *worker) next() error {
 				return err
 			}
 			w.method = w.service.method(w.message.method)
-			return nil
+			return w.awaitOpened()
+		case open:
+			return w.accept()
 		case release:
 			p.mu.Lock()
 			delete(p.services, w.message.channel)
@@ -142,10 +149,16 @@ func (w *worker) ReadRequestBody(body any) error {
 		w.plugin.newReader()
 		return nil
 	}
+	w.callBegins()
+	return nil
+}
+
+// callBegins is called before this goroutine runs code of the plugin's author
+// while nobody else reads.
+func (w *worker) callBegins() {
 	w.calls.Add(1)
 	w.state.Store(calling)
 	w.plugin.config.Relief.watch(w)
-	return nil
 }
 
 // newReader makes another goroutine read.
