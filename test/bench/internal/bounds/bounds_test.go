@@ -14,6 +14,8 @@ func TestJudge(t *testing.T) {
 	faster := Bound{Of: ours, Per: theirs, Throughput: true, AtLeast: true, Limit: 2}
 	absolute := Bound{Of: ours, Limit: 10}
 	longest := Bound{Of: ours, Limit: 10, Maximum: true}
+	known := relative
+	known.Known = true
 	for name, c := range map[string]struct {
 		reason       string
 		bound        Bound
@@ -25,6 +27,8 @@ func TestJudge(t *testing.T) {
 		"Over":         {"a little over is over", relative, []float64{5}, []float64{4}, 1.25, Over},
 		"Half":         {"half more is not yet more than half", relative, []float64{3}, []float64{2}, 1.5, Over},
 		"Far":          {"twice the limit is far", relative, []float64{4}, []float64{2}, 2, Far},
+		"Known":        {"a miss that has its reasons is no failure", known, []float64{4}, []float64{2}, 2, Known},
+		"KnownKept":    {"nor is it a miss when it was kept", known, []float64{1}, []float64{2}, 0.5, Pass},
 		"SameRound":    {"only rounds that have both count", relative, []float64{1, 100}, []float64{2}, 0.5, Pass},
 		"Throughput":   {"half the time is twice the calls", faster, []float64{1}, []float64{2}, 2, Pass},
 		"TooFew":       {"as many calls are too few, by more than half", faster, []float64{1}, []float64{1}, 1, Far},
