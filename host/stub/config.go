@@ -40,8 +40,8 @@ func (c *Config) options(method string) CallOptions {
 }
 
 // observe reports a call that began at a time and has just ended.
-func (c *Config) observe(method, endpoint string, began time.Time, attempts int, err error) {
+func (c *Config) observe(method, endpoint string, began time.Time, attempts int32, err error) {
 	if c.Observer != nil {
-		c.Observer.Called(method, endpoint, time.Since(began), attempts, err)
+		c.Observer.Called(method, endpoint, time.Since(began), int(attempts), err)
 	}
 }

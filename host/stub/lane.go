@@ -120,7 +120,7 @@ func (l *lane) admit(k *call, lease Lease) (plugin.RPCChannel, error) {
 	k.lease = lease
 	k.search.attempts++
 	l.calls[k.seq] = k
-	l.alarm.set(k.deadline)
+	l.alarm.set(k.deadline())
 	return l.channel, nil
 }
 

@@ -48,8 +48,8 @@ func (l *lane) takeLate(now time.Time) (late []*call) {
 	defer l.mu.Unlock()
 	l.alarm.at = time.Time{}
 	for seq, k := range l.calls {
-		if k.deadline.After(now) {
-			l.alarm.set(k.deadline)
+		if deadline := k.deadline(); deadline.After(now) {
+			l.alarm.set(deadline)
 			continue
 		}
 		delete(l.calls, seq)

@@ -50,11 +50,11 @@ func (r *laneReader) next() error {
 	}
 	var target reflect.Value // invalid: skip the body
 	var useless error
-	if k != nil && response.Error == "" && k.reply.IsValid() {
-		if k.reply.Kind() == reflect.Pointer && !k.reply.IsNil() {
-			target = r.target(k.reply.Type())
+	if k != nil && response.Error == "" && k.reply != nil {
+		if k.reply.Kind() == reflect.Pointer {
+			target = r.target(k.reply)
 		} else {
-			useless = fmt.Errorf("the caller's reply is %v, not a pointer to something", k.reply.Type())
+			useless = fmt.Errorf("the caller's reply is %v, not a pointer", k.reply)
 		}
 	}
 	err := r.channel.ReadReply(target)
@@ -84,15 +84,21 @@ func (r *laneReader) target(reply reflect.Type) reflect.Value {
 // what the caller expects.
 func (r *laneReader) settle(k *call, response *rpc.Response, target reflect.Value, unreadable error) {
 	endpoint := r.answered(k)
+	var to reflect.Value
+	if target.IsValid() {
+		if to = reflect.ValueOf(k.caller.Reply); to.IsNil() {
+			unreadable = errNilReply
+		}
+	}
 	switch {
 	case response.Error != "":
 		r.codec.finish(k, endpoint, rpc.ServerError(response.Error))
 	case unreadable != nil:
 		r.codec.fault(k, &Fault{Reason: ReasonAnswer, Endpoint: endpoint, Method: k.method, MayHaveRun: true, Err: unreadable})
-	case target.IsValid():
-		k.reply.Elem().Set(target.Elem())
-		r.codec.finish(k, endpoint, nil)
 	default:
+		if to.IsValid() {
+			to.Elem().Set(target.Elem())
+		}
 		r.codec.finish(k, endpoint, nil)
 	}
 }
@@ -202,4 +208,7 @@ func (l *lane) end(err error) (calls map[uint64]*call, channel plugin.RPCChannel
 	return calls, l.channel, true
 }
 
-var errHungUp = errors.New("the plugin hung up")
+var (
+	errHungUp   = errors.New("the plugin hung up")
+	errNilReply = errors.New("the caller's reply is a nil pointer")
+)

@@ -14,19 +14,19 @@ import (
 // alone may change it: the goroutine that routes it, or the lane whose table
 // it is in; who takes it out of the table owns it then.
 type call struct {
-	calledMethod
+	*calledMethod
 	seq    uint64
 	args   any
-	caller *rpc.Call     // nil: the client has kept it
-	reply  reflect.Value // points to where the caller wants it; invalid: nowhere
-
-	began    time.Time
-	deadline time.Time
+	caller *rpc.Call    // nil: the client has kept it
+	reply  reflect.Type // what the caller gave for it; nil: nothing
+	began  time.Time
 
 	search search
 	lease  Lease
 	end    uint64 // where the request ends in the lane's stream; see lane.sending
 }
+
+func (k *call) deadline() time.Time { return k.began.Add(k.options.Timeout) }
 
 // calledMethod is which method a call is of.
 type calledMethod struct {
@@ -42,7 +42,7 @@ const laneWait = time.Second
 // route brings a call onto a lane, or ends it. lease may be nil. It runs in a
 // goroutine of its own.
 func (c *rpcCodec) route(k *call, lease Lease) {
-	ctx, cancel := context.WithDeadline(c.ctx, k.deadline)
+	ctx, cancel := context.WithDeadline(c.ctx, k.deadline())
 	defer cancel()
 	for {
 		if lease == nil {

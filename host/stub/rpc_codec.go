@@ -36,8 +36,8 @@ type rpcCodec struct {
 	lanes  map[any]*lane        // by session; nil once closed
 	latest atomic.Pointer[lane] // that had an answer
 
-	method calledMethod // last; of WriteRequest alone
-	body   answer       // what ReadResponseBody reads; of the client's reader alone
+	method *calledMethod // last; of WriteRequest alone
+	body   answer        // what ReadResponseBody reads; of the client's reader alone
 }
 
 // answer is what the client is given for a call that it has kept.
@@ -69,9 +69,8 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 		seq: r.Seq, args: args, calledMethod: c.called(r.ServiceMethod),
 		caller: c.pending.take(r.Seq), began: time.Now(),
 	}
-	k.deadline = k.began.Add(k.options.Timeout)
 	if k.caller != nil {
-		k.reply = reflect.ValueOf(k.caller.Reply)
+		k.reply = reflect.TypeOf(k.caller.Reply)
 	}
 
 	lease, err := c.Router.Pick(c.atOnce, protocolRPC, nil)
@@ -98,10 +97,10 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 }
 
 // called is what is known of a method before it is called.
-func (c *rpcCodec) called(service string) calledMethod {
-	if c.method.service != service {
+func (c *rpcCodec) called(service string) *calledMethod {
+	if c.method == nil || c.method.service != service {
 		method := methodOf(service)
-		c.method = calledMethod{service, method, c.options(method)}
+		c.method = &calledMethod{service, method, c.options(method)}
 	}
 	return c.method
 }
