@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -197,4 +198,44 @@ func TestMuxSessionLeavesItsCalls(t *testing.T) {
 		return next.Close() == nil
 	})
 	close(p.impl.gate)
+}
+
+// backPlugin asks its host for something before it serves.
+type backPlugin struct {
+	echoPlugin
+	dial atomic.Bool // plugins are asked for their methods before there is a host
+}
+
+func (p *backPlugin) Server(b *MuxBroker) (interface{}, error) {
+	if p.dial.Load() {
+		conn, err := b.Dial(1)
+		if err != nil {
+			return nil, err
+		}
+		_ = conn.Close()
+	}
+	return p.echoPlugin.Server(b)
+}
+
+// What serves a kind may need the session while it is made. Calls of the kind
+// wait for it there already.
+func TestMuxServerUsesSession(t *testing.T) {
+	back := &backPlugin{echoPlugin: echoPlugin{newEchoImpl()}}
+	p := serveEcho(t, func(o *ServeConfig) { o.Plugins = PluginSet{"echo": back} })
+	session := p.attach(t)
+	back.dial.Store(true)
+	stub := dispenseEcho(t, session).(*echoClient)
+	called := make(chan error, 1)
+	go func() {
+		_, err := stub.Echo("a")
+		called <- err
+	}()
+	conn, err := stub.broker.Accept(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close()
+	if err := <-called; err != nil {
+		t.Error(err)
+	}
 }

@@ -99,16 +99,11 @@ func (c *Channel) Send(method string, number uint64, args any) (end uint64, err 
 	return c.host.out.put(b, c.host.urgencyOfCall())
 }
 
-// encode appends a value and seals the message. gob panics at a nil pointer,
-// and types that encode themselves may panic at anything.
+// encode appends a value and seals the message.
 func encode(enc *gob.Encoder, to *sink, b *buffer, value any) (err error) {
 	to.buffer = b
-	defer func() {
-		to.buffer = nil
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-		}
-	}()
+	defer func() { to.buffer = nil }()
+	defer recovered(&err)
 	if err := enc.Encode(value); err != nil {
 		return err
 	}
@@ -196,7 +191,7 @@ func (c *Channel) ReadReply(target reflect.Value) error {
 	if c.host.message.kind == failure {
 		return nil
 	}
-	err := c.dec.DecodeValue(target)
+	err := decodeValue(c.dec, target)
 	if err != nil && c.host.in.source.err != nil {
 		return c.stop(c.host.in.source.err)
 	}

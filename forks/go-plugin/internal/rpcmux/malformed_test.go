@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/rpc"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -158,4 +159,45 @@ func checkOutcome(t *testing.T, want outcome, why func() error, call func() erro
 	if err := <-called; err == nil {
 		t.Error("the next call succeeds")
 	}
+}
+
+// gob does not survive it to be asked twice to skip what it was not told of.
+func TestUnknownTypeTwice(t *testing.T) {
+	here, there := net.Pipe()
+	host, _ := rawHost(t, here, there, PluginConfig{}, newThing())
+	for n := range uint64(3) {
+		host.write(rawMessage(request, name("Plugin.None")+"\x040000", 1, n))
+		if m := host.next(); m.kind != failure || m.number != n {
+			t.Errorf("got %+v", m)
+		}
+	}
+	host.write(host.request(1, 3, "Plugin.Upper", "a"))
+	if m := host.next(); m.kind != answer || m.number != 3 {
+		t.Errorf("got %+v", m)
+	}
+}
+
+func TestUnknownTypeTwiceFromPlugin(t *testing.T) {
+	here, there := net.Pipe()
+	h := NewHost(here, HostConfig{})
+	defer h.Close()
+	c := h.Channel(1)
+	plugin := newRawPeer(t, there)
+	sent := make(chan struct{})
+	go func() {
+		defer close(sent)
+		for n := range uint64(3) {
+			plugin.write(rawMessage(answer, "\x040000", 1, n))
+		}
+	}()
+	for n := range uint64(3) {
+		var r rpc.Response
+		if err := c.ReadHeader(&r); err != nil || r.Seq != n {
+			t.Fatalf("got %+v, %v", r, err)
+		}
+		if err := c.ReadReply(reflect.Value{}); err == nil {
+			t.Error("nonsense is a reply")
+		}
+	}
+	<-sent
 }

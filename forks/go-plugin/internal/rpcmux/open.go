@@ -3,7 +3,6 @@
 package rpcmux
 
 import (
-	"errors"
 	"fmt"
 	"net/rpc"
 )
@@ -52,7 +51,6 @@ func (w *worker) accept() error {
 		return fmt.Errorf("%w: channel %d cannot be opened", errMalformed, id)
 	}
 	w.service = newService(p, id, nil)
-	w.service.opened = make(chan struct{})
 	p.services[id] = w.service
 	p.control.Add(1)
 	return nil
@@ -61,28 +59,14 @@ func (w *worker) accept() error {
 // open asks for what serves the channel that was opened last. That is code of
 // the plugin's author, which may take its time.
 func (w *worker) open() {
-	p, s := w.plugin, w.service
+	p := w.plugin
 	defer p.control.Done()
 	w.callBegins()
 	handler, err := p.config.Open(w.kind)
 	if err != nil {
 		handler = unserved{err}
 	}
-	s.rpc = handler
-	close(s.opened)
-}
-
-// awaitOpened waits until there is something that serves the channel.
-func (w *worker) awaitOpened() error {
-	if w.service.opened == nil {
-		return nil
-	}
-	select {
-	case <-w.service.opened:
-		return nil
-	case <-w.plugin.done:
-		return w.plugin.Err()
-	}
+	w.service.serveEarly(p, handler)
 }
 
 // unserved answers all requests on a channel that could not be opened.
@@ -91,8 +75,9 @@ type unserved struct{ error }
 // ServeRequest implements Handler.
 func (u unserved) ServeRequest(codec rpc.ServerCodec) error {
 	var r rpc.Request
-	if err := errors.Join(codec.ReadRequestHeader(&r), codec.ReadRequestBody(nil)); err != nil {
+	if err := codec.ReadRequestHeader(&r); err != nil {
 		return err
 	}
+	_ = codec.ReadRequestBody(nil) // There is an answer to anything.
 	return codec.WriteResponse(&rpc.Response{ServiceMethod: r.ServiceMethod, Seq: r.Seq, Error: u.Error()}, nil)
 }

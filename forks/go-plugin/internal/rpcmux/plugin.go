@@ -121,6 +121,18 @@ func (p *Plugin) Serve() error {
 	return p.Err()
 }
 
+func (p *Plugin) callBegun() {
+	if p.config.Calls != nil {
+		p.config.Calls.Begin()
+	}
+}
+
+func (p *Plugin) callEnded() {
+	if p.config.Calls != nil {
+		p.config.Calls.End()
+	}
+}
+
 // watchSilence gives up a host that says nothing, until stop is called.
 func (p *Plugin) watchSilence() (stop func()) {
 	last, asked := uint64(0), false

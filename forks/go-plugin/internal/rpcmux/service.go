@@ -10,11 +10,13 @@ import (
 // service is what is served on a channel.
 type service struct {
 	id  uint64
-	rpc Handler
-	// opened is closed when rpc is set; nil: it always was.
-	opened chan struct{}
+	rpc Handler // nil: the channel is being opened
+
+	// What came meanwhile. Whoever opens the channel reads values until then.
+	early []*early
 
 	// The reader's own.
+	values  valueSource
 	dec     *gob.Decoder
 	methods map[string]*method
 
@@ -28,7 +30,9 @@ type service struct {
 const maxMethods = 1 << 10
 
 func newService(p *Plugin, id uint64, handler Handler) *service {
-	return &service{id: id, rpc: handler, dec: gob.NewDecoder(&p.in), methods: make(map[string]*method)}
+	s := &service{id: id, rpc: handler, values: valueSource{&p.in}, methods: make(map[string]*method)}
+	s.dec = gob.NewDecoder(&s.values)
+	return s
 }
 
 // method is what is known of a method.

@@ -21,6 +21,7 @@ type worker struct {
 	service *service
 	method  *method
 	kind    string // that a channel is being opened for
+	early   *early // this worker's request, or the one at hand, came early
 	began   time.Time
 	crowded bool // more than this request was at hand
 	state   atomic.Int32
@@ -88,8 +89,12 @@ func (w *worker) next() error {
 			if err := w.find(); err != nil {
 				return err
 			}
-			w.method = w.service.method(w.message.method)
-			return w.awaitOpened()
+			if w.early == nil {
+				return nil
+			}
+			if err := w.early.takeIn(&p.in); err != nil {
+				return err
+			}
 		case open:
 			return w.accept()
 		case release:
@@ -121,17 +126,21 @@ func (w *worker) find() error {
 	case w.message.channel == 0:
 		p.control.Add(1)
 	}
+	w.method, w.early = w.service.method(w.message.method), nil
+	if w.service.rpc == nil {
+		w.early = w.postponeLocked()
+	}
 	return nil
 }
 
 // ReadRequestHeader implements rpc.ServerCodec.
 func (w *worker) ReadRequestHeader(r *rpc.Request) error {
 	r.ServiceMethod, r.Seq = w.method.name, w.message.number
-	if w.message.channel != 0 && w.plugin.config.Calls != nil {
-		w.plugin.config.Calls.Begin()
+	if w.message.channel != 0 && w.early == nil {
+		w.plugin.callBegun()
 	}
 	if w.message.fresh {
-		w.service.dec = gob.NewDecoder(&w.plugin.in)
+		w.service.dec = gob.NewDecoder(&w.service.values)
 	}
 	return nil
 }
@@ -139,10 +148,14 @@ func (w *worker) ReadRequestHeader(r *rpc.Request) error {
 // ReadRequestBody implements rpc.ServerCodec. When it returns without an error
 // and body is not nil, the method is called.
 func (w *worker) ReadRequestBody(body any) error {
-	if err := w.service.dec.Decode(body); err != nil || body == nil {
-		return err
+	err := decode(w.service.dec, body)
+	if w.early != nil {
+		close(w.early.decoded)
 	}
 	w.began = time.Now()
+	if err != nil || body == nil || w.early != nil {
+		return err
+	}
 	w.crowded = w.plugin.in.buffered() > 0
 	if !w.method.pace.isQuick(w.crowded) {
 		w.state.Store(relieved)
@@ -183,8 +196,8 @@ func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 			p.config.Answered(r.ServiceMethod)
 		}
 		p.control.Done()
-	case p.config.Calls != nil:
-		p.config.Calls.End()
+	default:
+		p.callEnded()
 	}
 	return err
 }
