@@ -26,8 +26,6 @@ const (
 	featureGRPCTunnel = "grpc-tunnel"
 )
 
-var errTimeout = os.ErrDeadlineExceeded
-
 // Attach makes one session with the remote plugin at config.Reattach.Addr: it
 // connects, speaks TLS if config.TLSConfig is set, and shakes hands, which
 // chooses version and protocol. It gives up when ctx ends or after
