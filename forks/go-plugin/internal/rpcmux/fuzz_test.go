@@ -17,7 +17,6 @@ import (
 type fixedConn struct {
 	net.Conn // nil: nothing else is called
 	data     []byte
-	closed   chan struct{}
 }
 
 func (c *fixedConn) Read(p []byte) (int, error) {
