@@ -40,7 +40,7 @@ func fuzzSeeds(f *testing.F) {
 		raw.request(1, 0, "Plugin.Upper", "a"), raw.request(1, 1, "Plugin.Fail", "b"), raw.request(1, 2, "Plugin.Upper", 7),
 		raw.request(0, 3, "Control.Upper", "a"), rawMessage(release, "", 1), rawMessage(streams, "bytes"),
 		rawMessage(draining, ""), rawMessage(credit, ""), rawMessage(output, "text", stderrOutput), rawMessage(probe, ""),
-		rawMessage(alive, ""), rawMessage(failure, "no", 1, 0),
+		rawMessage(alive, ""), rawMessage(failure, "no", 1, 0), rawMessage(open, "thing", 2), raw.request(2, 4, "Plugin.Upper", "a"),
 	} {
 		all = append(all, m...)
 		f.Add(m)
@@ -72,7 +72,8 @@ func FuzzPlugin(f *testing.F) {
 		}
 		print := newPrinter()
 		conn := &fixedConn{data: data}
-		p := NewPlugin(conn, PluginConfig{Control: server, Subscribe: print.subscribe})
+		open := func(string) (Handler, error) { return server, nil }
+		p := NewPlugin(conn, PluginConfig{Control: server, Subscribe: print.subscribe, Open: open})
 		p.services[1] = newService(p, 1, server)
 		p.config.Streams = func() { go func() { _, _ = io.Copy(io.Discard, p.StreamConn()) }() }
 		before := allocated()
