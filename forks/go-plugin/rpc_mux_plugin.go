@@ -58,7 +58,7 @@ func (h *hostSession) drainMux(ctx context.Context) (cut int) {
 			return 0
 		}
 		// The host is slow, and may not even have heard that the plugin leaves.
-		if h.mux.AwaitSent(ctx) != nil {
+		if h.mux.AwaitSent(ctx) != nil && ctx.Err() != nil {
 			return 1 // at least
 		}
 	}
