@@ -14,11 +14,10 @@
 //     answer is dropped.
 //   - All other failures are a [Fault]; [Cause] and [SourceOf] recognize it.
 //
-// Over net/rpc, requests travel on lanes: one stream for each stub and session,
-// opened by the first call and shared by all. A lane has two goroutines at
-// most, one that reads and one that writes while there is something to write.
-// A call has one only while it cannot be put on a lane: nobody is ready, or the
-// lane is being opened or full.
+// Over net/rpc, requests travel on lanes: one plugin.RPCChannel for each stub
+// and session, opened by the first call and shared by all. A lane has one
+// goroutine, which reads. A call has one only while it cannot be put on a lane:
+// nobody is ready, or the lane is being opened or full.
 //
 // Over gRPC, interceptors hand calls to the connection of the picked session.
 // What travels inside a stream cannot be repeated, so a stream that was opened

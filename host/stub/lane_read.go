@@ -37,7 +37,7 @@ func (l *lane) read(channel plugin.RPCChannel) {
 	}
 }
 
-// next takes one answer. An error means that the stream has ended.
+// next takes one answer. An error means that the channel has ended.
 func (r *laneReader) next() error {
 	response := &r.header
 	*response = rpc.Response{}

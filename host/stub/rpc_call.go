@@ -23,7 +23,7 @@ type call struct {
 
 	search search
 	lease  Lease
-	end    uint64 // where the request ends in the lane's stream; see lane.sending
+	end    uint64 // where the request ends in what the lane's channel was given; see lane.sending
 }
 
 func (k *call) deadline() time.Time { return k.began.Add(k.options.Timeout) }

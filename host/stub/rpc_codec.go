@@ -17,7 +17,7 @@ import (
 )
 
 // rpcCodec is an rpc.ClientCodec without a connection. It sends each request
-// on a lane, which is the stream of one session. The lane ends the call.
+// on a lane, which is a channel of one session. The lane ends the call.
 //
 // net/rpc holds one lock for the whole client while WriteRequest runs. So it
 // never waits: a call that cannot be put on a lane at once gets a goroutine of
