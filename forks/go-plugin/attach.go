@@ -22,8 +22,10 @@ import (
 
 // Features that a host asks for in the handshake. PROTOCOL.md describes them.
 const (
-	featureGoAway     = "goaway"
-	featureGRPCTunnel = "grpc-tunnel"
+	featureGoAway       = "goaway"
+	featureGRPCTunnel   = "grpc-tunnel"
+	featureGRPCOnDemand = "grpc-on-demand"
+	featureNoOutput     = "no-output"
 )
 
 // Attach makes one session with the remote plugin at config.Reattach.Addr: it
@@ -204,12 +206,16 @@ func helloRequest(cfg *ClientConfig) *hello.Request {
 	for i, p := range cfg.AllowedProtocols {
 		protocols[i] = string(p)
 	}
+	features := []string{featureGoAway, featureGRPCTunnel, featureGRPCOnDemand, featureRPCMux}
+	if !cfg.wantsOutput() {
+		features = append(features, featureNoOutput)
+	}
 	return &hello.Request{
 		Core:      CoreProtocolVersion,
 		Cookie:    hello.Cookie{Key: cfg.MagicCookieKey, Value: cfg.MagicCookieValue},
 		Versions:  slices.Sorted(maps.Keys(cfg.versions())),
 		Protocols: protocols,
-		Features:  []string{featureGoAway, featureGRPCTunnel, featureRPCMux},
+		Features:  features,
 		Host:      hostName(),
 	}
 }

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/go-plugin/internal/idleread"
 )
 
 // agreement is what the two sides of a remote session agreed on.
@@ -16,6 +18,8 @@ type agreement struct {
 	protocol Protocol
 	features []string
 }
+
+func (a agreement) has(feature string) bool { return slices.Contains(a.features, feature) }
 
 // agree returns the outcome of the handshake, or for a peer without one what
 // the configuration says of it.
@@ -36,11 +40,12 @@ func agree(cfg *ClientConfig, info *PeerInfo) (agreement, error) {
 // newSession speaks the agreed protocol on a connection that is past the
 // handshake. It owns conn, and closes it on an error.
 func newSession(cfg ClientConfig, conn net.Conn, info *PeerInfo) (*Session, error) {
-	s := &Session{config: cfg, info: info, draining: make(chan struct{})}
+	s := &Session{info: info, pingTimeout: cfg.PingTimeout, keepalive: cfg.KeepaliveInterval, draining: make(chan struct{})}
+	s.isDraining = sync.OnceFunc(func() { close(s.draining) })
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.conn = &sessionConn{Conn: conn, opened: time.Now(), failed: s.end}
 
-	err := s.open()
+	err := s.open(&cfg)
 	if err != nil {
 		s.end(err)
 		_ = conn.Close()
@@ -50,61 +55,67 @@ func newSession(cfg ClientConfig, conn net.Conn, info *PeerInfo) (*Session, erro
 	return s, nil
 }
 
-func (s *Session) open() error {
-	a, err := agree(&s.config, s.info)
+func (s *Session) open(cfg *ClientConfig) error {
+	a, err := agree(cfg, s.info)
 	if err != nil {
 		return err
 	}
-	plugins, err := s.config.selectVersion(a.version)
+	plugins, err := cfg.selectVersion(a.version)
 	if err != nil {
 		return err
 	}
 	s.version = a.version
 	if a.protocol == ProtocolGRPC {
-		return s.openGRPC(plugins, slices.Contains(a.features, featureGRPCTunnel))
+		return s.openGRPC(cfg, plugins, a)
 	}
-	return s.openNetRPC(plugins, slices.Contains(a.features, featureRPCMux))
+	return s.openNetRPC(cfg, plugins, a.has(featureRPCMux))
 }
 
-func (s *Session) openNetRPC(plugins PluginSet, messages bool) error {
-	mux := yamuxConfig(s.config.Logger)
+func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet, messages bool) error {
+	mux := yamuxConfig(cfg.Logger)
 	// The session's own probe notices a dead peer, sooner than yamux's.
 	mux.EnableKeepAlive = false
-	mux.ConnectionWriteTimeout = s.config.PingTimeout
+	mux.ConnectionWriteTimeout = cfg.PingTimeout
 	client := &RPCClient{
 		plugins:     plugins,
 		detach:      func() { s.end(ErrDetached) },
-		pingTimeout: s.config.PingTimeout,
+		pingTimeout: cfg.PingTimeout,
 		why:         s.Err,
-		shared:      s.config.Broker,
+		shared:      cfg.Broker,
 	}
 	if messages {
 		client.listed = s.info.Kinds
-		newRPCMuxClient(s.conn, client, mux, func() { close(s.draining) }, func(err error) { s.end(connectionLost(err)) })
+		newRPCMuxClient(s.conn, client, mux, s.isDraining, func(err error) { s.end(connectionLost(err)) })
 	} else if _, err := newRPCClient(s.conn, client, mux); err != nil {
 		return err
 	}
 	s.client = client
-	return client.SyncStreams(s.config.SyncStdout, s.config.SyncStderr)
+	return client.SyncStreams(cfg.SyncStdout, cfg.SyncStderr)
 }
 
-func (s *Session) openGRPC(plugins PluginSet, tunnel bool) error {
+func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet, a agreement) error {
 	// The original library secures every brokered connection like the main one.
-	brokers, brokered := brokerListeners, s.config.TLSConfig
+	brokers, brokered := brokerListeners, cfg.TLSConfig
+	tunnel := a.has(featureGRPCTunnel)
 	if tunnel {
 		brokers, brokered = brokerTunnel, nil // inside of the main one
 	}
+	s.conn.reader = idleread.For(s.conn.Conn)
+	s.conn.closes = s.heedGoAway
 	client, err := newGRPCClient(grpcClientConfig{
 		dial:        dialOnce(s.conn),
 		creds:       establishedTLS{s.conn},
-		dialOptions: s.config.GRPCDialOptions,
+		dialOptions: cfg.GRPCDialOptions,
 		plugins:     plugins,
 		brokers:     brokers,
 		tls:         brokered,
-		shared:      s.config.Broker,
-		stdout:      s.config.SyncStdout,
-		stderr:      s.config.SyncStderr,
-		logger:      s.config.Logger,
+		shared:      cfg.Broker,
+		stdout:      cfg.SyncStdout,
+		stderr:      cfg.SyncStderr,
+		logger:      cfg.Logger,
+		onDemand:    tunnel && a.has(featureGRPCOnDemand),
+		noOutput:    a.has(featureNoOutput),
+		leaving:     s.isDraining,
 		doneCtx:     s.ctx,
 		remote:      true,
 		detach:      func() { s.end(ErrDetached) },
@@ -114,6 +125,16 @@ func (s *Session) openGRPC(plugins PluginSet, tunnel bool) error {
 	}
 	s.client = client
 	return nil
+}
+
+// heedGoAway is called before the connection is closed. While no read or write
+// has failed and this side wants to go on, gRPC itself closes it, because the
+// plugin has sent an HTTP/2 GOAWAY. A host without calls has no answer that
+// would have told it.
+func (s *Session) heedGoAway() {
+	if s.ctx.Err() == nil {
+		s.isDraining()
+	}
 }
 
 // dialOnce hands conn to the first caller. A gRPC connection redials when it is

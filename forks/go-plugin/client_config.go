@@ -215,6 +215,11 @@ func (c ClientConfig) withDefaults() ClientConfig {
 	return c
 }
 
+// wantsOutput reports whether anybody is there for what a remote plugin writes.
+func (c *ClientConfig) wantsOutput() bool {
+	return c.SyncStdout != io.Discard || c.SyncStderr != io.Discard
+}
+
 func setDefault[T comparable](field *T, value T) {
 	var zero T
 	if *field == zero {

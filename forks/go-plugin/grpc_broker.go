@@ -75,6 +75,12 @@ type brokerCore struct {
 	link   brokerLink
 	logger hclog.Logger
 
+	// Of the host's side. openLink opens the link, if it is not open, and does
+	// not wait for it: the plugin asks on it for what the host accepts. leaving
+	// is told by the plugin's answers.
+	openLink func()
+	leaving  func()
+
 	ctx context.Context // ends with the broker
 	end context.CancelCauseFunc
 
@@ -205,7 +211,7 @@ func (b *GRPCBroker) dial(id uint32, opts []grpc.DialOption) (*grpc.ClientConn, 
 	if dialer.eager {
 		return b.dialEagerly(dialer, opts)
 	}
-	return dialGRPC(dialer.dial, b.creds, opts)
+	return dialGRPC(dialer.dial, b.creds, b.core.leaving, opts)
 }
 
 // dialEagerly waits for the outcome of the first dial. The connection makes
@@ -219,7 +225,7 @@ func (b *GRPCBroker) dialEagerly(dialer brokerDialer, opts []grpc.DialOption) (*
 		default:
 		}
 		return conn, err
-	}, b.creds, opts)
+	}, b.creds, b.core.leaving, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"sync"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
@@ -39,14 +40,21 @@ func newGRPCBroker(core *brokerCore, transport brokerTransport, tlsConfig *tls.C
 
 // newBroker returns the host's broker of a session on conn.
 func (cfg *grpcClientConfig) newBroker(conn grpc.ClientConnInterface) *GRPCBroker {
-	if cfg.shared == nil {
-		return cfg.newOwnBroker(conn, lobby.New())
+	arrivals := lobby.New()
+	if cfg.shared != nil {
+		arrivals = cfg.shared.group.lobby
 	}
-	group := cfg.shared.group
-	b := cfg.newOwnBroker(conn, group.lobby)
-	b.ids = &group.ids
-	if cfg.brokers != brokerTunnel {
-		group.join(b)
+	b := cfg.newOwnBroker(conn, arrivals)
+	b.core.leaving = cfg.leaving
+	b.core.openLink = sync.OnceFunc(func() {
+		b.core.spawn(func() { b.runClient(conn) })
+	})
+	if !cfg.onDemand {
+		b.core.openLink()
+	}
+	if cfg.shared != nil {
+		b.ids = &cfg.shared.group.ids
+		cfg.shared.group.join(b)
 	}
 	return b
 }

@@ -18,6 +18,7 @@ type hostTunnelTransport struct {
 }
 
 func (t *hostTunnelTransport) accept(_ context.Context, id uint32) (net.Listener, error) {
+	t.core.openLink()
 	// The lobby may outlive this session.
 	lis := t.host.Listen(id)
 	stop := context.AfterFunc(t.core.ctx, func() { _ = lis.Close() })

@@ -41,9 +41,8 @@ type GRPCClient struct {
 	detach      func()
 	remote      bool
 
-	end     context.CancelFunc // of the session's own streams
-	linking sync.WaitGroup
-	closing func() error // closes, once
+	end     context.CancelFunc // of the output
+	closing func() error       // closes, once
 }
 
 // grpcClientConfig says how to reach a plugin and what to do with it.
@@ -61,9 +60,16 @@ type grpcClientConfig struct {
 	shared         *SharedBroker         // what the broker joins; may be nil
 
 	stdout, stderr io.Writer // nil: dropped
-	logger         hclog.Logger
-	doneCtx        context.Context // handed to the plugins' GRPCClient
-	pingTimeout    time.Duration   // of Ping; zero: none
+	noOutput       bool      // the plugin keeps none for this host
+
+	// onDemand opens the broker's link when it is needed first. The plugin has
+	// agreed to that, and calls leaving with its answers.
+	onDemand bool
+	leaving  func() // the plugin is about to leave; may be nil
+
+	logger      hclog.Logger
+	doneCtx     context.Context // handed to the plugins' GRPCClient
+	pingTimeout time.Duration   // of Ping; zero: none
 
 	// remote or detach make Close leave the plugin alone. detach is called
 	// before anything is closed, so that the session can know why it ends.
@@ -73,7 +79,7 @@ type grpcClientConfig struct {
 
 // newGRPCClient starts a session. It does not wait for the connection.
 func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
-	conn, err := dialGRPC(cfg.dial, cfg.creds, cfg.dialOptions)
+	conn, err := dialGRPC(cfg.dial, cfg.creds, cfg.leaving, cfg.dialOptions)
 	if err != nil {
 		if cfg.mux != nil {
 			_ = cfg.mux.Close()
@@ -94,9 +100,10 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 		end:         cancel,
 	}
 	c.closing = sync.OnceValue(c.close)
-	c.linking.Go(func() { c.broker.runClient(conn) })
-	// Close does not wait for this one: the writers may block.
-	go receiveStdio(ctx, conn, cfg.stdout, cfg.stderr, cfg.logger.Named("stdio"))
+	if !cfg.noOutput {
+		// Close does not wait for this one: the writers may block.
+		go receiveStdio(ctx, conn, cfg.stdout, cfg.stderr, cfg.logger.Named("stdio"))
+	}
 	return c, nil
 }
 
@@ -118,7 +125,6 @@ func (c *GRPCClient) close() error {
 	}
 	c.end()
 	err := c.Conn.Close()
-	c.linking.Wait()
 	if c.mux != nil {
 		_ = c.mux.Close()
 	}

@@ -48,7 +48,7 @@ func TestDescribeGRPC(t *testing.T) {
 		{Name: "netrpc"},
 		{Name: "panics"},
 		{Name: "unknown", Methods: []hello.Method{
-			{Name: "Busy"}, {Name: "Count"}, {Name: "Hold"}, {Name: "Late"}, {Name: "Name"}, {Name: "Open"}, {Name: "Via"},
+			{Name: "Busy"}, {Name: "Count"}, {Name: "Hold"}, {Name: "Late"}, {Name: "Lend"}, {Name: "Name"}, {Name: "Open"}, {Name: "Via"},
 		}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -10,23 +10,26 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/hashicorp/go-plugin/internal/idleread"
 )
 
 // dialGRPC returns a connection that dial makes, and makes again when it was
-// lost. It starts connecting right away and does not wait for it. The later
-// options win over this library's own.
-func dialGRPC(dial func(context.Context) (net.Conn, error), creds credentials.TransportCredentials, opts []grpc.DialOption) (*grpc.ClientConn, error) {
+// lost. It starts connecting right away and does not wait for it. leaving, if
+// not nil, is called with the answers that say so. The later options win over
+// this library's own.
+func dialGRPC(dial func(context.Context) (net.Conn, error), creds credentials.TransportCredentials, leaving func(), opts []grpc.DialOption) (*grpc.ClientConn, error) {
 	if creds == nil {
 		creds = insecure.NewCredentials()
 	}
-	losses := new(lossCounter)
+	losses := &lossCounter{leaving: leaving}
 	own := []grpc.DialOption{
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			conn, err := dial(ctx)
 			if err != nil {
 				return nil, err
 			}
-			return &countedConn{Conn: conn, losses: losses}, nil
+			return &countedConn{Conn: conn, reader: idleread.For(conn), losses: losses}, nil
 		}),
 		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32), grpc.MaxCallSendMsgSize(math.MaxInt32)),

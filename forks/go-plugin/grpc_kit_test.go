@@ -54,6 +54,7 @@ func relayDesc() *grpc.ServiceDesc {
 			relayMethod("Via", (*relay).via),
 			relayMethod("Open", (*relay).open),
 			relayMethod("Late", (*relay).late),
+			relayMethod("Lend", (*relay).lend),
 		},
 		Streams: []grpc.StreamDesc{{StreamName: "Count", Handler: countStream, ServerStreams: true}},
 	}
@@ -113,6 +114,17 @@ func (r *relay) late(ctx context.Context, id string) (string, error) {
 func (r *relay) open(_ context.Context, text string) (string, error) {
 	id := r.broker.NextId()
 	go r.broker.AcceptAndServe(id, serveRelay(r.name+text))
+	return fmt.Sprint(id), nil
+}
+
+// lend serves this very relay on an id, until the session ends.
+func (r *relay) lend(context.Context, string) (string, error) {
+	id := r.broker.NextId()
+	go r.broker.AcceptAndServe(id, func(opts []grpc.ServerOption) *grpc.Server {
+		server := grpc.NewServer(opts...)
+		server.RegisterService(relayDesc(), r)
+		return server
+	})
 	return fmt.Sprint(id), nil
 }
 

@@ -14,8 +14,11 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/hashicorp/go-plugin/internal/idleread"
 )
 
 // lossCounter tells the errors of a gRPC connection from those that the plugin
@@ -25,21 +28,47 @@ import (
 // connections were lost: a call during which none was has its error from the
 // plugin. (A stats.Handler would see every trailer, at the price of a dozen
 // allocations for each call.)
-type lossCounter struct{ lost atomic.Uint64 }
+type lossCounter struct {
+	lost    atomic.Uint64
+	leaving func() // see trailerLeaving; may be nil
+}
+
+// trailerLeaving is in the trailers of every answer that a plugin gives while
+// it is about to leave. PROTOCOL.md, feature "grpc-on-demand".
+const trailerLeaving = "reattach-leaving"
+
+// heed looks at the trailers of an answer.
+func (l *lossCounter) heed(trailer metadata.MD) {
+	if l.leaving != nil && trailer[trailerLeaving] != nil {
+		l.leaving()
+	}
+}
 
 // countedConn counts its own end, before gRPC can act on it.
 type countedConn struct {
 	net.Conn
+	reader idleread.Reader // of Conn
 	losses *lossCounter
 	ended  atomic.Bool
 }
 
 func (c *countedConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	c.note(err)
+	return n, err
+}
+
+// ReadOnReady implements idleread.Reader.
+func (c *countedConn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
+	buffer, n, err = c.reader.ReadOnReady(size, pool)
+	c.note(err)
+	return buffer, n, err
+}
+
+func (c *countedConn) note(err error) {
 	if err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
 		c.end()
 	}
-	return n, err
 }
 
 func (c *countedConn) Close() error {
@@ -65,8 +94,12 @@ func (l *lossCounter) call(ctx context.Context, method string, req, reply any, c
 	call := new(unaryCall)
 	opts = append(append(call.opts[:0], opts...), grpc.Trailer(&call.trailer))
 	err := invoker(ctx, method, req, reply, cc, opts...)
-	if err == nil || len(call.trailer) > 0 {
+	if len(call.trailer) > 0 {
+		l.heed(call.trailer)
 		return err
+	}
+	if err == nil {
+		return nil
 	}
 	return l.explain(err, cc, before)
 }
@@ -78,7 +111,7 @@ func (l *lossCounter) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grp
 	if err != nil {
 		return nil, l.explain(err, cc, before)
 	}
-	return &watchedStream{ClientStream: s, losses: l, before: before, cc: cc}, nil
+	return &watchedStream{ClientStream: s, losses: l, before: before, cc: cc, oneAnswer: !desc.ServerStreams}, nil
 }
 
 // explain makes err match ErrConnectionLost if it comes from the connection.
@@ -131,6 +164,8 @@ type watchedStream struct {
 	losses *lossCounter
 	before uint64
 	cc     *grpc.ClientConn
+
+	oneAnswer bool // which ends the stream
 }
 
 // Header implements grpc.ClientStream.
@@ -154,7 +189,12 @@ func (s *watchedStream) SendMsg(m any) error {
 // RecvMsg implements grpc.ClientStream.
 func (s *watchedStream) RecvMsg(m any) error {
 	err := s.ClientStream.RecvMsg(m)
-	if err == nil || errors.Is(err, io.EOF) || len(s.Trailer()) > 0 {
+	if err == nil && !s.oneAnswer {
+		return nil
+	}
+	trailer := s.Trailer()
+	s.losses.heed(trailer)
+	if err == nil || errors.Is(err, io.EOF) || len(trailer) > 0 {
 		return err
 	}
 	if header, _ := s.ClientStream.Header(); header != nil {

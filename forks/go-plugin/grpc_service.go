@@ -36,8 +36,8 @@ type grpcServiceConfig struct {
 	mux        *grpcmux.ServerMuxer // of brokerMux; the service shuts it down
 	tls        *tls.Config          // of brokered connections; nil: plaintext
 
-	stdio      stdioSource
-	onShutdown func() // GRPCController.Shutdown has arrived; runs in a goroutine
+	stdio      stdioSource // nil: none is served
+	onShutdown func()      // GRPCController.Shutdown has arrived; runs in a goroutine
 	logger     hclog.Logger
 }
 
@@ -49,11 +49,13 @@ type grpcService struct {
 	health *health.Server
 	broker *GRPCBroker
 	mux    *grpcmux.ServerMuxer
+	logger hclog.Logger
 
 	tunnelled bool // callbacks need new streams of the session's connection
 
 	calls  callGauge       // of the plugin
 	output atomic.Int32    // hosts that are being sent the output
+	leaves atomic.Bool     // the plugin is about to leave
 	ending context.Context // ends the session's own streams
 	end    context.CancelFunc
 	once   sync.Once
@@ -65,7 +67,7 @@ func newGRPCService(cfg grpcServiceConfig) (*grpcService, error) {
 	if cfg.newServer == nil {
 		cfg.newServer = DefaultGRPCServer
 	}
-	s := &grpcService{health: health.NewServer(), mux: cfg.mux, tunnelled: cfg.brokers == brokerTunnel}
+	s := &grpcService{health: health.NewServer(), mux: cfg.mux, logger: cfg.logger, tunnelled: cfg.brokers == brokerTunnel}
 	s.ending, s.end = context.WithCancel(context.Background())
 	// Chained interceptors go beside those of the plugin's own factory.
 	counting := []grpc.ServerOption{
@@ -98,7 +100,9 @@ func (s *grpcService) registerOwn(cfg *grpcServiceConfig) {
 		pluginpb.RegisterTunnelServer(s.server, tunnel)
 	}
 	pluginpb.RegisterGRPCControllerServer(s.server, &controllerService{shutdown: cfg.onShutdown})
-	pluginpb.RegisterGRPCStdioServer(s.server, &stdioService{source: cfg.stdio, ending: s.ending})
+	if cfg.stdio != nil {
+		pluginpb.RegisterGRPCStdioServer(s.server, &stdioService{source: cfg.stdio, ending: s.ending})
+	}
 }
 
 // register lets a plugin register what it serves. One that panics must not take
@@ -130,9 +134,10 @@ func (s *grpcService) serve(lis net.Listener) error {
 	return err
 }
 
-// notifyDrain tells hosts and probes that the plugin is about to leave. It goes
-// on serving.
+// notifyDrain tells hosts and probes that the plugin is about to leave, who
+// asks with its answer. It goes on serving.
 func (s *grpcService) notifyDrain() {
+	s.leaves.Store(true)
 	s.health.SetServingStatus(GRPCServiceName, grpc_health_v1.HealthCheckResponse_NOT_SERVING)
 }
 

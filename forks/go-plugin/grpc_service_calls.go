@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
@@ -25,6 +26,7 @@ func isOwnMethod(method string) bool {
 
 // superviseCall counts the plugin's calls.
 func (s *grpcService) superviseCall(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+	defer s.tellLeaving(ctx)
 	if isOwnMethod(info.FullMethod) {
 		return handler(ctx, req)
 	}
@@ -33,10 +35,20 @@ func (s *grpcService) superviseCall(ctx context.Context, req any, info *grpc.Una
 	return handler(ctx, req)
 }
 
+// tellLeaving adds to an answer that the plugin is about to leave. The answer
+// of a call that began earlier says so, too.
+func (s *grpcService) tellLeaving(ctx context.Context) {
+	if s.leaves.Load() {
+		// Fails only outside of a call.
+		_ = grpc.SetTrailer(ctx, metadata.Pairs(trailerLeaving, "1"))
+	}
+}
+
 // superviseStream counts the plugin's streams, and ends the session's own with
 // the service: they last as long as the host likes, and would keep the server
 // from stopping gracefully.
 func (s *grpcService) superviseStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+	defer s.tellLeaving(stream.Context())
 	if !isOwnMethod(info.FullMethod) {
 		s.calls.begin()
 		defer s.calls.end()

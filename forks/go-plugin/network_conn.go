@@ -5,57 +5,63 @@ package plugin
 import (
 	"context"
 	"crypto/tls"
-	"errors"
+	"io"
 	"net"
 	"sync"
 
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/mem"
+
+	"github.com/hashicorp/go-plugin/internal/idleread"
 )
 
-// oneConnListener gives a gRPC server the one connection of a session, and ends
-// its Serve when that connection is closed.
-type oneConnListener struct {
-	conn   chan net.Conn
-	addr   net.Addr
-	closed chan struct{}
-	once   sync.Once
+// serveConn serves one connection and calls ended once it is closed, which may be
+// after serveConn has returned: no goroutine waits for that. The caller stops
+// the service then.
+func (s *grpcService) serveConn(conn net.Conn, ended func()) {
+	served := &servedConn{Conn: conn, reader: idleread.For(conn), closed: sync.OnceFunc(func() { go ended() })}
+	lis := &oneConnListener{conn: served, addr: conn.LocalAddr()}
+	if err := s.server.Serve(lis); lis.conn != nil {
+		// The service was stopped before.
+		s.logger.Debug("host is not served", "error", err)
+		_ = served.Close()
+	}
 }
 
-func newOneConnListener(conn net.Conn) *oneConnListener {
-	l := &oneConnListener{conn: make(chan net.Conn, 1), addr: conn.LocalAddr(), closed: make(chan struct{})}
-	l.conn <- &servedConn{Conn: conn, lis: l}
-	return l
+// oneConnListener gives a gRPC server one connection, and ends its Serve.
+type oneConnListener struct {
+	conn net.Conn // nil: it was taken
+	addr net.Addr
 }
 
 func (l *oneConnListener) Accept() (net.Conn, error) {
-	select {
-	case <-l.closed:
-		return nil, net.ErrClosed
-	default:
+	conn := l.conn
+	if conn == nil {
+		return nil, io.EOF
 	}
-	select {
-	case conn := <-l.conn:
-		return conn, nil
-	case <-l.closed:
-		return nil, net.ErrClosed
-	}
+	l.conn = nil
+	return conn, nil
 }
 
-func (l *oneConnListener) Close() error {
-	l.once.Do(func() { close(l.closed) })
-	return nil
-}
+func (l *oneConnListener) Close() error { return nil }
 
 func (l *oneConnListener) Addr() net.Addr { return l.addr }
 
-// servedConn closes its listener when the server is done with it.
+// servedConn knows when the server is done with it.
 type servedConn struct {
 	net.Conn
-	lis *oneConnListener
+	reader idleread.Reader // of Conn
+	closed func()          // does not block; may be called again
+}
+
+// ReadOnReady implements idleread.Reader.
+func (c *servedConn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
+	return c.reader.ReadOnReady(size, pool)
 }
 
 func (c *servedConn) Close() error {
-	return errors.Join(c.Conn.Close(), c.lis.Close())
+	defer c.closed()
+	return c.Conn.Close()
 }
 
 // establishedTLS tells either side of gRPC of the TLS that its connection is

@@ -37,7 +37,7 @@ func newOffers(name string, served []servedVersion, opts *ServeConfig) *offers {
 	for _, v := range served {
 		// The protocol that the original library would choose comes first.
 		if v.protocol == ProtocolGRPC {
-			o.add(v.version, ProtocolGRPC, describeGRPC(v.plugins), featureGoAway, featureGRPCTunnel)
+			o.add(v.version, ProtocolGRPC, describeGRPC(v.plugins), featureGoAway, featureGRPCTunnel, featureGRPCOnDemand, featureNoOutput)
 		}
 		if kinds, ok := describeNetRPC(v.plugins); ok || v.protocol == ProtocolNetRPC {
 			o.add(v.version, ProtocolNetRPC, kinds, featureGoAway, featureRPCMux)

@@ -141,7 +141,8 @@ func (s *networkServer) accept(ctx, hard context.Context, lis net.Listener, hand
 		conn, err := lis.Accept()
 		if err == nil {
 			delay = 0
-			handlers.Go(func() { s.handle(hard, conn) })
+			handlers.Add(1)
+			go s.handle(hard, conn, handlers.Done)
 			continue
 		}
 		// Listeners of other packages have errors of their own for being closed.
@@ -160,23 +161,30 @@ func (s *networkServer) accept(ctx, hard context.Context, lis net.Listener, hand
 	}
 }
 
-// handle sees one connection through from its first byte to its end.
-func (s *networkServer) handle(ctx context.Context, conn net.Conn) {
-	defer conn.Close()
+// handle sees one connection through from its first byte to its end, and calls
+// done then, which may be after it has returned.
+func (s *networkServer) handle(ctx context.Context, conn net.Conn, done func()) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	defer stop()
-
 	host, err := s.admit(ctx, conn)
-	if host != nil {
-		defer s.leave(host)
+	end := func() {
+		stop()
+		_ = conn.Close()
+		if host != nil {
+			s.leave(host)
+		}
+		done()
 	}
 	if err != nil {
 		s.refusals.report(conn.RemoteAddr(), err)
+		end()
 		return
 	}
-	if err := host.serve(); err != nil {
-		host.logger.Debug("session ended", "error", err)
-	}
+	host.serve(func(err error) {
+		if err != nil {
+			host.logger.Debug("session ended", "error", err)
+		}
+		end()
+	})
 }
 
 // leave forgets a host that was counted in, whether its session began or not:

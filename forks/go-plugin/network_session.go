@@ -55,20 +55,26 @@ func (s *networkServer) newHostSession(conn net.Conn, choice hello.Choice, name 
 	return host
 }
 
-// serve speaks the session's protocol until the host hangs up or the
-// connection is closed.
-func (h *hostSession) serve() error {
+// serve speaks the session's protocol until the host hangs up or the connection
+// is closed. Then it calls ended, which may be after it has returned.
+func (h *hostSession) serve(ended func(error)) {
 	h.logger.Debug("host attached")
-	defer h.conn.Close()
-	defer h.isReady()
-	if h.choice.Protocol == string(ProtocolGRPC) {
-		return h.serveGRPC()
+	end := func(err error) {
+		h.isReady()
+		_ = h.conn.Close()
+		ended(err)
 	}
-	if slices.Contains(h.choice.Features, featureRPCMux) {
-		return h.serveRPCMux()
+	switch {
+	case h.choice.Protocol == string(ProtocolGRPC):
+		h.serveGRPC(end)
+	case h.agreed(featureRPCMux):
+		end(h.serveRPCMux())
+	default:
+		end(h.serveNetRPC())
 	}
-	return h.serveNetRPC()
 }
+
+func (h *hostSession) agreed(feature string) bool { return slices.Contains(h.choice.Features, feature) }
 
 func (h *hostSession) isReady() { h.setup.Do(func() { close(h.ready) }) }
 
@@ -90,17 +96,13 @@ func (h *hostSession) serveNetRPC() error {
 	return session.serve(h.conn, mux)
 }
 
-func (h *hostSession) serveGRPC() error {
+func (h *hostSession) serveGRPC(ended func(error)) {
 	// The original library secures every brokered connection like the main one.
 	brokers, brokered := brokerListeners, h.server.tls
-	var output stdioSource = hubOutput{h.server.output}
-	if slices.Contains(h.choice.Features, featureGRPCTunnel) {
+	if h.agreed(featureGRPCTunnel) {
 		brokers, brokered = brokerTunnel, nil // inside of the main one
-		kept := newSessionOutput(h.server.output)
-		defer kept.close()
-		output = kept
 	}
-	lis := newOneConnListener(h.conn)
+	output, release := h.stdioSource()
 	service, err := newGRPCService(grpcServiceConfig{
 		plugins:    h.plugins,
 		newServer:  h.server.opts.GRPCServer,
@@ -108,17 +110,35 @@ func (h *hostSession) serveGRPC() error {
 		brokers:    brokers,
 		tls:        brokered,
 		stdio:      output,
-		onShutdown: func() { _ = lis.Close() },
+		onShutdown: func() { _ = h.conn.Close() },
 		logger:     h.logger,
 	})
 	if err != nil {
 		h.logger.Error("host cannot be served", "error", err)
-		return err
+		release()
+		ended(err)
+		return
 	}
 	h.grpc = service
 	h.isReady()
-	defer service.stop()
-	return service.serve(lis)
+	service.serveConn(h.conn, func() {
+		service.stop()
+		release()
+		ended(nil)
+	})
+}
+
+// stdioSource is the plugin's output as this host gets it; nil if it wants none.
+func (h *hostSession) stdioSource() (source stdioSource, release func()) {
+	switch {
+	case h.agreed(featureNoOutput):
+		return nil, func() {}
+	case h.agreed(featureGRPCTunnel):
+		kept := newSessionOutput(h.server.output)
+		return kept, kept.close
+	default:
+		return hubOutput{h.server.output}, func() {}
+	}
 }
 
 func (h *hostSession) grpcOptions() []grpc.ServerOption {

@@ -51,7 +51,7 @@ func muxPlugin(t *testing.T, conn net.Conn, impl Plugin) *hostSession {
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		_ = host.serve()
+		host.serve(func(error) {})
 	}()
 	t.Cleanup(func() {
 		_ = conn.Close()

@@ -14,6 +14,9 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/mem"
+
+	"github.com/hashicorp/go-plugin/internal/idleread"
 )
 
 // Session is one attachment of this host to one remote plugin. It ends when
@@ -21,17 +24,19 @@ import (
 // closed, and never comes back: [Attach] makes the next one. All methods may be
 // called from any goroutine.
 type Session struct {
-	config  ClientConfig
 	info    *PeerInfo
 	version int
+
+	pingTimeout, keepalive time.Duration // of ClientConfig
 
 	conn   *sessionConn
 	client sessionClient
 
-	ctx      context.Context // ends with the session, its cause says why
-	end      context.CancelCauseFunc
-	draining chan struct{}
-	workers  sync.WaitGroup
+	ctx        context.Context // ends with the session, its cause says why
+	end        context.CancelCauseFunc
+	draining   chan struct{}
+	isDraining func() // closes draining, once
+	workers    sync.WaitGroup
 }
 
 // sessionClient is what both protocols' clients offer a session.
@@ -72,7 +77,7 @@ func (s *Session) Dispense(name string) (interface{}, error) {
 
 // Ping asks the plugin for an answer, within ClientConfig.PingTimeout.
 func (s *Session) Ping() error {
-	ctx, cancel := context.WithTimeout(context.Background(), s.config.PingTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), s.pingTimeout)
 	defer cancel()
 	return s.PingContext(ctx)
 }
@@ -127,7 +132,7 @@ func (s *Session) start() {
 	if s.mustAskForDrain() {
 		s.workers.Go(s.awaitDrain)
 	}
-	if s.config.KeepaliveInterval > 0 {
+	if s.keepalive > 0 {
 		s.keepAlive()
 	}
 }
@@ -135,12 +140,16 @@ func (s *Session) start() {
 // mustAskForDrain reports whether the plugin says that it is about to leave
 // only to who has asked.
 func (s *Session) mustAskForDrain() bool {
-	return s.info != nil && slices.Contains(s.info.Features, featureGoAway) && !slices.Contains(s.info.Features, featureRPCMux)
+	if s.info == nil {
+		return false
+	}
+	has := func(feature string) bool { return slices.Contains(s.info.Features, feature) }
+	return has(featureGoAway) && !has(featureRPCMux) && !has(featureGRPCOnDemand)
 }
 
 func (s *Session) awaitDrain() {
 	if s.client.watchDrain(s.ctx) == nil {
-		close(s.draining)
+		s.isDraining()
 	}
 }
 
@@ -150,7 +159,7 @@ func (s *Session) awaitDrain() {
 func (s *Session) keepAlive() {
 	var timer *time.Timer
 	armed := make(chan struct{})
-	timer = time.AfterFunc(s.config.KeepaliveInterval, func() {
+	timer = time.AfterFunc(s.keepalive, func() {
 		<-armed
 		if next := s.probe(); next > 0 {
 			timer.Reset(next)
@@ -170,15 +179,15 @@ func (s *Session) probe() time.Duration {
 	if s.ctx.Err() != nil {
 		return 0
 	}
-	if rest := s.config.KeepaliveInterval - s.conn.silence(); rest > 0 {
+	if rest := s.keepalive - s.conn.silence(); rest > 0 {
 		return rest
 	}
 	if err := s.Ping(); err != nil {
 		s.end(connectionLost(fmt.Errorf("plugin at %s does not answer a ping within %v: %w",
-			s.RemoteAddr(), s.config.PingTimeout, err)))
+			s.RemoteAddr(), s.pingTimeout, err)))
 		return 0
 	}
-	return s.config.KeepaliveInterval
+	return s.keepalive
 }
 
 // sessionConn is the connection of a session. It notices its end without a
@@ -188,6 +197,8 @@ type sessionConn struct {
 	opened time.Time
 	heard  atomic.Int64 // when a read last brought something: nanoseconds since opened
 	failed func(error)
+	reader idleread.Reader // of Conn; set for gRPC, which alone reads so
+	closes func()          // called before it is closed; may be nil
 }
 
 // silence is how long nothing has come.
@@ -197,13 +208,24 @@ func (c *sessionConn) silence() time.Duration {
 
 func (c *sessionConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
+	c.note(n, err)
+	return n, err
+}
+
+// ReadOnReady implements idleread.Reader.
+func (c *sessionConn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
+	buffer, n, err = c.reader.ReadOnReady(size, pool)
+	c.note(n, err)
+	return buffer, n, err
+}
+
+func (c *sessionConn) note(n int, err error) {
 	if n > 0 {
 		c.heard.Store(int64(time.Since(c.opened)))
 	}
 	if err != nil && !isDeadline(err) {
 		c.failed(connectionLost(err))
 	}
-	return n, err
 }
 
 // isDeadline reports whether err says that a deadline has passed. Not every
@@ -213,6 +235,19 @@ func isDeadline(err error) bool {
 	var late net.Error
 	var system syscall.Errno
 	return errors.As(err, &late) && late.Timeout() && !errors.As(err, &system)
+}
+
+func (c *sessionConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	c.note(0, err)
+	return n, err
+}
+
+func (c *sessionConn) Close() error {
+	if c.closes != nil {
+		c.closes()
+	}
+	return c.Conn.Close()
 }
 
 // NetConn returns the connection beneath, so that its TLS can be found.

@@ -81,7 +81,7 @@ func TestKeepaliveBound(t *testing.T) {
 		here, there := net.Pipe()
 		defer here.Close()
 		defer there.Close()
-		s := &Session{config: ClientConfig{KeepaliveInterval: 2 * time.Second, PingTimeout: 500 * time.Millisecond}, client: mutePlugin{}}
+		s := &Session{keepalive: 2 * time.Second, pingTimeout: 500 * time.Millisecond, client: mutePlugin{}}
 		s.ctx, s.end = context.WithCancelCause(t.Context())
 		s.conn = &sessionConn{Conn: here, opened: time.Now(), failed: s.end}
 		go s.keepAlive()

@@ -15,8 +15,8 @@ import (
 )
 
 // brokerGroup is the gRPC side of a [SharedBroker]. What sessions with a
-// tunnel are dialled for arrives in the lobby by itself. Other sessions are
-// members: what the group accepts, each of them has to accept for it.
+// tunnel are dialled for arrives in the lobby by itself, once they have a link.
+// Any other session has to accept what the group accepts.
 type brokerGroup struct {
 	ids   atomic.Uint32
 	lobby *lobby.Lobby
@@ -34,13 +34,13 @@ func newBrokerGroup() *brokerGroup {
 	}
 }
 
-// join makes b accept what the group accepts, until b is closed.
+// join makes b bring what the group accepts, until b is closed.
 func (g *brokerGroup) join(b *GRPCBroker) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.members[b] = struct{}{}
 	for lis := range g.accepted {
-		go lis.acceptFrom(b)
+		lis.reach(b)
 	}
 	context.AfterFunc(b.core.ctx, func() {
 		g.mu.Lock()
@@ -56,7 +56,7 @@ func (g *brokerGroup) listen(id uint32) *groupListener {
 	defer g.mu.Unlock()
 	g.accepted[lis] = struct{}{}
 	for b := range g.members {
-		go lis.acceptFrom(b)
+		lis.reach(b)
 	}
 	return lis
 }
@@ -77,6 +77,15 @@ type groupListener struct {
 	id    uint32
 	ctx   context.Context // ends with the listener
 	end   context.CancelFunc
+}
+
+// reach lets the plugin of b dial l, and does not wait for it.
+func (l *groupListener) reach(b *GRPCBroker) {
+	if _, tunnelled := b.transport.(*hostTunnelTransport); tunnelled {
+		b.core.openLink()
+		return
+	}
+	go l.acceptFrom(b)
 }
 
 // acceptFrom takes the connections of one member until either is closed.

@@ -9,6 +9,10 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+
+	"google.golang.org/grpc/mem"
+
+	"github.com/hashicorp/go-plugin/internal/idleread"
 )
 
 // Conn is a connection some of whose bytes wait in a bufio.Reader. Reads give
@@ -20,6 +24,7 @@ type Conn struct {
 	// and reads take no lock.
 	mu     sync.Mutex
 	buffer atomic.Pointer[bufio.Reader]
+	lazy   idleread.Lazy
 }
 
 // NewConn returns a connection that reads what br has buffered from c and then
@@ -44,6 +49,18 @@ func (c *Conn) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return c.Conn.Read(p)
+}
+
+// ReadOnReady implements idleread.Reader.
+func (c *Conn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
+	if c.buffer.Load() != nil {
+		buffer = pool.Get(size)
+		if n, drained := c.readBuffer(*buffer); !drained {
+			return buffer, n, nil
+		}
+		pool.Put(buffer)
+	}
+	return c.lazy.ReadOnReady(c.Conn, size, pool)
 }
 
 func (c *Conn) readBuffer(p []byte) (n int, drained bool) {

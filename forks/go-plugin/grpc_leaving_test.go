@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+	"testing"
+
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// TestAnswersTellOfDrain leaves one way at a time for the host to hear of it:
+// what is under way ends when the plugin has begun to leave.
+func TestAnswersTellOfDrain(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		begin  func(t *testing.T, stub *relay) (end func() error)
+	}{
+		"Call": {"A call that began earlier is answered now.", func(t *testing.T, stub *relay) func() error {
+			return hold(stub, stub)
+		}},
+		"Stream": {"The end of a stream is an answer, too.", func(t *testing.T, stub *relay) func() error {
+			stream, err := stub.count(t.Context(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-stub.held
+			return func() error {
+				close(stub.gate)
+				if err := stream.RecvMsg(new(wrapperspb.StringValue)); !errors.Is(err, io.EOF) {
+					return err
+				}
+				return nil
+			}
+		}},
+		"Brokered": {"A host may call nothing but what it was lent.", func(t *testing.T, stub *relay) func() error {
+			id, err := stub.call(t.Context(), "Lend", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			conn, err := stub.broker.Dial(parseID(id))
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { _ = conn.Close() })
+			return hold(stub, &relay{conn: conn})
+		}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			told := make(chan struct{})
+			p := newGRPCPair(t, pairOptions{brokers: brokerTunnel, client: func(cfg *grpcClientConfig) {
+				cfg.onDemand, cfg.leaving = true, sync.OnceFunc(func() { close(told) })
+			}})
+			p.stub.held, p.stub.gate = p.impl.held, p.impl.gate
+			end := tc.begin(t, p.stub)
+			p.service.notifyDrain()
+			if err := end(); err != nil {
+				t.Errorf("%s\nwhat was under way: %v", tc.reason, err)
+			}
+			select {
+			case <-told:
+			default:
+				t.Errorf("%s\nthe host was not told", tc.reason)
+			}
+		})
+	}
+}
+
+// hold makes a call on stub that the plugin holds, and returns how to end it.
+func hold(plugin, stub *relay) (release func() error) {
+	done := make(chan error, 1)
+	go func() {
+		_, err := stub.call(context.Background(), "Hold", "")
+		done <- err
+	}()
+	<-plugin.held
+	return func() error {
+		close(plugin.gate)
+		return <-done
+	}
+}
+
+// A host that never pauses hears it from an answer, failed or not, or from a
+// probe.
+func TestBusyHostHearsOfDrain(t *testing.T) {
+	cases := map[string]func(stub *relay, session *Session) error{
+		"Call": func(stub *relay, _ *Session) error {
+			_, err := stub.call(context.Background(), "Name", "")
+			return err
+		},
+		"Failure": func(stub *relay, _ *Session) error {
+			if _, err := stub.call(context.Background(), "Busy", ""); errors.Is(err, ErrConnectionLost) {
+				return err
+			}
+			return nil
+		},
+		"Probe": func(_ *relay, session *Session) error { return session.Ping() },
+	}
+	for name, call := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, session, stub, _ := attachedRelay(t, nil)
+			release := hold(stub, stub) // a probe alone does not keep a plugin
+			if err := call(stub, session); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case <-session.Draining():
+				t.Fatal("told before the plugin leaves")
+			default:
+			}
+			p.stop()
+			for told := false; !told; {
+				if err := call(stub, session); err != nil {
+					t.Fatalf("not told before the session ended: %v", err)
+				}
+				select {
+				case <-session.Draining():
+					told = true
+				default:
+				}
+			}
+			if err := release(); err != nil {
+				t.Error(err)
+			}
+			<-session.Done()
+			if err := p.ended(t); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A host without calls loses nothing: its session ends, and that is all.
+func TestDrainEndsIdleSession(t *testing.T) {
+	t.Parallel()
+	p, session, _, _ := attachedRelay(t, nil)
+	p.stop()
+	<-session.Done()
+	if err := session.Err(); !errors.Is(err, ErrConnectionLost) {
+		t.Errorf("the session ended with %v", err)
+	}
+	select {
+	case <-session.Draining():
+	default:
+		t.Error("the host was not told that the plugin leaves")
+	}
+	if err := p.ended(t); err != nil {
+		t.Error(err)
+	}
+}
+
+// A session that is lost, or closed by this side, was not left by the plugin.
+func TestOtherEndsAreNoDrain(t *testing.T) {
+	ends := map[string]func(session *Session){
+		"Lost":   func(session *Session) { _ = session.conn.Conn.Close() },
+		"Closed": func(session *Session) { _ = session.Close() },
+	}
+	for name, end := range ends {
+		t.Run(name, func(t *testing.T) {
+			_, session, _, _ := attachedRelay(t, nil)
+			end(session)
+			<-session.Done()
+			select {
+			case <-session.Draining():
+				t.Error("Draining is closed")
+			default:
+			}
+		})
+	}
+}

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/sniff"
+)
+
+// streamLog is which streams a plugin's hosts have opened.
+type streamLog struct {
+	mu     sync.Mutex
+	opened []string
+}
+
+func (l *streamLog) server(opts []grpc.ServerOption) *grpc.Server {
+	return grpc.NewServer(append(opts, grpc.ChainStreamInterceptor(
+		func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+			l.mu.Lock()
+			l.opened = append(l.opened, info.FullMethod)
+			l.mu.Unlock()
+			return next(srv, stream)
+		}))...)
+}
+
+func (l *streamLog) list() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.opened)
+}
+
+// attachedRelay serves a gRPC plugin on the network and attaches a host. change
+// may be nil.
+func attachedRelay(t *testing.T, change func(*ClientConfig)) (*servedPlugin, *Session, *relay, *streamLog) {
+	t.Helper()
+	impl, streams := newRelay("plugin"), new(streamLog)
+	p := serveEcho(t, func(o *ServeConfig) {
+		o.Plugins, o.GRPCServer = PluginSet{"relay": impl}, streams.server
+	})
+	cfg := p.clientConfig()
+	cfg.Plugins, cfg.AllowedProtocols = PluginSet{"relay": impl}, []Protocol{ProtocolGRPC}
+	if change != nil {
+		change(cfg)
+	}
+	session, err := Attach(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = session.Close() })
+	raw, err := session.Dispense("relay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	stub := raw.(*relay)
+	stub.held, stub.gate = impl.held, impl.gate
+	return p, session, stub, streams
+}
+
+func TestGRPCSessionHasNoStandingStreams(t *testing.T) {
+	_, session, stub, streams := attachedRelay(t, nil)
+	if _, err := stub.call(t.Context(), "Name", ""); err != nil {
+		t.Fatal(err)
+	}
+	if text, err := stub.opened(t.Context(), " itself"); text != "plugin itself" || err != nil {
+		t.Errorf("an id that the plugin accepts = %q, %v", text, err)
+	}
+	if err := session.Ping(); err != nil {
+		t.Fatal(err)
+	}
+	// The tunnel's own stream is that of the connection.
+	if opened := streams.list(); !slices.Equal(opened, []string{pluginpb.Tunnel_Open_FullMethodName}) {
+		t.Errorf("streams of a host that is never called back: %v", opened)
+	}
+	for range 2 {
+		if text, err := stub.callback(t.Context(), "Via", "the host"); text != "the host" || err != nil {
+			t.Fatalf("callback = %q, %v", text, err)
+		}
+	}
+	links := 0
+	for _, method := range streams.list() {
+		if method == pluginpb.GRPCBroker_StartStream_FullMethodName {
+			links++
+		}
+	}
+	if links != 1 {
+		t.Errorf("two callbacks opened %d links, want one", links)
+	}
+}
+
+func TestSharedBrokerOpensLinks(t *testing.T) {
+	shared := NewSharedBroker(brokerTimeout, nil)
+	defer shared.Close()
+	_, _, before, _ := attachedRelay(t, func(cfg *ClientConfig) { cfg.Broker = shared })
+	broker := shared.GRPCBroker(func() *GRPCBroker { return nil })
+	id := broker.NextId()
+	server := grpc.NewServer()
+	defer server.Stop()
+	server.RegisterService(relayDesc(), newRelay("the host"))
+	lis, err := broker.Accept(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go server.Serve(lis)
+	// One that joins later learns of what is accepted already.
+	_, _, after, _ := attachedRelay(t, func(cfg *ClientConfig) { cfg.Broker = shared })
+	for name, stub := range map[string]*relay{"before": before, "after": after} {
+		if text, err := stub.call(t.Context(), "Via", fmt.Sprint(id)); text != "the host" || err != nil {
+			t.Errorf("callback from a session that joined %s = %q, %v", name, text, err)
+		}
+	}
+}
+
+func TestNoOutputIsKeptForNobody(t *testing.T) {
+	_, session, _, streams := attachedRelay(t, nil)
+	conn, _ := session.ClientConn()
+	stream, err := pluginpb.NewGRPCStdioClient(conn).StreamStdio(t.Context(), &emptypb.Empty{})
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	if status.Code(err) != codes.Unimplemented || len(streams.list()) != 0 {
+		t.Errorf("output for a host that asked for none: %v, streams %v", err, streams.list())
+	}
+	if !slices.Contains(session.Info().Features, featureNoOutput) {
+		t.Errorf("agreed on %v", session.Info().Features)
+	}
+
+	_, session, _, streams = attachedRelay(t, func(cfg *ClientConfig) { cfg.SyncStderr = new(bytes.Buffer) })
+	eventually(t, "the output is asked for", func() bool {
+		return slices.Contains(streams.list(), pluginpb.GRPCStdio_StreamStdio_FullMethodName)
+	})
+	if slices.Contains(session.Info().Features, featureNoOutput) {
+		t.Errorf("agreed on %v", session.Info().Features)
+	}
+}
+
+// A host of an earlier release asks for neither feature, and watches.
+func TestHostThatWatches(t *testing.T) {
+	p, _, kept, _ := attachedRelay(t, nil)
+	conn, err := net.Dial("tcp", p.addr.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := helloRequest(p.clientConfig())
+	request.Protocols = []string{string(ProtocolGRPC)}
+	request.Features = []string{featureGoAway, featureGRPCTunnel}
+	if err := hello.WriteRequest(conn, request); err != nil {
+		t.Fatal(err)
+	}
+	r := bufio.NewReader(conn)
+	answer, err := hello.ReadAnswer(r)
+	if err != nil || !slices.Equal(answer.Features, request.Features) {
+		t.Fatalf("answer %+v, %v", answer, err)
+	}
+	client, err := newGRPCClient(grpcClientConfig{
+		dial:    dialOnce(sniff.NewConn(conn, r)),
+		brokers: brokerTunnel,
+		plugins: PluginSet{"relay": newRelay("")},
+		logger:  hclog.NewNullLogger(),
+		remote:  true,
+		detach:  func() {},
+		doneCtx: t.Context(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	raw, err := client.Dispense("relay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	release := hold(kept, raw.(*relay)) // the session must not end before the watch begins
+	if text, err := raw.(*relay).callback(t.Context(), "Via", "the host"); text != "the host" || err != nil {
+		t.Errorf("callback = %q, %v", text, err)
+	}
+	told := make(chan error, 1)
+	go func() { told <- client.watchDrain(t.Context()) }()
+	p.stop()
+	if err := <-told; err != nil {
+		t.Errorf("watchDrain = %v", err)
+	}
+	if err := release(); err != nil {
+		t.Error(err)
+	}
+}
