@@ -100,7 +100,7 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet, a agreement) er
 	if tunnel {
 		brokers, brokered = brokerTunnel, nil // inside of the main one
 	}
-	s.conn.reader = idleread.For(s.conn.Conn)
+	s.conn.reader = idleread.NewReader(s.conn.Conn)
 	s.conn.closes = s.heedGoAway
 	client, err := newGRPCClient(grpcClientConfig{
 		dial:        dialOnce(s.conn),

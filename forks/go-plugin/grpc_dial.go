@@ -29,7 +29,7 @@ func dialGRPC(dial func(context.Context) (net.Conn, error), creds credentials.Tr
 			if err != nil {
 				return nil, err
 			}
-			return &countedConn{Conn: conn, reader: idleread.For(conn), losses: losses}, nil
+			return &countedConn{Conn: conn, reader: idleread.NewReader(conn), losses: losses}, nil
 		}),
 		grpc.WithTransportCredentials(creds),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32), grpc.MaxCallSendMsgSize(math.MaxInt32)),

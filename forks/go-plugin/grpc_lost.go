@@ -47,7 +47,7 @@ func (l *lossCounter) heed(trailer metadata.MD) {
 // countedConn counts its own end, before gRPC can act on it.
 type countedConn struct {
 	net.Conn
-	reader idleread.Reader // of Conn
+	reader *idleread.Reader // of Conn
 	losses *lossCounter
 	ended  atomic.Bool
 }
@@ -58,7 +58,7 @@ func (c *countedConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadOnReady implements idleread.Reader.
+// ReadOnReady implements idleread.Conn.
 func (c *countedConn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
 	buffer, n, err = c.reader.ReadOnReady(size, pool)
 	c.note(err)

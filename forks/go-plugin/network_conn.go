@@ -10,7 +10,6 @@ import (
 	"sync"
 
 	"google.golang.org/grpc/credentials"
-	"google.golang.org/grpc/mem"
 
 	"github.com/hashicorp/go-plugin/internal/idleread"
 )
@@ -19,7 +18,7 @@ import (
 // after serveConn has returned: no goroutine waits for that. The caller stops
 // the service then.
 func (s *grpcService) serveConn(conn net.Conn, ended func()) {
-	served := &servedConn{Conn: conn, reader: idleread.For(conn), closed: sync.OnceFunc(func() { go ended() })}
+	served := &servedConn{Conn: conn, Reader: idleread.NewReader(conn), closed: sync.OnceFunc(func() { go ended() })}
 	lis := &oneConnListener{conn: served, addr: conn.LocalAddr()}
 	if err := s.server.Serve(lis); lis.conn != nil {
 		// The service was stopped before.
@@ -50,13 +49,8 @@ func (l *oneConnListener) Addr() net.Addr { return l.addr }
 // servedConn knows when the server is done with it.
 type servedConn struct {
 	net.Conn
-	reader idleread.Reader // of Conn
-	closed func()          // does not block; may be called again
-}
-
-// ReadOnReady implements idleread.Reader.
-func (c *servedConn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
-	return c.reader.ReadOnReady(size, pool)
+	*idleread.Reader        // of Conn
+	closed           func() // does not block; may be called again
 }
 
 func (c *servedConn) Close() error {

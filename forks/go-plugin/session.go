@@ -197,8 +197,8 @@ type sessionConn struct {
 	opened time.Time
 	heard  atomic.Int64 // when a read last brought something: nanoseconds since opened
 	failed func(error)
-	reader idleread.Reader // of Conn; set for gRPC, which alone reads so
-	closes func()          // called before it is closed; may be nil
+	reader *idleread.Reader // of Conn; set for gRPC, which alone reads so
+	closes func()           // called before it is closed; may be nil
 }
 
 // silence is how long nothing has come.
@@ -212,7 +212,7 @@ func (c *sessionConn) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// ReadOnReady implements idleread.Reader.
+// ReadOnReady implements idleread.Conn.
 func (c *sessionConn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
 	buffer, n, err = c.reader.ReadOnReady(size, pool)
 	c.note(n, err)

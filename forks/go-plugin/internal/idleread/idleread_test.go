@@ -36,7 +36,7 @@ func (p *countingPool) Get(n int) *[]byte {
 func (p *countingPool) Put(*[]byte) { p.out.Add(-1) }
 
 // readAll reads until there is an error, as gRPC does.
-func readAll(r idleread.Reader, pool *countingPool, size int) ([]byte, error) {
+func readAll(r *idleread.Reader, pool *countingPool, size int) ([]byte, error) {
 	var all []byte
 	for {
 		buffer, n, err := r.ReadOnReady(size, pool)
@@ -119,7 +119,7 @@ func TestReadsEverything(t *testing.T) {
 				}
 			}()
 			var pool countingPool
-			got, err := readAll(idleread.For(server), &pool, size)
+			got, err := readAll(idleread.NewReader(server), &pool, size)
 			if err != io.EOF || !bytes.Equal(got, sent) {
 				t.Errorf("read %d bytes of %d, then %v", len(got), len(sent), err)
 			}
@@ -138,7 +138,7 @@ func TestHoldsNothingWhileIdle(t *testing.T) {
 			var pool countingPool
 			read := make(chan error)
 			go func() {
-				_, err := readAll(idleread.For(server), &pool, size)
+				_, err := readAll(idleread.NewReader(server), &pool, size)
 				read <- err
 			}()
 			for round := int64(1); round <= 3; round++ {
@@ -168,7 +168,7 @@ func TestStepwiseWaitsWithoutABuffer(t *testing.T) {
 		var pool countingPool
 		done := make(chan error)
 		go func() {
-			_, err := readAll(idleread.For(server), &pool, size)
+			_, err := readAll(idleread.NewReader(server), &pool, size)
 			done <- err
 		}()
 		for _, message := range []string{"", "short", string(make([]byte, 600))} {
@@ -205,7 +205,7 @@ func TestErrorsAreThoseOfRead(t *testing.T) {
 		} {
 			t.Run(name+"/"+kind, func(t *testing.T) {
 				client, server := tcpPair(t)
-				r := idleread.For(wrap(server))
+				r := idleread.NewReader(wrap(server))
 				tc.break_(client, server)
 				var pool countingPool
 				_, err := readAll(r, &pool, size)
@@ -229,7 +229,7 @@ func TestClosedWhileWaiting(t *testing.T) {
 			done := make(chan error)
 			var pool countingPool
 			go func() {
-				_, err := readAll(idleread.For(server), &pool, size)
+				_, err := readAll(idleread.NewReader(server), &pool, size)
 				done <- err
 			}()
 			_ = server.Close()
@@ -243,20 +243,27 @@ func TestClosedWhileWaiting(t *testing.T) {
 	}
 }
 
-// TestForReturnsAReader lets a connection read in its own way.
-func TestForReturnsAReader(t *testing.T) {
-	_, server := tcpPair(t)
-	own := &ownReader{Conn: server}
-	if r := idleread.For(own); r != idleread.Reader(own) {
-		t.Errorf("For = %T", r)
+// TestReadsThroughAWrapper lets a connection note what is read from it.
+func TestReadsThroughAWrapper(t *testing.T) {
+	client, server := tcpPair(t)
+	outer := idleread.NewReader(&noting{Conn: server, reader: idleread.NewReader(server)})
+	_, _ = client.Write([]byte("noted"))
+	_ = client.Close()
+	var pool countingPool
+	if got, err := readAll(outer, &pool, size); string(got) != "noted, noted" || err != io.EOF {
+		t.Errorf("read %q, %v", got, err)
 	}
 }
 
-type ownReader struct {
+// noting adds to what is read.
+type noting struct {
 	net.Conn
-	idleread.Lazy
+	reader *idleread.Reader
 }
 
-func (o *ownReader) ReadOnReady(size int, pool mem.BufferPool) (*[]byte, int, error) {
-	return o.Lazy.ReadOnReady(o.Conn, size, pool)
+func (c *noting) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
+	if buffer, n, err = c.reader.ReadOnReady(size, pool); n > 0 {
+		n += copy((*buffer)[n:], ", noted")
+	}
+	return buffer, n, err
 }

@@ -4,7 +4,6 @@
 
 package idleread
 
-import "net"
+const canTry = false
 
-// newSocket returns nil: elsewhere a socket is read step by step.
-func newSocket(net.Conn) Reader { return nil }
+func (r *Reader) tryOnce(uintptr) (done bool) { return true }

@@ -24,7 +24,7 @@ type Conn struct {
 	// and reads take no lock.
 	mu     sync.Mutex
 	buffer atomic.Pointer[bufio.Reader]
-	lazy   idleread.Lazy
+	reader *idleread.Reader // of Conn
 }
 
 // NewConn returns a connection that reads what br has buffered from c and then
@@ -35,7 +35,7 @@ func NewConn(c net.Conn, br *bufio.Reader) net.Conn {
 	if br.Buffered() == 0 {
 		return c
 	}
-	conn := &Conn{Conn: c}
+	conn := &Conn{Conn: c, reader: idleread.NewReader(c)}
 	conn.buffer.Store(br)
 	return conn
 }
@@ -51,7 +51,7 @@ func (c *Conn) Read(p []byte) (int, error) {
 	return c.Conn.Read(p)
 }
 
-// ReadOnReady implements idleread.Reader.
+// ReadOnReady implements idleread.Conn.
 func (c *Conn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
 	if c.buffer.Load() != nil {
 		buffer = pool.Get(size)
@@ -60,7 +60,7 @@ func (c *Conn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int
 		}
 		pool.Put(buffer)
 	}
-	return c.lazy.ReadOnReady(c.Conn, size, pool)
+	return c.reader.ReadOnReady(size, pool)
 }
 
 func (c *Conn) readBuffer(p []byte) (n int, drained bool) {

@@ -4,6 +4,7 @@ package greetpb
 
 import (
 	"context"
+	"time"
 
 	"google.golang.org/grpc"
 
@@ -25,6 +26,10 @@ func (s *Server) Greet(_ context.Context, r *GreetRequest) (*GreetResponse, erro
 	return &GreetResponse{Greeting: greeting}, nil
 }
 
+// deadline is how long a call may take. Calls without one are not what anybody
+// should make, and the host library gives one to those.
+const deadline = 30 * time.Second
+
 // Caller is a greet.Greeter that calls by gRPC.
 type Caller struct {
 	ctx    context.Context
@@ -38,6 +43,8 @@ func NewCaller(ctx context.Context, c grpc.ClientConnInterface) *Caller {
 
 // Greet implements greet.Greeter.
 func (c *Caller) Greet(name string) (string, error) {
-	answer, err := c.client.Greet(c.ctx, &GreetRequest{Name: name})
+	ctx, cancel := context.WithTimeout(c.ctx, deadline)
+	defer cancel()
+	answer, err := c.client.Greet(ctx, &GreetRequest{Name: name})
 	return answer.GetGreeting(), err
 }
