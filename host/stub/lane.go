@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-plugin"
 )
@@ -19,18 +20,17 @@ type lane struct {
 	session  any
 	endpoint string
 
-	// sending is held while a request is sent, which neither answers nor
-	// deadlines wait for. It guards the field end of the calls on the lane, and
-	// is locked before mu.
-	sending sync.Mutex
+	calls callTable
+	alarm *alarm // for the first deadline of calls
 
-	mu      sync.Mutex
+	// sending is held while a request is sent, which neither answers nor
+	// deadlines wait for. It guards what follows, and the field end of the calls
+	// on the lane.
+	sending sync.Mutex
 	channel plugin.RPCChannel // nil until opened
 	opened  chan struct{}     // closed when channel is set, or the lane has ended
-	calls   map[uint64]*call  // nil once ended
-	retired bool              // takes no more calls, and ends with the last one
+	retired atomic.Bool       // takes no more calls, and ends with the last one; read by all
 	err     error             // why it has ended
-	alarm   alarm             // for the first deadline of calls
 }
 
 // Reasons why a lane does not take a call. The call was not sent then.
@@ -59,8 +59,8 @@ func isFinal(err error) bool {
 }
 
 func newLane(c *rpcCodec, session any, endpoint string) *lane {
-	l := &lane{codec: c, session: session, endpoint: endpoint, opened: make(chan struct{}), calls: map[uint64]*call{}}
-	l.alarm.ring = l.expire
+	l := &lane{codec: c, session: session, endpoint: endpoint, opened: make(chan struct{})}
+	l.alarm = newAlarm(l.expire)
 	return l
 }
 
@@ -76,15 +76,15 @@ func (l *lane) open() {
 		l.fail(err)
 		return
 	}
-	l.mu.Lock()
+	l.sending.Lock()
 	if l.err != nil {
-		l.mu.Unlock()
+		l.sending.Unlock()
 		_ = channel.Close()
 		return
 	}
 	l.channel = channel
 	close(l.opened)
-	l.mu.Unlock()
+	l.sending.Unlock()
 	l.read(channel)
 }
 
@@ -92,11 +92,20 @@ func (l *lane) open() {
 func (l *lane) send(k *call, lease Lease) error {
 	l.sending.Lock()
 	defer l.sending.Unlock()
-	channel, err := l.admit(k, lease)
-	if err != nil {
-		return err
+	switch {
+	case l.err != nil:
+		return laneEndedError{l.err}
+	case l.retired.Load():
+		return errLaneRetired
+	case l.channel == nil:
+		return errLaneBusy
 	}
-	end, err := channel.Send(k.service, k.seq, k.args)
+	k.lease = lease
+	k.search.attempts++
+	deadline := k.deadline()
+	l.calls.add(k) // before it is sent, as the answer may be quick
+	l.alarm.set(deadline)
+	end, err := l.channel.Send(k.service, k.seq, k.args)
 	if err != nil {
 		return l.dismiss(k, err)
 	}
@@ -104,43 +113,22 @@ func (l *lane) send(k *call, lease Lease) error {
 	return nil
 }
 
-// admit puts a call into the table before it is sent, as the answer may be
-// quick.
-func (l *lane) admit(k *call, lease Lease) (plugin.RPCChannel, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	switch {
-	case l.err != nil:
-		return nil, laneEndedError{l.err}
-	case l.retired:
-		return nil, errLaneRetired
-	case l.channel == nil:
-		return nil, errLaneBusy
-	}
-	k.lease = lease
-	k.search.attempts++
-	l.calls[k.seq] = k
-	l.alarm.set(k.deadline())
-	return l.channel, nil
-}
-
 // dismiss gives a call back that was not sent. If its deadline came first, it
-// has ended, and so there is nothing more to do with it.
+// has ended, and so there is nothing more to do with it. The caller holds
+// sending.
 func (l *lane) dismiss(k *call, err error) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	var unfit *plugin.RPCEncodeError
 	isUnfit := errors.As(err, &unfit)
-	mine := l.calls[k.seq] == k
+	mine := l.calls.remove(k)
 	if mine {
-		delete(l.calls, k.seq)
 		k.lease = nil
 		k.search.attempts--
 	}
 	if isUnfit {
-		l.retireLocked()
-	} else {
-		l.closeIfIdleLocked()
+		// Let the calls on the lane end, and make new ones use another.
+		l.retired.Store(true)
+		l.codec.forget(l)
+		l.closeIfIdle()
 	}
 	switch {
 	case !mine:
@@ -160,9 +148,9 @@ func (l *lane) await(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	l.mu.Lock()
-	channel, ended := l.channel, l.err != nil || l.retired
-	l.mu.Unlock()
+	l.sending.Lock()
+	channel, ended := l.channel, l.err != nil || l.retired.Load()
+	l.sending.Unlock()
 	if ended {
 		return nil
 	}
@@ -172,15 +160,10 @@ func (l *lane) await(ctx context.Context) error {
 	return nil // send says why the channel takes nothing, if so
 }
 
-// retireLocked lets the calls on the lane end and makes new ones use another.
-func (l *lane) retireLocked() {
-	l.retired = true
-	l.codec.forget(l)
-	l.closeIfIdleLocked()
-}
-
-func (l *lane) closeIfIdleLocked() {
-	if l.retired && len(l.calls) == 0 {
+// closeIfIdle is called when a call has been taken off the lane, or the lane was
+// retired, which it is only once it has a channel.
+func (l *lane) closeIfIdle() {
+	if l.retired.Load() && l.calls.count.Load() == 0 {
 		_ = l.channel.Close() // read sees it, and ends the lane
 	}
 }

@@ -2,23 +2,51 @@
 
 package stub
 
-import "time"
+import (
+	"math"
+	"sync"
+	"sync/atomic"
+	"time"
+)
 
-// alarm is one timer for many deadlines. Setting it costs nothing while an
-// earlier deadline is set, and nobody takes one back: a call with a usual
-// timeout pays for no timer at all. Whose it is guards it with a lock.
+// alarm is one timer for many deadlines. Setting it costs next to nothing while
+// an earlier deadline is set, and nobody takes one back: a call with a usual
+// timeout pays for no timer at all.
 type alarm struct {
-	ring  func() // at the earliest deadline; has to set the alarm for the others
-	at    time.Time
-	timer *time.Timer
+	ring func() // at the earliest deadline; has to call rang, and set the alarm for the others
+
+	at      atomic.Int64 // when it rings; see moment
+	mu      sync.Mutex
+	timer   *time.Timer
+	stopped bool
+}
+
+// never is when an alarm rings that is not set.
+const never = math.MaxInt64
+
+// epoch is what moments count from.
+var epoch = time.Now()
+
+// moment is a time as a number, in nanoseconds.
+func moment(t time.Time) int64 { return int64(t.Sub(epoch)) }
+
+func newAlarm(ring func()) *alarm {
+	a := &alarm{ring: ring}
+	a.at.Store(never)
+	return a
 }
 
 // set makes the alarm ring at a time or before.
 func (a *alarm) set(at time.Time) {
-	if !a.at.IsZero() && !at.Before(a.at) {
+	if a.at.Load() <= moment(at) {
 		return
 	}
-	a.at = at
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.stopped || a.at.Load() <= moment(at) {
+		return
+	}
+	a.at.Store(moment(at))
 	if a.timer == nil {
 		a.timer = time.AfterFunc(time.Until(at), a.ring)
 		return
@@ -26,7 +54,15 @@ func (a *alarm) set(at time.Time) {
 	a.timer.Reset(time.Until(at))
 }
 
+// rang is called before a deadline is looked at: one that is set from then on
+// makes the alarm ring again.
+func (a *alarm) rang() { a.at.Store(never) }
+
+// stop is for good.
 func (a *alarm) stop() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.stopped = true
 	if a.timer != nil {
 		a.timer.Stop()
 	}
@@ -35,28 +71,19 @@ func (a *alarm) stop() {
 // expire ends the calls that were not answered in time. Their answers, if they
 // still come, find no call.
 func (l *lane) expire() {
-	for _, k := range l.takeLate(time.Now()) {
-		endpoint := k.lease.Endpoint()
-		k.lease.Done(TimedOut)
-		l.codec.fault(k, &Fault{Reason: ReasonTimeout, Endpoint: endpoint, Method: k.method, MayHaveRun: true})
-	}
-}
-
-// takeLate makes the caller the owner of the calls whose deadline has come.
-func (l *lane) takeLate(now time.Time) (late []*call) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.alarm.at = time.Time{}
-	for seq, k := range l.calls {
+	l.alarm.rang()
+	now := time.Now()
+	for _, k := range l.calls.list() {
 		if deadline := k.deadline(); deadline.After(now) {
 			l.alarm.set(deadline)
 			continue
 		}
-		delete(l.calls, seq)
-		late = append(late, k)
+		if !l.calls.remove(k) {
+			continue // Its answer was quicker.
+		}
+		endpoint := k.lease.Endpoint()
+		k.lease.Done(TimedOut)
+		l.codec.fault(k, &Fault{Reason: ReasonTimeout, Endpoint: endpoint, Method: k.method, MayHaveRun: true})
 	}
-	if len(late) > 0 {
-		l.closeIfIdleLocked()
-	}
-	return late
+	l.closeIfIdle()
 }

@@ -51,3 +51,47 @@ func TestRPCDeadlines(t *testing.T) {
 		}
 	})
 }
+
+// TestAlarmForgetsNothing sets the alarm while it rings.
+func TestAlarmForgetsNothing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const deadlines = 1000
+		var table callTable
+		var a *alarm
+		ended := make(chan time.Duration, deadlines)
+		a = newAlarm(func() {
+			a.rang()
+			now := time.Now()
+			for _, k := range table.list() {
+				if at := k.deadline(); at.After(now) {
+					a.set(at)
+				} else if table.remove(k) {
+					ended <- now.Sub(at)
+				}
+			}
+		})
+		began := time.Now()
+		method := &calledMethod{options: CallOptions{Timeout: time.Second}}
+		for i := range deadlines {
+			// Some are due already, some just when others ring.
+			shift := time.Duration(i*7919%3000-1000) * time.Millisecond
+			k := &call{seq: uint64(i), calledMethod: method, began: began.Add(shift)}
+			go func() {
+				table.add(k)
+				a.set(k.deadline())
+			}()
+			if i%100 == 0 {
+				time.Sleep(50 * time.Millisecond)
+			}
+		}
+		for range deadlines {
+			// Some were late by that much when they were set.
+			if late := <-ended; late > 500*time.Millisecond {
+				t.Fatalf("rang %v late", late)
+			}
+		}
+		a.stop()
+		a.set(time.Now())
+		time.Sleep(time.Hour)
+	})
+}

@@ -44,7 +44,7 @@ func (r *laneReader) next() error {
 	if err := r.channel.ReadHeader(response); err != nil {
 		return err
 	}
-	k := r.peek(response.Seq)
+	k := r.calls.find(response.Seq)
 	if k != nil && k.caller == nil && response.Error == "" {
 		return r.handOver(response.Seq)
 	}
@@ -150,22 +150,12 @@ func (l *lane) answered(k *call) (endpoint string) {
 	return endpoint
 }
 
-func (l *lane) peek(seq uint64) *call {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.calls[seq]
-}
-
 // take makes the caller the owner of a call, or returns nil if it has one.
 func (l *lane) take(seq uint64) *call {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	k := l.calls[seq]
-	if k == nil {
-		return nil
+	k := l.calls.take(seq)
+	if k != nil {
+		l.closeIfIdle()
 	}
-	delete(l.calls, seq)
-	l.closeIfIdleLocked()
 	return k
 }
 
@@ -191,16 +181,18 @@ func (l *lane) fail(err error) {
 
 // end takes all calls off the lane. It waits for the one that is being sent, so
 // that it is known where each ends.
-func (l *lane) end(err error) (calls map[uint64]*call, channel plugin.RPCChannel, first bool) {
+func (l *lane) end(err error) (calls []*call, channel plugin.RPCChannel, first bool) {
 	l.sending.Lock()
 	defer l.sending.Unlock()
-	l.mu.Lock()
-	defer l.mu.Unlock()
 	if l.err != nil {
 		return nil, nil, false
 	}
 	l.err = err
-	calls, l.calls = l.calls, nil
+	for _, k := range l.calls.list() {
+		if l.calls.remove(k) {
+			calls = append(calls, k)
+		}
+	}
 	if l.channel == nil {
 		close(l.opened)
 	}
