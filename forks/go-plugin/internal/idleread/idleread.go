@@ -27,7 +27,7 @@ type Conn interface {
 // goroutines wait in it.
 type Reader struct {
 	conn  net.Conn
-	own Conn            // conn, if it reads so by itself
+	own   Conn            // conn, if it reads so by itself
 	raw   syscall.RawConn // of conn, if it is a plain socket
 	steps *steps          // in all other cases
 
