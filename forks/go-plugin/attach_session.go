@@ -101,7 +101,7 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet, a agreement) er
 		brokers, brokered = brokerTunnel, nil // inside of the main one
 	}
 	s.conn.reader = idleread.NewReader(s.conn.Conn)
-	s.conn.closes = s.heedGoAway
+	s.conn.goAway = &goAwayWatch{leaving: s.isDraining}
 	client, err := newGRPCClient(grpcClientConfig{
 		dial:        dialOnce(s.conn),
 		creds:       establishedTLS{s.conn},
@@ -125,16 +125,6 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet, a agreement) er
 	}
 	s.client = client
 	return nil
-}
-
-// heedGoAway is called before the connection is closed. While no read or write
-// has failed and this side wants to go on, gRPC itself closes it, because the
-// plugin has sent an HTTP/2 GOAWAY. A host without calls has no answer that
-// would have told it.
-func (s *Session) heedGoAway() {
-	if s.ctx.Err() == nil {
-		s.isDraining()
-	}
 }
 
 // dialOnce hands conn to the first caller. A gRPC connection redials when it is

@@ -99,7 +99,7 @@ func (s *Session) Err() error { return context.Cause(s.ctx) }
 
 // Draining is closed when the plugin has said that it is about to leave. It
 // still finishes the calls in flight; new ones belong elsewhere. A plugin that
-// does not know the handshake never says so.
+// does not know the handshake says so over gRPC at most, by an HTTP/2 GOAWAY.
 func (s *Session) Draining() <-chan struct{} { return s.draining }
 
 // ClientConn returns the connection of a gRPC session, and false for net/rpc.
@@ -191,14 +191,19 @@ func (s *Session) probe() time.Duration {
 }
 
 // sessionConn is the connection of a session. It notices its end without a
-// goroutine of its own, because both protocols always have a read pending.
+// goroutine of its own, because both protocols have a read pending as long as
+// they do not close it. A write that fails is not the end: what the plugin has
+// sent before it hung up is still to be read.
 type sessionConn struct {
 	net.Conn
 	opened time.Time
 	heard  atomic.Int64 // when a read last brought something: nanoseconds since opened
 	failed func(error)
-	reader *idleread.Reader // of Conn; set for gRPC, which alone reads so
-	closes func()           // called before it is closed; may be nil
+
+	// Of gRPC, which alone reads so. It may close the connection by itself, and
+	// read no more.
+	reader *idleread.Reader // of Conn
+	goAway *goAwayWatch
 }
 
 // silence is how long nothing has come.
@@ -208,20 +213,27 @@ func (c *sessionConn) silence() time.Duration {
 
 func (c *sessionConn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.note(n, err)
+	c.note(p[:n], err)
 	return n, err
 }
 
 // ReadOnReady implements idleread.Conn.
 func (c *sessionConn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
 	buffer, n, err = c.reader.ReadOnReady(size, pool)
-	c.note(n, err)
+	var read []byte
+	if n > 0 {
+		read = (*buffer)[:n]
+	}
+	c.note(read, err)
 	return buffer, n, err
 }
 
-func (c *sessionConn) note(n int, err error) {
-	if n > 0 {
+func (c *sessionConn) note(read []byte, err error) {
+	if len(read) > 0 {
 		c.heard.Store(int64(time.Since(c.opened)))
+		if c.goAway != nil {
+			c.goAway.see(read)
+		}
 	}
 	if err != nil && !isDeadline(err) {
 		c.failed(connectionLost(err))
@@ -237,15 +249,10 @@ func isDeadline(err error) bool {
 	return errors.As(err, &late) && late.Timeout() && !errors.As(err, &system)
 }
 
-func (c *sessionConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	c.note(0, err)
-	return n, err
-}
-
+// Close implements net.Conn.
 func (c *sessionConn) Close() error {
-	if c.closes != nil {
-		c.closes()
+	if c.goAway != nil {
+		c.failed(connectionLost(net.ErrClosed))
 	}
 	return c.Conn.Close()
 }

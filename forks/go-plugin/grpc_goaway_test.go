@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// What a plugin sends, as HTTP/2 has it on the wire.
+const (
+	wireSettings = "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+	wireLeave    = "\x00\x00\x08\x07\x00\x00\x00\x00\x00" + "\x7f\xff\xff\xff" + "\x00\x00\x00\x00"
+	wireReject   = "\x00\x00\x08\x07\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x0b"
+	wireBroken   = "\x00\x00\x01\x00\x00\x00\x00\x00\x00" + "x" // data of no stream
+)
+
+// scriptedSession is a gRPC session at rest with a plugin that sends what the
+// test says. No probe looks after it.
+func scriptedSession(t *testing.T) (s *Session, plugin net.Conn) {
+	t.Helper()
+	here, plugin := net.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, plugin) }()
+	cfg := ClientConfig{
+		HandshakeConfig:   testHandshake,
+		Plugins:           PluginSet{"relay": newRelay("")},
+		AllowedProtocols:  []Protocol{ProtocolGRPC},
+		Reattach:          &ReattachConfig{},
+		Logger:            hclog.NewNullLogger(),
+		KeepaliveInterval: -1,
+	}.withDefaults()
+	features := []string{featureGoAway, featureGRPCTunnel, featureGRPCOnDemand, featureNoOutput}
+	s, err := newSession(cfg, here, &PeerInfo{Version: int(testHandshake.ProtocolVersion), Protocol: string(ProtocolGRPC), Features: features})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = s.Close()
+		_ = plugin.Close()
+	})
+	return s, plugin
+}
+
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// TestEndOfASessionAtRest lets gRPC itself close the connection, while no call
+// could fail because of that.
+func TestEndOfASessionAtRest(t *testing.T) {
+	cases := map[string]struct {
+		reason  string
+		end     func(s *Session, plugin net.Conn)
+		drained bool
+	}{
+		"Leaves": {"A GOAWAY without an error is a plugin that leaves.", sends(wireSettings + wireLeave), true},
+		"LeavesBytewise": {"It may come in pieces.", func(_ *Session, plugin net.Conn) {
+			for _, b := range []byte(wireSettings + wireLeave) {
+				_, _ = plugin.Write([]byte{b})
+			}
+		}, true},
+		"Rejects": {"A GOAWAY with one is not.", sends(wireSettings + wireReject), false},
+		"Broken":  {"gRPC gives up a connection on which it is sent nonsense, and reads no more.", sends(wireSettings + wireBroken), false},
+		"Own": {"The application may close the connection instead of the session.", func(s *Session, plugin net.Conn) {
+			_, _ = plugin.Write([]byte(wireSettings))
+			conn, _ := s.ClientConn()
+			_ = conn.Close()
+		}, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s, plugin := scriptedSession(t)
+			tc.end(s, plugin)
+			select {
+			case <-s.Done():
+			case <-time.After(10 * time.Second):
+				t.Fatalf("%s\nthe session does not end", tc.reason)
+			}
+			if err := s.Err(); !errors.Is(err, ErrConnectionLost) {
+				t.Errorf("%s\nthe session ended with %v", tc.reason, err)
+			}
+			if isClosed(s.Draining()) != tc.drained {
+				t.Errorf("%s\nDraining is closed: %v", tc.reason, !tc.drained)
+			}
+		})
+	}
+}
+
+func sends(bytes string) func(*Session, net.Conn) {
+	return func(_ *Session, plugin net.Conn) { _, _ = plugin.Write([]byte(bytes)) }
+}
+
+// closedByPeer has answers to be read, and takes nothing any more.
+type closedByPeer struct{ net.Conn }
+
+func (closedByPeer) Write([]byte) (int, error) { return 0, syscall.EPIPE }
+
+func (closedByPeer) Read(p []byte) (int, error) { return copy(p, "answer"), nil }
+
+// A plugin that has answered and gone breaks the writes of its host first. The
+// answers have come, and are to be read before the session ends.
+func TestFailedWriteLeavesAnswersToBeRead(t *testing.T) {
+	var ended error
+	c := &sessionConn{Conn: closedByPeer{}, opened: time.Now(), failed: func(err error) { ended = err }}
+	if _, err := c.Write([]byte("ping")); !errors.Is(err, syscall.EPIPE) || ended != nil {
+		t.Errorf("write says %v, the session ended with %v", err, ended)
+	}
+	answer := make([]byte, 6)
+	if n, err := c.Read(answer); n != 6 || err != nil {
+		t.Errorf("read %d bytes, %v", n, err)
+	}
+}
