@@ -115,7 +115,7 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet, a agreement) er
 		logger:      cfg.Logger,
 		onDemand:    tunnel && a.has(featureGRPCOnDemand),
 		noOutput:    a.has(featureNoOutput),
-		leaving:     s.isDraining,
+		drainSigns:  s.drainSigns(a),
 		doneCtx:     s.ctx,
 		remote:      true,
 		detach:      func() { s.end(ErrDetached) },
@@ -125,6 +125,16 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet, a agreement) er
 	}
 	s.client = client
 	return nil
+}
+
+// drainSigns tells the session that the plugin is about to leave. One that says
+// so with its answers is asked once there is a stream: it may go on for as long
+// as the plugin waits for it.
+func (s *Session) drainSigns(a agreement) drainSigns {
+	if !a.has(featureGRPCOnDemand) {
+		return drainSigns{leaving: s.isDraining}
+	}
+	return drainSigns{leaving: s.isDraining, streaming: sync.OnceFunc(s.askForDrain)}
 }
 
 // dialOnce hands conn to the first caller. A gRPC connection redials when it is

@@ -76,10 +76,9 @@ type brokerCore struct {
 	logger hclog.Logger
 
 	// Of the host's side. openLink opens the link, if it is not open, and does
-	// not wait for it: the plugin asks on it for what the host accepts. leaving
-	// is told by the plugin's answers.
+	// not wait for it: the plugin asks on it for what the host accepts.
 	openLink func()
-	leaving  func()
+	drain    drainSigns
 
 	ctx context.Context // ends with the broker
 	end context.CancelCauseFunc
@@ -211,7 +210,7 @@ func (b *GRPCBroker) dial(id uint32, opts []grpc.DialOption) (*grpc.ClientConn, 
 	if dialer.eager {
 		return b.dialEagerly(dialer, opts)
 	}
-	return dialGRPC(dialer.dial, b.creds, b.core.leaving, opts)
+	return dialGRPC(dialer.dial, b.creds, b.core.drain, opts)
 }
 
 // dialEagerly waits for the outcome of the first dial. The connection makes
@@ -225,7 +224,7 @@ func (b *GRPCBroker) dialEagerly(dialer brokerDialer, opts []grpc.DialOption) (*
 		default:
 		}
 		return conn, err
-	}, b.creds, b.core.leaving, opts)
+	}, b.creds, b.core.drain, opts)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func (cfg *grpcClientConfig) newBroker(conn grpc.ClientConnInterface) *GRPCBroke
 		arrivals = cfg.shared.group.lobby
 	}
 	b := cfg.newOwnBroker(conn, arrivals)
-	b.core.leaving = cfg.leaving
+	b.core.drain = cfg.drainSigns
 	b.core.openLink = sync.OnceFunc(func() {
 		b.core.spawn(func() { b.runClient(conn) })
 	})

@@ -63,9 +63,9 @@ type grpcClientConfig struct {
 	noOutput       bool      // the plugin keeps none for this host
 
 	// onDemand opens the broker's link when it is needed first. The plugin has
-	// agreed to that, and calls leaving with its answers.
+	// agreed to that, and gives the signs.
 	onDemand bool
-	leaving  func() // the plugin is about to leave; may be nil
+	drainSigns
 
 	logger      hclog.Logger
 	doneCtx     context.Context // handed to the plugins' GRPCClient
@@ -79,7 +79,7 @@ type grpcClientConfig struct {
 
 // newGRPCClient starts a session. It does not wait for the connection.
 func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
-	conn, err := dialGRPC(cfg.dial, cfg.creds, cfg.leaving, cfg.dialOptions)
+	conn, err := dialGRPC(cfg.dial, cfg.creds, cfg.drainSigns, cfg.dialOptions)
 	if err != nil {
 		if cfg.mux != nil {
 			_ = cfg.mux.Close()

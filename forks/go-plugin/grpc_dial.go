@@ -15,14 +15,13 @@ import (
 )
 
 // dialGRPC returns a connection that dial makes, and makes again when it was
-// lost. It starts connecting right away and does not wait for it. leaving, if
-// not nil, is called with the answers that say so. The later options win over
-// this library's own.
-func dialGRPC(dial func(context.Context) (net.Conn, error), creds credentials.TransportCredentials, leaving func(), opts []grpc.DialOption) (*grpc.ClientConn, error) {
+// lost. It starts connecting right away and does not wait for it. The later
+// options win over this library's own.
+func dialGRPC(dial func(context.Context) (net.Conn, error), creds credentials.TransportCredentials, drain drainSigns, opts []grpc.DialOption) (*grpc.ClientConn, error) {
 	if creds == nil {
 		creds = insecure.NewCredentials()
 	}
-	losses := &lossCounter{leaving: leaving}
+	losses := &lossCounter{drain: drain}
 	own := []grpc.DialOption{
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			conn, err := dial(ctx)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
@@ -37,16 +38,7 @@ func TestAnswersTellOfDrain(t *testing.T) {
 			}
 		}},
 		"Brokered": {"A host may call nothing but what it was lent.", func(t *testing.T, stub *relay) func() error {
-			id, err := stub.call(t.Context(), "Lend", "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			conn, err := stub.broker.Dial(parseID(id))
-			if err != nil {
-				t.Fatal(err)
-			}
-			t.Cleanup(func() { _ = conn.Close() })
-			return hold(stub, &relay{conn: conn})
+			return hold(stub, &relay{conn: lent(t, stub)})
 		}},
 	}
 	for name, tc := range cases {
@@ -133,6 +125,55 @@ func TestBusyHostHearsOfDrain(t *testing.T) {
 			}
 		})
 	}
+}
+
+// A stream may last as long as the plugin does, and go on for as long as the
+// plugin waits for it. The host must hear of that while there is time.
+func TestStreamingHostHearsOfDrain(t *testing.T) {
+	cases := map[string]func(t *testing.T, stub *relay) *relay{
+		"Session": func(_ *testing.T, stub *relay) *relay { return stub },
+		"Brokered": func(t *testing.T, stub *relay) *relay {
+			return &relay{conn: lent(t, stub)}
+		},
+	}
+	for name, streamer := range cases {
+		t.Run(name, func(t *testing.T) {
+			p, session, stub, _ := attachedRelay(t, func(cfg *ClientConfig) { cfg.KeepaliveInterval = -1 })
+			stream, err := streamer(t, stub).count(t.Context(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			<-stub.held
+			p.stop()
+			select {
+			case <-session.Draining():
+			case <-session.Done():
+				t.Error("not told before the session ended")
+			}
+			close(stub.gate)
+			if err := stream.RecvMsg(new(wrapperspb.StringValue)); !errors.Is(err, io.EOF) {
+				t.Errorf("the stream ends with %v", err)
+			}
+			if err := p.ended(t); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// lent connects to the relay that the plugin lends.
+func lent(t *testing.T, stub *relay) *grpc.ClientConn {
+	t.Helper()
+	id, err := stub.call(t.Context(), "Lend", "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := stub.broker.Dial(parseID(id))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
 }
 
 // A host without calls loses nothing: its session ends, and that is all.

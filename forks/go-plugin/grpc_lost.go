@@ -29,19 +29,8 @@ import (
 // plugin. (A stats.Handler would see every trailer, at the price of a dozen
 // allocations for each call.)
 type lossCounter struct {
-	lost    atomic.Uint64
-	leaving func() // see trailerLeaving; may be nil
-}
-
-// trailerLeaving is in the trailers of every answer that a plugin gives while
-// it is about to leave. PROTOCOL.md, feature "grpc-on-demand".
-const trailerLeaving = "reattach-leaving"
-
-// heed looks at the trailers of an answer.
-func (l *lossCounter) heed(trailer metadata.MD) {
-	if l.leaving != nil && trailer[trailerLeaving] != nil {
-		l.leaving()
-	}
+	lost  atomic.Uint64
+	drain drainSigns
 }
 
 // countedConn counts its own end, before gRPC can act on it.
@@ -95,7 +84,7 @@ func (l *lossCounter) call(ctx context.Context, method string, req, reply any, c
 	opts = append(append(call.opts[:0], opts...), grpc.Trailer(&call.trailer))
 	err := invoker(ctx, method, req, reply, cc, opts...)
 	if len(call.trailer) > 0 {
-		l.heed(call.trailer)
+		l.drain.heed(call.trailer)
 		return err
 	}
 	if err == nil {
@@ -111,6 +100,7 @@ func (l *lossCounter) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grp
 	if err != nil {
 		return nil, l.explain(err, cc, before)
 	}
+	l.drain.begins(method)
 	return &watchedStream{ClientStream: s, losses: l, before: before, cc: cc, oneAnswer: !desc.ServerStreams}, nil
 }
 
@@ -193,7 +183,7 @@ func (s *watchedStream) RecvMsg(m any) error {
 		return nil
 	}
 	trailer := s.Trailer()
-	s.losses.heed(trailer)
+	s.losses.drain.heed(trailer)
 	if err == nil || errors.Is(err, io.EOF) || len(trailer) > 0 {
 		return err
 	}

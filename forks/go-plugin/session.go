@@ -35,7 +35,8 @@ type Session struct {
 	ctx        context.Context // ends with the session, its cause says why
 	end        context.CancelCauseFunc
 	draining   chan struct{}
-	isDraining func() // closes draining, once
+	isDraining func()     // closes draining, once
+	asking     sync.Mutex // no worker starts while Close begins to wait
 	workers    sync.WaitGroup
 }
 
@@ -115,7 +116,9 @@ func (s *Session) ClientConn() (*grpc.ClientConn, bool) {
 // session's goroutines have ended. Calls in flight fail with
 // [ErrConnectionLost].
 func (s *Session) Close() error {
+	s.asking.Lock()
 	s.end(ErrDetached)
+	s.asking.Unlock()
 	s.workers.Wait()
 	return nil
 }
@@ -130,7 +133,7 @@ func (s *Session) start() {
 		_ = s.conn.Close()
 	})
 	if s.mustAskForDrain() {
-		s.workers.Go(s.awaitDrain)
+		s.askForDrain()
 	}
 	if s.keepalive > 0 {
 		s.keepAlive()
@@ -138,7 +141,7 @@ func (s *Session) start() {
 }
 
 // mustAskForDrain reports whether the plugin says that it is about to leave
-// only to who has asked.
+// only to who has asked from the beginning.
 func (s *Session) mustAskForDrain() bool {
 	if s.info == nil {
 		return false
@@ -147,10 +150,19 @@ func (s *Session) mustAskForDrain() bool {
 	return has(featureGoAway) && !has(featureRPCMux) && !has(featureGRPCOnDemand)
 }
 
-func (s *Session) awaitDrain() {
-	if s.client.watchDrain(s.ctx) == nil {
-		s.isDraining()
+// askForDrain asks the plugin to say when it is about to leave, and does not
+// wait for that.
+func (s *Session) askForDrain() {
+	s.asking.Lock()
+	defer s.asking.Unlock()
+	if s.ctx.Err() != nil {
+		return
 	}
+	s.workers.Go(func() {
+		if s.client.watchDrain(s.ctx) == nil {
+			s.isDraining()
+		}
+	})
 }
 
 // keepAlive probes the plugin whenever nothing came from it for the interval,
