@@ -134,8 +134,9 @@ func (s *grpcService) serve(lis net.Listener) error {
 	return err
 }
 
-// notifyDrain tells hosts and probes that the plugin is about to leave, who
-// asks with its answer. It goes on serving.
+// notifyDrain tells hosts and probes that the plugin is about to leave: those
+// that watch its health at once, all others with their next answer. It goes on
+// serving.
 func (s *grpcService) notifyDrain() {
 	s.leaves.Store(true)
 	s.health.SetServingStatus(GRPCServiceName, grpc_health_v1.HealthCheckResponse_NOT_SERVING)

@@ -113,7 +113,7 @@ const firstStep = 512
 // read, as TLS. It waits with a small buffer of its own, and takes one out of the
 // pool for the rest of what did not fit.
 type steps struct {
-	more  bool // the last read filled its buffer
+	more  bool // the last read filled its buffer: there is more, most likely
 	first [firstStep]byte
 }
 
