@@ -10,9 +10,12 @@ go -C tools build -o "$bin/" honnef.co/go/tools/cmd/staticcheck
 
 failed=0
 step() { # NAME COMMAND...: runs a command that must succeed and print nothing
-	local name=$1 out
+	local name=$1 out status=0
 	shift
-	if out=$("$@" 2>&1) && [ -z "$out" ]; then
+	out=$("$@" 2>&1) || status=$?
+	# On a fresh machine the go command also says what it fetches.
+	out=$(grep -v '^go: downloading ' <<<"$out") || true
+	if [ "$status" -eq 0 ] && [ -z "$out" ]; then
 		echo "  ok    $name"
 		return
 	fi
