@@ -85,6 +85,7 @@ type pump struct {
 	ch       Channel
 	r, w     *os.File
 	original *os.File // our own duplicate; nil for none
+	buffer   []byte   // not on run's stack, which would be the largest of the process
 	done     chan struct{}
 	failed   error // why the original gets no more; to be read after done
 
@@ -93,7 +94,7 @@ type pump struct {
 }
 
 func newPump(hub *Hub, ch Channel, original *os.File) (*pump, error) {
-	p := &pump{hub: hub, ch: ch, done: make(chan struct{})}
+	p := &pump{hub: hub, ch: ch, buffer: make([]byte, pumpBuffer), done: make(chan struct{})}
 	var err error
 	if original != nil {
 		if p.original, err = duplicate(original); err != nil {
@@ -135,13 +136,12 @@ func (p *pump) extend() {
 func (p *pump) run() {
 	defer close(p.done)
 	defer p.closeOriginal() //nolint:errcheck // a duplicate; what was written is written
-	buffer := make([]byte, pumpBuffer)
 	for idle := false; ; {
 		p.extend()
-		n, err := p.r.Read(buffer)
+		n, err := p.r.Read(p.buffer)
 		if n > 0 {
 			idle = false
-			p.deliver(buffer[:n])
+			p.deliver(p.buffer[:n])
 		}
 		switch {
 		case err == nil:

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -198,4 +199,42 @@ func TestCloseIsBounded(t *testing.T) {
 	}
 	r.Close() // lets the pump go, for goleak
 	<-captured.pumps[0].done
+}
+
+// TestPumpsHaveSmallStacks holds that what a pump moves is not on its stack: Go
+// makes new goroutines as large as those that it has seen on the average, and a
+// plugin has few others.
+func TestPumpsHaveSmallStacks(t *testing.T) {
+	hub := NewHub(1 << 20)
+	defer hub.Close()
+	stacks := func() uint64 {
+		var m runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&m)
+		return m.StackInuse
+	}
+	before := stacks()
+	const captures = 10
+	for range captures {
+		captured, err := Capture(hub, nil, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer captured.Close(context.Background()) //nolint:errcheck // nothing was written
+		for _, f := range []*os.File{captured.Stdout, captured.Stderr} {
+			fmt.Fprint(f, "x") // The pump has begun when that has come.
+		}
+	}
+	sub := hub.Subscribe()
+	defer sub.Close()
+	for got := 0; got < 2*captures; {
+		chunk, err := sub.Next(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got += len(chunk.Data)
+	}
+	if each := (stacks() - before) / (2 * captures); each > 32<<10 {
+		t.Errorf("a pump has a stack of %d bytes", each)
+	}
 }
