@@ -143,6 +143,16 @@ func call(ctx context.Context, t *testing.T, pool *fleet.Pool) (ended bool) {
 func TestPickPassesOverWhatHasJustEnded(t *testing.T) {
 	r := run(t, func(o *fleet.Options) { o.Conn.Backoff = conn.Backoff{Min: time.Millisecond, Max: time.Millisecond} })
 	r.grow(3, "zh")
+	// States are live; what is picked from is published a moment later. The
+	// endpoint that stays has to be there first.
+	for stays := false; !stays; {
+		l, err := r.Pool("zh").Pick(t.Context(), "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stays = l.Endpoint() == "zh@10.0.0.0:7000"
+		l.Done(route.Answered)
+	}
 	for range 200 {
 		r.dialer.Session("zh@10.0.0.1:7000").End(errors.New("killed"))
 		r.dialer.Session("zh@10.0.0.2:7000").End(errors.New("killed"))
