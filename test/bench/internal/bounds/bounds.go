@@ -21,9 +21,9 @@ type Bound struct {
 	// Limit is what the median may reach: from above, or from below with AtLeast.
 	Limit   float64
 	AtLeast bool
-	// Known is a bound that is missed for reasons which docs/performance.md gives.
-	// It fails nothing.
-	Known bool
+	// Known, if not zero, is the ratio up to which the bound is missed for reasons
+	// that docs/performance.md gives. Beyond that it is judged like any other.
+	Known float64
 	// Maximum holds the largest value against Limit, instead of the median.
 	Maximum bool
 }
@@ -88,18 +88,22 @@ func (b Bound) values(d *series.Data) []float64 {
 	return d.Ratios(b.Of, b.Per)
 }
 
-func (b Bound) judge(value float64) Verdict {
-	// How many times worse than the limit.
-	worse := value / b.Limit
+// times is how many times worse than the limit a value is.
+func (b Bound) times(value float64) float64 {
 	if b.AtLeast {
-		worse = b.Limit / value
+		return b.Limit / value
 	}
+	return value / b.Limit
+}
+
+func (b Bound) judge(value float64) Verdict {
+	worse := b.times(value)
 	switch {
 	case math.IsNaN(worse):
 		return Missing
 	case worse <= 1:
 		return Pass
-	case b.Known:
+	case b.Known != 0 && worse <= b.times(b.Known)*noise:
 		return Known
 	case worse <= noise:
 		return Over

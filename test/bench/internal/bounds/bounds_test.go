@@ -15,7 +15,7 @@ func TestJudge(t *testing.T) {
 	absolute := Bound{Of: ours, Limit: 10}
 	longest := Bound{Of: ours, Limit: 10, Maximum: true}
 	known := relative
-	known.Known = true
+	known.Known = 2
 	for name, c := range map[string]struct {
 		reason       string
 		bound        Bound
@@ -28,6 +28,7 @@ func TestJudge(t *testing.T) {
 		"Half":         {"half more is not yet more than half", relative, []float64{3}, []float64{2}, 1.5, Over},
 		"Far":          {"twice the limit is far", relative, []float64{4}, []float64{2}, 2, Far},
 		"Known":        {"a miss that has its reasons is no failure", known, []float64{4}, []float64{2}, 2, Known},
+		"KnownFar":     {"what has become much worse is not what is known", known, []float64{8}, []float64{2}, 4, Far},
 		"KnownKept":    {"nor is it a miss when it was kept", known, []float64{1}, []float64{2}, 0.5, Pass},
 		"SameRound":    {"only rounds that have both count", relative, []float64{1, 100}, []float64{2}, 0.5, Pass},
 		"Throughput":   {"half the time is twice the calls", faster, []float64{1}, []float64{2}, 2, Pass},

@@ -71,7 +71,7 @@ const noisy = 1.05
 
 func routing() []Bound {
 	hundred := atMost(noisy, "routed to 100 endpoints / to 1, net/rpc, one caller", "routed-100-netrpc", "routed-1-netrpc", Sequential.Time())
-	hundred.Known = true
+	hundred.Known = 1.5
 	return []Bound{
 		atMost(1.10, "routed / unrouted net/rpc, one caller", "routed-1-netrpc", "network-netrpc", Sequential.Time()),
 		atMost(1.10, "routed / unrouted net/rpc, 64 callers", "routed-1-netrpc", "network-netrpc", Parallel.Time()),
@@ -90,7 +90,7 @@ func routing() []Bound {
 
 func attaching() []Bound {
 	trips := atMost(1.5, "attach, network net/rpc / a TCP connect and 3 round trips", "network-netrpc", "pingpong-tcp", series.Attach)
-	trips.Known = true
+	trips.Known = 2.3
 	return []Bound{
 		trips,
 		// Without a plugin library either protocol takes longer than that to its
