@@ -41,7 +41,7 @@ func agree(cfg *ClientConfig, info *PeerInfo) (agreement, error) {
 // handshake. It owns conn, and closes it on an error.
 func newSession(cfg ClientConfig, conn net.Conn, info *PeerInfo) (*Session, error) {
 	s := &Session{info: info, pingTimeout: cfg.PingTimeout, keepalive: cfg.KeepaliveInterval, draining: make(chan struct{})}
-	s.isDraining = sync.OnceFunc(func() { close(s.draining) })
+	s.sayDraining = sync.OnceFunc(func() { close(s.draining) })
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.conn = &sessionConn{Conn: conn, opened: time.Now(), failed: s.end}
 
@@ -85,7 +85,7 @@ func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet, messages bool
 	}
 	if messages {
 		client.listed = s.info.Kinds
-		newRPCMuxClient(s.conn, client, mux, s.isDraining, func(err error) { s.end(connectionLost(err)) })
+		newRPCMuxClient(s.conn, client, mux, s.sayDraining, func(err error) { s.end(connectionLost(err)) })
 	} else if _, err := newRPCClient(s.conn, client, mux); err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet, a agreement) er
 		brokers, brokered = brokerTunnel, nil // inside of the main one
 	}
 	s.conn.reader = idleread.NewReader(s.conn.Conn)
-	s.conn.goAway = &goAwayWatch{leaving: s.isDraining}
+	s.conn.goAway = &goAwayWatch{leaving: s.sayDraining}
 	client, err := newGRPCClient(grpcClientConfig{
 		dial:        dialOnce(s.conn),
 		creds:       establishedTLS{s.conn},
@@ -132,9 +132,9 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet, a agreement) er
 // as the plugin waits for it.
 func (s *Session) drainSigns(a agreement) drainSigns {
 	if !a.has(featureGRPCOnDemand) {
-		return drainSigns{leaving: s.isDraining}
+		return drainSigns{leaving: s.sayDraining}
 	}
-	return drainSigns{leaving: s.isDraining, streaming: sync.OnceFunc(s.askForDrain)}
+	return drainSigns{leaving: s.sayDraining, streaming: sync.OnceFunc(s.askForDrain)}
 }
 
 // dialOnce hands conn to the first caller. A gRPC connection redials when it is

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -32,12 +31,12 @@ type Session struct {
 	conn   *sessionConn
 	client sessionClient
 
-	ctx        context.Context // ends with the session, its cause says why
-	end        context.CancelCauseFunc
-	draining   chan struct{}
-	isDraining func()     // closes draining, once
-	asking     sync.Mutex // no worker starts while Close begins to wait
-	workers    sync.WaitGroup
+	ctx         context.Context // ends with the session, its cause says why
+	end         context.CancelCauseFunc
+	draining    chan struct{}
+	sayDraining func()     // closes draining, once
+	asking      sync.Mutex // no worker starts while Close begins to wait
+	workers     sync.WaitGroup
 }
 
 // sessionClient is what both protocols' clients offer a session.
@@ -146,8 +145,8 @@ func (s *Session) mustAskForDrain() bool {
 	if s.info == nil {
 		return false
 	}
-	has := func(feature string) bool { return slices.Contains(s.info.Features, feature) }
-	return has(featureGoAway) && !has(featureRPCMux) && !has(featureGRPCOnDemand)
+	a := agreement{features: s.info.Features}
+	return a.has(featureGoAway) && !a.has(featureRPCMux) && !a.has(featureGRPCOnDemand)
 }
 
 // askForDrain asks the plugin to say when it is about to leave, and does not
@@ -160,7 +159,7 @@ func (s *Session) askForDrain() {
 	}
 	s.workers.Go(func() {
 		if s.client.watchDrain(s.ctx) == nil {
-			s.isDraining()
+			s.sayDraining()
 		}
 	})
 }
