@@ -11,24 +11,30 @@ import (
 	"time"
 )
 
+// answering makes a session whose plugin has run a call and takes its time to
+// send the answer. done gets the call's error. It belongs into synctest.
+func answering(t *testing.T) (host *hostSession, session *Session, conn net.Conn, done <-chan error) {
+	t.Cleanup(func() { time.Sleep(time.Minute) }) // slowConn
+	here, there := net.Pipe()
+	impl := newEchoImpl()
+	host = muxPlugin(t, there, &echoPlugin{impl})
+	session = muxHost(t, slowConn{here}, nil)
+	stub := dispenseEcho(t, session)
+	answered := make(chan error, 1)
+	go func() {
+		_, err := stub.Echo(strings.Repeat("x", 1<<20))
+		answered <- err
+	}()
+	for impl.calls.Load() == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	return host, session, here, answered
+}
+
 // A plugin that leaves has sent its answers.
 func TestMuxDrainSendsAnswers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		t.Cleanup(func() { time.Sleep(time.Minute) }) // slowConn
-		here, there := net.Pipe()
-		impl := newEchoImpl()
-		host := muxPlugin(t, there, &echoPlugin{impl})
-		session := muxHost(t, slowConn{here}, nil)
-		stub := dispenseEcho(t, session)
-		text := strings.Repeat("x", 1<<20)
-		done := make(chan error, 1)
-		go func() {
-			_, err := stub.Echo(text)
-			done <- err
-		}()
-		for impl.calls.Load() == 0 {
-			time.Sleep(time.Millisecond)
-		}
+		host, session, _, done := answering(t)
 		cut := make(chan int, 1)
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
@@ -49,20 +55,7 @@ func TestMuxDrainSendsAnswers(t *testing.T) {
 // A drain that cannot send an answer in time says so.
 func TestMuxDrainGivesUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		t.Cleanup(func() { time.Sleep(time.Minute) }) // slowConn
-		here, there := net.Pipe()
-		impl := newEchoImpl()
-		host := muxPlugin(t, there, &echoPlugin{impl})
-		session := muxHost(t, slowConn{here}, nil)
-		stub := dispenseEcho(t, session)
-		done := make(chan error, 1)
-		go func() {
-			_, err := stub.Echo(strings.Repeat("x", 1<<20))
-			done <- err
-		}()
-		for impl.calls.Load() == 0 {
-			time.Sleep(time.Millisecond)
-		}
+		host, _, _, done := answering(t)
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
 		if n := host.drain(ctx); n != 1 {
@@ -77,16 +70,7 @@ func TestMuxDrainGivesUp(t *testing.T) {
 // A host that has gone is owed nothing.
 func TestMuxDrainOfHostThatGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		t.Cleanup(func() { time.Sleep(time.Minute) }) // slowConn
-		here, there := net.Pipe()
-		impl := newEchoImpl()
-		host := muxPlugin(t, there, &echoPlugin{impl})
-		session := muxHost(t, slowConn{here}, nil)
-		stub := dispenseEcho(t, session)
-		go func() { _, _ = stub.Echo(strings.Repeat("x", 1<<20)) }()
-		for impl.calls.Load() == 0 {
-			time.Sleep(time.Millisecond)
-		}
+		host, _, here, _ := answering(t)
 		time.AfterFunc(2*time.Second, func() { _ = here.Close() })
 		if n := host.drain(t.Context()); n != 0 {
 			t.Errorf("%d calls were cut off", n)

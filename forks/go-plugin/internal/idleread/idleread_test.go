@@ -23,8 +23,12 @@ import (
 
 const size = 32 << 10
 
-// countingPool knows how many of its buffers are out.
-type countingPool struct{ out, taken atomic.Int64 }
+// countingPool knows how many of its buffers are out, and tells when one comes
+// back, to who listens.
+type countingPool struct {
+	out, taken atomic.Int64
+	back       chan struct{}
+}
 
 func (p *countingPool) Get(n int) *[]byte {
 	p.out.Add(1)
@@ -33,7 +37,12 @@ func (p *countingPool) Get(n int) *[]byte {
 	return &b
 }
 
-func (p *countingPool) Put(*[]byte) { p.out.Add(-1) }
+func (p *countingPool) Put(*[]byte) {
+	p.out.Add(-1)
+	if p.back != nil {
+		p.back <- struct{}{}
+	}
+}
 
 // readAll reads until there is an error, as gRPC does.
 func readAll(r *idleread.Reader, pool *countingPool, size int) ([]byte, error) {
@@ -135,7 +144,7 @@ func TestHoldsNothingWhileIdle(t *testing.T) {
 	for name, pair := range pairs(t) {
 		t.Run(name, func(t *testing.T) {
 			client, server := pair(t)
-			var pool countingPool
+			pool := countingPool{back: make(chan struct{}, 1000)}
 			read := make(chan error)
 			go func() {
 				_, err := readAll(idleread.NewReader(server), &pool, size)
@@ -146,11 +155,12 @@ func TestHoldsNothingWhileIdle(t *testing.T) {
 					t.Fatal(err)
 				}
 				// It was taken, read and given back.
-				for deadline := time.Now().Add(10 * time.Second); pool.taken.Load() < round || pool.out.Load() != 0; {
-					if time.Now().After(deadline) {
+				for late := time.After(10 * time.Second); pool.taken.Load() < round || pool.out.Load() != 0; {
+					select {
+					case <-pool.back:
+					case <-late:
 						t.Fatalf("%d buffers taken, %d out after message %d", pool.taken.Load(), pool.out.Load(), round)
 					}
-					<-time.After(time.Millisecond)
 				}
 			}
 			_ = client.Close()
