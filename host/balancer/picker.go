@@ -36,8 +36,9 @@ type Picker[T comparable] struct {
 	candidates []Candidate[T] // the preferred ones first
 	preferred  int
 
-	_    [64]byte // the fields above are read often, the one below is written often
-	next atomic.Uint64
+	_      [64]byte // the fields above are read often, those below are written often
+	next   atomic.Uint64
+	streak streak
 }
 
 // New makes a Picker over a copy of candidates, which should all be ready.
@@ -92,6 +93,9 @@ func (p *Picker[T]) PickFunc(skip func(T) bool) (Lease[T], bool) {
 func (p *Picker[T]) choose(skip func(T) bool) *Candidate[T] {
 	first, rest := p.candidates[:p.preferred], p.candidates[p.preferred:]
 	if p.policy == LeastRequest {
+		if skip == nil && len(first) > 1 {
+			return p.lessBusy(first)
+		}
 		if c := leastRequest(first, skip); c != nil {
 			return c
 		}
@@ -116,16 +120,26 @@ func roundRobin[T comparable](tier []Candidate[T], skip func(T) bool, turn uint6
 	return c
 }
 
+// lessBusy stays with the candidate of the last pick, or draws two of several.
+func (p *Picker[T]) lessBusy(tier []Candidate[T]) *Candidate[T] {
+	if i, ok := p.streak.next(func(i int) bool { return tier[i].Load.InFlight() == 0 }); ok {
+		return &tier[i]
+	}
+	i, j := rand.IntN(len(tier)), rand.IntN(len(tier)-1)
+	if j >= i {
+		j++ // two different ones, each pair as likely
+	}
+	if tier[j].Load.InFlight() < tier[i].Load.InFlight() {
+		i = j
+	}
+	p.streak.begin(i)
+	return &tier[i]
+}
+
+// leastRequest draws two that are not skipped.
 func leastRequest[T comparable](tier []Candidate[T], skip func(T) bool) *Candidate[T] {
-	switch {
-	case len(tier) == 0:
+	if len(tier) == 0 {
 		return nil
-	case skip == nil && len(tier) > 1:
-		i, j := rand.IntN(len(tier)), rand.IntN(len(tier)-1)
-		if j >= i {
-			j++ // two different ones, each pair as likely
-		}
-		return lighter(&tier[i], &tier[j])
 	}
 	a := draw(tier, skip, nil)
 	if a == nil || len(tier) == 1 {

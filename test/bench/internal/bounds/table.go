@@ -70,14 +70,12 @@ func large() []Bound {
 const noisy = 1.05
 
 func routing() []Bound {
-	hundred := atMost(noisy, "routed to 100 endpoints / to 1, net/rpc, one caller", "routed-100-netrpc", "routed-1-netrpc", Sequential.Time())
-	hundred.Known = 1.5
 	return []Bound{
 		atMost(1.10, "routed / unrouted net/rpc, one caller", "routed-1-netrpc", "network-netrpc", Sequential.Time()),
 		atMost(1.10, "routed / unrouted net/rpc, 64 callers", "routed-1-netrpc", "network-netrpc", Parallel.Time()),
 		atMost(1.10, "routed / unrouted gRPC, one caller", "routed-1-grpc", "network-grpc", Sequential.Time()),
 		atMost(1.10, "routed / unrouted gRPC, 64 callers", "routed-1-grpc", "network-grpc", Parallel.Time()),
-		hundred,
+		atMost(noisy, "routed to 100 endpoints / to 1, net/rpc, one caller", "routed-100-netrpc", "routed-1-netrpc", Sequential.Time()),
 		atMost(1.3, "routed to 100 endpoints / bare net/rpc on 100 connections, one caller", "routed-100-netrpc", "bare-netrpc-100", Sequential.Time()),
 		// Callers that share a connection share its system calls. To compare like
 		// with like, 100 endpoints are held against as many connections.
