@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,17 +17,25 @@ import (
 
 var policies = []balancer.Policy{balancer.RoundRobin, balancer.LeastRequest}
 
-// several makes candidates with the values 0 to n-1.
-func several(n int) []balancer.Candidate[int] {
-	out := make([]balancer.Candidate[int], n)
+// pod is an endpoint that counts its calls.
+type pod struct {
+	number int
+	calls  atomic.Int64
+}
+
+func (p *pod) InFlight() int { return int(p.calls.Load()) }
+
+// several makes candidates that are numbered from 0.
+func several(n int) []balancer.Candidate[*pod] {
+	out := make([]balancer.Candidate[*pod], n)
 	for i := range out {
-		out[i] = balancer.Candidate[int]{Value: i, Load: new(balancer.Load)}
+		out[i].Value = &pod{number: i}
 	}
 	return out
 }
 
-// inZones makes one candidate for each zone, numbered from 0.
-func inZones(zones ...string) []balancer.Candidate[int] {
+// inZones makes one candidate for each zone.
+func inZones(zones ...string) []balancer.Candidate[*pod] {
 	out := several(len(zones))
 	for i, zone := range zones {
 		out[i].Zone = zone
@@ -35,22 +44,21 @@ func inZones(zones ...string) []balancer.Candidate[int] {
 }
 
 // count picks n times, each call ending at once.
-func count(p *balancer.Picker[int], n int, exclude ...int) map[int]int {
+func count(p *balancer.Picker[*pod], n int, exclude ...*pod) map[int]int {
 	got := make(map[int]int)
 	for range n {
-		lease, ok := p.Pick(exclude...)
+		v, ok := p.Pick(exclude...)
 		if !ok {
 			break
 		}
-		got[lease.Value]++
-		lease.Done()
+		got[v.number]++
 	}
 	return got
 }
 
 // countApart is count for calls so far apart that none stays with the endpoint
 // of the one before. It runs in a bubble of synctest.
-func countApart(t *testing.T, p *balancer.Picker[int], n int, exclude ...int) map[int]int {
+func countApart(t *testing.T, p *balancer.Picker[*pod], n int, exclude ...*pod) map[int]int {
 	got := make(map[int]int)
 	synctest.Test(t, func(*testing.T) {
 		for range n {
@@ -107,11 +115,6 @@ func TestRoundRobinIsExactUnderConcurrency(t *testing.T) {
 	}
 	wg.Wait()
 	wantEven(t, total, []int{0, 1, 2}, callers*each, 0)
-	for c := range p.All() {
-		if n := c.Load.InFlight(); n != 0 {
-			t.Errorf("%d calls in flight on %d after all are done", n, c.Value)
-		}
-	}
 }
 
 func TestLeastRequestSpreadsIdleEndpointsEvenly(t *testing.T) {
@@ -122,9 +125,7 @@ func TestLeastRequestSpreadsIdleEndpointsEvenly(t *testing.T) {
 
 func TestLeastRequestAvoidsTheBusy(t *testing.T) {
 	candidates := several(3)
-	for range 10 {
-		candidates[1].Load.Begin()
-	}
+	candidates[1].Value.calls.Store(10)
 	p := balancer.New(balancer.Options{Policy: balancer.LeastRequest}, candidates)
 	const calls = 20_000
 	wantEven(t, countApart(t, p, calls), []int{0, 2}, calls, 0.05)
@@ -134,13 +135,15 @@ func TestLeastRequestKeepsInFlightLevel(t *testing.T) {
 	candidates := several(50)
 	p := balancer.New(balancer.Options{Policy: balancer.LeastRequest}, candidates)
 	for range 50 * 100 { // calls that do not end
-		if _, ok := p.Pick(); !ok {
+		v, ok := p.Pick()
+		if !ok {
 			t.Fatal("nothing to pick")
 		}
+		v.calls.Add(1)
 	}
 	for _, c := range candidates {
-		if n := c.Load.InFlight(); n < 95 || n > 105 {
-			t.Errorf("%d calls in flight on %d, want about 100: two choices keep all within a few", n, c.Value)
+		if n := c.Value.InFlight(); n < 95 || n > 105 {
+			t.Errorf("%d calls in flight on %d, want about 100: two choices keep all within a few", n, c.Value.number)
 		}
 	}
 }
@@ -149,7 +152,7 @@ func TestExclude(t *testing.T) {
 	const calls = 12_000
 	cases := map[string]struct {
 		reason     string
-		candidates []balancer.Candidate[int]
+		candidates []balancer.Candidate[*pod]
 		zone       balancer.ZonePreference
 		exclude    []int
 		want       []int
@@ -169,13 +172,17 @@ func TestExclude(t *testing.T) {
 			t.Run(policy.String()+"/"+name, func(t *testing.T) {
 				p := balancer.New(balancer.Options{Policy: policy, Zone: tc.zone}, tc.candidates)
 				t.Log(tc.reason)
-				wantEven(t, countApart(t, p, calls, tc.exclude...), tc.want, calls, 0.07)
-				lease, ok := p.Pick(tc.exclude...)
-				if ok != (len(tc.want) > 0) {
-					t.Errorf("%s: Pick reports %v", tc.reason, ok)
+				var exclude []*pod
+				for _, i := range tc.exclude {
+					if i < len(tc.candidates) {
+						exclude = append(exclude, tc.candidates[i].Value)
+					} else {
+						exclude = append(exclude, &pod{})
+					}
 				}
-				if ok {
-					lease.Done()
+				wantEven(t, countApart(t, p, calls, exclude...), tc.want, calls, 0.07)
+				if _, ok := p.Pick(exclude...); ok != (len(tc.want) > 0) {
+					t.Errorf("%s: Pick reports %v", tc.reason, ok)
 				}
 			})
 		}
@@ -211,31 +218,16 @@ func TestZonePreference(t *testing.T) {
 	}
 }
 
-func TestPickCountsUntilDone(t *testing.T) {
-	for _, policy := range policies {
-		load := new(balancer.Load)
-		p := balancer.New(balancer.Options{Policy: policy}, []balancer.Candidate[string]{{Value: "x", Load: load}})
-		first, _ := p.Pick()
-		second, _ := p.Pick()
-		if n := load.InFlight(); n != 2 {
-			t.Errorf("%s: %d in flight after two picks", policy, n)
-		}
-		first.Done()
-		second.Done()
-		if n := load.InFlight(); n != 0 {
-			t.Errorf("%s: %d in flight after both are done", policy, n)
-		}
-	}
-}
-
 func TestPickerIsASnapshot(t *testing.T) {
 	candidates := several(3)
 	p := balancer.New(balancer.Options{}, candidates)
-	candidates[0].Value, candidates[1].Value, candidates[2].Value = 7, 8, 9
+	for i := range candidates {
+		candidates[i].Value = &pod{number: 7 + i}
+	}
 	wantEven(t, count(p, 30), []int{0, 1, 2}, 30, 0)
 	var values []int
 	for c := range p.All() {
-		values = append(values, c.Value)
+		values = append(values, c.Value.number)
 	}
 	if diff := cmp.Diff([]int{0, 1, 2}, values); diff != "" {
 		t.Errorf("All (-want +got)\n%s", diff)
@@ -246,40 +238,24 @@ func TestNewPickersDoNotAllBeginWithTheFirst(t *testing.T) {
 	got := make(map[int]int)
 	const pickers = 3000
 	for range pickers {
-		lease, _ := balancer.New(balancer.Options{}, several(3)).Pick()
-		got[lease.Value]++
+		v, _ := balancer.New(balancer.Options{}, several(3)).Pick()
+		got[v.number]++
 	}
 	wantEven(t, got, []int{0, 1, 2}, pickers, 0.15)
 }
 
 func TestPickAllocatesNothing(t *testing.T) {
-	type conn struct{ name string }
 	for _, policy := range policies {
-		a, b, c := &conn{"a"}, &conn{"b"}, &conn{"c"}
-		p := balancer.New(balancer.Options{Policy: policy}, []balancer.Candidate[*conn]{{Value: a}, {Value: b}, {Value: c}})
-		for name, exclude := range map[string][]*conn{"plain": nil, "retry": {a}, "second retry": {a, b}} {
-			if n := testing.AllocsPerRun(1000, func() {
-				lease, _ := p.Pick(exclude...)
-				lease.Done()
-			}); n != 0 {
+		candidates := several(3)
+		a, b := candidates[0].Value, candidates[1].Value
+		p := balancer.New(balancer.Options{Policy: policy}, candidates)
+		for name, exclude := range map[string][]*pod{"plain": nil, "retry": {a}, "second retry": {a, b}} {
+			if n := testing.AllocsPerRun(1000, func() { p.Pick(exclude...) }); n != 0 {
 				t.Errorf("%s, %s: %v allocations", policy, name, n)
 			}
 		}
-		if n := testing.AllocsPerRun(1000, func() {
-			lease, _ := p.Pick(a)
-			lease.Done()
-		}); n != 0 {
+		if n := testing.AllocsPerRun(1000, func() { p.Pick(a) }); n != 0 {
 			t.Errorf("%s, retry written out: %v allocations", policy, n)
-		}
-		tried := []string{"a", "b"}
-		if n := testing.AllocsPerRun(1000, func() {
-			lease, _ := p.PickFunc(func(v *conn) bool { return slices.Contains(tried, v.name) })
-			if lease.Value != c {
-				t.Errorf("%s: picked %s, which was to be skipped", policy, lease.Value.name)
-			}
-			lease.Done()
-		}); n != 0 {
-			t.Errorf("%s, retry by name: %v allocations", policy, n)
 		}
 	}
 }
@@ -307,28 +283,26 @@ func TestPolicyText(t *testing.T) {
 func BenchmarkPick(b *testing.B) {
 	for _, policy := range policies {
 		for _, n := range []int{3, 100, 1000} {
-			p := balancer.New(balancer.Options{Policy: policy}, several(n))
+			candidates := several(n)
+			p := balancer.New(balancer.Options{Policy: policy}, candidates)
 			b.Run(fmt.Sprintf("%s/endpoints=%d", policy, n), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					lease, _ := p.Pick()
-					lease.Done()
+					p.Pick()
 				}
 			})
 			b.Run(fmt.Sprintf("%s/endpoints=%d/parallel", policy, n), func(b *testing.B) {
 				b.ReportAllocs()
 				b.RunParallel(func(pb *testing.PB) {
 					for pb.Next() {
-						lease, _ := p.Pick()
-						lease.Done()
+						p.Pick()
 					}
 				})
 			})
 			b.Run(fmt.Sprintf("%s/endpoints=%d/retry", policy, n), func(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
-					lease, _ := p.Pick(1)
-					lease.Done()
+					p.Pick(candidates[1].Value)
 				}
 			})
 		}

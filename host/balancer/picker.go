@@ -11,16 +11,20 @@ import (
 	"sync/atomic"
 )
 
-// Candidate is an endpoint that may be picked. T is whatever the caller
-// routes a call with, usually a pointer.
-type Candidate[T comparable] struct {
+// Endpoint is what calls are routed to, usually a pointer. It counts them itself.
+type Endpoint interface {
+	comparable
+	// InFlight is the number of calls that have begun and not ended. A pick asks
+	// for it, from any goroutine; it must not block.
+	InFlight() int
+}
+
+// Candidate is an endpoint that may be picked.
+type Candidate[T Endpoint] struct {
 	// Value is what a pick gives. No two candidates have the same.
 	Value T
 	// Zone is where the endpoint runs, or empty.
 	Zone string
-	// Load counts the endpoint's calls in flight, across snapshots. Nil makes
-	// one for this snapshot alone.
-	Load *Load
 }
 
 // Options configures a Picker. The zero value is round robin over all.
@@ -31,7 +35,7 @@ type Options struct {
 
 // Picker chooses among the candidates of one snapshot. All its methods may be
 // called from any number of goroutines; none blocks.
-type Picker[T comparable] struct {
+type Picker[T Endpoint] struct {
 	policy     Policy
 	candidates []Candidate[T] // the preferred ones first
 	preferred  int
@@ -42,50 +46,27 @@ type Picker[T comparable] struct {
 }
 
 // New makes a Picker over a copy of candidates, which should all be ready.
-func New[T comparable](opts Options, candidates []Candidate[T]) *Picker[T] {
+func New[T Endpoint](opts Options, candidates []Candidate[T]) *Picker[T] {
 	p := &Picker[T]{policy: opts.Policy}
 	p.candidates, p.preferred = arrange(opts.Zone, candidates)
-	for i := range p.candidates {
-		if p.candidates[i].Load == nil {
-			p.candidates[i].Load = new(Load)
-		}
-	}
 	// Snapshots change while calls go on: if each began with the first
 	// candidate, it would get more than its share.
 	p.next.Store(rand.Uint64N(1 << 32))
 	return p
 }
 
-// Lease is a pick that counts as a call in flight until Done.
-type Lease[T comparable] struct {
-	// Value is the candidate's.
-	Value T
-	load  *Load
-}
-
-// Done says that the call has ended. It must be called once.
-func (l Lease[T]) Done() { l.load.End() }
-
-// Pick chooses a candidate that is not in exclude, and counts a call on it.
-// It reports false if there is none. Those that have been tried already go
-// into exclude; when they are all that the preferred zone has, another zone
-// is used.
-func (p *Picker[T]) Pick(exclude ...T) (Lease[T], bool) {
-	if len(exclude) == 0 {
-		return p.PickFunc(nil)
+// Pick chooses a candidate that is not in exclude. It reports false if there
+// is none. Those that have been tried already go into exclude; when they are
+// all that the preferred zone has, another zone is used.
+func (p *Picker[T]) Pick(exclude ...T) (value T, ok bool) {
+	var skip func(T) bool
+	if len(exclude) > 0 {
+		skip = func(v T) bool { return slices.Contains(exclude, v) }
 	}
-	return p.PickFunc(func(v T) bool { return slices.Contains(exclude, v) })
-}
-
-// PickFunc is Pick for callers who exclude by another mark than the value:
-// it passes over candidates for which skip is true. Nil skips none.
-func (p *Picker[T]) PickFunc(skip func(T) bool) (Lease[T], bool) {
-	c := p.choose(skip)
-	if c == nil {
-		return Lease[T]{}, false
+	if c := p.choose(skip); c != nil {
+		return c.Value, true
 	}
-	c.Load.Begin()
-	return Lease[T]{Value: c.Value, load: c.Load}, true
+	return value, false
 }
 
 // choose calls the policy's function directly: through a function value,
@@ -93,7 +74,7 @@ func (p *Picker[T]) PickFunc(skip func(T) bool) (Lease[T], bool) {
 func (p *Picker[T]) choose(skip func(T) bool) *Candidate[T] {
 	first, rest := p.candidates[:p.preferred], p.candidates[p.preferred:]
 	if p.policy == LeastRequest {
-		if skip == nil && len(first) > 1 {
+		if skip == nil && len(first) > 0 {
 			return p.lessBusy(first)
 		}
 		if c := leastRequest(first, skip); c != nil {
@@ -108,7 +89,7 @@ func (p *Picker[T]) choose(skip func(T) bool) *Candidate[T] {
 	return roundRobin(rest, skip, turn)
 }
 
-func roundRobin[T comparable](tier []Candidate[T], skip func(T) bool, turn uint64) *Candidate[T] {
+func roundRobin[T Endpoint](tier []Candidate[T], skip func(T) bool, turn uint64) *Candidate[T] {
 	if len(tier) == 0 {
 		return nil
 	}
@@ -120,16 +101,20 @@ func roundRobin[T comparable](tier []Candidate[T], skip func(T) bool, turn uint6
 	return c
 }
 
-// lessBusy stays with the candidate of the last pick, or draws two of several.
+// lessBusy stays with the candidate of the last pick, or draws two if there are
+// several.
 func (p *Picker[T]) lessBusy(tier []Candidate[T]) *Candidate[T] {
-	if i, ok := p.streak.next(func(i int) bool { return tier[i].Load.InFlight() == 0 }); ok {
+	if len(tier) == 1 {
+		return &tier[0]
+	}
+	if i, ok := p.streak.next(func(i int) bool { return tier[i].Value.InFlight() == 0 }); ok {
 		return &tier[i]
 	}
 	i, j := rand.IntN(len(tier)), rand.IntN(len(tier)-1)
 	if j >= i {
 		j++ // two different ones, each pair as likely
 	}
-	if tier[j].Load.InFlight() < tier[i].Load.InFlight() {
+	if tier[j].Value.InFlight() < tier[i].Value.InFlight() {
 		i = j
 	}
 	p.streak.begin(i)
@@ -137,7 +122,7 @@ func (p *Picker[T]) lessBusy(tier []Candidate[T]) *Candidate[T] {
 }
 
 // leastRequest draws two that are not skipped.
-func leastRequest[T comparable](tier []Candidate[T], skip func(T) bool) *Candidate[T] {
+func leastRequest[T Endpoint](tier []Candidate[T], skip func(T) bool) *Candidate[T] {
 	if len(tier) == 0 {
 		return nil
 	}
@@ -149,8 +134,8 @@ func leastRequest[T comparable](tier []Candidate[T], skip func(T) bool) *Candida
 }
 
 // lighter gives the one with fewer calls in flight. b may be nil.
-func lighter[T comparable](a, b *Candidate[T]) *Candidate[T] {
-	if b != nil && b.Load.InFlight() < a.Load.InFlight() {
+func lighter[T Endpoint](a, b *Candidate[T]) *Candidate[T] {
+	if b != nil && b.Value.InFlight() < a.Value.InFlight() {
 		return b
 	}
 	return a
@@ -158,7 +143,7 @@ func lighter[T comparable](a, b *Candidate[T]) *Candidate[T] {
 
 // draw gives one at random that is neither skipped nor other, or nil if
 // there is none.
-func draw[T comparable](tier []Candidate[T], skip func(T) bool, other *Candidate[T]) *Candidate[T] {
+func draw[T Endpoint](tier []Candidate[T], skip func(T) bool, other *Candidate[T]) *Candidate[T] {
 	const tries = 8
 	for range tries {
 		if c := &tier[rand.IntN(len(tier))]; c != other && (skip == nil || !skip(c.Value)) {

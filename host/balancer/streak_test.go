@@ -13,26 +13,19 @@ import (
 // longest is how many calls in a row an endpoint gets because it is warm.
 const longest = 32
 
-// pickAndEnd makes a call that ends at once.
-func pickAndEnd(p *balancer.Picker[int]) int {
-	lease, _ := p.Pick()
-	lease.Done()
-	return lease.Value
-}
-
 func TestStreak(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := balancer.New(balancer.Options{Policy: balancer.LeastRequest}, several(5))
 		got := make(map[int]int)
 		const streaks = 2000
 		for range streaks {
-			v := pickAndEnd(p)
+			v, _ := p.Pick()
 			for range longest - 1 {
-				if next := pickAndEnd(p); next != v {
-					t.Fatalf("%d was picked after %d, which was idle again", next, v)
+				if next, _ := p.Pick(); next != v {
+					t.Fatalf("%d was picked after %d, which was idle again", next.number, v.number)
 				}
 			}
-			got[v]++
+			got[v.number]++
 		}
 		wantEven(t, got, []int{0, 1, 2, 3, 4}, streaks, 0.25)
 	})
@@ -41,14 +34,11 @@ func TestStreak(t *testing.T) {
 func TestStreakEnds(t *testing.T) {
 	cases := map[string]struct {
 		reason string
-		then   func(p *balancer.Picker[int], candidate balancer.Candidate[int]) []int // excluded from now on
+		then   func(*pod) (exclude []*pod)
 	}{
-		"Busy": {"another call is on it", func(_ *balancer.Picker[int], c balancer.Candidate[int]) []int { c.Load.Begin(); return nil }},
-		"Cold": {"it has been idle", func(*balancer.Picker[int], balancer.Candidate[int]) []int {
-			time.Sleep(5 * time.Millisecond)
-			return nil
-		}},
-		"Excluded": {"it was tried in vain", func(_ *balancer.Picker[int], c balancer.Candidate[int]) []int { return []int{c.Value} }},
+		"Busy":     {"another call is on it", func(p *pod) []*pod { p.calls.Store(1); return nil }},
+		"Cold":     {"it has been idle", func(*pod) []*pod { time.Sleep(5 * time.Millisecond); return nil }},
+		"Excluded": {"it was tried in vain", func(p *pod) []*pod { return []*pod{p} }},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -56,11 +46,9 @@ func TestStreakEnds(t *testing.T) {
 				const draws = 1000
 				stayed := 0
 				for range draws {
-					candidates := several(10)
-					p := balancer.New(balancer.Options{Policy: balancer.LeastRequest}, candidates)
-					v := pickAndEnd(p)
-					lease, _ := p.Pick(tc.then(p, candidates[v])...)
-					if lease.Value == v {
+					p := balancer.New(balancer.Options{Policy: balancer.LeastRequest}, several(10))
+					v, _ := p.Pick()
+					if next, _ := p.Pick(tc.then(v)...); next == v {
 						stayed++
 					}
 				}

@@ -26,7 +26,7 @@ func (z ZonePreference) suffice(local, total int) bool {
 
 // arrange copies candidates so that the preferred ones come first, in their
 // order, and says how many those are: all of them where no zone is preferred.
-func arrange[T comparable](z ZonePreference, candidates []Candidate[T]) (ordered []Candidate[T], preferred int) {
+func arrange[T Endpoint](z ZonePreference, candidates []Candidate[T]) (ordered []Candidate[T], preferred int) {
 	ordered = make([]Candidate[T], 0, len(candidates))
 	var others []Candidate[T]
 	for _, c := range candidates {

@@ -21,7 +21,6 @@ type unit struct {
 	begun time.Time
 	late  *time.Timer // of a replacement; nil for others
 	said  bool        // that this replacement is not ready
-	seat  *member     // of the present session
 }
 
 // stop lets the unit leave: its calls may finish.
@@ -30,17 +29,6 @@ func (u *unit) stop() {
 		u.late.Stop()
 	}
 	u.leave()
-}
-
-// member gives the unit's seat in a snapshot, or nil if it is not ready.
-func (u *unit) member() *member {
-	if u.seen.Link == nil {
-		return nil
-	}
-	if u.seat == nil || u.seat.Link != u.seen.Link {
-		u.seat = &member{Link: u.seen.Link}
-	}
-	return u.seat
 }
 
 // entry is one place of discovery, and the instances that serve or served
@@ -172,13 +160,13 @@ func (e *entry) doomed() bool {
 	return e.serving != nil && e.serving.seen.Permanent && e.coming == nil
 }
 
-// candidate gives its member if it can take calls.
+// candidate gives its session if that takes calls.
 func (e *entry) candidate() (candidate, bool) {
 	if e.serving == nil {
 		return candidate{}, false
 	}
-	m := e.serving.member()
-	return candidate{member: m, zone: e.endpoint.Zone, ejected: e.serving.seen.Ejected}, m != nil
+	seen := e.serving.seen
+	return candidate{Link: seen.Link, zone: e.endpoint.Zone, ejected: seen.Ejected}, seen.Link != nil
 }
 
 // touch makes the pool publish the entry anew.

@@ -45,35 +45,35 @@ func (p *Pool) Release() {
 // source knows the plugin. While sources have yet to say what they know, it
 // waits instead.
 func (p *Pool) Pick(ctx context.Context, protocol string, tried []string) (route.Lease, error) {
-	if m := p.snap.Load().pick(protocol, tried); m != nil {
-		return m, nil
+	if l := p.snap.Load().pick(protocol, tried); l != nil {
+		return l, nil
 	}
-	m, err := p.await(ctx, protocol, tried)
+	l, err := p.await(ctx, protocol, tried)
 	if err != nil {
 		return nil, err
 	}
-	return m, nil
+	return l, nil
 }
 
 // Ready waits until an endpoint is ready and gives what its session is. It
 // fails as Pick does.
 func (p *Pool) Ready(ctx context.Context) (conn.Info, error) {
-	m, err := p.await(ctx, "", nil)
+	l, err := p.await(ctx, "", nil)
 	if err != nil {
 		return conn.Info{}, err
 	}
-	defer m.Done(route.NotSent)
-	return m.Info(), nil
+	defer l.Done(route.NotSent)
+	return l.Info(), nil
 }
 
 // await picks from the newest snapshot, and from each that follows.
-func (p *Pool) await(ctx context.Context, protocol string, tried []string) (*member, error) {
+func (p *Pool) await(ctx context.Context, protocol string, tried []string) (*conn.Link, error) {
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
 	for {
 		s := p.snap.Load()
-		if m := s.pick(protocol, tried); m != nil {
-			return m, nil
+		if l := s.pick(protocol, tried); l != nil {
+			return l, nil
 		}
 		if err := p.hopeless(s, protocol); err != nil {
 			return nil, err

@@ -9,21 +9,7 @@ import (
 
 	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
-	"github.com/reattach/reattach/host/route"
 )
-
-// member is a READY endpoint as a pick sees it. It lives as long as its
-// session and is the lease of every call on it, so that a pick makes nothing.
-type member struct {
-	*conn.Link
-	load balancer.Load
-}
-
-// Done implements route.Lease.
-func (m *member) Done(o route.Outcome) {
-	m.load.End()
-	m.Link.Done(o)
-}
 
 // snapshot is what a pool knows at one moment. Only next ever changes.
 type snapshot struct {
@@ -41,12 +27,12 @@ type snapshot struct {
 // tier is the endpoints that speak one protocol.
 type tier struct {
 	protocol string
-	picker   *balancer.Picker[*member]
+	picker   *balancer.Picker[*conn.Link]
 	ready    int
 	holds    bool // the ejected ones are held back, as there are others
 }
 
-// arrange makes the tiers of ready members.
+// arrange makes the tiers of ready endpoints.
 func (s *snapshot) arrange(opts balancer.Options, ready []candidate) {
 	s.all = newTier("", opts, ready)
 	byProtocol := slices.Clone(ready)
@@ -67,23 +53,23 @@ func (s *snapshot) arrange(opts balancer.Options, ready []candidate) {
 	}
 }
 
-// candidate is a ready member and whether its Conn wants it held back.
+// candidate is a ready endpoint's session and whether its Conn wants it held back.
 type candidate struct {
-	*member
+	*conn.Link
 	zone    string
 	ejected bool
 }
 
 func (c candidate) protocol() string { return c.Info().Protocol }
 
-// newTier holds ejected members back unless that would leave nobody.
+// newTier holds ejected endpoints back unless that would leave nobody.
 func newTier(protocol string, opts balancer.Options, ready []candidate) tier {
 	t := tier{protocol: protocol, ready: len(ready)}
 	t.holds = slices.ContainsFunc(ready, func(c candidate) bool { return !c.ejected })
-	list := make([]balancer.Candidate[*member], 0, len(ready))
+	list := make([]balancer.Candidate[*conn.Link], 0, len(ready))
 	for _, c := range ready {
 		if !c.ejected || !t.holds {
-			list = append(list, balancer.Candidate[*member]{Value: c.member, Zone: c.zone, Load: &c.load})
+			list = append(list, balancer.Candidate[*conn.Link]{Value: c.Link, Zone: c.zone})
 		}
 	}
 	t.picker = balancer.New(opts, list)
@@ -103,37 +89,33 @@ func (s *snapshot) tier(protocol string) *tier {
 	return nil
 }
 
-// pick begins a call on a member, or gives nil if there is none.
-func (s *snapshot) pick(protocol string, tried []string) *member {
+// pick begins a call on an endpoint, or gives nil if there is none.
+func (s *snapshot) pick(protocol string, tried []string) *conn.Link {
 	t := s.tier(protocol)
 	if t == nil {
 		return nil
 	}
 	if len(tried) == 0 {
-		if lease, ok := t.picker.Pick(); ok {
-			if lease.Value.Begin() {
-				return lease.Value
-			}
-			lease.Done()
+		if l, ok := t.picker.Pick(); ok && l.Begin() {
+			return l
 		}
 	}
 	return t.search(tried)
 }
 
 // search picks while some have been tried, or have ended a moment ago.
-func (t *tier) search(tried []string) *member {
-	var gone []*member
-	for _, avoid := range [][]*member{t.named(tried), nil} {
+func (t *tier) search(tried []string) *conn.Link {
+	var gone []*conn.Link
+	for _, avoid := range [][]*conn.Link{t.named(tried), nil} {
 		for {
-			lease, ok := t.picker.Pick(append(avoid, gone...)...)
+			l, ok := t.picker.Pick(append(avoid, gone...)...)
 			if !ok {
 				break
 			}
-			if lease.Value.Begin() {
-				return lease.Value
+			if l.Begin() {
+				return l
 			}
-			lease.Done()
-			gone = append(gone, lease.Value)
+			gone = append(gone, l)
 		}
 		if len(tried) == 0 {
 			break
@@ -142,8 +124,8 @@ func (t *tier) search(tried []string) *member {
 	return nil
 }
 
-func (t *tier) named(ids []string) []*member {
-	var named []*member
+func (t *tier) named(ids []string) []*conn.Link {
+	var named []*conn.Link
 	for c := range t.picker.All() {
 		if slices.Contains(ids, c.Value.Endpoint()) {
 			named = append(named, c.Value)

@@ -12,8 +12,7 @@ import (
 // finds its place free unless one of long ago is still under way, and senders,
 // the reader and deadlines do not wait for each other.
 type callTable struct {
-	places [64]atomic.Pointer[call] // by the last bits of the number
-	count  atomic.Int64             // of all calls; counted before they are added, and after they were taken
+	places [256]atomic.Pointer[call] // by the last bits of the number
 
 	crowd atomic.Int64 // len(rest)
 	mu    sync.Mutex
@@ -25,7 +24,6 @@ func (t *callTable) place(number uint64) *atomic.Pointer[call] {
 }
 
 func (t *callTable) add(k *call) {
-	t.count.Add(1)
 	if t.place(k.seq).CompareAndSwap(nil, k) {
 		return
 	}
@@ -64,7 +62,6 @@ func (t *callTable) take(number uint64) *call {
 // remove reports whether k was in the table.
 func (t *callTable) remove(k *call) bool {
 	if t.place(k.seq).CompareAndSwap(k, nil) {
-		t.count.Add(-1)
 		return true
 	}
 	t.mu.Lock()
@@ -74,7 +71,6 @@ func (t *callTable) remove(k *call) bool {
 	}
 	delete(t.rest, k.seq)
 	t.crowd.Add(-1)
-	t.count.Add(-1)
 	return true
 }
 

@@ -39,9 +39,9 @@ func (c *Config) options(method string) CallOptions {
 	return o
 }
 
-// observe reports a call that began at a time and has just ended.
-func (c *Config) observe(method, endpoint string, began time.Time, attempts int32, err error) {
+// observe reports a call that has just ended.
+func (c *Config) observe(method, endpoint string, began moment, attempts int, err error) {
 	if c.Observer != nil {
-		c.Observer.Called(method, endpoint, time.Since(began), int(attempts), err)
+		c.Observer.Called(method, endpoint, time.Duration(now()-began), attempts, err)
 	}
 }

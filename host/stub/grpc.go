@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
-	"time"
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
@@ -85,8 +84,10 @@ type grpcCall struct {
 	routes  *grpcRoutes
 	method  string // "Greet"
 	options CallOptions
-	began   time.Time
+	began   moment
 	search  search
+
+	attempts int // times that the call was handed to an endpoint
 }
 
 // newCall fails if the stub is closed.
@@ -95,7 +96,7 @@ func (r *grpcRoutes) newCall(cc *grpc.ClientConn, fullMethod string) (*grpcCall,
 		return nil, errConnClosed
 	}
 	method := methodOf(fullMethod)
-	return &grpcCall{routes: r, method: method, options: r.options(method), began: time.Now()}, nil
+	return &grpcCall{routes: r, method: method, options: r.options(method), began: now()}, nil
 }
 
 // next picks an endpoint and returns its connection. The error is the call's.
@@ -107,7 +108,7 @@ func (c *grpcCall) next(ctx context.Context) (Lease, *grpc.ClientConn, error) {
 		}
 		if session, ok := lease.Session().(GRPCSession); ok {
 			if conn, ok := session.ClientConn(); ok {
-				c.search.attempts++
+				c.attempts++
 				return lease, conn, nil
 			}
 		}

@@ -25,7 +25,7 @@ func (r *grpcRoutes) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc
 	}
 	s, endpoint, err := c.openStream(ctx, desc, fullMethod, opts)
 	if err != nil {
-		r.observe(c.method, endpoint, c.began, c.search.attempts, err)
+		r.observe(c.method, endpoint, c.began, c.attempts, err)
 		return nil, err
 	}
 	return s, nil
@@ -115,7 +115,7 @@ func (s *routedStream) releaseLocked() {
 	default:
 		s.lease.Done(Answered)
 	}
-	c.routes.observe(c.method, endpoint, c.began, c.search.attempts, err)
+	c.routes.observe(c.method, endpoint, c.began, c.attempts, err)
 }
 
 // isLost tells a lost connection from the plugin's own error, as well as it can

@@ -26,7 +26,7 @@ func (r *grpcRoutes) unary(ctx context.Context, fullMethod string, req, reply an
 		defer cancel()
 	}
 	endpoint, err := c.invoke(ctx, fullMethod, req, reply, opts)
-	r.observe(c.method, endpoint, c.began, c.search.attempts, err)
+	r.observe(c.method, endpoint, c.began, c.attempts, err)
 	return err
 }
 

@@ -101,7 +101,7 @@ func (l *lane) send(k *call, lease Lease) error {
 		return errLaneBusy
 	}
 	k.lease = lease
-	k.search.attempts++
+	k.attempts++
 	deadline := k.deadline()
 	l.calls.add(k) // before it is sent, as the answer may be quick
 	l.alarm.set(deadline)
@@ -122,7 +122,7 @@ func (l *lane) dismiss(k *call, err error) error {
 	mine := l.calls.remove(k)
 	if mine {
 		k.lease = nil
-		k.search.attempts--
+		k.attempts--
 	}
 	if isUnfit {
 		// Let the calls on the lane end, and make new ones use another.
@@ -163,7 +163,7 @@ func (l *lane) await(ctx context.Context) error {
 // closeIfIdle is called when a call has been taken off the lane, or the lane was
 // retired, which it is only once it has a channel.
 func (l *lane) closeIfIdle() {
-	if l.retired.Load() && l.calls.count.Load() == 0 {
+	if l.retired.Load() && len(l.calls.list()) == 0 {
 		_ = l.channel.Close() // read sees it, and ends the lane
 	}
 }

@@ -15,7 +15,7 @@ import (
 type alarm struct {
 	ring func() // at the earliest deadline; has to call rang, and set the alarm for the others
 
-	at      atomic.Int64 // when it rings; see moment
+	at      atomic.Int64 // the moment when it rings
 	mu      sync.Mutex
 	timer   *time.Timer
 	stopped bool
@@ -24,12 +24,6 @@ type alarm struct {
 // never is when an alarm rings that is not set.
 const never = math.MaxInt64
 
-// epoch is what moments count from.
-var epoch = time.Now()
-
-// moment is a time as a number, in nanoseconds.
-func moment(t time.Time) int64 { return int64(t.Sub(epoch)) }
-
 func newAlarm(ring func()) *alarm {
 	a := &alarm{ring: ring}
 	a.at.Store(never)
@@ -37,21 +31,22 @@ func newAlarm(ring func()) *alarm {
 }
 
 // set makes the alarm ring at a time or before.
-func (a *alarm) set(at time.Time) {
-	if a.at.Load() <= moment(at) {
+func (a *alarm) set(at moment) {
+	if a.at.Load() <= int64(at) {
 		return
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if a.stopped || a.at.Load() <= moment(at) {
+	if a.stopped || a.at.Load() <= int64(at) {
 		return
 	}
-	a.at.Store(moment(at))
+	a.at.Store(int64(at))
+	left := time.Until(at.time())
 	if a.timer == nil {
-		a.timer = time.AfterFunc(time.Until(at), a.ring)
+		a.timer = time.AfterFunc(left, a.ring)
 		return
 	}
-	a.timer.Reset(time.Until(at))
+	a.timer.Reset(left)
 }
 
 // rang is called before a deadline is looked at: one that is set from then on
@@ -72,9 +67,9 @@ func (a *alarm) stop() {
 // still come, find no call.
 func (l *lane) expire() {
 	l.alarm.rang()
-	now := time.Now()
+	now := now()
 	for _, k := range l.calls.list() {
-		if deadline := k.deadline(); deadline.After(now) {
+		if deadline := k.deadline(); deadline > now {
 			l.alarm.set(deadline)
 			continue
 		}

@@ -61,21 +61,21 @@ func TestAlarmForgetsNothing(t *testing.T) {
 		ended := make(chan time.Duration, deadlines)
 		a = newAlarm(func() {
 			a.rang()
-			now := time.Now()
+			now := now()
 			for _, k := range table.list() {
-				if at := k.deadline(); at.After(now) {
+				if at := k.deadline(); at > now {
 					a.set(at)
 				} else if table.remove(k) {
-					ended <- now.Sub(at)
+					ended <- time.Duration(now - at)
 				}
 			}
 		})
-		began := time.Now()
+		began := now()
 		method := &calledMethod{options: CallOptions{Timeout: time.Second}}
 		for i := range deadlines {
 			// Some are due already, some just when others ring.
 			shift := time.Duration(i*7919%3000-1000) * time.Millisecond
-			k := &call{seq: uint64(i), calledMethod: method, began: began.Add(shift)}
+			k := &call{seq: uint64(i), calledMethod: method, began: began.add(shift)}
 			go func() {
 				table.add(k)
 				a.set(k.deadline())
@@ -91,7 +91,7 @@ func TestAlarmForgetsNothing(t *testing.T) {
 			}
 		}
 		a.stop()
-		a.set(time.Now())
+		a.set(now())
 		time.Sleep(time.Hour)
 	})
 }

@@ -50,11 +50,11 @@ func (r *laneReader) next() error {
 	}
 	var target reflect.Value // invalid: skip the body
 	var useless error
-	if k != nil && response.Error == "" && k.reply != nil {
-		if k.reply.Kind() == reflect.Pointer {
-			target = r.target(k.reply)
+	if k != nil && response.Error == "" && k.caller.Reply != nil {
+		if reply := reflect.TypeOf(k.caller.Reply); reply.Kind() == reflect.Pointer {
+			target = r.target(reply)
 		} else {
-			useless = fmt.Errorf("the caller's reply is %v, not a pointer", k.reply)
+			useless = fmt.Errorf("the caller's reply is %v, not a pointer", reply)
 		}
 	}
 	err := r.channel.ReadReply(target)
@@ -112,7 +112,7 @@ func (r *laneReader) handOver(seq uint64) error {
 	endpoint := r.answered(k)
 	claim := make(chan struct{}, 1) // by who reads from the channel next
 	decoded := make(chan error, 1)
-	r.codec.observe(k.method, endpoint, k.began, k.search.attempts, nil)
+	r.codec.observe(k.method, endpoint, k.began, k.attempts, nil)
 	r.codec.deliver(answer{seq: seq, decode: func(body any) error {
 		select {
 		case claim <- struct{}{}:

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"net/rpc"
-	"reflect"
 	"time"
 )
 
@@ -17,16 +16,24 @@ type call struct {
 	*calledMethod
 	seq    uint64
 	args   any
-	caller *rpc.Call    // nil: the client has kept it
-	reply  reflect.Type // what the caller gave for it; nil: nothing
-	began  time.Time
+	caller *rpc.Call // nil: the client has kept it
+	began  moment
 
-	search search
-	lease  Lease
-	end    uint64 // where the request ends in what the lane's channel was given; see lane.sending
+	attempts int     // times that the call was handed to an endpoint
+	detour   *search // nil if the first endpoint did
+	lease    Lease
+	end      uint64 // where the request ends in what the lane's channel was given; see lane.sending
 }
 
-func (k *call) deadline() time.Time { return k.began.Add(k.options.Timeout) }
+func (k *call) deadline() moment { return k.began.add(k.options.Timeout) }
+
+// search begins with the first endpoint that does not take the call.
+func (k *call) search() *search {
+	if k.detour == nil {
+		k.detour = new(search)
+	}
+	return k.detour
+}
 
 // calledMethod is which method a call is of.
 type calledMethod struct {
@@ -42,12 +49,12 @@ const laneWait = time.Second
 // route brings a call onto a lane, or ends it. lease may be nil. It runs in a
 // goroutine of its own.
 func (c *rpcCodec) route(k *call, lease Lease) {
-	ctx, cancel := context.WithDeadline(c.ctx, k.deadline())
+	ctx, cancel := context.WithDeadline(c.ctx, k.deadline().time())
 	defer cancel()
 	for {
 		if lease == nil {
 			var err error
-			if lease, err = k.search.next(ctx, c.Router, protocolRPC); err != nil {
+			if lease, err = k.search().next(ctx, c.Router, protocolRPC); err != nil {
 				c.giveUp(k, err)
 				return
 			}
@@ -64,10 +71,10 @@ func (c *rpcCodec) route(k *call, lease Lease) {
 		}
 		lease.Done(outcomeOf(err))
 		lease = nil
-		k.search.avoid(endpoint)
-		k.search.cause = err
+		k.search().avoid(endpoint)
+		k.search().cause = err
 		if refusal := rpc.ServerError(""); errors.As(err, &refusal) {
-			k.search.refused = refusal
+			k.search().refused = refusal
 		}
 	}
 }
@@ -122,7 +129,7 @@ func (c *rpcCodec) fault(k *call, f *Fault) {
 
 // finish ends a call. A reply, if there is one, has been set.
 func (c *rpcCodec) finish(k *call, endpoint string, err error) {
-	c.observe(k.method, endpoint, k.began, k.search.attempts, err)
+	c.observe(k.method, endpoint, k.began, k.attempts, err)
 	switch {
 	case k.caller != nil && (err == nil || err == rpc.ErrShutdown):
 		done(k.caller, err)
@@ -151,11 +158,11 @@ func (c *rpcCodec) lost(k *call, sent bool, cause error) {
 	}
 	k.lease = nil
 	fault := &Fault{Reason: ReasonLost, Endpoint: endpoint, Method: k.method, MayHaveRun: sent, Err: cause}
-	if !k.search.mayRepeat(sent, k.options.Idempotent) {
+	if !k.search().mayRepeat(sent, k.options.Idempotent) {
 		c.fault(k, fault)
 		return
 	}
-	k.search.avoid(endpoint)
-	k.search.cause = cause
+	k.search().avoid(endpoint)
+	k.search().cause = cause
 	go c.route(k, nil)
 }

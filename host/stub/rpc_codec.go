@@ -7,11 +7,9 @@ import (
 	"errors"
 	"io"
 	"net/rpc"
-	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/hashicorp/go-plugin"
 )
@@ -67,10 +65,7 @@ func newRPCCodec(kind string, config Config) *rpcCodec {
 func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 	k := &call{
 		seq: r.Seq, args: args, calledMethod: c.called(r.ServiceMethod),
-		caller: c.pending.take(r.Seq), began: time.Now(),
-	}
-	if k.caller != nil {
-		k.reply = reflect.TypeOf(k.caller.Reply)
+		caller: c.pending.take(r.Seq), began: now(),
 	}
 
 	lease, err := c.Router.Pick(c.atOnce, protocolRPC, nil)

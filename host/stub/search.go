@@ -25,9 +25,8 @@ const maxRepeats = 5
 type search struct {
 	tried    []string
 	pause    time.Duration
-	attempts int32 // times that the call was handed to an endpoint
-	repeats  int32 // of those, after one that may have run
-	cause    error // why the last endpoint did not take the call
+	repeats int   // times that the call was sent after it may have run
+	cause   error // why the last endpoint did not take the call
 	// refused is an answer of the last endpoint which will not change by asking
 	// again. When all others have been tried too, it is the call's error.
 	refused error

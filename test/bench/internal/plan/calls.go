@@ -69,29 +69,42 @@ func byProtocol(all []Subject) []Subject {
 // spend says how long each turn is, and how many there are: as many as the time allows
 // with slices of the usual length, and shorter slices if those are too few.
 func spend(total time.Duration, all []Section) []Section {
-	turns := 0 // of the usual length, in one round of everything
+	turns, weighed := 0, 0 // of the usual length, in one round of everything
 	for _, s := range all {
 		turns += len(s.Subjects) * times(s.Calls)
+		weighed += len(s.Subjects) * times(s.Calls) * weight(s.Calls)
 	}
 	if turns == 0 {
 		return nil
 	}
 	long := slice
-	each := total / time.Duration(turns)
-	n := int(each / (long + long/share))
-	if n < rounds {
+	n := int(total / time.Duration(weighed) / (long + long/share))
+	enough := n >= rounds
+	if !enough {
 		n = rounds
-		long = max(shortest, each/time.Duration(n)*share/(share+1))
+		long = max(shortest, total/time.Duration(turns*n)*share/(share+1))
 	}
 	for i := range all {
 		s := &all[i]
 		length := long * time.Duration(times(s.Calls))
 		s.Rounds = n
+		if enough {
+			s.Rounds *= weight(s.Calls)
+		}
 		s.Request = wire.Request{Op: wire.Calls, Load: wire.Load{
 			Callers: s.Calls.Callers, Payload: s.Calls.Payload, For: length, Warm: length / share,
 		}}
 	}
 	return all
+}
+
+// weight is how many more rounds than others a load gets, if there is time for all:
+// a bound of a few per cent takes many to tell a miss from noise.
+func weight(c series.Calls) int {
+	if c == bounds.Sequential || c == bounds.Parallel {
+		return 3
+	}
+	return 1
 }
 
 // times is by how much a slice is longer than the usual: several callers with large

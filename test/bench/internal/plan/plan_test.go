@@ -91,21 +91,23 @@ func TestChoice(t *testing.T) {
 }
 
 func TestSpend(t *testing.T) {
-	small := Section{Calls: series.Calls{Callers: 1, Payload: 16}, Subjects: make([]Subject, 10)}
+	bounded := Section{Calls: bounds.Sequential, Subjects: make([]Subject, 10)}
+	other := Section{Calls: series.Calls{Callers: 4, Payload: 16}, Subjects: make([]Subject, 10)}
 	for name, c := range map[string]struct {
 		reason string
 		total  time.Duration
-		rounds int
+		rounds [2]int
 		slice  time.Duration
 	}{
-		"Long":  {"with time there are more rounds, not longer slices", 14400 * time.Millisecond, 20, slice},
-		"Short": {"without it there are shorter slices, not fewer rounds", 3 * time.Second, rounds, 50 * time.Millisecond},
-		"None":  {"but not so short that they say nothing", 0, rounds, shortest},
+		"Long":  {"with time there are more rounds, not longer slices", 28800 * time.Millisecond, [2]int{30, 10}, slice},
+		"Short": {"without it there are shorter slices, not fewer rounds", 6 * time.Second, [2]int{rounds, rounds}, 50 * time.Millisecond},
+		"None":  {"but not so short that they say nothing", 0, [2]int{rounds, rounds}, shortest},
 	} {
-		got := spend(c.total, []Section{small})[0]
-		if got.Rounds != c.rounds || got.Request.Load.For != c.slice || got.Request.Load.Warm != c.slice/share {
-			t.Errorf("%s: %s: %d rounds of %v after %v, want %d of %v after %v", name, c.reason,
-				got.Rounds, got.Request.Load.For, got.Request.Load.Warm, c.rounds, c.slice, c.slice/share)
+		for i, got := range spend(c.total, []Section{bounded, other}) {
+			if got.Rounds != c.rounds[i] || got.Request.Load.For != c.slice || got.Request.Load.Warm != c.slice/share {
+				t.Errorf("%s: %s: %v has %d rounds of %v after %v, want %d of %v after %v", name, c.reason, got.Calls,
+					got.Rounds, got.Request.Load.For, got.Request.Load.Warm, c.rounds[i], c.slice, c.slice/share)
+			}
 		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"time"
@@ -73,7 +74,11 @@ func (r *Run) section(ctx context.Context, s plan.Section) {
 			return err != nil
 		})
 	}
+	order := rand.New(rand.NewPCG(0, 0)) // the same in every run
 	for round := range s.Rounds {
+		// Who comes after whom, and how late in a round, makes a difference of some
+		// per cent: nobody shall keep a place.
+		order.Shuffle(len(subjects), func(i, j int) { subjects[i], subjects[j] = subjects[j], subjects[i] })
 		for _, one := range subjects {
 			if ctx.Err() != nil {
 				break
@@ -84,8 +89,6 @@ func (r *Run) section(ctx context.Context, s plan.Section) {
 				r.keep(s, one, round, reply)
 			}
 		}
-		// What wears off in the course of a round hits everybody alike.
-		slices.Reverse(subjects)
 	}
 	if !s.Alone {
 		for _, one := range subjects {
