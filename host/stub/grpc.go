@@ -168,7 +168,8 @@ func (c *grpcCall) lost(lease Lease, sent bool, err error) error {
 func (r *grpcRoutes) answered(lease Lease) {
 	session := lease.Session()
 	if last := r.latest.Load(); last == nil || *last != session {
-		r.latest.Store(&session)
+		kept := session // in the usual case nothing escapes
+		r.latest.Store(&kept)
 	}
 }
 
