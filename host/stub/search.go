@@ -23,8 +23,8 @@ const maxRepeats = 5
 // search is one call's way from endpoint to endpoint. The zero value has been
 // nowhere.
 type search struct {
-	tried    []string
-	pause    time.Duration
+	tried   []string
+	pause   time.Duration
 	repeats int   // times that the call was sent after it may have run
 	cause   error // why the last endpoint did not take the call
 	// refused is an answer of the last endpoint which will not change by asking
