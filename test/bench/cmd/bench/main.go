@@ -42,7 +42,7 @@ func main() {
 	flag.Parse()
 	o.Only, o.Parts = list(*only), list(*parts)
 	if o.For == 0 {
-		o.For = 6 * time.Minute
+		o.For = 8 * time.Minute
 		if o.Quick {
 			o.For = 25 * time.Second
 		}

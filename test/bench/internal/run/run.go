@@ -67,19 +67,15 @@ func (r *Run) note(err error) {
 
 // section measures one, with its subjects open and no others.
 func (r *Run) section(ctx context.Context, s plan.Section) {
-	subjects := slices.Clone(s.Subjects)
 	if !s.Alone {
-		subjects = slices.DeleteFunc(subjects, func(one plan.Subject) bool {
+		s.Subjects = slices.DeleteFunc(slices.Clone(s.Subjects), func(one plan.Subject) bool {
 			_, err := r.ask(one, wire.Request{Op: wire.Open})
 			return err != nil
 		})
 	}
 	order := rand.New(rand.NewPCG(0, 0)) // the same in every run
 	for round := range s.Rounds {
-		// Who comes after whom, and how late in a round, makes a difference of some
-		// per cent: nobody shall keep a place.
-		order.Shuffle(len(subjects), func(i, j int) { subjects[i], subjects[j] = subjects[j], subjects[i] })
-		for _, one := range subjects {
+		for _, one := range s.Turns(order) {
 			if ctx.Err() != nil {
 				break
 			}
@@ -91,7 +87,7 @@ func (r *Run) section(ctx context.Context, s plan.Section) {
 		}
 	}
 	if !s.Alone {
-		for _, one := range subjects {
+		for _, one := range s.Subjects {
 			_, _ = r.ask(one, wire.Request{Op: wire.Close})
 		}
 	}
