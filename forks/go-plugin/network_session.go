@@ -37,16 +37,11 @@ type hostSession struct {
 }
 
 func (s *networkServer) newHostSession(conn net.Conn, choice hello.Choice, name string) *hostSession {
-	host := &hostSession{
-		server: s,
-		conn:   conn,
-		choice: choice,
-		logger: s.logger.With("peer", conn.RemoteAddr().String(), "protocol", choice.Protocol, "version", choice.Version),
-		ready:  make(chan struct{}),
-	}
+	who := []any{"peer", conn.RemoteAddr().String(), "protocol", choice.Protocol, "version", choice.Version}
 	if name != "" {
-		host.logger = host.logger.With("host", name)
+		who = append(who, "host", name)
 	}
+	host := &hostSession{server: s, conn: conn, choice: choice, logger: s.logger.With(who...), ready: make(chan struct{})}
 	for _, v := range s.served {
 		if v.version == choice.Version {
 			host.plugins = v.plugins

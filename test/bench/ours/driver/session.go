@@ -95,12 +95,12 @@ func serveNetwork(s *peer.Servers, protocol plugin.Protocol, env []string, tlsCo
 	if err != nil {
 		return nil, err
 	}
+	config, err := clientConfig(protocol)
+	if err != nil {
+		return nil, err
+	}
+	config.Reattach, config.TLSConfig = &plugin.ReattachConfig{Addr: address}, tlsConfig
 	return peer.AttachFunc(func() (peer.Session, error) {
-		config, err := clientConfig(protocol)
-		if err != nil {
-			return nil, err
-		}
-		config.Reattach, config.TLSConfig = &plugin.ReattachConfig{Addr: address}, tlsConfig
 		session, err := plugin.Attach(context.Background(), config)
 		if err != nil {
 			return nil, err
