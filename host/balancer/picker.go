@@ -73,20 +73,21 @@ func (p *Picker[T]) Pick(exclude ...T) (value T, ok bool) {
 // skip would have to be allocated.
 func (p *Picker[T]) choose(skip func(T) bool) *Candidate[T] {
 	first, rest := p.candidates[:p.preferred], p.candidates[p.preferred:]
-	if p.policy == LeastRequest {
-		if skip == nil && len(first) > 0 {
-			return p.lessBusy(first)
-		}
-		if c := leastRequest(first, skip); c != nil {
+	switch {
+	case p.policy == RoundRobin:
+		turn := p.next.Add(1) // one for a pick, whichever zones it looks at
+		if c := roundRobin(first, skip, turn); c != nil {
 			return c
 		}
-		return leastRequest(rest, skip)
+		return roundRobin(rest, skip, turn)
+	case skip == nil:
+		return p.warmOrDrawn(first)
 	}
-	turn := p.next.Add(1) // one for a pick, whichever zones it looks at
-	if c := roundRobin(first, skip, turn); c != nil {
+	p.streak.avoid(func(i int) bool { return skip(first[i].Value) })
+	if c := leastRequest(first, skip); c != nil {
 		return c
 	}
-	return roundRobin(rest, skip, turn)
+	return leastRequest(rest, skip)
 }
 
 func roundRobin[T Endpoint](tier []Candidate[T], skip func(T) bool, turn uint64) *Candidate[T] {
@@ -101,27 +102,31 @@ func roundRobin[T Endpoint](tier []Candidate[T], skip func(T) bool, turn uint64)
 	return c
 }
 
-// lessBusy stays with the candidate of the last pick, or draws two if there are
-// several.
-func (p *Picker[T]) lessBusy(tier []Candidate[T]) *Candidate[T] {
-	if len(tier) == 1 {
+// warmOrDrawn stays with the candidate of the last pick, or else takes the less
+// busy of two.
+func (p *Picker[T]) warmOrDrawn(tier []Candidate[T]) *Candidate[T] {
+	switch len(tier) {
+	case 0:
+		return nil
+	case 1:
 		return &tier[0]
 	}
-	if i, ok := p.streak.next(func(i int) bool { return tier[i].Value.InFlight() == 0 }); ok {
+	now := sinceStart()
+	if i, ok := p.streak.next(now, func(i int) bool { return tier[i].Value.InFlight() == 0 }); ok {
 		return &tier[i]
 	}
 	i, j := rand.IntN(len(tier)), rand.IntN(len(tier)-1)
 	if j >= i {
 		j++ // two different ones, each pair as likely
 	}
-	if tier[j].Value.InFlight() < tier[i].Value.InFlight() {
+	if lighter(&tier[i], &tier[j]) == &tier[j] {
 		i = j
 	}
-	p.streak.begin(i)
+	p.streak.begin(i, now)
 	return &tier[i]
 }
 
-// leastRequest draws two that are not skipped.
+// leastRequest takes the less busy of two that are not skipped.
 func leastRequest[T Endpoint](tier []Candidate[T], skip func(T) bool) *Candidate[T] {
 	if len(tier) == 0 {
 		return nil
@@ -146,14 +151,14 @@ func lighter[T Endpoint](a, b *Candidate[T]) *Candidate[T] {
 func draw[T Endpoint](tier []Candidate[T], skip func(T) bool, other *Candidate[T]) *Candidate[T] {
 	const tries = 8
 	for range tries {
-		if c := &tier[rand.IntN(len(tier))]; c != other && (skip == nil || !skip(c.Value)) {
+		if c := &tier[rand.IntN(len(tier))]; c != other && !skip(c.Value) {
 			return c
 		}
 	}
 	// Nearly all are skipped: look at each.
 	start := rand.IntN(len(tier))
 	for i := range tier {
-		if c := &tier[(start+i)%len(tier)]; c != other && (skip == nil || !skip(c.Value)) {
+		if c := &tier[(start+i)%len(tier)]; c != other && !skip(c.Value) {
 			return c
 		}
 	}

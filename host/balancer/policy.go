@@ -12,9 +12,9 @@ const (
 	// RoundRobin takes one after the other.
 	RoundRobin Policy = iota
 	// LeastRequest draws two at random and takes the one with fewer calls in
-	// flight: nearly as even as asking all of them, at the price of two. Calls
-	// that follow one another within a millisecond and do not overlap stay with
-	// an endpoint for up to 32, as it is warm.
+	// flight: nearly as even as asking all of them, at the price of two. The one
+	// that was drawn last gets the next call as well if that comes within a
+	// millisecond and finds it idle, as it is warm: up to 32 in a row.
 	LeastRequest
 )
 

@@ -12,45 +12,55 @@ const (
 	// there is another draw, so that calls are spread after all, and one that
 	// fails quickly does not attract everything.
 	streakLength = 32
-	// streakPause is how soon a call must follow the one before, in
-	// milliseconds. Later the endpoint is as cold as any other.
-	streakPause = 1
+	// streakPause is how soon a pick must follow the one before, in
+	// microseconds. Later the endpoint is as cold as any other.
+	streakPause = 1000
 )
 
-// streak remembers the candidate that was drawn last. A call that follows when
-// it is idle again goes there too: the caches and the threads of both sides are
-// warm, where another endpoint's would have to be woken first. Of calls that
-// overlap, none does.
-//
-// Picks at the same moment may each extend a streak, which then is a little
-// longer. The zero value remembers nothing.
+// streak remembers the candidate that was drawn last. If it is idle again, the
+// next call goes there too: the caches and the threads of both sides are warm,
+// where another endpoint's would have to be woken first. The zero value
+// remembers nothing.
 type streak struct {
-	// state is in one word, so that a pick writes once: the candidate's index
-	// in 24 bits, how many more calls it gets in 8, and the time of the last in
-	// 32.
+	// state is in one word, so that it changes at once: the candidate's index in
+	// 24 bits, how many more calls it gets in 8, and the time of the last pick
+	// in 32.
 	state atomic.Uint64
 }
 
+func pack(index, left int, now uint32) uint64 {
+	return uint64(index)<<40 | uint64(left)<<32 | uint64(now)
+}
+
+func unpack(state uint64) (index, left int, at uint32) {
+	return int(state >> 40), int(state >> 32 & 0xff), uint32(state)
+}
+
 // begin is told of a draw.
-func (s *streak) begin(index int) { s.store(index, streakLength-1) }
+func (s *streak) begin(index int, now uint32) { s.state.Store(pack(index, streakLength-1, now)) }
 
 // next gives the index of the candidate to stay with, or false. It asks whether
 // that one is idle.
-func (s *streak) next(idle func(index int) bool) (int, bool) {
+func (s *streak) next(now uint32, idle func(index int) bool) (int, bool) {
 	state := s.state.Load()
-	index, left := int(state>>40), int(state>>32&0xff)
-	if left == 0 || !idle(index) || sinceStart()-uint32(state) > streakPause {
+	index, left, at := unpack(state)
+	if left == 0 || now-at > streakPause || !idle(index) {
 		return 0, false
 	}
-	s.store(index, left-1)
-	return index, true
+	// Of two picks at the same moment one goes elsewhere.
+	return index, s.state.CompareAndSwap(state, pack(index, left-1, now))
 }
 
-func (s *streak) store(index, left int) {
-	s.state.Store(uint64(index)<<40 | uint64(left)<<32 | uint64(sinceStart()))
+// avoid ends the streak if its candidate is one to avoid.
+func (s *streak) avoid(is func(index int) bool) {
+	state := s.state.Load()
+	if index, left, _ := unpack(state); left > 0 && is(index) {
+		s.state.CompareAndSwap(state, 0)
+	}
 }
 
 var start = time.Now()
 
-// sinceStart is in milliseconds, and begins anew every 49 days.
-func sinceStart() uint32 { return uint32(time.Since(start).Milliseconds()) }
+// sinceStart is in microseconds, and begins anew every 71 minutes: then a streak
+// that ended so long ago may get one more call.
+func sinceStart() uint32 { return uint32(time.Since(start).Microseconds()) }

@@ -3,6 +3,8 @@
 package balancer_test
 
 import (
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,11 +36,14 @@ func TestStreak(t *testing.T) {
 func TestStreakEnds(t *testing.T) {
 	cases := map[string]struct {
 		reason string
-		then   func(*pod) (exclude []*pod)
+		then   func(p *balancer.Picker[*pod], last *pod)
+		stays  bool
 	}{
-		"Busy":     {"another call is on it", func(p *pod) []*pod { p.calls.Store(1); return nil }},
-		"Cold":     {"it has been idle", func(*pod) []*pod { time.Sleep(5 * time.Millisecond); return nil }},
-		"Excluded": {"it was tried in vain", func(p *pod) []*pod { return []*pod{p} }},
+		"Not":      {"it is idle, and was a moment ago", func(*balancer.Picker[*pod], *pod) {}, true},
+		"Warm":     {"a millisecond is no time", func(*balancer.Picker[*pod], *pod) { time.Sleep(time.Millisecond) }, true},
+		"Cold":     {"it has been idle for longer", func(*balancer.Picker[*pod], *pod) { time.Sleep(1002 * time.Microsecond) }, false},
+		"Busy":     {"another call is on it", func(_ *balancer.Picker[*pod], last *pod) { last.calls.Store(1) }, false},
+		"Excluded": {"a call was tried there in vain", func(p *balancer.Picker[*pod], last *pod) { p.Pick(last) }, false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -47,15 +52,45 @@ func TestStreakEnds(t *testing.T) {
 				stayed := 0
 				for range draws {
 					p := balancer.New(balancer.Options{Policy: balancer.LeastRequest}, several(10))
-					v, _ := p.Pick()
-					if next, _ := p.Pick(tc.then(v)...); next == v {
+					last, _ := p.Pick()
+					tc.then(p, last)
+					if next, _ := p.Pick(); next == last {
 						stayed++
 					}
 				}
-				if stayed > draws/5 { // a draw finds one of ten in a tenth of all cases
-					t.Errorf("%s, and %d of %d calls went there all the same", tc.reason, stayed, draws)
+				// A draw finds one of ten in a tenth of all cases.
+				if tc.stays && stayed != draws || !tc.stays && stayed > draws/5 {
+					t.Errorf("%s, and %d of %d calls went there", tc.reason, stayed, draws)
 				}
 			})
 		})
+	}
+}
+
+// TestStreakOfMany has many callers at once, whose calls take no time.
+func TestStreakOfMany(t *testing.T) {
+	const callers, each = 16, 20_000
+	candidates := several(8)
+	p := balancer.New(balancer.Options{Policy: balancer.LeastRequest}, candidates)
+	var most atomic.Int64
+	var wg sync.WaitGroup
+	for range callers {
+		wg.Go(func() {
+			for range each {
+				v, ok := p.Pick()
+				if !ok {
+					t.Error("nothing to pick")
+					return
+				}
+				if n := v.calls.Add(1); n > most.Load() {
+					most.Store(n)
+				}
+				v.calls.Add(-1)
+			}
+		})
+	}
+	wg.Wait()
+	if n := most.Load(); n > callers/2 {
+		t.Errorf("%d of %d callers were on one of %d endpoints at once", n, callers, len(candidates))
 	}
 }

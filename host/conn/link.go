@@ -25,9 +25,12 @@ type Link struct {
 	idle     chan struct{} // closed when retired, and no call is left
 	idleOnce sync.Once
 
-	_        [64]byte     // the fields above are read by every call, those below written
+	// The fields above are read by every call, those below written: they have a
+	// cache line that no other link's fields are on.
+	_        [64]byte
 	calls    atomic.Int64 // those in flight, and retired
 	timeouts atomic.Int32
+	_        [64]byte
 }
 
 // retired is the bit of Link.calls that refuses further calls. It is in one

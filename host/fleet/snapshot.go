@@ -95,17 +95,19 @@ func (s *snapshot) pick(protocol string, tried []string) *conn.Link {
 	if t == nil {
 		return nil
 	}
+	var gone []*conn.Link // those that have ended a moment ago
 	if len(tried) == 0 {
-		if l, ok := t.picker.Pick(); ok && l.Begin() {
+		l, ok := t.picker.Pick()
+		if !ok || l.Begin() {
 			return l
 		}
+		gone = append(gone, l)
 	}
-	return t.search(tried)
+	return t.search(tried, gone)
 }
 
-// search picks while some have been tried, or have ended a moment ago.
-func (t *tier) search(tried []string) *conn.Link {
-	var gone []*conn.Link
+// search picks while some have been tried, or are gone.
+func (t *tier) search(tried []string, gone []*conn.Link) *conn.Link {
 	for _, avoid := range [][]*conn.Link{t.named(tried), nil} {
 		for {
 			l, ok := t.picker.Pick(append(avoid, gone...)...)

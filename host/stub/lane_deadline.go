@@ -3,7 +3,6 @@
 package stub
 
 import (
-	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,12 +20,9 @@ type alarm struct {
 	stopped bool
 }
 
-// never is when an alarm rings that is not set.
-const never = math.MaxInt64
-
 func newAlarm(ring func()) *alarm {
 	a := &alarm{ring: ring}
-	a.at.Store(never)
+	a.at.Store(int64(never))
 	return a
 }
 
@@ -51,7 +47,7 @@ func (a *alarm) set(at moment) {
 
 // rang is called before a deadline is looked at: one that is set from then on
 // makes the alarm ring again.
-func (a *alarm) rang() { a.at.Store(never) }
+func (a *alarm) rang() { a.at.Store(int64(never)) }
 
 // stop is for good.
 func (a *alarm) stop() {

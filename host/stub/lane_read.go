@@ -50,11 +50,11 @@ func (r *laneReader) next() error {
 	}
 	var target reflect.Value // invalid: skip the body
 	var useless error
-	if k != nil && response.Error == "" && k.caller.Reply != nil {
-		if reply := reflect.TypeOf(k.caller.Reply); reply.Kind() == reflect.Pointer {
-			target = r.target(reply)
+	if k != nil && response.Error == "" && k.reply != nil {
+		if k.reply.Kind() == reflect.Pointer {
+			target = r.target(k.reply)
 		} else {
-			useless = fmt.Errorf("the caller's reply is %v, not a pointer", reply)
+			useless = fmt.Errorf("the caller's reply is %v, not a pointer", k.reply)
 		}
 	}
 	err := r.channel.ReadReply(target)
@@ -105,10 +105,11 @@ func (r *laneReader) settle(k *call, response *rpc.Response, target reflect.Valu
 
 // handOver lets the client decode the body of an answer itself.
 func (r *laneReader) handOver(seq uint64) error {
-	k := r.take(seq)
+	k := r.calls.take(seq)
 	if k == nil {
 		return r.channel.ReadReply(reflect.Value{})
 	}
+	defer r.closeIfIdle() // not before the body has been read
 	endpoint := r.answered(k)
 	claim := make(chan struct{}, 1) // by who reads from the channel next
 	decoded := make(chan error, 1)

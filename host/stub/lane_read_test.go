@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 )
@@ -91,4 +92,33 @@ func TestHandOverAndClose(t *testing.T) {
 		close(c.release)
 		<-call
 	})
+}
+
+// slowBody is a channel on which every request is answered at once, with a body
+// that does not come before the gate is open.
+type slowBody struct {
+	*instant
+	gate chan struct{}
+}
+
+func (c slowBody) ReadReply(reflect.Value) error {
+	<-c.gate
+	return nil
+}
+
+// TestReplyIsTheCallersAfterTimeout has an answer whose header comes in time and
+// whose body does not. The race detector tells whether the lane looks at what the
+// caller may use again.
+func TestReplyIsTheCallersAfterTimeout(t *testing.T) {
+	channel := slowBody{newInstant(), make(chan struct{})}
+	stub := NewRPC("kind", Config{Router: &oneSession{channel}, Methods: methodOptions{"Get": {Timeout: 10 * time.Millisecond}}})
+	defer stub.Client.Close()
+	var reply string
+	call := stub.Client.Go("Plugin.Get", "x", &reply, make(chan *rpc.Call, 1))
+	<-call.Done
+	call.Reply, reply = nil, "mine"
+	close(channel.gate)
+	if call.Error == nil || reply != "mine" {
+		t.Errorf("the call ended with %v and %q", call.Error, reply)
+	}
 }

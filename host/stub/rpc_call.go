@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net/rpc"
+	"reflect"
 	"time"
 )
 
@@ -16,11 +17,12 @@ type call struct {
 	*calledMethod
 	seq    uint64
 	args   any
-	caller *rpc.Call // nil: the client has kept it
+	caller *rpc.Call    // nil: the client has kept it
+	reply  reflect.Type // what the caller gave for it; nil: nothing
 	began  moment
 
 	attempts int     // times that the call was handed to an endpoint
-	detour   *search // nil if the first endpoint did
+	detour   *search // nil while no endpoint has turned the call down
 	lease    Lease
 	end      uint64 // where the request ends in what the lane's channel was given; see lane.sending
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/rpc"
+	"reflect"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -66,6 +67,9 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 	k := &call{
 		seq: r.Seq, args: args, calledMethod: c.called(r.ServiceMethod),
 		caller: c.pending.take(r.Seq), began: now(),
+	}
+	if k.caller != nil {
+		k.reply = reflect.TypeOf(k.caller.Reply)
 	}
 
 	lease, err := c.Router.Pick(c.atOnce, protocolRPC, nil)

@@ -33,7 +33,7 @@ func payloads() []int { return []int{1 << 10, 64 << 10} }
 // calls gives a section for each load, and divides the time between them.
 func calls(o Options, subjects []Subject) []Section {
 	aside := func(want bool) func(Subject) bool { return func(s Subject) bool { return s.Aside == want } }
-	usual := byProtocol(filter(subjects, aside(false)))
+	usual := filter(subjects, aside(false))
 	many := filter(usual, func(s Subject) bool { return !s.Single })
 	curve := filter(usual, func(s Subject) bool { return s.Curve })
 	busy := filter(filter(subjects, aside(true)), func(s Subject) bool { return strings.HasPrefix(s.Name, "busy-") })
@@ -60,37 +60,33 @@ func calls(o Options, subjects []Subject) []Section {
 	return spend(o.For, all)
 }
 
-// byProtocol puts next to each other what is compared.
-func byProtocol(all []Subject) []Subject {
-	grpc := func(s Subject) bool { return strings.Contains(s.Name, "grpc") }
-	return append(filter(all, func(s Subject) bool { return !grpc(s) }), filter(all, grpc)...)
-}
-
 // spend says how long each turn is, and how many there are: as many as the time allows
 // with slices of the usual length, and shorter slices if those are too few.
 func spend(total time.Duration, all []Section) []Section {
-	turns, weighed := 0, 0 // of the usual length, in one round of everything
+	plain, weighed := 0, 0 // turns of the usual length, in one round of everything
 	for _, s := range all {
-		turns += len(s.Subjects) * times(s.Calls)
-		weighed += len(s.Subjects) * times(s.Calls) * weight(s.Calls)
+		turns := len(s.Subjects) * times(s.Calls)
+		plain += turns
+		weighed += turns * weight(s.Calls)
 	}
-	if turns == 0 {
+	if plain == 0 {
 		return nil
 	}
-	long := slice
-	n := int(total / time.Duration(weighed) / (long + long/share))
-	enough := n >= rounds
-	if !enough {
+	const turn = slice + slice/share
+	long, more := slice, weight
+	n := int(total / turn / time.Duration(weighed))
+	if n < rounds {
+		more = func(series.Calls) int { return 1 }
+		n = int(total / turn / time.Duration(plain))
+	}
+	if n < rounds {
 		n = rounds
-		long = max(shortest, total/time.Duration(turns*n)*share/(share+1))
+		long = max(shortest, total/time.Duration(plain*n)*share/(share+1))
 	}
 	for i := range all {
 		s := &all[i]
 		length := long * time.Duration(times(s.Calls))
-		s.Rounds = n
-		if enough {
-			s.Rounds *= weight(s.Calls)
-		}
+		s.Rounds = n * more(s.Calls)
 		s.Request = wire.Request{Op: wire.Calls, Load: wire.Load{
 			Callers: s.Calls.Callers, Payload: s.Calls.Payload, For: length, Warm: length / share,
 		}}

@@ -100,6 +100,7 @@ func TestSpend(t *testing.T) {
 		slice  time.Duration
 	}{
 		"Long":  {"with time there are more rounds, not longer slices", 28800 * time.Millisecond, [2]int{30, 10}, slice},
+		"Tight": {"if there is none for the weights, there are as many rounds of all", 14 * time.Second, [2]int{9, 9}, slice},
 		"Short": {"without it there are shorter slices, not fewer rounds", 6 * time.Second, [2]int{rounds, rounds}, 50 * time.Millisecond},
 		"None":  {"but not so short that they say nothing", 0, [2]int{rounds, rounds}, shortest},
 	} {

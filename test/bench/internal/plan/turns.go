@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/reattach/reattach/test/bench/internal/bounds"
+	"github.com/reattach/reattach/test/bench/internal/series"
 )
 
 // Turns gives the order of one round. What bounds compare stays together, as a
@@ -32,9 +33,10 @@ func (s *Section) compared() [][]Subject {
 			return slices.ContainsFunc(g, func(one Subject) bool { return one.Name == name })
 		})
 	}
+	isOfCalls := s.Calls != series.Calls{}
 	for _, b := range bounds.Table() {
-		if of := b.Of.Measure; s.Calls.Callers > 0 && of != s.Calls.Time() {
-			continue
+		if isOfCalls && b.Of.Measure != s.Calls.Time() {
+			continue // of another load; sections of other things have few subjects
 		}
 		i, j := find(b.Of.Subject), find(b.Per.Subject)
 		if i < 0 || j < 0 || i == j {

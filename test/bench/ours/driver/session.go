@@ -30,16 +30,17 @@ func clientConfig(protocol plugin.Protocol) (*plugin.ClientConfig, error) {
 // child gives a subject whose plugin is a child process, for each session one.
 func child(protocol plugin.Protocol, multiplex bool) func(*peer.Servers) (peer.Target, error) {
 	return func(s *peer.Servers) (peer.Target, error) {
+		config, err := clientConfig(protocol)
+		if err != nil {
+			return nil, err
+		}
+		config.GRPCBrokerMultiplex = multiplex
 		return peer.AttachFunc(func() (peer.Session, error) {
-			config, err := clientConfig(protocol)
-			if err != nil {
-				return nil, err
-			}
-			config.GRPCBrokerMultiplex = multiplex
+			config := *config
 			if config.Cmd, err = s.Command(string(protocol), plain); err != nil {
 				return nil, err
 			}
-			client := plugin.NewClient(config)
+			client := plugin.NewClient(&config)
 			end := func() error {
 				client.Kill()
 				return nil

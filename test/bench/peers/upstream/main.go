@@ -33,21 +33,22 @@ func main() {
 // child gives a subject whose plugin is a child process, for each session one.
 func child(protocol plugin.Protocol, multiplex bool) func(*peer.Servers) (peer.Target, error) {
 	return func(s *peer.Servers) (peer.Target, error) {
+		set, err := glue.Set(protocol, nil)
+		if err != nil {
+			return nil, err
+		}
+		config := plugin.ClientConfig{
+			HandshakeConfig: glue.Handshake(), Plugins: set,
+			AllowedProtocols:    []plugin.Protocol{protocol},
+			GRPCBrokerMultiplex: multiplex,
+			Logger:              hclog.NewNullLogger(),
+		}
 		return peer.AttachFunc(func() (peer.Session, error) {
-			set, err := glue.Set(protocol, nil)
-			if err != nil {
+			config := config
+			if config.Cmd, err = s.Command("child", string(protocol)); err != nil {
 				return nil, err
 			}
-			cmd, err := s.Command("child", string(protocol))
-			if err != nil {
-				return nil, err
-			}
-			client := plugin.NewClient(&plugin.ClientConfig{
-				HandshakeConfig: glue.Handshake(), Plugins: set, Cmd: cmd,
-				AllowedProtocols:    []plugin.Protocol{protocol},
-				GRPCBrokerMultiplex: multiplex,
-				Logger:              hclog.NewNullLogger(),
-			})
+			client := plugin.NewClient(&config)
 			g, err := dispense(client.Client())
 			if err != nil {
 				client.Kill()
@@ -78,11 +79,11 @@ func overTCP(s *peer.Servers) (peer.Target, error) {
 	if err != nil {
 		return nil, err
 	}
+	set, err := glue.Set(plugin.ProtocolNetRPC, nil)
+	if err != nil {
+		return nil, err
+	}
 	return peer.AttachFunc(func() (peer.Session, error) {
-		set, err := glue.Set(plugin.ProtocolNetRPC, nil)
-		if err != nil {
-			return nil, err
-		}
 		conn, err := net.Dial("tcp", server.Line)
 		if err != nil {
 			return nil, err
