@@ -96,7 +96,7 @@ func (c *RPCClient) receiveMuxOutput(stdout, stderr io.Writer) {
 	if writers == [2]io.Writer{io.Discard, io.Discard} {
 		return
 	}
-	go c.host.ReceiveOutput(func(isStderr bool, data []byte) {
+	passOn := c.host.ReceiveOutput(func(isStderr bool, data []byte) {
 		w := &writers[0]
 		if isStderr {
 			w = &writers[1]
@@ -105,6 +105,7 @@ func (c *RPCClient) receiveMuxOutput(stdout, stderr io.Writer) {
 			*w = io.Discard
 		}
 	})
+	go passOn()
 }
 
 func notNetRPC(kind string, p Protocol) error {

@@ -57,7 +57,9 @@ func TestTorrentWithHosts(t *testing.T) {
 		stalled.open(deaf)
 		stalled.works("stalled")
 		frozen.attach("frozen", p)
-		// All of them listen before the flood begins.
+		// All of them listen before the flood begins: what asks for output comes
+		// before the first call on a connection.
+		frozen.works("frozen")
 		const ready = "ready\n"
 		if _, err := healthy.act("healthy", "say", ready, 0); err != nil {
 			t.Fatal(err)

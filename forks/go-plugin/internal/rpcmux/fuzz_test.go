@@ -116,7 +116,7 @@ func FuzzHost(f *testing.F) {
 				client.Go("Plugin.Upper", "a", new(string), calls)
 			}
 		}
-		go h.ReceiveOutput(func(bool, []byte) {})
+		go h.ReceiveOutput(func(bool, []byte) {})()
 		timeout := time.After(fuzzTime)
 		for range cap(calls) {
 			select {

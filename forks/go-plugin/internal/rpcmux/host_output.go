@@ -33,20 +33,20 @@ func (h *Host) takeOutput() error {
 }
 
 // ReceiveOutput asks for what the plugin writes to its stdout and stderr, and
-// passes it on until the session ends. to may block: the plugin then keeps the
-// rest. What calls print that were sent before is not lost only to hosts that
-// have called ReceiveOutput first.
-func (h *Host) ReceiveOutput(to func(stderr bool, data []byte)) {
-	for {
-		if h.send(newMessage(credit)) != nil {
-			return
-		}
-		select {
-		case chunk := <-h.outputs:
-			to(chunk.stderr, chunk.data)
-		case <-h.done:
-			h.lastOutput(to)
-			return
+// returns what passes it on, until the session ends, in a goroutine of the
+// caller's. to may block: the plugin then keeps the rest. Nothing is lost of what
+// calls print that are made after ReceiveOutput has returned.
+func (h *Host) ReceiveOutput(to func(stderr bool, data []byte)) (passOn func()) {
+	err := h.send(newMessage(credit))
+	return func() {
+		for ; err == nil; err = h.send(newMessage(credit)) {
+			select {
+			case chunk := <-h.outputs:
+				to(chunk.stderr, chunk.data)
+			case <-h.done:
+				h.lastOutput(to)
+				return
+			}
 		}
 	}
 }

@@ -60,7 +60,7 @@ func TestOutput(t *testing.T) {
 				if strings.HasSuffix(string(data), "the end") {
 					close(all)
 				}
-			})
+			})()
 		}()
 		long := strings.Repeat("0123456789", maxOutput/4)
 		for _, c := range []outputChunk{{data: []byte("hello ")}, {true, []byte(long)}, {}, {data: []byte("the end")}} {
@@ -90,7 +90,7 @@ func TestSlowOutput(t *testing.T) {
 			p.host.ReceiveOutput(func(_ bool, data []byte) {
 				taken <- string(data)
 				<-release
-			})
+			})()
 		}()
 		printed := make(chan struct{})
 		go func() {
@@ -173,7 +173,7 @@ func TestLastOutput(t *testing.T) {
 		received := make(chan struct{})
 		go func() {
 			defer close(received)
-			h.ReceiveOutput(func(_ bool, data []byte) { got <- string(data) })
+			h.ReceiveOutput(func(_ bool, data []byte) { got <- string(data) })()
 		}()
 		plugin := newRawPeer(t, there)
 		plugin.next()
