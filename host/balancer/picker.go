@@ -111,7 +111,7 @@ func (p *Picker[T]) warmOrDrawn(tier []Candidate[T]) *Candidate[T] {
 	case 1:
 		return &tier[0]
 	}
-	now := sinceStart()
+	now := sinceEpoch()
 	if i, ok := p.streak.next(now, func(i int) bool { return tier[i].Value.InFlight() == 0 }); ok {
 		return &tier[i]
 	}

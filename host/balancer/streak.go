@@ -59,8 +59,8 @@ func (s *streak) avoid(is func(index int) bool) {
 	}
 }
 
-var start = time.Now()
+var epoch = time.Now()
 
-// sinceStart is in microseconds, and begins anew every 71 minutes: then a streak
+// sinceEpoch is in microseconds, and begins anew every 71 minutes: then a streak
 // that ended so long ago may get one more call.
-func sinceStart() uint32 { return uint32(time.Since(start).Microseconds()) }
+func sinceEpoch() uint32 { return uint32(time.Since(epoch).Microseconds()) }
