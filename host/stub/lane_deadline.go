@@ -63,9 +63,9 @@ func (a *alarm) stop() {
 // still come, find no call.
 func (l *lane) expire() {
 	l.alarm.rang()
-	now := now()
+	noticed := now()
 	for _, k := range l.calls.list() {
-		if deadline := k.deadline(); deadline > now {
+		if deadline := k.deadline(); deadline > noticed {
 			l.alarm.set(deadline)
 			continue
 		}

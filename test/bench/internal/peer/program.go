@@ -55,8 +55,8 @@ type Session interface {
 
 // heapSize is how much every program holds, as hosts and plugins hold something.
 // One with an empty heap collects garbage whenever it has made 2 MB of it: with
-// many callers that is a third of its processor time, and 300 KB that one library
-// holds more than another, of descriptors say, become a difference of 5 %.
+// many callers that is a quarter of its processor time, and some 100 KB that one
+// library holds more than another, of descriptors say, become some per cent.
 const heapSize = 16 << 20
 
 // Main is the main function of the program.
