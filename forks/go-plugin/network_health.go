@@ -7,14 +7,26 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 )
 
-// healthServer answers HTTP probes. A probe of Kubernetes cannot speak the
+const (
+	// maxProbes is how many connections of probes there may be at once.
+	maxProbes = 64
+	// probeTimeout bounds each direction of a probe.
+	probeTimeout = 5 * time.Second
+)
+
+// healthServer answers HTTP probes, one for each connection, so that a client which
+// asks on and reads nothing holds a connection for a moment only. Beyond maxProbes the
+// oldest connection goes: the next probe of the kubelet always gets in. A probe of Kubernetes cannot speak the
 // plugin's protocol, and must not need its client certificate.
 type healthServer struct {
-	http *http.Server
-	done chan struct{}
+	http   *http.Server
+	addr   net.Addr
+	probes *pendingGate
+	done   chan struct{}
 }
 
 // startHealth serves on addr, or nowhere if it is empty. /healthz says that the
@@ -38,12 +50,13 @@ func startHealth(addr string, draining <-chan struct{}) (*healthServer, error) {
 		}
 	})
 	s := &healthServer{
-		http: &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 8 << 10},
-		done: make(chan struct{}),
+		http: &http.Server{Handler: mux, ReadTimeout: probeTimeout, WriteTimeout: probeTimeout, MaxHeaderBytes: 8 << 10},
+		addr: lis.Addr(), probes: newPendingGate(maxProbes), done: make(chan struct{}),
 	}
+	s.http.SetKeepAlivesEnabled(false)
 	go func() {
 		defer close(s.done)
-		_ = s.http.Serve(lis)
+		_ = s.http.Serve(&probeListener{lis, s.probes})
 	}()
 	return s, nil
 }
@@ -56,4 +69,30 @@ func (s *healthServer) close() {
 	if err := s.http.Close(); err == nil || errors.Is(err, net.ErrClosed) {
 		<-s.done
 	}
+}
+
+// probeListener lets connections in through a gate.
+type probeListener struct {
+	net.Listener
+	gate *pendingGate
+}
+
+// Accept implements net.Listener.
+func (l *probeListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &probeConn{conn, sync.OnceFunc(l.gate.enter(conn))}, nil
+}
+
+type probeConn struct {
+	net.Conn
+	leave func()
+}
+
+// Close implements net.Conn.
+func (c *probeConn) Close() error {
+	c.leave()
+	return c.Conn.Close()
 }

@@ -137,10 +137,12 @@ func awaitSessions(handlers *sync.WaitGroup) error {
 // fails for good. hard is the life of the connections.
 func (s *networkServer) accept(ctx, hard context.Context, lis net.Listener, handlers *sync.WaitGroup) error {
 	var delay time.Duration
+	trouble := acceptTrouble{logger: s.logger}
 	for {
 		conn, err := lis.Accept()
 		if err == nil {
 			delay = 0
+			trouble.over(time.Now())
 			handlers.Add(1)
 			go s.handle(hard, conn, handlers.Done)
 			continue
@@ -153,7 +155,7 @@ func (s *networkServer) accept(ctx, hard context.Context, lis net.Listener, hand
 		// Most likely the process is out of file descriptors. That passes, and
 		// a plugin that gave up would take its attached hosts with it.
 		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
-		s.logger.Error("accept connection", "error", err, "retry_in", delay)
+		trouble.report(err, time.Now())
 		select {
 		case <-time.After(delay):
 		case <-ctx.Done():

@@ -36,9 +36,15 @@ type Options struct {
 	Gatherer prometheus.Gatherer
 	// MaxRequest is the largest body of a call, in bytes.
 	MaxRequest int64
-	// MaxCalls and MaxStreams are how many calls may be in flight, and how many
-	// readers of events there may be, at once.
-	MaxCalls, MaxStreams int
+	// MaxCalls is how many calls may be in flight at once, and MaxPluginCalls how many
+	// of them of one plugin. A call counts until its method has returned, which may be
+	// after its client has gone.
+	MaxCalls, MaxPluginCalls int
+	// MaxStreams is how many readers of events there may be at once.
+	MaxStreams int
+	// MaxConnections is how many connections there may be at once. Beyond it, the one
+	// that has been without a new request for the longest time is closed.
+	MaxConnections int
 	// Heartbeat is the pause after which an event stream says that it is alive.
 	Heartbeat time.Duration
 	// DrainTimeout bounds how long requests may take to finish at the end.
@@ -50,7 +56,7 @@ type Options struct {
 // DefaultOptions gives the bounds that suit most.
 func DefaultOptions() Options {
 	return Options{
-		MaxRequest: 1 << 20, MaxCalls: 64, MaxStreams: 32,
+		MaxRequest: 1 << 20, MaxCalls: 256, MaxPluginCalls: 64, MaxStreams: 32, MaxConnections: 512,
 		Heartbeat: 15 * time.Second, DrainTimeout: 10 * time.Second,
 	}
 }
@@ -64,8 +70,12 @@ func (o *Options) validate() error {
 		return errors.New("option Daemon is not set")
 	case o.Address == "":
 		return errors.New("option Address is empty: use host:port, or 127.0.0.1:0 for any free port")
-	case o.MaxRequest <= 0 || o.MaxCalls <= 0 || o.MaxStreams <= 0:
-		return fmt.Errorf("options MaxRequest %d, MaxCalls %d, MaxStreams %d: each must be above zero", o.MaxRequest, o.MaxCalls, o.MaxStreams)
+	case o.MaxRequest <= 0 || o.MaxCalls <= 0 || o.MaxPluginCalls <= 0 || o.MaxStreams <= 0:
+		return fmt.Errorf("options MaxRequest %d, MaxCalls %d, MaxPluginCalls %d, MaxStreams %d: each must be above zero",
+			o.MaxRequest, o.MaxCalls, o.MaxPluginCalls, o.MaxStreams)
+	case o.MaxConnections <= o.MaxCalls+o.MaxStreams:
+		return fmt.Errorf("option MaxConnections %d: it must be above MaxCalls and MaxStreams together, which are %d",
+			o.MaxConnections, o.MaxCalls+o.MaxStreams)
 	case o.Heartbeat <= 0 || o.DrainTimeout <= 0:
 		return fmt.Errorf("options Heartbeat %s, DrainTimeout %s: each must be above zero", o.Heartbeat, o.DrainTimeout)
 	}
@@ -78,7 +88,8 @@ type Server struct {
 	listener net.Listener
 	loopback bool
 	token    *token
-	calls    gate
+	clients  connections
+	calls    *shares
 	streams  gate
 	ending   chan struct{} // closed when Run was told to end
 }
@@ -91,11 +102,12 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("make HTTP API: %w", err)
 	}
 	s := &Server{
-		opts: o, calls: newGate(o.MaxCalls), streams: newGate(o.MaxStreams), ending: make(chan struct{}),
+		opts: o, clients: connections{max: o.MaxConnections}, calls: newShares(o.MaxCalls, o.MaxPluginCalls),
+		streams: newGate(o.MaxStreams), ending: make(chan struct{}),
 	}
 	if o.TokenFile != "" {
 		var err error
-		if s.token, err = newToken(o.TokenFile); err != nil {
+		if s.token, err = newToken(o.TokenFile, o.Logger); err != nil {
 			return nil, fmt.Errorf("make HTTP API: %w", err)
 		}
 	}
@@ -128,10 +140,12 @@ func (s *Server) Run(ctx context.Context) error {
 		ReadTimeout:       30 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
+		ConnState:         s.clients.changed,
+		ConnContext:       withConnection,
 		ErrorLog:          s.opts.Logger.StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}),
 	}
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(s.listener) }()
+	go func() { served <- server.Serve(s.clients.listen(s.listener)) }()
 	select {
 	case err := <-served:
 		close(s.ending)
@@ -153,16 +167,18 @@ func (s *Server) Run(ctx context.Context) error {
 // handler routes requests, and turns away those that a web page of another origin
 // made the user's browser send.
 func (s *Server) handler() http.Handler {
-	mux := http.NewServeMux()
+	mux, paths := http.NewServeMux(), http.NewServeMux()
 	for _, r := range s.routes() {
 		mux.HandleFunc(r.method+" "+r.pattern, r.serve)
+		paths.HandleFunc(r.pattern, wrongMethod(r.method))
 	}
-	mux.HandleFunc("/", s.notFound)
+	paths.HandleFunc("/", notFound)
+	mux.Handle("/", paths)
 	guard := http.NewCrossOriginProtection()
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, problem{Status: http.StatusForbidden, Detail: "the request comes from a page of another origin"})
 	}))
-	return s.knownHost(guard.Handler(mux))
+	return boundWrites(s.knownHost(guard.Handler(mux)))
 }
 
 // knownHost refuses names of hosts that a loopback listener cannot have: a web page

@@ -52,6 +52,7 @@ func (greeter) Hi(times int) (string, error) { return fmt.Sprint(times), nil }
 type host struct {
 	t       *testing.T
 	base    string
+	server  *api.Server
 	plugin  greeter
 	client  *http.Client
 	stop    func() error // of the API
@@ -115,7 +116,7 @@ func start(t *testing.T, change func(*api.Options, *daemon.Options)) *host {
 			t.Error(err)
 		}
 	})
-	h.base = "http://" + s.Addr().String()
+	h.base, h.server = "http://"+s.Addr().String(), s
 	h.until("/readyz", http.StatusOK)
 	return h
 }
@@ -259,7 +260,7 @@ func TestNoEndpoint(t *testing.T) {
 }
 
 func TestBounds(t *testing.T) {
-	h := start(t, func(o *api.Options, _ *daemon.Options) { o.MaxCalls = 1 })
+	h := start(t, func(o *api.Options, _ *daemon.Options) { o.MaxCalls, o.MaxPluginCalls = 1, 1 })
 	slow := make(chan string, 1)
 	go func() {
 		_, _, body := h.do(h.request(http.MethodPost, greetPath, `["slow"]`))
@@ -345,15 +346,16 @@ func TestNew(t *testing.T) {
 		change func(*api.Options)
 		want   string
 	}{
-		"loopback":       {"calls from here are trusted", func(o *api.Options) { o.Address = "127.0.0.1:0" }, ""},
-		"everywhere":     {"anybody could call", func(o *api.Options) { o.Address = "0.0.0.0:0" }, "can be reached from elsewhere"},
-		"with token":     {"only those who know it can", func(o *api.Options) { o.Address, o.TokenFile = "0.0.0.0:0", token }, ""},
-		"without calls":  {"nothing can be called", func(o *api.Options) { o.Address, o.NoCalls = "0.0.0.0:0", true }, ""},
-		"no token there": {"a wrong path is no token", func(o *api.Options) { o.TokenFile = token + "x" }, "read token file"},
-		"no address":     {"a typing mistake", func(o *api.Options) { o.Address = "" }, "Address is empty"},
-		"bad address":    {"it cannot be bound", func(o *api.Options) { o.Address = "127.0.0.1:x" }, "127.0.0.1:x"},
-		"no daemon":      {"nothing to serve", func(o *api.Options) { o.Daemon = nil }, "Daemon is not set"},
-		"no calls":       {"zero would refuse all", func(o *api.Options) { o.MaxCalls = 0 }, "MaxCalls"},
+		"loopback":        {"calls from here are trusted", func(o *api.Options) { o.Address = "127.0.0.1:0" }, ""},
+		"everywhere":      {"anybody could call", func(o *api.Options) { o.Address = "0.0.0.0:0" }, "can be reached from elsewhere"},
+		"with token":      {"only those who know it can", func(o *api.Options) { o.Address, o.TokenFile = "0.0.0.0:0", token }, ""},
+		"without calls":   {"nothing can be called", func(o *api.Options) { o.Address, o.NoCalls = "0.0.0.0:0", true }, ""},
+		"no token there":  {"a wrong path is no token", func(o *api.Options) { o.TokenFile = token + "x" }, "read token file"},
+		"no address":      {"a typing mistake", func(o *api.Options) { o.Address = "" }, "Address is empty"},
+		"bad address":     {"it cannot be bound", func(o *api.Options) { o.Address = "127.0.0.1:x" }, "127.0.0.1:x"},
+		"no daemon":       {"nothing to serve", func(o *api.Options) { o.Daemon = nil }, "Daemon is not set"},
+		"few connections": {"calls and streams alone would fill them", func(o *api.Options) { o.MaxConnections = 100 }, "MaxConnections 100"},
+		"no calls":        {"zero would refuse all", func(o *api.Options) { o.MaxCalls = 0 }, "MaxCalls"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

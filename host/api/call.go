@@ -9,6 +9,8 @@ import (
 	"io"
 	"mime"
 	"net/http"
+
+	"github.com/reattach/reattach/host/daemon"
 )
 
 // callResult is the answer to a call that did not fail.
@@ -27,18 +29,20 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, *refused)
 		return
 	}
-	if !s.calls.enter() {
-		w.Header().Set("Retry-After", "1")
-		writeProblem(w, problem{Status: http.StatusTooManyRequests, Detail: fmt.Sprintf("%d calls are in flight already", s.opts.MaxCalls)})
-		return
-	}
-	defer s.calls.leave()
 	args, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opts.MaxRequest))
 	if err != nil {
 		writeProblem(w, unreadable(err))
 		return
 	}
-	result, err := s.opts.Daemon.Call(r.Context(), r.PathValue("name"), r.PathValue("kind"), r.PathValue("method"), args)
+	plugin := r.PathValue("name")
+	if err := s.calls.enter(plugin); err != nil {
+		w.Header().Set("Retry-After", "1")
+		writeProblem(w, problem{Status: http.StatusTooManyRequests, Detail: err.Error()})
+		return
+	}
+	defer keepConnection(r)()
+	result, err := s.opts.Daemon.Call(r.Context(), plugin, r.PathValue("kind"), r.PathValue("method"), args,
+		daemon.WhenReturned(func() { s.calls.leave(plugin) }))
 	if err != nil {
 		writeProblem(w, problemOf(err))
 		return
@@ -70,20 +74,3 @@ func unreadable(err error) problem {
 	}
 	return problem{Status: http.StatusBadRequest, Detail: fmt.Sprintf("the body cannot be read: %v", err)}
 }
-
-// gate lets a number of requests in at once.
-type gate chan struct{}
-
-func newGate(n int) gate { return make(gate, n) }
-
-// enter reports whether there is room. Whoever got in leaves.
-func (g gate) enter() bool {
-	select {
-	case g <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (g gate) leave() { <-g }

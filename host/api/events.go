@@ -10,12 +10,8 @@ import (
 	"time"
 )
 
-const (
-	// eventBuffer is how many events may wait for one reader.
-	eventBuffer = 256
-	// slowReader is how long one write to a reader may take.
-	slowReader = 10 * time.Second
-)
+// eventBuffer is how many events may wait for one reader.
+const eventBuffer = 256
 
 // events streams what changes as server-sent events: "plugins" with all there is,
 // then a "change" for each event. Whoever reads too slowly to be told of each is sent
@@ -27,6 +23,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.streams.leave()
+	defer keepConnection(r)()
 	changes := s.opts.Daemon.Subscribe(eventBuffer)
 	defer changes.Close()
 	w.Header().Set("Content-Type", "text/event-stream")
@@ -80,9 +77,6 @@ func (s *stream) send(name string, body any) error {
 }
 
 func (s *stream) write(raw []byte) error {
-	if err := s.control.SetWriteDeadline(time.Now().Add(slowReader)); err != nil {
-		return err
-	}
 	if _, err := s.to.Write(raw); err != nil {
 		return err
 	}

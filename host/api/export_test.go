@@ -3,7 +3,10 @@
 package api
 
 import (
+	"net"
+	"net/http"
 	"slices"
+	"testing"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -17,4 +20,53 @@ func Routes() []string {
 	}
 	slices.Sort(all)
 	return all
+}
+
+// SlowReader is how long one write of an answer may take.
+const SlowReader = slowReader
+
+// Connections tells how many connections the server holds.
+func (s *Server) Connections() int {
+	s.clients.mu.Lock()
+	defer s.clients.mu.Unlock()
+	return s.clients.open.Len()
+}
+
+// Unread tells how many bytes of answers wait for their readers.
+func (s *Server) Unread() int {
+	s.clients.mu.Lock()
+	defer s.clients.mu.Unlock()
+	return s.clients.unread
+}
+
+// MaxUnread is how many bytes of answers may wait for readers.
+const MaxUnread = maxUnread
+
+// Bounded is a server of one answer, with the bounds of the API.
+type Bounded struct {
+	Server
+	Writing chan struct{} // one for each answer that is about to be written
+}
+
+// ServeBounded serves body on lis until the test ends.
+func ServeBounded(t *testing.T, lis net.Listener, maximum int, body []byte) *Bounded {
+	b := &Bounded{Writing: make(chan struct{})}
+	b.clients.max = maximum
+	server := &http.Server{
+		Handler: boundWrites(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			b.Writing <- struct{}{}
+			_, _ = w.Write(body)
+		})),
+		ConnState: b.clients.changed, ConnContext: withConnection,
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = server.Serve(b.clients.listen(lis))
+	}()
+	t.Cleanup(func() {
+		_ = server.Close()
+		<-ended
+	})
+	return b
 }

@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"net/http"
 
-	"github.com/prometheus/client_golang/prometheus/promhttp"
-
 	"github.com/reattach/reattach/host/daemon"
 )
 
@@ -35,8 +33,7 @@ func (s *Server) routes() []route {
 		{http.MethodPost, "/api/v1/plugins/{name}/kinds/{kind}/methods/{method}", s.call},
 	}
 	if s.opts.Gatherer != nil {
-		metrics := promhttp.HandlerFor(s.opts.Gatherer, promhttp.HandlerOpts{MaxRequestsInFlight: 4})
-		all = append(all, route{http.MethodGet, "/metrics", metrics.ServeHTTP})
+		all = append(all, route{http.MethodGet, "/metrics", metrics(s.gatherer())})
 	}
 	return all
 }
@@ -100,17 +97,17 @@ func (s *Server) plugin(w http.ResponseWriter, r *http.Request) {
 	writeJSON(w, http.StatusOK, p)
 }
 
-// notFound answers what no route does, in the form of all other errors.
-func (s *Server) notFound(w http.ResponseWriter, r *http.Request) {
-	for _, known := range s.routes() {
-		mux := http.NewServeMux()
-		mux.HandleFunc(known.pattern, known.serve)
-		if _, pattern := mux.Handler(r); pattern != "" {
-			w.Header().Set("Allow", known.method)
-			writeProblem(w, problem{Status: http.StatusMethodNotAllowed, Detail: fmt.Sprintf("%s takes %s", r.URL.Path, known.method)})
-			return
-		}
+// wrongMethod answers requests of a route's path that the route does not take, in the
+// form of all other errors.
+func wrongMethod(takes string) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Allow", takes)
+		writeProblem(w, problem{Status: http.StatusMethodNotAllowed, Detail: fmt.Sprintf("%s takes %s", r.URL.Path, takes)})
 	}
+}
+
+// notFound answers what no route does.
+func notFound(w http.ResponseWriter, _ *http.Request) {
 	writeProblem(w, problem{Status: http.StatusNotFound, Detail: "there is no such path; /api/v1/openapi.json lists those there are"})
 }
 

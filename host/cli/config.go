@@ -59,6 +59,9 @@ type Config struct {
 	TokenFile string `envconfig:"BASIC_TOKEN_FILE" desc:"file of the bearer token that calls over HTTP need; required where BASIC_LISTEN is not loopback"`
 	// NoCalls turns calls over HTTP off.
 	NoCalls bool `envconfig:"BASIC_NO_CALLS" default:"false" desc:"true takes no calls over HTTP, so that BASIC_LISTEN needs no token"`
+	// MaxCalls and MaxPluginCalls bound the calls over HTTP.
+	MaxCalls       int `envconfig:"BASIC_MAX_CALLS" default:"256" desc:"how many calls over HTTP may be in flight at once"`
+	MaxPluginCalls int `envconfig:"BASIC_MAX_PLUGIN_CALLS" default:"64" desc:"how many of them may be calls of one plugin, so that one which does not answer leaves room for others"`
 	// Server is the daemon that the client commands ask.
 	Server string `envconfig:"BASIC_SERVER" desc:"URL of a running basic serve, for basic plugins and basic call; empty attaches to the plugins directly"`
 }
@@ -103,6 +106,11 @@ func (c Config) validate() error {
 	} {
 		if d <= 0 {
 			return fmt.Errorf("%s=%v: want more than zero", name, d)
+		}
+	}
+	for name, n := range map[string]int{"BASIC_MAX_CALLS": c.MaxCalls, "BASIC_MAX_PLUGIN_CALLS": c.MaxPluginCalls} {
+		if n <= 0 {
+			return fmt.Errorf("%s=%d: want more than zero", name, n)
 		}
 	}
 	if _, err := c.policy(); err != nil {

@@ -19,6 +19,8 @@ func TestReadConfig(t *testing.T) {
 		DrainTimeout:     20 * time.Second,
 		Balancer:         "least-request",
 		Listen:           "127.0.0.1:8080",
+		MaxCalls:         256,
+		MaxPluginCalls:   64,
 		ContractVersions: []int{1, 2},
 	}
 	with := func(change func(*Config)) Config {

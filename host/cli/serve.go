@@ -71,6 +71,8 @@ func (h Host) serve(ctx context.Context, c Config, stdout, stderr io.Writer) err
 	}
 	a := api.DefaultOptions()
 	a.Daemon, a.Address, a.TokenFile, a.NoCalls = d, c.Listen, c.TokenFile, c.NoCalls
+	a.MaxCalls, a.MaxPluginCalls = c.MaxCalls, c.MaxPluginCalls
+	a.MaxConnections = max(a.MaxConnections, 2*(a.MaxCalls+a.MaxStreams))
 	a.Gatherer, a.DrainTimeout, a.Logger = registry, c.DrainTimeout, o.Logger.Named("http")
 	server, err := api.New(a)
 	if err != nil {

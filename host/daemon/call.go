@@ -36,6 +36,16 @@ func (d *Daemon) Kinds() []KindInfo {
 	return all
 }
 
+// CallOption changes one [Daemon.Call].
+type CallOption func(*callSettings)
+
+type callSettings struct{ returned func() }
+
+// WhenReturned has f called once when nothing of the call runs any more. That may be
+// after Call has returned: a method without a context runs on when its caller gives
+// up. f must not block.
+func WhenReturned(f func()) CallOption { return func(s *callSettings) { s.returned = f } }
+
 // Call calls a method of a plugin with arguments in JSON: an array with one element
 // for each parameter, or an object where the kind names them. The result is a JSON
 // value: that of a single result, an array of several, or null.
@@ -43,7 +53,17 @@ func (d *Daemon) Kinds() []KindInfo {
 // Arguments are checked against the Go signature before anything is sent: the error
 // then matches [ErrArguments]. It matches [ErrUnknown] and [ErrNotCallable] for what
 // cannot be called at all. Any other error is the call's: stub.SourceOf says whose.
-func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args json.RawMessage) (json.RawMessage, error) {
+func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args json.RawMessage, options ...CallOption) (json.RawMessage, error) {
+	settings := callSettings{returned: func() {}}
+	for _, set := range options {
+		set(&settings)
+	}
+	runs := false // the method, which then says when it has returned
+	defer func() {
+		if !runs {
+			settings.returned()
+		}
+	}()
 	k, err := d.kind(kind)
 	if err != nil {
 		return nil, err
@@ -68,7 +88,8 @@ func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args jso
 	if err != nil {
 		return nil, err
 	}
-	result, err := m.callWithin(ctx, impl, values)
+	runs = true
+	result, err := m.callWithin(ctx, impl, values, settings.returned)
 	if _, told := stub.Cause(err); ctx.Err() != nil && !told {
 		switch {
 		case errors.Is(err, context.DeadlineExceeded):
@@ -85,9 +106,11 @@ func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args jso
 // alone knows whether an endpoint had the call.
 const lateness = 250 * time.Millisecond
 
-// callWithin returns when the method has, or ctx has ended.
-func (m *method) callWithin(ctx context.Context, impl any, values []reflect.Value) (json.RawMessage, error) {
+// callWithin returns when the method has, or ctx has ended. It calls returned when the
+// method has.
+func (m *method) callWithin(ctx context.Context, impl any, values []reflect.Value, returned func()) (json.RawMessage, error) {
 	if m.hasCtx {
+		defer returned()
 		return m.invoke(ctx, impl, values)
 	}
 	// The method cannot be told to give up, but its caller may: the stub ends the
@@ -99,6 +122,7 @@ func (m *method) callWithin(ctx context.Context, impl any, values []reflect.Valu
 	answered := make(chan answer, 1)
 	go func() {
 		result, err := m.invoke(ctx, impl, values)
+		returned()
 		answered <- answer{result, err}
 	}()
 	select {

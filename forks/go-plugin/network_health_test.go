@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"bytes"
+	"errors"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// TestProbesBesideReadersOfNothing: clients that ask on and on and read nothing hold a
+// bounded number of connections, and the kubelet's probe gets in.
+func TestProbesBesideReadersOfNothing(t *testing.T) {
+	draining := make(chan struct{})
+	s, err := startHealth("127.0.0.1:0", draining)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	request := bytes.Repeat([]byte("GET /readyz HTTP/1.1\r\nHost: plugin\r\n\r\n"), 1000)
+	for range 3 * maxProbes {
+		conn, err := net.Dial("tcp", s.addr.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_, _ = conn.Write(request) // it may be closed already
+	}
+	client := &http.Client{Transport: &http.Transport{}, Timeout: probeTimeout}
+	defer client.CloseIdleConnections()
+	probe := func(path string) int {
+		t.Helper()
+		answer, err := client.Get("http://" + s.addr.String() + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer answer.Body.Close()
+		if !answer.Close {
+			t.Errorf("%s: the connection stays", path)
+		}
+		return answer.StatusCode
+	}
+	if healthy, ready := probe("/healthz"), probe("/readyz"); healthy != 200 || ready != 200 {
+		t.Errorf("/healthz gives %d and /readyz %d", healthy, ready)
+	}
+	s.probes.mu.Lock()
+	held := s.probes.waiting.Len()
+	s.probes.mu.Unlock()
+	if held > maxProbes {
+		t.Errorf("%d connections are held, of at most %d", held, maxProbes)
+	}
+	close(draining)
+	if healthy, ready := probe("/healthz"), probe("/readyz"); healthy != 200 || ready != 503 {
+		t.Errorf("while it drains, /healthz gives %d and /readyz %d", healthy, ready)
+	}
+}
+
+// TestAcceptTrouble: what comes a hundred times a second is logged twice a minute at
+// the most, and its end as well.
+func TestAcceptTrouble(t *testing.T) {
+	var log bytes.Buffer
+	trouble := acceptTrouble{logger: hclog.New(&hclog.LoggerOptions{Output: &log})}
+	at := time.Now()
+	for range 90 * 100 { // for a minute and a half
+		trouble.report(errors.New("too many open files"), at)
+		trouble.over(at) // one connection gets in between
+		at = at.Add(10 * time.Millisecond)
+	}
+	if got := strings.Count(log.String(), "[ERROR]"); got != 2 {
+		t.Errorf("9000 errors were logged %d times:\n%s", got, log.String())
+	}
+	if strings.Contains(log.String(), "[INFO]") {
+		t.Errorf("it is not over:\n%s", log.String())
+	}
+	trouble.over(at.Add(troubleEvery))
+	trouble.over(at.Add(2 * troubleEvery))
+	if got := strings.Count(log.String(), "accepted again"); got != 1 {
+		t.Errorf("its end was logged %d times:\n%s", got, log.String())
+	}
+}
