@@ -170,9 +170,9 @@ func (c *Conn) pause(ctx context.Context, err error) bool {
 // nextPause is zero if there shall be no other attempt.
 func (c *Conn) nextPause(calm, permanent bool) time.Duration {
 	switch {
-	case permanent && c.endpoint.Fingerprint != "":
-		return 0 // whoever knows the fingerprint replaces the endpoint
-	case permanent:
+	case permanent && c.endpoint.Fingerprint != "" && c.endpoint.Placement != target.Network:
+		return 0 // another file has another fingerprint
+	case permanent: // a container can be replaced in its pod, whose fingerprint stays
 		return jitter(c.opts.Recheck)
 	case calm:
 		c.dials.reset()

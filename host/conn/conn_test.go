@@ -162,7 +162,7 @@ func TestPermanentError(t *testing.T) {
 	fault := conn.Permanent(errors.New("version 9 is not ours"))
 	t.Run("Fingerprint", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
-			e := endpoint
+			e := child()
 			e.Fingerprint = "sha256:1"
 			d := manualdial.New(nil)
 			d.Default(manualdial.Script{Err: fault})
@@ -174,14 +174,16 @@ func TestPermanentError(t *testing.T) {
 			}
 		})
 	})
-	t.Run("NoFingerprint", func(t *testing.T) {
+	t.Run("Pod", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
+			e := endpoint
+			e.Fingerprint = "uid-of-the-pod" // stays when its container gets another image
 			d := manualdial.New(nil)
 			d.Default(manualdial.Script{Err: fault})
-			r := run(t, endpoint, conn.Options{Dialer: d, Recheck: time.Minute})
+			r := run(t, e, conn.Options{Dialer: d, Recheck: time.Minute})
 			r.pass(47 * time.Second)
-			if s := r.want("not often", conn.TransientFailure); !s.Permanent || r.dials() != 1 {
-				t.Errorf("%d dials, permanent %v", r.dials(), s.Permanent)
+			if s := r.want("not often", conn.TransientFailure); !s.Permanent || r.dials() != 1 || s.NextAttempt.IsZero() {
+				t.Errorf("%d dials, permanent %v, next attempt %s", r.dials(), s.Permanent, s.NextAttempt)
 			}
 			d.Default(manualdial.Script{})
 			r.pass(26 * time.Second)

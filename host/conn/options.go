@@ -29,8 +29,8 @@ type Options struct {
 	// StableAfter is how long a session must last before the next failure
 	// counts as the first again: 10 s.
 	StableAfter time.Duration
-	// Recheck is the pause after a permanent error of an endpoint without a
-	// fingerprint, which nobody would ever replace: 30 s.
+	// Recheck is the pause after a permanent error, spread by a fifth: 45 s. There
+	// is none for a file, whose fingerprint tells when to try again.
 	Recheck time.Duration
 	// PingInterval is the pause between two probes of a session, spread by a
 	// fifth: 5 s. PingTimeout bounds one probe: 3 s.
@@ -39,7 +39,8 @@ type Options struct {
 	// 2. After the first one the endpoint is held back already.
 	PingFailures int
 	// DrainTimeout is how long calls in flight may take to finish when the
-	// endpoint leaves: 30 s.
+	// endpoint leaves: 30 s. Meanwhile it is probed more often and with a third of
+	// PingTimeout.
 	DrainTimeout time.Duration
 	// EjectAfter is how many calls in a row must time out for the endpoint to
 	// be held back: 5. Negative turns that off.
@@ -78,7 +79,7 @@ func (o Options) withDefaults(p target.Placement) Options {
 	o.DialTimeout = cmp.Or(o.DialTimeout, dial)
 	o.Backoff = cmp.Or(o.Backoff, pause)
 	o.StableAfter = cmp.Or(o.StableAfter, 10*time.Second)
-	o.Recheck = cmp.Or(o.Recheck, 30*time.Second)
+	o.Recheck = cmp.Or(o.Recheck, 45*time.Second)
 	o.PingInterval = cmp.Or(o.PingInterval, 5*time.Second)
 	o.PingTimeout = cmp.Or(o.PingTimeout, 3*time.Second)
 	o.PingFailures = cmp.Or(o.PingFailures, 2)

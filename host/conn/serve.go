@@ -20,7 +20,8 @@ var (
 // may outlive it by the calls in flight.
 func (c *Conn) serve(ctx context.Context, l *Link) error {
 	ready := time.Now()
-	end, err := newWatch(c, l).run(ctx)
+	w := newWatch(c, l)
+	end, err := w.run(ctx)
 	l.retire()
 	c.calm = time.Since(ready) >= c.opts.StableAfter
 	c.update(func(s *Status) {
@@ -39,7 +40,7 @@ func (c *Conn) serve(ctx context.Context, l *Link) error {
 	drained := make(chan struct{})
 	c.wg.Go(func() {
 		defer close(drained)
-		c.drain(l)
+		c.drain(l, w.failures)
 	})
 	if end == leaving && c.endpoint.Placement == target.Network {
 		// Another instance may stand behind the address already: the long
@@ -53,19 +54,4 @@ func (c *Conn) serve(ctx context.Context, l *Link) error {
 		<-drained
 	}
 	return err
-}
-
-// drain waits for the calls in flight, within bounds, and closes the session.
-func (c *Conn) drain(l *Link) {
-	timer := time.NewTimer(c.opts.DrainTimeout)
-	defer timer.Stop()
-	select {
-	case <-l.idle:
-	case <-l.ended:
-	case <-c.hurry.Done():
-		c.log.Debug("closing a session with calls in flight, as there is no time left", "calls", l.InFlight())
-	case <-timer.C:
-		c.log.Warn("closing a session with calls in flight", "calls", l.InFlight(), "after", c.opts.DrainTimeout)
-	}
-	c.close(l)
 }
