@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 )
 
@@ -18,7 +19,11 @@ import (
 // socket, and TCP on the loopback address where there are none.
 func listenLocal(cfg UnixSocketConfig) (net.Listener, error) {
 	if runtime.GOOS == "windows" {
-		return listenTCPRange(netip.AddrFrom4([4]byte{127, 0, 0, 1}))
+		ports, err := portsFromEnv()
+		if err != nil {
+			return nil, err
+		}
+		return listenTCP(netip.AddrFrom4([4]byte{127, 0, 0, 1}), ports)
 	}
 	return listenUnix(cfg)
 }
@@ -64,25 +69,37 @@ func (l *socketListener) Close() error {
 	return l.err
 }
 
-// listenTCPRange opens the first free port of PLUGIN_MIN_PORT..PLUGIN_MAX_PORT
-// on the address.
-func listenTCPRange(host netip.Addr) (net.Listener, error) {
-	minPort, err := portFromEnv(envMinPort)
+// portRange are the ports to try, both ends included. Port 0 is any free one.
+type portRange struct{ low, high int }
+
+// portsFromEnv reads PLUGIN_MIN_PORT and PLUGIN_MAX_PORT.
+func portsFromEnv() (portRange, error) {
+	low, err := portFromEnv(envMinPort)
 	if err != nil {
-		return nil, err
+		return portRange{}, err
 	}
-	maxPort, err := portFromEnv(envMaxPort)
+	high, err := portFromEnv(envMaxPort)
 	if err != nil {
-		return nil, err
+		return portRange{}, err
 	}
-	if minPort > maxPort {
-		return nil, fmt.Errorf("%s is %d, greater than %s, which is %d", envMinPort, minPort, envMaxPort, maxPort)
+	switch {
+	case low > high && high == 0:
+		return portRange{}, fmt.Errorf("%s is %d without a %s: set both, to the same port if it is to be that one", envMinPort, low, envMaxPort)
+	case low > high:
+		return portRange{}, fmt.Errorf("%s is %d, greater than %s, which is %d", envMinPort, low, envMaxPort, high)
 	}
+	return portRange{low, high}, nil
+}
+
+// listenTCP opens the first free port of the range on the address. The
+// unspecified address of IPv6 takes connections of both families.
+func listenTCP(host netip.Addr, ports portRange) (net.Listener, error) {
 	network := "tcp"
 	if host.Is4() {
 		network = "tcp4" // "tcp" would take 0.0.0.0 for every address, IPv6 included
 	}
-	for port := minPort; port <= maxPort; port++ {
+	var err error
+	for port := ports.low; port <= ports.high; port++ {
 		var lis net.Listener
 		lis, err = net.Listen(network, net.JoinHostPort(host.String(), strconv.Itoa(port)))
 		if err == nil {
@@ -90,12 +107,12 @@ func listenTCPRange(host netip.Addr) (net.Listener, error) {
 		}
 	}
 	return nil, fmt.Errorf("no port of %d to %d (%s, %s) can be bound on %s: %w",
-		minPort, maxPort, envMinPort, envMaxPort, host, err)
+		ports.low, ports.high, envMinPort, envMaxPort, host, err)
 }
 
 // portFromEnv reads a TCP port; an absent one is 0, any free port.
 func portFromEnv(name string) (int, error) {
-	value := os.Getenv(name)
+	value := strings.TrimSpace(os.Getenv(name))
 	if value == "" {
 		return 0, nil
 	}

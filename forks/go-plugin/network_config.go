@@ -4,7 +4,6 @@ package plugin
 
 import (
 	"fmt"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -88,7 +87,7 @@ func NetworkConfigFromEnv() (*NetworkConfig, error) {
 	if cfg.HandshakeTimeout, err = durationFromEnv(envHandshakeTimeout); err != nil {
 		return nil, err
 	}
-	if text := os.Getenv(envMaxSessions); text != "" {
+	if text := strings.TrimSpace(os.Getenv(envMaxSessions)); text != "" {
 		if cfg.MaxSessions, err = strconv.Atoi(text); err != nil || cfg.MaxSessions < 1 {
 			return nil, fmt.Errorf("%s is %q, want a number from 1 on", envMaxSessions, text)
 		}
@@ -98,16 +97,21 @@ func NetworkConfigFromEnv() (*NetworkConfig, error) {
 
 // durationFromEnv reads a positive duration; an absent one is 0.
 func durationFromEnv(name string) (time.Duration, error) {
-	text := os.Getenv(name)
+	text := strings.TrimSpace(os.Getenv(name))
 	if text == "" {
 		return 0, nil
 	}
 	d, err := time.ParseDuration(text)
-	if err != nil || d <= 0 {
-		return 0, fmt.Errorf("%s is %q, want a positive duration such as 25s", name, text)
+	switch {
+	case err == nil && d > 0:
+		return d, nil
+	case err != nil && onlyDigits(text):
+		return 0, fmt.Errorf("%s is %s: give a unit, such as %ss", name, text, text)
 	}
-	return d, nil
+	return 0, fmt.Errorf("%s is %q, want a positive duration such as 25s", name, text)
 }
+
+func onlyDigits(text string) bool { return strings.Trim(text, "0123456789") == "" }
 
 func (c NetworkConfig) withDefaults() NetworkConfig {
 	setDefault(&c.Name, executableName())
@@ -120,13 +124,4 @@ func (c NetworkConfig) withDefaults() NetworkConfig {
 func executableName() string {
 	name := filepath.Base(os.Args[0])
 	return strings.TrimSuffix(name, filepath.Ext(name))
-}
-
-// bindHost is the address that PLUGIN_HOST asks for: the address it holds, or
-// every IPv4 address for any other value.
-func bindHost(value string) netip.Addr {
-	if addr, err := netip.ParseAddr(strings.Trim(value, "[]")); err == nil {
-		return addr
-	}
-	return netip.IPv4Unspecified()
 }

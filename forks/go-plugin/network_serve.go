@@ -44,7 +44,8 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 	if server.tls == nil && os.Getenv(envClientCert) != "" {
 		return errPlaintextChild
 	}
-	lis, err := listenTCPRange(bindHost(os.Getenv(envHost)))
+	host := os.Getenv(envHost)
+	lis, err := listenNetwork(host)
 	if err != nil {
 		return err
 	}
@@ -55,7 +56,7 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 	}
 	// A program that started this one as a child, in a container say, finds the
 	// port where it always does.
-	fmt.Println(server.line(lis.Addr()).format())
+	fmt.Println(server.line(announced(host, lis.Addr())).format())
 	stdout, stderr := os.Stdout, os.Stderr
 	os.Stdout, os.Stderr = captured.Stdout, captured.Stderr
 	defer func() {

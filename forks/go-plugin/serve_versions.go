@@ -69,7 +69,7 @@ func versionForHost(served []servedVersion, hostVersions []int) (servedVersion, 
 func hostVersionsFromEnv(logger hclog.Logger) []int {
 	var versions []int
 	for field := range strings.SplitSeq(os.Getenv(envProtocolVersions), ",") {
-		if field == "" {
+		if field = strings.TrimSpace(field); field == "" {
 			continue
 		}
 		v, err := strconv.Atoi(field)
