@@ -5,7 +5,9 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -46,7 +48,7 @@ type Config struct {
 	// Balancer chooses among the endpoints of a plugin.
 	Balancer string `envconfig:"BALANCER" default:"least-request" desc:"which of several ready endpoints gets a call: round-robin or least-request"`
 	// ContractVersions are the versions of the contract that the host speaks.
-	ContractVersions []int `envconfig:"CONTRACT_VERSIONS" default:"1,2" desc:"versions of the contract to speak: 1 is net/rpc, 2 is gRPC"`
+	ContractVersions versionList `envconfig:"CONTRACT_VERSIONS" default:"1,2" desc:"versions of the contract to speak: 1 is net/rpc, 2 is gRPC"`
 	// TLSCertFile, TLSKeyFile and TLSCAFile are towards network plugins.
 	TLSCertFile string `envconfig:"HOST_TLS_CERT_FILE" desc:"certificate that this host shows network plugins, read again when it changes"`
 	TLSKeyFile  string `envconfig:"HOST_TLS_KEY_FILE" desc:"key of that certificate"`
@@ -72,18 +74,50 @@ func ReadConfig() (Config, error) {
 	if err := envconfig.Process("", &c); err != nil {
 		return Config{}, readable(err)
 	}
-	for _, list := range []*[]string{&c.NetworkPlugin, &c.KubeNamespaces, &c.RequiredPlugins, &c.TLSPlainPlugins} {
-		*list = trimmed(*list)
+	for _, field := range reflect.ValueOf(&c).Elem().Fields() {
+		if list, ok := field.Addr().Interface().(*[]string); ok {
+			*list = trimmed(*list)
+		}
 	}
 	return c, c.validate()
 }
 
-// readable names the variable of a value that did not parse, as the other errors do.
-func readable(err error) error {
-	if parse, ok := errors.AsType[*envconfig.ParseError](err); ok {
-		return fmt.Errorf("%s=%q: want a %s", parse.KeyName, parse.Value, parse.TypeName)
+// versionList is a comma list of versions.
+type versionList []int
+
+// Decode implements envconfig.Decoder.
+func (l *versionList) Decode(text string) error {
+	for _, element := range trimmed(strings.Split(text, ",")) {
+		v, err := strconv.Atoi(element)
+		if err != nil {
+			return fmt.Errorf("%q is no number", element)
+		}
+		*l = append(*l, v)
 	}
-	return err
+	return nil
+}
+
+// readable names the variable of a value that did not parse, and says what it
+// takes, as the other errors do.
+func readable(err error) error {
+	parse, ok := errors.AsType[*envconfig.ParseError](err)
+	if !ok {
+		return err
+	}
+	value := strings.TrimSpace(parse.Value)
+	want := "want a " + parse.TypeName
+	switch parse.TypeName {
+	case "time.Duration":
+		want = "want a duration, such as 5s or 1m30s"
+		if value != "" && strings.Trim(value, "0123456789") == "" {
+			want = fmt.Sprintf("give a unit, such as %ss", value)
+		}
+	case "bool":
+		want = "want true or false"
+	case reflect.TypeFor[versionList]().String():
+		want = fmt.Sprintf("want a comma list of some of %v: %v", knownVersions(), parse.Err)
+	}
+	return fmt.Errorf("%s=%q: %s", parse.KeyName, parse.Value, want)
 }
 
 // trimmed leaves out what people write around commas.
@@ -101,11 +135,9 @@ func (c Config) validate() error {
 	if hclog.LevelFromString(c.LogLevel) == hclog.NoLevel {
 		return fmt.Errorf("LOG_LEVEL=%q: want trace, debug, info, warn, error or off", c.LogLevel)
 	}
-	for name, d := range map[string]time.Duration{
-		"ATTACH_TIMEOUT": c.AttachTimeout, "CALL_TIMEOUT": c.CallTimeout, "DRAIN_TIMEOUT": c.DrainTimeout,
-	} {
-		if d <= 0 {
-			return fmt.Errorf("%s=%v: want more than zero", name, d)
+	for field, value := range reflect.ValueOf(c).Fields() {
+		if d, ok := value.Interface().(time.Duration); ok && d <= 0 {
+			return fmt.Errorf("%s=%v: want more than zero", field.Tag.Get("envconfig"), d)
 		}
 	}
 	for name, n := range map[string]int{"BASIC_MAX_CALLS": c.MaxCalls, "BASIC_MAX_PLUGIN_CALLS": c.MaxPluginCalls} {

@@ -48,7 +48,40 @@ func TestReadConfig(t *testing.T) {
 		"not a duration": {
 			reason: "the error names the variable and quotes the value",
 			env:    map[string]string{"CALL_TIMEOUT": "5"},
-			err:    `CALL_TIMEOUT="5": want a time.Duration`,
+			err:    `CALL_TIMEOUT="5": give a unit, such as 5s`,
+		},
+		"another without a unit": {
+			reason: "every duration is explained alike",
+			env:    map[string]string{"DRAIN_TIMEOUT": "120"},
+			err:    `DRAIN_TIMEOUT="120": give a unit, such as 120s`,
+		},
+		"a word for a duration": {
+			reason: "Go's type names help nobody",
+			env:    map[string]string{"ATTACH_TIMEOUT": "soon"},
+			err:    `ATTACH_TIMEOUT="soon": want a duration, such as 5s or 1m30s`,
+		},
+		"a word for a switch": {
+			reason: "the error names the variable",
+			env:    map[string]string{"BASIC_NO_CALLS": "maybe"},
+			err:    `BASIC_NO_CALLS="maybe": want true or false`,
+		},
+		"blanks in every list": {
+			reason: "people put spaces and commas anywhere",
+			env: map[string]string{"CONTRACT_VERSIONS": " 1, 2 ,", "KUBE_NAMESPACES": "a, b", "REQUIRED_PLUGINS": " a ,b ",
+				"HOST_TLS_PLAIN_PLUGINS": "\ta,\nb"},
+			want: with(func(c *Config) {
+				c.KubeNamespaces, c.RequiredPlugins, c.TLSPlainPlugins = []string{"a", "b"}, []string{"a", "b"}, []string{"a", "b"}
+			}),
+		},
+		"a version that is no number": {
+			reason: "the error quotes the element",
+			env:    map[string]string{"CONTRACT_VERSIONS": "1, two"},
+			err:    `CONTRACT_VERSIONS="1, two": want a comma list of some of [1 2]: "two" is no number`,
+		},
+		"a version that nobody knows": {
+			reason: "a typing mistake does not fall back",
+			env:    map[string]string{"CONTRACT_VERSIONS": "1,3"},
+			err:    `CONTRACT_VERSIONS names 3: want some of [1 2]`,
 		},
 		"negative": {
 			reason: "a timeout must be positive",
