@@ -16,13 +16,15 @@ import (
 
 // groupsOf gives one group that declares the plugin, and one for each slice,
 // so that the slices add up. An address that several slices hold, as while a
-// pod moves from one to another, is in the first of their groups only.
+// pod moves from one to another, is in the first of their groups only. A pod that
+// one of them calls terminating leaves, whatever the others still say of it.
 func groupsOf(plugin string, svc *corev1.Service, slices []*discoveryv1.EndpointSlice) []target.Group {
 	s := settingsOf(plugin, svc)
 	groups := make([]target.Group, len(slices)+1)
 	type place struct{ group, index int }
 	places := make(map[string]place)
-	twins := s.twinsOf(slices)
+	ending := endingOf(slices)
+	twins := s.twinsOf(slices, ending)
 	for i, slice := range slices {
 		group := &groups[i+1]
 		group.Key = "endpointslice/" + serviceKey(slice.Namespace, slice.Name)
@@ -31,10 +33,11 @@ func groupsOf(plugin string, svc *corev1.Service, slices []*discoveryv1.Endpoint
 			continue
 		}
 		for _, e := range slice.Endpoints {
-			if !s.offers(e) || twins.cover(slice, e) {
+			if !s.offers(e, ending) || twins.cover(slice, e) {
 				continue
 			}
 			found := s.endpoint(e, port)
+			found.Draining = ending[instanceOf(e)]
 			if at, taken := places[found.ID]; taken {
 				prefer(&groups[at.group].Endpoints[at.index], found)
 				continue
@@ -60,11 +63,11 @@ func prefer(kept *target.Endpoint, found target.Endpoint) {
 }
 
 // offers reports whether an endpoint is ready, or leaves and so drains.
-func (s *settings) offers(e discoveryv1.Endpoint) bool {
+func (s *settings) offers(e discoveryv1.Endpoint, ending map[instance]bool) bool {
 	if len(e.Addresses) == 0 {
 		return false
 	}
-	return e.Conditions.Ready == nil || *e.Conditions.Ready || s.notReady || leaves(e)
+	return e.Conditions.Ready == nil || *e.Conditions.Ready || s.notReady || ending[instanceOf(e)]
 }
 
 // leaves reports whether the pod has been told to end. Whether it still serves
@@ -82,7 +85,7 @@ func (s *settings) endpoint(e discoveryv1.Endpoint, port uint16) target.Endpoint
 	found := target.Endpoint{
 		ID: target.MakeID(s.plugin, address), Plugin: s.plugin,
 		Placement: target.Network, Address: address,
-		Fingerprint: string(podUID(e)), ServerName: s.serverName, Draining: leaves(e),
+		Fingerprint: string(podUID(e)), ServerName: s.serverName,
 	}
 	if e.Zone != nil {
 		found.Zone = *e.Zone
@@ -91,6 +94,37 @@ func (s *settings) endpoint(e discoveryv1.Endpoint, port uint16) target.Endpoint
 		found.Node = *e.NodeName
 	}
 	return found
+}
+
+// instance is what may be in several slices at once: a pod, or an address
+// without one.
+type instance struct {
+	pod     types.UID
+	address string
+}
+
+func instanceOf(e discoveryv1.Endpoint) instance {
+	if uid := podUID(e); uid != "" {
+		return instance{pod: uid}
+	}
+	if len(e.Addresses) == 0 {
+		return instance{}
+	}
+	return instance{address: e.Addresses[0]}
+}
+
+// endingOf gives the instances that any slice calls terminating. A pod never comes
+// back from that, so a slice that says otherwise is an old one.
+func endingOf(slices []*discoveryv1.EndpointSlice) map[instance]bool {
+	ending := make(map[instance]bool)
+	for _, slice := range slices {
+		for _, e := range slice.Endpoints {
+			if leaves(e) {
+				ending[instanceOf(e)] = true
+			}
+		}
+	}
+	return ending
 }
 
 // podUID gives the UID of the pod behind an endpoint, or nothing.
@@ -108,14 +142,14 @@ type twins struct {
 	first  map[types.UID]bool
 }
 
-func (s *settings) twinsOf(slices []*discoveryv1.EndpointSlice) twins {
+func (s *settings) twinsOf(slices []*discoveryv1.EndpointSlice, ending map[instance]bool) twins {
 	t := twins{family: s.family, first: make(map[types.UID]bool)}
 	for _, slice := range slices {
 		if slice.AddressType != s.family {
 			continue
 		}
 		for _, e := range slice.Endpoints {
-			if s.offers(e) {
+			if s.offers(e, ending) {
 				t.first[podUID(e)] = true
 			}
 		}

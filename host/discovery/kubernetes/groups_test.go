@@ -99,6 +99,61 @@ func TestWhatAServiceOffers(t *testing.T) {
 			slices:  []*discoveryv1.EndpointSlice{slice("ns", "zh", "a", pod("10.0.0.1", "old", terminating)), slice("ns", "zh", "b", pod("10.0.0.1", "new"))},
 			want:    []string{"10.0.0.1:7000"},
 		},
+		"terminating in one slice, ready in another": {
+			reason:  "terminating wins, whichever slice is first, since a pod never comes back from it",
+			service: service("ns", "zh"),
+			slices: []*discoveryv1.EndpointSlice{
+				slice("ns", "zh", "a", pod("10.0.0.1", "1", terminating), pod("10.0.0.2", "2")),
+				slice("ns", "zh", "b", pod("10.0.0.1", "1"), pod("10.0.0.2", "2", unready, terminating)),
+			},
+			want: []string{"10.0.0.1:7000 drains", "10.0.0.2:7000 drains"},
+		},
+		"terminating in one slice, unready in another": {
+			reason:  "its calls may finish all the same",
+			service: service("ns", "zh"),
+			slices: []*discoveryv1.EndpointSlice{
+				slice("ns", "zh", "a", pod("10.0.0.1", "1", unready)), slice("ns", "zh", "b", pod("10.0.0.1", "1", unready, terminating)),
+			},
+			want: []string{"10.0.0.1:7000 drains"},
+		},
+		"unready in one slice, ready in another": {
+			reason:  "either may be the old one, and its session finds out whether it answers",
+			service: service("ns", "zh"),
+			slices:  []*discoveryv1.EndpointSlice{slice("ns", "zh", "a", pod("10.0.0.1", "1", unready)), slice("ns", "zh", "b", pod("10.0.0.1", "1"))},
+			want:    []string{"10.0.0.1:7000"},
+		},
+		"twice in one slice": {
+			reason:  "terminating wins there too, also for what is no pod",
+			service: service("ns", "zh"),
+			slices: []*discoveryv1.EndpointSlice{slice("ns", "zh", "a",
+				pod("10.0.0.1", "1"), pod("10.0.0.1", "1", terminating), pod("10.0.0.2", ""), pod("10.0.0.2", "", terminating))},
+			want: []string{"10.0.0.1:7000 drains", "10.0.0.2:7000 drains"},
+		},
+		"terminating on another port": {
+			reason:  "it is the pod that leaves, with all of its ports",
+			service: service("ns", "zh"),
+			slices: []*discoveryv1.EndpointSlice{
+				slice("ns", "zh", "a", pod("10.0.0.1", "1")),
+				with(slice("ns", "zh", "b", pod("10.0.0.1", "1", terminating)), ports(port("plugin", 7001))),
+			},
+			want: []string{"10.0.0.1:7000 drains", "10.0.0.1:7001 drains"},
+		},
+		"terminating, and readiness does not count": {
+			reason:  "leaving counts",
+			service: service("ns", "zh", func(s *corev1.Service) { s.Spec.PublishNotReadyAddresses = true }),
+			slices:  []*discoveryv1.EndpointSlice{slice("ns", "zh", "a", pod("10.0.0.1", "1")), slice("ns", "zh", "b", pod("10.0.0.1", "1", terminating))},
+			want:    []string{"10.0.0.1:7000 drains"},
+		},
+		"terminating in one family, ready in the other": {
+			reason:  "both are addresses of the pod that leaves",
+			service: service("ns", "zh"),
+			slices: []*discoveryv1.EndpointSlice{
+				slice("ns", "zh", "4", pod("10.0.0.1", "1"), pod("10.0.0.2", "2", unready), pod("10.0.0.3", "3", terminating)),
+				with(slice("ns", "zh", "6", pod("fd00::1", "1", terminating), pod("fd00::2", "2", terminating), pod("fd00::3", "3")),
+					ofFamily(discoveryv1.AddressTypeIPv6)),
+			},
+			want: []string{"10.0.0.1:7000 drains", "10.0.0.2:7000 drains", "10.0.0.3:7000 drains"},
+		},
 		"dual-stack": {
 			reason:  "each pod is offered once, by the first family of the Service; one without it, by the other",
 			service: service("ns", "zh", func(s *corev1.Service) { s.Spec.IPFamilies = []corev1.IPFamily{"IPv6", "IPv4"} }),
