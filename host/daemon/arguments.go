@@ -20,16 +20,23 @@ var ErrArguments = errors.New("arguments do not fit")
 
 // arguments reads what a JSON caller gave for the method: an array with one element
 // for each parameter, or an object if the parameters have names. Nothing, or null,
-// means no arguments.
+// means no arguments. Numbers arrive as they were given, or not at all.
 func (m *method) arguments(raw json.RawMessage) ([]reflect.Value, error) {
 	elements, err := m.elements(bytes.TrimSpace(raw))
+	if err == nil {
+		err = unambiguous(raw)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w %s: %w", ErrArguments, m.signature(), err)
 	}
 	values := make([]reflect.Value, 0, len(m.params))
 	for i, t := range m.params {
 		v := reflect.New(t)
-		if err := decode(elements[i], v.Interface()); err != nil {
+		err := decode(elements[i], v.Interface())
+		if err == nil {
+			err = settle(v.Elem())
+		}
+		if err != nil {
 			return nil, fmt.Errorf("%w %s: %s: %w", ErrArguments, m.signature(), m.place(i), err)
 		}
 		values = append(values, v.Elem())
@@ -95,6 +102,7 @@ func decode(raw []byte, into any) error {
 	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.DisallowUnknownFields()
+	d.UseNumber() // settle makes numbers of Go of them, where no type says what they are
 	if err := d.Decode(into); err != nil {
 		return explain(err)
 	}

@@ -50,6 +50,13 @@ func WhenReturned(f func()) CallOption { return func(s *callSettings) { s.return
 // for each parameter, or an object where the kind names them. The result is a JSON
 // value: that of a single result, an array of several, or null.
 //
+// Numbers pass unchanged. A parameter without a type of its own (any, also within
+// maps, slices and structs) gets an int64 for an integer, a uint64 for one above that,
+// and a float64 for a number with a fraction or an exponent; an integer that none of
+// them holds does not fit. Neither does text that is no UTF-8, or a member that an
+// object has twice. In a result, text that is no UTF-8 has U+FFFD in its place, as
+// JSON has no other.
+//
 // Arguments are checked against the Go signature before anything is sent: the error
 // then matches [ErrArguments]. It matches [ErrUnknown] and [ErrNotCallable] for what
 // cannot be called at all. Any other error is the call's: stub.SourceOf says whose.
