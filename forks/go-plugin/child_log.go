@@ -4,21 +4,19 @@ package plugin
 
 import (
 	"bufio"
-	"encoding/json"
+	"bytes"
 	"errors"
 	"io"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-hclog"
-)
 
-// hclogTime is the timestamp that hclog writes in JSON.
-const hclogTime = "2006-01-02T15:04:05.000000Z07:00"
+	"github.com/hashicorp/go-plugin/internal/printable"
+)
 
 // forwardLog hands each line of a child's stderr to the host's logger, until
 // the child closes it.
@@ -27,7 +25,7 @@ func (p *localPlugin) forwardLog(name string, stderr io.Reader) {
 		logger: p.logger.Named(filepath.Base(name)),
 		copy:   p.config.Stderr,
 	}
-	err := forward.run(bufio.NewReaderSize(stderr, p.config.PluginLogBufferSize))
+	err := forward.run(stderr, p.config.PluginLogBufferSize)
 	// It is closed here when only something that the child left behind holds it.
 	if err != nil && !errors.Is(err, os.ErrClosed) {
 		forward.logger.Error("reading plugin stderr", "error", err)
@@ -47,10 +45,17 @@ type logForwarder struct {
 	panicking bool
 }
 
-func (f *logForwarder) run(r *bufio.Reader) error {
-	partial := false // the line so far was longer than the buffer
+// run forwards until the end of r. A line of more than limit bytes is logged in
+// pieces, each with the level of the line and the number of the piece.
+func (f *logForwarder) run(r io.Reader, limit int) error {
+	lines := bufio.NewReaderSize(r, limit+len("\r\n"))
+	var (
+		level hclog.Level // of the line that comes in pieces
+		piece int         // the number of the last one, or 0
+		rest  []byte      // what it left of a character
+	)
 	for {
-		line, more, err := r.ReadLine()
+		line, more, err := lines.ReadLine()
 		if err != nil {
 			if errors.Is(err, io.EOF) {
 				return nil
@@ -62,14 +67,39 @@ func (f *logForwarder) run(r *bufio.Reader) error {
 			_, _ = f.copy.Write([]byte{'\n'})
 		}
 		switch {
-		case partial || more:
-			// A piece of a line is no JSON.
-			f.logger.Debug(string(line))
-		case f.logger.GetLevel() != hclog.Off:
+		case f.logger.GetLevel() == hclog.Off:
+		case piece == 0 && !more:
 			f.line(line)
+		default:
+			if piece++; piece == 1 {
+				level = f.startLevel(line)
+			}
+			line = append(rest, line...)
+			if rest = nil; more {
+				whole := wholeRunes(line)
+				line, rest = line[:whole], slices.Clone(line[whole:])
+			}
+			if len(line) > 0 {
+				f.logger.Log(level, printable.Text(string(line)), "piece", piece)
+			}
 		}
-		partial = more
+		if !more {
+			piece = 0
+		}
 	}
+}
+
+// wholeRunes is how much of text there is without a last character that is cut.
+func wholeRunes(text []byte) int {
+	for n := 1; n <= min(utf8.UTFMax-1, len(text)); n++ {
+		if start := len(text) - n; utf8.RuneStart(text[start]) {
+			if !utf8.FullRune(text[start:]) {
+				return start
+			}
+			break
+		}
+	}
+	return len(text)
 }
 
 func (f *logForwarder) line(line []byte) {
@@ -77,17 +107,30 @@ func (f *logForwarder) line(line []byte) {
 		f.logger.Log(entry.level, entry.message, entry.args...)
 		return
 	}
-	text := string(line)
-	if strings.HasPrefix(text, "panic: ") || strings.HasPrefix(text, "fatal error: ") {
+	f.noteCrash(line)
+	f.logger.Log(f.plainLevel(line), printable.Text(string(line)))
+}
+
+// startLevel is the level of a line that is too long to be read as an entry.
+func (f *logForwarder) startLevel(start []byte) hclog.Level {
+	if level := levelOfStart(start); level != hclog.NoLevel {
+		return level
+	}
+	f.noteCrash(start)
+	return f.plainLevel(start)
+}
+
+// noteCrash notices what the runtime writes first when a program crashes.
+func (f *logForwarder) noteCrash(line []byte) {
+	if bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: ")) {
 		f.panicking = true
 	}
-	f.logger.Log(f.plainLevel(text), text)
 }
 
 // plainLevel is the level of a line that is no hclog entry.
-func (f *logForwarder) plainLevel(text string) hclog.Level {
+func (f *logForwarder) plainLevel(line []byte) hclog.Level {
 	for _, level := range []hclog.Level{hclog.Trace, hclog.Debug, hclog.Info, hclog.Warn, hclog.Error} {
-		if strings.HasPrefix(text, "["+strings.ToUpper(level.String())+"]") {
+		if bytes.HasPrefix(line, []byte("["+strings.ToUpper(level.String())+"]")) {
 			return level
 		}
 	}
@@ -95,40 +138,4 @@ func (f *logForwarder) plainLevel(text string) hclog.Level {
 		return hclog.Error
 	}
 	return hclog.Debug
-}
-
-// logEntry is one line that hclog wrote as JSON.
-type logEntry struct {
-	level   hclog.Level
-	message string
-	args    []any
-}
-
-// parseLogEntry reads an hclog entry. JSON of some other program is no entry:
-// it is logged as it stands.
-func parseLogEntry(line []byte) (logEntry, bool) {
-	if len(line) == 0 || line[0] != '{' {
-		return logEntry{}, false
-	}
-	var fields map[string]any
-	if json.Unmarshal(line, &fields) != nil {
-		return logEntry{}, false
-	}
-	level, _ := fields["@level"].(string)
-	entry := logEntry{level: hclog.LevelFromString(level)}
-	if entry.level == hclog.NoLevel {
-		return logEntry{}, false
-	}
-	entry.message, _ = fields["@message"].(string)
-	stamp, _ := fields["@timestamp"].(string)
-	for _, key := range []string{"@level", "@message", "@timestamp"} {
-		delete(fields, key)
-	}
-	for _, key := range slices.Sorted(maps.Keys(fields)) {
-		entry.args = append(entry.args, key, fields[key])
-	}
-	if at, err := time.Parse(hclogTime, stamp); err == nil {
-		entry.args = append(entry.args, "timestamp", at.Format(hclog.TimeFormat))
-	}
-	return entry, true
 }

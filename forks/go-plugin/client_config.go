@@ -92,7 +92,8 @@ type ClientConfig struct {
 	Logger hclog.Logger
 
 	// PluginLogBufferSize is the longest log line of a child, in bytes, that is
-	// taken as one: 64 KiB if zero.
+	// taken as one: 64 KiB if zero. A longer one is logged in pieces of that size,
+	// each with the level of the whole and its number ("piece").
 	PluginLogBufferSize int
 
 	// AutoMTLS makes host and child authenticate each other with certificates
