@@ -79,7 +79,7 @@ func dialAndShakeHands(ctx context.Context, cfg *ClientConfig) (net.Conn, *PeerI
 	}
 	conn, info, err := shakeHands(ctx, conn, cfg)
 	if alert, ok := tlsAlert(err); ok {
-		return nil, nil, fmt.Errorf("TLS: the plugin turns this host's certificate down, or misses it: %w", alert)
+		return nil, nil, fmt.Errorf("%w: the plugin turns this host's certificate down, or misses it: %w", ErrTLS, alert)
 	}
 	return conn, info, err
 }
@@ -167,7 +167,7 @@ func dialPlugin(ctx context.Context, cfg *ClientConfig) (net.Conn, error) {
 	secure := tls.Client(rpcmux.NewSpillConn(conn), tlsConfig)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
-		return nil, fmt.Errorf("TLS: %w", err)
+		return nil, fmt.Errorf("%w: %w", ErrTLS, err)
 	}
 	return secure, nil
 }

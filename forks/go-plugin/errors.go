@@ -42,6 +42,14 @@ var (
 	// known to be lost refuses further calls with rpc.ErrShutdown of net/rpc.
 	ErrConnectionLost = errors.New("connection to plugin lost")
 
+	// ErrNotPlugin is matched by the error of [Attach] for a server that is no
+	// plugin, such as a web server.
+	ErrNotPlugin = hello.ErrNotPlugin
+
+	// ErrTLS is matched by the errors of [Attach] that are about TLS: one side does
+	// not speak it, or does not accept the other's certificate.
+	ErrTLS = hello.ErrTLS
+
 	// ErrDetached is why a session ended that this side closed.
 	ErrDetached = errors.New("detached from plugin")
 )

@@ -55,7 +55,8 @@ type networkDialer struct {
 // once, and its errors name what is wrong with which.
 //
 // A refusal that only another plugin or another host can mend (version, cookie,
-// protocol) is permanent; it can be found as a *plugin.RefusedError. That the
+// protocol) is permanent; it can be found as a *plugin.RefusedError. So is a server
+// that is no plugin at all, which matches plugin.ErrNotPlugin. That the
 // plugin is busy or leaving, cannot be reached or has a certificate that is not
 // good now are not permanent.
 func Network(opts NetworkOptions) (conn.Dialer, error) {
@@ -104,7 +105,7 @@ func (d *networkDialer) explain(ctx context.Context, e target.Endpoint, config *
 	if refused, ok := errors.AsType[*plugin.RefusedError](err); ok && !refused.Temporary() {
 		return conn.Permanent(err)
 	}
-	if errors.Is(err, plugin.ErrIncompatible) {
+	if errors.Is(err, plugin.ErrIncompatible) || errors.Is(err, plugin.ErrNotPlugin) {
 		return conn.Permanent(err)
 	}
 	return err

@@ -29,7 +29,7 @@ type Config struct {
 	// KubeSelector and KubeNamespaces turn discovery in a Kubernetes cluster on, if
 	// either is set. Kubeconfig alone does not, as many have it for other programs.
 	KubeSelector   string   `envconfig:"KUBE_SELECTOR" desc:"label selector of Services whose pods are plugins, such as reattach.dev/plugin; for basic serve in Kubernetes"`
-	KubeNamespaces []string `envconfig:"KUBE_NAMESPACES" desc:"comma list of the namespaces of those Services, or * for all; empty is the host's own"`
+	KubeNamespaces []string `envconfig:"KUBE_NAMESPACES" desc:"comma list of the namespaces of those Services, or * for all; empty is the host's own. Plugins of the first are named like their Services, others SERVICE.NAMESPACE"`
 	Kubeconfig     string   `envconfig:"KUBECONFIG" desc:"file that says how to reach the cluster; empty is the cluster that the host runs in"`
 	// Zone is where the host runs.
 	Zone string `envconfig:"HOST_ZONE" desc:"zone of this host: calls stay in it while a quarter of the ready endpoints are there"`

@@ -3,12 +3,15 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"regexp"
 	"strings"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/daemon"
@@ -16,8 +19,9 @@ import (
 	"github.com/reattach/reattach/host/fleet"
 )
 
-// eventBuffer is how many events may wait to be reported to the cluster.
-const eventBuffer = 1024
+// eventBuffer is how many events may wait to be reported to the cluster: a thousand
+// endpoints that are found at once have some of each.
+const eventBuffer = 8 << 10
 
 func (c Config) inKubernetes() bool { return c.KubeSelector != "" || len(c.KubeNamespaces) > 0 }
 
@@ -30,9 +34,12 @@ func (c Config) cluster(logger hclog.Logger) (*kubernetes.Source, error) {
 	if err != nil {
 		return nil, fmt.Errorf("KUBE_SELECTOR, KUBE_NAMESPACES: %w", err)
 	}
-	namespaces := c.KubeNamespaces
-	if len(namespaces) == 0 {
+	namespaces, home := c.KubeNamespaces, ""
+	switch {
+	case len(namespaces) == 0:
 		namespaces = []string{own}
+	case namespaces[0] == kubernetes.AllNamespaces:
+		home = own
 	}
 	instance, err := os.Hostname() // a pod's name
 	if err != nil {
@@ -40,12 +47,20 @@ func (c Config) cluster(logger hclog.Logger) (*kubernetes.Source, error) {
 	}
 	kubernetes.RedirectKlog(logger)
 	source, err := kubernetes.New(kubernetes.Options{
-		Config: config, Namespaces: namespaces, Selector: c.KubeSelector, Instance: instance, Logger: logger,
+		Config: config, Namespaces: namespaces, Home: home, Selector: c.KubeSelector, Instance: instance, Logger: logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("KUBE_SELECTOR, KUBE_NAMESPACES: %w", err)
 	}
 	return source, nil
+}
+
+// droppedEvents counts what did not become an Event of the cluster.
+func droppedEvents(events *daemon.Subscription, to *kubernetes.Reporter) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Namespace: "reattach", Name: "kubernetes_events_dropped_total",
+		Help: "Events about Services that were not written, as there were too many.",
+	}, func() float64 { return float64(events.Dropped() + to.Dropped()) })
 }
 
 // reportEvents tells the cluster what becomes of its plugins. The function that it
@@ -75,23 +90,36 @@ func reportOf(e fleet.Event) (kubernetes.Report, bool) {
 		return report, false
 	}
 	cause := steady(e.Cause)
-	switch {
+	switch reason, refused := refusal(e.Err); {
 	case e.To == conn.Ready:
 		report.Reason, report.Message = kubernetes.Attached, "attached to "+address
 	case e.To != conn.TransientFailure:
 		return report, false
 	case e.From == conn.Ready:
-		report.Reason, report.Message = kubernetes.Lost, "lost "+address
-	case strings.Contains(cause, "TLS") || strings.Contains(cause, "x509"):
-		report.Reason, report.Message = kubernetes.TLSRefused, cause
-	case strings.Contains(cause, "version"):
-		report.Reason, report.Message = kubernetes.VersionRefused, cause
-	case strings.Contains(cause, "refuse") && !strings.Contains(cause, "connection refused"):
-		report.Reason, report.Message = kubernetes.Refused, cause
+		report.Reason, report.Message = kubernetes.Lost, "lost "+address+": "+cause
+	case refused:
+		report.Reason, report.Message = reason, cause
 	default:
 		return report, false
 	}
 	return report, true
+}
+
+// refusal says whether an attach failed because one side will not have the other, and
+// on what ground.
+func refusal(err error) (kubernetes.Reason, bool) {
+	refused, ok := errors.AsType[*plugin.RefusedError](err)
+	switch {
+	case ok && refused.Code == plugin.RefusedVersion, errors.Is(err, plugin.ErrIncompatible):
+		return kubernetes.VersionRefused, true
+	case ok && refused.Code == plugin.RefusedDraining:
+		return "", false // it leaves, as pods do
+	case errors.Is(err, plugin.ErrTLS):
+		return kubernetes.TLSRefused, true
+	case ok, errors.Is(err, plugin.ErrNotPlugin):
+		return kubernetes.Refused, true
+	}
+	return "", false
 }
 
 // changing is what differs each time the same thing happens: the port of this side

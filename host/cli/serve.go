@@ -64,7 +64,9 @@ func (h Host) serve(ctx context.Context, c Config, stdout, stderr io.Writer) err
 		return &failure{exitUsage, err}
 	}
 	if cluster != nil {
-		defer reportEvents(d.Subscribe(eventBuffer), cluster.Reporter())()
+		events := d.Subscribe(eventBuffer)
+		registry.MustRegister(droppedEvents(events, cluster.Reporter()))
+		defer reportEvents(events, cluster.Reporter())()
 	}
 	if c.Listen == "" {
 		return d.Run(ctx)

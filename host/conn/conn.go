@@ -28,6 +28,7 @@ type Conn struct {
 	dials, ejections pauses
 	calm             bool      // the last session had lasted
 	returned         time.Time // when the last ejection ended
+	said             []string  // causes that were logged since a session had lasted
 
 	noRedial context.Context // ended by NoRedial
 	stop     context.CancelFunc
@@ -49,7 +50,7 @@ func New(e target.Endpoint, opts Options) (*Conn, error) {
 	c.noRedial, c.stop = context.WithCancel(context.Background())
 	c.hurry, c.rush = context.WithCancel(context.Background())
 	c.dials.Backoff, c.ejections.Backoff = opts.Backoff, opts.Ejection
-	c.status.Store(&Status{Since: time.Now()})
+	c.status.Store(&Status{Since: time.Now(), Sessions: opts.Sessions})
 	return c, nil
 }
 
@@ -207,17 +208,33 @@ func (c *Conn) report(before, after *Status) {
 		if after.Warning != nil {
 			c.log.Warn("plugin is not what this host expects", "warning", after.Warning)
 		}
-	case after.State == TransientFailure && before.State != TransientFailure:
-		level := hclog.Warn
-		if before.Err != nil && after.Err.Error() == before.Err.Error() && after.Failures > 1 {
-			level = hclog.Debug // said before
+	case after.State == TransientFailure && errors.Is(after.Err, errLeaving):
+		if before.State == Ready {
+			c.log.Info("plugin leaves: its calls may finish", "calls", c.InFlight())
 		}
-		c.log.Log(level, "plugin is not ready", "error", after.Err, "failures", after.Failures, "permanent", after.Permanent)
+	case after.State == TransientFailure && before.State != TransientFailure:
+		c.log.Log(c.level(after.Err), "plugin is not ready", "error", after.Err, "failures", after.Failures, "permanent", after.Permanent)
+	case after.State == Shutdown && before.State == Ready:
+		c.log.Info("endpoint was withdrawn: its calls may finish", "calls", c.InFlight())
 	case after.Ejected != before.Ejected && after.State == Ready:
 		c.log.Warn("plugin is held back from calls, or no longer", "held back", after.Ejected, "error", after.Err)
 	case after.State != before.State:
 		c.log.Debug("plugin changes its state", "state", after.State)
 	}
+}
+
+// level is that of a cause: a warning the first time since a session had lasted. One
+// dial timeout has several texts, which come in turns.
+func (c *Conn) level(cause error) hclog.Level {
+	const most = 8
+	text := cause.Error()
+	if slices.Contains(c.said, text) {
+		return hclog.Debug
+	}
+	if len(c.said) < most {
+		c.said = append(c.said, text)
+	}
+	return hclog.Warn
 }
 
 func (c *Conn) track(l *Link) {

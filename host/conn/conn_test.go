@@ -6,13 +6,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-hclog"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/conn/manualdial"
+	"github.com/reattach/reattach/host/route"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -321,6 +325,76 @@ func TestNewRefuses(t *testing.T) {
 			if diff := cmp.Diff(tc.want, fmt.Sprint(err)); diff != "" {
 				t.Errorf("%s: (-want +got)\n%s", tc.reason, diff)
 			}
+		})
+	}
+}
+
+// lines collects what is logged, from any goroutine.
+type lines struct {
+	mu  sync.Mutex
+	out strings.Builder
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.out.Write(p)
+}
+
+func (l *lines) count(text string) int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Count(l.out.String(), text)
+}
+
+// TestCausesInTurnsAreWarningsOnce: a dial that takes too long has several texts.
+func TestCausesInTurnsAreWarningsOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		log, d := &lines{}, manualdial.New(nil)
+		texts := []string{"dial tcp: i/o timeout", "context deadline exceeded"}
+		d.Default(manualdial.Script{Err: errors.New(texts[0])})
+		r := run(t, endpoint, conn.Options{Dialer: d, Logger: hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug})})
+		for i := range 20 {
+			d.Default(manualdial.Script{Err: errors.New(texts[i%2])})
+			r.pass(4 * time.Second)
+		}
+		d.Default(manualdial.Script{})
+		r.pass(time.Minute)
+		r.want("it is there at last", conn.Ready)
+		if got := log.count("[WARN]"); got != len(texts) {
+			t.Errorf("%d warnings, want one for each of %d texts:\n%s", got, len(texts), log.out.String())
+		}
+		r.session().End(errors.New(texts[0]))
+		synctest.Wait()
+		if got := log.count("[WARN]"); got != len(texts)+1 {
+			t.Errorf("after a session that lasted it is news again:\n%s", log.out.String())
+		}
+	})
+}
+
+// TestLeavingIsTold: whoever reads the log learns why calls go elsewhere.
+func TestLeavingIsTold(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		leave  func(*rig)
+		want   string
+	}{
+		"plugin":    {"it said so", func(r *rig) { r.session().Drain() }, "[INFO]  plugin leaves: its calls may finish: endpoint=zh@h:1 calls=1"},
+		"discovery": {"it is withdrawn", func(r *rig) { r.leave() }, "[INFO]  endpoint was withdrawn: its calls may finish: endpoint=zh@h:1 calls=1"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log := &lines{}
+				r := run(t, endpoint, conn.Options{Logger: hclog.New(&hclog.LoggerOptions{Output: log, DisableTime: true})})
+				l := r.begin()
+				tc.leave(r)
+				synctest.Wait()
+				l.Done(route.Answered)
+				if log.count(tc.want) != 1 || log.count("[WARN]") != 0 {
+					t.Errorf("%s: the log says\n%s\nwant %s", tc.reason, log.out.String(), tc.want)
+				}
+			})
 		})
 	}
 }

@@ -47,6 +47,9 @@ type Options struct {
 	EjectAfter int
 	// Ejection is how long it is held back, longer each time: 5 s to 1 min.
 	Ejection Backoff
+	// Sessions is how many were made with the same instance before, by a Conn that
+	// the endpoint's return to discovery replaced. It counts in Status.Sessions.
+	Sessions int
 	// Check judges a new session before the first call, such as whether its
 	// methods are those that the host expects. An error becomes the Warning of
 	// the Status; one that matches [ErrPermanent] ends the session. Nil accepts

@@ -23,7 +23,9 @@ func (c *Conn) serve(ctx context.Context, l *Link) error {
 	w := newWatch(c, l)
 	end, err := w.run(ctx)
 	l.retire()
-	c.calm = time.Since(ready) >= c.opts.StableAfter
+	if c.calm = time.Since(ready) >= c.opts.StableAfter; c.calm {
+		c.said = nil
+	}
 	c.update(func(s *Status) {
 		s.State, s.Err = TransientFailure, err
 		if end == left {

@@ -83,8 +83,10 @@ func (m *metrics) observe(c *conn.Conn, before, after *conn.Status) {
 
 // states tells how things are when somebody asks; it keeps nothing.
 type states struct {
-	d                                          *Daemon
-	endpoints, ready, inFlight, waiting, found *prometheus.Desc
+	d                                   *Daemon
+	endpoints, ready, inFlight, waiting *prometheus.Desc
+
+	found, inStep, since, problems *prometheus.Desc // of discovery
 }
 
 func newStates(d *Daemon) *states {
@@ -98,12 +100,15 @@ func newStates(d *Daemon) *states {
 		inFlight:  desc("calls_in_flight", "Calls that have been sent and not ended.", "plugin"),
 		waiting:   desc("calls_waiting", "Calls that wait for an endpoint.", "plugin"),
 		found:     desc("discovery_errors_total", "What went wrong in a discovery source.", "source"),
+		inStep:    desc("discovery_in_step", "Whether a discovery source sees its subject as it is now.", "source"),
+		since:     desc("discovery_in_step_changed_timestamp_seconds", "When a discovery source fell into step, or out of it.", "source"),
+		problems:  desc("discovery_problems", "What a discovery source found and cannot offer as it stands.", "source"),
 	}
 }
 
 // Describe implements prometheus.Collector.
 func (s *states) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.endpoints, s.ready, s.inFlight, s.waiting, s.found} {
+	for _, d := range []*prometheus.Desc{s.endpoints, s.ready, s.inFlight, s.waiting, s.found, s.inStep, s.since, s.problems} {
 		out <- d
 	}
 }
@@ -129,7 +134,24 @@ func (s *states) Collect(out chan<- prometheus.Metric) {
 		gauge(s.inFlight, inFlight, p.Name)
 		gauge(s.waiting, p.Waiting, p.Name)
 	}
+	s.collectDiscovery(out, gauge)
+}
+
+func (s *states) collectDiscovery(out chan<- prometheus.Metric, gauge func(*prometheus.Desc, int, ...string)) {
+	problems := make(map[string]int)
+	for _, p := range s.d.manager.Current().Problems {
+		problems[p.Source]++
+	}
 	for _, source := range s.d.manager.Status() {
+		inStep := 0
+		if source.Synced && source.LastError == nil {
+			inStep = 1
+		}
+		gauge(s.inStep, inStep, source.Source)
+		gauge(s.problems, problems[source.Source], source.Source)
+		if !source.Since.IsZero() {
+			gauge(s.since, int(source.Since.Unix()), source.Source)
+		}
 		out <- prometheus.MustNewConstMetric(s.found, prometheus.CounterValue, float64(source.Errors), source.Source)
 	}
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/reattach/reattach/host/target"
@@ -27,6 +28,9 @@ type Status struct {
 	// Updates, Errors and Restarts count since the Manager was made. Errors
 	// has refused groups, calls of Sink.Error and runs that failed.
 	Updates, Errors, Restarts uint64
+	// Since is when the source fell into step, or out of it: when LastError became
+	// nil, or something.
+	Since time.Time
 	// LastError is what keeps the source from seeing its subject now, or
 	// nil. The next Update clears it.
 	LastError error
@@ -70,6 +74,9 @@ func (f *feed) snapshot() (sourceGroups, Status) {
 func (f *feed) fail(err error) {
 	f.mu.Lock()
 	repeated := f.status.LastError != nil && f.status.LastError.Error() == err.Error()
+	if f.status.LastError == nil {
+		f.status.Since = time.Now()
+	}
 	f.status.Errors++
 	f.status.LastError = err
 	f.mu.Unlock()
@@ -116,8 +123,12 @@ func (r *run) Update(groups ...target.Group) {
 		}
 		good = append(good, g)
 	}
-	if !r.store(good, refused) {
+	counts, recovered := r.store(good, refused)
+	if !counts {
 		return
+	}
+	if recovered != nil {
+		r.log.Info("source is in step again", "source", r.source.Name(), "after", recovered)
 	}
 	for _, err := range errs {
 		r.fail(fmt.Errorf("refuse group: %w", err))
@@ -125,12 +136,13 @@ func (r *run) Update(groups ...target.Group) {
 	r.dirty()
 }
 
-// store takes over valid groups. It reports whether the run still counts.
-func (r *run) store(groups []target.Group, refused map[string]bool) bool {
+// store takes over valid groups. It reports whether the run still counts, and which
+// error is over by that: none if some groups were refused.
+func (r *run) store(groups []target.Group, refused map[string]bool) (counts bool, recovered error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended {
-		return false
+		return false, nil
 	}
 	if r.first {
 		r.first = false
@@ -145,8 +157,14 @@ func (r *run) store(groups []target.Group, refused map[string]bool) bool {
 		}
 	}
 	r.status.Updates++
-	r.status.LastError = nil
-	return true
+	if len(refused) > 0 {
+		return true, nil
+	}
+	if r.status.LastError != nil || r.status.Since.IsZero() {
+		r.status.Since = time.Now()
+	}
+	recovered, r.status.LastError = r.status.LastError, nil
+	return true, recovered
 }
 
 // Error implements Sink.

@@ -6,12 +6,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/reattach/reattach/host/target"
 )
 
 // Options configures a Manager. Sources is all that must be set.
@@ -151,6 +154,7 @@ func (m *Manager) publish() {
 	}
 	set.Generation = last.Generation + 1
 	m.current.Store(set)
+	m.logProblems(last.Problems, set.Problems)
 	select {
 	case <-m.out:
 	default:
@@ -158,6 +162,28 @@ func (m *Manager) publish() {
 	m.out <- set // has room: nobody else sends
 	if synced && !last.Synced {
 		close(m.synced)
+	}
+}
+
+// logProblems says of each problem once that it is there, and that it is gone.
+func (m *Manager) logProblems(before, now []target.Problem) {
+	const most = 20 // at once
+	logged := 0
+	for _, p := range now {
+		if slices.Contains(before, p) {
+			continue
+		}
+		if logged++; logged <= most {
+			m.opts.Logger.Warn("discovery found what it cannot offer as it stands", "subject", p.Subject, "reason", p.Reason, "plugin", p.Plugin, "source", p.Source)
+		}
+	}
+	if logged > most {
+		m.opts.Logger.Warn("discovery found more that it cannot offer", "count", logged-most)
+	}
+	for _, p := range before {
+		if !slices.ContainsFunc(now, func(o target.Problem) bool { return o.Subject == p.Subject }) {
+			m.opts.Logger.Info("what discovery could not offer is mended, or gone", "subject", p.Subject, "source", p.Source)
+		}
 	}
 }
 

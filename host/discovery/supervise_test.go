@@ -6,13 +6,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/discovery/manual"
+	"github.com/reattach/reattach/host/target"
 )
 
 // stubborn ends only when it is let go, whatever its context says.
@@ -63,7 +68,7 @@ func TestManagerRestartsAFailedSource(t *testing.T) {
 		if diff := cmp.Diff("boom", fmt.Sprint(status.LastError)); diff != "" {
 			t.Errorf("last error (-want +got)\n%s", diff)
 		}
-		status.LastError = nil
+		status.LastError, status.Since = nil, time.Time{}
 		want := discovery.Status{Source: "one", Synced: true, Groups: 2, Endpoints: 2, Updates: 1, Errors: 1}
 		if diff := cmp.Diff(want, status); diff != "" {
 			t.Errorf("status (-want +got)\n%s", diff)
@@ -81,7 +86,12 @@ func TestManagerRestartsAFailedSource(t *testing.T) {
 		}
 		wantIDs(t, "the first state of a run replaces what earlier ones left", m.Current(), "zh@h:1 from one")
 		want = discovery.Status{Source: "one", Synced: true, Groups: 1, Endpoints: 1, Updates: 2, Errors: 1, Restarts: 1}
-		if diff := cmp.Diff(want, m.Status()[0]); diff != "" {
+		status = m.Status()[0]
+		if status.Since.Before(failedAt) {
+			t.Errorf("in step since %s, although it failed at %s", status.Since, failedAt)
+		}
+		status.Since = time.Time{}
+		if diff := cmp.Diff(want, status); diff != "" {
 			t.Errorf("status after the restart (-want +got)\n%s", diff)
 		}
 	})
@@ -184,4 +194,55 @@ func (*keepsSink) Name() string { return "keeps" }
 func (s *keepsSink) Run(_ context.Context, sink discovery.Sink) error {
 	s.sinks <- sink
 	return errors.New("over")
+}
+
+// TestTroubleIsToldOnceAndItsEndToo: the last word on a healthy source is that it is
+// healthy.
+func TestTroubleIsToldOnceAndItsEndToo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log lockedLog
+		src := manual.New("one", group("k", endpoint("zh", "h:1")))
+		m := start(t, discovery.Options{Sources: []discovery.Source{src}, Logger: hclog.New(&hclog.LoggerOptions{Output: &log, DisableTime: true})})
+		synctest.Wait()
+		for range 3 {
+			src.Error(errors.New("connection refused"))
+		}
+		synctest.Wait()
+		failed := m.Status()[0]
+		src.Update(group("k", endpoint("zh", "h:2")))
+		src.Update(target.Group{Key: "odd", Problems: []target.Problem{{Plugin: "odd", Subject: "service ns/odd", Reason: "two ports"}}})
+		synctest.Wait()
+		src.Update(target.Group{Key: "odd"})
+		synctest.Wait()
+		want := []string{
+			`[WARN]  source fails; its last good state stays: source=one error="connection refused"`,
+			`[INFO]  source is in step again: source=one after="connection refused"`,
+			`[WARN]  discovery found what it cannot offer as it stands: subject="service ns/odd" reason="two ports" plugin=odd source=one`,
+			`[INFO]  what discovery could not offer is mended, or gone: subject="service ns/odd" source=one`,
+		}
+		if diff := cmp.Diff(want, log.lines()); diff != "" {
+			t.Errorf("the log (-want +got)\n%s", diff)
+		}
+		if now := m.Status()[0]; now.LastError != nil || failed.LastError == nil || failed.Since.IsZero() {
+			t.Errorf("it failed with %+v, and now is %+v", failed, now)
+		}
+	})
+}
+
+// lockedLog is a writer of lines that may be read meanwhile.
+type lockedLog struct {
+	mu  sync.Mutex
+	out strings.Builder
+}
+
+func (l *lockedLog) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.out.Write(p)
+}
+
+func (l *lockedLog) lines() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Split(strings.TrimSpace(l.out.String()), "\n")
 }

@@ -126,7 +126,7 @@ func (e *entry) notice(n notice) []Event {
 		if s := u.seen; (n.late || s.Permanent) && !u.said {
 			u.said = true
 			e.touch()
-			return []Event{{Type: ReplacementFailed, Cause: text(cmp.Or(s.Err, context.DeadlineExceeded))}}
+			return []Event{Event{Type: ReplacementFailed}.because(cmp.Or(s.Err, context.DeadlineExceeded))}
 		}
 		return nil
 	case n.after != nil && (u == e.serving || e.listed && e.serving == nil):

@@ -43,6 +43,14 @@ type Event struct {
 	To       conn.State `json:"to"`
 	// Cause is why, if something went wrong.
 	Cause string `json:"cause,omitempty"`
+	// Err is the error whose text Cause is.
+	Err error `json:"-"`
+}
+
+// because gives the event its cause.
+func (e Event) because(err error) Event {
+	e.Cause, e.Err = text(err), err
+	return e
 }
 
 // statusEvents gives what a change of status means to people.
@@ -51,14 +59,14 @@ func statusEvents(n notice) []Event {
 	if n.before.State != n.after.State {
 		e := Event{Type: StateChanged, From: n.before.State, To: n.after.State}
 		if n.after.State == conn.TransientFailure {
-			e.Cause = text(n.after.Err)
+			e = e.because(n.after.Err)
 		}
 		events = append(events, e)
 	}
 	switch {
 	case n.after.State != conn.Ready:
 	case n.after.Ejected && !n.before.Ejected:
-		events = append(events, Event{Type: Ejected, From: conn.Ready, To: conn.Ready, Cause: text(n.after.Err)})
+		events = append(events, Event{Type: Ejected, From: conn.Ready, To: conn.Ready}.because(n.after.Err))
 	case n.before.Ejected && !n.after.Ejected:
 		events = append(events, Event{Type: Returned, From: conn.Ready, To: conn.Ready})
 	}

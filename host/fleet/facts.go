@@ -27,6 +27,14 @@ func (f *facts) lookup(name string) (known, required bool) {
 	return ok, ok && f.plugins[i].Required
 }
 
+// problem says what keeps a plugin from having any endpoint; empty if nothing does.
+func (f *facts) problem(name string) string {
+	if i := slices.IndexFunc(f.problems, func(p target.Problem) bool { return p.Plugin == name }); i >= 0 {
+		return f.problems[i].String()
+	}
+	return ""
+}
+
 func (f *facts) names() []string {
 	names := make([]string, 0, len(f.plugins))
 	for _, p := range f.plugins {

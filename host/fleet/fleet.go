@@ -87,6 +87,8 @@ func (f *Fleet) poolLocked(name string) *Pool {
 		facts := f.facts.Load()
 		known, required := facts.lookup(name)
 		s := &snapshot{next: make(chan struct{}), known: known, require: required, synced: facts.synced, closing: f.closing}
+		s.problem = facts.problem(name)
+		s.doomed = s.problem != ""
 		s.arrange(f.opts.Balancer, nil)
 		p.snap.Store(s)
 		f.pools[name] = p
@@ -148,7 +150,7 @@ func (f *Fleet) apply(set *discovery.Set) {
 	for _, p := range f.allPools() {
 		known, required := f.facts.Load().lookup(p.name)
 		s := p.snap.Load()
-		if s.known != known || s.require != required || s.synced != set.Synced {
+		if s.known != known || s.require != required || s.synced != set.Synced || len(s.rows) == 0 && s.problem != f.facts.Load().problem(p.name) {
 			p.touch()
 		}
 	}
@@ -216,6 +218,7 @@ func (f *Fleet) read() {
 		f.changed = true
 		if n.ended {
 			delete(f.units, n.unit)
+			e.pool.past.keep(n.unit.conn, n.at)
 		}
 		f.tell(e, n.at, e.notice(n)...)
 		f.tidy(e)
@@ -283,6 +286,7 @@ func (f *Fleet) dropLocked(p *Pool) {
 func (f *Fleet) start(e *entry) *unit {
 	u := &unit{entry: e, begun: time.Now()}
 	opts := f.opts.Conn
+	opts.Sessions = e.pool.past.of(e.endpoint, u.begun)
 	observe := opts.Observe
 	opts.Observe = func(c *conn.Conn, before, after *conn.Status) {
 		if observe != nil {

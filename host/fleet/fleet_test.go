@@ -375,3 +375,43 @@ func TestNewRefuses(t *testing.T) {
 		})
 	}
 }
+
+// TestSessionsBelongToThePod: a pod whose container was killed is withdrawn while it is
+// not ready, and comes back as what it was.
+func TestSessionsBelongToThePod(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		pod := build(network("zh", "h:1"), "uid-1")
+		restarts := func() int {
+			t.Helper()
+			p, _ := r.Plugin("zh")
+			if len(p.Endpoints) != 1 || p.Endpoints[0].State != conn.Ready {
+				t.Fatalf("it is %+v", p.Endpoints)
+			}
+			return p.Endpoints[0].Restarts
+		}
+		for want := range 3 {
+			r.find(pod)
+			r.pass(time.Second)
+			if got := restarts(); got != want {
+				t.Errorf("%d restarts, want %d", got, want)
+			}
+			r.dialer.Session(pod.ID).End(errors.New("killed"))
+			synctest.Wait()
+			r.offer(true, nil, target.Plugin{Name: "zh"}) // not ready
+			r.pass(time.Minute)
+		}
+		r.find(build(pod, "uid-2"))
+		r.pass(time.Second)
+		if got := restarts(); got != 0 {
+			t.Errorf("another pod at its place has %d restarts", got)
+		}
+		r.offer(true, nil, target.Plugin{Name: "zh"})
+		r.pass(time.Hour)
+		r.find(pod)
+		r.pass(time.Second)
+		if got := restarts(); got != 0 {
+			t.Errorf("after an hour %d restarts are still known", got)
+		}
+	})
+}

@@ -14,6 +14,7 @@ import (
 	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/conn/manualdial"
+	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/fleet"
 	"github.com/reattach/reattach/host/route"
 	"github.com/reattach/reattach/host/target"
@@ -152,6 +153,10 @@ func TestPickFails(t *testing.T) {
 		"NoneKnown": {"there is nothing", func(r *rig) { r.find() }, 0, nil, `plugin "zh" is unknown: none is known`},
 		"NotSynced": {"a source may yet know it", func(r *rig) { r.offer(false, nil) }, time.Minute, context.DeadlineExceeded, "no endpoint of zh is ready: none is found yet (context deadline exceeded)"},
 		"Declared":  {"a pod may come", func(r *rig) { r.offer(true, nil, target.Plugin{Name: "zh"}) }, time.Minute, context.DeadlineExceeded, "no endpoint of zh is ready: it has none (context deadline exceeded)"},
+		"Problem": {"what discovery cannot offer does not come by waiting", func(r *rig) {
+			r.sets <- &discovery.Set{Synced: true, Plugins: []target.Plugin{{Name: "zh"}}, Problems: []target.Problem{{Plugin: "zh", Subject: "service ns/zh", Reason: "it is of type ExternalName"}}}
+			synctest.Wait()
+		}, 0, conn.ErrPermanent, "no endpoint of zh is ready: service ns/zh: it is of type ExternalName (permanent)"},
 		"Refused": {"the last causes, by endpoint", func(r *rig) {
 			r.dialer.Default(manualdial.Script{Err: refused})
 			r.dialer.Set("zh@h:3", manualdial.Script{Hold: true})

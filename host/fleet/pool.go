@@ -22,6 +22,7 @@ type Pool struct {
 
 	// Run's goroutine alone uses these.
 	entries []*entry // ordered by ID
+	past    past
 	dirty   bool
 	ready   int // as published last
 }
@@ -40,8 +41,8 @@ func (p *Pool) Release() {
 }
 
 // Pick implements route.Router. Beyond what that says, it fails at once, with
-// a [NotReadyError], if every endpoint has failed for good or Run was told to
-// end (it then matches [ErrShutdown]); with an [UnknownPluginError], if no
+// a [NotReadyError], if every endpoint has failed for good, if there is none because of
+// a problem of discovery, or if Run was told to end (it then matches [ErrShutdown]); with an [UnknownPluginError], if no
 // source knows the plugin. While sources have yet to say what they know, it
 // waits instead.
 func (p *Pool) Pick(ctx context.Context, protocol string, tried []string) (route.Lease, error) {
@@ -116,6 +117,10 @@ func (p *Pool) publish(f *facts, closing bool) {
 		if c, ok := e.candidate(); ok {
 			ready = append(ready, c)
 		}
+	}
+	if len(p.entries) == 0 {
+		s.problem = f.problem(p.name)
+		s.doomed = s.problem != ""
 	}
 	s.arrange(p.fleet.opts.Balancer, ready)
 	old := p.snap.Swap(s)

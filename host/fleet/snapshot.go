@@ -21,7 +21,8 @@ type snapshot struct {
 	synced  bool   // every source has said what it knows
 	require bool
 	closing bool
-	doomed  bool // there are endpoints, and all failed for good
+	doomed  bool   // there are endpoints, and all failed for good; or there is a problem
+	problem string // what keeps the plugin from having endpoints, while it has none
 }
 
 // tier is the endpoints that speak one protocol.
@@ -148,6 +149,9 @@ func (s *snapshot) causes(protocol string) (causes []string, more int) {
 		causes = append(causes, r.endpoint.ID+": "+r.cause(protocol))
 	}
 	if len(s.rows) == 0 {
+		if s.problem != "" {
+			return []string{s.problem}, 0
+		}
 		if s.synced {
 			return []string{"it has none"}, 0
 		}

@@ -30,7 +30,7 @@ type eventWriter struct {
 	core     rest.Interface
 	instance string
 	seen     map[eventKey]*series
-	budgets  map[types.UID]*budget
+	budgets  map[budgetKey]*budget
 }
 
 type eventKey struct {
@@ -46,14 +46,21 @@ type series struct {
 	last  time.Time
 }
 
-// budget is a bucket of Events that may be written about one Service.
+// budgetKey is what a budget is for: the warnings about a Service, or all else, which
+// may come in hundreds and must not use up what warnings need.
+type budgetKey struct {
+	service types.UID
+	warning bool
+}
+
+// budget is a bucket of Events that may be written.
 type budget struct {
 	left float64
 	last time.Time
 }
 
 func newEventWriter(core rest.Interface, instance string) *eventWriter {
-	return &eventWriter{core: core, instance: instance, seen: make(map[eventKey]*series), budgets: make(map[types.UID]*budget)}
+	return &eventWriter{core: core, instance: instance, seen: make(map[eventKey]*series), budgets: make(map[budgetKey]*budget)}
 }
 
 // write writes one Event, or counts it in the last one that says the same. It
@@ -66,7 +73,7 @@ func (w *eventWriter) write(ctx context.Context, svc *corev1.Service, r Report, 
 		s.count++
 		s.last = now
 	}
-	if !w.spend(svc.UID, now) {
+	if !w.spend(budgetKey{svc.UID, r.Reason.warns()}, now) {
 		return false, nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, eventTimeout)
@@ -87,9 +94,9 @@ func (w *eventWriter) write(ctx context.Context, svc *corev1.Service, r Report, 
 }
 
 func (w *eventWriter) create(ctx context.Context, svc *corev1.Service, r Report, s *series, now time.Time) error {
-	kind := corev1.EventTypeWarning
-	if r.Reason == Attached {
-		kind = corev1.EventTypeNormal
+	kind := corev1.EventTypeNormal
+	if r.Reason.warns() {
+		kind = corev1.EventTypeWarning
 	}
 	event := &corev1.Event{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Event"},
@@ -124,12 +131,15 @@ func explainEvent(err error, verb, namespace string) error {
 	return fmt.Errorf("%s an Event in namespace %s: %w", verb, namespace, err)
 }
 
-// spend takes one Event from the budget of a Service, if one is left.
-func (w *eventWriter) spend(service types.UID, now time.Time) bool {
-	b, ok := w.budgets[service]
+// warns reports whether Events of the reason are warnings.
+func (r Reason) warns() bool { return r != Attached }
+
+// spend takes one Event from a budget, if one is left.
+func (w *eventWriter) spend(key budgetKey, now time.Time) bool {
+	b, ok := w.budgets[key]
 	if !ok {
 		b = &budget{left: eventBurst, last: now}
-		w.budgets[service] = b
+		w.budgets[key] = b
 	}
 	b.left = min(eventBurst, b.left+float64(now.Sub(b.last))/float64(eventPause))
 	b.last = now
@@ -147,9 +157,9 @@ func (w *eventWriter) forget(now time.Time) {
 			delete(w.seen, key)
 		}
 	}
-	for uid, b := range w.budgets {
+	for key, b := range w.budgets {
 		if now.Sub(b.last) > eventLife {
-			delete(w.budgets, uid)
+			delete(w.budgets, key)
 		}
 	}
 }

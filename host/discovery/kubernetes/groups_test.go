@@ -228,11 +228,11 @@ func TestWhatAServiceOffers(t *testing.T) {
 			want:    []string{"10.0.0.1:7005"},
 		},
 		"annotated nonsense": {
-			reason:   "it is reported, and the plugin is found as if it were not there",
+			reason:   "it is reported, and the plugin is found all the same",
 			service:  service("ns", "zh", annotated(AnnotationPort, "70000"), annotated(AnnotationRequired, "perhaps")),
 			slices:   []*discoveryv1.EndpointSlice{slice("ns", "zh", "a", pod("10.0.0.1", "1"))},
 			want:     []string{"10.0.0.1:7000"},
-			problems: []string{`service ns/zh: annotation reattach.dev/required is "perhaps": want true or false`, `service ns/zh: annotation reattach.dev/port is "70000": want the name of a port or a number from 1 to 65535`},
+			problems: []string{`service ns/zh: annotation reattach.dev/required is "perhaps": want true or false; it is taken for true`, `service ns/zh: annotation reattach.dev/port is "70000": want the name of a port or a number from 1 to 65535`},
 		},
 		"ExternalName": {
 			reason:   "it never has slices, and people are told",

@@ -101,20 +101,17 @@ func serviceOf(slice *discoveryv1.EndpointSlice) string {
 
 // pluginName gives the name of the plugin that a Service is.
 func (w *watch) pluginName(svc *corev1.Service) string {
-	if w.opts.qualified() {
-		return svc.Name + "." + svc.Namespace
+	if svc.Namespace == w.opts.Home {
+		return svc.Name
 	}
-	return svc.Name
+	return svc.Name + "." + svc.Namespace // the name of a Service has no dot
 }
 
 // lookup finds the Service of a plugin.
 func (w *watch) lookup(plugin string) (*corev1.Service, bool) {
-	name, namespace := plugin, w.opts.Namespaces[0]
-	if w.opts.qualified() {
-		var ok bool
-		if name, namespace, ok = strings.Cut(plugin, "."); !ok {
-			return nil, false
-		}
+	name, namespace, qualified := strings.Cut(plugin, ".")
+	if !qualified {
+		namespace = w.opts.Home
 	}
 	for _, p := range w.places {
 		if svc, ok := p.service(serviceKey(namespace, name)); ok {

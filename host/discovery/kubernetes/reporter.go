@@ -26,6 +26,8 @@ const (
 	// TLSRefused: one side does not accept the other's certificate, or does
 	// not speak TLS.
 	TLSRefused Reason = "TLSRefused"
+	// Misconfigured: the Service does not say what the source needs to know.
+	Misconfigured Reason = "Misconfigured"
 	// Refused: the endpoint answers, and is no plugin for this host.
 	Refused Reason = "Refused"
 )
@@ -39,22 +41,27 @@ type Report struct {
 	// Message must not hold what differs each time it happens, such as a
 	// time or the port of a client: equal messages are counted as one Event.
 	Message string
+
+	at time.Time // when it was reported: warnings are written first
 }
 
 // Reporter writes Events about Services, so that "kubectl describe service"
 // says how the host fares with a plugin. Make one with New.
 type Reporter struct {
-	events  *eventWriter
-	queue   chan Report
+	events *eventWriter
+	// What is no warning may come in hundreds, and must not crowd warnings out.
+	warnings, others chan Report
+
 	dropped atomic.Uint64
 	log     hclog.Logger
 }
 
 func newReporter(core rest.Interface, opts Options) *Reporter {
 	return &Reporter{
-		events: newEventWriter(core, opts.Instance),
-		queue:  make(chan Report, 256),
-		log:    opts.Logger,
+		events:   newEventWriter(core, opts.Instance),
+		warnings: make(chan Report, 256),
+		others:   make(chan Report, 256),
+		log:      opts.Logger,
 	}
 }
 
@@ -62,8 +69,13 @@ func newReporter(core rest.Interface, opts Options) *Reporter {
 // Any goroutine may call it at any time; only while the Source runs is
 // anything written.
 func (r *Reporter) Report(report Report) {
+	report.at = time.Now()
+	queue := r.others
+	if report.Reason.warns() {
+		queue = r.warnings
+	}
 	select {
-	case r.queue <- report:
+	case queue <- report:
 	default:
 		r.dropped.Add(1)
 	}
@@ -71,24 +83,22 @@ func (r *Reporter) Report(report Report) {
 
 // Dropped counts the reports that did not fit in the queue, or came faster
 // than Events may be written about one Service: ten at once, then one in ten
-// seconds.
+// seconds, with a budget for warnings and one for all else.
 func (r *Reporter) Dropped() uint64 { return r.dropped.Load() }
 
 // run writes until ctx ends. lookup finds the Service of a plugin.
 func (r *Reporter) run(ctx context.Context, lookup func(plugin string) (*corev1.Service, bool)) {
 	refused := ""
 	for {
-		var report Report
-		select {
-		case <-ctx.Done():
-			return
-		case report = <-r.queue:
-		}
-		svc, ok := lookup(report.Plugin)
+		report, ok := r.next(ctx)
 		if !ok {
+			return
+		}
+		svc, known := lookup(report.Plugin)
+		if !known {
 			continue
 		}
-		written, err := r.events.write(ctx, svc, report, time.Now())
+		written, err := r.events.write(ctx, svc, report, report.at)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -98,5 +108,22 @@ func (r *Reporter) run(ctx context.Context, lookup func(plugin string) (*corev1.
 		case err == nil && !written:
 			r.dropped.Add(1)
 		}
+	}
+}
+
+// next waits for a report, and gives a warning if there is one.
+func (r *Reporter) next(ctx context.Context) (Report, bool) {
+	select {
+	case report := <-r.warnings:
+		return report, true
+	default:
+	}
+	select {
+	case <-ctx.Done():
+		return Report{}, false
+	case report := <-r.warnings:
+		return report, true
+	case report := <-r.others:
+		return report, true
 	}
 }

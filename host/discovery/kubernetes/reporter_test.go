@@ -4,6 +4,7 @@ package kubernetes
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -33,9 +34,10 @@ func TestEvents(t *testing.T) {
 	r.untilIDs("the Service is known")
 	attached := Report{Plugin: "zh", Reason: Attached, Message: "attached to 10.0.0.1:7000"}
 	r.source.Reporter().Report(Report{Plugin: "unknown", Reason: Lost, Message: "nobody reads this"})
-	r.source.Reporter().Report(attached)
-	r.source.Reporter().Report(Report{Plugin: "zh", Reason: VersionRefused, Message: "no version in common"})
-	r.source.Reporter().Report(attached)
+	for i, report := range []Report{attached, {Plugin: "zh", Reason: VersionRefused, Message: "no version in common"}, attached} {
+		r.source.Reporter().Report(report)
+		r.until("it is written", func() bool { return len(a.events()) > i })
+	}
 	want := []string{
 		"Normal Attached x1 Service/zh: attached to 10.0.0.1:7000",
 		"Warning VersionRefused x1 Service/zh: no version in common",
@@ -66,6 +68,40 @@ func TestEventsAreLimited(t *testing.T) {
 	if n := len(a.events()); n < eventBurst || n > eventBurst+2 {
 		t.Errorf("%d Events of 50 were written at once, want about %d", n, eventBurst)
 	}
+}
+
+// TestWarningsHaveTheirOwnBudget: hundreds of pods that are attached at once do not
+// keep the one refusal away.
+func TestWarningsHaveTheirOwnBudget(t *testing.T) {
+	a := newAPI(t)
+	a.put(service("ns", "zh"))
+	r := start(t, a, Options{})
+	r.untilIDs("the Service is known")
+	for i := range 300 {
+		r.source.Reporter().Report(Report{Plugin: "zh", Reason: Attached, Message: fmt.Sprintf("attached to 10.0.%d.%d:7000", i/100, i%100)})
+	}
+	r.source.Reporter().Report(Report{Plugin: "zh", Reason: VersionRefused, Message: "no version in common"})
+	const want = "Warning VersionRefused x1 Service/zh: no version in common"
+	r.until("the refusal is written", func() bool { return slices.Contains(a.events(), want) })
+	r.until("all else is written or dropped", func() bool { return len(a.events())+int(r.source.Reporter().Dropped()) == 301 })
+}
+
+// TestServicesThatAreNoPluginsAreTold: one Event each, and again if it is mended and
+// comes again.
+func TestServicesThatAreNoPluginsAreTold(t *testing.T) {
+	a := newAPI(t)
+	external := func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName }
+	a.put(service("ns", "far", external), service("ns", "odd", annotated(AnnotationRequired, "maybe")), slice("ns", "odd", "a", pod("10.0.0.1", "1")))
+	r := start(t, a, Options{})
+	r.untilIDs("a bad annotation keeps no pod away", "odd@10.0.0.1:7000")
+	const far = "Warning Misconfigured x1 Service/far: a Service of type ExternalName has no endpoints: name the address in NETWORK_PLUGIN"
+	r.until("both are told", func() bool { return len(a.events()) == 2 && slices.Contains(a.events(), far) })
+	a.put(service("ns", "far"))
+	a.put(slice("ns", "odd", "a", pod("10.0.0.2", "2")))
+	r.untilIDs("things change", "odd@10.0.0.2:7000")
+	r.until("one is mended", func() bool { return len(r.manager.Current().Problems) == 1 })
+	a.put(service("ns", "far", external))
+	r.until("the one that came again", func() bool { return len(a.events()) == 3 })
 }
 
 func TestEventsRefused(t *testing.T) {

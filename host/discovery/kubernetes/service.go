@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -26,6 +27,16 @@ const (
 	// no ready endpoint.
 	AnnotationRequired = "reattach.dev/required"
 )
+
+// declines reports whether a Service says by the value of its label that it is no
+// plugin, although a selector that asks for the label alone matches it.
+func declines(svc *corev1.Service) bool {
+	switch strings.ToLower(svc.Labels[DefaultSelector]) {
+	case "false", "no", "off", "0":
+		return true
+	}
+	return false
+}
 
 // pluginPort is the name of the port that is taken without AnnotationPort.
 const pluginPort = "plugin"
@@ -62,9 +73,9 @@ func settingsOf(plugin string, svc *corev1.Service) *settings {
 	if v, ok := svc.Annotations[AnnotationRequired]; ok {
 		required, err := strconv.ParseBool(v)
 		if err != nil {
-			s.problem("annotation %s is %q: want true or false", AnnotationRequired, v)
+			s.problem("annotation %s is %q: want true or false; it is taken for true", AnnotationRequired, v)
 		}
-		s.required = required
+		s.required = required || err != nil
 	}
 	if v, ok := svc.Annotations[AnnotationPort]; ok {
 		s.port(v)

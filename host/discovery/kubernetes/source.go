@@ -4,8 +4,9 @@
 // Kubernetes cluster: a Service that matches a selector is a plugin, and each
 // ready address of its EndpointSlices is an endpoint of it.
 //
-// The plugin is named like the Service where a single namespace is watched, and
-// SERVICE.NAMESPACE where several are. All slices of a Service add up. An
+// A plugin is named like its Service in the home namespace, and SERVICE.NAMESPACE in
+// all others, so that names stay when a namespace is added. A Service whose label
+// reattach.dev/plugin says no is left alone. All slices of a Service add up. An
 // address that terminates is offered as draining, so that it gets no new call.
 // A pod with addresses of two families is offered once, by the first family of
 // its Service.
@@ -44,6 +45,9 @@ type Options struct {
 	// Namespaces are those to watch. AllNamespaces alone means all of them,
 	// which needs a ClusterRole.
 	Namespaces []string
+	// Home is the namespace whose plugins are named like their Services. Empty is
+	// the first of Namespaces, and none with AllNamespaces.
+	Home string
 	// Selector is a label selector of Services. Empty means DefaultSelector.
 	Selector string
 	// Instance names this host in Events, such as the name of its pod.
@@ -60,6 +64,9 @@ func (o Options) withDefaults() (Options, error) {
 	}
 	if len(o.Namespaces) == 0 {
 		return o, errors.New("option Namespaces is empty")
+	}
+	if o.Home == "" && o.Namespaces[0] != AllNamespaces {
+		o.Home = o.Namespaces[0]
 	}
 	o.Namespaces = slices.Compact(slices.Sorted(slices.Values(o.Namespaces)))
 	for _, n := range o.Namespaces {
@@ -86,11 +93,6 @@ func (o Options) withDefaults() (Options, error) {
 		o.aftermath = aftermath
 	}
 	return o, nil
-}
-
-// qualified reports whether plugins are named with their namespace.
-func (o Options) qualified() bool {
-	return len(o.Namespaces) > 1 || o.Namespaces[0] == AllNamespaces
 }
 
 // Source is a discovery.Source.
@@ -123,7 +125,7 @@ func (s *Source) Reporter() *Reporter { return s.reporter }
 // Run implements discovery.Source. It starts two informers for each namespace
 // and the writer of Events, and ends them.
 func (s *Source) Run(ctx context.Context, sink discovery.Sink) error {
-	w, err := newWatch(s.client, s.opts)
+	w, err := newWatch(s.client, s.opts, s.reporter.Report)
 	if err != nil {
 		return fmt.Errorf("watch Services: %w", err)
 	}

@@ -5,6 +5,7 @@ package kubernetes
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -103,12 +104,15 @@ func TestNamespaces(t *testing.T) {
 	cases := map[string]struct {
 		reason     string
 		namespaces []string
+		home       string
 		want       []string
 	}{
-		"one":  {"names are those of the Services", []string{"ns"}, []string{"zh@10.0.0.1:7000"}},
-		"two":  {"names hold the namespace, as both may have a Service of that name", []string{"other", "ns"}, []string{"zh.ns@10.0.0.1:7000", "zh.other@10.0.0.2:7000"}},
-		"all":  {"as with several", []string{AllNamespaces}, []string{"zh.ns@10.0.0.1:7000", "zh.other@10.0.0.2:7000", "zh.third@10.0.0.3:7000"}},
-		"none": {"a namespace without Services is a state too", []string{"empty"}, nil},
+		"one":  {"names are those of the Services", []string{"ns"}, "", []string{"zh@10.0.0.1:7000"}},
+		"two":  {"names stay when a namespace is added after the first", []string{"other", "ns"}, "", []string{"zh@10.0.0.2:7000", "zh.ns@10.0.0.1:7000"}},
+		"home": {"it need not be the first", []string{"other", "ns"}, "ns", []string{"zh@10.0.0.1:7000", "zh.other@10.0.0.2:7000"}},
+		"all":  {"none of them is the host's", []string{AllNamespaces}, "", []string{"zh.ns@10.0.0.1:7000", "zh.other@10.0.0.2:7000", "zh.third@10.0.0.3:7000"}},
+		"mine": {"names stay when all others are added", []string{AllNamespaces}, "ns", []string{"zh@10.0.0.1:7000", "zh.other@10.0.0.2:7000", "zh.third@10.0.0.3:7000"}},
+		"none": {"a namespace without Services is a state too", []string{"empty"}, "", nil},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -116,9 +120,30 @@ func TestNamespaces(t *testing.T) {
 			for i, ns := range []string{"ns", "other", "third"} {
 				a.put(service(ns, "zh"), slice(ns, "zh", "a", pod([]string{"10.0.0.1", "10.0.0.2", "10.0.0.3"}[i], ns)))
 			}
-			start(t, a, Options{Namespaces: c.namespaces}).untilIDs(c.reason, c.want...)
+			start(t, a, Options{Namespaces: c.namespaces, Home: c.home}).untilIDs(c.reason, c.want...)
 		})
 	}
+}
+
+// TestLabelThatSaysNo: the selector asks whether the label is there, and people write
+// false to turn things off.
+func TestLabelThatSaysNo(t *testing.T) {
+	a := newAPI(t)
+	says := func(name, value string) *corev1.Service {
+		return service("ns", name, func(s *corev1.Service) { s.Labels = map[string]string{DefaultSelector: value} })
+	}
+	for i, value := range []string{"false", "No", "off", "0"} {
+		name := fmt.Sprint("no-", i)
+		a.put(says(name, value), slice("ns", name, name, pod(fmt.Sprint("10.0.1.", i), name)))
+	}
+	for i, value := range []string{"", "true", "zh"} {
+		name := fmt.Sprint("yes-", i)
+		a.put(says(name, value), slice("ns", name, name, pod(fmt.Sprint("10.0.2.", i), name)))
+	}
+	r := start(t, a, Options{})
+	r.untilIDs("those that do not say no", "yes-0@10.0.2.0:7000", "yes-1@10.0.2.1:7000", "yes-2@10.0.2.2:7000")
+	a.put(says("yes-1", "false"))
+	r.untilIDs("one says no now", "yes-0@10.0.2.0:7000", "yes-2@10.0.2.2:7000")
 }
 
 func TestOtherSelector(t *testing.T) {
@@ -157,7 +182,7 @@ func TestRefusal(t *testing.T) {
 		return strings.Contains(r.trouble(), "endpointslices in namespace ns: the role of this host lacks the verb ")
 	})
 	a.do(func() { refuse(false) })
-	r.untilIDs("the role has been mended", "en.open@10.0.0.2:7000", "zh.ns@10.0.0.1:7000")
+	r.untilIDs("the role has been mended", "en.open@10.0.0.2:7000", "zh@10.0.0.1:7000")
 	r.until("the report is over", func() bool { return r.trouble() == "" })
 }
 

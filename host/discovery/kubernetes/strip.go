@@ -34,6 +34,9 @@ func stripService(s *corev1.Service) *corev1.Service {
 			out.Annotations[name] = value
 		}
 	}
+	if value, ok := s.Labels[DefaultSelector]; ok {
+		out.Labels = map[string]string{DefaultSelector: value}
+	}
 	out.Spec.Type = s.Spec.Type
 	out.Spec.IPFamilies = s.Spec.IPFamilies
 	out.Spec.PublishNotReadyAddresses = s.Spec.PublishNotReadyAddresses

@@ -22,6 +22,7 @@ import (
 // watch is one Run: the informers, what they hinted at, and what was sent.
 type watch struct {
 	opts      Options
+	report    func(Report)
 	places    []*place
 	sight     *sight
 	wake      chan struct{}
@@ -39,9 +40,9 @@ type place struct {
 	services, slices cache.SharedIndexInformer
 }
 
-func newWatch(c *client, opts Options) (*watch, error) {
+func newWatch(c *client, opts Options, report func(Report)) (*watch, error) {
 	w := &watch{
-		opts: opts, log: opts.Logger,
+		opts: opts, report: report, log: opts.Logger,
 		wake:  make(chan struct{}, 1),
 		dirty: make(map[string]bool),
 		sent:  make(map[string]map[string]target.Group),
@@ -220,6 +221,7 @@ func (w *watch) due() []target.Group {
 		for _, k := range slices.Sorted(maps.Keys(now)) {
 			if b, known := before[k]; !known || !b.Equal(now[k]) {
 				changed = append(changed, now[k])
+				w.reportProblems(b, now[k])
 			}
 		}
 		if len(now) == 0 {
@@ -237,10 +239,20 @@ func (w *watch) due() []target.Group {
 func (w *watch) read(key string, sent map[string]target.Group) []target.Group {
 	for _, p := range w.places {
 		svc, ok := p.service(key)
-		if !ok {
+		if !ok || declines(svc) {
 			continue
 		}
 		return w.heed(key, w.pluginName(svc), svc, p.slicesOf(key), sent)
 	}
 	return nil
+}
+
+// reportProblems tells those who look at a Service what keeps it from being a plugin,
+// once for each time that it begins.
+func (w *watch) reportProblems(before, now target.Group) {
+	for _, p := range now.Problems {
+		if !slices.Contains(before.Problems, p) {
+			w.report(Report{Plugin: p.Plugin, Reason: Misconfigured, Message: p.Reason})
+		}
+	}
 }

@@ -12,6 +12,12 @@ import (
 // speak the handshake.
 var ErrNotHello = errors.New("the peer does not speak the go-plugin handshake")
 
+// ErrNotPlugin is matched besides if the peer is surely no plugin of any age.
+var ErrNotPlugin = errors.New("the peer is not a plugin")
+
+// ErrTLS is matched besides if the peer speaks TLS and was addressed without.
+var ErrTLS = errors.New("TLS")
+
 // Peer is a guess, from its first bytes, at what a peer is that answered the
 // handshake with something else.
 type Peer int
@@ -81,12 +87,20 @@ func (e *NotHelloError) Error() string {
 	return text + ": " + e.Guess.String()
 }
 
-// Unwrap returns ErrNotHello and, if there is one, the I/O error.
+// Unwrap returns ErrNotHello, what else the guess says, and the I/O error if there
+// is one.
 func (e *NotHelloError) Unwrap() []error {
-	if e.Err == nil {
-		return []error{ErrNotHello}
+	all := []error{ErrNotHello}
+	switch e.Guess {
+	case PeerTLS:
+		all = append(all, ErrTLS)
+	case PeerHTTP1, PeerHTML, PeerSSH, PeerUnknown:
+		all = append(all, ErrNotPlugin)
 	}
-	return []error{ErrNotHello, e.Err}
+	if e.Err != nil {
+		all = append(all, e.Err)
+	}
+	return all
 }
 
 func guess(first []byte) Peer {
