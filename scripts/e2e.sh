@@ -6,15 +6,19 @@
 #   scripts/e2e.sh           all of it
 #   scripts/e2e.sh images    only the images' archives, for the nodes of your cluster
 #
-# E2E_MINUTES bounds all of it (20). E2E_RUN chooses tests, as go test -run does.
-# E2E_CACHE is where the programs of Kubernetes are kept (build/e2e). Exits with 77
-# where the machine does not let anybody bring up a node.
+# E2E_MINUTES bounds all of it (45: on a machine that has built nothing yet, Kubernetes
+# alone takes some 15 minutes of two cores). E2E_RUN chooses tests, as go test -run does.
+# E2E_CACHE is where the programs of Kubernetes are kept (build/e2e). KEEP=1 leaves the
+# node up and says how to use it and how to end it. IMAGE_ARCH is the architecture of
+# the nodes, if it is not this machine's. Exits with 77 where the machine does not let
+# anybody bring up a node.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=$PWD/build/e2e
 node=$out/node
 mkdir -p "$out"
-end=$((${E2E_MINUTES:-20} * 60))
+minutes=${E2E_MINUTES:-45}
+end=$((minutes * 60))
 lap() { echo "[${SECONDS}s] $*"; }
 
 # bounded COMMAND...: it and all that it starts end with the time, and with this script.
@@ -25,7 +29,7 @@ bounded() {
 	local status=0
 	wait "$child" || status=$?
 	child=''
-	if [ "$status" -eq 124 ]; then echo "e2e: the ${E2E_MINUTES:-20} minutes are over: $1" >&2; fi
+	if [ "$status" -eq 124 ]; then echo "e2e: the $minutes minutes are over: $1" >&2; fi
 	return "$status"
 }
 leave() {
@@ -33,7 +37,10 @@ leave() {
 		kill "$child" 2>/dev/null || true
 		wait "$child" || true
 	fi
-	if [ -n "$mine" ]; then
+	if [ -n "$mine" ] && [ "${KEEP:-}" = 1 ]; then
+		echo "the node stays up: export KUBECONFIG=$KUBECONFIG"
+		echo "to end it: test/e2e/node/down.sh $node"
+	elif [ -n "$mine" ]; then
 		test/e2e/node/down.sh "$node"
 		lap "node is down"
 	fi
@@ -44,10 +51,10 @@ trap 'exit 143' TERM
 
 images() {
 	local arch each
-	arch=$(go env GOARCH)
-	IMAGES_WITH=oci IMAGE_TAG=e2e scripts/images.sh "$out/images"
+	arch=${IMAGE_ARCH:-$(go env GOARCH)}
+	IMAGES_WITH=oci IMAGE_TAG=e2e IMAGE_ARCH=$arch scripts/images.sh "$out/images"
 	for each in pause version1; do
-		CGO_ENABLED=0 GOOS=linux go build -C test/e2e -trimpath -buildvcs=false -ldflags='-s -w' -o "$out/images/$each/$arch" "./$each"
+		CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -C test/e2e -trimpath -buildvcs=false -ldflags='-s -w' -o "$out/images/$each/$arch" "./$each"
 	done
 	go run -C tools ./images -dockerfile "$PWD/test/e2e/pause/Dockerfile" -binaries "$out/images/pause" \
 		-name registry.e2e/pause:1 -o "$out/images/pause.tar"
@@ -107,8 +114,8 @@ fi
 
 bounded "$0" images
 lap "images"
-mine=1
+mine=1 KUBECONFIG=$node/keys/admin.conf
 bounded test/e2e/node/up.sh "$node" "$kube" "$out"/images/*.tar
-export KUBECONFIG=$node/keys/admin.conf E2E_NODE=$node
+export KUBECONFIG E2E_NODE=$node
 lap "node is ready"
 run

@@ -1,9 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: MPL-2.0
 # Builds the images basic and pluginzh: with Docker or Buildah where one works, and
-# else as OCI archives in a directory, for linux/amd64 and linux/arm64. IMAGES_WITH
-# chooses: docker, buildah or oci. IMAGE_TAG is the tag, and IMAGE_PREFIX what comes
-# before the names, such as registry.example.org/.
+# else as OCI archives in a directory, for linux/amd64 and linux/arm64 or those that
+# IMAGE_ARCH names. IMAGES_WITH chooses: docker, buildah or oci. IMAGE_TAG is the tag,
+# and IMAGE_PREFIX what comes before the names, such as registry.example.org/.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 out=${1:?where archives go}
@@ -42,7 +42,8 @@ revision=$(git describe --always --dirty --abbrev=40 --exclude='*' 2>/dev/null |
 archive() {
 	local name=$1 package=$2 dockerfile=$3
 	shift 3
-	for arch in amd64 arm64; do
+	rm -rf "${out:?}/$name" # the archive takes all that is there
+	for arch in ${IMAGE_ARCH:-amd64 arm64}; do
 		CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -buildvcs=false \
 			-ldflags='-s -w' -o "$out/$name/$arch" "$package"
 	done

@@ -21,8 +21,7 @@ for _ in $(seq 20); do
 	find $left -depth -type d -exec rmdir {} + 2>/dev/null
 	sleep 0.1
 done
-# Directories that init.sh had to make to mount over them; those in use stay.
-rmdir /var/lib/kubelet /var/lib/cni /var/log/pods /var/log/containers \
-	/etc/cni/net.d /etc/cni /run/containerd 2>/dev/null
+# Directories that were not there before; those in use stay.
+tac "$dir/made" 2>/dev/null | xargs -r rmdir 2>/dev/null
 rm -f "$dir"/*.pid
 exit 0

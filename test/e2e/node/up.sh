@@ -23,6 +23,14 @@ for name in vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oo
 	echo "$name=$(sysctl -n $name)"
 done >"$DIR/sysctl"
 
+# Directories that the programs insist on, parents first; down.sh removes those that
+# were not there.
+for path in /etc/cni /etc/cni/net.d /opt/containerd /opt/containerd/bin /opt/containerd/lib \
+	/run/containerd /run/netns /var/lib/cni /var/lib/containerd /var/lib/kubelet \
+	/var/log/containers /var/log/pods; do
+	[ -e "$path" ] || echo "$path"
+done >"$DIR/made"
+
 "$HERE/certs.sh" "$DIR/keys" "$ADDRESS" "$NODE"
 unshare --mount --net --pid --uts --ipc --fork --kill-child=KILL --mount-proc \
 	"$HERE/init.sh" >"$DIR/log/init.log" 2>&1 &
