@@ -82,6 +82,7 @@ func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet, messages bool
 		pingTimeout: cfg.PingTimeout,
 		why:         s.Err,
 		shared:      cfg.Broker,
+		panicked:    newPanicGuard().reportTo(cfg.Logger),
 	}
 	if messages {
 		client.listed = s.info.Kinds
@@ -110,6 +111,7 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet, a agreement) er
 		brokers:     brokers,
 		tls:         brokered,
 		shared:      cfg.Broker,
+		panicked:    newPanicGuard().reportTo(cfg.Logger),
 		stdout:      cfg.SyncStdout,
 		stderr:      cfg.SyncStderr,
 		logger:      cfg.Logger,

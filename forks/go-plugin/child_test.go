@@ -48,6 +48,10 @@ func playPlugin(role string) {
 		logger.Info("the plugin logs", "answer", 42)
 	case "stdio":
 		opts.Plugins["echo"] = &printingPlugin{echoPlugin{impl: newEchoImpl()}}
+	case "poison":
+		opts.Plugins = PluginSet{"poison": &poisonPlugin{}}
+	case "poison gRPC":
+		opts.Plugins, opts.GRPCServer = PluginSet{"poison": poisonRelay{}}, DefaultGRPCServer
 	case "crash":
 		fmt.Fprintln(os.Stderr, "[WARN] about to crash")
 		panic("the plugin crashes at start")

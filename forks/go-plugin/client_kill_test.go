@@ -91,8 +91,7 @@ func TestQuitOfHungChildIsBounded(t *testing.T) {
 // A child that ends may be gone before its answer is.
 func TestQuitWithoutAnswerIsNoError(t *testing.T) {
 	client := childOverPipe(t, func(control net.Conn, child *yamux.Session) {
-		codec := &serverCodec{gobStream: newGobStream(control)}
-		if err := codec.ReadRequestHeader(&rpc.Request{}); err != nil {
+		if err := newGobDecoder(control).Decode(&rpc.Request{}); err != nil {
 			t.Error(err)
 		}
 		_ = child.Close()

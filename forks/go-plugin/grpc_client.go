@@ -67,6 +67,8 @@ type grpcClientConfig struct {
 	onDemand bool
 	drainSigns
 
+	// panicked says what becomes of a panic in what the broker serves.
+	panicked    panicFunc
 	logger      hclog.Logger
 	doneCtx     context.Context // handed to the plugins' GRPCClient
 	pingTimeout time.Duration   // of Ping; zero: none
@@ -99,6 +101,7 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 		remote:      cfg.remote,
 		end:         cancel,
 	}
+	c.broker.serverOptions = append(c.broker.serverOptions, cfg.panicked.interceptors()...)
 	c.closing = sync.OnceValue(c.close)
 	if !cfg.noOutput {
 		// Close does not wait for this one: the writers may block.

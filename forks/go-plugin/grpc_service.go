@@ -36,6 +36,7 @@ type grpcServiceConfig struct {
 	mux        *grpcmux.ServerMuxer // of brokerMux; the service shuts it down
 	tls        *tls.Config          // of brokered connections; nil: plaintext
 
+	panicked   panicFunc   // in a method
 	stdio      stdioSource // nil: none is served
 	onShutdown func()      // GRPCController.Shutdown has arrived; runs in a goroutine
 	logger     hclog.Logger
@@ -70,13 +71,13 @@ func newGRPCService(cfg grpcServiceConfig) (*grpcService, error) {
 	s := &grpcService{health: health.NewServer(), mux: cfg.mux, logger: cfg.logger, tunnelled: cfg.brokers == brokerTunnel}
 	s.ending, s.end = context.WithCancel(context.Background())
 	// Chained interceptors go beside those of the plugin's own factory.
-	counting := []grpc.ServerOption{
+	supervision := append([]grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(s.superviseCall),
 		grpc.ChainStreamInterceptor(s.superviseStream),
-	}
-	s.server = cfg.newServer(slices.Concat(cfg.options, counting))
+	}, cfg.panicked.interceptors()...)
+	s.server = cfg.newServer(slices.Concat(cfg.options, supervision))
 	s.registerOwn(&cfg)
-	s.broker.serverOptions = append(s.broker.serverOptions, counting...)
+	s.broker.serverOptions = append(s.broker.serverOptions, supervision...)
 
 	for _, name := range slices.Sorted(maps.Keys(cfg.plugins)) {
 		if err := s.register(name, cfg.plugins[name], cfg.logger); err != nil {

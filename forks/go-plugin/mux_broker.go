@@ -37,6 +37,7 @@ type MuxBroker struct {
 	arrivals *streamArrivals
 	patience time.Duration // of Accept
 	calls    callCounter   // of what AcceptAndServe serves; nil where nobody asks
+	panicked panicFunc     // in what AcceptAndServe serves
 }
 
 // newMuxBroker returns the broker of a session. arrivals are its own, or those
@@ -91,7 +92,7 @@ func (m *MuxBroker) AcceptAndServe(id uint32, v interface{}) {
 	if err != nil {
 		return // The side that should have dialled sees its own call fail.
 	}
-	serveNetRPC(stream, "Plugin", v, m.calls)
+	serveNetRPC(stream, v, m.calls, m.panicked)
 }
 
 // Dial opens the stream that the other side accepts under id, and waits up to

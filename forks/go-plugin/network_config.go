@@ -24,13 +24,14 @@ const (
 	envTLSKey           = "PLUGIN_TLS_KEY_FILE"
 	envTLSClientCA      = "PLUGIN_TLS_CLIENT_CA_FILE"
 	envHealthAddr       = "PLUGIN_HEALTH_ADDR"
+	envPanic            = "PLUGIN_PANIC"
 )
 
 // networkEnv is what a host must not pass on to its children: it says where
 // this very process listens.
 var networkEnv = []string{
 	envHost, envName, envDrainTimeout, envHandshakeTimeout, envMaxSessions,
-	envTLSCert, envTLSKey, envTLSClientCA, envHealthAddr,
+	envTLSCert, envTLSKey, envTLSClientCA, envHealthAddr, envPanic,
 }
 
 const (
@@ -64,9 +65,16 @@ type NetworkConfig struct {
 	// PLUGIN_TLS_CLIENT_CA_FILE): no TLS.
 	TLS tlsfile.Files
 
-	// HealthAddr is where /healthz and /readyz are served in plain HTTP
-	// (PLUGIN_HEALTH_ADDR): nowhere.
+	// HealthAddr is where /healthz, /readyz and /metrics are served in plain
+	// HTTP (PLUGIN_HEALTH_ADDR): nowhere.
 	HealthAddr string
+
+	// ExitOnPanic lets a panic in a method end the process, and with it the
+	// calls of all hosts (PLUGIN_PANIC=exit). Otherwise (PLUGIN_PANIC=answer) it
+	// is answered as that call's error, the stack goes to the log, and the
+	// process lives on, with whatever the method has left behind: a mutex that it
+	// held stays locked unless it was deferred to unlock it.
+	ExitOnPanic bool
 }
 
 // NetworkConfigFromEnv reads the variables that NetworkConfig's fields name.
@@ -86,6 +94,13 @@ func NetworkConfigFromEnv() (*NetworkConfig, error) {
 	}
 	if cfg.HandshakeTimeout, err = durationFromEnv(envHandshakeTimeout); err != nil {
 		return nil, err
+	}
+	switch text := strings.TrimSpace(os.Getenv(envPanic)); text {
+	case "", "answer":
+	case "exit":
+		cfg.ExitOnPanic = true
+	default:
+		return nil, fmt.Errorf("%s is %q, want answer or exit", envPanic, text)
 	}
 	if text := strings.TrimSpace(os.Getenv(envMaxSessions)); text != "" {
 		if cfg.MaxSessions, err = strconv.Atoi(text); err != nil || cfg.MaxSessions < 1 {

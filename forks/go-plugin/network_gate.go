@@ -96,41 +96,27 @@ func (s *sessionSet) close() []*hostSession {
 // a flood of log lines.
 type refusalLog struct {
 	logger hclog.Logger
-
-	mu     sync.Mutex
-	second time.Time
-	count  int
+	lines  lineRate
 }
 
 // refusalsPerSecond is how many refusals are logged in one second; the rest is
 // counted.
 const refusalsPerSecond = 10
 
-func newRefusalLog(logger hclog.Logger) *refusalLog { return &refusalLog{logger: logger} }
+func newRefusalLog(logger hclog.Logger) *refusalLog {
+	return &refusalLog{logger: logger, lines: lineRate{limit: refusalsPerSecond}}
+}
 
 func (l *refusalLog) report(peer net.Addr, err error) {
 	if errors.Is(err, errSilent) || errors.Is(err, net.ErrClosed) {
 		l.logger.Debug("connection closed before a handshake", "peer", peer.String(), "error", err)
 		return
 	}
-	suppressed, ok := l.allow(time.Now())
+	suppressed, ok := l.lines.allow(time.Now())
 	if suppressed > 0 {
 		l.logger.Warn("more hosts refused", "count", suppressed)
 	}
 	if ok {
 		l.logger.Warn("host refused", "peer", peer.String(), "error", err)
 	}
-}
-
-// allow reports whether a line may be written now, and how many were not in
-// the second before.
-func (l *refusalLog) allow(now time.Time) (suppressed int, ok bool) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if now.Sub(l.second) >= time.Second {
-		suppressed = max(0, l.count-refusalsPerSecond)
-		l.second, l.count = now, 0
-	}
-	l.count++
-	return suppressed, l.count <= refusalsPerSecond
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -17,6 +18,12 @@ const (
 	// probeTimeout bounds each direction of a probe.
 	probeTimeout = 5 * time.Second
 )
+
+// metricsText is in Prometheus' text format.
+const metricsText = `# HELP reattach_plugin_method_panics_total Methods that have panicked. Their callers got an error.
+# TYPE reattach_plugin_method_panics_total counter
+reattach_plugin_method_panics_total %d
+`
 
 // healthServer answers HTTP probes, one for each connection, so that a client which
 // asks on and reads nothing holds a connection for a moment only. Beyond maxProbes the
@@ -30,8 +37,9 @@ type healthServer struct {
 }
 
 // startHealth serves on addr, or nowhere if it is empty. /healthz says that the
-// process runs, /readyz that it takes new sessions.
-func startHealth(addr string, draining <-chan struct{}) (*healthServer, error) {
+// process runs, /readyz that it takes new sessions, /metrics how many methods
+// have panicked.
+func startHealth(addr string, draining <-chan struct{}, panics *atomic.Uint64) (*healthServer, error) {
 	if addr == "" {
 		return nil, nil
 	}
@@ -48,6 +56,10 @@ func startHealth(addr string, draining <-chan struct{}) (*healthServer, error) {
 		default:
 			fmt.Fprintln(w, "ok")
 		}
+	})
+	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
+		fmt.Fprintf(w, metricsText, panics.Load())
 	})
 	s := &healthServer{
 		http: &http.Server{Handler: mux, ReadTimeout: probeTimeout, WriteTimeout: probeTimeout, MaxHeaderBytes: 8 << 10},

@@ -5,9 +5,11 @@ package plugin
 import (
 	"bytes"
 	"errors"
+	"io"
 	"net"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,7 +20,8 @@ import (
 // bounded number of connections, and the kubelet's probe gets in.
 func TestProbesBesideReadersOfNothing(t *testing.T) {
 	draining := make(chan struct{})
-	s, err := startHealth("127.0.0.1:0", draining)
+	panics := new(atomic.Uint64)
+	s, err := startHealth("127.0.0.1:0", draining, panics)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,5 +85,27 @@ func TestAcceptTrouble(t *testing.T) {
 	trouble.over(at.Add(2 * troubleEvery))
 	if got := strings.Count(log.String(), "accepted again"); got != 1 {
 		t.Errorf("its end was logged %d times:\n%s", got, log.String())
+	}
+}
+
+// TestPanicsAreCounted: what the process has survived can be scraped.
+func TestPanicsAreCounted(t *testing.T) {
+	panics := new(atomic.Uint64)
+	panics.Store(3)
+	s, err := startHealth("127.0.0.1:0", nil, panics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.close()
+	client := &http.Client{Transport: &http.Transport{}, Timeout: probeTimeout}
+	defer client.CloseIdleConnections()
+	answer, err := client.Get("http://" + s.addr.String() + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	if err != nil || !strings.Contains(string(body), "\nreattach_plugin_method_panics_total 3\n") {
+		t.Errorf("/metrics gives %q, %v", body, err)
 	}
 }

@@ -34,6 +34,7 @@ type networkServer struct {
 	pending  *pendingGate
 	sessions *sessionSet
 	refusals *refusalLog
+	panics   *panicGuard
 	relief   rpcmux.Relief
 	draining chan struct{}
 }
@@ -61,6 +62,7 @@ func newNetworkServer(opts *ServeConfig, logger hclog.Logger, output *stdio.Hub)
 	s.pending = newPendingGate(maxPending)
 	s.sessions = newSessionSet(s.config.MaxSessions)
 	s.refusals = newRefusalLog(logger)
+	s.panics = newPanicGuard()
 	return s, nil
 }
 
@@ -89,7 +91,7 @@ func serverTLS(opts *ServeConfig, files tlsfile.Files, logger hclog.Logger) (*tl
 // serve accepts connections until ctx ends, and returns when all of them have
 // ended.
 func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
-	health, err := startHealth(s.config.HealthAddr, s.draining)
+	health, err := startHealth(s.config.HealthAddr, s.draining, &s.panics.count)
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}

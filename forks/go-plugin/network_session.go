@@ -28,6 +28,8 @@ type hostSession struct {
 	choice  hello.Choice
 	plugins PluginSet
 	logger  hclog.Logger
+	// panicked says what becomes of a panic in a method.
+	panicked panicFunc
 
 	calls callGauge      // of net/rpc
 	grpc  *grpcService   // of gRPC, once ready
@@ -42,6 +44,9 @@ func (s *networkServer) newHostSession(conn net.Conn, choice hello.Choice, name 
 		who = append(who, "host", name)
 	}
 	host := &hostSession{server: s, conn: conn, choice: choice, logger: s.logger.With(who...), ready: make(chan struct{})}
+	if !s.config.ExitOnPanic {
+		host.panicked = s.panics.reportTo(host.logger)
+	}
 	for _, v := range s.served {
 		if v.version == choice.Version {
 			host.plugins = v.plugins
@@ -82,6 +87,7 @@ func (h *hostSession) serveNetRPC() error {
 		stderr:      stderr,
 		quit:        func() { _ = h.conn.Close() }, // ends this session, not the plugin
 		calls:       &h.calls,
+		panicked:    h.panicked,
 		draining:    h.server.draining,
 		openTimeout: h.server.config.HandshakeTimeout,
 	}
@@ -105,6 +111,7 @@ func (h *hostSession) serveGRPC(ended func(error)) {
 		brokers:    brokers,
 		tls:        brokered,
 		stdio:      output,
+		panicked:   h.panicked,
 		onShutdown: func() { _ = h.conn.Close() },
 		logger:     h.logger,
 	})

@@ -19,8 +19,8 @@ type RPCChannel interface {
 	// Send queues a request for a method ("Plugin.Greet") under a number of the
 	// caller's choice, and never waits for the connection. It returns where the
 	// request ends in what Taken counts. It was not sent if there is an error:
-	// [ErrChannelFull], an [*RPCEncodeError], after which the channel takes no
-	// more requests, or one that matches [ErrConnectionLost].
+	// [ErrChannelFull], an [*RPCEncodeError], or one that matches
+	// [ErrConnectionLost].
 	Send(method string, number uint64, args any) (end uint64, err error)
 	// Taken is how many of the bytes that were queued the connection was given.
 	// What it was not given cannot have reached the plugin.

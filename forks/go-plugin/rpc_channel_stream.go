@@ -5,7 +5,6 @@ package plugin
 import (
 	"context"
 	"encoding/gob"
-	"fmt"
 	"io"
 	"net"
 	"net/rpc"
@@ -28,9 +27,8 @@ type streamChannel struct {
 	source *rememberingReader
 
 	mu      sync.Mutex
-	enc     *gob.Encoder
+	enc     *pairEncoder
 	header  rpc.Request // encoded last; kept for its memory
-	out     []byte
 	spare   []byte
 	taken   uint64
 	writing bool // a goroutine is in write
@@ -43,18 +41,9 @@ type streamChannel struct {
 func NewRPCChannel(conn net.Conn) RPCChannel { return newStreamChannel(conn, nil) }
 
 func newStreamChannel(conn net.Conn, why func() error) *streamChannel {
-	c := &streamChannel{conn: conn, why: why, source: &rememberingReader{Reader: conn}}
-	c.enc = gob.NewEncoder((*channelWriter)(c))
+	c := &streamChannel{conn: conn, why: why, source: &rememberingReader{Reader: conn}, enc: newPairEncoder(&rpc.Request{})}
 	c.dec = gob.NewDecoder(c.source)
 	return c
-}
-
-// channelWriter collects what the encoder writes.
-type channelWriter streamChannel
-
-func (w *channelWriter) Write(p []byte) (int, error) {
-	w.out = append(w.out, p...)
-	return len(p), nil
 }
 
 // Send implements RPCChannel.
@@ -64,49 +53,31 @@ func (c *streamChannel) Send(method string, number uint64, args any) (end uint64
 	switch {
 	case c.broken != nil:
 		return 0, c.broken
-	case len(c.out) >= streamBuffer:
+	case len(c.enc.out) >= streamBuffer:
 		return 0, ErrChannelFull
 	}
-	start := len(c.out)
-	if err := c.encode(method, number, args); err != nil {
-		// The encoder may believe that it has described types which nobody
-		// will get to see.
-		c.out = c.out[:start]
+	c.header = rpc.Request{ServiceMethod: method, Seq: number}
+	if err := c.enc.add(&c.header, args); err != nil {
 		return 0, &rpcmux.EncodeError{Err: err}
 	}
 	if !c.writing {
 		c.writing = true
 		go c.write()
 	}
-	return c.taken + uint64(len(c.out)), nil
-}
-
-// encode appends a request. gob panics at a nil pointer, and types that encode
-// themselves may panic at anything.
-func (c *streamChannel) encode(method string, number uint64, args any) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%v", p)
-		}
-	}()
-	c.header = rpc.Request{ServiceMethod: method, Seq: number}
-	if err := c.enc.Encode(&c.header); err != nil {
-		return err
-	}
-	return c.enc.Encode(args)
+	return c.taken + uint64(len(c.enc.out)), nil
 }
 
 // write gives the connection what has collected, until there is no more.
 func (c *streamChannel) write() {
 	for {
 		c.mu.Lock()
-		if len(c.out) == 0 || c.broken != nil {
+		if len(c.enc.out) == 0 || c.broken != nil {
 			c.writing = false
 			c.mu.Unlock()
 			return
 		}
-		batch := c.out
-		c.out, c.spare = c.spare[:0], nil
+		batch := c.enc.out
+		c.enc.out, c.spare = c.spare[:0], nil
 		c.taken += uint64(len(batch))
 		c.wakeLocked()
 		c.mu.Unlock()
@@ -153,7 +124,7 @@ func (c *streamChannel) Taken() uint64 {
 func (c *streamChannel) Await(ctx context.Context) error {
 	for {
 		c.mu.Lock()
-		if c.broken != nil || len(c.out) < streamBuffer {
+		if c.broken != nil || len(c.enc.out) < streamBuffer {
 			defer c.mu.Unlock()
 			return c.broken
 		}
@@ -180,7 +151,7 @@ func (c *streamChannel) ReadHeader(r *rpc.Response) error {
 
 // ReadReply implements RPCChannel.
 func (c *streamChannel) ReadReply(target reflect.Value) error {
-	err := c.dec.DecodeValue(target)
+	err := decodeGobValue(c.dec, target)
 	if err != nil && c.source.err != nil {
 		return c.fail(c.source.err)
 	}

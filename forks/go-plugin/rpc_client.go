@@ -29,6 +29,8 @@ type RPCClient struct {
 	stdout, stderr net.Conn
 	// shared is what the broker joins; it may be nil.
 	shared *SharedBroker
+	// panicked says what becomes of a panic in what the broker serves.
+	panicked panicFunc
 
 	// detach, if not nil, ends a session with a plugin that is not this host's
 	// to end: Close calls it and sends no Quit.
@@ -63,6 +65,7 @@ func newRPCClient(conn io.ReadWriteCloser, client *RPCClient, cfg *yamux.Config)
 	client.control = newNetRPCClient(streams[0], client.why)
 	client.stdout, client.stderr = streams[1], streams[2]
 	client.broker = newMuxBroker(mux, client.shared.arrivals())
+	client.broker.panicked = client.panicked
 	go client.broker.Run()
 	return client, nil
 }

@@ -17,6 +17,8 @@ type muxControl struct {
 	plugins PluginSet
 	broker  *MuxBroker
 	session *rpcmux.Plugin
+	// panicked says what becomes of a panic in Server.
+	panicked panicFunc
 }
 
 // ServeRequest implements rpcmux.Handler.
@@ -64,9 +66,22 @@ func (c *muxControl) open(kind string) (rpcmux.Handler, error) {
 	if !ok {
 		return nil, fmt.Errorf("unknown plugin type: %s", kind)
 	}
-	impl, err := p.Server(c.broker)
+	impl, err := c.ask(kind, p)
 	if err != nil {
 		return nil, err
 	}
 	return newNetRPCServer("Plugin", impl), nil
+}
+
+// ask returns what a plugin serves.
+func (c *muxControl) ask(kind string, p Plugin) (impl any, err error) {
+	returned := false
+	defer func() {
+		if !returned && c.panicked != nil {
+			err = errors.New(c.panicked("Server of "+kind, recover()))
+		}
+	}()
+	impl, err = p.Server(c.broker)
+	returned = true
+	return impl, err
 }

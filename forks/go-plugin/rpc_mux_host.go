@@ -27,6 +27,7 @@ func newRPCMuxClient(conn net.Conn, client *RPCClient, cfg *yamux.Config, draini
 	streams := &lazyStreams{}
 	client.host = rpcmux.NewHost(conn, rpcmux.HostConfig{Draining: draining, Streams: streams.begin, Ended: ended})
 	client.broker = newMuxBroker(streams, client.shared.arrivals())
+	client.broker.panicked = client.panicked
 	streams.init(client.host, client.broker, func() (*yamux.Session, error) { return yamux.Client(client.host.StreamConn(), cfg) })
 	// The last, because it begins to read.
 	client.control = NewChannelClient(&muxChannel{client.host.Channel(0), client.why})

@@ -14,13 +14,14 @@ import (
 // serveRPCMux serves a host with the feature rpc-mux until it hangs up or the
 // connection is closed.
 func (h *hostSession) serveRPCMux() error {
-	control := &muxControl{plugins: h.plugins}
+	control := &muxControl{plugins: h.plugins, panicked: h.panicked}
 	streams := &lazyStreams{}
 	session := rpcmux.NewPlugin(h.conn, rpcmux.PluginConfig{
 		Control:   control,
 		Open:      control.open,
 		Calls:     countedCalls{&h.calls},
 		Answered:  h.answered,
+		Panicked:  h.panicked,
 		Subscribe: h.server.subscribeMux,
 		Streams:   streams.begin,
 		Relief:    &h.server.relief,
@@ -28,7 +29,7 @@ func (h *hostSession) serveRPCMux() error {
 	})
 	defer streams.Close()
 	broker := newMuxBroker(streams, newStreamArrivals())
-	broker.calls = &h.calls
+	broker.calls, broker.panicked = &h.calls, h.panicked
 	streams.init(session, broker, func() (*yamux.Session, error) {
 		cfg := yamuxConfig(h.logger)
 		cfg.EnableKeepAlive = false // The session has its own.

@@ -70,6 +70,8 @@ type rpcSession struct {
 	quit func()
 	// calls counts the plugin's calls in flight; nil where nobody asks.
 	calls callCounter
+	// panicked says what becomes of a panic in a method.
+	panicked panicFunc
 	// draining is closed when the plugin is about to leave; nil where it never
 	// says so (a child).
 	draining <-chan struct{}
@@ -96,7 +98,7 @@ func (s *rpcSession) serve(conn io.ReadWriteCloser, cfg *yamux.Config) error {
 	go copyOutput(streams[2], s.stderr)
 
 	broker := newMuxBroker(mux, newStreamArrivals())
-	broker.calls = s.calls
+	broker.calls, broker.panicked = s.calls, s.panicked
 	go broker.Run()
 
 	server := rpc.NewServer()
@@ -107,7 +109,9 @@ func (s *rpcSession) serve(conn io.ReadWriteCloser, cfg *yamux.Config) error {
 			return fmt.Errorf("register %s service: %w", name, err)
 		}
 	}
-	server.ServeCodec(&serverCodec{gobStream: newGobStream(streams[0]), answered: s.answered})
+	service := newRPCService(streams[0], server)
+	service.answered, service.panicked = s.answered, s.panicked
+	service.serve()
 	return nil
 }
 
@@ -193,5 +197,5 @@ func (d *dispenseService) serve(id uint32, impl any) {
 	if err != nil {
 		return // The host asked and did not come; its own call has failed.
 	}
-	serveNetRPC(stream, "Plugin", impl, d.session.calls)
+	serveNetRPC(stream, impl, d.session.calls, d.session.panicked)
 }

@@ -25,6 +25,8 @@ type SharedBroker struct {
 	wait    time.Duration
 	streams *streamArrivals // of net/rpc
 	group   *brokerGroup    // of gRPC
+	// panicked answers a panic in what this host serves to its plugins.
+	panicked panicFunc
 
 	ctx context.Context // ends with the broker
 	end context.CancelFunc
@@ -39,6 +41,7 @@ func NewSharedBroker(wait time.Duration, logger hclog.Logger) *SharedBroker {
 		logger = hclog.NewNullLogger()
 	}
 	b := &SharedBroker{logger: logger, wait: wait, streams: newStreamArrivals(), group: newBrokerGroup()}
+	b.panicked = newPanicGuard().reportTo(logger)
 	b.ctx, b.end = context.WithCancel(context.Background())
 	return b
 }
@@ -48,7 +51,7 @@ func NewSharedBroker(wait time.Duration, logger hclog.Logger) *SharedBroker {
 // means nothing to its other instances. latest returns nil if there is none.
 func (b *SharedBroker) MuxBroker(latest func() *MuxBroker) *MuxBroker {
 	m := newMuxBroker(&sharedStreams{b, latest}, b.streams)
-	m.patience = b.wait
+	m.patience, m.panicked = b.wait, b.panicked
 	return m
 }
 
@@ -60,6 +63,7 @@ func (b *SharedBroker) GRPCBroker(latest func() *GRPCBroker) *GRPCBroker {
 	broker := newGRPCBroker(core, &groupTransport{group: b.group}, nil)
 	broker.ids = &b.group.ids
 	broker.latest = latest
+	broker.serverOptions = b.panicked.interceptors()
 	stop := context.AfterFunc(b.ctx, func() { _ = broker.Close() })
 	context.AfterFunc(core.ctx, func() { stop() })
 	return broker

@@ -142,6 +142,13 @@ func TestMismatch(t *testing.T) {
 			t.Errorf("the host says %q", said)
 		}
 	})
+	t.Run("method that panics", func(t *testing.T) {
+		poison := scratch{name: "poison", main: strings.Replace(goodPlugin, `*reply = "Grüezi "`, `panic("no more"); *reply = "Grüezi "`, 1)}.build(t)
+		said := load(t, host, poison, good)
+		if !strings.Contains(said[0], "panicked: no more") || said[1] != "Grüezi Ada" {
+			t.Errorf("the host says %q", said)
+		}
+	})
 	t.Run("host from outside as well", func(t *testing.T) {
 		source, err := os.ReadFile("internal/sohost/main.go")
 		if err != nil {

@@ -60,7 +60,7 @@ func (s *service) serveEarly(p *Plugin, handler Handler) {
 			continue
 		}
 		s.values.valueReader = e.body
-		go func() { _ = handler.ServeRequest(e.worker) }() // An error is in the answer already.
+		go e.worker.serve(handler)
 		<-e.decoded
 	}
 }

@@ -3,6 +3,7 @@
 package rpcmux
 
 import (
+	"errors"
 	"fmt"
 	"net/rpc"
 )
@@ -61,13 +62,17 @@ func (w *worker) accept() error {
 func (w *worker) open() {
 	p := w.plugin
 	defer p.control.Done()
+	var handler Handler = unserved{errNotOpened}
+	defer func() { w.service.serveEarly(p, handler) }() // Open may end its goroutine.
 	w.callBegins()
-	handler, err := p.config.Open(w.kind)
+	opened, err := p.config.Open(w.kind)
 	if err != nil {
-		handler = unserved{err}
+		opened = unserved{err}
 	}
-	w.service.serveEarly(p, handler)
+	handler = opened
 }
+
+var errNotOpened = errors.New("the plugin ended the goroutine that was to open this channel")
 
 // unserved answers all requests on a channel that could not be opened.
 type unserved struct{ error }

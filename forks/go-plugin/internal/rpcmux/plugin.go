@@ -25,6 +25,11 @@ type PluginConfig struct {
 	// Answered, if not nil, is called with the method when an answer on
 	// channel 0 has been put on its way.
 	Answered func(method string)
+	// Panicked, if not nil, is called with what a method has panicked with, in
+	// the deferred function that has recovered it, and returns the error that the
+	// caller gets. The value is nil if the method has ended its goroutine instead.
+	// Nil lets a panic end the process.
+	Panicked func(method string, value any) (text string)
 	// Subscribe is called when the host asks for output, once. The session
 	// calls next until it fails, from one goroutine, and stop in the end. Nil
 	// has no output.

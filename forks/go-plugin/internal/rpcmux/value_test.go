@@ -39,7 +39,7 @@ func TestEncodeErrors(t *testing.T) {
 				}
 				mustUpper(t, client)
 			}
-			if err := client.Call("Plugin.Odd", struct{}{}, &OddReply{}); err == nil || !strings.Contains(err.Error(), "cannot encode its answer") {
+			if err := client.Call("Plugin.Odd", struct{}{}, &OddReply{}); err == nil || !strings.Contains(err.Error(), "answer cannot be encoded") {
 				t.Errorf("a reply that cannot be encoded: %v", err)
 			}
 			mustUpper(t, client)

@@ -16,18 +16,19 @@ import (
 // makes another one the reader, and one that was mistaken is relieved by a timer.
 // It implements rpc.ServerCodec for the one request that it has at a time.
 type worker struct {
-	plugin  *Plugin
-	message message
-	service *service
-	method  *method
-	kind    string // that a channel is being opened for
-	early   *early // this worker's request, or the one at hand, came early
-	began   time.Time
-	crowded bool // more than this request was at hand
-	state   atomic.Int32
-	calls   atomic.Uint64 // that were begun without another reader
-	watched atomic.Bool   // by the session's Relief
-	seen    uint64        // calls when it last looked; its own
+	plugin   *Plugin
+	message  message
+	service  *service
+	method   *method
+	kind     string // that a channel is being opened for
+	early    *early // this worker's request, or the one at hand, came early
+	began    time.Time
+	crowded  bool // more than this request was at hand
+	state    atomic.Int32
+	answered bool          // the request at hand
+	calls    atomic.Uint64 // that were begun without another reader
+	watched  atomic.Bool   // by the session's Relief
+	seen     uint64        // calls when it last looked; its own
 }
 
 // States of a worker.
@@ -61,7 +62,7 @@ func (p *Plugin) read() (handedOver bool) {
 		if w.message.kind == open {
 			w.open()
 		} else {
-			_ = w.service.rpc.ServeRequest(w) // An error is in the answer already.
+			w.serve(w.service.rpc)
 		}
 		if w.state.Load() == reading {
 			continue // It could not be called.
@@ -136,6 +137,7 @@ func (w *worker) find() error {
 // ReadRequestHeader implements rpc.ServerCodec.
 func (w *worker) ReadRequestHeader(r *rpc.Request) error {
 	r.ServiceMethod, r.Seq = w.method.name, w.message.number
+	w.answered = false
 	if w.message.channel != 0 && w.early == nil {
 		w.plugin.callBegun()
 	}
@@ -148,10 +150,10 @@ func (w *worker) ReadRequestHeader(r *rpc.Request) error {
 // ReadRequestBody implements rpc.ServerCodec. When it returns without an error
 // and body is not nil, the method is called.
 func (w *worker) ReadRequestBody(body any) error {
-	err := decode(w.service.dec, body)
 	if w.early != nil {
-		close(w.early.decoded)
+		defer close(w.early.decoded)
 	}
+	err := decode(w.service.dec, body)
 	w.began = time.Now()
 	if err != nil || body == nil || w.early != nil {
 		return err
@@ -190,6 +192,7 @@ func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 		w.method.pace.record(time.Since(w.began))
 	}
 	err := w.answer(r, body)
+	w.answered = true
 	switch {
 	case w.message.channel == 0:
 		if p.config.Answered != nil {
@@ -220,7 +223,7 @@ func (w *worker) answer(r *rpc.Response, body any) error {
 			return w.put(b)
 		}
 		s.enc = nil // It may believe that it has described types.
-		r.Error = fmt.Sprintf("the plugin cannot encode its answer: %v", err)
+		r.Error = CannotEncode(err)
 	}
 	b := newMessage(failure)
 	b.number(s.id)

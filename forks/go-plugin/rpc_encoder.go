@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"encoding"
+	"encoding/gob"
+	"errors"
+	"fmt"
+	"io"
+	"reflect"
+)
+
+// pairEncoder encodes headers and bodies in turn into one gob stream, as net/rpc
+// does. A body that cannot be encoded leaves nothing in the stream but
+// descriptions of types, which the other side takes in wherever they come.
+type pairEncoder struct {
+	enc *gob.Encoder
+	// out is what is to be sent. Its owner takes it.
+	out  []byte
+	body []byte
+	to   *[]byte // where enc writes: out or body
+	last int     // where in it the last message of gob begins
+
+	trial  *gob.Encoder // see tryOut
+	nested map[reflect.Type]bool
+	broken error
+}
+
+// newPairEncoder returns an encoder. The sample is any header: its type is
+// described before a body can use the same.
+func newPairEncoder(sample any) *pairEncoder {
+	e := &pairEncoder{nested: make(map[reflect.Type]bool)}
+	e.enc = gob.NewEncoder((*pairWriter)(e))
+	e.to = &e.out
+	if err := e.enc.Encode(sample); err != nil {
+		e.broken = err // The headers of net/rpc always encode.
+	}
+	e.out = e.out[:e.last]
+	return e
+}
+
+// pairWriter is where gob writes: each message with one call.
+type pairWriter pairEncoder
+
+func (w *pairWriter) Write(p []byte) (int, error) {
+	w.last = len(*w.to)
+	*w.to = append(*w.to, p...)
+	return len(p), nil
+}
+
+var errGobOutOfStep = errors.New("a value could be encoded once, but not twice")
+
+// add appends a header and a body to out. Neither is there after an error.
+func (e *pairEncoder) add(header, body any) error {
+	if e.broken != nil {
+		return e.broken
+	}
+	e.to, e.body = &e.body, e.body[:0]
+	nested := e.isNested(reflect.TypeOf(body))
+	if nested {
+		if err := e.tryOut(body); err != nil {
+			return err
+		}
+	}
+	err := encodeGob(e.enc, body)
+	if err == nil {
+		e.to = &e.out
+		err = encodeGob(e.enc, header)
+	} else if nested {
+		// A type may count as described whose description is lost.
+		e.broken = fmt.Errorf("%w: %w", errGobOutOfStep, err)
+		return err
+	}
+	e.out = append(e.out, e.body...)
+	if cap(e.body) > streamBuffer {
+		e.body = nil
+	}
+	return err
+}
+
+// tryOut encodes a value that holds interfaces, to nowhere. The types of what
+// they hold are described within the value. If its encoding failed half way, the
+// encoder would believe that it has described them, and the other side could not
+// decode them for as long as the stream lasts.
+func (e *pairEncoder) tryOut(body any) error {
+	if e.trial == nil {
+		e.trial = gob.NewEncoder(io.Discard)
+	}
+	err := encodeGob(e.trial, body)
+	if err != nil {
+		e.trial = nil
+	}
+	return err
+}
+
+// isNested reports whether gob describes types within the encoding of a value of
+// type t: it does so for what is in an interface.
+func (e *pairEncoder) isNested(t reflect.Type) bool {
+	if t == nil {
+		return false
+	}
+	nested, known := e.nested[t]
+	if known {
+		return nested
+	}
+	e.nested[t] = false // unless what it is made of says otherwise
+	switch {
+	case encodesItself(t):
+	case t.Kind() == reflect.Interface:
+		nested = true
+	case t.Kind() == reflect.Pointer, t.Kind() == reflect.Slice, t.Kind() == reflect.Array:
+		nested = e.isNested(t.Elem())
+	case t.Kind() == reflect.Map:
+		nested = e.isNested(t.Key()) || e.isNested(t.Elem())
+	case t.Kind() == reflect.Struct:
+		for i := range t.NumField() {
+			if f := t.Field(i); f.IsExported() && e.isNested(f.Type) {
+				nested = true
+				break
+			}
+		}
+	}
+	e.nested[t] = nested
+	return nested
+}
+
+// encodesItself reports whether gob leaves the encoding to the type.
+func encodesItself(t reflect.Type) bool {
+	for _, i := range [...]reflect.Type{reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[encoding.BinaryMarshaler]()} {
+		if t.Implements(i) || t.Kind() != reflect.Interface && reflect.PointerTo(t).Implements(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// encodeGob encodes a value. gob panics at a nil pointer, and types that encode
+// themselves may panic at anything.
+func encodeGob(enc *gob.Encoder, value any) (err error) {
+	defer recoverGob(&err)
+	return enc.Encode(value)
+}
+
+// decodeGob decodes a value into what into points to; nil drops it.
+func decodeGob(dec *gob.Decoder, into any) (err error) {
+	defer recoverGob(&err)
+	return dec.Decode(into)
+}
+
+// decodeGobValue is decodeGob for a reflect.Value.
+func decodeGobValue(dec *gob.Decoder, into reflect.Value) (err error) {
+	defer recoverGob(&err)
+	return dec.DecodeValue(into)
+}
+
+// recoverGob turns a panic into an error.
+func recoverGob(err *error) {
+	if p := recover(); p != nil {
+		*err = errors.New(firstLine(formatPanic(p)))
+	}
+}

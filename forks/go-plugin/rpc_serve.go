@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"encoding/gob"
+	"fmt"
+	"io"
+	"net/rpc"
+	"sync"
+
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
+)
+
+// rpcService serves net/rpc on one connection. One goroutine reads at a time. It
+// lets another one read on when it has a request whose method it is to run, so
+// that it is there when the method does not return, which rpc.Server.ServeCodec
+// does not allow.
+type rpcService struct {
+	conn   io.ReadWriteCloser
+	server *rpc.Server
+	// calls counts the calls in flight; nil where nobody asks.
+	calls callCounter
+	// answered, if not nil, is called with the method once its answer is
+	// written, or cannot be.
+	answered func(method string)
+	// panicked says what becomes of a panic.
+	panicked panicFunc
+
+	dec     *gob.Decoder // the reader's
+	running sync.WaitGroup
+
+	sending sync.Mutex
+	enc     *pairEncoder
+}
+
+func newRPCService(conn io.ReadWriteCloser, server *rpc.Server) *rpcService {
+	return &rpcService{conn: conn, server: server, dec: newGobDecoder(conn), enc: newPairEncoder(&rpc.Response{})}
+}
+
+// serve serves until the connection ends and the methods have, and closes it.
+func (s *rpcService) serve() {
+	s.running.Add(1)
+	go s.read()
+	s.running.Wait()
+	_ = s.conn.Close()
+}
+
+// read reads requests until the connection ends or another goroutine reads.
+func (s *rpcService) read() {
+	defer s.running.Done()
+	for {
+		r := rpcRequest{service: s}
+		r.run()
+		if r.handedOver || r.broken {
+			return
+		}
+	}
+}
+
+// rpcRequest is the rpc.ServerCodec of one request.
+type rpcRequest struct {
+	service    *rpcService
+	header     rpc.Request
+	broken     bool // there is no request
+	handedOver bool // another goroutine reads
+	answered   bool
+}
+
+// run reads a request, runs its method and answers, also when the method does
+// not return.
+func (r *rpcRequest) run() {
+	returned := false
+	defer r.ended(&returned)
+	_ = r.service.server.ServeRequest(r) // An error is in the answer already.
+	returned = true
+}
+
+// ended is deferred by run.
+func (r *rpcRequest) ended(returned *bool) {
+	if *returned || r.service.panicked == nil {
+		return
+	}
+	text := r.service.panicked(r.header.ServiceMethod, recover())
+	if !r.handedOver {
+		// A type that decodes itself has ended the goroutine that reads.
+		_ = r.service.conn.Close()
+		return
+	}
+	if !r.answered {
+		_ = r.WriteResponse(&rpc.Response{ServiceMethod: r.header.ServiceMethod, Seq: r.header.Seq, Error: text}, struct{}{})
+	}
+}
+
+// ReadRequestHeader implements rpc.ServerCodec.
+func (r *rpcRequest) ReadRequestHeader(header *rpc.Request) error {
+	if err := r.service.dec.Decode(header); err != nil {
+		r.broken = true
+		return err
+	}
+	r.header = rpc.Request{ServiceMethod: header.ServiceMethod, Seq: header.Seq}
+	if r.service.calls != nil {
+		r.service.calls.begin()
+	}
+	return nil
+}
+
+// ReadRequestBody implements rpc.ServerCodec. When it returns without an error
+// and body is not nil, the method is called.
+func (r *rpcRequest) ReadRequestBody(body any) error {
+	if err := decodeGob(r.service.dec, body); err != nil || body == nil {
+		return err
+	}
+	r.handedOver = true
+	r.service.running.Add(1)
+	go r.service.read()
+	return nil
+}
+
+// WriteResponse implements rpc.ServerCodec.
+func (r *rpcRequest) WriteResponse(response *rpc.Response, body any) error {
+	s := r.service
+	err := s.send(response, body)
+	r.answered = true
+	if s.answered != nil {
+		s.answered(response.ServiceMethod)
+	}
+	if s.calls != nil {
+		s.calls.end()
+	}
+	if err != nil {
+		// The caller would wait for this answer for ever.
+		_ = s.conn.Close()
+		return fmt.Errorf("answer %s: %w", response.ServiceMethod, err)
+	}
+	return nil
+}
+
+func (s *rpcService) send(response *rpc.Response, body any) error {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	err := s.enc.add(response, body)
+	if err != nil && response.Error == "" {
+		response.Error = rpcmux.CannotEncode(err)
+		err = s.enc.add(response, struct{}{})
+	}
+	if err != nil {
+		return err
+	}
+	return s.enc.writeTo(s.conn)
+}
+
+// Close implements rpc.ServerCodec. ServeRequest does not call it.
+func (r *rpcRequest) Close() error { return r.service.conn.Close() }
+
+// serveNetRPC serves the exported methods of v under "Plugin" until conn ends.
+func serveNetRPC(conn io.ReadWriteCloser, v any, calls callCounter, panicked panicFunc) {
+	s := newRPCService(conn, newNetRPCServer("Plugin", v))
+	s.calls, s.panicked = calls, panicked
+	s.serve()
+}
+
+// newNetRPCServer returns a server of the exported methods of v under name.
+func newNetRPCServer(name string, v any) *rpc.Server {
+	server := rpc.NewServer()
+	if err := server.RegisterName(name, v); err != nil {
+		// v has no method in the form that net/rpc wants. Its author learns of
+		// it from the error of the first call.
+		server = rpc.NewServer()
+	}
+	return server
+}
