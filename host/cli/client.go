@@ -27,6 +27,9 @@ type client interface {
 
 // open gives the client that the configuration asks for. The caller closes it.
 func (h Host) open(ctx context.Context, c Config, stderr io.Writer) (client, error) {
+	if c.Server == "" {
+		c.Server = c.daemonHere(ctx)
+	}
 	if c.Server != "" {
 		return newRemote(c)
 	}

@@ -65,7 +65,7 @@ type Config struct {
 	MaxCalls       int `envconfig:"BASIC_MAX_CALLS" default:"256" desc:"how many calls over HTTP may be in flight at once"`
 	MaxPluginCalls int `envconfig:"BASIC_MAX_PLUGIN_CALLS" default:"64" desc:"how many of them may be calls of one plugin, so that one which does not answer leaves room for others"`
 	// Server is the daemon that the client commands ask.
-	Server string `envconfig:"BASIC_SERVER" desc:"URL of a running basic serve, for basic plugins and basic call; empty attaches to the plugins directly"`
+	Server string `envconfig:"BASIC_SERVER" desc:"URL of a running basic serve, for basic plugins and basic call; empty asks the one at BASIC_LISTEN if that is set or nothing else is, and else attaches to the plugins directly"`
 }
 
 // ReadConfig reads the environment. An error names the variable and what is wrong.

@@ -51,6 +51,15 @@ func (h Host) daemonOptions(c Config, stderr io.Writer) (daemon.Options, error) 
 	return o, nil
 }
 
+// namesPlugins reports whether there are plugins that a command can attach to by itself.
+func (c Config) namesPlugins() bool {
+	if len(c.NetworkPlugin) > 0 {
+		return true
+	}
+	_, err := os.Stat(c.PluginDir)
+	return c.PluginDir != "" && err == nil
+}
+
 // findSomething checks that there are places to look for plugins in, and that a
 // directory which was asked for exists.
 func (c Config) findSomething() error {

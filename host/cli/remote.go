@@ -179,3 +179,39 @@ func refused(answer *http.Response) error {
 	}
 	return failf(code, "%s: %s", strings.ToLower(p.Title[:1])+p.Title[1:], p.Detail)
 }
+
+// daemonHere gives the URL of a daemon that answers at BASIC_LISTEN on this machine, as
+// it does in the daemon's own container; empty if none does, or if the environment names
+// plugins to attach to and no BASIC_LISTEN.
+func (c Config) daemonHere(ctx context.Context) string {
+	_, asked := os.LookupEnv("BASIC_LISTEN")
+	if c.Listen == "" || !asked && c.namesPlugins() {
+		return ""
+	}
+	host, port, err := net.SplitHostPort(c.Listen)
+	if err != nil || port == "0" {
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	base := "http://" + net.JoinHostPort(host, port)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/healthz", nil)
+	if err != nil {
+		return ""
+	}
+	client := httpClient(c, 0)
+	defer client.CloseIdleConnections()
+	answer, err := client.Do(request)
+	if err != nil {
+		return ""
+	}
+	defer answer.Body.Close()
+	var health struct{ Status string }
+	if json.NewDecoder(io.LimitReader(answer.Body, 1<<10)).Decode(&health) != nil || health.Status != "ok" {
+		return "" // some other server
+	}
+	return base
+}

@@ -130,6 +130,11 @@ func TestServe(t *testing.T) {
 	if got := command(t, []string{"call", "pluginzh", "greeter.Greet", "Bob"}, client); got != (outcome{Stdout: "\"您好 Bob\"\n"}) {
 		t.Errorf("call: %+v", got)
 	}
+	// With the environment of its container, as by kubectl exec, a command asks it too.
+	own := []string{"PLUGIN_DIR=", "KUBE_SELECTOR=reattach.dev/plugin", "BASIC_LISTEN=:" + s.url[strings.LastIndex(s.url, ":")+1:]}
+	if got := command(t, []string{"plugins"}, own...); got.Code != 0 || !strings.Contains(got.Stdout, "pluginzh") || got.Stderr != "" {
+		t.Errorf("plugins in the daemon's container: %+v", got)
+	}
 	listed := command(t, []string{"plugins", "-o", "json"}, client)
 	var list struct {
 		Plugins []struct {
