@@ -4,6 +4,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"net"
 	"slices"
 	"sync"
@@ -79,6 +80,7 @@ func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet, messages bool
 	client := &RPCClient{
 		plugins:     plugins,
 		detach:      func() { s.end(ErrDetached) },
+		asks:        s.asksToEnd(cfg),
 		pingTimeout: cfg.PingTimeout,
 		why:         s.Err,
 		shared:      cfg.Broker,
@@ -121,12 +123,21 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet, a agreement) er
 		doneCtx:     s.ctx,
 		remote:      true,
 		detach:      func() { s.end(ErrDetached) },
+		asks:        s.asksToEnd(cfg),
 	})
 	if err != nil {
 		return err
 	}
 	s.client = client
 	return nil
+}
+
+// asksToEnd reports, once the session has ended, whether the plugin is to be asked
+// to end it, for the output that it still has. One that has shaken hands takes that
+// for no more. A session that was lost has nobody to ask.
+func (s *Session) asksToEnd(cfg *ClientConfig) func() bool {
+	wanted := s.info != nil && cfg.wantsOutput()
+	return func() bool { return wanted && errors.Is(s.Err(), ErrDetached) }
 }
 
 // drainSigns tells the session that the plugin is about to leave. One that says

@@ -55,6 +55,9 @@ func playPlugin(role string) {
 	case "crash":
 		fmt.Fprintln(os.Stderr, "[WARN] about to crash")
 		panic("the plugin crashes at start")
+	case "print-netrpc", "print-grpc":
+		playPrinter(Protocol(strings.TrimPrefix(role, "print-")))
+		return
 	case "mute":
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		select {}

@@ -127,12 +127,27 @@ func (p *localPlugin) awaitEnd(ctx context.Context, r runner.AttachedRunner, nam
 		return
 	}
 	p.readers.Wait() // for its last line
+	p.awaitOutput()
 	if err != nil {
 		p.logger.Error("plugin process exited", "plugin", name, "id", r.ID(), "error", err)
 	} else {
 		p.logger.Info("plugin process exited", "plugin", name, "id", r.ID())
 	}
 	p.gone(processEnded(err))
+}
+
+// awaitOutput waits until the last output of a plugin that has ended was passed on,
+// unless that takes long.
+func (p *localPlugin) awaitOutput() {
+	p.opening.Lock()
+	client := p.client
+	p.opening.Unlock()
+	if client == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+	defer cancel()
+	client.awaitOutput(ctx)
 }
 
 func (p *localPlugin) setRunner(r runner.AttachedRunner) {

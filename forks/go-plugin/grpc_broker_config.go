@@ -47,7 +47,7 @@ func (cfg *grpcClientConfig) newBroker(conn grpc.ClientConnInterface) *GRPCBroke
 	b := cfg.newOwnBroker(conn, arrivals)
 	b.core.drain = cfg.drainSigns
 	b.core.openLink = sync.OnceFunc(func() {
-		b.core.spawn(func() { b.runClient(conn) })
+		b.core.spawn(func() { b.runClient(conn, cfg.doneCtx) })
 	})
 	if !cfg.onDemand {
 		b.core.openLink()

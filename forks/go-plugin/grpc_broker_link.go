@@ -94,15 +94,29 @@ func (b *GRPCBroker) serveLink(stream connInfoStream) error {
 	}
 }
 
-// runClient opens the link from the host's side and closes the broker when the
-// link has ended.
-func (b *GRPCBroker) runClient(conn grpc.ClientConnInterface) {
-	stream, err := pluginpb.NewGRPCBrokerClient(conn).StartStream(b.core.ctx, grpc.WaitForReady(true))
-	if err == nil {
-		err = b.serveLink(stream)
+// runClient opens the link from the host's side, again when the connection was
+// replaced under it, and closes the broker when the link has ended. Plugins of the
+// original library have one link only: they end the second at once. It gives up
+// when done ends.
+func (b *GRPCBroker) runClient(conn grpc.ClientConnInterface, done context.Context) {
+	ctx, cancel := context.WithCancel(b.core.ctx)
+	defer cancel()
+	defer context.AfterFunc(done, cancel)()
+	err := b.openLink(ctx, conn)
+	for attempt := 0; wasReplaced(err) && pauseBefore(ctx, attempt); attempt++ {
+		err = b.openLink(ctx, conn)
 	}
 	b.core.end(fmt.Errorf("the plugin's broker has gone: %w", err))
 	b.transport.close()
+}
+
+// openLink opens the link and serves it until it ends. It never returns nil.
+func (b *GRPCBroker) openLink(ctx context.Context, conn grpc.ClientConnInterface) error {
+	stream, err := pluginpb.NewGRPCBrokerClient(conn).StartStream(ctx, grpc.WaitForReady(true))
+	if err != nil {
+		return err
+	}
+	return b.serveLink(stream)
 }
 
 // brokerService is the plugin's side of the link.

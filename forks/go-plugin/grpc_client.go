@@ -14,8 +14,10 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
@@ -39,8 +41,11 @@ type GRPCClient struct {
 	mux         *grpcmux.ClientMuxer // nil without multiplexing
 	pingTimeout time.Duration
 	detach      func()
+	asks        func() bool
 	remote      bool
 
+	stdio   *stdioReceiver     // nil: none is received
+	output  *outputReader      // the same
 	end     context.CancelFunc // of the output
 	closing func() error       // closes, once
 }
@@ -74,9 +79,12 @@ type grpcClientConfig struct {
 	pingTimeout time.Duration   // of Ping; zero: none
 
 	// remote or detach make Close leave the plugin alone. detach is called
-	// before anything is closed, so that the session can know why it ends.
+	// before anything is closed, so that the session can know why it ends. asks,
+	// if not nil, reports after that whether the plugin may be asked to end the
+	// session: it takes Shutdown for no more than that.
 	remote bool
 	detach func()
+	asks   func() bool
 }
 
 // newGRPCClient starts a session. It does not wait for the connection.
@@ -98,33 +106,39 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 		mux:         cfg.mux,
 		pingTimeout: cfg.pingTimeout,
 		detach:      cfg.detach,
+		asks:        cfg.asks,
 		remote:      cfg.remote,
 		end:         cancel,
 	}
 	c.broker.serverOptions = append(c.broker.serverOptions, cfg.panicked.interceptors()...)
 	c.closing = sync.OnceValue(c.close)
 	if !cfg.noOutput {
-		// Close does not wait for this one: the writers may block.
-		go receiveStdio(ctx, conn, cfg.stdout, cfg.stderr, cfg.logger.Named("stdio"))
+		c.stdio = newStdioReceiver(ctx, &cfg, conn)
+		c.output = readOutput(c.stdio.run)
 	}
 	return c, nil
 }
 
 // Close ends the session. A child is asked to end as well; a remote plugin
-// lives on. Calls in flight fail with [ErrConnectionLost]. It may be called
-// again, from any goroutine.
+// lives on. What the plugin wrote before is passed on first, unless that takes
+// more than two seconds. Calls in flight fail with [ErrConnectionLost]. It may be
+// called again, from any goroutine.
 func (c *GRPCClient) Close() error { return c.closing() }
 
 func (c *GRPCClient) close() error {
 	if c.detach != nil {
 		c.detach()
 	}
+	// The writers may block, so that the wait is bounded.
+	reading, cancel := context.WithTimeout(context.Background(), outputWait)
+	defer cancel()
+	done, wait, asks := c.endsHow(reading)
+	if asks {
+		c.awaitStream(reading, done)
+	}
 	_ = c.broker.Close()
-	if c.detach == nil && !c.remote {
-		ctx, cancel := context.WithTimeout(c.doneCtx, shutdownWait)
-		defer cancel()
-		// A plugin that ends does not always get to answer.
-		_, _ = c.controller.Shutdown(ctx, &pluginpb.Empty{})
+	if asks && c.shutDown(done, wait) {
+		c.awaitOutput(reading)
 	}
 	c.end()
 	err := c.Conn.Close()
@@ -132,6 +146,49 @@ func (c *GRPCClient) close() error {
 		_ = c.mux.Close()
 	}
 	return err
+}
+
+// endsHow says whether the plugin is asked to end, because it is this host's, or to
+// end the session, because it takes Shutdown for no more than that; how long the
+// answer may take; and what ends when nobody can answer.
+func (c *GRPCClient) endsHow(reading context.Context) (done context.Context, wait time.Duration, asks bool) {
+	if c.detach == nil && !c.remote {
+		return c.doneCtx, shutdownWait, true
+	}
+	// doneCtx has ended, if it is the session's.
+	return reading, outputWait, c.asks != nil && c.asks()
+}
+
+// shutDown asks the plugin to end. It reports whether the output ends by itself
+// now.
+func (c *GRPCClient) shutDown(done context.Context, wait time.Duration) bool {
+	ctx, cancel := context.WithTimeout(done, wait)
+	defer cancel()
+	// A plugin that ends does not always get to answer.
+	_, err := c.controller.Shutdown(ctx, &pluginpb.Empty{})
+	return status.Code(err) != codes.DeadlineExceeded
+}
+
+// awaitStream waits until the plugin was asked for its output, which is of no use
+// after it was asked to end.
+func (c *GRPCClient) awaitStream(ctx, done context.Context) {
+	if c.stdio == nil {
+		return
+	}
+	select {
+	case <-c.stdio.opened:
+	case <-done.Done():
+	case <-ctx.Done():
+	}
+}
+
+// awaitOutput waits until what has come of the plugin's output was passed on and
+// there is no more, or until ctx ends. The output is not asked for again.
+func (c *GRPCClient) awaitOutput(ctx context.Context) {
+	if c.stdio != nil {
+		c.stdio.final()
+	}
+	c.output.await(ctx)
 }
 
 // Dispense returns a stub for the kind of that name.

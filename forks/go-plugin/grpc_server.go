@@ -67,7 +67,7 @@ func (s *GRPCServer) Init() error {
 		unixSocket: unixSocketConfigFromEnv(),
 		tls:        s.TLS,
 		stdio:      s.output,
-		onShutdown: s.Stop,
+		onShutdown: func() { s.service.stopAfterHost() },
 		logger:     s.logger,
 	}
 	if s.TLS != nil {

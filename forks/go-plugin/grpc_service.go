@@ -38,7 +38,7 @@ type grpcServiceConfig struct {
 
 	panicked   panicFunc   // in a method
 	stdio      stdioSource // nil: none is served
-	onShutdown func()      // GRPCController.Shutdown has arrived; runs in a goroutine
+	onShutdown func()      // GRPCController.Shutdown is being answered; runs in a goroutine
 	logger     hclog.Logger
 }
 
@@ -55,7 +55,7 @@ type grpcService struct {
 	tunnelled bool // callbacks need new streams of the session's connection
 
 	calls  callGauge       // of the plugin
-	output atomic.Int32    // hosts that are being sent the output
+	output callGauge       // hosts that are being sent the output
 	leaves atomic.Bool     // the plugin is about to leave
 	ending context.Context // ends the session's own streams
 	end    context.CancelFunc
@@ -100,7 +100,7 @@ func (s *grpcService) registerOwn(cfg *grpcServiceConfig) {
 	if tunnel != nil {
 		pluginpb.RegisterTunnelServer(s.server, tunnel)
 	}
-	pluginpb.RegisterGRPCControllerServer(s.server, &controllerService{shutdown: cfg.onShutdown})
+	pluginpb.RegisterGRPCControllerServer(s.server, &controllerService{service: s, shutdown: cfg.onShutdown})
 	if cfg.stdio != nil {
 		pluginpb.RegisterGRPCStdioServer(s.server, &stdioService{source: cfg.stdio, ending: s.ending})
 	}
@@ -170,7 +170,7 @@ func (s *grpcService) gracefulStop(ctx context.Context) (cut int) {
 	}()
 	// What came in before the GOAWAY is still answered.
 	if s.calls.waitQuiet(ctx, 0) == nil {
-		hasOutput := s.output.Load() > 0
+		hasOutput := s.output.count() > 0
 		s.end()
 		s.awaitStop(ctx, stopped, hasOutput)
 	}
@@ -200,6 +200,37 @@ func (s *grpcService) awaitStop(ctx context.Context, stopped <-chan struct{}, ha
 	}
 }
 
+// finishOutput ends the session's own streams, that of the output after what the
+// plugin has written by now. A host that does not read is waited for no longer
+// than outputWait.
+func (s *grpcService) finishOutput() {
+	s.end()
+	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+	defer cancel()
+	_ = s.output.waitQuiet(ctx, 0)
+}
+
+// stopAfterHost stops once the hosts have closed their connections, which they do
+// when they have read the rest of the output, or after hangUpWait.
+func (s *grpcService) stopAfterHost() {
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.server.GracefulStop()
+	}()
+	wait := time.NewTimer(hangUpWait)
+	defer wait.Stop()
+	select {
+	case <-stopped:
+	case <-wait.C:
+	}
+	s.stop()
+}
+
+// hangUpWait is how long a plugin that was asked to end waits for its host to hang
+// up. It is less than a host waits for the end.
+const hangUpWait = time.Second
+
 // stop ends everything at once. Calls in flight fail.
 func (s *grpcService) stop() {
 	s.once.Do(func() {
@@ -216,12 +247,15 @@ func (s *grpcService) stop() {
 // controllerService is the service by which a host ends a plugin.
 type controllerService struct {
 	pluginpb.UnimplementedGRPCControllerServer
+	service  *grpcService
 	shutdown func()
 }
 
-// Shutdown ends the plugin, or the session if that came over the network. The
-// answer may or may not reach the host.
+// Shutdown ends the plugin, or the session if that came over the network. What the
+// plugin has written is sent before the answer, which may or may not reach the
+// host.
 func (c *controllerService) Shutdown(context.Context, *pluginpb.Empty) (*pluginpb.Empty, error) {
+	c.service.finishOutput()
 	if c.shutdown != nil {
 		go c.shutdown()
 	}

@@ -55,8 +55,8 @@ func (s *grpcService) superviseStream(srv any, stream grpc.ServerStream, info *g
 		return handler(srv, stream)
 	}
 	if info.FullMethod == pluginpb.GRPCStdio_StreamStdio_FullMethodName {
-		s.output.Add(1)
-		defer s.output.Add(-1)
+		s.output.begin()
+		defer s.output.end()
 		return handler(srv, stream) // sends the rest of the output first
 	}
 	done := make(chan error, 1)

@@ -4,13 +4,9 @@ package plugin
 
 import (
 	"context"
-	"errors"
 	"io"
 
 	"github.com/hashicorp/go-hclog"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
@@ -22,11 +18,14 @@ type stdioSource interface {
 }
 
 // stdioSubscription is the output for one host. Its methods are called from
-// one goroutine.
+// one goroutine, but for finish.
 type stdioSubscription interface {
 	// next returns what was written next. When ctx has ended it still returns
 	// what is there already, and the cause of ctx only after that.
 	next(ctx context.Context) (isStderr bool, data []byte, err error)
+	// finish makes next return io.EOF after what was written by now. It waits for
+	// that to come, but no longer than ctx.
+	finish(ctx context.Context)
 	close()
 }
 
@@ -37,14 +36,17 @@ type stdioService struct {
 	ending context.Context
 }
 
-// StreamStdio streams until the host hangs up or there is no more output.
+// StreamStdio streams until the host hangs up or there is no more output. When
+// the service ends, that is once what was written before has been sent.
 func (s *stdioService) StreamStdio(_ *emptypb.Empty, stream pluginpb.GRPCStdio_StreamStdioServer) error {
-	ctx, cancel := context.WithCancel(stream.Context())
-	defer cancel()
-	defer context.AfterFunc(s.ending, cancel)()
-
+	ctx := stream.Context()
 	output := s.source.subscribe()
 	defer output.close()
+	defer context.AfterFunc(s.ending, func() {
+		ctx, cancel := context.WithTimeout(ctx, outputWait)
+		defer cancel()
+		output.finish(ctx)
+	})()
 	for {
 		isStderr, data, err := output.next(ctx)
 		if err != nil {
@@ -60,35 +62,6 @@ func (s *stdioService) StreamStdio(_ *emptypb.Empty, stream pluginpb.GRPCStdio_S
 		if err := stream.Send(msg); err != nil {
 			return err
 		}
-	}
-}
-
-// receiveStdio copies the plugin's output to the writers until ctx or the
-// session ends. A plugin without that service has nothing to copy.
-func receiveStdio(ctx context.Context, conn grpc.ClientConnInterface, stdout, stderr io.Writer, logger hclog.Logger) {
-	stream, err := pluginpb.NewGRPCStdioClient(conn).StreamStdio(ctx, &emptypb.Empty{}, grpc.WaitForReady(true))
-	for err == nil {
-		var msg *pluginpb.StdioData
-		if msg, err = stream.Recv(); err != nil {
-			break
-		}
-		switch msg.GetChannel() {
-		case pluginpb.StdioData_STDOUT:
-			stdout = writeOutput(stdout, msg.GetData(), logger)
-		case pluginpb.StdioData_STDERR:
-			stderr = writeOutput(stderr, msg.GetData(), logger)
-		default:
-			logger.Warn("output of an unknown channel is dropped", "channel", msg.GetChannel())
-		}
-	}
-	switch {
-	case errors.Is(err, io.EOF) || ctx.Err() != nil:
-	case status.Code(err) == codes.Unimplemented:
-		logger.Debug("the plugin does not send its output")
-	case status.Code(err) == codes.Unavailable || status.Code(err) == codes.Canceled:
-		logger.Debug("the plugin's output ended", "reason", err)
-	default:
-		logger.Error("the plugin's output failed", "error", err)
 	}
 }
 

@@ -13,7 +13,8 @@ const readChunk = 4 << 10
 
 // readerOutput is a child's output as it comes out of two pipes. Nothing is
 // read that nobody takes, so that output from before the host came waits in the
-// pipes. Hosts that are connected at once share it.
+// pipes. Hosts that are connected at once share it, and when one of them ends it,
+// it ends for all.
 type readerOutput struct {
 	readers [2]io.Reader // stdout and stderr; nil: none
 	start   sync.Once
@@ -52,7 +53,23 @@ func (o *readerOutput) subscribe() stdioSubscription {
 			close(o.chunks)
 		}()
 	})
-	return readerSubscription{o.chunks}
+	return readerSubscription{o}
+}
+
+// finish ends the output after what was written by now. A reader of which nobody
+// knows how much that is ends at once.
+func (o *readerOutput) finish(ctx context.Context) {
+	for _, r := range o.readers {
+		if r == nil {
+			continue
+		}
+		f, ok := r.(finisher)
+		if !ok {
+			o.close()
+			return
+		}
+		f.Finish(ctx)
+	}
 }
 
 func (o *readerOutput) read(r io.Reader, isStderr bool) {
@@ -72,16 +89,18 @@ func (o *readerOutput) read(r io.Reader, isStderr bool) {
 	}
 }
 
-type readerSubscription struct{ chunks <-chan outputChunk }
+type readerSubscription struct{ output *readerOutput }
 
 func (s readerSubscription) next(ctx context.Context) (isStderr bool, data []byte, err error) {
 	var chunk outputChunk
 	ok := true
 	select {
-	case chunk, ok = <-s.chunks:
+	case chunk, ok = <-s.output.chunks:
 	default:
 		select {
-		case chunk, ok = <-s.chunks:
+		case chunk, ok = <-s.output.chunks:
+		case <-s.output.closed:
+			ok = false
 		case <-ctx.Done():
 			return false, nil, context.Cause(ctx)
 		}
@@ -91,5 +110,7 @@ func (s readerSubscription) next(ctx context.Context) (isStderr bool, data []byt
 	}
 	return chunk.isStderr, chunk.data, nil
 }
+
+func (s readerSubscription) finish(ctx context.Context) { s.output.finish(ctx) }
 
 func (readerSubscription) close() {}

@@ -137,4 +137,6 @@ func (s *scriptedSubscription) next(context.Context) (bool, []byte, error) {
 	return chunk.isStderr, chunk.data, nil
 }
 
+func (*scriptedSubscription) finish(context.Context) {}
+
 func (*scriptedSubscription) close() {}

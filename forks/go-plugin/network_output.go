@@ -59,4 +59,6 @@ func (s hubSubscription) next(ctx context.Context) (isStderr bool, data []byte, 
 	return chunk.Channel == stdio.Stderr, chunk.Data, err
 }
 
+func (s hubSubscription) finish(ctx context.Context) { s.sub.Finish(ctx) }
+
 func (s hubSubscription) close() { s.sub.Close() }

@@ -34,6 +34,7 @@ type hostSession struct {
 	calls callGauge      // of net/rpc
 	grpc  *grpcService   // of gRPC, once ready
 	mux   *rpcmux.Plugin // of net/rpc with the feature rpc-mux, once ready
+	rpc   *rpcSession    // of net/rpc without it, once ready
 	ready chan struct{}
 	setup sync.Once
 }
@@ -91,6 +92,7 @@ func (h *hostSession) serveNetRPC() error {
 		draining:    h.server.draining,
 		openTimeout: h.server.config.HandshakeTimeout,
 	}
+	h.rpc = session
 	h.isReady()
 	mux := yamuxConfig(h.logger)
 	mux.KeepAliveInterval = hostKeepalive
@@ -112,7 +114,7 @@ func (h *hostSession) serveGRPC(ended func(error)) {
 		tls:        brokered,
 		stdio:      output,
 		panicked:   h.panicked,
-		onShutdown: func() { _ = h.conn.Close() },
+		onShutdown: h.awaitHangUp,
 		logger:     h.logger,
 	})
 	if err != nil {
@@ -128,6 +130,16 @@ func (h *hostSession) serveGRPC(ended func(error)) {
 		release()
 		ended(nil)
 	})
+}
+
+// awaitHangUp ends a session that its host wants to end. The host hangs up by itself
+// once it has read the rest of the output.
+func (h *hostSession) awaitHangUp() {
+	wait := hangUpWait
+	if h.agreed(featureNoOutput) {
+		wait = 0
+	}
+	time.AfterFunc(wait, func() { _ = h.conn.Close() })
 }
 
 // stdioSource is the plugin's output as this host gets it; nil if it wants none.
@@ -176,6 +188,9 @@ func (h *hostSession) drain(ctx context.Context) (cut int) {
 	if h.calls.waitQuiet(ctx, drainQuiet) != nil {
 		// Before the connection is closed: calls that notice it end at once.
 		cut = h.calls.count()
+	}
+	if h.rpc != nil {
+		h.rpc.finishOutput()
 	}
 	return cut
 }

@@ -27,14 +27,18 @@ type RPCClient struct {
 	host           *rpcmux.Host
 	listed         []PeerKind // in the handshake
 	stdout, stderr net.Conn
+	outputs        []*outputReader // since SyncStreams
 	// shared is what the broker joins; it may be nil.
 	shared *SharedBroker
 	// panicked says what becomes of a panic in what the broker serves.
 	panicked panicFunc
 
 	// detach, if not nil, ends a session with a plugin that is not this host's
-	// to end: Close calls it and sends no Quit.
+	// to end: Close calls it first, and sends Quit only if asks says so.
 	detach func()
+	// asks, if not nil, reports whether the plugin may be asked to end the
+	// session: it takes Quit for no more than that.
+	asks func() bool
 	// pingTimeout bounds Ping; zero waits for ever.
 	pingTimeout time.Duration
 	// why is the reason that the session ended, for the errors of calls.
@@ -77,19 +81,22 @@ func (c *RPCClient) SyncStreams(stdout io.Writer, stderr io.Writer) error {
 		c.receiveMuxOutput(stdout, stderr)
 		return nil
 	}
-	go receiveOutput(stdout, c.stdout)
-	go receiveOutput(stderr, c.stderr)
+	c.outputs = []*outputReader{c.receive(stdout, c.stdout), c.receive(stderr, c.stderr)}
 	return nil
 }
 
-// receiveOutput copies until the stream ends. A writer that fails stops
-// receiving, not the stream: the plugin must not block on a host's full disk.
-func receiveOutput(dst io.Writer, src io.Reader) {
-	if dst == nil {
-		dst = io.Discard
-	}
-	if _, err := io.Copy(dst, src); err != nil {
-		_, _ = io.Copy(io.Discard, src)
+func (c *RPCClient) receive(dst io.Writer, stream net.Conn) *outputReader {
+	return readOutput(func() {
+		copyOutput(dst, stream)
+		_ = stream.Close()
+	})
+}
+
+// awaitOutput waits until what has come of the plugin's output was passed on and
+// there is no more, or until ctx ends.
+func (c *RPCClient) awaitOutput(ctx context.Context) {
+	for _, output := range c.outputs {
+		output.await(ctx)
 	}
 }
 
@@ -186,23 +193,43 @@ func (c *RPCClient) controlCall(ctx context.Context, method string) error {
 }
 
 // Close ends the session. A child is asked to end as well; the error says if
-// it could not be asked, in which case it has to be killed.
+// it could not be asked, in which case it has to be killed. What the plugin
+// wrote before is passed on first, unless that takes more than two seconds.
 func (c *RPCClient) Close() error {
-	var quit error
+	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+	defer cancel()
+	asked, err := c.quit()
+	if asked && err == nil && c.host == nil {
+		c.awaitOutput(ctx) // With rpc-mux, it came before the answer.
+	}
+	// The broker's session carries the other streams. What has come on them can
+	// be read afterwards.
+	closed := c.broker.Close()
+	c.awaitOutput(ctx)
+	return errors.Join(err, closed)
+}
+
+// quit asks the plugin to end, if it is this host's, or to end the session, if it
+// takes Quit for no more than that. The error says that a child could not be
+// asked.
+func (c *RPCClient) quit() (asked bool, err error) {
+	wait := shutdownWait
 	if c.detach != nil {
 		c.detach()
-	} else {
-		// A plugin that hangs does not answer, and yamux would notice it only
-		// after 40 s.
-		ctx, cancel := context.WithTimeout(context.Background(), shutdownWait)
-		defer cancel()
-		quit = c.controlCall(ctx, "Control.Quit")
-		if errors.Is(quit, ErrConnectionLost) {
-			quit = nil // A plugin that ends does not always get to answer.
+		if c.asks == nil || !c.asks() {
+			return false, nil
 		}
+		wait = outputWait
 	}
-	// The broker's session carries the other streams.
-	return errors.Join(quit, c.broker.Close())
+	// A plugin that hangs does not answer, and yamux would notice it only after
+	// 40 s.
+	ctx, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
+	err = c.controlCall(ctx, "Control.Quit")
+	if errors.Is(err, ErrConnectionLost) || c.detach != nil {
+		err = nil // A plugin that ends does not always get to answer.
+	}
+	return true, err
 }
 
 // yamuxConfig is upstream's configuration with yamux's own messages sent to

@@ -3,6 +3,7 @@
 package plugin
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/rpc"
@@ -38,8 +39,12 @@ func (c *muxControl) ServeRequest(codec rpc.ServerCodec) error {
 // serve reads the argument of a method and runs it.
 func (c *muxControl) serve(method string, codec rpc.ServerCodec) (reply any, err error) {
 	switch method {
-	case "Control.Ping", "Control.Quit":
+	case "Control.Ping":
 		return struct{}{}, codec.ReadRequestBody(new(bool))
+	case "Control.Quit":
+		err := codec.ReadRequestBody(new(bool))
+		c.finishOutput()
+		return struct{}{}, err
 	case "Dispenser.Dispense":
 		var kind string
 		if err := codec.ReadRequestBody(&kind); err != nil {
@@ -48,6 +53,13 @@ func (c *muxControl) serve(method string, codec rpc.ServerCodec) (reply any, err
 		return c.dispense(kind)
 	}
 	return nil, errors.Join(fmt.Errorf("rpc: can't find method %s", method), codec.ReadRequestBody(nil))
+}
+
+// finishOutput sends what the plugin has written by now, before the answer.
+func (c *muxControl) finishOutput() {
+	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+	defer cancel()
+	c.session.FinishOutput(ctx)
 }
 
 // dispense serves the plugin of that name on a new channel and returns the

@@ -106,7 +106,7 @@ func (c *RPCClient) receiveMuxOutput(stdout, stderr io.Writer) {
 			*w = io.Discard
 		}
 	})
-	go passOn()
+	c.outputs = []*outputReader{readOutput(passOn)}
 }
 
 func notNetRPC(kind string, p Protocol) error {

@@ -53,6 +53,7 @@ func (h *hostSession) answered(method string) {
 
 // drainMux lets the calls in flight finish, and their answers leave.
 func (h *hostSession) drainMux(ctx context.Context) (cut int) {
+	defer h.finishMuxOutput()
 	h.mux.SayDraining()
 	for h.calls.waitQuiet(ctx, drainQuiet) == nil {
 		if !h.mux.HasUnsent() {
@@ -66,14 +67,23 @@ func (h *hostSession) drainMux(ctx context.Context) (cut int) {
 	return h.calls.count()
 }
 
+// finishMuxOutput sends what the plugin has written by now. A host that does not
+// read is waited for no longer than outputWait.
+func (h *hostSession) finishMuxOutput() {
+	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+	defer cancel()
+	h.mux.FinishOutput(ctx)
+}
+
 // subscribeMux gives a session the plugin's output as one sequence.
-func (s *networkServer) subscribeMux() (next func() (stderr bool, data []byte, err error), stop func()) {
-	sub := s.output.Subscribe()
-	next = func() (bool, []byte, error) {
-		chunk, err := sub.Next(context.Background())
-		return chunk.Channel == stdio.Stderr, chunk.Data, err
-	}
-	return next, sub.Close
+func (s *networkServer) subscribeMux() rpcmux.Output { return muxOutput{s.output.Subscribe()} }
+
+type muxOutput struct{ *stdio.Subscription }
+
+// Next implements rpcmux.Output.
+func (o muxOutput) Next() (stderr bool, data []byte, err error) {
+	chunk, err := o.Subscription.Next(context.Background())
+	return chunk.Channel == stdio.Stderr, chunk.Data, err
 }
 
 // countedCalls is a callGauge under exported names.

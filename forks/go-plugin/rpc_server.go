@@ -3,6 +3,7 @@
 package plugin
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -78,6 +79,9 @@ type rpcSession struct {
 	// openTimeout bounds how long the host may take to open its streams; zero
 	// waits for ever.
 	openTimeout time.Duration
+
+	mu      sync.Mutex // guards sending
+	sending []*sentOutput
 }
 
 // serve runs the session until the host hangs up or conn is closed. It always
@@ -94,15 +98,15 @@ func (s *rpcSession) serve(conn io.ReadWriteCloser, cfg *yamux.Config) error {
 	if err != nil {
 		return err
 	}
-	go copyOutput(streams[1], s.stdout)
-	go copyOutput(streams[2], s.stderr)
+	s.sendOutput(streams[1], s.stdout)
+	s.sendOutput(streams[2], s.stderr)
 
 	broker := newMuxBroker(mux, newStreamArrivals())
 	broker.calls, broker.panicked = s.calls, s.panicked
 	go broker.Run()
 
 	server := rpc.NewServer()
-	control := &controlService{draining: s.draining, ended: mux.CloseChan()}
+	control := &controlService{draining: s.draining, ended: mux.CloseChan(), finishOutput: s.finishOutput}
 	dispenser := &dispenseService{session: s, broker: broker}
 	for name, service := range map[string]any{"Control": control, "Dispenser": dispenser} {
 		if err := server.RegisterName(name, service); err != nil {
@@ -138,10 +142,47 @@ func (s *rpcSession) answered(method string) {
 	}
 }
 
-// copyOutput copies the plugin's output to its host until either ends.
-func copyOutput(dst net.Conn, src io.Reader) {
-	if src != nil {
-		_, _ = io.Copy(dst, src)
+// sentOutput is one of the plugin's outputs on its way to the host.
+type sentOutput struct {
+	src    io.Reader
+	stream net.Conn
+	*outputReader
+}
+
+// sendOutput copies one of the plugin's outputs to the host until either ends.
+// The stream ends with the output.
+func (s *rpcSession) sendOutput(stream net.Conn, src io.Reader) {
+	if src == nil {
+		return
+	}
+	reader := readOutput(func() {
+		_, _ = io.Copy(stream, src)
+		_ = stream.Close()
+	})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sending = append(s.sending, &sentOutput{src, stream, reader})
+}
+
+// finishOutput sends what the plugin has written by now, and ends the streams. A
+// host that does not read is waited for no longer than outputWait.
+func (s *rpcSession) finishOutput() {
+	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+	defer cancel()
+	s.mu.Lock()
+	sending := s.sending
+	s.mu.Unlock()
+	for _, out := range sending {
+		if src, ok := out.src.(finisher); ok {
+			src.Finish(ctx)
+		} else {
+			_ = out.stream.Close() // Nobody knows whether anything is to come.
+		}
+	}
+	for _, out := range sending {
+		if _, ok := out.src.(finisher); ok {
+			out.await(ctx)
+		}
 	}
 }
 
@@ -149,14 +190,18 @@ func copyOutput(dst net.Conn, src io.Reader) {
 // by reflection.
 type controlService struct {
 	draining, ended <-chan struct{}
+	finishOutput    func()
 }
 
 // Ping answers.
 func (c *controlService) Ping(bool, *struct{}) error { return nil }
 
 // Quit ends the plugin's process if this is a child, and the session if it
-// came over the network.
-func (c *controlService) Quit(bool, *struct{}) error { return nil }
+// came over the network. What the plugin has written is sent before the answer.
+func (c *controlService) Quit(bool, *struct{}) error {
+	c.finishOutput()
+	return nil
+}
 
 // GoAway answers when the plugin is about to leave, and never before: a host
 // leaves this one call open and knows then that it should call elsewhere.

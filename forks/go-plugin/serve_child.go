@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // childServer is a plugin that serves the one host which started it.
@@ -34,7 +35,7 @@ func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 	if err != nil {
 		return err
 	}
-	s, err := newChildServer(opts, logger, stdout.r, stderr.r)
+	s, err := newChildServer(opts, logger, stdout, stderr)
 	if err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 
 	fmt.Println(s.line().format())
 	_ = os.Stdout.Sync()
-	os.Stdout, os.Stderr = stdout.w, stderr.w
+	os.Stdout, os.Stderr = stdout.W, stderr.W
 
 	go s.protocol.Serve(s.listener)
 	<-s.done
@@ -142,19 +143,24 @@ func (s *childServer) line() childLine {
 	return line
 }
 
-// pipe is one of the plugin's output streams on its way to the host.
-type pipe struct{ r, w *os.File }
-
 // outputPipes returns what takes the place of os.Stdout and os.Stderr.
-func outputPipes() (stdout, stderr pipe, err error) {
-	if stdout.r, stdout.w, err = os.Pipe(); err == nil {
-		stderr.r, stderr.w, err = os.Pipe()
+func outputPipes() (stdout, stderr *stdio.Pipe, err error) {
+	if stdout, err = stdio.NewPipe(); err == nil {
+		stderr, err = stdio.NewPipe()
 	}
 	if err != nil {
-		return pipe{}, pipe{}, fmt.Errorf("make pipes for the plugin's output: %w", err)
+		return nil, nil, fmt.Errorf("make pipes for the plugin's output: %w", err)
 	}
 	return stdout, stderr, nil
 }
+
+// teedPipe also writes what is read of a pipe somewhere else.
+type teedPipe struct {
+	io.Reader
+	finisher
+}
+
+func teePipe(p *stdio.Pipe, to io.Writer) io.Reader { return teedPipe{io.TeeReader(p, to), p} }
 
 // serveTest serves inside a test until its context ends.
 func serveTest(opts *ServeConfig) {
@@ -174,12 +180,10 @@ func serveInTest(opts *ServeConfig, logger hclog.Logger) error {
 		return err
 	}
 	defer func() {
-		for _, f := range []*os.File{stdout.w, stderr.w, stdout.r, stderr.r} {
-			_ = f.Close()
-		}
+		_, _ = stdout.Close(), stderr.Close()
 	}()
 	// What the test writes still belongs on its own output.
-	s, err := newChildServer(opts, logger, io.TeeReader(stdout.r, os.Stdout), io.TeeReader(stderr.r, os.Stderr))
+	s, err := newChildServer(opts, logger, teePipe(stdout, os.Stdout), teePipe(stderr, os.Stderr))
 	if err != nil {
 		return err
 	}
@@ -196,7 +200,7 @@ func serveInTest(opts *ServeConfig, logger hclog.Logger) error {
 	}
 	if opts.Test.SyncStdio {
 		defer func(out, err *os.File) { os.Stdout, os.Stderr = out, err }(os.Stdout, os.Stderr)
-		os.Stdout, os.Stderr = stdout.w, stderr.w
+		os.Stdout, os.Stderr = stdout.W, stderr.W
 	}
 	go s.protocol.Serve(s.listener)
 	s.wait(opts.Test.Context)

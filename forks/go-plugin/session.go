@@ -46,6 +46,9 @@ type sessionClient interface {
 	// watchDrain blocks until the plugin says that it is about to leave (nil)
 	// or ctx ends.
 	watchDrain(ctx context.Context) error
+	// awaitOutput waits until the output of a plugin that is gone was passed on,
+	// or until ctx ends.
+	awaitOutput(ctx context.Context)
 }
 
 // Info is what the plugin said of itself: its name, instance, kinds and build.
@@ -112,8 +115,9 @@ func (s *Session) ClientConn() (*grpc.ClientConn, bool) {
 }
 
 // Close detaches from the plugin, which lives on, and waits until the
-// session's goroutines have ended. Calls in flight fail with
-// [ErrConnectionLost].
+// session's goroutines have ended. What the plugin wrote before, to ClientConfig's
+// SyncStdout and SyncStderr, has been passed on then, unless that took more than two
+// seconds. Calls in flight fail with [ErrConnectionLost].
 func (s *Session) Close() error {
 	s.asking.Lock()
 	s.end(ErrDetached)
@@ -128,6 +132,13 @@ func (s *Session) start() {
 	s.workers.Add(1)
 	context.AfterFunc(s.ctx, func() {
 		defer s.workers.Done()
+		if !errors.Is(s.Err(), ErrDetached) {
+			// What has come can still be read.
+			_ = s.conn.Close()
+			ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+			defer cancel()
+			s.client.awaitOutput(ctx)
+		}
 		_ = s.client.Close()
 		_ = s.conn.Close()
 	})

@@ -234,6 +234,18 @@ func (o *outbox) awaitSent(ctx context.Context) error {
 	return o.awaitThat(ctx, nil, func() bool { return o.written >= owed })
 }
 
+// awaitWritten waits until the connection has taken all that was put by now.
+func (o *outbox) awaitWritten(ctx context.Context) error {
+	o.flush()
+	o.mu.Lock()
+	end := o.taken
+	if o.waiting != nil {
+		end += uint64(len(o.waiting.data))
+	}
+	o.mu.Unlock()
+	return o.awaitThat(ctx, nil, func() bool { return o.written >= end })
+}
+
 // await waits for room, or for the end of ctx or of the connection.
 func (o *outbox) await(ctx context.Context) error { return o.awaitOr(ctx, nil) }
 

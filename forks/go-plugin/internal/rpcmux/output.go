@@ -2,7 +2,7 @@
 
 package rpcmux
 
-import "sync"
+import "context"
 
 // Numbers of the plugin's streams in messages.
 const (
@@ -13,12 +13,23 @@ const (
 // maxOutput is how many bytes of output one message has at most.
 const maxOutput = 64 << 10
 
+// Output is the plugin's output for one session.
+type Output interface {
+	// Next returns what was written next. It is called until it fails, from one
+	// goroutine.
+	Next() (stderr bool, data []byte, err error)
+	// Finish makes Next fail after what was written by now. It may wait for that,
+	// but no longer than ctx.
+	Finish(ctx context.Context)
+	// Close ends Next. It is called once.
+	Close()
+}
+
 // outputFeed sends the plugin's output to the host, a piece for each credit.
 type outputFeed struct {
 	credits chan struct{}
-	next    func() (stderr bool, data []byte, err error)
-	stop    func()
-	worker  sync.WaitGroup
+	output  Output
+	done    chan struct{}
 }
 
 // giveOutput takes a credit of the host. The first begins the feed.
@@ -29,10 +40,8 @@ func (p *Plugin) giveOutput() {
 		return
 	}
 	if p.feed == nil {
-		f := &outputFeed{credits: make(chan struct{}, 1)}
-		f.next, f.stop = p.config.Subscribe()
-		f.worker.Go(func() { f.run(p) })
-		p.feed = f
+		p.feed = &outputFeed{credits: make(chan struct{}, 1), output: p.config.Subscribe(), done: make(chan struct{})}
+		go p.feed.run(p)
 	}
 	select {
 	case p.feed.credits <- struct{}{}:
@@ -41,8 +50,9 @@ func (p *Plugin) giveOutput() {
 }
 
 func (f *outputFeed) run(p *Plugin) {
+	defer close(f.done)
 	for {
-		stderr, data, err := f.next()
+		stderr, data, err := f.output.Next()
 		if err != nil {
 			return
 		}
@@ -74,6 +84,24 @@ func (p *Plugin) sendOutput(stderr bool, data []byte) error {
 
 // end ends the feed and waits for it.
 func (f *outputFeed) end() {
-	f.stop()
-	f.worker.Wait()
+	f.output.Close()
+	<-f.done
+}
+
+// FinishOutput sends what the plugin has written by now to a host that takes
+// output, and no more after that. It returns when the connection has taken it. What
+// the host has not given credit for when ctx ends is not sent.
+func (p *Plugin) FinishOutput(ctx context.Context) {
+	p.mu.Lock()
+	feed := p.feed
+	p.mu.Unlock()
+	if feed == nil {
+		return
+	}
+	feed.output.Finish(ctx)
+	select {
+	case <-feed.done:
+		_ = p.out.awaitWritten(ctx)
+	case <-ctx.Done():
+	}
 }

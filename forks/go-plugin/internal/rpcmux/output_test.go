@@ -4,6 +4,7 @@ package rpcmux
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"net"
 	"strings"
@@ -25,20 +26,23 @@ func newPrinter() *printer {
 
 var errNoMore = errors.New("no more")
 
-func (p *printer) subscribe() (next func() (bool, []byte, error), stop func()) {
-	next = func() (bool, []byte, error) {
-		select {
-		case c, ok := <-p.chunks:
-			if !ok {
-				return false, nil, errNoMore
-			}
-			return c.stderr, c.data, nil
-		case <-p.stopped:
+func (p *printer) subscribe() Output { return p }
+
+func (p *printer) Next() (bool, []byte, error) {
+	select {
+	case c, ok := <-p.chunks:
+		if !ok {
 			return false, nil, errNoMore
 		}
+		return c.stderr, c.data, nil
+	case <-p.stopped:
+		return false, nil, errNoMore
 	}
-	return next, func() { p.stop.Do(func() { close(p.stopped) }) }
 }
+
+func (p *printer) Finish(context.Context) { p.Close() }
+
+func (p *printer) Close() { p.stop.Do(func() { close(p.stopped) }) }
 
 // Output comes in order and whole, however long it is at once.
 func TestOutput(t *testing.T) {

@@ -30,10 +30,8 @@ type PluginConfig struct {
 	// caller gets. The value is nil if the method has ended its goroutine instead.
 	// Nil lets a panic end the process.
 	Panicked func(method string, value any) (text string)
-	// Subscribe is called when the host asks for output, once. The session
-	// calls next until it fails, from one goroutine, and stop in the end. Nil
-	// has no output.
-	Subscribe func() (next func() (stderr bool, data []byte, err error), stop func())
+	// Subscribe is called when the host asks for output, once. Nil has no output.
+	Subscribe func() Output
 	// Streams is called when the host has opened the first brokered stream,
 	// before anything of it can be read from StreamConn. It must not block.
 	Streams func()

@@ -8,18 +8,10 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
-	"time"
 )
 
-const (
-	// pumpBuffer is what is moved at once: a pipe's usual capacity.
-	pumpBuffer = 64 << 10
-	// idleGrace is how long a pipe must give nothing, once we have closed our
-	// end of it, to count as drained. It matters only when a process that the
-	// plugin started still holds the other end.
-	idleGrace = 100 * time.Millisecond
-)
+// pumpBuffer is what is moved at once, in bytes: a pipe's usual capacity.
+const pumpBuffer = 64 << 10
 
 // Captured stands between a process and its standard output and error.
 type Captured struct {
@@ -44,10 +36,11 @@ func Capture(hub *Hub, stdout, stderr *os.File) (*Captured, error) {
 	}
 	errs, err := newPump(hub, Stderr, stderr)
 	if err != nil {
-		return nil, errors.Join(err, out.w.Close(), out.r.Close(), out.closeOriginal())
+		return nil, errors.Join(err, out.pipe.Close(), out.closeOriginal())
 	}
-	c := &Captured{Stdout: out.w, Stderr: errs.w, pumps: []*pump{out, errs}}
+	c := &Captured{Stdout: out.pipe.W, Stderr: errs.pipe.W, pumps: []*pump{out, errs}}
 	for _, p := range c.pumps {
+		hub.follow(p.pipe)
 		go p.run()
 	}
 	return c, nil
@@ -61,10 +54,10 @@ func Capture(hub *Hub, stdout, stderr *os.File) (*Captured, error) {
 func (c *Captured) Close(ctx context.Context) error {
 	var errs []error
 	for _, p := range c.pumps {
-		if err := p.w.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		if err := p.pipe.W.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 			errs = append(errs, fmt.Errorf("close the captured %s: %w", p.ch, err))
 		}
-		p.finish()
+		p.pipe.Finish(ctx)
 	}
 	for _, p := range c.pumps {
 		select {
@@ -74,7 +67,7 @@ func (c *Captured) Close(ctx context.Context) error {
 			errs = append(errs, fmt.Errorf("flush %s: %w", p.ch, context.Cause(ctx)))
 		}
 		// Ends a pump that still waits; one that is done does not care.
-		_ = p.r.Close()
+		_ = p.pipe.closeRead()
 	}
 	return errors.Join(errs...)
 }
@@ -83,14 +76,11 @@ func (c *Captured) Close(ctx context.Context) error {
 type pump struct {
 	hub      *Hub
 	ch       Channel
-	r, w     *os.File
+	pipe     *Pipe
 	original *os.File // our own duplicate; nil for none
 	buffer   []byte   // not on run's stack, which would be the largest of the process
 	done     chan struct{}
 	failed   error // why the original gets no more; to be read after done
-
-	mu        sync.Mutex // keeps finish from shortening a deadline that run has set
-	finishing bool
 }
 
 func newPump(hub *Hub, ch Channel, original *os.File) (*pump, error) {
@@ -101,7 +91,7 @@ func newPump(hub *Hub, ch Channel, original *os.File) (*pump, error) {
 			return nil, fmt.Errorf("duplicate %s: %w", ch, err)
 		}
 	}
-	if p.r, p.w, err = os.Pipe(); err != nil {
+	if p.pipe, err = NewPipe(); err != nil {
 		return nil, errors.Join(fmt.Errorf("create a pipe for %s: %w", ch, err), p.closeOriginal())
 	}
 	return p, nil
@@ -114,42 +104,15 @@ func (p *pump) closeOriginal() error {
 	return p.original.Close()
 }
 
-// finish makes run stop once the pipe has nothing more to give.
-func (p *pump) finish() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.finishing = true
-	// Wakes a waiting read. Systems whose pipes have no deadlines (Windows)
-	// wait for the end of the pipe.
-	_ = p.r.SetReadDeadline(time.Now())
-}
-
-// extend gives the next read its time, once finish was called.
-func (p *pump) extend() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.finishing {
-		_ = p.r.SetReadDeadline(time.Now().Add(idleGrace))
-	}
-}
-
 func (p *pump) run() {
 	defer close(p.done)
 	defer p.closeOriginal() //nolint:errcheck // a duplicate; what was written is written
-	for idle := false; ; {
-		p.extend()
-		n, err := p.r.Read(p.buffer)
+	for {
+		n, err := p.pipe.Read(p.buffer)
 		if n > 0 {
-			idle = false
 			p.deliver(p.buffer[:n])
 		}
-		switch {
-		case err == nil:
-		case errors.Is(err, os.ErrDeadlineExceeded) && !idle:
-			// The first may be finish waking us, or a deadline that passed
-			// before the read began. Two in a row mean an empty pipe.
-			idle = true
-		default:
+		if err != nil {
 			return
 		}
 	}

@@ -4,6 +4,8 @@ package stdio
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"io"
 	"slices"
 	"sync"
@@ -19,6 +21,7 @@ type Hub struct {
 	limit int
 
 	mu      sync.Mutex
+	pipes   []*Pipe // what is written to them comes here
 	closed  bool
 	subs    []*Subscription
 	backlog []Chunk
@@ -78,6 +81,30 @@ func (h *Hub) keep(ch Channel, p []byte) {
 		h.lost[oldest.Channel] += uint64(len(oldest.Data))
 	}
 	h.backlog = slices.Delete(h.backlog, 0, drop)
+}
+
+// follow lets Sync know of a pipe whose content is written to the hub.
+func (h *Hub) follow(p *Pipe) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.pipes = append(h.pipes, p)
+}
+
+// Sync waits until all that this process has written by now to what was captured
+// has reached the subscriptions. When ctx ends first, its cause is returned.
+func (h *Hub) Sync(ctx context.Context) error {
+	h.mu.Lock()
+	pipes := h.pipes
+	h.mu.Unlock()
+	var errs []error
+	asked := make([]<-chan struct{}, len(pipes))
+	for i, p := range pipes {
+		asked[i] = p.ask(false)
+	}
+	for i, p := range pipes {
+		errs = append(errs, p.await(ctx, asked[i]))
+	}
+	return errors.Join(errs...)
 }
 
 // Writer returns an io.Writer whose Write never fails.

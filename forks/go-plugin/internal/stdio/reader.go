@@ -64,6 +64,10 @@ func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 	}
 }
 
+// Finish ends the stream after what the process has written by now. It waits for
+// that to come, but no longer than ctx.
+func (r *Reader) Finish(ctx context.Context) { r.sub.Finish(ctx) }
+
 // Missed returns how many bytes of output the stream lacks.
 func (r *Reader) Missed() uint64 { return r.sub.Missed() }
 

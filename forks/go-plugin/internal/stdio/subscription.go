@@ -70,7 +70,15 @@ func (s *Subscription) Close() {
 	s.signal()
 }
 
-// end is called by the hub when no more chunks will come.
+// Finish makes Next return io.EOF after what the process has written by now. It
+// waits for that to come, but no longer than ctx.
+func (s *Subscription) Finish(ctx context.Context) {
+	_ = s.hub.Sync(ctx) // What has come by then is given all the same.
+	s.hub.remove(s)
+	s.end()
+}
+
+// end is called when no more chunks will come.
 func (s *Subscription) end() {
 	s.mu.Lock()
 	s.ended = true

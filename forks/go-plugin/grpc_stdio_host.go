@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+)
+
+// stdioReceiver passes the plugin's output on to the host's writers. When the
+// connection was replaced under it, it asks for the output again.
+type stdioReceiver struct {
+	client         pluginpb.GRPCStdioClient
+	stdout, stderr io.Writer
+	logger         hclog.Logger
+
+	ctx    context.Context    // of the streams
+	retry  context.Context    // ends when there is no use in another stream
+	final  context.CancelFunc // ends retry
+	opened chan struct{}      // closed when the first stream was asked for
+	asked  sync.Once
+}
+
+func newStdioReceiver(ctx context.Context, cfg *grpcClientConfig, conn grpc.ClientConnInterface) *stdioReceiver {
+	r := &stdioReceiver{
+		client: pluginpb.NewGRPCStdioClient(conn),
+		stdout: cfg.stdout,
+		stderr: cfg.stderr,
+		logger: cfg.logger.Named("stdio"),
+		ctx:    ctx,
+		opened: make(chan struct{}),
+	}
+	r.retry, r.final = context.WithCancel(ctx)
+	return r
+}
+
+// run passes output on until it ends.
+func (r *stdioReceiver) run() {
+	defer r.final()
+	err := r.receive()
+	r.asked.Do(func() { close(r.opened) })
+	for attempt := 0; wasReplaced(err) && r.retry.Err() == nil; attempt++ {
+		r.logger.Debug("the connection of the plugin's output was lost, asking for it on the next one", "reason", err)
+		if !pauseBefore(r.retry, attempt) {
+			return
+		}
+		err = r.receive()
+	}
+	switch {
+	case errors.Is(err, io.EOF) || r.retry.Err() != nil:
+	case status.Code(err) == codes.Unimplemented:
+		r.logger.Debug("the plugin does not send its output")
+	case status.Code(err) == codes.Canceled:
+		r.logger.Debug("the plugin's output ended", "reason", err)
+	default:
+		r.logger.Error("the plugin's output failed", "error", err)
+	}
+}
+
+// receive passes on what comes on one stream, and returns why it ended. It waits
+// for a connection until final is called.
+func (r *stdioReceiver) receive() error {
+	ctx, cancel := context.WithCancel(r.ctx)
+	defer cancel()
+	stop := context.AfterFunc(r.retry, cancel)
+	stream, err := r.client.StreamStdio(ctx, &emptypb.Empty{}, grpc.WaitForReady(true))
+	stop()
+	if err != nil {
+		return err
+	}
+	r.asked.Do(func() { close(r.opened) })
+	for {
+		msg, err := stream.Recv()
+		if err != nil {
+			return err
+		}
+		switch msg.GetChannel() {
+		case pluginpb.StdioData_STDOUT:
+			r.stdout = writeOutput(r.stdout, msg.GetData(), r.logger)
+		case pluginpb.StdioData_STDERR:
+			r.stderr = writeOutput(r.stderr, msg.GetData(), r.logger)
+		default:
+			r.logger.Warn("output of an unknown channel is dropped", "channel", msg.GetChannel())
+		}
+	}
+}

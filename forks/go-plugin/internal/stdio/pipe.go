@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stdio
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+)
+
+const (
+	// maxPipe is more than any pipe holds, in bytes: the largest that Linux gives
+	// to users. What was in a pipe is read once that much was.
+	maxPipe = 1 << 20
+	// blindWait is how long whoever asks for the content of a pipe waits where
+	// reads have no deadlines (Windows), and a waiting one cannot be woken.
+	blindWait = 100 * time.Millisecond
+)
+
+// Pipe is a pipe that one process writes to and reads itself. Its reader can be
+// asked for what is in it by now, which a plain pipe cannot: its read waits for
+// more. All methods may be called from any goroutine; one Read at a time gets
+// something.
+type Pipe struct {
+	// W is written to.
+	W *os.File
+
+	r       *os.File
+	reading sync.Mutex // guards what is asked now
+	now     []chan struct{}
+	left    int  // of maxPipe, for now
+	last    bool // nothing is read after that
+
+	mu        sync.Mutex
+	asked     []chan struct{} // not looked at yet
+	finishing bool
+	ended     bool // Read gives nothing more
+}
+
+// NewPipe makes a pipe. The caller closes it.
+func NewPipe() (*Pipe, error) {
+	r, w, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	return &Pipe{W: w, r: r}, nil
+}
+
+// Read waits for something that was written. It returns io.EOF when W was closed
+// everywhere, or when everything was read that had been written before Finish.
+func (p *Pipe) Read(b []byte) (int, error) {
+	p.reading.Lock()
+	defer p.reading.Unlock()
+	for !p.hasEnded() {
+		if p.now == nil {
+			p.takeAsked()
+		}
+		if p.now != nil {
+			if n := p.readNow(b); n > 0 {
+				return n, nil
+			}
+			p.answer()
+			continue
+		}
+		n, err := p.r.Read(b)
+		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
+			continue // Somebody asks.
+		}
+		if err != nil {
+			p.end()
+		}
+		return n, err
+	}
+	return 0, io.EOF
+}
+
+func (p *Pipe) hasEnded() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
+
+// readNow reads what is there, and returns zero when all was read that there was
+// when it was asked for.
+func (p *Pipe) readNow(b []byte) int {
+	if p.left <= 0 {
+		return 0
+	}
+	n := readWaiting(p.r, b[:min(len(b), p.left)])
+	p.left -= n
+	return n
+}
+
+// takeAsked looks who wants to know of what is in the pipe now.
+func (p *Pipe) takeAsked() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.asked == nil {
+		return
+	}
+	p.now, p.left, p.last = p.asked, maxPipe, p.finishing
+	p.asked = nil
+	_ = p.r.SetReadDeadline(time.Time{})
+}
+
+// answer tells them that it was read.
+func (p *Pipe) answer() {
+	if p.last {
+		p.end()
+		return
+	}
+	for _, done := range p.now {
+		close(done)
+	}
+	p.now = nil
+}
+
+// end is called by the reader, which gives nothing more.
+func (p *Pipe) end() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.ended = true
+	for _, done := range append(p.asked, p.now...) {
+		close(done)
+	}
+	p.asked, p.now = nil, nil
+}
+
+// ask returns what is closed once all was read that is in the pipe now, and the
+// reader has come for more.
+func (p *Pipe) ask(finish bool) <-chan struct{} {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.finishing = p.finishing || finish
+	done := make(chan struct{})
+	if p.ended {
+		close(done)
+		return done
+	}
+	if p.r.SetReadDeadline(time.Unix(1, 0)) == nil {
+		p.asked = append(p.asked, done)
+		return done
+	}
+	if finish {
+		_ = p.W.Close() // The reader comes to the end of the pipe.
+	}
+	time.AfterFunc(blindWait, func() { close(done) })
+	return done
+}
+
+// Finish makes Read return io.EOF after what was written by now. Where reads have
+// no deadlines it closes W.
+func (p *Pipe) Finish(context.Context) { p.ask(true) }
+
+// Sync waits until all was read that was written by now, and its reader has come
+// for more. When ctx ends first, its cause is returned.
+func (p *Pipe) Sync(ctx context.Context) error { return p.await(ctx, p.ask(false)) }
+
+func (p *Pipe) await(ctx context.Context, done <-chan struct{}) error {
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("read what was written: %w", context.Cause(ctx))
+	}
+}
+
+// Close closes both ends.
+func (p *Pipe) Close() error {
+	err := p.W.Close()
+	if errors.Is(err, os.ErrClosed) {
+		err = nil
+	}
+	return errors.Join(err, p.closeRead())
+}
+
+func (p *Pipe) closeRead() error {
+	if err := p.r.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
+		return err
+	}
+	return nil
+}
