@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hashicorp/go-plugin/printable"
 	"github.com/hashicorp/go-plugin/runner"
 )
 
@@ -95,7 +96,7 @@ func parseAddr(network, address string) (net.Addr, error) {
 
 // unrecognizedLine says what the child wrote and what may be wrong with it.
 func unrecognizedLine(text string, child runner.Runner, note string) error {
-	message := "Unrecognized remote plugin message: " + text
+	message := "Unrecognized remote plugin message: " + printable.Clip(printable.Text(text), printable.MaxText)
 	for _, more := range []string{note, child.Diagnose(context.Background())} {
 		if more != "" {
 			message += "\n" + more

@@ -15,7 +15,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/hashicorp/go-plugin/internal/printable"
+	"github.com/hashicorp/go-plugin/printable"
 )
 
 // forwardLog hands each line of a child's stderr to the host's logger, until

@@ -13,7 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/hashicorp/go-plugin/internal/printable"
+	"github.com/hashicorp/go-plugin/printable"
 )
 
 // logEntry is one line that hclog wrote as JSON.

@@ -220,7 +220,7 @@ func (c *GRPCClient) Ping() error {
 // has answered.
 func (c *GRPCClient) pingContext(ctx context.Context) error {
 	_, err := grpc_health_v1.NewHealthClient(c.Conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: GRPCServiceName})
-	return err
+	return peerError(err)
 }
 
 // watchDrain blocks until the plugin says that it is about to leave, which
@@ -238,7 +238,7 @@ func (c *GRPCClient) watchDrain(ctx context.Context) error {
 		case errors.Is(err, io.EOF):
 			return fmt.Errorf("watch the plugin's health: %w", io.ErrUnexpectedEOF)
 		case err != nil:
-			return fmt.Errorf("watch the plugin's health: %w", err)
+			return fmt.Errorf("watch the plugin's health: %w", peerError(err))
 		case health.GetStatus() == grpc_health_v1.HealthCheckResponse_NOT_SERVING:
 			return nil
 		}

@@ -40,7 +40,7 @@ func (s *networkServer) admit(ctx context.Context, conn net.Conn) (*hostSession,
 	if proto == sniff.Hello {
 		host, err = s.greet(conn, r, leave)
 	} else {
-		host, err = s.greetless(sniff.NewConn(conn, r), proto)
+		host, err = s.greetless(sniff.NewConn(conn, r), proto, sniff.Stranger(r))
 	}
 	if err != nil {
 		return nil, err
@@ -159,7 +159,7 @@ func (s *networkServer) negotiate(conn net.Conn, r *bufio.Reader, admitted func(
 // greetless takes a peer that starts a protocol without a hello: a host built
 // with the original library, or any gRPC client. It gets what the original
 // library would have served.
-func (s *networkServer) greetless(conn net.Conn, proto sniff.Proto) (*hostSession, error) {
+func (s *networkServer) greetless(conn net.Conn, proto sniff.Proto, stranger string) (*hostSession, error) {
 	var choice hello.Choice
 	healthOnly := false
 	switch proto {
@@ -179,7 +179,7 @@ func (s *networkServer) greetless(conn net.Conn, proto sniff.Proto) (*hostSessio
 			Message: "this is a go-plugin plugin; what came is no handshake, no yamux and no HTTP/2"}
 		_ = hello.WriteRefusal(conn, refusal)
 		lingerOn(conn)
-		return nil, errors.New("what it sent is no handshake, no yamux and no HTTP/2")
+		return nil, errors.New("what it sent is no handshake, no yamux and no HTTP/2: " + stranger)
 	}
 	host := s.newHostSession(conn, choice, "")
 	if healthOnly {

@@ -143,7 +143,7 @@ func (c *RPCClient) openStream(name string) (net.Conn, error) {
 // does.
 func (c *RPCClient) dispense(name string) (id uint32, err error) {
 	err = c.control.Call("Dispenser.Dispense", name, &id)
-	return id, err
+	return id, peerError(err)
 }
 
 // Ping asks the plugin for an answer. An error means that the session is no
@@ -186,7 +186,7 @@ func (c *RPCClient) controlCall(ctx context.Context, method string) error {
 	go func() { answer <- c.control.Call(method, true, &struct{}{}) }()
 	select {
 	case err := <-answer:
-		return err
+		return peerError(err)
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w", method, context.Cause(ctx))
 	}

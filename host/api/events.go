@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"github.com/hashicorp/go-plugin/printable"
 )
 
 // eventBuffer is how many events may wait for one reader.
@@ -72,7 +74,7 @@ func (s *stream) send(name string, body any) error {
 		return err
 	}
 	var b bytes.Buffer
-	fmt.Fprintf(&b, "event: %s\ndata: %s\n\n", name, raw)
+	fmt.Fprintf(&b, "event: %s\ndata: %s\n\n", name, printable.JSON(raw))
 	return s.write(b.Bytes())
 }
 

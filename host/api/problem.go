@@ -8,6 +8,8 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/hashicorp/go-plugin/printable"
+
 	"github.com/reattach/reattach/host/daemon"
 	"github.com/reattach/reattach/host/stub"
 )
@@ -44,6 +46,7 @@ func writeProblem(w http.ResponseWriter, p problem) {
 	if p.Title == "" {
 		p.Title = http.StatusText(p.Status)
 	}
+	p.Detail = printable.Clip(p.Detail, printable.MaxText)
 	raw, err := json.Marshal(p)
 	if err != nil {
 		raw = []byte(`{"type":"about:blank","title":"Internal Server Error","status":500}`)
@@ -51,7 +54,7 @@ func writeProblem(w http.ResponseWriter, p problem) {
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(p.Status)
-	_, _ = w.Write(append(raw, '\n'))
+	_, _ = w.Write(append(printable.JSON(raw), '\n'))
 }
 
 // problemOf says what a failed call looks like to its caller. A plugin's own error

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/hashicorp/go-plugin/printable"
+
 	"github.com/reattach/reattach/host/daemon"
 )
 
@@ -121,5 +123,5 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	_, _ = w.Write(append(raw, '\n'))
+	_, _ = w.Write(append(printable.JSON(raw), '\n'))
 }

@@ -10,6 +10,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin/printable"
 )
 
 // maxLine is the longest line, in bytes, that is logged in one piece.
@@ -53,7 +54,7 @@ func (l *lineLogger) flush() {
 }
 
 func (l *lineLogger) log() {
-	l.logger.Info(strings.TrimSuffix(string(l.partial), "\r"), "stream", l.stream)
+	l.logger.Info(printable.Line(strings.TrimSuffix(string(l.partial), "\r")), "stream", l.stream)
 	l.partial = l.partial[:0]
 }
 
@@ -121,7 +122,7 @@ func readable(line []byte) string {
 			text += ": " + entry.Error
 		}
 	}
-	return text[:min(len(text), lastLineText)]
+	return printable.Clip(printable.Line(text[:min(len(text), lastLineText)]), lastLineText)
 }
 
 // has reports whether one of the lines begins with prefix.

@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin/printable"
 	"github.com/hashicorp/go-plugin/tlsfile"
 
 	"github.com/reattach/reattach/host/target"
@@ -133,16 +134,20 @@ func (i *identity) set(chain []*x509.Certificate) {
 
 // name is the first name in the certificate, for people.
 func (i *identity) name() string {
-	switch leaf := i.leaf; {
-	case leaf == nil:
+	if i.leaf == nil {
 		return ""
+	}
+	return printable.Clip(firstName(i.leaf), printable.MaxText)
+}
+
+func firstName(leaf *x509.Certificate) string {
+	switch {
 	case len(leaf.DNSNames) > 0:
 		return leaf.DNSNames[0]
 	case len(leaf.URIs) > 0:
 		return leaf.URIs[0].String()
 	case len(leaf.IPAddresses) > 0:
 		return leaf.IPAddresses[0].String()
-	default:
-		return leaf.Subject.String()
 	}
+	return leaf.Subject.String()
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/hashicorp/go-plugin/printable"
 	"github.com/spf13/cobra"
 )
 
@@ -54,7 +55,7 @@ one that is an object holds them by name.
 			if err := json.Compact(&line, result); err != nil {
 				return fmt.Errorf("read the result: %w", err)
 			}
-			_, err = fmt.Fprintln(cmd.OutOrStdout(), line.String())
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", printable.JSON(line.Bytes()))
 			return err
 		},
 	}

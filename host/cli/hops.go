@@ -178,6 +178,10 @@ func (p *prober) hint(hop string, err error) string {
 	case "tls":
 		return "does the plugin speak TLS (PLUGIN_TLS_CERT_FILE), does HOST_TLS_CA_FILE vouch for its certificate, and does that name " + p.name + "? --server-name asks for another"
 	case "hello":
+		if errors.Is(err, plugin.ErrNotPlugin) || errors.Is(err, plugin.ErrTLS) {
+			return "another program listens there, or TLS is spoken on one side only: look at the address, at the plugin's port " +
+				"(PLUGIN_MIN_PORT, PLUGIN_MAX_PORT), at HOST_TLS_CA_FILE here and PLUGIN_TLS_CERT_FILE there"
+		}
 		return "is it a plugin of this host's family (cookie, versions), and does it expect TLS (HOST_TLS_CA_FILE) or this host's certificate (HOST_TLS_CERT_FILE)?"
 	case "kinds":
 		return "the plugin is older than this host's interface: build it against the present one; other methods work as ever"

@@ -12,10 +12,12 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/printable"
 	"github.com/spf13/cobra"
 
 	"github.com/reattach/reattach/host/daemon"
@@ -64,8 +66,9 @@ func Main(h Host) int {
 	return h.run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 }
 
-// run runs one command line.
+// run runs one command line. Whatever it prints is fit for a terminal.
 func (h Host) run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	stdout, stderr = printable.NewWriter(stdout), printable.NewWriter(stderr)
 	root := h.command()
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -83,10 +86,19 @@ func (h Host) run(ctx context.Context, args []string, stdout, stderr io.Writer) 
 		code, err = exitInterrupted, errors.New("interrupted")
 	}
 	if err.Error() != "" {
-		fmt.Fprintf(stderr, "basic: %v\n", err)
+		fmt.Fprintf(stderr, "basic: %s\n", told(err))
 	}
 	return code
 }
+
+// told is an error as a paragraph, of which every line but the first is indented.
+func told(err error) string {
+	text := printable.Text(printable.Clip(err.Error(), maxError))
+	return printable.Clip(strings.ReplaceAll(text, "\n", "\n  "), maxError)
+}
+
+// maxError is how much of an error is printed, in bytes.
+const maxError = 3 << 10
 
 // failure is an error with the exit code that it leads to. An empty one was told
 // already.
@@ -128,5 +140,5 @@ func readConfig() (Config, error) {
 }
 
 func (c Config) logger(stderr io.Writer) hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{Name: "basic", Level: hclog.LevelFromString(c.LogLevel), Output: stderr})
+	return hclog.New(&hclog.LoggerOptions{Name: "basic", Level: hclog.LevelFromString(c.LogLevel), Output: printable.NewRecordWriter(stderr)})
 }

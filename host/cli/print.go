@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/hashicorp/go-plugin/printable"
+
 	"github.com/reattach/reattach/host/visit"
 )
 
@@ -45,10 +47,13 @@ func answer(a visit.Answer) string {
 	if a.Err != nil {
 		return oneLine(a.Err)
 	}
-	return a.Text
+	return printable.Cell(a.Text, maxColumns)
 }
+
+// maxColumns is how much of a text a line holds that has a few words before it.
+const maxColumns = 240
 
 // oneLine joins the lines of errors that explain themselves at length.
 func oneLine(err error) string {
-	return strings.Join(strings.Fields(err.Error()), " ")
+	return printable.Cell(strings.Join(strings.Fields(printable.Clip(err.Error(), 4*maxColumns)), " "), maxColumns)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/printable"
 	"github.com/spf13/cobra"
 
 	"github.com/reattach/reattach/host/daemon"
@@ -76,7 +77,7 @@ func (p *prober) walk(ctx context.Context) error {
 			fmt.Fprintf(p.out, "      %-8s %s\n", "hint:", hint)
 			return &failure{code: exitUnreachable} // said already
 		}
-		if _, err := fmt.Fprintf(p.out, "ok    %-8s %s (%s)\n", hop.name, said, time.Since(began).Round(10*time.Microsecond)); err != nil {
+		if _, err := fmt.Fprintf(p.out, "ok    %-8s %s (%s)\n", hop.name, printable.Cell(said, maxColumns), time.Since(began).Round(10*time.Microsecond)); err != nil {
 			return fmt.Errorf("print: %w", err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/hashicorp/go-plugin/printable"
 	"go.yaml.in/yaml/v3"
 
 	"github.com/reattach/reattach/host/conn"
@@ -43,7 +44,7 @@ func writeTable(w io.Writer, plugins []daemon.Plugin, head bool) error {
 			}
 		}
 		rows = append(rows, []string{
-			p.Name, fmt.Sprintf("%d/%d", ready, len(p.Endpoints)), orDash(strings.Join(p.Kinds, ",")),
+			p.Name, fmt.Sprintf("%d/%d", ready, len(p.Endpoints)), orDash(some(p.Kinds)),
 			orDash(strings.Join(placements, ",")), fmt.Sprint(restarts), statusOf(p),
 		})
 	}
@@ -105,10 +106,29 @@ func writeWide(w io.Writer, plugins []daemon.Plugin, head bool) error {
 	return writeRows(w, rows)
 }
 
+// The widths of tables, in columns of a terminal.
+const (
+	maxRow  = 300
+	maxCell = 48 // of a cell
+	minLast = 60 // of the last cell, if the others are large
+	maxLast = 120
+	gap     = 3
+)
+
+// writeRows writes rows of at most maxRow columns. The last cell gets what the
+// others leave.
 func writeRows(w io.Writer, rows [][]string) error {
+	widths := columnWidths(rows)
+	last := maxRow
+	for _, width := range widths {
+		last -= width + gap
+	}
 	var text bytes.Buffer
-	table := tabwriter.NewWriter(&text, 0, 0, 3, ' ', 0)
+	table := tabwriter.NewWriter(&text, 0, 0, gap, ' ', 0)
 	for _, row := range rows {
+		for i, width := range append(widths, min(last, maxLast)) {
+			row[i] = printable.Cell(row[i], width)
+		}
 		fmt.Fprintln(table, strings.Join(row, "\t"))
 	}
 	if err := table.Flush(); err != nil {
@@ -118,12 +138,49 @@ func writeRows(w io.Writer, rows [][]string) error {
 	return err
 }
 
+// columnWidths are those of all columns but the last: what their cells need, and
+// less for the widest if the last would not get minLast.
+func columnWidths(rows [][]string) []int {
+	if len(rows) == 0 {
+		return nil
+	}
+	widths := make([]int, len(rows[0])-1)
+	sum := gap * len(widths)
+	for i := range widths {
+		for _, row := range rows {
+			widths[i] = max(widths[i], printable.Width(printable.Cell(row[i], maxCell)))
+		}
+		sum += widths[i]
+	}
+	for ; sum > maxRow-minLast; sum-- {
+		widest := slices.Index(widths, slices.Max(widths))
+		widths[widest]--
+	}
+	return widths
+}
+
+// some joins as many names as fit a cell, and counts the others.
+func some(names []string) string {
+	const room = len(",+9999")
+	text := ""
+	for i, name := range names {
+		if i > 0 {
+			name = "," + name
+		}
+		if len(text)+len(name) > maxCell-room && i < len(names)-1 {
+			return fmt.Sprintf("%s,+%d", text, len(names)-i)
+		}
+		text += name
+	}
+	return text
+}
+
 func writeJSON(w io.Writer, plugins []daemon.Plugin, _ bool) error {
 	raw, err := json.MarshalIndent(pluginList{plugins}, "", "  ")
 	if err != nil {
 		return err
 	}
-	_, err = w.Write(append(raw, '\n'))
+	_, err = w.Write(append(printable.JSON(raw), '\n'))
 	return err
 }
 
@@ -151,9 +208,13 @@ func writeYAML(w io.Writer, plugins []daemon.Plugin, head bool) error {
 	return err
 }
 
-// plain undoes the style of JSON.
+// plain undoes the style of JSON, but for strings in which YAML must escape what
+// a terminal would obey: it does so between double quotes only.
 func plain(n *yaml.Node) {
 	n.Style = 0
+	if printable.Line(n.Value) != n.Value {
+		n.Style = yaml.DoubleQuotedStyle
+	}
 	for _, c := range n.Content {
 		plain(c)
 	}
@@ -166,12 +227,7 @@ func orDash(s string) string {
 	return s
 }
 
-// short keeps a cell to one line of sensible length.
+// short joins the lines of what goes into a cell.
 func short(s string) string {
-	const most = 120
-	s = strings.Join(strings.Fields(s), " ")
-	if r := []rune(s); len(r) > most {
-		return string(r[:most]) + "…"
-	}
-	return s
+	return strings.Join(strings.Fields(printable.Clip(s, printable.MaxText)), " ")
 }

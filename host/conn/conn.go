@@ -188,6 +188,7 @@ func (c *Conn) update(change func(*Status)) {
 	after := *before
 	after.NextAttempt = time.Time{}
 	change(&after)
+	after.Err, after.Warning = brief(after.Err), brief(after.Warning)
 	if after.State != before.State {
 		after.Since = time.Now()
 	}

@@ -9,10 +9,15 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/hashicorp/go-plugin/printable"
+
 	"github.com/reattach/reattach/commons"
 	"github.com/reattach/reattach/host/daemon"
 	"github.com/reattach/reattach/host/stub"
 )
+
+// maxColumns is how much of an answer is written, in columns of a terminal.
+const maxColumns = 240
 
 // Hello gives a hook for daemon.Options.OnReady that greets name through each
 // plugin that became ready, and writes a line for each answer to w.
@@ -33,7 +38,7 @@ func Hello(name string, w io.Writer) func(context.Context, *daemon.Daemon, strin
 				answer = "error: " + err.Error()
 			}
 			// If nobody listens, nobody is left to be told so.
-			_, _ = fmt.Fprintf(w, "%s  %s.%s: %s\n", plugin, q.kind, q.method, answer)
+			_, _ = fmt.Fprintf(w, "%s  %s.%s: %s\n", plugin, q.kind, q.method, printable.Cell(answer, maxColumns))
 		}
 	}
 }

@@ -6,9 +6,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strings"
-	"unicode"
-	"unicode/utf8"
+
+	"github.com/hashicorp/go-plugin/printable"
 )
 
 // check applies the bounds within a request, for the side that sends it and
@@ -36,7 +35,7 @@ func (r *Request) check() *Refusal {
 	}
 	// The cookie's value is compared and never shown, so it may be anything.
 	for _, text := range slices.Concat([]string{r.Cookie.Key, r.Host}, r.Protocols, r.Features) {
-		if !printable(text) {
+		if !canBeShown(text) {
 			return malformed("the text %q holds characters that cannot be shown", clip(text))
 		}
 	}
@@ -65,7 +64,7 @@ func (a *Answer) check() error {
 		}
 	}
 	for _, text := range texts {
-		if len(text) > maxText || !printable(text) {
+		if len(text) > maxText || !canBeShown(text) {
 			return fmt.Errorf("the text %q is longer than %d bytes or cannot be shown", clip(text), maxText)
 		}
 	}
@@ -83,23 +82,10 @@ func (r *Refusal) clean() {
 	}
 }
 
-func showable(text string) string {
-	text = strings.ToValidUTF8(text, "?")
-	text = strings.Map(func(c rune) rune {
-		if unicode.IsPrint(c) {
-			return c
-		}
-		return ' '
-	}, text)
-	if len(text) <= maxText {
-		return text
-	}
-	return strings.ToValidUTF8(text[:maxText], "") + "…"
-}
+// showable makes a text of a peer fit for a log and bounds it.
+func showable(text string) string { return printable.Clip(printable.Line(text), maxText) }
 
-func printable(text string) bool {
-	return utf8.ValidString(text) && !strings.ContainsFunc(text, func(c rune) bool { return !unicode.IsPrint(c) })
-}
+func canBeShown(text string) bool { return printable.Line(text) == text }
 
 func clip(text string) string {
 	if len(text) <= quoted {

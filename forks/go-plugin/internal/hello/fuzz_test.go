@@ -67,7 +67,7 @@ func FuzzReadAnswer(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		answer, err := ReadAnswer(bufio.NewReader(bytes.NewReader(data)))
 		if err != nil {
-			if !printable(err.Error()) {
+			if !canBeShown(err.Error()) {
 				t.Fatalf("an error that cannot be shown: %q", err)
 			}
 			return

@@ -6,6 +6,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+
+	"github.com/hashicorp/go-plugin/printable"
 )
 
 // ErrNotHello is matched, by errors.Is, by the error for a peer that does not
@@ -18,50 +20,46 @@ var ErrNotPlugin = errors.New("the peer is not a plugin")
 // ErrTLS is matched besides if the peer speaks TLS and was addressed without.
 var ErrTLS = errors.New("TLS")
 
-// Peer is a guess, from its first bytes, at what a peer is that answered the
-// handshake with something else.
-type Peer int
+// Peer is what the other side seems to be, by its first bytes, and what that
+// means for whoever meant to reach a plugin there.
+type Peer string
 
-// What a peer may be. PeerClosed, PeerYamux and PeerHTTP2 may well be a plugin
-// built with a go-plugin that has no handshake on the wire.
+// The peers that this package's callers tell apart, and the usual ones.
 const (
-	PeerUnknown Peer = iota
+	// PeerUnknown began as nothing that is known here.
+	PeerUnknown Peer = ""
 	// PeerClosed ended the connection without a byte.
-	PeerClosed
+	PeerClosed Peer = "it closed the connection without an answer; it may be a plugin without the handshake, or not a plugin"
 	// PeerTLS sent a TLS record: it wants TLS and got a plain connection.
-	PeerTLS
+	PeerTLS Peer = "it is a TLS server that was addressed without TLS: configure TLS for this plugin, or check the port"
 	// PeerYamux sent a yamux frame, as a net/rpc plugin does.
-	PeerYamux
+	PeerYamux Peer = "it is a yamux server, such as a net/rpc plugin without the handshake"
 	// PeerHTTP2 sent an HTTP/2 SETTINGS frame, as a gRPC server does.
-	PeerHTTP2
+	PeerHTTP2 Peer = "it is an HTTP/2 server, such as a gRPC server without the handshake: check the address and the port"
 	// PeerHTTP1 sent an HTTP/1 status line.
-	PeerHTTP1
+	PeerHTTP1 Peer = "it is a web server, not a plugin: check the address and the port"
 	// PeerHTML sent a page without a status line.
-	PeerHTML
+	PeerHTML Peer = "it sends a web page and is not a plugin: check the address and the port"
 	// PeerSSH is an SSH server.
-	PeerSSH
+	PeerSSH Peer = "it is an SSH server, not a plugin: check the address and the port"
 )
 
-// String says what the peer seems to be, as part of a sentence.
-func (p Peer) String() string {
-	switch p {
-	case PeerClosed:
-		return "it closed the connection without an answer; it may be a plugin without the handshake, or not a plugin"
-	case PeerTLS:
-		return "it looks like a TLS server that was addressed without TLS"
-	case PeerYamux:
-		return "it looks like a net/rpc plugin without the handshake"
-	case PeerHTTP2:
-		return "it looks like a gRPC server without the handshake"
-	case PeerHTTP1:
-		return "it looks like a web server, not a plugin"
-	case PeerHTML:
-		return "it looks like a web page, not a plugin"
-	case PeerSSH:
-		return "it looks like an SSH server, not a plugin"
-	default:
-		return "it is nothing that this host knows"
-	}
+// otherServers are known by how they greet, or complain about a hello.
+var otherServers = []struct{ prefix, name string }{
+	{"220", "a mail or FTP server"},
+	{"* OK", "an IMAP server"},
+	{"+OK", "a POP3 server"},
+	{"-ERR", "a Redis server"},
+	{"ERROR\r\n", "a memcached server"},
+	{"INFO {", "a NATS server"},
+	{"AMQP", "an AMQP server"},
+	{"RFB ", "a VNC server"},
+	{"\xff\xfb", "a telnet server"},
+	{"\xff\xfd", "a telnet server"},
+}
+
+func other(name string) Peer {
+	return Peer("it is " + name + ", not a plugin: check the address and the port")
 }
 
 // NotHelloError describes a peer that said something else than the handshake,
@@ -75,16 +73,16 @@ type NotHelloError struct {
 	Err error
 }
 
-// Error quotes the first bytes with everything unprintable escaped.
+// Error says what the peer seems to be, and quotes it only where that is not known.
 func (e *NotHelloError) Error() string {
 	text := ErrNotHello.Error()
-	if len(e.First) > 0 {
-		text += fmt.Sprintf(": it sent %q", e.First)
-	}
 	if e.Err != nil && e.Guess != PeerClosed {
 		text += fmt.Sprintf(": %v", e.Err)
 	}
-	return text + ": " + e.Guess.String()
+	if e.Guess != PeerUnknown {
+		return text + ": " + string(e.Guess)
+	}
+	return text + fmt.Sprintf(": it began with %s, which is nothing that this host knows: check the address and the port", clip(printable.Line(string(e.First))))
 }
 
 // Unwrap returns ErrNotHello, what else the guess says, and the I/O error if there
@@ -94,7 +92,8 @@ func (e *NotHelloError) Unwrap() []error {
 	switch e.Guess {
 	case PeerTLS:
 		all = append(all, ErrTLS)
-	case PeerHTTP1, PeerHTML, PeerSSH, PeerUnknown:
+	case PeerClosed, PeerYamux, PeerHTTP2: // it may be a plugin of before the handshake
+	default:
 		all = append(all, ErrNotPlugin)
 	}
 	if e.Err != nil {
@@ -124,7 +123,14 @@ func guess(first []byte) Peer {
 		return PeerSSH
 	case bytes.HasPrefix(first, []byte("<")):
 		return PeerHTML
-	default:
-		return PeerUnknown
+	// MySQL: a 24-bit length, packet 0, protocol version 10.
+	case len(first) >= 5 && first[3] == 0 && first[4] == 10:
+		return other("a MySQL server")
 	}
+	for _, known := range otherServers {
+		if bytes.HasPrefix(first, []byte(known.prefix)) {
+			return other(known.name)
+		}
+	}
+	return PeerUnknown
 }

@@ -104,14 +104,18 @@ func TestReadAnswerFromStrangers(t *testing.T) {
 		quote  string
 	}{
 		"Closed":   {"Upstream's net/rpc plugin hangs up on a hello.", "", PeerClosed, "closed the connection"},
-		"TLSAlert": {"A TLS server answers plaintext with an alert.", "\x15\x03\x01\x00\x02\x02\x46", PeerTLS, `"\x15\x03\x01\x00\x02\x02F"`},
-		"Yamux":    {"A yamux ping.", "\x00\x02\x00\x01\x00\x00\x00\x00\x00\x00\x00\x07", PeerYamux, `"\x00\x02`},
-		"HTTP2":    {"A gRPC server's SETTINGS.", "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00", PeerHTTP2, `"\x00\x00\x06\x04`},
-		"HTTP1":    {"A web server.", "HTTP/1.1 400 Bad Request\r\n\r\n", PeerHTTP1, `"HTTP/1.1 400 Bad Request\r\n\r\n"`},
-		"SSH":      {"A banner.", "SSH-2.0-OpenSSH_9.9\r\n", PeerSSH, `"SSH-2.0-OpenSSH_9.9\r\n"`},
-		"HTML":     {"An HTTP/0.9 page.", "<html><body>", PeerHTML, `"<html><body>"`},
-		"Almost":   {"A word that starts like ours.", "go-away\n", PeerUnknown, `"go-away\n"`},
-		"Garbage":  {"Escape sequences are quoted, not shown.", "\xff\x1b[2J" + strings.Repeat("A", 500), PeerUnknown, `"\xff\x1b[2J` + strings.Repeat("A", 59) + `"`},
+		"TLSAlert": {"A TLS server answers plaintext with an alert.", "\x15\x03\x01\x00\x02\x02\x46", PeerTLS, "a TLS server that was addressed without TLS"},
+		"Yamux":    {"A yamux ping.", "\x00\x02\x00\x01\x00\x00\x00\x00\x00\x00\x00\x07", PeerYamux, "a yamux server"},
+		"HTTP2":    {"A gRPC server's SETTINGS.", "\x00\x00\x06\x04\x00\x00\x00\x00\x00\x00\x05\x00\x00\x40\x00", PeerHTTP2, "an HTTP/2 server"},
+		"HTTP1":    {"A web server.", "HTTP/1.1 400 Bad Request\r\n\r\n", PeerHTTP1, "a web server"},
+		"SSH":      {"A banner.", "SSH-2.0-OpenSSH_9.9\r\n", PeerSSH, "an SSH server"},
+		"HTML":     {"An HTTP/0.9 page.", "<html><body>", PeerHTML, "a web page"},
+		"Almost":   {"A word that starts like ours.", "go-away\n", PeerUnknown, `go-away\n, which is nothing that this host knows`},
+		"Garbage":  {"Escape sequences are quoted, not shown.", "\xff\x1b[2J" + strings.Repeat("A", 500), PeerUnknown, `began with \xff\x1b[2JAAAA`},
+		"Mail":     {"A mail server greets.", "220 mail.example ESMTP\r\n", other("a mail or FTP server"), "check the address"},
+		"Redis":    {"It complains about the hello.", "-ERR unknown command 'go-plugin/1'\r\n", other("a Redis server"), "a Redis server"},
+		"MySQL":    {"It greets in binary.", "\x4a\x00\x00\x00\x0a8.0.36\x00", other("a MySQL server"), "a MySQL server"},
+		"Telnet":   {"It offers options.", "\xff\xfd\x18", other("a telnet server"), "a telnet server"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -122,6 +126,9 @@ func TestReadAnswerFromStrangers(t *testing.T) {
 			stranger, ok := errors.AsType[*NotHelloError](err)
 			if !ok || stranger.Guess != tc.want {
 				t.Errorf("%s\nguess: want %q, got %q", tc.reason, tc.want, stranger.Guess)
+			}
+			if strings.ContainsAny(err.Error(), "\x00\x1b\xff") || strings.Contains(err.Error(), `"\x`) {
+				t.Errorf("%s\nbytes are shown: %v", tc.reason, err)
 			}
 			if !strings.Contains(err.Error(), tc.quote) {
 				t.Errorf("%s\nwant %s in: %v", tc.reason, tc.quote, err)
@@ -177,7 +184,7 @@ func TestRefusalIsCleaned(t *testing.T) {
 	if !ok {
 		t.Fatal(err)
 	}
-	if strings.ContainsAny(refusal.Message, "\x1b\n") || len(refusal.Message) > 1030 {
+	if strings.ContainsAny(refusal.Message, "\x1b\n") || len(refusal.Message) > maxText+10 {
 		t.Errorf("message of a peer reached us as it was: %q", refusal.Message)
 	}
 }

@@ -22,13 +22,49 @@ func Text(s string) string { return escape(s, "\n\t") }
 // Line escapes what is no visible character, so that nothing begins a new line.
 func Line(s string) string { return escape(s, "") }
 
-// Clip keeps the beginning of a text of more than limit bytes, and says how long
-// the whole was.
+// cut is the end of a text that was clipped.
+const cut = "… (cut)"
+
+// Clip keeps the beginning of a text of more than limit bytes, and says that it was
+// cut. What it gives is at most 8 bytes longer than limit.
 func Clip(s string, limit int) string {
 	if len(s) <= limit {
 		return s
 	}
-	return strings.ToValidUTF8(s[:limit], "") + fmt.Sprintf("… (%d bytes in all)", len(s))
+	return strings.ToValidUTF8(s[:limit], "") + cut
+}
+
+// Cell is one line of at most width columns of a terminal. What was cut ends with
+// "…".
+func Cell(s string, width int) string {
+	s = Line(s[:min(len(s), 4*width+utf8.UTFMax)])
+	used, end := 0, 0 // end is where the text ends that leaves a column for "…"
+	for i, r := range s {
+		if used < width {
+			end = i
+		}
+		if used += columns(r); used > width {
+			return s[:end] + "…"
+		}
+	}
+	return s
+}
+
+// Width is how many columns of a terminal a text needs, at most.
+func Width(s string) int {
+	width := 0
+	for _, r := range s {
+		width += columns(r)
+	}
+	return width
+}
+
+// columns takes two for what is beyond the alphabets of Europe and the Near East.
+func columns(r rune) int {
+	if r >= 0x1100 && r != '…' {
+		return 2
+	}
+	return 1
 }
 
 func escape(s, keep string) string {
