@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/sha256"
+	"encoding/gob"
 	"errors"
 	"fmt"
 	"io"
@@ -48,6 +49,9 @@ func playPlugin(role string) {
 		logger.Info("the plugin logs", "answer", 42)
 	case "stdio":
 		opts.Plugins["echo"] = &printingPlugin{echoPlugin{impl: newEchoImpl()}}
+	case "gob":
+		gob.Register(OnlyOfPlugin{})
+		opts.Plugins = PluginSet{"gob": &gobPlugin{}}
 	case "poison":
 		opts.Plugins = PluginSet{"poison": &poisonPlugin{}}
 	case "poison gRPC":

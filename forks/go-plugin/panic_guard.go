@@ -8,9 +8,10 @@ import (
 	"strings"
 	"sync/atomic"
 	"time"
-	"unicode"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/printable"
 )
 
 // panicFunc turns what a method has panicked with into the text of the error
@@ -50,7 +51,7 @@ func (g *panicGuard) reportTo(logger hclog.Logger) panicFunc {
 		}
 		if ok {
 			stack := debug.Stack() // still that of the panic
-			logger.Error("a method panicked, its caller gets an error", "method", method, "panic", text,
+			logger.Error("a method panicked, its caller gets an error", "panic", text,
 				"stack", string(stack[:min(len(stack), maxPanicStack)]))
 		}
 		return text
@@ -59,6 +60,7 @@ func (g *panicGuard) reportTo(logger hclog.Logger) panicFunc {
 
 // panicText is what a caller is told: one line, without the stack.
 func panicText(method string, value any) string {
+	method = firstLine(method)
 	if value == nil {
 		return method + " ended its goroutine and returned nothing"
 	}
@@ -76,17 +78,9 @@ func formatPanic(value any) (text string) {
 	return fmt.Sprint(value)
 }
 
-// firstLine returns the printable text up to the end of the first line, or its
-// beginning.
+// firstLine returns the text up to the end of the first line, or its beginning, in
+// visible characters.
 func firstLine(text string) string {
 	text, _, _ = strings.Cut(text, "\n")
-	if len(text) > maxPanicText {
-		text = text[:maxPanicText] + "…"
-	}
-	return strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, ""))
+	return printable.Line(printable.Clip(text, maxPanicText))
 }

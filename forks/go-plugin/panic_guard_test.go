@@ -147,7 +147,7 @@ func attachAs(t *testing.T, cfg *ClientConfig, old bool) *Session {
 // checkPanicText checks what a caller is told.
 func checkPanicText(t *testing.T, how, text string) {
 	t.Helper()
-	if text == "" || len(text) > 2*maxPanicText+40 || strings.ContainsAny(text, "\n\x1b\x00") || strings.Contains(text, ".go:") {
+	if text == "" || len(text) > 2*maxPanicText+80 || strings.ContainsAny(text, "\n\x1b\x00") || strings.Contains(text, ".go:") {
 		t.Errorf("%s: the caller is told %q", how, text)
 	}
 }

@@ -33,8 +33,9 @@ type RPCChannel interface {
 	ReadHeader(*rpc.Response) error
 	// ReadReply must follow each ReadHeader. It decodes the reply into what
 	// target points to; the zero Value drops it. An error that matches
-	// [ErrConnectionLost] means that the session has ended, any other that the
-	// reply is of another type.
+	// [ErrConnectionLost] means that the session has ended, any other that this
+	// reply cannot be decoded. Without rpc-mux that may be the last one of the
+	// channel, which ReadHeader says.
 	ReadReply(target reflect.Value) error
 	// Close ends the channel. It may be called more than once.
 	Close() error

@@ -144,7 +144,7 @@ func (c *streamChannel) Await(ctx context.Context) error {
 // ReadHeader implements RPCChannel.
 func (c *streamChannel) ReadHeader(r *rpc.Response) error {
 	if err := c.dec.Decode(r); err != nil {
-		return c.fail(err)
+		return c.fail(err) // or why it has failed before
 	}
 	return nil
 }
@@ -154,6 +154,10 @@ func (c *streamChannel) ReadReply(target reflect.Value) error {
 	err := decodeGobValue(c.dec, target)
 	if err != nil && c.source.err != nil {
 		return c.fail(c.source.err)
+	}
+	if err != nil && target.IsValid() && losesStep(target.Type()) {
+		_ = c.fail(&unreadableReply{err})
+		_ = c.conn.Close()
 	}
 	return err
 }

@@ -3,7 +3,6 @@
 package plugin
 
 import (
-	"encoding"
 	"encoding/gob"
 	"errors"
 	"fmt"
@@ -23,14 +22,14 @@ type pairEncoder struct {
 	last int     // where in it the last message of gob begins
 
 	trial  *gob.Encoder // see tryOut
-	nested map[reflect.Type]bool
+	nested nestedTypes
 	broken error
 }
 
 // newPairEncoder returns an encoder. The sample is any header: its type is
 // described before a body can use the same.
 func newPairEncoder(sample any) *pairEncoder {
-	e := &pairEncoder{nested: make(map[reflect.Type]bool)}
+	e := &pairEncoder{nested: make(nestedTypes)}
 	e.enc = gob.NewEncoder((*pairWriter)(e))
 	e.to = &e.out
 	if err := e.enc.Encode(sample); err != nil {
@@ -57,7 +56,7 @@ func (e *pairEncoder) add(header, body any) error {
 		return e.broken
 	}
 	e.to, e.body = &e.body, e.body[:0]
-	nested := e.isNested(reflect.TypeOf(body))
+	nested := e.nested.has(reflect.TypeOf(body))
 	if nested {
 		if err := e.tryOut(body); err != nil {
 			return err
@@ -68,7 +67,7 @@ func (e *pairEncoder) add(header, body any) error {
 		e.to = &e.out
 		err = encodeGob(e.enc, header)
 	} else if nested {
-		// A type may count as described whose description is lost.
+		// Half of the value is there.
 		e.broken = fmt.Errorf("%w: %w", errGobOutOfStep, err)
 		return err
 	}
@@ -80,9 +79,9 @@ func (e *pairEncoder) add(header, body any) error {
 }
 
 // tryOut encodes a value that holds interfaces, to nowhere. The types of what
-// they hold are described within the value. If its encoding failed half way, the
-// encoder would believe that it has described them, and the other side could not
-// decode them for as long as the stream lasts.
+// they hold are described within the value, which gob writes in pieces: if its
+// encoding failed half way, some would be written already, and the other side out
+// of step for as long as the stream lasts.
 func (e *pairEncoder) tryOut(body any) error {
 	if e.trial == nil {
 		e.trial = gob.NewEncoder(io.Discard)
@@ -92,47 +91,6 @@ func (e *pairEncoder) tryOut(body any) error {
 		e.trial = nil
 	}
 	return err
-}
-
-// isNested reports whether gob describes types within the encoding of a value of
-// type t: it does so for what is in an interface.
-func (e *pairEncoder) isNested(t reflect.Type) bool {
-	if t == nil {
-		return false
-	}
-	nested, known := e.nested[t]
-	if known {
-		return nested
-	}
-	e.nested[t] = false // unless what it is made of says otherwise
-	switch {
-	case encodesItself(t):
-	case t.Kind() == reflect.Interface:
-		nested = true
-	case t.Kind() == reflect.Pointer, t.Kind() == reflect.Slice, t.Kind() == reflect.Array:
-		nested = e.isNested(t.Elem())
-	case t.Kind() == reflect.Map:
-		nested = e.isNested(t.Key()) || e.isNested(t.Elem())
-	case t.Kind() == reflect.Struct:
-		for i := range t.NumField() {
-			if f := t.Field(i); f.IsExported() && e.isNested(f.Type) {
-				nested = true
-				break
-			}
-		}
-	}
-	e.nested[t] = nested
-	return nested
-}
-
-// encodesItself reports whether gob leaves the encoding to the type.
-func encodesItself(t reflect.Type) bool {
-	for _, i := range [...]reflect.Type{reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[encoding.BinaryMarshaler]()} {
-		if t.Implements(i) || t.Kind() != reflect.Interface && reflect.PointerTo(t).Implements(i) {
-			return true
-		}
-	}
-	return false
 }
 
 // encodeGob encodes a value. gob panics at a nil pointer, and types that encode

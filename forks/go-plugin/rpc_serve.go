@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net/rpc"
+	"reflect"
 	"sync"
 
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
@@ -62,7 +63,7 @@ func (s *rpcService) read() {
 type rpcRequest struct {
 	service    *rpcService
 	header     rpc.Request
-	broken     bool // there is no request
+	broken     bool // nothing more can be read
 	handedOver bool // another goroutine reads
 	answered   bool
 }
@@ -109,6 +110,8 @@ func (r *rpcRequest) ReadRequestHeader(header *rpc.Request) error {
 // and body is not nil, the method is called.
 func (r *rpcRequest) ReadRequestBody(body any) error {
 	if err := decodeGob(r.service.dec, body); err != nil || body == nil {
+		// The calls under way are still answered, but no more requests are read.
+		r.broken = err != nil && losesStep(reflect.TypeOf(body))
 		return err
 	}
 	r.handedOver = true

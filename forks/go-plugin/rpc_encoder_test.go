@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"bytes"
+	"encoding/gob"
+	"errors"
+	"net"
+	"net/rpc"
+	"reflect"
+	"runtime"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// Box is what the methods of gobPlugin take and return.
+type Box struct{ A, B any }
+
+// Described is described to the other side within the first Box that holds one.
+type Described struct{ Text string }
+
+// OnlyOfPlugin is registered with gob in the plugin's process only.
+type OnlyOfPlugin struct{ Text string }
+
+// OnlyOfHost is registered with gob in the host's process only.
+type OnlyOfHost struct{ Text string }
+
+// unregistered is what gob cannot put into an interface.
+type unregistered struct{ Text string }
+
+// Stubborn cannot be encoded, and says so in the worst way.
+type Stubborn struct{ N int }
+
+// GobEncode implements gob.GobEncoder.
+func (Stubborn) GobEncode() ([]byte, error) { panic("not today") }
+
+// GobDecode implements gob.GobDecoder.
+func (*Stubborn) GobDecode([]byte) error { return nil }
+
+type gobPlugin struct{ ran atomic.Int64 }
+
+func (p *gobPlugin) Server(*MuxBroker) (any, error) { return &gobServer{p}, nil }
+
+func (*gobPlugin) Client(_ *MuxBroker, c *rpc.Client) (any, error) { return c, nil }
+
+type gobServer struct{ *gobPlugin }
+
+// Return returns what the caller names.
+func (s *gobServer) Return(what string, reply *Box) error {
+	switch what {
+	case "half described":
+		*reply = Box{Described{"first"}, unregistered{}}
+	case "described":
+		*reply = Box{Described{"second"}, nil}
+	case "panic":
+		*reply = Box{Described{"first"}, Stubborn{1}}
+	case "of the plugin only":
+		*reply = Box{OnlyOfPlugin{"secret"}, nil}
+	}
+	return nil
+}
+
+// Odd returns what cannot be encoded at all.
+func (*gobServer) Odd(string, *struct{ F func() }) error { return nil }
+
+// Nils returns a list with a nil pointer.
+func (*gobServer) Nils(_ string, reply *[]*Described) error {
+	*reply = make([]*Described, 2)
+	return nil
+}
+
+// Take takes a Box.
+func (s *gobServer) Take(in Box, reply *string) error {
+	s.ran.Add(1)
+	*reply = "taken"
+	if d, ok := in.A.(Described); ok {
+		*reply = d.Text
+	}
+	return nil
+}
+
+// Hold answers when it has been taken as often as the caller says.
+func (s *gobServer) Hold(n int64, _ *string) error {
+	for s.ran.Load() < n {
+		runtime.Gosched()
+	}
+	return nil
+}
+
+// gobClients are ways to call a net/rpc server on a connection.
+func gobClients() map[string]func(net.Conn) *rpc.Client {
+	return map[string]func(net.Conn) *rpc.Client{
+		"ours":    func(c net.Conn) *rpc.Client { return newNetRPCClient(c, nil) },
+		"channel": func(c net.Conn) *rpc.Client { return NewChannelClient(NewRPCChannel(c)) },
+		"std":     func(c net.Conn) *rpc.Client { return rpc.NewClient(c) },
+	}
+}
+
+// gobServers are ways to serve.
+func gobServers() map[string]func(net.Conn, *gobPlugin) {
+	return map[string]func(net.Conn, *gobPlugin){
+		"ours": func(c net.Conn, p *gobPlugin) { serveNetRPC(c, &gobServer{p}, nil, nil) },
+		"std": func(c net.Conn, p *gobPlugin) {
+			server := rpc.NewServer()
+			_ = server.RegisterName("Plugin", &gobServer{p})
+			server.ServeConn(c)
+		},
+	}
+}
+
+func gobPair(t *testing.T, client func(net.Conn) *rpc.Client, serve func(net.Conn, *gobPlugin)) (*rpc.Client, *gobPlugin) {
+	t.Helper()
+	gob.Register(Described{})
+	gob.Register(Stubborn{})
+	here, there := net.Pipe()
+	p := &gobPlugin{}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		serve(there, p)
+	}()
+	c := client(here)
+	t.Cleanup(func() {
+		_ = c.Close()
+		<-ended
+	})
+	return c, p
+}
+
+// An answer that cannot be encoded is the error of its call. The calls beside it
+// and after it go on, whoever has called: also those whose types were described
+// within the answer.
+func TestAnswerThatCannotBeEncoded(t *testing.T) {
+	for name, newClient := range gobClients() {
+		t.Run("client "+name, func(t *testing.T) {
+			client, p := gobPair(t, newClient, gobServers()["ours"])
+			beside := client.Go("Plugin.Hold", int64(1), new(string), make(chan *rpc.Call, 1))
+			for range 3 {
+				for _, bad := range []struct {
+					method, arg string
+					reply       any
+					says        string
+				}{
+					{"Plugin.Return", "half described", new(Box), "not registered for interface"},
+					{"Plugin.Return", "panic", new(Box), "not today"},
+					{"Plugin.Odd", "", &struct{ F func() }{}, "no exported fields"},
+					{"Plugin.Nils", "", new([]*Described), "nil"},
+				} {
+					err := client.Call(bad.method, bad.arg, bad.reply)
+					var answered rpc.ServerError
+					if !errors.As(err, &answered) || !strings.Contains(err.Error(), bad.says) || !strings.Contains(err.Error(), "cannot be encoded") {
+						t.Errorf("%s %s: error %v, want the reason", bad.method, bad.arg, err)
+					}
+					var box Box
+					if err := client.Call("Plugin.Return", "described", &box); err != nil || box.A != (Described{"second"}) {
+						t.Fatalf("after %s %s: %v, %v", bad.method, bad.arg, box, err)
+					}
+				}
+			}
+			p.ran.Add(1)
+			if <-beside.Done; beside.Error != nil {
+				t.Errorf("the call beside them: %v", beside.Error)
+			}
+		})
+	}
+}
+
+// Arguments that cannot be encoded are not sent, not even as none, and the client
+// goes on with any server.
+func TestArgumentsThatCannotBeEncoded(t *testing.T) {
+	for _, name := range []string{"ours", "channel"} {
+		for to, serve := range gobServers() {
+			t.Run(name+" to "+to, func(t *testing.T) {
+				client, p := gobPair(t, gobClients()[name], serve)
+				beside := client.Go("Plugin.Hold", int64(15), new(string), make(chan *rpc.Call, 1))
+				for range 3 {
+					for what, args := range map[string]any{
+						"half described": Box{Described{"first"}, unregistered{}},
+						"panic":          Box{Described{"first"}, Stubborn{1}},
+						"function":       struct{ F func() }{},
+						"nil pointer":    (*Box)(nil),
+						"nil":            nil,
+					} {
+						ran := p.ran.Load()
+						var answered rpc.ServerError
+						if err := client.Call("Plugin.Take", args, new(string)); err == nil || errors.As(err, &answered) {
+							t.Errorf("%s: error %v, want the encoder's", what, err)
+						}
+						var reply string
+						if err := client.Call("Plugin.Take", Box{Described{"second"}, nil}, &reply); err != nil || reply != "second" {
+							t.Fatalf("after %s: %q, %v", what, reply, err)
+						}
+						if p.ran.Load() != ran+1 {
+							t.Errorf("%s: the method has run", what)
+						}
+					}
+				}
+				if <-beside.Done; beside.Error != nil {
+					t.Errorf("the call beside them: %v", beside.Error)
+				}
+			})
+		}
+	}
+}
+
+// A child whose answer the host cannot decode, because it has not registered what
+// is in it, costs the host one stub: net/rpc's client gives up. The caller gets
+// the reason, and a call beside it an error that says that it may have run. A
+// channel, and other stubs, go on.
+func TestAnswerThatHostHasNotRegistered(t *testing.T) {
+	cfg := childConfig("gob")
+	cfg.Plugins = PluginSet{"gob": &gobPlugin{}}
+	client := NewClient(cfg)
+	defer client.Kill()
+	protocol, err := client.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dispense := func() *rpc.Client {
+		raw, err := protocol.Dispense("gob")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw.(*rpc.Client)
+	}
+	stub, other := dispense(), dispense()
+	onOther := other.Go("Plugin.Hold", int64(1), new(string), make(chan *rpc.Call, 1))
+	beside := stub.Go("Plugin.Hold", int64(1), new(string), make(chan *rpc.Call, 1))
+	err = stub.Call("Plugin.Return", "of the plugin only", &Box{})
+	if err == nil || !strings.Contains(err.Error(), "OnlyOfPlugin") {
+		t.Errorf("error %v, want the name of the type", err)
+	}
+	if <-beside.Done; !errors.Is(beside.Error, ErrConnectionLost) || !strings.Contains(beside.Error.Error(), "OnlyOfPlugin") {
+		t.Errorf("the call beside it: %v, want that its answer is lost, and why", beside.Error)
+	}
+	if err := other.Call("Plugin.Take", Box{}, new(string)); err != nil {
+		t.Errorf("another stub: %v", err)
+	}
+	if <-onOther.Done; onOther.Error != nil {
+		t.Errorf("a call on another stub: %v", onOther.Error)
+	}
+	if err := dispense().Call("Plugin.Take", Box{}, new(string)); err != nil {
+		t.Errorf("a new stub: %v", err)
+	}
+
+	channel, err := protocol.(*RPCClient).OpenRPC("gob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer channel.Close()
+	var header rpc.Response
+	if _, err := channel.Send("Plugin.Return", 1, "of the plugin only"); err != nil {
+		t.Fatal(err)
+	}
+	if err := channel.ReadHeader(&header); err != nil || header.Error != "" {
+		t.Fatalf("%v, %q", err, header.Error)
+	}
+	if err := channel.ReadReply(reflect.ValueOf(&Box{})); err == nil || errors.Is(err, ErrConnectionLost) {
+		t.Errorf("on a channel: %v, want the decoder's error", err)
+	}
+	if err := channel.ReadHeader(&header); !errors.Is(err, ErrConnectionLost) || !strings.Contains(err.Error(), "OnlyOfPlugin") {
+		t.Errorf("after it: %v, want the end of the channel, and why", err)
+	}
+	if err := protocol.Ping(); err != nil {
+		t.Errorf("the session: %v", err)
+	}
+}
+
+// Arguments that the plugin has not registered are the error of their call. The
+// calls under way are answered, by a server of any age.
+func TestArgumentsThatPluginHasNotRegistered(t *testing.T) {
+	gob.Register(OnlyOfHost{})
+	cfg := childConfig("gob")
+	cfg.Plugins = PluginSet{"gob": &gobPlugin{}}
+	client := NewClient(cfg)
+	defer client.Kill()
+	protocol, err := client.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := protocol.Dispense("gob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := protocol.Dispense("gob")
+	if err != nil {
+		t.Fatal(err)
+	}
+	beside := raw.(*rpc.Client).Go("Plugin.Hold", int64(1), new(string), make(chan *rpc.Call, 1))
+	var answered rpc.ServerError
+	if err := raw.(*rpc.Client).Call("Plugin.Take", Box{A: OnlyOfHost{}}, new(string)); !errors.As(err, &answered) || !strings.Contains(err.Error(), "OnlyOfHost") {
+		t.Errorf("error %v, want the plugin's, with the type's name", err)
+	}
+	if err := other.(*rpc.Client).Call("Plugin.Take", Box{}, new(string)); err != nil {
+		t.Errorf("another stub: %v", err)
+	}
+	if <-beside.Done; beside.Error != nil {
+		t.Errorf("the call beside it: %v", beside.Error)
+	}
+}
+
+// What is sent is what net/rpc's own codecs send, byte for byte.
+func TestEncoderBytes(t *testing.T) {
+	gob.Register(Described{})
+	var want bytes.Buffer
+	std := gob.NewEncoder(&want)
+	ours := newPairEncoder(&rpc.Response{})
+	for n, body := range []any{"text", &Box{Described{"a"}, 7}, struct{}{}, &Box{B: Described{"b"}}, &rpc.Response{Error: "mine"}} {
+		header := &rpc.Response{ServiceMethod: "Plugin.Return", Seq: uint64(n)}
+		if err := errors.Join(std.Encode(header), std.Encode(body), ours.add(header, body)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !bytes.Equal(want.Bytes(), ours.out) {
+		t.Errorf("sent\n%q\nwant\n%q", ours.out, want.Bytes())
+	}
+}
