@@ -11,7 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/hashicorp/go-plugin/internal/printable"
+	"github.com/hashicorp/go-plugin/printable"
 )
 
 // panicFunc turns what a method has panicked with into the text of the error
