@@ -2,11 +2,39 @@
 
 package plugin
 
+import (
+	"os"
+	"slices"
+	"strings"
+)
+
+// outerHandshake is what a host sets for one child. In the environment of a
+// process that is both, it was said by the host of that process, about the two
+// of them. Where sockets go (PLUGIN_UNIX_SOCKET_DIR) holds for all.
+var outerHandshake = []string{
+	envClientCert, envMultiplexGRPC, EnvUnixSocketGroup, envProtocolVersions, envMinPort, envMaxPort, envEndWithHost,
+}
+
 // HostEnv returns the environment that a child inherits from this process:
-// all of it but what says where this process itself would listen on the
-// network (PLUGIN_HOST and its kin).
+// all of it but what is about this process alone, if it is a plugin itself. That
+// is where it would listen on the network (PLUGIN_HOST and its kin), and what its
+// own host said to it.
 //
 // A host uses it with ClientConfig.SkipHostEnv to have Cmd.Env win over the
 // inherited variables: on its own, a client appends those behind Cmd.Env, and
 // of two entries with one name the last counts.
-func HostEnv() []string { return inheritedEnv() }
+func HostEnv() []string {
+	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
+		name, _, _ := strings.Cut(entry, "=")
+		return slices.Contains(networkEnv, name) || slices.Contains(outerHandshake, name)
+	})
+}
+
+// withoutOuterHandshake leaves out of a command's environment what was copied
+// from this process's with the rest of it. Other values are the host's own choice.
+func withoutOuterHandshake(env []string) []string {
+	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
+		name, value, _ := strings.Cut(entry, "=")
+		return slices.Contains(outerHandshake, name) && value == os.Getenv(name)
+	})
+}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -62,7 +63,11 @@ func (p *localPlugin) startChild() (reached reachedPlugin, err error) {
 // newRunner returns what runs the command.
 func (p *localPlugin) newRunner(cmd *exec.Cmd) (runner.Runner, error) {
 	if p.config.RunnerFunc == nil {
-		return cmdrunner.NewCmdRunner(p.logger, cmd)
+		child, err := cmdrunner.NewCmdRunner(p.logger, cmd)
+		if err == nil && p.config.EndWithHost {
+			child.EndWithHost()
+		}
+		return child, err
 	}
 	p.mu.Lock()
 	err := p.socket.makeSocketDir()
@@ -89,25 +94,18 @@ func (p *localPlugin) command(cert *oneTimeCertificate) (*exec.Cmd, error) {
 			return nil, ErrChecksumsDoNotMatch
 		}
 	}
+	cmd.Env = withoutOuterHandshake(cmd.Env)
 	if !p.config.SkipHostEnv {
-		cmd.Env = append(cmd.Env, inheritedEnv()...)
+		cmd.Env = append(cmd.Env, HostEnv()...)
 	}
 	cmd.Env = append(cmd.Env, p.handshakeEnv()...)
 	if cert != nil {
 		cmd.Env = append(cmd.Env, envClientCert+"="+string(cert.pem))
 	}
-	cmd.Stdin = os.Stdin
+	if cmd.Stdin == nil {
+		cmd.Stdin = os.Stdin
+	}
 	return cmd, nil
-}
-
-// inheritedEnv is this process's environment without what would make a child
-// of a host that is itself configured for the network listen there too. What
-// the command sets itself stays.
-func inheritedEnv() []string {
-	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
-		name, _, _ := strings.Cut(entry, "=")
-		return slices.Contains(networkEnv, name)
-	})
 }
 
 // handshakeEnv is how a host talks to its child before there is a connection.
@@ -124,6 +122,9 @@ func (p *localPlugin) handshakeEnv() []string {
 	}
 	if p.config.GRPCBrokerMultiplex {
 		env = append(env, envMultiplexGRPC+"=true")
+	}
+	if p.config.EndWithHost {
+		env = append(env, envEndWithHost+"=true")
 	}
 	if p.socket.Group != "" {
 		env = append(env, EnvUnixSocketGroup+"="+p.socket.Group)
@@ -199,6 +200,7 @@ func (p *localPlugin) accept(text string, child runner.Runner, cert *oneTimeCert
 	if err != nil {
 		return reachedPlugin{}, err
 	}
+	socket := p.listensOn(addr)
 	if err := p.config.allows(line.protocol); err != nil {
 		return reachedPlugin{}, err
 	}
@@ -206,7 +208,7 @@ func (p *localPlugin) accept(text string, child runner.Runner, cert *oneTimeCert
 		return reachedPlugin{}, err
 	}
 	reached := reachedPlugin{
-		addr: addr, protocol: line.protocol, version: line.version, plugins: set, tls: p.config.TLSConfig, ours: true,
+		addr: addr, socket: socket, protocol: line.protocol, version: line.version, plugins: set, tls: p.config.TLSConfig, ours: true,
 	}
 	if cert != nil {
 		if reached.tls, err = cert.clientConfig(line.cert); err != nil {
@@ -217,15 +219,28 @@ func (p *localPlugin) accept(text string, child runner.Runner, cert *oneTimeCert
 	return reached, nil
 }
 
+// listensOn notes where a child listens, so that its socket goes with it.
+func (p *localPlugin) listensOn(addr net.Addr) *childSocket {
+	socket := &childSocket{addr: addr}
+	if p.config.EndWithHost && p.config.RunnerFunc == nil {
+		socket.take()
+	}
+	p.ownSocket(socket)
+	return socket
+}
+
 func (p *localPlugin) checkMux(line childLine) error {
 	if !p.config.GRPCBrokerMultiplex || line.protocol != ProtocolGRPC {
 		return nil
 	}
-	switch {
-	case line.mux == "":
+	if line.mux == "" {
 		return fmt.Errorf("%w; for Go plugins, you will need to update the "+
 			"github.com/hashicorp/go-plugin dependency and recompile", ErrGRPCBrokerMuxNotSupported)
-	case line.mux != "true":
+	}
+	switch can, err := strconv.ParseBool(line.mux); {
+	case err != nil:
+		return fmt.Errorf("error parsing %q as a boolean for gRPC broker multiplexing support", line.mux)
+	case !can:
 		return ErrGRPCBrokerMuxNotSupported
 	}
 	return nil

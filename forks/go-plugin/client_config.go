@@ -119,6 +119,13 @@ type ClientConfig struct {
 	// only, without the host's environment.
 	SkipHostEnv bool
 
+	// EndWithHost ends a child that Cmd starts when this process ends, however
+	// it does: on Linux the kernel kills it, and its socket has no name from
+	// Start on, so that neither is left and nobody can reattach to it. On other
+	// Unix systems a child ends by itself, within a second or two, if it was
+	// built with this library. On Windows nothing ends it.
+	EndWithHost bool
+
 	// UnixSocketConfig says where the sockets of a child go and who may use
 	// them.
 	UnixSocketConfig *UnixSocketConfig

@@ -91,8 +91,7 @@ func (p *localPlugin) detachFunc() func() {
 
 // dial connects to the plugin's socket.
 func (p *localPlugin) dial(ctx context.Context) (net.Conn, error) {
-	dialer := net.Dialer{KeepAliveConfig: keepAliveProbes}
-	return dialer.DialContext(ctx, p.reached.addr.Network(), p.reached.addr.String())
+	return p.reached.socket.dial(ctx)
 }
 
 func (p *localPlugin) socketConfig() UnixSocketConfig {

@@ -31,9 +31,11 @@ type localPlugin struct {
 
 	killing sync.Mutex // one Kill at a time
 
-	mu      sync.Mutex // guards runner, socket and abandon
+	mu      sync.Mutex // guards these five
 	runner  runner.AttachedRunner
 	socket  UnixSocketConfig
+	listens *childSocket       // where a plugin that is ours listens, once that is known
+	ended   bool               // there is no process any more
 	abandon context.CancelFunc // ends a start that is under way; nil before
 
 	ctx     context.Context // ends when the plugin has, its cause says how
@@ -45,6 +47,7 @@ type localPlugin struct {
 // reachedPlugin is how to talk to a plugin that was started or found.
 type reachedPlugin struct {
 	addr     net.Addr
+	socket   *childSocket // at addr
 	protocol Protocol
 	version  int
 	plugins  PluginSet
@@ -105,12 +108,16 @@ func (p *localPlugin) reattach() (reachedPlugin, error) {
 
 	reached := reachedPlugin{
 		addr:     cfg.Addr,
+		socket:   &childSocket{addr: cfg.Addr},
 		protocol: cfg.Protocol,
 		plugins:  p.config.Plugins,
 		tls:      p.config.TLSConfig,
 		ours:     !cfg.Test,
 	}
 	setDefault(&reached.protocol, ProtocolNetRPC)
+	if reached.ours {
+		p.ownSocket(reached.socket)
+	}
 	if cfg.Test {
 		reached.version = cfg.ProtocolVersion
 	}
@@ -133,6 +140,7 @@ func (p *localPlugin) awaitEnd(ctx context.Context, r runner.AttachedRunner, nam
 	} else {
 		p.logger.Info("plugin process exited", "plugin", name, "id", r.ID())
 	}
+	p.closeSocket()
 	p.gone(processEnded(err))
 }
 
@@ -148,6 +156,28 @@ func (p *localPlugin) awaitOutput() {
 	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
 	defer cancel()
 	client.awaitOutput(ctx)
+}
+
+// ownSocket notes where a plugin of ours listens, to clear up behind it.
+func (p *localPlugin) ownSocket(socket *childSocket) {
+	p.mu.Lock()
+	p.listens = socket
+	ended := p.ended
+	p.mu.Unlock()
+	if ended {
+		socket.close()
+	}
+}
+
+// closeSocket clears up behind a process that has ended.
+func (p *localPlugin) closeSocket() {
+	p.mu.Lock()
+	p.ended = true
+	socket := p.listens
+	p.mu.Unlock()
+	if socket != nil {
+		socket.close()
+	}
 }
 
 func (p *localPlugin) setRunner(r runner.AttachedRunner) {

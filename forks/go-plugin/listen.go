@@ -5,6 +5,7 @@ package plugin
 import (
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -12,7 +13,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-	"sync"
+	"syscall"
 )
 
 // listenLocal opens the socket of a child, or of a brokered connection: a unix
@@ -28,45 +29,42 @@ func listenLocal(cfg UnixSocketConfig) (net.Listener, error) {
 	return listenUnix(cfg)
 }
 
-// listenUnix opens a unix socket under a name that no other process has. The
-// listener's Close removes the file.
+// nameAttempts is how many names for a socket are tried.
+const nameAttempts = 100
+
+// listenUnix opens a unix socket under a name that nothing else has, directly in
+// the configured directory. The listener's Close removes the file.
 func listenUnix(cfg UnixSocketConfig) (net.Listener, error) {
-	// A directory of its own makes the name unique without the gap between
-	// choosing a free name and binding it.
-	dir, err := os.MkdirTemp(cfg.socketDir, "plugin")
-	if err != nil {
-		return nil, fmt.Errorf("create directory for plugin socket: %w", err)
+	dir := cfg.socketDir
+	if dir == "" {
+		dir = os.TempDir()
 	}
-	path := filepath.Join(dir, "s")
-	lis, err := net.Listen("unix", path)
-	if err != nil {
-		_ = os.RemoveAll(dir)
-		return nil, fmt.Errorf("listen on plugin socket: %w", err)
-	}
-	if cfg.Group != "" {
-		err = errors.Join(shareWithGroup(dir, cfg.Group, 0o770), shareWithGroup(path, cfg.Group, 0o660))
-		if err != nil {
-			_ = lis.Close()
-			_ = os.RemoveAll(dir)
-			return nil, err
+	for range nameAttempts {
+		path := filepath.Join(dir, fmt.Sprintf("plugin%d", rand.Uint32()))
+		lis, err := net.Listen("unix", path)
+		if errors.Is(err, syscall.EADDRINUSE) {
+			continue // Binding takes no name that exists.
 		}
+		if err != nil {
+			return nil, fmt.Errorf("listen on plugin socket: %w", err)
+		}
+		if err := allow(path, cfg.Group); err != nil {
+			return nil, errors.Join(err, lis.Close())
+		}
+		return lis, nil
 	}
-	return &socketListener{Listener: lis, dir: dir}, nil
+	return nil, fmt.Errorf("listen on plugin socket: %d names in %s are taken", nameAttempts, dir)
 }
 
-// socketListener removes the directory of its socket when it is closed.
-type socketListener struct {
-	net.Listener
-	dir   string
-	close sync.Once
-	err   error
-}
-
-func (l *socketListener) Close() error {
-	l.close.Do(func() {
-		l.err = errors.Join(l.Listener.Close(), os.RemoveAll(l.dir))
-	})
-	return l.err
+// allow lets the owner use the socket, and the group if there is one.
+func allow(path, group string) error {
+	if group != "" {
+		return shareWithGroup(path, group, 0o660)
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return fmt.Errorf("keep plugin socket private: %w", err)
+	}
+	return nil
 }
 
 // portRange are the ports to try, both ends included. Port 0 is any free one.

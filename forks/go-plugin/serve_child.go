@@ -31,6 +31,7 @@ type childServer struct {
 
 // serveChild serves until the host asks for the end.
 func serveChild(opts *ServeConfig, logger hclog.Logger) error {
+	parent := os.Getppid()
 	stdout, stderr, err := outputPipes()
 	if err != nil {
 		return err
@@ -50,6 +51,12 @@ func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 	_ = os.Stdout.Sync()
 	os.Stdout, os.Stderr = stdout.W, stderr.W
 
+	if os.Getenv(envEndWithHost) != "" {
+		go awaitParentEnd(parent, s.done, func() {
+			_ = s.listener.Close()
+			os.Exit(1)
+		})
+	}
 	go s.protocol.Serve(s.listener)
 	<-s.done
 	return nil

@@ -46,6 +46,7 @@ func newChild(opts ChildOptions, e target.Endpoint, secure *plugin.SecureConfig)
 	config := opts.Contract.ClientConfig(e.Plugin)
 	config.Cmd = c.cmd
 	config.SkipHostEnv = true // it is in Cmd.Env
+	config.EndWithHost = true
 	config.SecureConfig = secure
 	config.StartTimeout = opts.StartTimeout
 	config.AutoMTLS = opts.AutoMTLS

@@ -11,9 +11,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"strings"
-	"syscall"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
@@ -59,11 +57,10 @@ type Host struct {
 // Main runs the host with the process's arguments, environment and streams, and
 // gives its exit code.
 func Main(h Host) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	// A second signal ends the process at once.
-	context.AfterFunc(ctx, stop)
-	return h.run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	ctx, end := untilTold(context.Background())
+	defer end()
+	writeErrors()
+	return h.run(ctx, os.Args[1:], &readStream{os.Stdout, end}, &readStream{os.Stderr, end})
 }
 
 // run runs one command line. Whatever it prints is fit for a terminal.

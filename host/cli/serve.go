@@ -24,8 +24,9 @@ func (h Host) serveCommand() *cobra.Command {
 		Long: `Keeps every plugin attached that the environment points at, and prints a greeting of each
 that becomes ready. Serves health, metrics, plugins, events and calls at BASIC_LISTEN.
 
-SIGTERM and SIGINT end it in order: HTTP, discovery, calls, sessions. Children are stopped
-and network plugins are left alone.
+SIGTERM, SIGINT, SIGHUP, and writing to a stdout or stderr that nobody reads any more, end it in
+order: HTTP, discovery, calls, sessions. Children are stopped and network plugins are left alone.
+A second signal ends it at once, and its children with it.
 
 ` + environmentText() + "\n" + exitCodes,
 		Args: usage(noArguments),

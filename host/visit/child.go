@@ -25,6 +25,7 @@ func startChild(ctx context.Context, config *plugin.ClientConfig, path string) (
 	// The command outlives ctx: a child is asked to end before it is made to.
 	running, abort := context.WithCancel(context.WithoutCancel(ctx))
 	config.Cmd = exec.CommandContext(running, path)
+	config.EndWithHost = true
 	client := plugin.NewClient(config)
 	leave := func() { leaveChild(client, abort) }
 	protocol, err := within(ctx, config.StartTimeout, client.Client)

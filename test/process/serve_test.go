@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -23,20 +24,28 @@ import (
 
 // served is a basic serve that runs.
 type served struct {
-	cmd   *exec.Cmd
-	lines chan string // of its stdout
-	url   string
+	cmd    *exec.Cmd
+	stdout io.Closer   // the test's end of its stdout
+	lines  chan string // of its stdout
+	url    string
 }
 
 // serveHost starts basic serve and waits until its API listens.
 func serveHost(t *testing.T, env ...string) *served {
 	t.Helper()
-	s := &served{cmd: exec.Command(filepath.Join(bin, "basic"), "serve"), lines: make(chan string, 100)}
+	return serveHostAt(t, filepath.Join(bin, "basic"), env...)
+}
+
+// serveHostAt does so with another host of the same command line.
+func serveHostAt(t *testing.T, path string, env ...string) *served {
+	t.Helper()
+	s := &served{cmd: exec.Command(path, "serve"), lines: make(chan string, 100)}
 	s.cmd.Env = environment(append([]string{"BASIC_LISTEN=127.0.0.1:0"}, env...)...)
 	stdout, err := s.cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
+	s.stdout = stdout
 	stderr, err := s.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -8,8 +8,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -33,6 +35,9 @@ type Runner struct {
 	stdout, stderr *output
 	// childEnds are the ends the child writes to; closed here once it has them.
 	childEnds []*os.File
+
+	endsWithHost bool
+	ended        chan error // gives what waiting for the process gave, once
 }
 
 var _ runner.Runner = (*Runner)(nil)
@@ -60,22 +65,70 @@ func NewCmdRunner(logger hclog.Logger, cmd *exec.Cmd) (*Runner, error) {
 		stdout:    stdout,
 		stderr:    stderr,
 		childEnds: []*os.File{stdoutEnd, stderrEnd},
+		ended:     make(chan error, 1),
 	}, nil
 }
 
-// Start starts the process. The context is not used: a process starts at once or fails.
+// EndWithHost makes the system kill the process when this one ends, where the
+// system can do so (Linux). It is called before Start.
+func (r *Runner) EndWithHost() { r.endsWithHost = true }
+
+// Start starts the process. The context is not used: a process starts at once or
+// fails, with the error of os/exec as it is.
 func (r *Runner) Start(context.Context) error {
 	r.logger.Debug("starting plugin", "path", r.path, "args", r.cmd.Args)
-	err := r.cmd.Start()
+	started := make(chan error, 1)
+	go r.run(started)
+	err := <-started
 	for _, end := range r.childEnds {
 		_ = end.Close() // the child has its own copy
 	}
 	if err != nil {
 		_, _ = r.stdout.Close(), r.stderr.Close()
-		return fmt.Errorf("start plugin %s: %w", r.path, err)
+		return err
 	}
 	r.logger.Debug("plugin started", "path", r.path, "pid", r.cmd.Process.Pid)
 	return nil
+}
+
+// run starts the process and waits for it, both on one thread: Linux takes the
+// end of the thread that started a child for the end of its parent.
+func (r *Runner) run(started chan<- error) {
+	if r.endsWithHost {
+		runtime.LockOSThread()
+		defer runtime.UnlockOSThread()
+		killWithParent(r.cmd)
+	}
+	stop, err := r.feedStdin()
+	if err == nil {
+		defer stop()
+		err = r.cmd.Start()
+	}
+	started <- err
+	if err == nil {
+		r.ended <- r.cmd.Wait()
+	}
+}
+
+// feedStdin gives the process a pipe for its standard input if that is no file.
+// os/exec does so too, but then waits for the end of the input, which may never
+// come. What is not read when the process has ended is lost.
+func (r *Runner) feedStdin() (stop func(), err error) {
+	source := r.cmd.Stdin
+	if _, isFile := source.(*os.File); source == nil || isFile {
+		return func() {}, nil
+	}
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, fmt.Errorf("run %s: create a pipe for stdin: %w", r.path, err)
+	}
+	r.cmd.Stdin = read
+	r.childEnds = append(r.childEnds, read)
+	go func() {
+		_, _ = io.Copy(write, source) // The process need not read all of it.
+		_ = write.Close()
+	}()
+	return func() { _ = write.Close() }, nil
 }
 
 // Wait blocks until the process has ended and its output has been read, at
@@ -84,7 +137,8 @@ func (r *Runner) Start(context.Context) error {
 // an *exec.ExitError. The context is not used, because a child that is not
 // waited for stays in the process table; Kill ends the wait.
 func (r *Runner) Wait(context.Context) error {
-	err := r.cmd.Wait()
+	err := <-r.ended
+	r.ended <- err // for whoever asks again
 	grace := time.NewTimer(outputGrace)
 	defer grace.Stop()
 	for _, out := range []*output{r.stdout, r.stderr} {

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// socketsIn makes dir the place of a child's sockets, and lists what is there.
+func socketsIn(t *testing.T, cfg *ClientConfig, name string) func() []string {
+	t.Helper()
+	dir := t.TempDir()
+	cfg.Cmd.Env = append(cfg.Cmd.Env, name+"="+dir)
+	cfg.SkipHostEnv = true
+	return func() []string {
+		found, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return found
+	}
+}
+
+// TestSocketLiesInTheDirectory holds that the socket has no directory of its own:
+// what an operator mounts somewhere else finds it.
+func TestSocketLiesInTheDirectory(t *testing.T) {
+	for _, name := range []string{EnvUnixSocketDir, "TMPDIR"} {
+		t.Run(name, func(t *testing.T) {
+			cfg := childConfig("echo")
+			sockets := socketsIn(t, cfg, name)
+			client := NewClient(cfg)
+			defer client.Kill()
+			addr, err := client.Start()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if found := sockets(); len(found) != 1 || found[0] != addr.String() {
+				t.Fatalf("the child listens on %s, in the directory are %q", addr, found)
+			}
+			info, err := os.Stat(addr.String())
+			if err != nil || info.Mode().Type() != os.ModeSocket || info.Mode().Perm() != 0o600 {
+				t.Errorf("%v, %v: want a socket for its owner alone", info.Mode(), err)
+			}
+			client.Kill()
+			if found := sockets(); len(found) != 0 {
+				t.Errorf("left: %q", found)
+			}
+		})
+	}
+}
+
+// TestKilledChildLeavesNoSocket kills children that cannot clear up.
+func TestKilledChildLeavesNoSocket(t *testing.T) {
+	cfg := childConfig("echo")
+	sockets := socketsIn(t, cfg, "TMPDIR")
+	client := NewClient(cfg)
+	defer client.Kill()
+	if _, err := client.Client(); err != nil {
+		t.Fatal(err)
+	}
+	if err := cfg.Cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-client.Done()
+	if found := sockets(); len(found) != 0 {
+		t.Errorf("left: %q", found)
+	}
+}
+
+// TestRemoveDeadSocket leaves alone what is in use, and what is no socket.
+func TestRemoveDeadSocket(t *testing.T) {
+	lis, err := listenUnix(UnixSocketConfig{socketDir: t.TempDir()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{lis.Addr().String(), file} {
+		removeDeadSocket(path)
+		if _, err := os.Lstat(path); err != nil {
+			t.Errorf("removed: %v", err)
+		}
+	}
+}
+
+// TestEndWithHost holds that the socket of such a child has no name, and that the
+// child can be reached all the same, once more too.
+func TestEndWithHost(t *testing.T) {
+	cfg := childConfig("echo")
+	cfg.EndWithHost = true
+	sockets := socketsIn(t, cfg, "TMPDIR")
+	client := NewClient(cfg)
+	defer client.Kill()
+	protocol, err := client.Client()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if found := sockets(); len(found) != 0 {
+		t.Errorf("the socket has a name: %q", found)
+	}
+	if reply, err := dispenseEcho(t, protocol).Via("both ways"); reply != "both ways" || err != nil {
+		t.Errorf("Via = %q, %v", reply, err)
+	}
+	again, err := client.plugin.(*localPlugin).dial(t.Context())
+	if err != nil {
+		t.Fatalf("connecting once more: %v", err)
+	}
+	_ = again.Close()
+	client.Kill()
+	if _, err := client.plugin.(*localPlugin).dial(t.Context()); err == nil {
+		t.Error("connected to a child that has ended")
+	}
+	if code := cfg.Cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("exit code %d: the child was not asked to end", code)
+	}
+}
+
+// TestEndWithHostThroughScript has a script between host and child, which alone
+// the system kills.
+func TestEndWithHostThroughScript(t *testing.T) {
+	cfg := childConfig("echo")
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	cfg.Cmd.Path, cfg.Cmd.Args = "/bin/sh", []string{"sh", "-c", os.Args[0] + " & echo $! >" + pidFile + "; wait"}
+	cfg.EndWithHost = true
+	client := NewClient(cfg)
+	defer client.Kill()
+	if _, err := client.Client(); err != nil {
+		t.Fatal(err)
+	}
+	pid := pidIn(t, pidFile)
+	if err := cfg.Cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the child ends with its parent", func() bool {
+		stat, err := os.ReadFile("/proc/" + pid + "/stat")
+		return errors.Is(err, os.ErrNotExist) || bytes.Contains(stat, []byte(") Z "))
+	})
+}
+
+func pidIn(t *testing.T, file string) string {
+	t.Helper()
+	var text []byte
+	eventually(t, "the script has written a process id", func() bool {
+		text, _ = os.ReadFile(file)
+		return bytes.HasSuffix(text, []byte("\n"))
+	})
+	return strings.TrimSpace(string(text))
+}
+
+// TestChildOfPlugin is a host that is itself a child: what its own host said to it
+// is not for its children, also not when it copies its environment by hand.
+func TestChildOfPlugin(t *testing.T) {
+	cert, err := newOneTimeCertificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv(envClientCert, string(cert.pem))
+	t.Setenv(envMultiplexGRPC, "true")
+	t.Setenv(EnvUnixSocketGroup, "no such group")
+	t.Setenv(envProtocolVersions, "77")
+	t.Setenv(envEndWithHost, "true")
+	for name, change := range map[string]func(*ClientConfig){
+		"inherited": func(*ClientConfig) {},
+		"copied":    func(c *ClientConfig) { c.Cmd.Env = append(os.Environ(), c.Cmd.Env...) },
+		"HostEnv": func(c *ClientConfig) {
+			c.Cmd.Env, c.SkipHostEnv = append(HostEnv(), c.Cmd.Env...), true
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := childConfig("echo")
+			change(cfg)
+			client := NewClient(cfg)
+			defer client.Kill()
+			protocol, err := client.Client()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := dispenseEcho(t, protocol).Echo("hello"); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestEnvOfTheHostsChoice keeps what a host sets for its child itself.
+func TestEnvOfTheHostsChoice(t *testing.T) {
+	t.Setenv(EnvUnixSocketGroup, "theirs")
+	cfg := childConfig("echo")
+	cfg.Cmd.Env = append(cfg.Cmd.Env, EnvUnixSocketGroup+"=no such group")
+	client := NewClient(cfg)
+	defer client.Kill()
+	if _, err := client.Start(); err == nil {
+		t.Error("the child was not told of the group that its host chose")
+	}
+}
+
+// blockedReader gives nothing, for as long as the test runs.
+type blockedReader struct{ until chan struct{} }
+
+func (r blockedReader) Read([]byte) (int, error) {
+	<-r.until
+	return 0, io.EOF
+}
+
+// TestStdin holds that a command's own standard input is kept, and that a source
+// which never ends holds up nothing.
+func TestStdin(t *testing.T) {
+	endless := blockedReader{make(chan struct{})}
+	defer close(endless.until)
+	for name, stdin := range map[string]io.Reader{
+		"text":    strings.NewReader("said on stdin\n"),
+		"endless": io.MultiReader(strings.NewReader("said on stdin\n"), endless),
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := childConfig("echo")
+			cfg.Cmd.Path, cfg.Cmd.Args = "/bin/sh", []string{"sh", "-c", "read line; echo \"$line\" >&2; exec " + os.Args[0]}
+			cfg.Cmd.Stdin = stdin
+			var stderr lockedBuffer
+			cfg.Stderr = &stderr
+			client := NewClient(cfg)
+			defer client.Kill()
+			if _, err := client.Client(); err != nil {
+				t.Fatal(err)
+			}
+			eventually(t, "the child has read its stdin", func() bool { return strings.Contains(stderr.String(), "said on stdin") })
+			client.Kill()
+			if pid := cfg.Cmd.Process.Pid; syscall.Kill(pid, 0) == nil {
+				t.Errorf("process %d is left", pid)
+			}
+		})
+	}
+}

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// childSocket is where a child listens.
+type childSocket struct {
+	addr net.Addr
+
+	mu     sync.RWMutex // held while handle is used
+	handle *os.File     // of a socket that was taken out of the file system
+	closed bool
+}
+
+var errNoAddr = errors.New("Reattach.Addr must be set to connect to the plugin")
+
+// take removes the name of the socket, which this process can reach all the
+// same from then on: so nothing is left of it, however this process and the
+// child end. Where the system cannot do so (Linux can) the name stays.
+func (s *childSocket) take() {
+	if s.addr.Network() != "unix" {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.handle = takeSocket(s.addr.String())
+}
+
+// dial connects to the child.
+func (s *childSocket) dial(ctx context.Context) (net.Conn, error) {
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	if s.addr == nil {
+		return nil, errNoAddr
+	}
+	if s.closed {
+		return nil, &net.OpError{Op: "dial", Net: s.addr.Network(), Addr: s.addr, Err: net.ErrClosed}
+	}
+	name := s.addr.String()
+	if s.handle != nil {
+		name = handleName(s.handle)
+	}
+	dialer := net.Dialer{KeepAliveConfig: keepAliveProbes}
+	return dialer.DialContext(ctx, s.addr.Network(), name)
+}
+
+// close lets go of a child that has ended, and removes the socket that one
+// leaves behind which could not do so itself.
+func (s *childSocket) close() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
+	}
+	s.closed = true
+	if s.handle != nil {
+		_ = s.handle.Close()
+	} else if s.addr != nil && s.addr.Network() == "unix" {
+		removeDeadSocket(s.addr.String())
+	}
+}
+
+// deadCheckTimeout bounds the look whether anything still listens on a socket.
+// The system answers at once.
+const deadCheckTimeout = time.Second
+
+// removeDeadSocket removes a socket that nothing listens on. Something may: what
+// a child left running when it ended itself.
+func removeDeadSocket(path string) {
+	info, err := os.Lstat(path)
+	if err != nil || info.Mode().Type() != os.ModeSocket {
+		return
+	}
+	conn, err := net.DialTimeout("unix", path, deadCheckTimeout)
+	if err == nil {
+		_ = conn.Close()
+		return
+	}
+	if errors.Is(err, syscall.ECONNREFUSED) {
+		_ = os.Remove(path)
+	}
+}

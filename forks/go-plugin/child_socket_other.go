@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build !linux
+
+package plugin
+
+import "os"
+
+// takeSocket returns nil: there is no way to a socket but its name.
+func takeSocket(string) *os.File { return nil }
+
+func handleName(handle *os.File) string { return handle.Name() }
