@@ -24,7 +24,6 @@ const (
 	envTLSKey           = "PLUGIN_TLS_KEY_FILE"
 	envTLSClientCA      = "PLUGIN_TLS_CLIENT_CA_FILE"
 	envHealthAddr       = "PLUGIN_HEALTH_ADDR"
-	envDefaultVersion   = "PLUGIN_DEFAULT_VERSION"
 	envPanic            = "PLUGIN_PANIC"
 )
 
@@ -32,7 +31,7 @@ const (
 // this very process listens.
 var networkEnv = []string{
 	envHost, envName, envDrainTimeout, envHandshakeTimeout, envMaxSessions,
-	envTLSCert, envTLSKey, envTLSClientCA, envHealthAddr, envDefaultVersion, envPanic,
+	envTLSCert, envTLSKey, envTLSClientCA, envHealthAddr, envPanic,
 }
 
 const (
@@ -70,11 +69,6 @@ type NetworkConfig struct {
 	// HTTP (PLUGIN_HEALTH_ADDR): nowhere.
 	HealthAddr string
 
-	// DefaultVersion is the app version of sessions whose hosts do not shake hands,
-	// if it speaks their protocol (PLUGIN_DEFAULT_VERSION): the version of the line
-	// that [Serve] prints, else the lowest.
-	DefaultVersion int
-
 	// ExitOnPanic lets a panic in a method end the process, and with it the
 	// calls of all hosts (PLUGIN_PANIC=exit). Otherwise (PLUGIN_PANIC=answer) it
 	// is answered as that call's error, the stack goes to the log, and the
@@ -111,11 +105,6 @@ func NetworkConfigFromEnv() (*NetworkConfig, error) {
 	if text := strings.TrimSpace(os.Getenv(envMaxSessions)); text != "" {
 		if cfg.MaxSessions, err = strconv.Atoi(text); err != nil || cfg.MaxSessions < 1 {
 			return nil, fmt.Errorf("%s is %q, want a number from 1 on", envMaxSessions, text)
-		}
-	}
-	if text := strings.TrimSpace(os.Getenv(envDefaultVersion)); text != "" {
-		if cfg.DefaultVersion, err = strconv.Atoi(text); err != nil || cfg.DefaultVersion < 1 {
-			return nil, fmt.Errorf("%s is %q, want an app version from 1 on", envDefaultVersion, text)
 		}
 	}
 	return cfg, nil

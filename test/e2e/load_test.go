@@ -20,6 +20,7 @@ import (
 type load struct {
 	begun         time.Time
 	calls, failed atomic.Int64
+	longest       atomic.Int64 // of the calls, in nanoseconds
 	first         atomic.Pointer[string]
 	stop          chan struct{}
 	wg            sync.WaitGroup
@@ -32,8 +33,10 @@ const token = "0123456789abcdef0123456789abcdef"
 // plugin with other methods.
 const called = "message from greeter.Hi"
 
-func call(client *http.Client, url string) error {
-	q, err := http.NewRequest(http.MethodPost, url+"/api/v1/plugins/pluginzh/kinds/greeter/methods/Hi", strings.NewReader(`{"times":1}`))
+func call(client *http.Client, url string) error { return callPlugin(client, url, "pluginzh") }
+
+func callPlugin(client *http.Client, url, plugin string) error {
+	q, err := http.NewRequest(http.MethodPost, url+"/api/v1/plugins/"+plugin+"/kinds/greeter/methods/Hi", strings.NewReader(`{"times":1}`))
 	if err != nil {
 		return err
 	}
@@ -66,7 +69,14 @@ func begin(url string, callers int) *load {
 				default:
 				}
 				l.calls.Add(1)
-				if err := call(client, url); err != nil {
+				begun := time.Now()
+				err := call(client, url)
+				for took := int64(time.Since(begun)); ; {
+					if most := l.longest.Load(); took <= most || l.longest.CompareAndSwap(most, took) {
+						break
+					}
+				}
+				if err != nil {
 					l.failed.Add(1)
 					text := err.Error()
 					l.first.CompareAndSwap(nil, &text)

@@ -14,7 +14,6 @@ import (
 	"net/url"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
@@ -26,10 +25,7 @@ import (
 // TestOutageOfTheAPIServer stops it for a minute while a host calls, and changes
 // something afterwards.
 func TestOutageOfTheAPIServer(t *testing.T) {
-	node := os.Getenv("E2E_NODE")
-	if node == "" {
-		t.Skip("E2E_NODE is not set: only the node of this harness can lose its API server")
-	}
+	node := ownNode(t)
 	control := func(verb string, programs ...string) {
 		t.Helper()
 		for _, p := range programs {
@@ -86,6 +82,10 @@ func TestOutageOfTheAPIServer(t *testing.T) {
 	t.Logf("%d calls while its EndpointSlice had no ready pod", trusted)
 	t.Logf("a Service made right after it was known %s later", known.Round(time.Millisecond))
 	t.Logf("the cluster itself took %s to have two more pods; they took calls %s after that at most", all.Round(time.Millisecond), took.Round(time.Millisecond))
+	told := kubectl(t, "logs", "-n", name, "caller")
+	if began, ended := strings.LastIndex(told, "source fails"), strings.LastIndex(told, "source is in step again"); began < 0 || ended < began {
+		t.Errorf("the last word on discovery is not that it is in step again:\n%s", told)
+	}
 	if got := get(url + "/readyz"); !strings.Contains(got, `"ready":true`) {
 		t.Errorf("after the outage the host is %s", got)
 	}
@@ -96,11 +96,7 @@ func TestOutageOfTheAPIServer(t *testing.T) {
 // API server nor kube-proxy, which does not know better than it, is on the way.
 func through(t *testing.T, node, address string) string {
 	t.Helper()
-	pid, err := os.ReadFile(filepath.Join(node, "init.pid"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	there, err := os.Open(fmt.Sprintf("/proc/%s/ns/net", strings.TrimSpace(string(pid))))
+	there, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", nodeProcess(t, node)))
 	if err != nil {
 		t.Fatal(err)
 	}

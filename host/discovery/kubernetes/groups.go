@@ -28,6 +28,9 @@ func groupsOf(plugin string, svc *corev1.Service, slices []*discoveryv1.Endpoint
 	for i, slice := range slices {
 		group := &groups[i+1]
 		group.Key = "endpointslice/" + serviceKey(slice.Namespace, slice.Name)
+		if len(slice.Endpoints) == 0 {
+			continue // it has no ports yet, as while the first pod is being made
+		}
 		port, ok := s.portOf(slice)
 		if !ok {
 			continue

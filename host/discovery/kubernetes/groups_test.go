@@ -234,6 +234,11 @@ func TestWhatAServiceOffers(t *testing.T) {
 			want:     []string{"10.0.0.1:7000"},
 			problems: []string{`service ns/zh: annotation reattach.dev/required is "perhaps": want true or false; it is taken for true`, `service ns/zh: annotation reattach.dev/port is "70000": want the name of a port or a number from 1 to 65535`},
 		},
+		"no pod yet": {
+			reason:  "a slice without endpoints has no ports either, which says nothing of the Service",
+			service: service("ns", "zh"),
+			slices:  []*discoveryv1.EndpointSlice{with(slice("ns", "zh", "a"), ports())},
+		},
 		"ExternalName": {
 			reason:   "it never has slices, and people are told",
 			service:  service("ns", "zh", func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName }),

@@ -55,7 +55,7 @@ sysctl -qw net.bridge.bridge-nf-call-iptables=1 2>/dev/null || true
 cat >/etc/cni/net.d/10-pods.conflist <<CONF
 {"cniVersion": "0.4.0", "name": "pods", "plugins": [
   {"type": "bridge", "bridge": "pods0", "isDefaultGateway": true, "hairpinMode": true,
-   "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.244.0.0/24"}]]}},
+   "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.244.0.0/24"}], [{"subnet": "fd00:10:244::/64"}]]}},
   {"type": "portmap", "capabilities": {"portMappings": true}}]}
 CONF
 
