@@ -79,12 +79,17 @@ type brokerCore struct {
 	// not wait for it: the plugin asks on it for what the host accepts.
 	openLink func()
 	drain    drainSigns
+	// needed is called, maybe again, when the link was lost for good and somebody
+	// wants to broker; nil: nobody wants to know.
+	needed func(error)
 
 	ctx context.Context // ends with the broker
 	end context.CancelCauseFunc
 
-	mu     sync.Mutex // guards closed, and the start of work
+	mu     sync.Mutex // guards what follows, and the start of work
 	closed bool
+	used   bool
+	lost   error
 	work   sync.WaitGroup // of answers to the other side's messages
 }
 
@@ -115,6 +120,33 @@ func (c *brokerCore) spawn(f func()) {
 	}
 }
 
+// use notes that somebody wants to broker.
+func (c *brokerCore) use() {
+	c.mu.Lock()
+	c.used = true
+	lost := c.lost
+	c.mu.Unlock()
+	if lost != nil && c.needed != nil {
+		c.needed(lost)
+	}
+}
+
+// lose ends the broker because its link was lost for good.
+func (c *brokerCore) lose(err error) {
+	if c.ctx.Err() != nil {
+		return // It was closed, and that is why.
+	}
+	c.end(err)
+	c.mu.Lock()
+	c.lost = err
+	used := c.used
+	c.mu.Unlock()
+	c.logger.Warn("no more connections can be brokered", "reason", err)
+	if used && c.needed != nil {
+		c.needed(err)
+	}
+}
+
 // close ends the broker for the given reason and waits for what was spawned.
 func (c *brokerCore) close(reason error) {
 	c.end(reason)
@@ -135,6 +167,7 @@ func (b *GRPCBroker) Accept(id uint32) (net.Listener, error) {
 }
 
 func (b *GRPCBroker) accept(id uint32) (net.Listener, error) {
+	b.core.use()
 	if b.core.ctx.Err() != nil {
 		return nil, context.Cause(b.core.ctx)
 	}
@@ -192,6 +225,7 @@ func (b *GRPCBroker) DialWithOptions(id uint32, opts ...grpc.DialOption) (conn *
 }
 
 func (b *GRPCBroker) dial(id uint32, opts []grpc.DialOption) (*grpc.ClientConn, error) {
+	b.core.use()
 	if b.core.ctx.Err() != nil {
 		return nil, context.Cause(b.core.ctx)
 	}

@@ -106,7 +106,11 @@ func (b *GRPCBroker) runClient(conn grpc.ClientConnInterface, done context.Conte
 	for attempt := 0; wasReplaced(err) && pauseBefore(ctx, attempt); attempt++ {
 		err = b.openLink(ctx, conn)
 	}
-	b.core.end(fmt.Errorf("the plugin's broker has gone: %w", err))
+	err = fmt.Errorf("the plugin's broker has gone: %w", err)
+	if done.Err() == nil {
+		b.core.lose(err)
+	}
+	b.core.end(err)
 	b.transport.close()
 }
 

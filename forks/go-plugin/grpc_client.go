@@ -48,6 +48,8 @@ type GRPCClient struct {
 	output  *outputReader      // the same
 	end     context.CancelFunc // of the output
 	closing func() error       // closes, once
+	lost    context.Context    // ends when Done is closed
+	lose    context.CancelCauseFunc
 }
 
 // grpcClientConfig says how to reach a plugin and what to do with it.
@@ -73,7 +75,9 @@ type grpcClientConfig struct {
 	drainSigns
 
 	// panicked says what becomes of a panic in what the broker serves.
-	panicked    panicFunc
+	panicked   panicFunc
+	brokerLost func(error) // of brokerCore.needed; set by newGRPCClient
+
 	logger      hclog.Logger
 	doneCtx     context.Context // handed to the plugins' GRPCClient
 	pingTimeout time.Duration   // of Ping; zero: none
@@ -97,7 +101,11 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 		return nil, fmt.Errorf("start gRPC client: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
+	lost, lose := context.WithCancelCause(context.Background())
+	cfg.brokerLost = lose
 	c := &GRPCClient{
+		lost:        lost,
+		lose:        lose,
 		Conn:        conn,
 		Plugins:     cfg.plugins,
 		doneCtx:     cfg.doneCtx,
@@ -141,6 +149,7 @@ func (c *GRPCClient) close() error {
 		c.awaitOutput(reading)
 	}
 	c.end()
+	c.lose(connectionLost(net.ErrClosed))
 	err := c.Conn.Close()
 	if c.mux != nil {
 		_ = c.mux.Close()

@@ -20,9 +20,10 @@ type stdioSource interface {
 // stdioSubscription is the output for one host. Its methods are called from
 // one goroutine, but for finish.
 type stdioSubscription interface {
-	// next returns what was written next. When ctx has ended it still returns
-	// what is there already, and the cause of ctx only after that.
+	// next returns what was written next, or the cause of ctx when that ends.
 	next(ctx context.Context) (isStderr bool, data []byte, err error)
+	// unsent takes back what next has returned last, and the host did not get.
+	unsent(isStderr bool, data []byte)
 	// finish makes next return io.EOF after what was written by now. It waits for
 	// that to come, but no longer than ctx.
 	finish(ctx context.Context)
@@ -60,6 +61,7 @@ func (s *stdioService) StreamStdio(_ *emptypb.Empty, stream pluginpb.GRPCStdio_S
 			msg.Channel = pluginpb.StdioData_STDERR
 		}
 		if err := stream.Send(msg); err != nil {
+			output.unsent(isStderr, data)
 			return err
 		}
 	}

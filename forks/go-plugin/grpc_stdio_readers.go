@@ -19,6 +19,7 @@ type readerOutput struct {
 	readers [2]io.Reader // stdout and stderr; nil: none
 	start   sync.Once
 	chunks  chan outputChunk // closed when both readers have ended
+	back    chan outputChunk // holds one that a host did not get
 	closed  chan struct{}
 	once    sync.Once
 }
@@ -32,6 +33,7 @@ func newReaderOutput(stdout, stderr io.Reader) *readerOutput {
 	return &readerOutput{
 		readers: [2]io.Reader{stdout, stderr},
 		chunks:  make(chan outputChunk),
+		back:    make(chan outputChunk, 1),
 		closed:  make(chan struct{}),
 	}
 }
@@ -92,12 +94,17 @@ func (o *readerOutput) read(r io.Reader, isStderr bool) {
 type readerSubscription struct{ output *readerOutput }
 
 func (s readerSubscription) next(ctx context.Context) (isStderr bool, data []byte, err error) {
+	if ctx.Err() != nil {
+		// The host may come back for it on another connection.
+		return false, nil, context.Cause(ctx)
+	}
 	var chunk outputChunk
 	ok := true
 	select {
-	case chunk, ok = <-s.output.chunks:
+	case chunk = <-s.output.back:
 	default:
 		select {
+		case chunk = <-s.output.back:
 		case chunk, ok = <-s.output.chunks:
 		case <-s.output.closed:
 			ok = false
@@ -109,6 +116,13 @@ func (s readerSubscription) next(ctx context.Context) (isStderr bool, data []byt
 		return false, nil, io.EOF
 	}
 	return chunk.isStderr, chunk.data, nil
+}
+
+func (s readerSubscription) unsent(isStderr bool, data []byte) {
+	select {
+	case s.output.back <- outputChunk{isStderr, data}:
+	default: // Another host has lost its connection at the same time.
+	}
 }
 
 func (s readerSubscription) finish(ctx context.Context) { s.output.finish(ctx) }

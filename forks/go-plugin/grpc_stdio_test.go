@@ -137,6 +137,8 @@ func (s *scriptedSubscription) next(context.Context) (bool, []byte, error) {
 	return chunk.isStderr, chunk.data, nil
 }
 
+func (*scriptedSubscription) unsent(bool, []byte) {}
+
 func (*scriptedSubscription) finish(context.Context) {}
 
 func (*scriptedSubscription) close() {}

@@ -59,6 +59,9 @@ func (s hubSubscription) next(ctx context.Context) (isStderr bool, data []byte, 
 	return chunk.Channel == stdio.Stderr, chunk.Data, err
 }
 
+// unsent does nothing: a session ends with its connection.
+func (hubSubscription) unsent(bool, []byte) {}
+
 func (s hubSubscription) finish(ctx context.Context) { s.sub.Finish(ctx) }
 
 func (s hubSubscription) close() { s.sub.Close() }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
@@ -231,20 +232,45 @@ func playPrinter(protocol Protocol) {
 	if protocol == ProtocolGRPC {
 		opts.GRPCServer = DefaultGRPCServer
 	}
+	serveWith(opts, os.Getenv(envServer))
+}
+
+// envServer names what a gRPC server of a plugin does to its connections.
+const envServer = "TEST_PLUGIN_SERVER"
+
+func serveWith(opts *ServeConfig, server string) {
+	var own []grpc.ServerOption
+	switch server {
+	case "bounds their age":
+		own = append(own, grpc.KeepaliveParams(keepalive.ServerParameters{
+			MaxConnectionAge: time.Second, MaxConnectionAgeGrace: 200 * time.Millisecond,
+		}))
+	case "allows few pings":
+		own = append(own, grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Hour}))
+	}
+	if server != "" {
+		opts.Plugins["relay"] = newRelay("plugin")
+		opts.GRPCServer = func(options []grpc.ServerOption) *grpc.Server { return grpc.NewServer(append(options, own...)...) }
+	}
 	Serve(opts)
 }
 
 // printPod is a network plugin in a process of its own.
 type printPod struct {
 	cmd  *exec.Cmd
-	addr *net.TCPAddr
+	addr net.Addr
 }
 
-func startPrintPod(t *testing.T, protocol Protocol) *printPod {
+// startPrintPod starts one that serves as env says, else on the loopback address.
+func startPrintPod(t *testing.T, protocol Protocol, env ...string) *printPod {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), printRole(protocol)...)
-	cmd.Env = append(cmd.Env, testHandshake.MagicCookieKey+"="+testHandshake.MagicCookieValue, envHost+"=127.0.0.1")
+	cmd.Env = append(cmd.Env, testHandshake.MagicCookieKey+"="+testHandshake.MagicCookieValue)
+	if env == nil {
+		env = []string{envHost + "=127.0.0.1"}
+	}
+	cmd.Env = append(cmd.Env, env...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -257,9 +283,15 @@ func startPrintPod(t *testing.T, protocol Protocol) *printPod {
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, err := net.ResolveTCPAddr("tcp", strings.Split(line, "|")[3])
+	said, err := parseChildLine(strings.TrimSpace(line))
 	if err != nil {
 		t.Fatal(err)
+	}
+	var addr net.Addr = &net.UnixAddr{Net: "unix", Name: said.address}
+	if said.network == "tcp" {
+		if addr, err = net.ResolveTCPAddr("tcp", said.address); err != nil {
+			t.Fatal(err)
+		}
 	}
 	read := make(chan struct{})
 	go func() {

@@ -26,7 +26,7 @@ func eventually(t *testing.T, what string, condition func() bool) {
 // cut, or swallows what is sent on them.
 type cutProxy struct {
 	lis    net.Listener
-	target *net.TCPAddr
+	target net.Addr
 
 	mu     sync.Mutex
 	conns  []net.Conn
@@ -34,7 +34,7 @@ type cutProxy struct {
 	copies sync.WaitGroup
 }
 
-func newCutProxy(t *testing.T, target *net.TCPAddr) *cutProxy {
+func newCutProxy(t *testing.T, target net.Addr) *cutProxy {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -58,7 +58,7 @@ func (p *cutProxy) accept() {
 		if err != nil {
 			return
 		}
-		out, err := net.Dial("tcp", p.target.String())
+		out, err := net.Dial(p.target.Network(), p.target.String())
 		if err != nil {
 			_ = conn.Close()
 			continue
@@ -88,6 +88,15 @@ func (p *cutProxy) forward(dst, src net.Conn) {
 		if _, err := dst.Write(buffer[:n]); err != nil {
 			return
 		}
+	}
+}
+
+// inject sends data to the plugin on every connection that is open now.
+func (p *cutProxy) inject(data []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for i := 1; i < len(p.conns); i += 2 {
+		_, _ = p.conns[i].Write(data)
 	}
 }
 

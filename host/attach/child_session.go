@@ -61,9 +61,11 @@ func fileBuild(path string) string {
 
 // watch ends the session when the process has ended, or its connection.
 func (s *childSession) watch() {
-	var lost <-chan struct{} // never, for gRPC, which only connects once more
+	var lost <-chan struct{} // gRPC only connects once more, as long as that helps
 	if s.rpc != nil {
 		lost = s.rpc.Done()
+	} else if s.grpc != nil {
+		lost = s.grpc.Done()
 	}
 	exited := s.child.client.Done()
 	select {
@@ -86,6 +88,9 @@ func (s *childSession) watch() {
 func (s *childSession) loss() error {
 	if err := s.child.client.Err(); err != nil {
 		return err
+	}
+	if s.grpc != nil {
+		return fmt.Errorf("%w, though the process still runs: %w", plugin.ErrConnectionLost, s.grpc.Err())
 	}
 	return fmt.Errorf("%w, though the process still runs", plugin.ErrConnectionLost)
 }

@@ -44,6 +44,10 @@ func play(role string) error {
 	case "served":
 		logger.Info("the plugin logs", "answer", 42)
 		plugin.Serve(served.Config(logger))
+	case "short-lived", "deaf":
+		config := served.Config(logger)
+		config.GRPCServer = replacing(role == "deaf")
+		plugin.Serve(config)
 	case "crash":
 		logger.Error("cannot serve", "error", "no licence")
 		panic("the plugin crashes at start")
