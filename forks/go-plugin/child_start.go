@@ -44,6 +44,7 @@ func (p *localPlugin) startChild() (reached reachedPlugin, err error) {
 		return reachedPlugin{}, err
 	}
 	p.setRunner(child)
+	p.ran = true
 	lines := p.supervise(child)
 
 	line, err := p.firstLine(ctx, child, lines)
@@ -208,7 +209,7 @@ func (p *localPlugin) accept(text string, child runner.Runner, cert *oneTimeCert
 		return reachedPlugin{}, err
 	}
 	reached := reachedPlugin{
-		addr: addr, socket: socket, protocol: line.protocol, version: line.version, plugins: set, tls: p.config.TLSConfig, ours: true,
+		addr: addr, socket: socket, protocol: line.protocol, version: line.version, plugins: set, tls: p.config.TLSConfig,
 	}
 	if cert != nil {
 		if reached.tls, err = cert.clientConfig(line.cert); err != nil {

@@ -49,7 +49,8 @@ func NewClient(config *ClientConfig) (c *Client) {
 }
 
 // Start starts the child, or attaches, and returns the plugin's address. Only
-// the first call does so; later ones return its result.
+// the first call does so; later ones return its result. They try again where the
+// first could not reattach, or a RunnerFunc could not start anything.
 func (c *Client) Start() (addr net.Addr, err error) { return c.plugin.start() }
 
 // Client returns the protocol client, and starts the plugin if Start was not
@@ -69,7 +70,8 @@ func (c *Client) Kill() { c.plugin.kill() }
 func (c *Client) Exited() bool { return c.plugin.exited() }
 
 // ID is the process id of a child, what a Runner says it is, or the address of
-// a remote plugin. It is empty before Start.
+// a remote plugin. It is empty before Start, after Kill, and for a plugin in test
+// mode.
 func (c *Client) ID() string { return c.plugin.id() }
 
 // Protocol starts the plugin if needed and returns what it speaks, or

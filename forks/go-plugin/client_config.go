@@ -178,7 +178,8 @@ type ReattachConfig struct {
 	RequireHandshake bool
 
 	// Test says that the plugin serves in test mode and ends itself: Kill does
-	// not end it.
+	// nothing, and the connection goes on working. ClientProtocol.Close asks the
+	// plugin to end, as ever.
 	Test bool
 }
 

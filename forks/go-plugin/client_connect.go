@@ -37,7 +37,6 @@ func (p *localPlugin) connectNetRPC() (sessionClient, error) {
 	client := &RPCClient{
 		plugins:     p.reached.plugins,
 		pingTimeout: p.config.PingTimeout,
-		detach:      p.detachFunc(),
 		shared:      p.config.Broker,
 	}
 	client, err = newRPCClient(conn, client, yamuxConfig(p.logger))
@@ -61,7 +60,6 @@ func (p *localPlugin) connectGRPC() (sessionClient, error) {
 		logger:         p.logger,
 		doneCtx:        p.ctx,
 		pingTimeout:    p.config.PingTimeout,
-		detach:         p.detachFunc(),
 	}
 	if p.reached.tls != nil {
 		cfg.tls = p.reached.tls
@@ -79,14 +77,6 @@ func (p *localPlugin) connectGRPC() (sessionClient, error) {
 		cfg.dial = func(ctx context.Context) (net.Conn, error) { return p.mux.Dial(ctx, nil) }
 	}
 	return newGRPCClient(cfg)
-}
-
-// detachFunc is nil for a plugin that is ours to end.
-func (p *localPlugin) detachFunc() func() {
-	if p.reached.ours {
-		return nil
-	}
-	return func() {}
 }
 
 // dial connects to the plugin's socket.

@@ -18,22 +18,18 @@ const gracePeriod = 2 * time.Second
 // errKilled is what Start returns when Kill came before the plugin was there.
 var errKilled = errors.New("plugin was killed while it started")
 
-// kill ends the plugin. One that was not started has nothing to end.
+// kill ends the plugin. One that was not started has nothing to end, and one in
+// test mode ends itself: it has no runner here.
 func (p *localPlugin) kill() {
 	p.killing.Lock()
 	defer p.killing.Unlock()
-	reached := p.settled()
+	p.settle()
 	r := p.currentRunner()
 	if r == nil || r.ID() == "" {
 		return
 	}
-	if reached.ours {
-		p.end(r)
-		p.workers.Wait()
-	} else {
-		// The process lives on, so there is no end of it to wait for.
-		p.detach()
-	}
+	p.end(r)
+	p.workers.Wait()
 	p.setRunner(nil)
 	p.removeSocketDir()
 }
@@ -45,9 +41,8 @@ func (p *localPlugin) setAbandon(abandon context.CancelFunc) {
 	p.abandon = abandon
 }
 
-// settled gives up a start that is under way, and returns what it had reached
-// before: nothing, if it failed.
-func (p *localPlugin) settled() reachedPlugin {
+// settle gives up a start that is under way, and waits until it has ended.
+func (p *localPlugin) settle() {
 	p.mu.Lock()
 	abandon := p.abandon
 	p.mu.Unlock()
@@ -56,7 +51,6 @@ func (p *localPlugin) settled() reachedPlugin {
 	}
 	p.starting.Lock()
 	defer p.starting.Unlock()
-	return p.reached
 }
 
 // end asks the process to end, and kills it if it does not.
@@ -95,15 +89,7 @@ func (p *localPlugin) askToEnd() bool {
 	return err == nil
 }
 
-// detach leaves a plugin in test mode to the test that runs it.
-func (p *localPlugin) detach() {
-	p.closeClient()
-	p.closeMux()
-	p.gone(ErrDetached)
-}
-
-// closeClient lets go of the connection to a plugin that has ended by itself,
-// or that is none of ours to end.
+// closeClient lets go of the connection to a plugin that has ended by itself.
 func (p *localPlugin) closeClient() {
 	p.opening.Lock()
 	defer p.opening.Unlock()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/rpc"
+	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
@@ -35,20 +36,64 @@ func TestKillGivesUpStart(t *testing.T) {
 	client.Kill()
 }
 
-// TestKillLeavesTestMode reattaches to a plugin that ends itself.
+// TestKillLeavesTestMode reattaches to a plugin that ends itself: Kill does
+// nothing.
 func TestKillLeavesTestMode(t *testing.T) {
-	p := serveEcho(t, nil)
-	cfg := p.clientConfig()
-	cfg.Reattach.Test = true
-	cfg.Reattach.Pid = syscall.Getpid()
+	process := exec.Command("sleep", "600")
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	cfg := childConfig("")
+	cfg.Cmd, cfg.Plugins = nil, PluginSet{"echo": &echoPlugin{impl: newEchoImpl()}}
+	configs := make(chan *ReattachConfig, 1)
+	closed := make(chan struct{})
+	go Serve(&ServeConfig{
+		HandshakeConfig: testHandshake, Plugins: cfg.Plugins, Logger: cfg.Logger,
+		Test: &ServeTestConfig{ReattachConfigCh: configs, CloseCh: closed},
+	})
+	cfg.Reattach = <-configs
+	cfg.Reattach.Pid = process.Process.Pid // This one would never end.
 	client := NewClient(cfg)
-	if _, err := client.Client(); err != nil {
+	protocol, err := client.Client()
+	if err != nil {
 		t.Fatal(err)
 	}
 	client.Kill()
-	if err := client.Err(); client.Exited() || !errors.Is(err, ErrDetached) {
-		t.Errorf("exited %v with %v, want to be detached only", client.Exited(), err)
+	if err := protocol.Ping(); err != nil {
+		t.Errorf("Ping after Kill: %v", err)
 	}
+	if client.Exited() || client.Err() != nil || client.ID() != "" {
+		t.Errorf("exited %v, %v, ID %q", client.Exited(), client.Err(), client.ID())
+	}
+	if err := protocol.Close(); err != nil {
+		t.Error(err)
+	}
+	<-closed
+	_ = process.Process.Kill()
+	_ = process.Wait()
+	<-client.Done()
+}
+
+// TestReattachTriesAgain holds that a process that is not there is told in the
+// one way that hosts look for, and that it may be there later.
+func TestReattachTriesAgain(t *testing.T) {
+	owner := NewClient(childConfig("echo"))
+	defer owner.Kill()
+	if _, err := owner.Start(); err != nil {
+		t.Fatal(err)
+	}
+	running := owner.ReattachConfig()
+	cfg := childConfig("echo")
+	cfg.Cmd, cfg.Reattach = nil, &ReattachConfig{Pid: 1 << 30, Addr: running.Addr}
+	client := NewClient(cfg)
+	if _, err := client.Start(); err != ErrProcessNotFound {
+		t.Errorf("Start = %v, want ErrProcessNotFound itself", err)
+	}
+	*cfg.Reattach = *running
+	if _, err := client.Start(); err != nil {
+		t.Errorf("Start once the process is there: %v", err)
+	}
+	client.Kill()
 }
 
 // childOverPipe is the host's end of a net/rpc child; serve gets the child's

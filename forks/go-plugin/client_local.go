@@ -20,8 +20,9 @@ type localPlugin struct {
 	config ClientConfig
 	logger hclog.Logger
 
-	starting sync.Mutex // held while start works; guards the three below
+	starting sync.Mutex // held while start works; guards the four below
 	started  bool
+	ran      bool // there was a process, or what stands for it
 	startErr error
 	reached  reachedPlugin // valid once started without startErr
 
@@ -52,8 +53,6 @@ type reachedPlugin struct {
 	version  int
 	plugins  PluginSet
 	tls      *tls.Config
-	// ours is set when Kill may end the plugin.
-	ours bool
 }
 
 func newLocalPlugin(config ClientConfig) *localPlugin {
@@ -69,13 +68,19 @@ func (p *localPlugin) start() (net.Addr, error) {
 	p.starting.Lock()
 	defer p.starting.Unlock()
 	if !p.started {
-		p.started = true
 		p.reached, p.startErr = p.reach()
+		p.started = p.startErr == nil || !p.mayTryAgain()
 	}
 	if p.startErr != nil {
 		return nil, p.startErr
 	}
 	return p.reached.addr, nil
+}
+
+// mayTryAgain reports whether a further Start is another attempt: what did not
+// run or was not found yet may be there now. A command can be started only once.
+func (p *localPlugin) mayTryAgain() bool {
+	return p.config.Reattach != nil || p.config.RunnerFunc != nil && !p.ran
 }
 
 func (p *localPlugin) reach() (reachedPlugin, error) {
@@ -96,15 +101,14 @@ func (p *localPlugin) reattach() (reachedPlugin, error) {
 		attach = cmdrunner.ReattachFunc(cfg.Pid, cfg.Addr)
 	}
 	found, err := attach()
+	if cfg.ReattachFunc == nil && errors.Is(err, ErrProcessNotFound) {
+		p.logger.Debug("cannot reattach", "error", err)
+		err = ErrProcessNotFound // Hosts compare with ==.
+	}
 	if err != nil {
 		return reachedPlugin{}, err
 	}
-	p.setRunner(found)
-	wait := context.Background()
-	if cfg.Test {
-		wait = p.ctx // Kill detaches, and the process goes on.
-	}
-	p.workers.Go(func() { p.awaitEnd(wait, found, "reattached plugin") })
+	p.workers.Go(func() { p.awaitEnd(context.Background(), found, "reattached plugin") })
 
 	reached := reachedPlugin{
 		addr:     cfg.Addr,
@@ -112,14 +116,14 @@ func (p *localPlugin) reattach() (reachedPlugin, error) {
 		protocol: cfg.Protocol,
 		plugins:  p.config.Plugins,
 		tls:      p.config.TLSConfig,
-		ours:     !cfg.Test,
 	}
 	setDefault(&reached.protocol, ProtocolNetRPC)
-	if reached.ours {
-		p.ownSocket(reached.socket)
-	}
 	if cfg.Test {
 		reached.version = cfg.ProtocolVersion
+	} else {
+		// Nothing of this host ends a plugin in test mode: it has no runner.
+		p.setRunner(found)
+		p.ownSocket(reached.socket)
 	}
 	if set, ok := p.config.versions()[cfg.ProtocolVersion]; ok && cfg.ProtocolVersion != 0 {
 		reached.version, reached.plugins = cfg.ProtocolVersion, set
@@ -209,10 +213,7 @@ func (p *localPlugin) open() (ClientProtocol, error) {
 	return client, nil
 }
 
-// exited is false for a plugin that this host let go of: it lives on.
-func (p *localPlugin) exited() bool {
-	return p.ctx.Err() != nil && !errors.Is(context.Cause(p.ctx), ErrDetached)
-}
+func (p *localPlugin) exited() bool { return p.ctx.Err() != nil }
 
 func (p *localPlugin) id() string {
 	if r := p.currentRunner(); r != nil {
