@@ -30,7 +30,13 @@ type networkPlugin struct {
 // kills it at its end if nothing else did.
 func startNetworkPlugin(t *testing.T, name string, env ...string) *networkPlugin {
 	t.Helper()
-	p := &networkPlugin{cmd: exec.Command(filepath.Join(bin, name)), rest: make(chan string, 1)}
+	return startPlugin(t, filepath.Join(bin, name), env...)
+}
+
+// startPlugin starts the executable at path likewise.
+func startPlugin(t *testing.T, path string, env ...string) *networkPlugin {
+	t.Helper()
+	p := &networkPlugin{cmd: exec.Command(path), rest: make(chan string, 1)}
 	p.cmd.Env = environment(append([]string{"BASIC_PLUGIN=hello", "PLUGIN_HOST=true"}, env...)...)
 	p.cmd.Stderr = &p.logs
 	stdout, err := p.cmd.StdoutPipe()

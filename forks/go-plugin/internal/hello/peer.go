@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-
-	"github.com/hashicorp/go-plugin/printable"
 )
 
 // ErrNotHello is matched, by errors.Is, by the error for a peer that does not
@@ -82,7 +80,7 @@ func (e *NotHelloError) Error() string {
 	if e.Guess != PeerUnknown {
 		return text + ": " + string(e.Guess)
 	}
-	return text + fmt.Sprintf(": it began with %s, which is nothing that this host knows: check the address and the port", clip(printable.Line(string(e.First))))
+	return text + fmt.Sprintf(": it began with %+q, which is nothing that this host knows: check the address and the port", clip(string(e.First)))
 }
 
 // Unwrap returns ErrNotHello, what else the guess says, and the I/O error if there

@@ -110,8 +110,8 @@ func TestReadAnswerFromStrangers(t *testing.T) {
 		"HTTP1":    {"A web server.", "HTTP/1.1 400 Bad Request\r\n\r\n", PeerHTTP1, "a web server"},
 		"SSH":      {"A banner.", "SSH-2.0-OpenSSH_9.9\r\n", PeerSSH, "an SSH server"},
 		"HTML":     {"An HTTP/0.9 page.", "<html><body>", PeerHTML, "a web page"},
-		"Almost":   {"A word that starts like ours.", "go-away\n", PeerUnknown, `go-away\n, which is nothing that this host knows`},
-		"Garbage":  {"Escape sequences are quoted, not shown.", "\xff\x1b[2J" + strings.Repeat("A", 500), PeerUnknown, `began with \xff\x1b[2JAAAA`},
+		"Almost":   {"A word that starts like ours.", "go-away\n", PeerUnknown, `"go-away\n", which is nothing that this host knows`},
+		"Garbage":  {"Escape sequences are quoted, not shown.", "\xff\x1b[2J" + strings.Repeat("A", 500), PeerUnknown, `began with "\xff\x1b[2JAAAA`},
 		"Mail":     {"A mail server greets.", "220 mail.example ESMTP\r\n", other("a mail or FTP server"), "check the address"},
 		"Redis":    {"It complains about the hello.", "-ERR unknown command 'go-plugin/1'\r\n", other("a Redis server"), "a Redis server"},
 		"MySQL":    {"It greets in binary.", "\x4a\x00\x00\x00\x0a8.0.36\x00", other("a MySQL server"), "a MySQL server"},
@@ -127,7 +127,7 @@ func TestReadAnswerFromStrangers(t *testing.T) {
 			if !ok || stranger.Guess != tc.want {
 				t.Errorf("%s\nguess: want %q, got %q", tc.reason, tc.want, stranger.Guess)
 			}
-			if strings.ContainsAny(err.Error(), "\x00\x1b\xff") || strings.Contains(err.Error(), `"\x`) {
+			if strings.ContainsAny(err.Error(), "\x00\x1b\xff") {
 				t.Errorf("%s\nbytes are shown: %v", tc.reason, err)
 			}
 			if !strings.Contains(err.Error(), tc.quote) {

@@ -4,9 +4,8 @@ package sniff
 
 import (
 	"bufio"
+	"fmt"
 	"strings"
-
-	"github.com/hashicorp/go-plugin/printable"
 )
 
 // strangers are clients that no plugin serves, by how they begin.
@@ -32,5 +31,5 @@ func Stranger(br *bufio.Reader) string {
 			return s.says
 		}
 	}
-	return "it began with " + printable.Line(head[:min(len(head), quoted)])
+	return fmt.Sprintf("it began with %+q", head[:min(len(head), quoted)])
 }
