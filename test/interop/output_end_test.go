@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package interop
+
+import (
+	"fmt"
+	"os"
+	"strconv"
+	"testing"
+
+	"github.com/reattach/reattach/test/interop/peer/hostapi"
+	"github.com/reattach/reattach/test/interop/peer/store"
+)
+
+// envOutputRounds is how often TestOutputAtTheEnd tries each pair. Few rounds say
+// nothing of how often a pair loses lines, but do of those that never may.
+const envOutputRounds = "OUTPUT_ROUNDS"
+
+const endLines = 500
+
+// TestOutputAtTheEnd counts how often what a plugin wrote before it answered is
+// with its host once the host has ended it, or its session. With both sides of the
+// fork that is always; how often it is otherwise is printed.
+func TestOutputAtTheEnd(t *testing.T) {
+	rounds := 5
+	if text := os.Getenv(envOutputRounds); text != "" {
+		var err error
+		if rounds, err = strconv.Atoi(text); err != nil {
+			t.Fatalf("%s: %v", envOutputRounds, err)
+		}
+	}
+	sides := []side{upstream, fork}
+	protocols(func(t *testing.T, protocol string) {
+		for _, hostSide := range sides {
+			for _, pluginSide := range sides {
+				t.Run(fmt.Sprintf("child, host of %s, plugin of %s", hostSide, pluginSide), func(t *testing.T) {
+					host := startHost(t, hostSide)
+					plugin := single(protocol)
+					countEnds(t, host, rounds, hostSide == fork && pluginSide == fork, func(name string) hostapi.Client {
+						return hostapi.Client{
+							Name: name, Path: peers(t).plugin(pluginSide),
+							Versions: map[int]string{1: protocol}, Env: []string{plugin.Env()},
+						}
+					})
+				})
+			}
+			t.Run(fmt.Sprintf("network, host of %s, plugin of %s", hostSide, fork), func(t *testing.T) {
+				host := startHost(t, hostSide)
+				p := startPod(t, fork, onNetwork(single(protocol)))
+				countEnds(t, host, rounds, hostSide == fork, p.client)
+			})
+		}
+	})(t)
+}
+
+// countEnds lets a host print and kill, round after round.
+func countEnds(t *testing.T, host *hostProc, rounds int, always bool, client func(name string) hostapi.Client) {
+	t.Helper()
+	complete, fewest := 0, int64(endLines)
+	for i := range rounds {
+		name := fmt.Sprint("a", i)
+		host.open(client(name))
+		if _, err := host.act(name, store.Flood, "", endLines*store.FloodLineSize); err != nil {
+			t.Fatal(err)
+		}
+		host.must("Kill", hostapi.Named{Name: name}, &hostapi.None{})
+		lines := host.output(name).Lines
+		fewest = min(fewest, lines)
+		if lines == endLines {
+			complete++
+		}
+	}
+	report(t, fmt.Sprintf("output before the end, %s: complete in %d of %d rounds, fewest lines %d of %d", t.Name(), complete, rounds, fewest, endLines))
+	if always && complete < rounds {
+		t.Errorf("output is missing in %d of %d rounds", rounds-complete, rounds)
+	}
+}
