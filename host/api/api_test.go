@@ -78,8 +78,10 @@ func start(t *testing.T, change func(*api.Options, *daemon.Options)) *host {
 	do := daemon.DefaultOptions()
 	do.Handshake, do.Versions = commons.Handshake(), commons.Versions
 	do.Kinds = []daemon.Kind{
-		daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{}, daemon.WithParams("Greet", "name")),
-		daemon.NewKind[commons.PingPonger](commons.PingPongerKind, &commons.PingPongerPlugin{}),
+		daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{}, daemon.WithParams("Greet", "name"),
+			daemon.WithSwitch(commons.SwitchGreeter)),
+		daemon.NewKind[commons.PingPonger](commons.PingPongerKind, &commons.PingPongerPlugin{},
+			daemon.WithSwitch(commons.SwitchPingPonger)),
 	}
 	do.NetworkPlugins, do.Required = "greeter="+lis.Addr().String(), []string{"greeter"}
 	registry := prometheus.NewRegistry()
@@ -332,7 +334,7 @@ func TestToken(t *testing.T) {
 func TestNew(t *testing.T) {
 	do := daemon.DefaultOptions()
 	do.Handshake, do.NetworkPlugins = commons.Handshake(), "a=127.0.0.1:1"
-	do.Kinds = []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{})}
+	do.Kinds = []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{}, daemon.WithSwitch(commons.SwitchGreeter))}
 	d, err := daemon.New(do)
 	if err != nil {
 		t.Fatal(err)

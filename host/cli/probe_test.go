@@ -125,7 +125,7 @@ func TestProbe(t *testing.T) {
 	}
 	h := Host{
 		Handshake: commons.Handshake(), Versions: commons.Versions,
-		Kinds: []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{})},
+		Kinds: []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{}, daemon.WithSwitch(commons.SwitchGreeter))},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -25,7 +25,7 @@ func TestProbeNeedsNoPlugins(t *testing.T) {
 		var stdout, stderr bytes.Buffer
 		h := Host{
 			Handshake: commons.Handshake(), Versions: commons.Versions,
-			Kinds: []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{})},
+			Kinds: []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{}, daemon.WithSwitch(commons.SwitchGreeter))},
 		}
 		if code := h.run(t.Context(), []string{"probe", address}, &stdout, &stderr); code != exitOK {
 			t.Errorf("PLUGIN_DIR=%q: code %d, %s%s", dir, code, stdout.String(), stderr.String())

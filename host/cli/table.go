@@ -36,7 +36,7 @@ func writeTable(w io.Writer, plugins []daemon.Plugin, head bool) error {
 		var placements []string
 		for _, e := range p.Endpoints {
 			restarts += e.Restarts
-			if e.State == conn.Ready {
+			if e.State == conn.Ready && len(e.UnreadyKinds) == 0 {
 				ready++
 			}
 			if name := e.Placement.String(); !slices.Contains(placements, name) {
@@ -59,6 +59,8 @@ func statusOf(p daemon.Plugin) string {
 	}
 	for _, e := range p.Endpoints {
 		switch {
+		case !p.Ready && len(e.UnreadyKinds) > 0:
+			return short(e.Warning)
 		case !p.Ready && e.Error != "":
 			return short(e.Error)
 		case p.Ready && e.State == conn.TransientFailure:

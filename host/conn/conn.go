@@ -34,6 +34,7 @@ type Conn struct {
 	stop     context.CancelFunc
 	hurry    context.Context // ended by Hurry
 	rush     context.CancelFunc
+	renew    chan func(Info) bool // the newest Renew that was not looked at yet
 
 	wg    sync.WaitGroup // pings and drains
 	mu    sync.Mutex
@@ -49,6 +50,7 @@ func New(e target.Endpoint, opts Options) (*Conn, error) {
 	c := &Conn{endpoint: e, opts: opts, log: opts.Logger.With("endpoint", e.ID)}
 	c.noRedial, c.stop = context.WithCancel(context.Background())
 	c.hurry, c.rush = context.WithCancel(context.Background())
+	c.renew = make(chan func(Info) bool, 1)
 	c.dials.Backoff, c.ejections.Backoff = opts.Backoff, opts.Ejection
 	c.status.Store(&Status{Since: time.Now(), Sessions: opts.Sessions})
 	return c, nil
@@ -78,6 +80,23 @@ func (c *Conn) NoRedial() { c.stop() }
 
 // Hurry ends a drain: sessions that drain close with calls in flight.
 func (c *Conn) Hurry() { c.rush() }
+
+// Renew makes the session anew if stale reports true of it, now or, while one is
+// being made, as soon as it is there. Calls in flight may finish. stale is called at
+// most once, from the Conn's goroutine.
+func (c *Conn) Renew(stale func(Info) bool) {
+	for {
+		select {
+		case c.renew <- stale:
+			return
+		default:
+		}
+		select {
+		case <-c.renew: // an older one
+		default:
+		}
+	}
+}
 
 // Run keeps the endpoint attached until ctx ends. Then the calls in flight may
 // finish, bounded by Options.DrainTimeout and [Conn.Hurry]; Run returns when

@@ -12,6 +12,7 @@ import (
 
 var (
 	errLeaving = errors.New("the plugin is leaving")
+	errStale   = errors.New("the session is made anew, as it speaks what is not wanted")
 	errEnded   = errors.New("the session ended without a reason")
 )
 
@@ -23,7 +24,8 @@ func (c *Conn) serve(ctx context.Context, l *Link) error {
 	w := newWatch(c, l)
 	end, err := w.run(ctx)
 	l.retire()
-	if c.calm = time.Since(ready) >= c.opts.StableAfter; c.calm {
+	c.calm = errors.Is(err, errStale) || time.Since(ready) >= c.opts.StableAfter
+	if c.calm {
 		c.said = nil
 	}
 	c.update(func(s *Status) {

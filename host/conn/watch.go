@@ -15,7 +15,7 @@ type ending uint8
 
 const (
 	lost    ending = iota // it ended by itself, or gave no answer
-	leaving               // the plugin is about to go
+	leaving               // the plugin is about to go, or another session shall take its place
 	left                  // this host leaves
 )
 
@@ -53,6 +53,10 @@ func (w *watch) run(ctx context.Context) (ending, error) {
 			return lost, cmp.Or(w.link.session.Err(), errEnded)
 		case <-w.link.draining:
 			return leaving, errLeaving
+		case stale := <-w.renew:
+			if w.noRedial.Err() == nil && stale(w.link.info) {
+				return leaving, errStale
+			}
 		case <-w.link.alarm:
 			w.eject()
 		case <-w.timer.C:

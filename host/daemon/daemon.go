@@ -27,6 +27,7 @@ type Daemon struct {
 	log      hclog.Logger
 	kinds    map[string]*Kind
 	versions map[int]plugin.PluginSet
+	dialects dialects
 	brokers  *brokers
 	manager  *discovery.Manager
 	fleet    *fleet.Fleet
@@ -36,10 +37,16 @@ type Daemon struct {
 	// life is what stubs of gRPC live in; it ends when Run returns.
 	life context.Context
 	end  context.CancelFunc
+	// atOnce has ended: a pick with it takes what is ready, and does not wait.
+	atOnce context.Context
 
 	mu        sync.Mutex
 	stubs     map[stubKey]*routed
 	dispensed map[dispensedKey]any
+	// What was dispensed without a switch keeps to a dialect. The first one of a
+	// plugin is what its sessions shall speak.
+	keepsTo map[dispensedKey]string
+	speaks  map[string]string // by plugin
 }
 
 // New makes a daemon and starts nothing. Whatever can be wrong with the options is
@@ -59,8 +66,12 @@ func newDaemon(opts Options) (*Daemon, error) {
 	d := &Daemon{
 		opts: opts, log: opts.Logger, kinds: make(map[string]*Kind), brokers: newBrokers(opts.CallTimeout),
 		stubs: make(map[stubKey]*routed), dispensed: make(map[dispensedKey]any),
+		keepsTo: make(map[dispensedKey]string), speaks: make(map[string]string),
 	}
 	d.life, d.end = context.WithCancel(context.Background())
+	atOnce, ended := context.WithCancel(context.Background())
+	ended()
+	d.atOnce = atOnce
 	for i := range opts.Kinds {
 		k := opts.Kinds[i]
 		if k.timeout == 0 {
@@ -70,6 +81,10 @@ func newDaemon(opts Options) (*Daemon, error) {
 	}
 	var err error
 	if d.versions, err = opts.AllVersions(); err != nil {
+		return nil, err
+	}
+	d.dialects = newDialects(d.versions)
+	if err := d.dialects.check(opts.Kinds); err != nil {
 		return nil, err
 	}
 	sources, err := opts.sources()
@@ -88,6 +103,7 @@ func newDaemon(opts Options) (*Daemon, error) {
 	d.fleet, err = fleet.New(fleet.Options{
 		Dialers:      dialers,
 		Balancer:     opts.Balancer,
+		Dialect:      d.dialects.of,
 		DrainTimeout: opts.DrainTimeout,
 		CloseTimeout: opts.StopTimeout,
 		Logger:       opts.Logger,

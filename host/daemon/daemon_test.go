@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -28,7 +29,16 @@ import (
 
 const patience = 20 * time.Second
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if way := os.Getenv(wayVariable); way != "" {
+		plugin.Serve(&plugin.ServeConfig{
+			HandshakeConfig: commons.Handshake(), VersionedPlugins: served(way, way),
+			GRPCServer: plugin.DefaultGRPCServer, Logger: hclog.NewNullLogger(),
+		})
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // greeter is what the tests serve.
 type greeter struct {
@@ -86,7 +96,8 @@ func options(list string) daemon.Options {
 	o.Kinds = []daemon.Kind{
 		daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{}, daemon.WithParams("Greet", "name"),
 			daemon.WithSwitch(commons.SwitchGreeter)),
-		daemon.NewKind[commons.PingPonger](commons.PingPongerKind, &commons.PingPongerPlugin{}),
+		daemon.NewKind[commons.PingPonger](commons.PingPongerKind, &commons.PingPongerPlugin{},
+			daemon.WithSwitch(commons.SwitchPingPonger)),
 	}
 	o.NetworkPlugins = list
 	o.StopTimeout = 2 * time.Second

@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/fleet"
@@ -60,7 +61,7 @@ func (d *Daemon) dispense(ctx context.Context, plugin string, k *Kind) (any, err
 			pool.Release()
 		}
 	}()
-	info, err := pool.Ready(ctx)
+	info, err := d.ready(ctx, pool)
 	if err != nil {
 		if _, nobody := errors.AsType[*fleet.UnknownPluginError](err); nobody {
 			return nil, unknown{err}
@@ -76,7 +77,9 @@ func (d *Daemon) dispense(ctx context.Context, plugin string, k *Kind) (any, err
 	}
 	v := stub.impl
 	if k.route != nil {
-		v = k.route(func() any { return d.pick(pool, k, stub) })
+		var latest atomic.Pointer[routed]
+		latest.Store(stub)
+		v = k.route(func() any { return d.pick(pool, k, &latest) })
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -84,7 +87,39 @@ func (d *Daemon) dispense(ctx context.Context, plugin string, k *Kind) (any, err
 		return first, nil
 	}
 	d.dispensed[key], kept = v, true
+	if k.route == nil {
+		d.keepTo(key, pool, stub.dialect)
+	}
 	return v, nil
+}
+
+// keepTo notes the dialect of a value that knows no other, and lets the plugin's
+// sessions speak it, as far as the plugin can. The caller holds mu.
+func (d *Daemon) keepTo(key dispensedKey, pool *fleet.Pool, dialect string) {
+	d.keepsTo[key] = dialect
+	if d.speaks[key.plugin] != "" {
+		return
+	}
+	d.speaks[key.plugin] = dialect
+	pool.Renew(func(info conn.Info) bool { return d.dialects.of(info) != dialect })
+}
+
+// wanted gives the dialect that a plugin's sessions shall speak, or nothing.
+func (d *Daemon) wanted(plugin string) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.speaks[plugin]
+}
+
+// ready waits for an endpoint and gives what its session is. It prefers one that
+// speaks what the plugin's sessions shall speak.
+func (d *Daemon) ready(ctx context.Context, pool *fleet.Pool) (conn.Info, error) {
+	if dialect := d.wanted(pool.Plugin()); dialect != "" {
+		if info, err := pool.Ready(d.atOnce, dialect); err == nil {
+			return info, nil
+		}
+	}
+	return pool.Ready(ctx, "")
 }
 
 func (d *Daemon) lookup(key dispensedKey) any {
@@ -93,9 +128,14 @@ func (d *Daemon) lookup(key dispensedKey) any {
 	return d.dispensed[key]
 }
 
+// mayServe reports whether a plugin lists a kind, or does not tell.
+func mayServe(info conn.Info, kind string) bool {
+	return info.Kinds == nil || slices.ContainsFunc(info.Kinds, func(o conn.Kind) bool { return o.Name == kind })
+}
+
 // serves says whether a plugin that lists its kinds lists this one.
 func serves(plugin string, k *Kind, info conn.Info) error {
-	if info.Kinds == nil || slices.ContainsFunc(info.Kinds, func(o conn.Kind) bool { return o.Name == k.name }) {
+	if mayServe(info, k.name) {
 		return nil
 	}
 	names := make([]string, 0, len(info.Kinds))
@@ -105,18 +145,14 @@ func serves(plugin string, k *Kind, info conn.Info) error {
 	return fmt.Errorf("%w: kind %q: plugin %s serves %s", ErrNotServed, k.name, plugin, strings.Join(names, ", "))
 }
 
-// pick gives the stub for the protocol that the plugin's endpoints speak now, or the
-// first one while there is none: its calls wait.
-func (d *Daemon) pick(pool *fleet.Pool, k *Kind, first *routed) any {
-	at, cancel := context.WithCancel(d.life)
-	cancel() // only what is ready at this moment
-	info, err := pool.Ready(at)
-	if err != nil {
-		return first.impl
+// pick gives the stub for what the plugin's endpoints speak now, or the latest one
+// while there is none: its calls wait.
+func (d *Daemon) pick(pool *fleet.Pool, k *Kind, latest *atomic.Pointer[routed]) any {
+	if info, err := pool.Ready(d.atOnce, ""); err == nil {
+		if now, err := d.stub(pool.Plugin(), k, info); err == nil {
+			latest.Store(now)
+			return now.impl
+		}
 	}
-	now, err := d.stub(pool.Plugin(), k, info)
-	if err != nil {
-		return first.impl
-	}
-	return now.impl
+	return latest.Load().impl
 }

@@ -15,7 +15,8 @@ import (
 func Example() {
 	opts := daemon.DefaultOptions()
 	opts.Handshake, opts.Versions = commons.Handshake(), commons.Versions
-	opts.Kinds = []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{})}
+	opts.Kinds = []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{},
+		daemon.WithSwitch(commons.SwitchGreeter))} // its plugins speak net/rpc or gRPC
 	opts.NetworkPlugins = "pluginzh=dns:///pluginzh.plugins:7000"
 	d, err := daemon.New(opts)
 	if err != nil {

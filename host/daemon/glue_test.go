@@ -57,7 +57,8 @@ func TestGlueMayUseTheDaemon(t *testing.T) {
 
 	var ask func() error
 	o := options("both=" + lis.Addr().String())
-	o.Kinds[0] = daemon.NewKind[commons.Greeter](commons.GreeterKind, &nosyGlue{ask: &ask})
+	o.Kinds[0] = daemon.NewKind[commons.Greeter](commons.GreeterKind, &nosyGlue{ask: &ask},
+		daemon.WithSwitch(commons.SwitchGreeter))
 	d, err := daemon.New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -70,7 +70,9 @@ func WithTimeout(d time.Duration) KindOption {
 
 // WithSwitch lets one dispensed value reach endpoints of different protocols. adapt
 // returns a T that asks pick, for each call, for the stub to use. Without a switch
-// a dispensed value keeps to the protocol of the plugin's first session.
+// a dispensed value keeps to the protocol of the session that it was dispensed from.
+// The plugin's sessions then speak that one where the plugin can, and an endpoint that
+// cannot takes no calls of the kind.
 func WithSwitch[T any](adapt func(pick func() T) T) KindOption {
 	return func(k *Kind) {
 		if want := reflect.TypeFor[T](); want != k.iface {

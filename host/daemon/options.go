@@ -31,7 +31,8 @@ type Options struct {
 	// Versions gives the kinds of each app version that the daemon speaks, from
 	// the set that Kinds make. Nil is that set as version
 	// Handshake.ProtocolVersion. go-plugin speaks gRPC in a version whose values
-	// all implement plugin.GRPCPlugin, and net/rpc in any other.
+	// all implement plugin.GRPCPlugin, and net/rpc in any other. A kind that
+	// differs between versions, in its value or by the protocol, needs [WithSwitch].
 	Versions func(plugin.PluginSet) map[int]plugin.PluginSet
 
 	// PluginDir is a directory of executables (*.po), which are started as
@@ -54,8 +55,9 @@ type Options struct {
 	// ChildEnv is added to the environment of children, as "NAME=value".
 	ChildEnv []string
 	// Dialers replace those of the daemon by placement, or add one: this is how
-	// shared objects are turned on. Each is made once, by New, with the contract
-	// that all of them share.
+	// shared objects are turned on. New makes each once, with the contract that all
+	// of them share; if a kind without a switch may meet several protocols or versions,
+	// once more for each, with that part of the contract.
 	Dialers map[target.Placement]func(attach.Contract) (conn.Dialer, error)
 	// Balancer says which of several ready endpoints gets a call.
 	Balancer balancer.Options

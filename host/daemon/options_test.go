@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/go-plugin"
 
+	"github.com/reattach/reattach/commons"
 	"github.com/reattach/reattach/host/daemon"
 )
 
@@ -31,6 +32,21 @@ func TestOptions(t *testing.T) {
 		"versions": {"a host without a version talks to nobody", func(o *daemon.Options) {
 			o.Versions = func(plugin.PluginSet) map[int]plugin.PluginSet { return nil }
 		}, "option Versions"},
+		"switch": {"a value speaks one protocol", func(o *daemon.Options) {
+			o.Kinds[1] = daemon.NewKind[commons.PingPonger](commons.PingPongerKind, &commons.PingPongerPlugin{})
+		}, `option Versions: kind "pingponger" is spoken as grpc v2 and as netrpc v1, and a value of it knows one of them: make the kind with daemon.WithSwitch`},
+		"other glue": {"a value speaks one version", func(o *daemon.Options) {
+			o.Kinds[1] = daemon.NewKind[commons.PingPonger](commons.PingPongerKind, &commons.PingPongerPlugin{})
+			o.Versions = func(set plugin.PluginSet) map[int]plugin.PluginSet {
+				return map[int]plugin.PluginSet{5: set, 6: {commons.PingPongerKind: &commons.PingPongerPlugin{Impl: ponger{}}}}
+			}
+		}, `kind "pingponger" is spoken as grpc v5 and as grpc v6`},
+		"same glue": {"versions that do not differ need no switch", func(o *daemon.Options) {
+			o.Kinds[1] = daemon.NewKind[commons.PingPonger](commons.PingPongerKind, &commons.PingPongerPlugin{})
+			o.Versions = func(set plugin.PluginSet) map[int]plugin.PluginSet {
+				return map[int]plugin.PluginSet{5: set, 6: set, 7: {commons.PingPongerKind: set[commons.PingPongerKind]}}
+			}
+		}, ""},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

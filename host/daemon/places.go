@@ -59,25 +59,34 @@ func (r required) Run(ctx context.Context, sink discovery.Sink) error {
 
 // dialers gives one for each placement that the daemon can reach.
 func (d *Daemon) dialers() (map[target.Placement]conn.Dialer, error) {
-	contract := attach.Contract{Handshake: d.opts.Handshake, Versions: d.versions, Broker: d.brokers.of}
-	network, err := attach.Network(attach.NetworkOptions{
-		Contract: contract, TLS: d.opts.TLS, PlainPlugins: d.opts.PlainPlugins,
-		Timeout: d.opts.AttachTimeout, Keepalive: -1, Logger: d.log,
-	})
-	if err != nil {
-		return nil, err
+	contract := attach.Contract{Handshake: d.opts.Handshake, Versions: d.versions, Protocols: d.dialects.protocols(), Broker: d.brokers.of}
+	from := map[target.Placement]func(attach.Contract) (conn.Dialer, error){
+		target.Network: func(c attach.Contract) (conn.Dialer, error) {
+			return attach.Network(attach.NetworkOptions{
+				Contract: c, TLS: d.opts.TLS, PlainPlugins: d.opts.PlainPlugins,
+				Timeout: d.opts.AttachTimeout, Keepalive: -1, Logger: d.log,
+			})
+		},
+		target.Child: func(c attach.Contract) (conn.Dialer, error) {
+			return attach.Child(attach.ChildOptions{
+				Contract: c, Env: d.opts.ChildEnv, StartTimeout: d.opts.AttachTimeout, Logger: d.log,
+			})
+		},
 	}
-	child, err := attach.Child(attach.ChildOptions{
-		Contract: contract, Env: d.opts.ChildEnv, StartTimeout: d.opts.AttachTimeout, Logger: d.log,
-	})
-	if err != nil {
-		return nil, err
+	all := make(map[target.Placement]conn.Dialer)
+	for placement, constructor := range from {
+		dialer, err := d.newDialer(contract, constructor)
+		if err != nil {
+			return nil, err
+		}
+		all[placement] = dialer
 	}
-	all := map[target.Placement]conn.Dialer{target.Network: network, target.Child: child}
-	for placement, makeDialer := range d.opts.Dialers {
-		if all[placement], err = makeDialer(contract); err != nil {
+	for placement, constructor := range d.opts.Dialers {
+		dialer, err := d.newDialer(contract, constructor)
+		if err != nil {
 			return nil, fmt.Errorf("option Dialers[%s]: %w", placement, err)
 		}
+		all[placement] = dialer
 	}
 	return all, nil
 }

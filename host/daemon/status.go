@@ -24,7 +24,8 @@ type Subscription = fleet.Subscription
 type Plugin struct {
 	// Name is the plugin's name.
 	Name string `json:"name"`
-	// Ready says that at least one endpoint takes calls.
+	// Ready says that at least one endpoint takes calls, and at least one those of
+	// each kind that was dispensed and keeps to a protocol.
 	Ready bool `json:"ready"`
 	// Required says that the daemon is not ready without it.
 	Required bool `json:"required"`
@@ -36,7 +37,8 @@ type Plugin struct {
 	Kinds []string `json:"kinds"`
 	// Endpoints are ordered by ID.
 	Endpoints []Endpoint `json:"endpoints"`
-	// Problems are what discovery found of it and cannot offer.
+	// Problems are what discovery found of it and cannot offer, and kinds that were
+	// dispensed and that no endpoint serves any more.
 	Problems []string `json:"problems"`
 }
 
@@ -58,8 +60,12 @@ type Endpoint struct {
 	Error string `json:"error,omitempty"`
 	// Permanent says that trying again cannot mend Error.
 	Permanent bool `json:"permanent,omitempty"`
-	// Warning is what its plugin lacks of this host's interfaces.
+	// Warning is what its plugin lacks of this host's interfaces, and why it is not
+	// ready for UnreadyKinds.
 	Warning string `json:"warning,omitempty"`
+	// UnreadyKinds are kinds whose calls go elsewhere although it is READY: what was
+	// dispensed of them keeps to a protocol, or a version, that it does not speak.
+	UnreadyKinds []string `json:"unreadyKinds,omitempty"`
 	// Failures counts attempts in a row that came to nothing or did not last.
 	Failures    int       `json:"failures,omitempty"`
 	NextAttempt time.Time `json:"nextAttempt,omitzero"`
@@ -86,7 +92,7 @@ func (d *Daemon) Plugins() []Plugin {
 	view := d.fleet.View()
 	all := make([]Plugin, 0, len(view.Plugins))
 	for _, p := range view.Plugins {
-		all = append(all, newPlugin(p, view.Problems))
+		all = append(all, d.newPlugin(p, view.Problems))
 	}
 	return all
 }
@@ -97,7 +103,7 @@ func (d *Daemon) Plugin(name string) (Plugin, bool) {
 	if !known {
 		return Plugin{}, false
 	}
-	return newPlugin(p, d.fleet.View().Problems), true
+	return d.newPlugin(p, d.fleet.View().Problems), true
 }
 
 // Problems are what discovery found and cannot offer, of no plugin or of any.
@@ -161,8 +167,15 @@ func (d *Daemon) Missing() []string {
 		missing = append(missing, "what the sources found is being looked at")
 	}
 	for _, p := range view.Plugins {
-		if p.Required && p.Ready == 0 {
+		if !p.Required {
+			continue
+		}
+		if p.Ready == 0 {
 			missing = append(missing, fmt.Sprintf("plugin %s: %s", p.Name, whyNotReady(p)))
+			continue
+		}
+		for _, problem := range d.newPlugin(p, nil).Problems {
+			missing = append(missing, fmt.Sprintf("plugin %s: %s", p.Name, problem))
 		}
 	}
 	return missing
@@ -180,7 +193,7 @@ func whyNotReady(p fleet.PluginStatus) string {
 	return "no endpoint is ready yet"
 }
 
-func newPlugin(s fleet.PluginStatus, problems []target.Problem) Plugin {
+func (d *Daemon) newPlugin(s fleet.PluginStatus, problems []target.Problem) Plugin {
 	p := Plugin{
 		Name: s.Name, Ready: s.Ready > 0, Required: s.Required, Waiting: s.Waiting,
 		Kinds: []string{}, Endpoints: make([]Endpoint, 0, len(s.Endpoints)), Problems: []string{},
@@ -197,6 +210,9 @@ func newPlugin(s fleet.PluginStatus, problems []target.Problem) Plugin {
 		if problem.Plugin == s.Name {
 			p.Problems = append(p.Problems, problem.String())
 		}
+	}
+	for _, kept := range d.kept(s.Name) {
+		d.tellKept(&p, s, kept)
 	}
 	return p
 }

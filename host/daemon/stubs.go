@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"context"
 	"fmt"
 	"reflect"
 	"sync"
@@ -12,21 +13,34 @@ import (
 
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/fleet"
+	"github.com/reattach/reattach/host/route"
 	"github.com/reattach/reattach/host/stub"
 )
 
-// stubKey names a routed stub: one for each protocol that a plugin's endpoints speak.
-type stubKey struct{ plugin, kind, protocol string }
+// stubKey names a routed stub: one for each dialect that a plugin's endpoints speak.
+type stubKey struct{ plugin, kind, dialect string }
 
-// routed is a stub whose calls go to whichever endpoint is ready.
+// routed is a stub whose calls go to whichever endpoint is ready and speaks dialect.
 type routed struct {
-	impl  any
-	close func() error
+	dialect string
+	impl    any
+	close   func() error
 }
 
-// stub gives the routed stub for the protocol and version of a session.
+// speakers is a route.Router to the endpoints of one dialect.
+type speakers struct {
+	pool    *fleet.Pool
+	dialect string
+}
+
+// Pick implements route.Router.
+func (s speakers) Pick(ctx context.Context, _ string, tried []string) (route.Lease, error) {
+	return s.pool.Pick(ctx, s.dialect, tried)
+}
+
+// stub gives the routed stub for the dialect of a session.
 func (d *Daemon) stub(name string, k *Kind, info conn.Info) (*routed, error) {
-	key := stubKey{name, k.name, info.Protocol}
+	key := stubKey{name, k.name, d.dialects.of(info)}
 	if r := d.keptStub(key); r != nil {
 		return r, nil
 	}
@@ -68,12 +82,13 @@ func (d *Daemon) makeStub(name string, k *Kind, info conn.Info) (*routed, error)
 		return nil, fmt.Errorf("%w: kind %q: version %d, which plugin %s speaks, does not have it", ErrNotServed, k.name, info.Version, name)
 	}
 	config := stub.Config{
-		Router: d.fleet.Pool(name), Methods: k, Observer: d.metrics.calls(name, k.name), Broker: d.brokers.of(name),
+		Router: speakers{d.fleet.Pool(name), d.dialects.of(info)}, Methods: k, Observer: d.metrics.calls(name, k.name), Broker: d.brokers.of(name),
 	}
 	r, err := d.newStub(glue, k, info.Protocol, config)
 	if err != nil {
 		return nil, err
 	}
+	r.dialect = d.dialects.of(info)
 	if r.impl == nil || !reflect.TypeOf(r.impl).Implements(k.iface) {
 		_ = r.close()
 		return nil, fmt.Errorf("kind %q: its plugin.Plugin made a %T, which is not a %s", k.name, r.impl, k.iface)
@@ -96,7 +111,7 @@ func (d *Daemon) newStub(glue plugin.Plugin, k *Kind, protocol string, config st
 			_ = s.Close()
 			return nil, fmt.Errorf("kind %q: %w", k.name, err)
 		}
-		return &routed{impl, s.Close}, nil
+		return &routed{impl: impl, close: s.Close}, nil
 	}
 	s := stub.NewRPC(k.name, config)
 	impl, err := glue.Client(s.Broker, s.Client)
@@ -104,7 +119,7 @@ func (d *Daemon) newStub(glue plugin.Plugin, k *Kind, protocol string, config st
 		_ = s.Client.Close()
 		return nil, fmt.Errorf("kind %q: %w", k.name, err)
 	}
-	return &routed{impl, s.Client.Close}, nil
+	return &routed{impl: impl, close: s.Client.Close}, nil
 }
 
 // closeStubs ends every stub; calls on them fail from then on.

@@ -76,7 +76,7 @@ func TestChurn(t *testing.T) {
 		for ctx.Err() == nil {
 			c.step(ctx)
 			changes.Add(1)
-			l, err := r.Pool("zh").Ready(ctx) // pace: somebody must be able to call in between
+			l, err := r.Pool("zh").Ready(ctx, "") // pace: somebody must be able to call in between
 			if err != nil && ctx.Err() == nil {
 				t.Errorf("Ready: %v, %v", l, err)
 			}

@@ -166,7 +166,23 @@ func (e *entry) candidate() (candidate, bool) {
 		return candidate{}, false
 	}
 	seen := e.serving.seen
-	return candidate{Link: seen.Link, zone: e.endpoint.Zone, ejected: seen.Ejected}, seen.Link != nil
+	if seen.Link == nil {
+		return candidate{}, false
+	}
+	dialect := e.fleet.opts.Dialect(seen.Link.Info())
+	return candidate{Link: seen.Link, dialect: dialect, zone: e.endpoint.Zone, ejected: seen.Ejected}, true
+}
+
+// settled reports whether it stays as it is until something happens to it: it is
+// ready, or failed for good, or leaves.
+func (e *entry) settled() bool {
+	switch {
+	case e.serving == nil:
+		return true
+	case e.coming != nil:
+		return e.coming.seen.Permanent
+	}
+	return e.serving.seen.Link != nil || e.serving.seen.Permanent
 }
 
 // touch makes the pool publish the entry anew.

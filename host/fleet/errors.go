@@ -11,9 +11,13 @@ import (
 // ErrShutdown is matched by the errors of picks after Run was told to end.
 var ErrShutdown = errors.New("the host is shutting down")
 
+// ErrOtherDialect is matched by the errors of picks that found ready endpoints, all
+// of which speak another dialect.
+var ErrOtherDialect = errors.New("no other endpoint is on its way")
+
 // NotReadyError says that a call could not be sent, as no endpoint was ready.
-// It unwraps to the cause of the context that ended, or to
-// [conn.ErrPermanent] if waiting would have been in vain.
+// It unwraps to the cause of the context that ended, or to [conn.ErrPermanent] or
+// [ErrOtherDialect] if waiting would have been in vain.
 type NotReadyError struct {
 	// Plugin is the plugin's name.
 	Plugin string

@@ -86,7 +86,7 @@ func (f *Fleet) poolLocked(name string) *Pool {
 		p = &Pool{name: name, fleet: f}
 		facts := f.facts.Load()
 		known, required := facts.lookup(name)
-		s := &snapshot{next: make(chan struct{}), known: known, require: required, synced: facts.synced, closing: f.closing}
+		s := &snapshot{next: make(chan struct{}), known: known, require: required, synced: facts.synced, closing: f.closing, dialectOf: f.opts.Dialect}
 		s.problem = facts.problem(name)
 		s.doomed = s.problem != ""
 		s.arrange(f.opts.Balancer, nil)
@@ -214,6 +214,10 @@ func (f *Fleet) tidy(e *entry) {
 // read takes note of what the Conns have told.
 func (f *Fleet) read() {
 	for _, n := range f.inbox.take() {
+		if n.pool != nil {
+			n.pool.renew(n.stale)
+			continue
+		}
 		e := n.unit.entry
 		f.changed = true
 		if n.ended {

@@ -9,13 +9,16 @@ import (
 	"github.com/reattach/reattach/host/conn"
 )
 
-// notice is what happened to a unit.
+// notice is what happened to a unit, or what is asked of a pool.
 type notice struct {
 	unit          *unit
 	at            time.Time
 	before, after *conn.Status // nil if it is no change of status
 	ended         bool         // its Run has returned
 	late          bool         // it was to be ready by now
+
+	pool  *Pool // its sessions shall be made anew if they are stale; nil for a unit
+	stale func(conn.Info) bool
 }
 
 // matters reports whether picks must know: other changes readers of a View see

@@ -27,6 +27,10 @@ type Options struct {
 	Conn conn.Options
 	// Balancer says which of a plugin's ready endpoints gets a call.
 	Balancer balancer.Options
+	// Dialect names what a session speaks, as picks ask for it: endpoints of one
+	// dialect take each other's calls. It is a function of the Info alone. Nil is
+	// the session's protocol.
+	Dialect func(conn.Info) string
 	// ReplaceTimeout is how long a new instance may take to be ready before it
 	// is reported that the old one goes on: 1 min. The new one tries further.
 	ReplaceTimeout time.Duration
@@ -54,6 +58,9 @@ func (o Options) complete() (Options, error) {
 	}
 	if o.Conn.Logger == nil {
 		o.Conn.Logger = o.Logger
+	}
+	if o.Dialect == nil {
+		o.Dialect = func(info conn.Info) string { return info.Protocol }
 	}
 	o.ReplaceTimeout = cmp.Or(o.ReplaceTimeout, time.Minute)
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, 30*time.Second)

@@ -183,6 +183,26 @@ func TestPickFails(t *testing.T) {
 		"Protocol": {"ready, but not for this stub", func(r *rig) {
 			r.dialer.Default(manualdial.Script{Info: conn.Info{Protocol: "grpc"}})
 			r.find(zh1)
+		}, 0, fleet.ErrOtherDialect, `no endpoint of zh is ready: zh@h:1: it speaks "grpc", not "netrpc" (no other endpoint is on its way)`},
+		"ProtocolNotSynced": {"a source may yet know another endpoint", func(r *rig) {
+			r.dialer.Default(manualdial.Script{Info: conn.Info{Protocol: "grpc"}})
+			r.offer(false, []target.Endpoint{zh1})
+		}, time.Minute, context.DeadlineExceeded, `no endpoint of zh is ready: zh@h:1: it speaks "grpc", not "netrpc" (context deadline exceeded)`},
+		"ProtocolOneMayMend": {"another one may come back and speak it", func(r *rig) {
+			r.dialer.Set("zh@h:1", manualdial.Script{Info: conn.Info{Protocol: "grpc"}})
+			r.dialer.Set("zh@h:2", manualdial.Script{Err: refused})
+			r.find(zh1, zh2)
+		}, time.Minute, context.DeadlineExceeded, `no endpoint of zh is ready: zh@h:1: it speaks "grpc", not "netrpc"; zh@h:2: connection refused (context deadline exceeded)`},
+		"ProtocolOneFailed": {"one speaks otherwise, one never will speak", func(r *rig) {
+			r.dialer.Set("zh@h:1", manualdial.Script{Info: conn.Info{Protocol: "grpc"}})
+			r.dialer.Set("zh@h:2", manualdial.Script{Err: permanent})
+			r.find(zh1, zh2)
+		}, 0, fleet.ErrOtherDialect, `no endpoint of zh is ready: zh@h:1: it speaks "grpc", not "netrpc"; zh@h:2: version 9 is not ours (no other endpoint is on its way)`},
+		"ProtocolReplaced": {"a new instance is on its way", func(r *rig) {
+			r.dialer.Default(manualdial.Script{Info: conn.Info{Protocol: "grpc"}})
+			r.find(build(zh1, "old"))
+			r.dialer.Default(manualdial.Script{Err: refused})
+			r.find(build(zh1, "new"))
 		}, time.Minute, context.DeadlineExceeded, `no endpoint of zh is ready: zh@h:1: it speaks "grpc", not "netrpc" (context deadline exceeded)`},
 		"Leaving": {"discovery says so", func(r *rig) {
 			r.find(with(zh1, func(e *target.Endpoint) { e.Draining = true }))
@@ -241,7 +261,7 @@ func TestReady(t *testing.T) {
 		r.find(zh1)
 		got := make(chan string)
 		go func() {
-			info, err := r.Pool("zh").Ready(t.Context())
+			info, err := r.Pool("zh").Ready(t.Context(), "")
 			got <- fmt.Sprint(info.Protocol, err)
 		}()
 		synctest.Wait()
@@ -309,5 +329,55 @@ func TestEjectedIsNotPickedWhileOthersAreReady(t *testing.T) {
 		timeOut("zh@h:1")
 		r.wantStatus("the last one standing", "zh", "READY zh@h:1")
 		r.wantPicked("as there is no other", "zh", "zh@h:1")
+	})
+}
+
+// TestPoolRenew holds that sessions which speak what is not wanted are made anew:
+// those that are there, and one that is being made at that moment.
+func TestPoolRenew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		r.dialer.Set("zh@h:1", manualdial.Script{Info: conn.Info{Protocol: "grpc"}})
+		r.dialer.Set("zh@h:2", manualdial.Script{Info: conn.Info{Protocol: "netrpc"}})
+		r.dialer.Set("zh@h:3", manualdial.Script{Info: conn.Info{Protocol: "grpc"}, Hold: true})
+		r.find(zh1, zh2, zh3)
+		held, err := r.Pool("zh").Pick(t.Context(), "grpc", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id, protocol := range map[string]string{"zh@h:1": "netrpc", "zh@h:2": "grpc"} {
+			r.dialer.Set(id, manualdial.Script{Info: conn.Info{Protocol: protocol}})
+		}
+		r.Pool("zh").Renew(func(info conn.Info) bool { return info.Protocol != "netrpc" })
+		r.pass(time.Second)
+		r.wantStatus("the others are as they were", "zh", "READY zh@h:1; READY zh@h:2; CONNECTING zh@h:3")
+		if n := r.dialer.Dials("zh@h:1"); n != 2 {
+			t.Errorf("the stale session was dialled %d times, want 2", n)
+		}
+		if n := r.dialer.Dials("zh@h:2"); n != 1 {
+			t.Errorf("the good session was dialled %d times, want 1", n)
+		}
+		if r.dialer.Sessions("zh@h:1")[0].Closed() {
+			t.Error("a session was closed under a call")
+		}
+		held.Done(route.Answered)
+		if s, _ := r.Plugin("zh"); s.Endpoints[0].Failures != 0 {
+			t.Errorf("renewal counts as %d failures", s.Endpoints[0].Failures)
+		}
+		r.dialer.Set("zh@h:3", manualdial.Script{Info: conn.Info{Protocol: "grpc"}}) // releases the dial
+		synctest.Wait()
+		r.dialer.Set("zh@h:3", manualdial.Script{Info: conn.Info{Protocol: "netrpc"}})
+		r.pass(time.Minute)
+		r.wantStatus("all speak it", "zh", "READY zh@h:1; READY zh@h:2; READY zh@h:3")
+		for range 30 {
+			l, err := r.Pool("zh").Pick(t.Context(), "netrpc", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			l.Done(route.Answered)
+		}
+		if _, err := r.Pool("zh").Pick(t.Context(), "grpc", nil); !errors.Is(err, fleet.ErrOtherDialect) {
+			t.Errorf("got %v, want that none speaks gRPC any more", err)
+		}
 	})
 }

@@ -40,26 +40,47 @@ func (p *Pool) Release() {
 	p.fleet.dropLocked(p)
 }
 
-// Pick implements route.Router. Beyond what that says, it fails at once, with
-// a [NotReadyError], if every endpoint has failed for good, if there is none because of
-// a problem of discovery, or if Run was told to end (it then matches [ErrShutdown]); with an [UnknownPluginError], if no
+// Pick implements route.Router, for what Options.Dialect gives in the place of a
+// protocol. Beyond what that says, it fails at once, with a [NotReadyError], if
+// every endpoint has failed for good, if there is none because of a problem of
+// discovery, if those that are ready speak another dialect and no other one is on its
+// way (it then matches [ErrOtherDialect]), or if Run was told to end (it then matches
+// [ErrShutdown]); with an [UnknownPluginError], if no
 // source knows the plugin. While sources have yet to say what they know, it
 // waits instead.
-func (p *Pool) Pick(ctx context.Context, protocol string, tried []string) (route.Lease, error) {
-	if l := p.snap.Load().pick(protocol, tried); l != nil {
+func (p *Pool) Pick(ctx context.Context, dialect string, tried []string) (route.Lease, error) {
+	if l := p.snap.Load().pick(dialect, tried); l != nil {
 		return l, nil
 	}
-	l, err := p.await(ctx, protocol, tried)
+	l, err := p.await(ctx, dialect, tried)
 	if err != nil {
 		return nil, err
 	}
 	return l, nil
 }
 
-// Ready waits until an endpoint is ready and gives what its session is. It
-// fails as Pick does.
-func (p *Pool) Ready(ctx context.Context) (conn.Info, error) {
-	l, err := p.await(ctx, "", nil)
+// Renew has sessions of the plugin made anew: those of which stale reports true, now
+// or, where one is being made, as soon as it is there. It returns at once; stale is
+// called from other goroutines. See [conn.Conn.Renew].
+func (p *Pool) Renew(stale func(conn.Info) bool) {
+	p.fleet.inbox.put(notice{pool: p, stale: stale})
+}
+
+// renew passes it on. Only Run's goroutine calls it, which has begun all dials.
+func (p *Pool) renew(stale func(conn.Info) bool) {
+	for _, e := range p.entries {
+		for _, u := range []*unit{e.serving, e.coming} {
+			if u != nil {
+				u.conn.Renew(stale)
+			}
+		}
+	}
+}
+
+// Ready waits until an endpoint that speaks dialect is ready, with "" any, and gives
+// what its session is. It fails as Pick does.
+func (p *Pool) Ready(ctx context.Context, dialect string) (conn.Info, error) {
+	l, err := p.await(ctx, dialect, nil)
 	if err != nil {
 		return conn.Info{}, err
 	}
@@ -68,52 +89,58 @@ func (p *Pool) Ready(ctx context.Context) (conn.Info, error) {
 }
 
 // await picks from the newest snapshot, and from each that follows.
-func (p *Pool) await(ctx context.Context, protocol string, tried []string) (*conn.Link, error) {
+func (p *Pool) await(ctx context.Context, dialect string, tried []string) (*conn.Link, error) {
 	p.waiting.Add(1)
 	defer p.waiting.Add(-1)
 	for {
 		s := p.snap.Load()
-		if l := s.pick(protocol, tried); l != nil {
+		if l := s.pick(dialect, tried); l != nil {
 			return l, nil
 		}
-		if err := p.hopeless(s, protocol); err != nil {
+		if err := p.hopeless(s, dialect); err != nil {
 			return nil, err
 		}
 		select {
 		case <-s.next:
 		case <-ctx.Done():
-			return nil, p.notReady(s, protocol, context.Cause(ctx))
+			return nil, p.notReady(s, dialect, context.Cause(ctx))
 		}
 	}
 }
 
 // hopeless says why nobody should wait for a snapshot after s.
-func (p *Pool) hopeless(s *snapshot, protocol string) error {
+func (p *Pool) hopeless(s *snapshot, dialect string) error {
 	switch {
 	case s.closing:
-		return p.notReady(s, protocol, ErrShutdown)
+		return p.notReady(s, dialect, ErrShutdown)
 	case s.synced && !s.known && len(s.rows) == 0:
 		return &UnknownPluginError{Plugin: p.name, Known: p.fleet.facts.Load().names()}
 	case s.doomed && s.synced:
-		return p.notReady(s, protocol, conn.ErrPermanent)
+		return p.notReady(s, dialect, conn.ErrPermanent)
+	case s.settled && s.synced && s.all.ready > 0 && s.tier(dialect) == nil:
+		return p.notReady(s, dialect, ErrOtherDialect)
 	}
 	return nil
 }
 
-func (p *Pool) notReady(s *snapshot, protocol string, why error) error {
-	causes, more := s.causes(protocol)
+func (p *Pool) notReady(s *snapshot, dialect string, why error) error {
+	causes, more := s.causes(dialect)
 	return &NotReadyError{Plugin: p.name, Causes: causes, More: more, Err: why}
 }
 
 // publish replaces the snapshot. Only Run's goroutine calls it.
 func (p *Pool) publish(f *facts, closing bool) {
 	known, required := f.lookup(p.name)
-	s := &snapshot{next: make(chan struct{}), known: known, require: required, synced: f.synced, closing: closing}
+	s := &snapshot{
+		next: make(chan struct{}), known: known, require: required, synced: f.synced, closing: closing,
+		settled: true, dialectOf: p.fleet.opts.Dialect,
+	}
 	ready := make([]candidate, 0, len(p.entries))
 	s.doomed = len(p.entries) > 0
 	for _, e := range p.entries {
 		s.rows = append(s.rows, e.row())
 		s.doomed = s.doomed && e.doomed()
+		s.settled = s.settled && e.settled()
 		if c, ok := e.candidate(); ok {
 			ready = append(ready, c)
 		}

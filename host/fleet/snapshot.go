@@ -14,7 +14,7 @@ import (
 // snapshot is what a pool knows at one moment. Only next ever changes.
 type snapshot struct {
 	next    chan struct{} // closed when a newer one is there
-	tiers   []tier        // by protocol
+	tiers   []tier        // by dialect
 	all     tier
 	rows    []*row // ordered by ID
 	known   bool   // a source knows the plugin
@@ -23,49 +23,51 @@ type snapshot struct {
 	closing bool
 	doomed  bool   // there are endpoints, and all failed for good; or there is a problem
 	problem string // what keeps the plugin from having endpoints, while it has none
+	settled bool   // each endpoint is ready, or failed for good: none is on its way
+
+	dialectOf func(conn.Info) string
 }
 
-// tier is the endpoints that speak one protocol.
+// tier is the endpoints that speak one dialect.
 type tier struct {
-	protocol string
-	picker   *balancer.Picker[*conn.Link]
-	ready    int
-	holds    bool // the ejected ones are held back, as there are others
+	dialect string
+	picker  *balancer.Picker[*conn.Link]
+	ready   int
+	holds   bool // the ejected ones are held back, as there are others
 }
 
 // arrange makes the tiers of ready endpoints.
 func (s *snapshot) arrange(opts balancer.Options, ready []candidate) {
 	s.all = newTier("", opts, ready)
-	byProtocol := slices.Clone(ready)
-	slices.SortStableFunc(byProtocol, func(a, b candidate) int { return cmp.Compare(a.protocol(), b.protocol()) })
-	for len(byProtocol) > 0 {
-		protocol := byProtocol[0].protocol()
-		n := slices.IndexFunc(byProtocol, func(c candidate) bool { return c.protocol() != protocol })
+	byDialect := slices.Clone(ready)
+	slices.SortStableFunc(byDialect, func(a, b candidate) int { return cmp.Compare(a.dialect, b.dialect) })
+	for len(byDialect) > 0 {
+		dialect := byDialect[0].dialect
+		n := slices.IndexFunc(byDialect, func(c candidate) bool { return c.dialect != dialect })
 		if n < 0 {
-			n = len(byProtocol)
+			n = len(byDialect)
 		}
 		if n == len(ready) { // the usual case: all speak the same
 			s.tiers = append(s.tiers, s.all)
-			s.tiers[0].protocol = protocol
+			s.tiers[0].dialect = dialect
 			return
 		}
-		s.tiers = append(s.tiers, newTier(protocol, opts, byProtocol[:n]))
-		byProtocol = byProtocol[n:]
+		s.tiers = append(s.tiers, newTier(dialect, opts, byDialect[:n]))
+		byDialect = byDialect[n:]
 	}
 }
 
 // candidate is a ready endpoint's session and whether its Conn wants it held back.
 type candidate struct {
 	*conn.Link
+	dialect string
 	zone    string
 	ejected bool
 }
 
-func (c candidate) protocol() string { return c.Info().Protocol }
-
 // newTier holds ejected endpoints back unless that would leave nobody.
-func newTier(protocol string, opts balancer.Options, ready []candidate) tier {
-	t := tier{protocol: protocol, ready: len(ready)}
+func newTier(dialect string, opts balancer.Options, ready []candidate) tier {
+	t := tier{dialect: dialect, ready: len(ready)}
 	t.holds = slices.ContainsFunc(ready, func(c candidate) bool { return !c.ejected })
 	list := make([]balancer.Candidate[*conn.Link], 0, len(ready))
 	for _, c := range ready {
@@ -77,13 +79,13 @@ func newTier(protocol string, opts balancer.Options, ready []candidate) tier {
 	return t
 }
 
-// tier gives the endpoints that speak protocol, or nil.
-func (s *snapshot) tier(protocol string) *tier {
-	if protocol == "" {
+// tier gives the endpoints that speak dialect, or nil.
+func (s *snapshot) tier(dialect string) *tier {
+	if dialect == "" {
 		return &s.all
 	}
 	for i := range s.tiers {
-		if s.tiers[i].protocol == protocol {
+		if s.tiers[i].dialect == dialect {
 			return &s.tiers[i]
 		}
 	}
@@ -91,8 +93,8 @@ func (s *snapshot) tier(protocol string) *tier {
 }
 
 // pick begins a call on an endpoint, or gives nil if there is none.
-func (s *snapshot) pick(protocol string, tried []string) *conn.Link {
-	t := s.tier(protocol)
+func (s *snapshot) pick(dialect string, tried []string) *conn.Link {
+	t := s.tier(dialect)
 	if t == nil {
 		return nil
 	}
@@ -137,16 +139,16 @@ func (t *tier) named(ids []string) []*conn.Link {
 	return slices.Clip(named)
 }
 
-// causes says of at most a few endpoints why they do not serve protocol, and
+// causes says of at most a few endpoints why they do not serve dialect, and
 // counts the others.
-func (s *snapshot) causes(protocol string) (causes []string, more int) {
+func (s *snapshot) causes(dialect string) (causes []string, more int) {
 	const most = 3
 	for _, r := range s.rows {
 		if len(causes) == most {
 			more++
 			continue
 		}
-		causes = append(causes, r.endpoint.ID+": "+r.cause(protocol))
+		causes = append(causes, r.endpoint.ID+": "+s.cause(r, dialect))
 	}
 	if len(s.rows) == 0 {
 		if s.problem != "" {
@@ -160,16 +162,17 @@ func (s *snapshot) causes(protocol string) (causes []string, more int) {
 	return causes, more
 }
 
-func (r *row) cause(protocol string) string {
-	s := r.status()
+func (s *snapshot) cause(r *row, dialect string) string {
+	now := r.status()
+	speaks := s.dialectOf(now.Info)
 	switch {
-	case s.State == conn.Ready && protocol != "" && s.Info.Protocol != protocol:
-		return fmt.Sprintf("it speaks %q, not %q", s.Info.Protocol, protocol)
-	case s.State == conn.Shutdown:
+	case now.State == conn.Ready && dialect != "" && speaks != dialect:
+		return fmt.Sprintf("it speaks %q, not %q", speaks, dialect)
+	case now.State == conn.Shutdown:
 		return "it leaves"
-	case s.Err != nil:
-		return s.Err.Error()
-	case s.State == conn.Ready:
+	case now.Err != nil:
+		return now.Err.Error()
+	case now.State == conn.Ready:
 		return "it has just ended, or begun"
 	}
 	return "still being attached"

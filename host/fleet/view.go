@@ -128,7 +128,7 @@ func (p *Pool) status(s *snapshot) PluginStatus {
 	}
 	for _, r := range s.rows {
 		e := r.show()
-		if t := s.tier(e.Info.Protocol); e.Ejected {
+		if t := s.tier(s.dialectOf(e.Info)); e.Ejected {
 			e.Ejected = t != nil && t.holds
 		}
 		if e.State == conn.Ready {

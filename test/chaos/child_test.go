@@ -107,7 +107,8 @@ func TestReplaceUnderLoad(t *testing.T) {
 	install(t, "zh", dir, "greeter-zh.po")
 	o := daemon.DefaultOptions()
 	o.Handshake, o.Versions = commons.Handshake(), commons.Versions
-	o.Kinds = []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{})}
+	o.Kinds = []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{},
+		daemon.WithSwitch(commons.SwitchGreeter))}
 	o.PluginDir = dir
 	d := start(t, o)
 	g, err := daemon.Dispense[commons.Greeter](t.Context(), d, "greeter-zh", commons.GreeterKind)
