@@ -162,8 +162,8 @@ func TestDispenseOnce(t *testing.T) {
 	}
 	o := options("")
 	o.Sources = []discovery.Source{source}
+	source.Update(at(first)) // before it runs: it would begin by saying that there is nothing
 	d, _ := start(t, o)
-	source.Update(at(first))
 	g, err := daemon.Dispense[commons.Greeter](t.Context(), d, "greeter", commons.GreeterKind)
 	if err != nil {
 		t.Fatal(err)
