@@ -66,6 +66,9 @@ func playPlugin(role string) {
 		_, _ = io.Copy(io.Discard, os.Stdin)
 		select {}
 	}
+	if to := floodTo(role, logger); to != nil {
+		opts.Plugins["echo"] = &floodingPlugin{echoPlugin{impl: newEchoImpl()}, to}
+	}
 	Serve(opts)
 }
 

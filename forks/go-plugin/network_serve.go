@@ -27,6 +27,8 @@ var errPlaintextChild = fmt.Errorf("a host with AutoMTLS has started this plugin
 
 // serveNetwork serves hosts on the network until the process is told to end.
 func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
+	ended := make(chan struct{})
+	defer close(ended)
 	if opts.Network == nil {
 		cfg, err := NetworkConfigFromEnv()
 		if err != nil {
@@ -72,7 +74,20 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 	// A second signal ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop)
+	context.AfterFunc(ctx, func() { endInTime(server.config.DrainTimeout+2*flushTimeout, ended) })
 	return server.serve(ctx, lis)
+}
+
+// endInTime ends the process if it does not end by itself: no write of the plugin
+// that nobody reads, and nothing else, holds it up for longer.
+func endInTime(timeout time.Duration, ended <-chan struct{}) {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case <-ended:
+	case <-timer.C:
+		os.Exit(1)
+	}
 }
 
 // ServeListener serves hosts of the network on lis until ctx ends, drains for

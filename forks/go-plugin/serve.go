@@ -3,6 +3,7 @@
 package plugin
 
 import (
+	"context"
 	"fmt"
 	"os"
 
@@ -26,12 +27,19 @@ func Serve(opts *ServeConfig) {
 		os.Exit(1)
 	}
 	logger := serverLogger(opts)
-	serve := serveChild
+	serve, flush := serveChild, func(context.Context) {}
 	if os.Getenv(envHost) != "" {
 		serve = serveNetwork
+		logger, flush = newQueuedLogger(logger)
 	}
-	if err := serve(opts, logger); err != nil {
+	err := serve(opts, logger)
+	if err != nil {
 		logger.Error("plugin ends", "error", err)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	defer cancel()
+	flush(ctx)
+	if err != nil {
 		os.Exit(1)
 	}
 }
