@@ -11,7 +11,6 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
-	"github.com/hashicorp/go-plugin/printable"
 )
 
 // admitWait is how long a knock waits for somebody to accept its id. It is
@@ -63,7 +62,7 @@ func (t *muxTransport) knock(ctx context.Context, id uint32) error {
 		return fmt.Errorf("no answer to the knock for broker id %d: %w", id, err)
 	}
 	if refused := msg.GetKnock().GetError(); refused != "" {
-		return fmt.Errorf("the other side does not open broker id %d: %s", id, printable.Clip(printable.Line(refused), printable.MaxText))
+		return fmt.Errorf("the other side does not open broker id %d: %s", id, peerText(refused))
 	}
 	return nil
 }

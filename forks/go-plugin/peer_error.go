@@ -10,19 +10,22 @@ import (
 	"github.com/hashicorp/go-plugin/printable"
 )
 
-// peerError bounds the text of an error that the other side gave to a question of
-// this library: a ping, a dispense, its health. Errors of a plugin's own methods
-// belong to their callers, and pass as they are.
+// peerError makes the text of an error fit to be shown, and bounds it, that the
+// other side gave to a question of this library: a ping, a dispense, its health.
+// Errors of a plugin's own methods belong to their callers, and pass as they are.
 func peerError(err error) error {
 	switch said := err.(type) {
-	case nil:
-		return nil
 	case rpc.ServerError:
-		return rpc.ServerError(printable.Clip(string(said), printable.MaxText))
+		return rpc.ServerError(peerText(string(said)))
 	case interface{ GRPCStatus() *status.Status }:
-		if s := said.GRPCStatus(); len(s.Message()) > printable.MaxText {
-			return status.Error(s.Code(), printable.Clip(s.Message(), printable.MaxText))
+		s := said.GRPCStatus()
+		if text := peerText(s.Message()); text != s.Message() {
+			return status.Error(s.Code(), text)
 		}
 	}
 	return err
+}
+
+func peerText(s string) string {
+	return printable.Clip(printable.Line(printable.Clip(s, printable.MaxText)), printable.MaxText)
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/hashicorp/go-plugin/printable"
 	"github.com/spf13/cobra"
@@ -34,6 +35,11 @@ one that is an object holds them by name.
 			kind, method, ok := strings.Cut(args[1], ".")
 			if !ok || kind == "" || method == "" {
 				return failf(exitUsage, "%q is not KIND.METHOD, such as greeter.Greet", args[1])
+			}
+			for i, a := range args[2:] {
+				if !utf8.ValidString(a) {
+					return failf(exitUsage, "argument %d of %s is not valid UTF-8, which JSON needs: %q", i+1, args[1], a)
+				}
 			}
 			c, err := readConfig()
 			if err != nil {

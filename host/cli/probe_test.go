@@ -35,15 +35,15 @@ type speaker struct{}
 func (speaker) Greet(name string) (string, error) { return "Hello " + name, nil }
 func (speaker) Hi(int) (string, error)            { return "Hi", nil }
 
-// certificate makes one for a name, which vouches for itself.
-func certificate(t *testing.T, name string) (tls.Certificate, []byte) {
+// certificate makes one for some names, which vouches for itself.
+func certificate(t *testing.T, names ...string) (tls.Certificate, []byte) {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: names[0]}, DNSNames: names,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign | x509.KeyUsageDigitalSignature,
 	}
@@ -143,5 +143,48 @@ func TestProbe(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNamesInCertificatesAreOnlyWords shows the names of a certificate in each place
+// that shows them: they are made for a terminal, and long.
+func TestNamesInCertificatesAreOnlyWords(t *testing.T) {
+	shown, authority := certificate(t, "\x1b[2J\x7f"+strings.Repeat("long", 5000), "zh")
+	ca := filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(ca, authority, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	address := servePlugin(t, plugin.ServeConfig{
+		HandshakeConfig: commons.Handshake(),
+		TLSProvider:     func() (*tls.Config, error) { return &tls.Config{Certificates: []tls.Certificate{shown}}, nil },
+	})
+	h := Host{
+		Handshake: commons.Handshake(), Versions: commons.Versions,
+		Kinds: []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{}, daemon.WithSwitch(commons.SwitchGreeter))},
+	}
+	t.Setenv("HOST_TLS_CA_FILE", ca)
+	t.Setenv("PLUGIN_DIR", "")
+	t.Setenv("NETWORK_PLUGIN", "zh="+address)
+	t.Setenv("LOG_LEVEL", "trace")
+	for _, args := range [][]string{
+		{"probe", address, "--server-name", "zh"}, {"probe", address, "--server-name", "other"},
+		{"plugins", "-o", "wide"}, {"plugins", "-o", "yaml"}, {"plugins", "-o", "json"},
+	} {
+		var stdout, stderr bytes.Buffer
+		h.run(t.Context(), args, &stdout, &stderr)
+		if !strings.Contains(stdout.String(), "x1b[2J") && !strings.Contains(stdout.String(), `\u001b[2J`) &&
+			!strings.Contains(stdout.String(), `\e[2J`) && args[len(args)-1] != "other" {
+			t.Errorf("%v does not show the name: %.500s%.2000s", args, &stdout, &stderr)
+		}
+		for _, said := range []string{stdout.String(), stderr.String()} {
+			if strings.ContainsAny(said, "\x1b\x7f") {
+				t.Errorf("%v: %.300q", args, said)
+			}
+			for line := range strings.SplitSeq(said, "\n") {
+				if len(line) > 4<<10 || args[len(args)-1] == "wide" && said == stdout.String() && len(line) > 300 {
+					t.Errorf("%v: a line of %d bytes: %.200q", args, len(line), line)
+				}
+			}
+		}
 	}
 }

@@ -12,7 +12,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/hashicorp/go-plugin/printable"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/daemon"
@@ -184,42 +183,6 @@ func writeJSON(w io.Writer, plugins []daemon.Plugin, _ bool) error {
 	}
 	_, err = w.Write(append(printable.JSON(raw), '\n'))
 	return err
-}
-
-// writeYAML writes what writeJSON does, as a document of its own.
-func writeYAML(w io.Writer, plugins []daemon.Plugin, head bool) error {
-	raw, err := json.Marshal(pluginList{plugins})
-	if err != nil {
-		return err
-	}
-	var tree yaml.Node
-	if err := yaml.Unmarshal(raw, &tree); err != nil { // JSON is YAML, and keeps the order of its members here
-		return err
-	}
-	plain(&tree)
-	var text bytes.Buffer
-	if !head {
-		text.WriteString("---\n")
-	}
-	encoder := yaml.NewEncoder(&text)
-	encoder.SetIndent(2)
-	if err := encoder.Encode(&tree); err != nil {
-		return err
-	}
-	_, err = w.Write(text.Bytes())
-	return err
-}
-
-// plain undoes the style of JSON, but for strings in which YAML must escape what
-// a terminal would obey: it does so between double quotes only.
-func plain(n *yaml.Node) {
-	n.Style = 0
-	if printable.Line(n.Value) != n.Value {
-		n.Style = yaml.DoubleQuotedStyle
-	}
-	for _, c := range n.Content {
-		plain(c)
-	}
 }
 
 func orDash(s string) string {

@@ -3,11 +3,14 @@
 package cli
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-plugin/printable"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/daemon"
@@ -58,6 +61,38 @@ zh       b:1        network     static   TRANSIENT_FAILURE   -          -       
 	}
 }
 
+// TestTablesAreBounded holds that no row is wider than maxRow, whatever its cells
+// hold, and that what tells most is there.
+func TestTablesAreBounded(t *testing.T) {
+	long := strings.Repeat("\x1b[31m好\u202e", 1000)
+	plugins := samplePlugins()
+	zh := &plugins[1]
+	zh.Kinds = nil
+	for i := range 600 {
+		zh.Kinds = append(zh.Kinds, fmt.Sprintf("kind-%03d", i))
+	}
+	e := &zh.Endpoints[1]
+	e.Error, e.Address, e.Source, e.TLS = "dial: "+long, long, long, long
+	zh.Endpoints[0].Build, zh.Endpoints[0].Protocol, zh.Endpoints[0].Warning = long, long, long
+	for _, name := range []string{"table", "wide"} {
+		var got strings.Builder
+		if err := formats()[name](&got, plugins, true); err != nil {
+			t.Fatal(err)
+		}
+		for line := range strings.SplitSeq(strings.TrimSuffix(got.String(), "\n"), "\n") {
+			if width := printable.Width(line); width > maxRow || printable.Line(line) != line {
+				t.Errorf("%s: a row of %d columns: %q", name, width, line)
+			}
+		}
+		if !strings.Contains(got.String(), "dial: ") || !strings.Contains(got.String(), "ghost") {
+			t.Errorf("%s:\n%s", name, got.String())
+		}
+		if name == "table" && !strings.Contains(got.String(), "kind-000,kind-001,kind-002,kind-003,+596 ") {
+			t.Errorf("%s:\n%s", name, got.String())
+		}
+	}
+}
+
 func TestYAML(t *testing.T) {
 	var got strings.Builder
 	if err := writeYAML(&got, samplePlugins()[:1], false); err != nil {
@@ -76,6 +111,27 @@ plugins:
 `
 	if diff := cmp.Diff(want, got.String()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
+	}
+}
+
+// TestYAMLLosesNothing holds that what a peer said is escaped, and there.
+func TestYAMLLosesNothing(t *testing.T) {
+	const words = "\x1b[2J\x7f\u009b\u202e\u200b\u2028\U000e0041\ufeff\n\r\t\"quoted\" \\x1b 好 ' # : - "
+	plugins := samplePlugins()[:1]
+	plugins[0].Problems = []string{words, "true", "12", "null", "plain", ""}
+	var got strings.Builder
+	if err := writeYAML(&got, plugins, true); err != nil {
+		t.Fatal(err)
+	}
+	if said := got.String(); printable.Text(said) != said {
+		t.Errorf("not fit to be shown: %q", said)
+	}
+	var read struct{ Plugins []struct{ Problems []string } }
+	if err := yaml.Unmarshal([]byte(got.String()), &read); err != nil {
+		t.Fatalf("%v:\n%s", err, got.String())
+	}
+	if diff := cmp.Diff(plugins[0].Problems, read.Plugins[0].Problems); diff != "" {
+		t.Errorf("(-want +got)\n%s\n%s", diff, got.String())
 	}
 }
 

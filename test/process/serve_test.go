@@ -184,6 +184,7 @@ func TestCommands(t *testing.T) {
 		"call":               {"the result is JSON", []string{"call", "zh", "greeter.Hi", "3"}, direct, 0, "\"大家好！=3=\"\n", ""},
 		"call by name":       {"an object names arguments", []string{"call", "zh", "greeter.Greet", `{"name":"Ada"}`}, direct, 0, `"您好 Ada"`, ""},
 		"wrong argument":     {"the signature is named", []string{"call", "zh", "greeter.Hi", "x"}, direct, 2, "", "Hi(times int)"},
+		"bytes":              {"they would arrive as others", []string{"call", "zh", "greeter.Greet", "a\xff"}, direct, 2, "", "argument 1 of greeter.Greet is not valid UTF-8"},
 		"unknown plugin":     {"the known ones are named", []string{"call", "x", "greeter.Hi", "1"}, direct, 2, "", "known are zh"},
 		"no method":          {"the form is shown", []string{"call", "zh", "greeter"}, direct, 2, "", "KIND.METHOD"},
 		"call nobody":        {"nobody listens", []string{"call", "zh", "greeter.Hi", "1"}, gone, 3, "", "connection refused"},

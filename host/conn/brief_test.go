@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package conn_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-plugin/printable"
+
+	"github.com/reattach/reattach/host/conn"
+)
+
+// longError is what a peer may answer to a ping.
+type longError struct{}
+
+func (longError) Error() string { return strings.Repeat("x", 5<<20) }
+
+// TestStatusKeepsLittleOfAnError holds that what a status shows is bounded, and
+// that the error is still the one that it was.
+func TestStatusKeepsLittleOfAnError(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, endpoint, conn.Options{PingInterval: time.Second, PingTimeout: time.Second})
+		r.session().SetPing(func(context.Context) error { return longError{} })
+		for r.Status().Err == nil {
+			r.pass(100 * time.Millisecond)
+		}
+		err := r.Status().Err
+		if n := len(err.Error()); n > printable.MaxText+20 || !strings.HasPrefix(err.Error(), "no answer to a ping: xxx") {
+			t.Errorf("%d bytes: %.60s", n, err)
+		}
+		if !errors.As(err, new(longError)) {
+			t.Error("the error has lost its cause")
+		}
+	})
+}
