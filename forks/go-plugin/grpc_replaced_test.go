@@ -136,9 +136,9 @@ func TestChildConnectionIsReplaced(t *testing.T) {
 				})
 			}
 			client.Kill()
-			for stream, buf := range map[string]*linesBuffer{"stdout": &output.stdout, "stderr": &output.stderr} {
+			for stream, buf := range map[string]*lockedBuffer{"stdout": &output.stdout, "stderr": &output.stderr} {
 				// What is on its way when a connection is cut is lost with it.
-				if n := strings.Count(buf.lines(), "\n"); n < 9*printedLines*8/10 {
+				if n := strings.Count(buf.String(), "\n"); n < 9*printedLines*8/10 {
 					t.Errorf("%s has %d of %d lines", stream, n, 9*printedLines)
 				}
 			}
@@ -185,11 +185,11 @@ func TestRemoteConnectionIsReplaced(t *testing.T) {
 					if (session.Info() == nil) != (env == nil) {
 						t.Fatalf("Info = %v", session.Info())
 					}
-					before := strings.Count(output.stdout.lines(), "\n")
+					before := strings.Count(output.stdout.String(), "\n")
 					// It may end before it has answered, and again.
 					if err := printLinesOf(session); err == nil {
 						eventually(t, "the output is read", func() bool {
-							return session.Err() != nil || strings.Count(output.stdout.lines(), "\n") >= before+printedLines
+							return session.Err() != nil || strings.Count(output.stdout.String(), "\n") >= before+printedLines
 						})
 					} else if !errors.Is(err, ErrConnectionLost) {
 						t.Fatal(err)

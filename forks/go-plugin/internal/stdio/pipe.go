@@ -5,7 +5,6 @@ package stdio
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"sync"
@@ -155,19 +154,6 @@ func (p *Pipe) ask(finish bool) <-chan struct{} {
 // Finish makes Read return io.EOF after what was written by now. Where reads have
 // no deadlines it closes W.
 func (p *Pipe) Finish(context.Context) { p.ask(true) }
-
-// Sync waits until all was read that was written by now, and its reader has come
-// for more. When ctx ends first, its cause is returned.
-func (p *Pipe) Sync(ctx context.Context) error { return p.await(ctx, p.ask(false)) }
-
-func (p *Pipe) await(ctx context.Context, done <-chan struct{}) error {
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("read what was written: %w", context.Cause(ctx))
-	}
-}
 
 // Close closes both ends.
 func (p *Pipe) Close() error {

@@ -100,9 +100,7 @@ func TestPipeFinishUnderEndlessWrites(t *testing.T) {
 		read <- err
 	}()
 	for range 10 {
-		if err := p.Sync(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+		<-p.ask(false)
 	}
 	p.Finish(t.Context())
 	if err := <-read; err != nil {
@@ -119,9 +117,11 @@ func TestSyncIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
+	hub := NewHub(0)
+	hub.follow(p)
 	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
 	defer cancel()
-	if err := p.Sync(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if err := hub.Sync(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Sync = %v", err)
 	}
 }
