@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/panictext"
 )
 
 // describeGRPC lists the kinds of a set with the methods that each serves over
@@ -35,7 +36,7 @@ func describeGRPC(set PluginSet) []hello.Kind {
 func registeredServices(p Plugin) (services map[string]grpc.ServiceInfo, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			services, err = nil, fmt.Errorf("GRPCServer panics: %v", r)
+			services, err = nil, fmt.Errorf("GRPCServer panics: %s", panictext.Of(r))
 		}
 	}()
 	served, ok := p.(GRPCPlugin)

@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/reflection"
 
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/panictext"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
 
@@ -115,8 +116,8 @@ func (s *grpcService) register(name string, p Plugin, logger hclog.Logger) (err 
 	}
 	defer func() {
 		if r := recover(); r != nil {
-			logger.Error("plugin panics in GRPCServer", "kind", name, "panic", r, "stack", string(debug.Stack()))
-			err = fmt.Errorf("error registering %q: GRPCServer panics: %v", name, r)
+			logger.Error("plugin panics in GRPCServer", "kind", name, "panic", panictext.Of(r), "stack", string(debug.Stack()))
+			err = fmt.Errorf("error registering %q: GRPCServer panics: %s", name, panictext.Of(r))
 		}
 	}()
 	if err := served.GRPCServer(s.broker, s.server); err != nil {

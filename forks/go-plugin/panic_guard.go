@@ -3,15 +3,13 @@
 package plugin
 
 import (
-	"fmt"
 	"runtime/debug"
-	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/hashicorp/go-plugin/printable"
+	"github.com/hashicorp/go-plugin/internal/panictext"
 )
 
 // panicFunc turns what a method has panicked with into the text of the error
@@ -21,8 +19,6 @@ import (
 type panicFunc func(method string, value any) (text string)
 
 const (
-	// maxPanicText bounds what a caller is told of a panic, in bytes.
-	maxPanicText = 256
 	// maxPanicStack bounds the stack in the log, in bytes.
 	maxPanicStack = 16 << 10
 	// panicsPerSecond is how many panics are logged in one second. The rest is
@@ -60,27 +56,9 @@ func (g *panicGuard) reportTo(logger hclog.Logger) panicFunc {
 
 // panicText is what a caller is told: one line, without the stack.
 func panicText(method string, value any) string {
-	method = firstLine(method)
+	method = panictext.Line(method)
 	if value == nil {
 		return method + " ended its goroutine and returned nothing"
 	}
-	return method + " panicked: " + firstLine(formatPanic(value))
-}
-
-// formatPanic never panics: package fmt recovers a panic of a value's own
-// method, but not the panic of what that one panicked with.
-func formatPanic(value any) (text string) {
-	defer func() {
-		if recover() != nil {
-			text = fmt.Sprintf("a value of type %T, which cannot be shown", value)
-		}
-	}()
-	return fmt.Sprint(value)
-}
-
-// firstLine returns the text up to the end of the first line, or its beginning, in
-// visible characters.
-func firstLine(text string) string {
-	text, _, _ = strings.Cut(text, "\n")
-	return printable.Line(printable.Clip(text, maxPanicText))
+	return method + " panicked: " + panictext.Of(value)
 }

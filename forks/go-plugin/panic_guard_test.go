@@ -20,6 +20,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/hashicorp/go-plugin/internal/panictext"
 )
 
 // liar is a value that panics when it is to be shown, with another one.
@@ -140,7 +142,7 @@ func attachAs(t *testing.T, cfg *ClientConfig, old bool) *Session {
 // checkPanicText checks what a caller is told.
 func checkPanicText(t *testing.T, how, text string) {
 	t.Helper()
-	if text == "" || len(text) > 2*maxPanicText+80 || strings.ContainsAny(text, "\n\x1b\x00") || strings.Contains(text, ".go:") {
+	if text == "" || len(text) > 2*panictext.MaxText+80 || strings.ContainsAny(text, "\n\x1b\x00") || strings.Contains(text, ".go:") {
 		t.Errorf("%s: the caller is told %q", how, text)
 	}
 }

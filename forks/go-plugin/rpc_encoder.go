@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+
+	"github.com/hashicorp/go-plugin/internal/panictext"
 )
 
 // pairEncoder encodes headers and bodies in turn into one gob stream, as net/rpc
@@ -115,6 +117,6 @@ func decodeGobValue(dec *gob.Decoder, into reflect.Value) (err error) {
 // recoverGob turns a panic into an error.
 func recoverGob(err *error) {
 	if p := recover(); p != nil {
-		*err = errors.New(firstLine(formatPanic(p)))
+		*err = errors.New(panictext.Of(p))
 	}
 }

@@ -317,3 +317,28 @@ func TestEncoderBytes(t *testing.T) {
 		t.Errorf("sent\n%q\nwant\n%q", ours.out, want.Bytes())
 	}
 }
+
+// chain is made of itself, and of an interface after that.
+type chain struct {
+	Next *chain
+	V    any
+}
+
+// tree is made of itself, and of no interface.
+type tree struct{ Left, Right *tree }
+
+func TestNestedTypes(t *testing.T) {
+	n := make(nestedTypes)
+	for _, test := range []struct {
+		value any
+		want  bool
+	}{
+		{nil, false}, {7, false}, {"text", false}, {[]byte{}, false}, {tree{}, false}, {&tree{}, false}, {map[string][]tree{}, false},
+		{chain{}, true}, {&chain{}, true}, {new(any), true}, {map[string]any{}, true}, {map[any]string{}, true}, {[2]error{}, true},
+		{struct{ hidden any }{}, false}, {Stubborn{}, false}, {struct{ A Box }{}, true},
+	} {
+		if got := n.has(reflect.TypeOf(test.value)); got != test.want {
+			t.Errorf("%T: %v, want %v", test.value, got, test.want)
+		}
+	}
+}

@@ -17,34 +17,42 @@ func (n nestedTypes) has(t reflect.Type) bool {
 		return false
 	}
 	nested, known := n[t]
-	if known {
-		return nested
+	if !known {
+		nested = holdsInterface(t, make(map[reflect.Type]bool))
+		n[t] = nested
 	}
-	n[t] = false // unless what it is made of says otherwise
-	switch {
-	case encodesItself(t):
-	case t.Kind() == reflect.Interface:
-		nested = true
-	case t.Kind() == reflect.Pointer, t.Kind() == reflect.Slice, t.Kind() == reflect.Array:
-		nested = n.has(t.Elem())
-	case t.Kind() == reflect.Map:
-		nested = n.has(t.Key()) || n.has(t.Elem())
-	case t.Kind() == reflect.Struct:
+	return nested
+}
+
+// holdsInterface looks for an interface in what a type is made of. seen are types
+// that were looked at: some are made of themselves.
+func holdsInterface(t reflect.Type, seen map[reflect.Type]bool) bool {
+	if t.Kind() == reflect.Interface {
+		return true
+	}
+	if seen[t] || encodesItself(t) {
+		return false
+	}
+	seen[t] = true
+	switch t.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Array:
+		return holdsInterface(t.Elem(), seen)
+	case reflect.Map:
+		return holdsInterface(t.Key(), seen) || holdsInterface(t.Elem(), seen)
+	case reflect.Struct:
 		for i := range t.NumField() {
-			if f := t.Field(i); f.IsExported() && n.has(f.Type) {
-				nested = true
-				break
+			if f := t.Field(i); f.IsExported() && holdsInterface(f.Type, seen) {
+				return true
 			}
 		}
 	}
-	n[t] = nested
-	return nested
+	return false
 }
 
 // encodesItself reports whether gob leaves the encoding to the type.
 func encodesItself(t reflect.Type) bool {
 	for _, i := range [...]reflect.Type{reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[encoding.BinaryMarshaler]()} {
-		if t.Implements(i) || t.Kind() != reflect.Interface && reflect.PointerTo(t).Implements(i) {
+		if t.Implements(i) || reflect.PointerTo(t).Implements(i) {
 			return true
 		}
 	}

@@ -6,10 +6,11 @@ import (
 	"encoding/binary"
 	"encoding/gob"
 	"errors"
-	"fmt"
 	"math"
 	"reflect"
 	"sync"
+
+	"github.com/hashicorp/go-plugin/internal/panictext"
 )
 
 // kind is what a message is.
@@ -99,7 +100,7 @@ func decodeValue(dec *gob.Decoder, into reflect.Value) (err error) {
 // at anything.
 func recovered(err *error) {
 	if p := recover(); p != nil {
-		*err = fmt.Errorf("%v", p)
+		*err = errors.New(panictext.Of(p))
 	}
 }
 
