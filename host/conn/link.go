@@ -48,9 +48,7 @@ func newLink(endpoint string, s Session, ejectAfter int) *Link {
 // Begin counts a call that starts. It reports false, and the call must go
 // elsewhere, if the session has ended or is about to.
 func (l *Link) Begin() bool {
-	// The Conn learns of both a moment later; no call should hit that moment.
-	// (Two selects, as one of two channels takes the locks of both.)
-	if isClosed(l.ended) || isClosed(l.draining) {
+	if !l.Lives() {
 		return false
 	}
 	if l.calls.Add(1)&retired != 0 {
@@ -58,6 +56,13 @@ func (l *Link) Begin() bool {
 		return false
 	}
 	return true
+}
+
+// Lives reports whether the session has neither ended nor said that it is about to.
+// The Conn learns of both a moment later; no call should hit that moment.
+func (l *Link) Lives() bool {
+	// Two selects, as one of two channels takes the locks of both.
+	return !isClosed(l.ended) && !isClosed(l.draining)
 }
 
 func isClosed(c <-chan struct{}) bool {

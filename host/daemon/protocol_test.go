@@ -201,14 +201,17 @@ func TestProtocolOfAPlaceChanges(t *testing.T) {
 				if err := notServed(d, commons.GreeterKind, "it speaks "+tc.speaks, greet); err != nil {
 					t.Errorf("%s: %v", tc.reason, err)
 				}
-				at.serve(tc.first, "again")
+				at.serve(tc.first, "second")
 			}
-			if err := greet(); err != nil {
-				t.Errorf("%s: %v", tc.reason, err)
-			}
-			if missing := d.Missing(); len(missing) > 0 {
-				t.Errorf("missing: %q", missing)
-			}
+			eventually(t, func() error {
+				if said, err := g.Greet("Ada"); said != "second Ada" || err != nil {
+					return fmt.Errorf("%s: %q, %w", tc.reason, said, err)
+				}
+				if missing := d.Missing(); len(missing) > 0 {
+					return fmt.Errorf("missing: %q", missing)
+				}
+				return nil
+			})
 		})
 	}
 }
@@ -253,9 +256,7 @@ func TestKindOfOneVersion(t *testing.T) {
 			return attached(d, step.speaks)
 		})
 		if step.pongs {
-			if err := ping(); err != nil {
-				t.Errorf("%s: %v", step.way, err)
-			}
+			eventually(t, ping)
 		} else if _, err := p.Ping(); err == nil || !strings.Contains(err.Error(), `it speaks "grpc v2", not "netrpc v1"`) {
 			t.Errorf("%s: the ponger gave %v", step.way, err)
 		}

@@ -117,7 +117,7 @@ func (p *Pool) hopeless(s *snapshot, dialect string) error {
 		return &UnknownPluginError{Plugin: p.name, Known: p.fleet.facts.Load().names()}
 	case s.doomed && s.synced:
 		return p.notReady(s, dialect, conn.ErrPermanent)
-	case s.settled && s.synced && s.all.ready > 0 && s.tier(dialect) == nil:
+	case s.settled && s.synced && s.all.ready > 0 && s.tier(dialect) == nil && s.lasts():
 		return p.notReady(s, dialect, ErrOtherDialect)
 	}
 	return nil

@@ -79,6 +79,18 @@ func newTier(dialect string, opts balancer.Options, ready []candidate) tier {
 	return t
 }
 
+// lasts reports whether the endpoints still are what they were when s was made, as
+// far as is known: a newer snapshot is about to come otherwise.
+func (s *snapshot) lasts() bool {
+	return !slices.ContainsFunc(s.rows, func(r *row) bool {
+		if r.serving == nil {
+			return false
+		}
+		now := r.serving.Status()
+		return !now.Permanent && (now.Link == nil || !now.Link.Lives())
+	})
+}
+
 // tier gives the endpoints that speak dialect, or nil.
 func (s *snapshot) tier(dialect string) *tier {
 	if dialect == "" {
