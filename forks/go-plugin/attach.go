@@ -216,7 +216,9 @@ func helloRequest(cfg *ClientConfig) *hello.Request {
 		Versions:  slices.Sorted(maps.Keys(cfg.versions())),
 		Protocols: protocols,
 		Features:  features,
-		Host:      hostName(),
+
+		MaxMessage: max(cfg.MaxMessageBytes, 0),
+		Host:       hostName(),
 	}
 }
 

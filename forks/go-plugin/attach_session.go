@@ -15,9 +15,10 @@ import (
 
 // agreement is what the two sides of a remote session agreed on.
 type agreement struct {
-	version  int
-	protocol Protocol
-	features []string
+	version    int
+	protocol   Protocol
+	features   []string
+	maxMessage int // that the plugin takes; zero: it did not say
 }
 
 func (a agreement) has(feature string) bool { return slices.Contains(a.features, feature) }
@@ -28,7 +29,7 @@ func agree(cfg *ClientConfig, info *PeerInfo) (agreement, error) {
 	a := agreement{version: cfg.Reattach.ProtocolVersion, protocol: cfg.Reattach.Protocol}
 	switch {
 	case info != nil:
-		a = agreement{version: info.Version, protocol: Protocol(info.Protocol), features: info.Features}
+		a = agreement{version: info.Version, protocol: Protocol(info.Protocol), features: info.Features, maxMessage: info.MaxMessage}
 	case cfg.GRPCBrokerMultiplex:
 		return a, ErrGRPCBrokerMuxNotSupported
 	default:
@@ -69,10 +70,10 @@ func (s *Session) open(cfg *ClientConfig) error {
 	if a.protocol == ProtocolGRPC {
 		return s.openGRPC(cfg, plugins, a)
 	}
-	return s.openNetRPC(cfg, plugins, a.has(featureRPCMux))
+	return s.openNetRPC(cfg, plugins, a)
 }
 
-func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet, messages bool) error {
+func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet, a agreement) error {
 	mux := yamuxConfig(cfg.Logger)
 	// The session's own probe notices a dead peer, sooner than yamux's.
 	mux.EnableKeepAlive = false
@@ -82,11 +83,13 @@ func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet, messages bool
 		detach:      func() { s.end(ErrDetached) },
 		asks:        s.asksToEnd(cfg),
 		pingTimeout: cfg.PingTimeout,
+		maxMessage:  cfg.MaxMessageBytes,
+		maxSend:     commonBound(cfg.MaxMessageBytes, a.maxMessage),
 		why:         s.Err,
 		shared:      cfg.Broker,
 		panicked:    newPanicGuard().reportTo(cfg.Logger),
 	}
-	if messages {
+	if a.has(featureRPCMux) {
 		client.listed = s.info.Kinds
 		newRPCMuxClient(s.conn, client, mux, s.sayDraining, func(err error) { s.end(connectionLost(err)) })
 	} else if _, err := newRPCClient(s.conn, client, mux); err != nil {
@@ -113,6 +116,8 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet, a agreement) er
 		brokers:     brokers,
 		tls:         brokered,
 		shared:      cfg.Broker,
+		maxMessage:  cfg.MaxMessageBytes,
+		maxSend:     commonBound(cfg.MaxMessageBytes, a.maxMessage),
 		panicked:    newPanicGuard().reportTo(cfg.Logger),
 		stdout:      cfg.SyncStdout,
 		stderr:      cfg.SyncStderr,

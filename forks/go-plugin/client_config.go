@@ -130,6 +130,12 @@ type ClientConfig struct {
 	// them.
 	UnixSocketConfig *UnixSocketConfig
 
+	// MaxMessageBytes bounds one message in either direction, over net/rpc and over
+	// gRPC. One that is larger is an error of its call, which names both sizes.
+	// Zero is [DefaultMaxMessageBytes] with a remote plugin, and no bound with a
+	// child, as ever; negative is no bound.
+	MaxMessageBytes int
+
 	// DialTimeout bounds each attempt to connect to a remote plugin, TLS and
 	// handshake included: 10 s if zero.
 	DialTimeout time.Duration
@@ -206,6 +212,9 @@ func (c ClientConfig) withDefaults() ClientConfig {
 	if c.MinPort == 0 && c.MaxPort == 0 {
 		c.MinPort, c.MaxPort = defaultMinPort, defaultMaxPort
 	}
+	if c.Reattach.remote() {
+		setDefault(&c.MaxMessageBytes, DefaultMaxMessageBytes)
+	}
 	if c.Stderr == nil {
 		c.Stderr = io.Discard
 	}
@@ -238,6 +247,9 @@ func setDefault[T comparable](field *T, value T) {
 
 // validate reports what cannot work, before anything is started.
 func (c *ClientConfig) validate() error {
+	if err := checkMaxMessage("MaxMessageBytes", c.MaxMessageBytes); err != nil {
+		return err
+	}
 	ways := 0
 	for _, set := range []bool{c.Cmd != nil, c.Reattach != nil, c.RunnerFunc != nil} {
 		if set {

@@ -37,6 +37,7 @@ func (p *localPlugin) connectNetRPC() (sessionClient, error) {
 	client := &RPCClient{
 		plugins:     p.reached.plugins,
 		pingTimeout: p.config.PingTimeout,
+		maxMessage:  p.config.MaxMessageBytes,
 		shared:      p.config.Broker,
 	}
 	client, err = newRPCClient(conn, client, yamuxConfig(p.logger))
@@ -60,6 +61,8 @@ func (p *localPlugin) connectGRPC() (sessionClient, error) {
 		logger:         p.logger,
 		doneCtx:        p.ctx,
 		pingTimeout:    p.config.PingTimeout,
+		maxMessage:     p.config.MaxMessageBytes,
+		maxSend:        p.config.MaxMessageBytes,
 	}
 	if p.reached.tls != nil {
 		cfg.tls = p.reached.tls

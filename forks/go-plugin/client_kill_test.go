@@ -4,6 +4,7 @@ package plugin
 
 import (
 	"context"
+	"encoding/gob"
 	"errors"
 	"net"
 	"net/rpc"
@@ -136,7 +137,7 @@ func TestQuitOfHungChildIsBounded(t *testing.T) {
 // A child that ends may be gone before its answer is.
 func TestQuitWithoutAnswerIsNoError(t *testing.T) {
 	client := childOverPipe(t, func(control net.Conn, child *yamux.Session) {
-		if err := newGobDecoder(control).Decode(&rpc.Request{}); err != nil {
+		if err := gob.NewDecoder(boundGob(control, 0)).Decode(&rpc.Request{}); err != nil {
 			t.Error(err)
 		}
 		_ = child.Close()

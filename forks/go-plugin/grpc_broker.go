@@ -45,6 +45,8 @@ type GRPCBroker struct {
 	latest func() *GRPCBroker
 	// creds secure the brokered connections; nil where they need none.
 	creds credentials.TransportCredentials
+	// maxMessage bounds the messages of brokered connections, in bytes; zero does not.
+	maxMessage int
 	// serverOptions are what AcceptAndServe gives to its server.
 	serverOptions []grpc.ServerOption
 }
@@ -244,7 +246,7 @@ func (b *GRPCBroker) dial(id uint32, opts []grpc.DialOption) (*grpc.ClientConn, 
 	if dialer.eager {
 		return b.dialEagerly(dialer, opts)
 	}
-	return dialGRPC(dialer.dial, b.creds, b.core.drain, opts)
+	return dialGRPC(dialer.dial, b.creds, b.core.drain, boundCalls(b.maxMessage, b.maxMessage), opts)
 }
 
 // dialEagerly waits for the outcome of the first dial. The connection makes
@@ -258,7 +260,7 @@ func (b *GRPCBroker) dialEagerly(dialer brokerDialer, opts []grpc.DialOption) (*
 		default:
 		}
 		return conn, err
-	}, b.creds, b.core.drain, opts)
+	}, b.creds, b.core.drain, boundCalls(b.maxMessage, b.maxMessage), opts)
 	if err != nil {
 		return nil, err
 	}

@@ -74,6 +74,10 @@ type grpcClientConfig struct {
 	onDemand bool
 	drainSigns
 
+	// maxMessage and maxSend bound each message, in bytes; zero does not. The plugin
+	// has a say in the second.
+	maxMessage, maxSend int
+
 	// panicked says what becomes of a panic in what the broker serves.
 	panicked   panicFunc
 	brokerLost func(error) // of brokerCore.needed; set by newGRPCClient
@@ -93,7 +97,7 @@ type grpcClientConfig struct {
 
 // newGRPCClient starts a session. It does not wait for the connection.
 func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
-	conn, err := dialGRPC(cfg.dial, cfg.creds, cfg.drainSigns, cfg.dialOptions)
+	conn, err := dialGRPC(cfg.dial, cfg.creds, cfg.drainSigns, boundCalls(cfg.maxMessage, cfg.maxSend), cfg.dialOptions)
 	if err != nil {
 		if cfg.mux != nil {
 			_ = cfg.mux.Close()
@@ -117,6 +121,10 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 		asks:        cfg.asks,
 		remote:      cfg.remote,
 		end:         cancel,
+	}
+	c.broker.maxMessage = cfg.maxMessage
+	if cfg.maxMessage > 0 {
+		c.broker.serverOptions = append(c.broker.serverOptions, boundServed(cfg.maxMessage)...)
 	}
 	c.broker.serverOptions = append(c.broker.serverOptions, cfg.panicked.interceptors()...)
 	c.closing = sync.OnceValue(c.close)

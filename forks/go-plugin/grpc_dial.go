@@ -4,7 +4,6 @@ package plugin
 
 import (
 	"context"
-	"math"
 	"net"
 
 	"google.golang.org/grpc"
@@ -15,9 +14,10 @@ import (
 )
 
 // dialGRPC returns a connection that dial makes, and makes again when it was
-// lost. It starts connecting right away and does not wait for it. The later
+// lost. It starts connecting right away and does not wait for it. bound is what
+// boundCalls gives. The later
 // options win over this library's own.
-func dialGRPC(dial func(context.Context) (net.Conn, error), creds credentials.TransportCredentials, drain drainSigns, opts []grpc.DialOption) (*grpc.ClientConn, error) {
+func dialGRPC(dial func(context.Context) (net.Conn, error), creds credentials.TransportCredentials, drain drainSigns, bound grpc.DialOption, opts []grpc.DialOption) (*grpc.ClientConn, error) {
 	if creds == nil {
 		creds = insecure.NewCredentials()
 	}
@@ -31,7 +31,7 @@ func dialGRPC(dial func(context.Context) (net.Conn, error), creds credentials.Tr
 			return &countedConn{Conn: conn, reader: idleread.NewReader(conn), losses: losses}, nil
 		}),
 		grpc.WithTransportCredentials(creds),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32), grpc.MaxCallSendMsgSize(math.MaxInt32)),
+		bound,
 		// A remote plugin's connection cannot be made again, so that it must
 		// not be given up for want of calls.
 		grpc.WithIdleTimeout(0),

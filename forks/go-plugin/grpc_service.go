@@ -37,6 +37,7 @@ type grpcServiceConfig struct {
 	mux        *grpcmux.ServerMuxer // of brokerMux; the service shuts it down
 	tls        *tls.Config          // of brokered connections; nil: plaintext
 
+	maxMessage int         // bounds each message, in bytes; zero does not
 	panicked   panicFunc   // in a method
 	stdio      stdioSource // nil: none is served
 	onShutdown func()      // GRPCController.Shutdown is being answered; runs in a goroutine
@@ -76,9 +77,11 @@ func newGRPCService(cfg grpcServiceConfig) (*grpcService, error) {
 		grpc.ChainUnaryInterceptor(s.superviseCall),
 		grpc.ChainStreamInterceptor(s.superviseStream),
 	}, cfg.panicked.interceptors()...)
-	s.server = cfg.newServer(slices.Concat(cfg.options, supervision))
+	bound := boundServed(cfg.maxMessage)
+	s.server = cfg.newServer(slices.Concat(cfg.options, bound, supervision))
 	s.registerOwn(&cfg)
-	s.broker.serverOptions = append(s.broker.serverOptions, supervision...)
+	s.broker.maxMessage = cfg.maxMessage
+	s.broker.serverOptions = append(s.broker.serverOptions, slices.Concat(bound, supervision)...)
 
 	for _, name := range slices.Sorted(maps.Keys(cfg.plugins)) {
 		if err := s.register(name, cfg.plugins[name], cfg.logger); err != nil {

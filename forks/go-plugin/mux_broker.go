@@ -38,6 +38,8 @@ type MuxBroker struct {
 	patience time.Duration // of Accept
 	calls    callCounter   // of what AcceptAndServe serves; nil where nobody asks
 	panicked panicFunc     // in what AcceptAndServe serves
+	// maxMessage bounds the messages of what AcceptAndServe serves; zero does not.
+	maxMessage int
 }
 
 // newMuxBroker returns the broker of a session. arrivals are its own, or those
@@ -92,7 +94,7 @@ func (m *MuxBroker) AcceptAndServe(id uint32, v interface{}) {
 	if err != nil {
 		return // The side that should have dialled sees its own call fail.
 	}
-	serveNetRPC(stream, v, m.calls, m.panicked)
+	serveNetRPC(stream, v, m.calls, m.panicked, m.maxMessage)
 }
 
 // Dial opens the stream that the other side accepts under id, and waits up to

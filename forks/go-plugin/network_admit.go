@@ -141,6 +141,7 @@ func (s *networkServer) negotiate(conn net.Conn, r *bufio.Reader, admitted func(
 	}
 	// The session takes the reader's place as soon as it is admitted.
 	host := s.newHostSession(sniff.NewConn(conn, r), choice, request.Host)
+	host.maxMessage = request.MaxMessage
 	if err := s.sessions.add(host); err != nil {
 		return nil, err
 	}

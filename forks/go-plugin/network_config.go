@@ -25,13 +25,14 @@ const (
 	envTLSClientCA      = "PLUGIN_TLS_CLIENT_CA_FILE"
 	envHealthAddr       = "PLUGIN_HEALTH_ADDR"
 	envPanic            = "PLUGIN_PANIC"
+	envMaxMessage       = "PLUGIN_MAX_MESSAGE"
 )
 
 // networkEnv is what a host must not pass on to its children: it says where
 // this very process listens.
 var networkEnv = []string{
 	envHost, envName, envDrainTimeout, envHandshakeTimeout, envMaxSessions,
-	envTLSCert, envTLSKey, envTLSClientCA, envHealthAddr, envPanic,
+	envTLSCert, envTLSKey, envTLSClientCA, envHealthAddr, envPanic, envMaxMessage,
 }
 
 const (
@@ -59,6 +60,11 @@ type NetworkConfig struct {
 	// MaxSessions is how many hosts may be attached at once
 	// (PLUGIN_MAX_SESSIONS): 1000.
 	MaxSessions int
+
+	// MaxMessageBytes bounds one message in either direction, over net/rpc and over
+	// gRPC (PLUGIN_MAX_MESSAGE): [DefaultMaxMessageBytes]. One that is larger is an
+	// error of its call, which names both sizes. Negative is no bound.
+	MaxMessageBytes int
 
 	// TLS names the certificate files to serve with. They are read again when
 	// they change (PLUGIN_TLS_CERT_FILE, PLUGIN_TLS_KEY_FILE,
@@ -93,6 +99,9 @@ func NetworkConfigFromEnv() (*NetworkConfig, error) {
 		return nil, err
 	}
 	if cfg.HandshakeTimeout, err = durationFromEnv(envHandshakeTimeout); err != nil {
+		return nil, err
+	}
+	if cfg.MaxMessageBytes, err = maxMessageFromEnv(); err != nil {
 		return nil, err
 	}
 	switch text := strings.TrimSpace(os.Getenv(envPanic)); text {
@@ -133,6 +142,7 @@ func (c NetworkConfig) withDefaults() NetworkConfig {
 	setDefault(&c.DrainTimeout, defaultDrainTimeout)
 	setDefault(&c.HandshakeTimeout, defaultHandshakeTimeout)
 	setDefault(&c.MaxSessions, defaultMaxSessions)
+	setDefault(&c.MaxMessageBytes, DefaultMaxMessageBytes)
 	return c
 }
 

@@ -21,6 +21,7 @@ type offers struct {
 
 	name, instance string
 	build          *hello.Build
+	maxMessage     int // bytes; zero: no bound
 
 	// lines holds the answers that were given, by what was chosen: of that there
 	// are few combinations.
@@ -75,6 +76,8 @@ func (o *offers) answer(choice hello.Choice) *hello.Answer {
 		Instance: o.instance,
 		Kinds:    o.kinds[offerKey{choice.Version, choice.Protocol}],
 		Build:    o.build,
+
+		MaxMessage: o.maxMessage,
 	}
 }
 

@@ -54,6 +54,9 @@ func newNetworkServer(opts *ServeConfig, logger hclog.Logger, output *stdio.Hub)
 	if opts.Network != nil {
 		s.config = *opts.Network
 	}
+	if err := checkMaxMessage("NetworkConfig.MaxMessageBytes", s.config.MaxMessageBytes); err != nil {
+		return nil, err
+	}
 	s.config = s.config.withDefaults()
 	var err error
 	if s.tls, err = serverTLS(opts, s.config.TLS, logger); err != nil {
@@ -99,6 +102,7 @@ func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
 	// Asks every plugin for its methods, and that may write to stdout: not
 	// before the address was printed there.
 	s.offers = newOffers(s.config.Name, s.served, s.opts)
+	s.offers.maxMessage = max(s.config.MaxMessageBytes, 0)
 	s.logger.Info("plugin serves on the network", "name", s.config.Name, "address", lis.Addr().String(),
 		"tls", s.tls != nil, "versions", s.offers.versions())
 

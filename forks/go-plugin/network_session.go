@@ -28,6 +28,8 @@ type hostSession struct {
 	choice  hello.Choice
 	plugins PluginSet
 	logger  hclog.Logger
+	// maxMessage is how many bytes the host takes at once; zero: it did not say.
+	maxMessage int
 	// panicked says what becomes of a panic in a method.
 	panicked panicFunc
 
@@ -89,6 +91,7 @@ func (h *hostSession) serveNetRPC() error {
 		quit:        func() { _ = h.conn.Close() }, // ends this session, not the plugin
 		calls:       &h.calls,
 		panicked:    h.panicked,
+		maxMessage:  h.server.config.MaxMessageBytes,
 		draining:    h.server.draining,
 		openTimeout: h.server.config.HandshakeTimeout,
 	}
@@ -114,6 +117,7 @@ func (h *hostSession) serveGRPC(ended func(error)) {
 		tls:        brokered,
 		stdio:      output,
 		panicked:   h.panicked,
+		maxMessage: h.server.config.MaxMessageBytes,
 		onShutdown: h.awaitHangUp,
 		logger:     h.logger,
 	})

@@ -101,6 +101,7 @@ func TestAttachNegotiatesAndCalls(t *testing.T) {
 			{Name: "Via", Args: "uint32", Reply: "string"},
 		}}},
 	}
+	want.MaxMessage = DefaultMaxMessageBytes
 	got := *session.Info()
 	if got.Instance == "" || got.Build == nil {
 		t.Errorf("instance %q and build %v, want both", got.Instance, got.Build)

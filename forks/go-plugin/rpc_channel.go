@@ -73,5 +73,5 @@ func (c *RPCClient) OpenRPC(kind string) (RPCChannel, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newStreamChannel(conn, c.why), nil
+	return newStreamChannel(conn, c.why, c.maxMessage), nil
 }

@@ -38,11 +38,11 @@ type streamChannel struct {
 
 // NewRPCChannel returns a channel on a connection that speaks net/rpc with gob,
 // as rpc.ServeConn does. The channel owns the connection.
-func NewRPCChannel(conn net.Conn) RPCChannel { return newStreamChannel(conn, nil) }
+func NewRPCChannel(conn net.Conn) RPCChannel { return newStreamChannel(conn, nil, 0) }
 
-func newStreamChannel(conn net.Conn, why func() error) *streamChannel {
-	c := &streamChannel{conn: conn, why: why, source: &rememberingReader{Reader: conn}, enc: newPairEncoder(&rpc.Request{})}
-	c.dec = gob.NewDecoder(c.source)
+func newStreamChannel(conn net.Conn, why func() error, maxMessage int) *streamChannel {
+	c := &streamChannel{conn: conn, why: why, source: &rememberingReader{Reader: conn}, enc: newPairEncoder(&rpc.Request{}, maxMessage)}
+	c.dec = gob.NewDecoder(boundGob(c.source, maxMessage))
 	return c
 }
 

@@ -41,6 +41,11 @@ type RPCClient struct {
 	asks func() bool
 	// pingTimeout bounds Ping; zero waits for ever.
 	pingTimeout time.Duration
+	// maxMessage bounds each message, in bytes; zero does not.
+	maxMessage int
+	// maxSend is the same for what is sent with the feature rpc-mux, where the
+	// plugin has a say.
+	maxSend int
 	// why is the reason that the session ended, for the errors of calls.
 	why func() error
 }
@@ -66,10 +71,10 @@ func newRPCClient(conn io.ReadWriteCloser, client *RPCClient, cfg *yamux.Config)
 			return nil, fmt.Errorf("open %s stream: %w", name, err)
 		}
 	}
-	client.control = newNetRPCClient(streams[0], client.why)
+	client.control = newNetRPCClient(streams[0], client.why, client.maxMessage)
 	client.stdout, client.stderr = streams[1], streams[2]
 	client.broker = newMuxBroker(mux, client.shared.arrivals())
-	client.broker.panicked = client.panicked
+	client.broker.panicked, client.broker.maxMessage = client.panicked, client.maxMessage
 	go client.broker.Run()
 	return client, nil
 }
@@ -126,7 +131,7 @@ func (c *RPCClient) stub(name string) (*rpc.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newNetRPCClient(conn, c.why), nil
+	return newNetRPCClient(conn, c.why, c.maxMessage), nil
 }
 
 // openStream asks the plugin to serve a kind and returns the stream on which it

@@ -3,7 +3,6 @@
 package plugin
 
 import (
-	"bufio"
 	"encoding/gob"
 	"errors"
 	"io"
@@ -20,8 +19,6 @@ type callCounter interface {
 	begin()
 	end()
 }
-
-func newGobDecoder(conn io.Reader) *gob.Decoder { return gob.NewDecoder(bufio.NewReader(conn)) }
 
 // writeTo writes what was added.
 func (e *pairEncoder) writeTo(conn io.Writer) error {
@@ -43,9 +40,10 @@ type clientCodec struct {
 }
 
 // newNetRPCClient returns a client whose calls fail with [ErrConnectionLost]
-// when conn fails. why may be nil.
-func newNetRPCClient(conn io.ReadWriteCloser, why func() error) *rpc.Client {
-	return rpc.NewClientWithCodec(&clientCodec{conn: conn, dec: newGobDecoder(conn), enc: newPairEncoder(&rpc.Request{}), why: why})
+// when conn fails. why may be nil, and maxMessage zero for no bound.
+func newNetRPCClient(conn io.ReadWriteCloser, why func() error, maxMessage int) *rpc.Client {
+	dec, enc := gob.NewDecoder(boundGob(conn, maxMessage)), newPairEncoder(&rpc.Request{}, maxMessage)
+	return rpc.NewClientWithCodec(&clientCodec{conn: conn, dec: dec, enc: enc, why: why})
 }
 
 // WriteRequest implements rpc.ClientCodec. Nothing was sent if the arguments

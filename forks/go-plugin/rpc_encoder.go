@@ -6,7 +6,6 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
-	"io"
 	"reflect"
 
 	"github.com/hashicorp/go-plugin/internal/panictext"
@@ -23,15 +22,18 @@ type pairEncoder struct {
 	to   *[]byte // where enc writes: out or body
 	last int     // where in it the last message of gob begins
 
+	max    int          // bytes of a body; zero: any number
 	trial  *gob.Encoder // see tryOut
+	tried  int          // bytes that it has written
 	nested nestedTypes
 	broken error
 }
 
 // newPairEncoder returns an encoder. The sample is any header: its type is
-// described before a body can use the same.
-func newPairEncoder(sample any) *pairEncoder {
-	e := &pairEncoder{nested: make(nestedTypes)}
+// described before a body can use the same. No body has more than max bytes, if
+// that is not zero.
+func newPairEncoder(sample any, max int) *pairEncoder {
+	e := &pairEncoder{nested: make(nestedTypes), max: max}
 	e.enc = gob.NewEncoder((*pairWriter)(e))
 	e.to = &e.out
 	if err := e.enc.Encode(sample); err != nil {
@@ -65,13 +67,19 @@ func (e *pairEncoder) add(header, body any) error {
 		}
 	}
 	err := encodeGob(e.enc, body)
-	if err == nil {
-		e.to = &e.out
-		err = encodeGob(e.enc, header)
-	} else if nested {
+	switch {
+	case err != nil && nested:
 		// Half of the value is there.
 		e.broken = fmt.Errorf("%w: %w", errGobOutOfStep, err)
 		return err
+	case err == nil && !nested:
+		if err = e.fits(len(e.body)); err != nil {
+			e.body = e.body[:e.last] // the descriptions of types stay
+		}
+	}
+	if err == nil {
+		e.to = &e.out
+		err = encodeGob(e.enc, header)
 	}
 	e.out = append(e.out, e.body...)
 	if cap(e.body) > streamBuffer {
@@ -86,13 +94,33 @@ func (e *pairEncoder) add(header, body any) error {
 // of step for as long as the stream lasts.
 func (e *pairEncoder) tryOut(body any) error {
 	if e.trial == nil {
-		e.trial = gob.NewEncoder(io.Discard)
+		e.trial = gob.NewEncoder(countingWriter{&e.tried})
 	}
+	e.tried = 0
 	err := encodeGob(e.trial, body)
+	if err == nil {
+		err = e.fits(e.tried)
+	}
 	if err != nil {
 		e.trial = nil
 	}
 	return err
+}
+
+// fits says whether a body of that many bytes may be sent.
+func (e *pairEncoder) fits(size int) error {
+	if e.max > 0 && size > e.max {
+		return &MessageTooLargeError{Size: uint64(size), Max: uint64(e.max)}
+	}
+	return nil
+}
+
+// countingWriter counts what is written, and drops it.
+type countingWriter struct{ n *int }
+
+func (w countingWriter) Write(p []byte) (int, error) {
+	*w.n += len(p)
+	return len(p), nil
 }
 
 // encodeGob encodes a value. gob panics at a nil pointer, and types that encode

@@ -92,7 +92,7 @@ func (s *gobServer) Hold(n int64, _ *string) error {
 // gobClients are ways to call a net/rpc server on a connection.
 func gobClients() map[string]func(net.Conn) *rpc.Client {
 	return map[string]func(net.Conn) *rpc.Client{
-		"ours":    func(c net.Conn) *rpc.Client { return newNetRPCClient(c, nil) },
+		"ours":    func(c net.Conn) *rpc.Client { return newNetRPCClient(c, nil, 0) },
 		"channel": func(c net.Conn) *rpc.Client { return NewChannelClient(NewRPCChannel(c)) },
 		"std":     func(c net.Conn) *rpc.Client { return rpc.NewClient(c) },
 	}
@@ -101,7 +101,7 @@ func gobClients() map[string]func(net.Conn) *rpc.Client {
 // gobServers are ways to serve.
 func gobServers() map[string]func(net.Conn, *gobPlugin) {
 	return map[string]func(net.Conn, *gobPlugin){
-		"ours": func(c net.Conn, p *gobPlugin) { serveNetRPC(c, &gobServer{p}, nil, nil) },
+		"ours": func(c net.Conn, p *gobPlugin) { serveNetRPC(c, &gobServer{p}, nil, nil, 0) },
 		"std": func(c net.Conn, p *gobPlugin) {
 			server := rpc.NewServer()
 			_ = server.RegisterName("Plugin", &gobServer{p})
@@ -306,7 +306,7 @@ func TestEncoderBytes(t *testing.T) {
 	gob.Register(Described{})
 	var want bytes.Buffer
 	std := gob.NewEncoder(&want)
-	ours := newPairEncoder(&rpc.Response{})
+	ours := newPairEncoder(&rpc.Response{}, 0)
 	for n, body := range []any{"text", &Box{Described{"a"}, 7}, struct{}{}, &Box{B: Described{"b"}}, &rpc.Response{Error: "mine"}} {
 		header := &rpc.Response{ServiceMethod: "Plugin.Return", Seq: uint64(n)}
 		if err := errors.Join(std.Encode(header), std.Encode(body), ours.add(header, body)); err != nil {

@@ -25,9 +25,12 @@ const featureRPCMux = "rpc-mux"
 // session can be used no more.
 func newRPCMuxClient(conn net.Conn, client *RPCClient, cfg *yamux.Config, draining func(), ended func(error)) *RPCClient {
 	streams := &lazyStreams{}
-	client.host = rpcmux.NewHost(conn, rpcmux.HostConfig{Draining: draining, Streams: streams.begin, Ended: ended})
+	client.host = rpcmux.NewHost(conn, rpcmux.HostConfig{
+		Draining: draining, Streams: streams.begin, Ended: ended,
+		MaxSend: client.maxSend, MaxReceive: client.maxMessage,
+	})
 	client.broker = newMuxBroker(streams, client.shared.arrivals())
-	client.broker.panicked = client.panicked
+	client.broker.panicked, client.broker.maxMessage = client.panicked, client.maxMessage
 	streams.init(client.host, client.broker, func() (*yamux.Session, error) { return yamux.Client(client.host.StreamConn(), cfg) })
 	// The last, because it begins to read.
 	client.control = NewChannelClient(&muxChannel{client.host.Channel(0), client.why})

@@ -26,10 +26,13 @@ func (h *hostSession) serveRPCMux() error {
 		Streams:   streams.begin,
 		Relief:    &h.server.relief,
 		Silence:   hostKeepalive,
+
+		MaxSend:    commonBound(h.server.config.MaxMessageBytes, h.maxMessage),
+		MaxReceive: h.server.config.MaxMessageBytes,
 	})
 	defer streams.Close()
 	broker := newMuxBroker(streams, newStreamArrivals())
-	broker.calls, broker.panicked = &h.calls, h.panicked
+	broker.calls, broker.panicked, broker.maxMessage = &h.calls, h.panicked, h.server.config.MaxMessageBytes
 	streams.init(session, broker, func() (*yamux.Session, error) {
 		cfg := yamuxConfig(h.logger)
 		cfg.EnableKeepAlive = false // The session has its own.

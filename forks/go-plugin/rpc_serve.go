@@ -35,8 +35,9 @@ type rpcService struct {
 	enc     *pairEncoder
 }
 
-func newRPCService(conn io.ReadWriteCloser, server *rpc.Server) *rpcService {
-	return &rpcService{conn: conn, server: server, dec: newGobDecoder(conn), enc: newPairEncoder(&rpc.Response{})}
+func newRPCService(conn io.ReadWriteCloser, server *rpc.Server, maxMessage int) *rpcService {
+	dec := gob.NewDecoder(boundGob(conn, maxMessage))
+	return &rpcService{conn: conn, server: server, dec: dec, enc: newPairEncoder(&rpc.Response{}, maxMessage)}
 }
 
 // serve serves until the connection ends and the methods have, and closes it.
@@ -157,8 +158,8 @@ func (s *rpcService) send(response *rpc.Response, body any) error {
 func (r *rpcRequest) Close() error { return r.service.conn.Close() }
 
 // serveNetRPC serves the exported methods of v under "Plugin" until conn ends.
-func serveNetRPC(conn io.ReadWriteCloser, v any, calls callCounter, panicked panicFunc) {
-	s := newRPCService(conn, newNetRPCServer("Plugin", v))
+func serveNetRPC(conn io.ReadWriteCloser, v any, calls callCounter, panicked panicFunc, maxMessage int) {
+	s := newRPCService(conn, newNetRPCServer("Plugin", v), maxMessage)
 	s.calls, s.panicked = calls, panicked
 	s.serve()
 }

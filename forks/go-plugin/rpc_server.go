@@ -73,6 +73,8 @@ type rpcSession struct {
 	calls callCounter
 	// panicked says what becomes of a panic in a method.
 	panicked panicFunc
+	// maxMessage bounds each message, in bytes; zero does not.
+	maxMessage int
 	// draining is closed when the plugin is about to leave; nil where it never
 	// says so (a child).
 	draining <-chan struct{}
@@ -102,7 +104,7 @@ func (s *rpcSession) serve(conn io.ReadWriteCloser, cfg *yamux.Config) error {
 	s.sendOutput(streams[2], s.stderr)
 
 	broker := newMuxBroker(mux, newStreamArrivals())
-	broker.calls, broker.panicked = s.calls, s.panicked
+	broker.calls, broker.panicked, broker.maxMessage = s.calls, s.panicked, s.maxMessage
 	go broker.Run()
 
 	server := rpc.NewServer()
@@ -113,7 +115,7 @@ func (s *rpcSession) serve(conn io.ReadWriteCloser, cfg *yamux.Config) error {
 			return fmt.Errorf("register %s service: %w", name, err)
 		}
 	}
-	service := newRPCService(streams[0], server)
+	service := newRPCService(streams[0], server, s.maxMessage)
 	service.answered, service.panicked = s.answered, s.panicked
 	service.serve()
 	return nil
@@ -242,5 +244,5 @@ func (d *dispenseService) serve(id uint32, impl any) {
 	if err != nil {
 		return // The host asked and did not come; its own call has failed.
 	}
-	serveNetRPC(stream, impl, d.session.calls, d.session.panicked)
+	serveNetRPC(stream, impl, d.session.calls, d.session.panicked, d.session.maxMessage)
 }

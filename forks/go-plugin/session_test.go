@@ -50,7 +50,7 @@ func TestClosedProtocolClientIsDetached(t *testing.T) {
 // A caller that reads until io.EOF must not take a lost connection for the end.
 func TestLossIsNoEndOfFile(t *testing.T) {
 	here, there := net.Pipe()
-	client := newNetRPCClient(here, nil)
+	client := newNetRPCClient(here, nil, 0)
 	defer client.Close()
 	go func() {
 		_, _ = there.Read(make([]byte, 1))

@@ -51,7 +51,7 @@ func NewSharedBroker(wait time.Duration, logger hclog.Logger) *SharedBroker {
 // means nothing to its other instances. latest returns nil if there is none.
 func (b *SharedBroker) MuxBroker(latest func() *MuxBroker) *MuxBroker {
 	m := newMuxBroker(&sharedStreams{b, latest}, b.streams)
-	m.patience, m.panicked = b.wait, b.panicked
+	m.patience, m.panicked, m.maxMessage = b.wait, b.panicked, DefaultMaxMessageBytes
 	return m
 }
 
@@ -63,7 +63,8 @@ func (b *SharedBroker) GRPCBroker(latest func() *GRPCBroker) *GRPCBroker {
 	broker := newGRPCBroker(core, &groupTransport{group: b.group}, nil)
 	broker.ids = &b.group.ids
 	broker.latest = latest
-	broker.serverOptions = b.panicked.interceptors()
+	broker.serverOptions = append(b.panicked.interceptors(), boundServed(DefaultMaxMessageBytes)...)
+	broker.maxMessage = DefaultMaxMessageBytes
 	stop := context.AfterFunc(b.ctx, func() { _ = broker.Close() })
 	context.AfterFunc(core.ctx, func() { stop() })
 	return broker

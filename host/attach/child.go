@@ -35,6 +35,9 @@ type ChildOptions struct {
 	// it is killed: 3 s if zero. go-plugin itself waits no longer than 2 s for
 	// a child that has agreed to end.
 	StopTimeout time.Duration
+	// MaxMessageBytes bounds one message in either direction: 64 MiB if zero, none if
+	// negative.
+	MaxMessageBytes int
 	// AutoMTLS makes host and child authenticate each other with certificates
 	// made for this one run.
 	AutoMTLS bool

@@ -3,6 +3,7 @@
 package attach
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,6 +50,7 @@ func newChild(opts ChildOptions, e target.Endpoint, secure *plugin.SecureConfig)
 	config.EndWithHost = true
 	config.SecureConfig = secure
 	config.StartTimeout = opts.StartTimeout
+	config.MaxMessageBytes = cmp.Or(opts.MaxMessageBytes, plugin.DefaultMaxMessageBytes)
 	config.AutoMTLS = opts.AutoMTLS
 	config.Logger = opts.Logger // go-plugin names the child's lines after its file
 	config.Stderr = c.last

@@ -33,6 +33,9 @@ type NetworkOptions struct {
 	// Timeout bounds one attempt, from the name lookup to the end of the
 	// handshake: 10 s if zero.
 	Timeout time.Duration
+	// MaxMessageBytes bounds one message in either direction: 64 MiB if zero, none if
+	// negative.
+	MaxMessageBytes int
 	// Keepalive is how long a session may be silent before it is probed, and
 	// PingTimeout how long a probe may take: 5 s each if zero. A negative
 	// Keepalive never probes: the owner of the session pings instead.
@@ -77,6 +80,7 @@ func (d *networkDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Sessi
 	config.Reattach = &plugin.ReattachConfig{Addr: address(e.Address)}
 	config.DialTimeout = d.opts.Timeout
 	config.PingTimeout = d.opts.PingTimeout
+	config.MaxMessageBytes = d.opts.MaxMessageBytes
 	config.KeepaliveInterval = d.opts.Keepalive
 	config.Logger = d.opts.Logger.Named(e.Plugin)
 	if d.opts.Output != nil {

@@ -43,6 +43,8 @@ type Config struct {
 	AttachTimeout time.Duration `envconfig:"ATTACH_TIMEOUT" default:"10s" desc:"how long starting or reaching a plugin may take"`
 	// CallTimeout bounds each call to a plugin.
 	CallTimeout time.Duration `envconfig:"CALL_TIMEOUT" default:"30s" desc:"how long a plugin may take to answer one call"`
+	// MaxMessage bounds one message to a plugin or from it.
+	MaxMessage int `envconfig:"HOST_MAX_MESSAGE" default:"67108864" desc:"how many bytes one message to a plugin or from it may have; a larger one is an error of its call"`
 	// DrainTimeout bounds each step of the end of basic serve.
 	DrainTimeout time.Duration `envconfig:"DRAIN_TIMEOUT" default:"20s" desc:"how long calls in flight may take when the host ends, or an endpoint leaves"`
 	// Balancer chooses among the endpoints of a plugin.
@@ -139,6 +141,9 @@ func (c Config) validate() error {
 		if d, ok := value.Interface().(time.Duration); ok && d <= 0 {
 			return fmt.Errorf("%s=%v: want more than zero", field.Tag.Get("envconfig"), d)
 		}
+	}
+	if c.MaxMessage < 1<<20 {
+		return fmt.Errorf("HOST_MAX_MESSAGE=%d: want at least %d bytes", c.MaxMessage, 1<<20)
 	}
 	for name, n := range map[string]int{"BASIC_MAX_CALLS": c.MaxCalls, "BASIC_MAX_PLUGIN_CALLS": c.MaxPluginCalls} {
 		if n <= 0 {

@@ -15,6 +15,7 @@ func TestReadConfig(t *testing.T) {
 		GreetName:        "someone",
 		LogLevel:         "info",
 		AttachTimeout:    10 * time.Second,
+		MaxMessage:       64 << 20,
 		CallTimeout:      30 * time.Second,
 		DrainTimeout:     20 * time.Second,
 		Balancer:         "least-request",

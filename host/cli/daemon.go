@@ -41,6 +41,7 @@ func (h Host) daemonOptions(c Config, stderr io.Writer) (daemon.Options, error) 
 	o.Required = c.RequiredPlugins
 	o.TLS, o.PlainPlugins = c.tls(), c.TLSPlainPlugins
 	o.Balancer = balancer.Options{Policy: policy, Zone: balancer.ZonePreference{Zone: c.Zone, MinFraction: 0.25}}
+	o.MaxMessageBytes = c.MaxMessage
 	o.CallTimeout, o.AttachTimeout, o.DrainTimeout = c.CallTimeout, c.AttachTimeout, c.DrainTimeout
 	o.Logger = c.logger(stderr)
 	o.Dialers = map[target.Placement]func(attach.Contract) (conn.Dialer, error){

@@ -64,6 +64,9 @@ type Options struct {
 
 	// CallTimeout bounds each call of a kind that has no timeout of its own.
 	CallTimeout time.Duration
+	// MaxMessageBytes bounds one message to a plugin or from it: 64 MiB if zero, and
+	// none if negative. A message that is larger is an error of its call.
+	MaxMessageBytes int
 	// AttachTimeout bounds starting or reaching an endpoint once.
 	AttachTimeout time.Duration
 	// DrainTimeout bounds how long calls may take to finish when the daemon ends,

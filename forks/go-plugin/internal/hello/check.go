@@ -27,6 +27,9 @@ func (r *Request) check() *Refusal {
 			return malformed("the version %d is outside 0 to %d", v, math.MaxInt32)
 		}
 	}
+	if r.MaxMessage < 0 {
+		return malformed("maxMessage is %d", r.MaxMessage)
+	}
 	texts := slices.Concat([]string{r.Cookie.Key, r.Cookie.Value, r.Host}, r.Protocols, r.Features)
 	for _, text := range texts {
 		if len(text) > maxText {
@@ -52,6 +55,8 @@ func (a *Answer) check() error {
 		return fmt.Errorf("the version %d is outside 0 to %d", a.Version, math.MaxInt32)
 	case len(a.Features) > maxNames:
 		return tooLarge("features", len(a.Features), maxNames)
+	case a.MaxMessage < 0:
+		return fmt.Errorf("maxMessage is %d", a.MaxMessage)
 	}
 	texts := slices.Concat([]string{a.Protocol, a.Name, a.Instance}, a.Features)
 	if b := a.Build; b != nil {

@@ -54,6 +54,9 @@ type Request struct {
 	Protocols []string `json:"protocols"`
 	// Features names optional parts of the protocol that the host wants.
 	Features []string `json:"features,omitempty"`
+	// MaxMessage is how many bytes one message to the host may have; zero says
+	// nothing of it.
+	MaxMessage int `json:"maxMessage,omitempty"`
 	// Host names the host in the plugin's log, for people only.
 	Host string `json:"host,omitempty"`
 }
@@ -68,6 +71,9 @@ type Answer struct {
 	Protocol string `json:"protocol"`
 	// Features are those of the request that the plugin accepts.
 	Features []string `json:"features,omitempty"`
+	// MaxMessage is how many bytes one message to the plugin may have; zero says
+	// nothing of it.
+	MaxMessage int `json:"maxMessage,omitempty"`
 	// Name is the plugin's name (PLUGIN_NAME or the executable's).
 	Name string `json:"name,omitempty"`
 	// Instance tells two runs of one plugin apart: it is new in each process.

@@ -92,7 +92,7 @@ func (c *Channel) Send(method string, number uint64, args any) (end uint64, err 
 	b.number(number)
 	b.number(uint64(len(method)))
 	b.text(method)
-	if err := encode(c.enc, &c.sink, b, args); err != nil {
+	if err := encode(c.enc, &c.sink, b, args, c.host.config.MaxSend); err != nil {
 		c.enc = nil // It may believe that it has described types.
 		return 0, &EncodeError{err}
 	}
@@ -100,14 +100,14 @@ func (c *Channel) Send(method string, number uint64, args any) (end uint64, err 
 }
 
 // encode appends a value and seals the message.
-func encode(enc *gob.Encoder, to *sink, b *buffer, value any) (err error) {
+func encode(enc *gob.Encoder, to *sink, b *buffer, value any, maximum int) (err error) {
 	to.buffer = b
 	defer func() { to.buffer = nil }()
 	defer recovered(&err)
 	if err := enc.Encode(value); err != nil {
 		return err
 	}
-	return b.seal()
+	return b.seal(maximum)
 }
 
 // Err says why the session has ended, or nil.

@@ -52,7 +52,7 @@ func fuzzSeeds(f *testing.F) {
 	reply := newMessage(answer | fresh)
 	reply.number(1)
 	reply.number(0)
-	if err := encode(raw.enc, &raw.sink, reply, "A"); err != nil {
+	if err := encode(raw.enc, &raw.sink, reply, "A", 0); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(reply.data)

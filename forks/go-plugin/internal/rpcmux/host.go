@@ -17,6 +17,9 @@ type HostConfig struct {
 	// Streams is called when the plugin has opened the first brokered stream,
 	// before anything of it can be read from StreamConn. It must not block.
 	Streams func()
+	// MaxSend and MaxReceive bound one message in each direction, in bytes. The
+	// plugin was told the second. Zero is no bound but the format's.
+	MaxSend, MaxReceive int
 	// Ended is called once with why the session has ended. It must not block.
 	Ended func(error)
 }
@@ -58,7 +61,7 @@ func NewHost(conn net.Conn, config HostConfig) *Host {
 	h := &Host{
 		config:   config,
 		conn:     conn,
-		in:       newInbox(conn, nil),
+		in:       newInbox(conn, config.MaxReceive, nil),
 		out:      outbox{conn: conn, try: newTryWriter(conn)},
 		turn:     make(chan struct{}, 1),
 		channels: make(map[uint64]*Channel),
@@ -202,7 +205,7 @@ func (h *Host) Moved() uint64 { return h.in.source.reads.Load() + h.out.advanced
 
 // send sends a message that has no value.
 func (h *Host) send(b *buffer) error {
-	if err := b.seal(); err != nil {
+	if err := b.seal(h.config.MaxSend); err != nil {
 		return err
 	}
 	_, err := h.out.put(b, now)

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"sync/atomic"
 )
 
@@ -19,6 +18,7 @@ type inbox struct {
 	source *source
 	r      *bufio.Reader
 	left   int
+	most   int // bytes of a message
 }
 
 // source is the connection. It remembers its error, because gob does not say
@@ -45,9 +45,9 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func newInbox(conn io.Reader, before func()) inbox {
+func newInbox(conn io.Reader, most int, before func()) inbox {
 	s := &source{Reader: conn, before: before}
-	return inbox{source: s, r: bufio.NewReader(s)}
+	return inbox{source: s, r: bufio.NewReader(s), most: bound(most)}
 }
 
 // message is what stands before the value of a message.
@@ -84,8 +84,12 @@ func (in *inbox) next(m *message) error {
 		return midway(err, len(head))
 	}
 	length := binary.BigEndian.Uint32(head)
-	if length == 0 || length > math.MaxInt32 {
-		return fmt.Errorf("%w: its length is %d", errMalformed, length)
+	switch {
+	case length == 0:
+		return fmt.Errorf("%w: its length is 0", errMalformed)
+	case int64(length) > int64(in.most):
+		// The peer was told the bound, so there is no reading on.
+		return fmt.Errorf("%w: %w", errMalformed, &TooLargeError{Size: uint64(length), Max: uint64(in.most)})
 	}
 	_, _ = in.r.Discard(lengthSize)
 	in.left = int(length)

@@ -111,7 +111,7 @@ func TestMadeUpByPlugin(t *testing.T) {
 					last := newMessage(answer)
 					last.number(1)
 					last.number(0)
-					if err := encode(plugin.enc, &plugin.sink, last, "A"); err != nil {
+					if err := encode(plugin.enc, &plugin.sink, last, "A", 0); err != nil {
 						t.Fatal(err)
 					}
 					sent = append(sent, last.data...)

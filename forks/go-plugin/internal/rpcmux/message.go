@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"encoding/gob"
 	"errors"
-	"math"
 	"reflect"
 	"sync"
 
@@ -45,8 +44,6 @@ const (
 	keepBuffer = 4 << 20
 )
 
-var errTooLong = errors.New("the message has more than 2^31 bytes")
-
 // buffer is a message that is being made, and then messages that wait to be
 // written.
 type buffer struct{ data []byte }
@@ -64,11 +61,11 @@ func (b *buffer) number(n uint64) { b.data = binary.AppendUvarint(b.data, n) }
 
 func (b *buffer) text(s string) { b.data = append(b.data, s...) }
 
-// seal writes the length.
-func (b *buffer) seal() error {
+// seal writes the length, which is at most maximum.
+func (b *buffer) seal(maximum int) error {
 	n := len(b.data) - lengthSize
-	if n > math.MaxInt32 {
-		return errTooLong
+	if n > bound(maximum) {
+		return &TooLargeError{Size: uint64(n), Max: uint64(bound(maximum))}
 	}
 	binary.BigEndian.PutUint32(b.data, uint32(n))
 	return nil

@@ -20,7 +20,7 @@ func (h *Host) Open(kind string) *Channel {
 	b := newMessage(open)
 	b.number(id)
 	b.text(kind)
-	if b.seal() == nil {
+	if b.seal(0) == nil {
 		_, _ = h.out.put(b, now) // If it fails, so does the first request.
 	}
 	return c

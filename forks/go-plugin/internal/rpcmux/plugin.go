@@ -35,6 +35,9 @@ type PluginConfig struct {
 	// Streams is called when the host has opened the first brokered stream,
 	// before anything of it can be read from StreamConn. It must not block.
 	Streams func()
+	// MaxSend and MaxReceive bound one message in each direction, in bytes. The
+	// host was told the second. Zero is no bound but the format's.
+	MaxSend, MaxReceive int
 	// Relief is shared by the sessions of a process. Nil is one of its own.
 	Relief *Relief
 	// Silence is after how long a host that says nothing, and takes nothing that
@@ -98,7 +101,7 @@ func NewPlugin(conn net.Conn, config PluginConfig) *Plugin {
 		done:     make(chan struct{}),
 	}
 	// What waits to be written leaves before reading may have to wait.
-	p.in = newInbox(conn, p.out.flush)
+	p.in = newInbox(conn, config.MaxReceive, p.out.flush)
 	p.out.broken = p.fail
 	p.streams = newStreamConn(&p.out, conn)
 	p.services[0] = newService(p, 0, config.Control)
@@ -219,7 +222,7 @@ func (p *Plugin) fail(err error) {
 
 // send sends a message without a value.
 func (p *Plugin) send(b *buffer) error {
-	if err := b.seal(); err != nil {
+	if err := b.seal(p.config.MaxSend); err != nil {
 		return err
 	}
 	_, err := p.out.put(b, now)

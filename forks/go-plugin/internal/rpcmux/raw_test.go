@@ -20,7 +20,7 @@ type rawPeer struct {
 }
 
 func newRawPeer(t testing.TB, conn net.Conn) *rawPeer {
-	r := &rawPeer{t: t, conn: conn, in: newInbox(conn, nil)}
+	r := &rawPeer{t: t, conn: conn, in: newInbox(conn, 0, nil)}
 	r.enc = gob.NewEncoder(&r.sink)
 	return r
 }
@@ -32,7 +32,7 @@ func rawMessage(k kind, text string, numbers ...uint64) []byte {
 		b.number(n)
 	}
 	b.text(text)
-	if err := b.seal(); err != nil {
+	if err := b.seal(0); err != nil {
 		panic(err)
 	}
 	return b.data
@@ -46,7 +46,7 @@ func (r *rawPeer) request(channel, number uint64, method string, args any) []byt
 		b.number(n)
 	}
 	b.text(method)
-	if err := encode(r.enc, &r.sink, b, args); err != nil {
+	if err := encode(r.enc, &r.sink, b, args, 0); err != nil {
 		r.t.Fatal(err)
 	}
 	return b.data

@@ -58,7 +58,7 @@ func (c *streamConn) Write(p []byte) (int, error) {
 	}
 	b := newMessage(streams)
 	b.data = append(b.data, p...)
-	if err := b.seal(); err != nil {
+	if err := b.seal(0); err != nil {
 		return 0, err
 	}
 	// A yamux frame comes in two writes, head and body.

@@ -69,7 +69,7 @@ func TestReplyCutOff(t *testing.T) {
 	b := newMessage(answer)
 	b.number(1)
 	b.number(7)
-	if err := encode(plugin.enc, &plugin.sink, b, "a long text"); err != nil {
+	if err := encode(plugin.enc, &plugin.sink, b, "a long text", 0); err != nil {
 		t.Fatal(err)
 	}
 	h := NewHost(&lastWords{here, b.data[:len(b.data)-3]}, HostConfig{})

@@ -218,7 +218,7 @@ func (w *worker) answer(r *rpc.Response, body any) error {
 		b := newMessage(kind)
 		b.number(s.id)
 		b.number(r.Seq)
-		err := encode(s.enc, &s.sink, b, body)
+		err := encode(s.enc, &s.sink, b, body, w.plugin.config.MaxSend)
 		if err == nil {
 			return w.put(b)
 		}
@@ -228,8 +228,8 @@ func (w *worker) answer(r *rpc.Response, body any) error {
 	b := newMessage(failure)
 	b.number(s.id)
 	b.number(r.Seq)
-	b.text(r.Error)
-	if err := b.seal(); err != nil {
+	b.text(clipTo(r.Error, bound(w.plugin.config.MaxSend)-len(b.data)))
+	if err := b.seal(0); err != nil {
 		return err
 	}
 	return w.put(b)

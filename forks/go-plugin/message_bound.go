@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"strconv"
+	"strings"
+
+	"google.golang.org/grpc"
+)
+
+const (
+	// DefaultMaxMessageBytes bounds one message of a network session in either
+	// direction, in bytes: 64 MiB.
+	DefaultMaxMessageBytes = 64 << 20
+	// minMaxMessage is the least bound that makes sense: what this library itself
+	// sends at once fits into it.
+	minMaxMessage = 1 << 20
+)
+
+// checkMaxMessage says what is wrong with a bound that was given under a name.
+func checkMaxMessage(name string, n int) error {
+	if n > 0 && n < minMaxMessage {
+		return fmt.Errorf("%s is %d: want at least %d bytes, or a negative number for no bound", name, n, minMaxMessage)
+	}
+	return nil
+}
+
+// maxMessageFromEnv reads PLUGIN_MAX_MESSAGE; absent it is zero.
+func maxMessageFromEnv() (int, error) {
+	text := strings.TrimSpace(os.Getenv(envMaxMessage))
+	if text == "" {
+		return 0, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%s is %q, want a number of bytes, such as %d", envMaxMessage, text, DefaultMaxMessageBytes)
+	}
+	return n, checkMaxMessage(envMaxMessage, n)
+}
+
+// commonBound is the bound on what a side sends that has one of its own, and a peer
+// that has said what it takes; zero says nothing.
+func commonBound(own, peer int) int {
+	if peer > 0 {
+		peer = max(peer, minMaxMessage)
+	}
+	if own <= 0 || peer > 0 && peer < own {
+		return peer
+	}
+	return own
+}
+
+// grpcBound is a bound as gRPC takes it; zero is none.
+func grpcBound(n int) int {
+	if n <= 0 {
+		return math.MaxInt32
+	}
+	return n
+}
+
+// boundCalls bounds the messages of a gRPC client.
+func boundCalls(receive, send int) grpc.DialOption {
+	return grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(grpcBound(receive)), grpc.MaxCallSendMsgSize(grpcBound(send)))
+}
+
+// boundServed bounds the messages of a gRPC server, whose own default for requests is
+// 4 MiB.
+func boundServed(n int) []grpc.ServerOption {
+	return []grpc.ServerOption{grpc.MaxRecvMsgSize(grpcBound(n)), grpc.MaxSendMsgSize(grpcBound(n))}
+}
