@@ -73,15 +73,15 @@ func (c *countedConn) end() {
 
 // unaryCall is all that watching a call allocates.
 type unaryCall struct {
-	trailer metadata.MD
-	opts    [4]grpc.CallOption
+	header, trailer metadata.MD
+	opts            [5]grpc.CallOption
 }
 
 // call is a unary client interceptor.
 func (l *lossCounter) call(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
 	before := l.lost.Load()
 	call := new(unaryCall)
-	opts = append(append(call.opts[:0], opts...), grpc.Trailer(&call.trailer))
+	opts = append(append(call.opts[:0], opts...), grpc.Header(&call.header), grpc.Trailer(&call.trailer))
 	err := invoker(ctx, method, req, reply, cc, opts...)
 	if len(call.trailer) > 0 {
 		l.drain.heed(call.trailer)
@@ -90,7 +90,15 @@ func (l *lossCounter) call(ctx context.Context, method string, req, reply any, c
 	if err == nil {
 		return nil
 	}
+	if call.header != nil && l.intact(cc, before) {
+		return err // after a header the trailers may hold nothing
+	}
 	return l.explain(err, cc, before)
+}
+
+// intact reports whether no connection was lost or closed since before was read.
+func (l *lossCounter) intact(cc *grpc.ClientConn, before uint64) bool {
+	return l.lost.Load() == before && cc.GetState() != connectivity.Shutdown
 }
 
 // stream is a stream client interceptor.
@@ -191,8 +199,7 @@ func (s *watchedStream) RecvMsg(m any) error {
 		// The application may ask long after the plugin has answered, and the
 		// connection may have been lost since. So the message counts as well.
 		st, _ := status.FromError(err)
-		intact := s.losses.lost.Load() == s.before && s.cc.GetState() != connectivity.Shutdown
-		if intact || !isTransportText(st.Message()) {
+		if s.losses.intact(s.cc, s.before) || !isTransportText(st.Message()) {
 			return err
 		}
 	}

@@ -3,7 +3,6 @@
 package api
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
@@ -22,6 +21,7 @@ const (
 	typeUnavailable = "urn:reattach:unavailable"
 	typeLost        = "urn:reattach:connection-lost"
 	typeTimeout     = "urn:reattach:timeout"
+	typeCaller      = "urn:reattach:ended-by-caller"
 )
 
 // problem is an error as RFC 9457 writes it, with members of our own at its end.
@@ -53,12 +53,17 @@ func writeProblem(w http.ResponseWriter, p problem) {
 	}
 	w.Header().Set("Content-Type", "application/problem+json")
 	w.Header().Set("Cache-Control", "no-store")
+	if p.Status == http.StatusServiceUnavailable && p.MayHaveRun != nil {
+		w.Header().Set("Retry-After", "1")
+	}
 	w.WriteHeader(p.Status)
 	_, _ = w.Write(append(printable.JSON(raw), '\n'))
 }
 
-// problemOf says what a failed call looks like to its caller. A plugin's own error
-// is no 502 or 503: what retries those must not run a method again.
+// problemOf says what a failed call looks like to its caller. Gateways and clients
+// repeat requests that got 429, 502, 503 or 504. So 503 is for what surely has not
+// run, and a call that may have run is 500, as a plugin's own error is: what repeats
+// requests must not run a method again.
 func problemOf(err error) problem {
 	p := problem{Status: http.StatusInternalServerError, Detail: err.Error(), Source: string(stub.SourceOf(err))}
 	switch {
@@ -71,8 +76,6 @@ func problemOf(err error) problem {
 	case errors.Is(err, daemon.ErrArguments):
 		p.Status, p.Type, p.Title, p.Source = http.StatusBadRequest, typeArguments, "Arguments do not fit", ""
 		return p
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
-		p.Status, p.Type, p.Title = http.StatusGatewayTimeout, typeTimeout, "No answer in time"
 	}
 	fault, ok := stub.Cause(err)
 	if !ok {
@@ -84,11 +87,18 @@ func problemOf(err error) problem {
 	p.MayHaveRun, p.Endpoint = &fault.MayHaveRun, fault.Endpoint
 	switch fault.Reason {
 	case stub.ReasonTimeout:
-		p.Status, p.Type, p.Title = http.StatusGatewayTimeout, typeTimeout, "No answer in time"
+		p.Type, p.Title = typeTimeout, "No answer in time"
 	case stub.ReasonUnavailable:
-		p.Status, p.Type, p.Title = http.StatusServiceUnavailable, typeUnavailable, "No endpoint took the call"
+		p.Type, p.Title = typeUnavailable, "No endpoint took the call"
 	case stub.ReasonLost:
-		p.Status, p.Type, p.Title = http.StatusBadGateway, typeLost, "The connection was lost during the call"
+		p.Type, p.Title = typeLost, "The connection was lost during the call"
+	case stub.ReasonCaller:
+		p.Type, p.Title = typeCaller, "The caller ended the call"
+	default: // arguments or an answer that cannot be encoded: trying again is in vain
+		return p
+	}
+	if !fault.MayHaveRun {
+		p.Status = http.StatusServiceUnavailable
 	}
 	return p
 }

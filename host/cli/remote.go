@@ -173,6 +173,10 @@ func refused(answer *http.Response) error {
 		code = exitUsage
 	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout, http.StatusTooManyRequests:
 		code = exitUnreachable
+	case http.StatusInternalServerError:
+		if p.Source == "network" { // lost or not answered, and may have run
+			code = exitUnreachable
+		}
 	}
 	if p.Source == "plugin" {
 		return &failure{code, fmt.Errorf("%s", p.Detail)}

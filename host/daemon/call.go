@@ -86,26 +86,50 @@ func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args jso
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, k.Options(method).Timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, k.Options(method).Timeout, stub.ErrTimeout)
 	defer cancel()
 	impl, err := d.dispense(ctx, plugin, k)
-	if _, none := errors.AsType[*fleet.NotReadyError](err); none {
-		return nil, &stub.Fault{Reason: stub.ReasonUnavailable, Method: method, Err: err}
-	}
 	if err != nil {
-		return nil, err
+		return nil, notDispensed(ctx, method, err)
 	}
 	runs = true
 	result, err := m.callWithin(ctx, impl, values, settings.returned)
-	if _, told := stub.Cause(err); ctx.Err() != nil && !told {
-		switch {
-		case errors.Is(err, context.DeadlineExceeded):
-			err = &stub.Fault{Reason: stub.ReasonTimeout, Method: method, MayHaveRun: true, Err: err}
-		case errors.Is(err, context.Cause(ctx)):
-			err = fmt.Errorf("call %s.%s of %s: %w", kind, method, plugin, err)
-		}
+	if err != nil {
+		err = abandoned(ctx, method, err)
 	}
 	return result, lacksKind(kind, err)
+}
+
+// notDispensed gives the error of a call for which there is no stub yet: it surely
+// was not sent.
+func notDispensed(ctx context.Context, method string, err error) error {
+	_, none := errors.AsType[*fleet.NotReadyError](err)
+	switch {
+	case errors.Is(err, ErrUnknown):
+		return err
+	case errors.Is(ctx.Err(), context.Canceled):
+		return &stub.Fault{Reason: stub.ReasonCaller, Method: method, Err: fmt.Errorf("%w: %w", ctx.Err(), err)}
+	case none, errors.Is(err, fleet.ErrShutdown):
+		return &stub.Fault{Reason: stub.ReasonUnavailable, Method: method, Err: err}
+	}
+	return err
+}
+
+// abandoned gives the error of a call that the stub was not waited for, or whose glue
+// hid what the stub said. The call may be under way still, so it may have run.
+func abandoned(ctx context.Context, method string, err error) error {
+	ended := ctx.Err()
+	_, told := stub.Cause(err)
+	if told || ended == nil || !errors.Is(err, ended) && !errors.Is(err, context.Cause(ctx)) {
+		return err
+	}
+	f := &stub.Fault{Reason: stub.ReasonCaller, Method: method, MayHaveRun: true, Err: err}
+	if errors.Is(context.Cause(ctx), stub.ErrTimeout) {
+		f.Reason = stub.ReasonTimeout
+	} else if !errors.Is(err, ended) {
+		f.Err = fmt.Errorf("%w: %w", ended, err)
+	}
+	return f
 }
 
 // lateness is how much longer than the deadline a method without a context may

@@ -16,6 +16,7 @@ import (
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/fleet"
+	"github.com/reattach/reattach/host/stub"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -61,6 +62,9 @@ func New(opts Options) (*Daemon, error) {
 
 func newDaemon(opts Options) (*Daemon, error) {
 	if err := opts.validate(); err != nil {
+		return nil, err
+	}
+	if err := stub.CheckNetRPC(); err != nil {
 		return nil, err
 	}
 	d := &Daemon{

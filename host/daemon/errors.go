@@ -9,6 +9,8 @@ import (
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/reattach/reattach/host/stub"
 )
 
 var (
@@ -36,12 +38,16 @@ func (unknown) Is(target error) bool { return target == ErrUnknown }
 // the kind: one that lists no kinds can say so in no other way. Over net/rpc it is
 // the dispenser's answer, over gRPC that of the server.
 func lacksKind(kind string, err error) error {
+	if _, failed := stub.Cause(err); failed {
+		return err
+	}
+	refusal, refused := errors.AsType[*stub.RefusedError](err)
 	s, ok := status.FromError(err)
 	switch {
 	case err == nil:
 		return nil
 	case ok && s.Code() == codes.Unimplemented && strings.HasPrefix(s.Message(), "unknown service "),
-		strings.HasSuffix(err.Error(), "unknown plugin type: "+kind):
+		refused && strings.HasSuffix(refusal.Error(), "unknown plugin type: "+kind):
 		return fmt.Errorf("%w: kind %q: %w", ErrNotServed, kind, err)
 	}
 	return err

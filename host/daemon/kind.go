@@ -129,8 +129,17 @@ func (k *Kind) describe() {
 	for _, name := range slices.Sorted(maps.Keys(k.options)) {
 		if k.methods[name] == nil {
 			k.fail("option for method %s, which %s does not have", name, k.iface)
-		} else if k.options[name].Timeout < 0 {
+			continue
+		}
+		switch o := k.options[name]; {
+		case o.Timeout < 0:
 			k.fail("method %s: Timeout is below zero", name)
+		case o.Repeats < stub.NoRepeats:
+			k.fail("method %s: Repeats is %d; stub.NoRepeats is none", name, o.Repeats)
+		case o.Repeats > 0 && !o.Idempotent:
+			k.fail("method %s: Repeats is %d, and the method is not Idempotent", name, o.Repeats)
+		case o.Stream && o.Idempotent && o.Repeats > 0:
+			k.fail("method %s: Repeats is %d, and a Stream is not repeated once it is open", name, o.Repeats)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.params)) {
@@ -169,7 +178,10 @@ func (k *Kind) list() []Method {
 	for _, name := range slices.Sorted(maps.Keys(k.methods)) {
 		m := k.methods[name].describe()
 		o := k.Options(name)
-		m.Idempotent, m.Timeout = o.Idempotent, o.Timeout.String()
+		m.Idempotent, m.Repeats, m.Stream = o.Idempotent, o.MaxRepeats(), o.Stream
+		if !o.Stream {
+			m.Timeout = o.Timeout.String()
+		}
 		all = append(all, m)
 	}
 	return all

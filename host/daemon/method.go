@@ -24,8 +24,13 @@ type Method struct {
 	NotCallable string `json:"notCallable,omitempty"`
 	// Idempotent says that the host may repeat a call whose fate is unknown.
 	Idempotent bool `json:"idempotent"`
-	// Timeout bounds one call, written as "30s".
-	Timeout string `json:"timeout"`
+	// Repeats is how often a call may be sent again after an attempt was lost that
+	// may have run. It is zero for a method that is not idempotent.
+	Repeats int `json:"repeats"`
+	// Stream says that the method opens a stream, which has no timeout.
+	Stream bool `json:"stream,omitempty"`
+	// Timeout bounds one call, written as "30s". It is empty for a stream.
+	Timeout string `json:"timeout,omitempty"`
 }
 
 // Param is one parameter of a Method.

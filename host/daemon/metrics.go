@@ -16,6 +16,7 @@ type metrics struct {
 	called     *prometheus.CounterVec
 	took       *prometheus.HistogramVec
 	retried    *prometheus.CounterVec
+	repeated   *prometheus.CounterVec
 	attached   *prometheus.CounterVec
 	reattached *prometheus.CounterVec
 	failed     *prometheus.CounterVec
@@ -35,6 +36,7 @@ func newMetrics() *metrics {
 			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
 		}, []string{"plugin", "kind", "method"}),
 		retried:    counter("call_retries_total", "Attempts of calls after their first.", "plugin", "kind", "method"),
+		repeated:   counter("call_repeats_total", "Attempts of idempotent calls that were made although one before may have run.", "plugin", "kind", "method"),
 		attached:   counter("attaches_total", "Sessions that were made with endpoints.", "plugin"),
 		reattached: counter("reconnects_total", "Sessions that took the place of one that had ended.", "plugin"),
 		failed:     counter("attach_failures_total", "Attempts to make a session that failed, and sessions that ended by themselves.", "plugin"),
@@ -43,7 +45,7 @@ func newMetrics() *metrics {
 
 // register adds everything to r, or nothing.
 func (m *metrics) register(r prometheus.Registerer, d *Daemon) error {
-	all := []prometheus.Collector{m.called, m.took, m.retried, m.attached, m.reattached, m.failed, newStates(d)}
+	all := []prometheus.Collector{m.called, m.took, m.retried, m.repeated, m.attached, m.reattached, m.failed, newStates(d)}
 	for i, c := range all {
 		if err := r.Register(c); err != nil {
 			for _, done := range all[:i] {
@@ -61,6 +63,7 @@ func (m *metrics) forget(plugin string) {
 	m.called.DeletePartialMatch(gone)
 	m.took.DeletePartialMatch(gone)
 	m.retried.DeletePartialMatch(gone)
+	m.repeated.DeletePartialMatch(gone)
 	m.attached.DeletePartialMatch(gone)
 	m.reattached.DeletePartialMatch(gone)
 	m.failed.DeletePartialMatch(gone)

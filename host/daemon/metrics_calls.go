@@ -5,7 +5,6 @@ package daemon
 import (
 	"maps"
 	"sync/atomic"
-	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -41,16 +40,19 @@ type methodSeries struct {
 }
 
 // Called implements stub.Observer.
-func (m *callMetrics) Called(method, _ string, took time.Duration, attempts int, err error) {
-	series := m.series(method)
-	if err == nil {
+func (m *callMetrics) Called(call stub.Call) {
+	series := m.series(call.Method)
+	if call.Err == nil {
 		series.good.Inc()
 	} else {
-		m.called.WithLabelValues(m.plugin, m.kind, method, string(stub.SourceOf(err))).Inc()
+		m.called.WithLabelValues(m.plugin, m.kind, call.Method, string(stub.SourceOf(call.Err))).Inc()
 	}
-	series.took.Observe(took.Seconds())
-	if attempts > 1 {
-		m.retried.WithLabelValues(m.plugin, m.kind, method).Add(float64(attempts - 1))
+	series.took.Observe(call.Took.Seconds())
+	if call.Attempts > 1 {
+		m.retried.WithLabelValues(m.plugin, m.kind, call.Method).Add(float64(call.Attempts - 1))
+	}
+	if call.Repeats > 0 {
+		m.repeated.WithLabelValues(m.plugin, m.kind, call.Method).Add(float64(call.Repeats))
 	}
 }
 

@@ -113,7 +113,10 @@ func (d *Daemon) newStub(glue plugin.Plugin, k *Kind, protocol string, config st
 		}
 		return &routed{impl: impl, close: s.Close}, nil
 	}
-	s := stub.NewRPC(k.name, config)
+	s, err := stub.NewRPC(k.name, config)
+	if err != nil {
+		return nil, fmt.Errorf("kind %q: %w", k.name, err)
+	}
 	impl, err := glue.Client(s.Broker, s.Client)
 	if err != nil {
 		_ = s.Client.Close()

@@ -28,10 +28,13 @@ func threePods(t testing.TB, set plugin.PluginSet, protocol plugin.Protocol) ([]
 	return pods, c
 }
 
+// stormMethods are those of calls that may well be lost twice.
+var stormMethods = methodOptions{"Get": {Idempotent: true, Repeats: 5}}
+
 // shopStub is what a host dispenses once.
 func shopStub(t testing.TB, c *crew) *shopClient {
 	t.Helper()
-	stub := NewRPC("shop", Config{Router: c, Methods: testMethods, Broker: c.broker})
+	stub := mustRPC(t, "shop", Config{Router: c, Methods: stormMethods, Broker: c.broker})
 	raw, err := (&shopRPC{}).Client(stub.Broker, stub.Client)
 	if err != nil {
 		t.Fatal(err)

@@ -40,8 +40,9 @@ func (c *Config) options(method string) CallOptions {
 }
 
 // observe reports a call that has just ended.
-func (c *Config) observe(method, endpoint string, began moment, attempts int, err error) {
+func (c *Config) observe(began moment, ended Call) {
 	if c.Observer != nil {
-		c.Observer.Called(method, endpoint, time.Duration(now()-began), attempts, err)
+		ended.Took = time.Duration(now() - began)
+		c.Observer.Called(ended)
 	}
 }

@@ -9,10 +9,11 @@
 //   - An error that the plugin returned goes to the caller unchanged.
 //   - A call that surely was not sent goes to another endpoint.
 //   - A call that may have run is repeated only if its method is declared
-//     idempotent, and a few times at most.
+//     idempotent, and once at most unless CallOptions.Repeats says otherwise.
 //   - Every call has a deadline, which includes waiting for an endpoint. A late
 //     answer is dropped.
-//   - All other failures are a [Fault]; [Cause] and [SourceOf] recognize it.
+//   - All other failures are a [Fault], by its type: [Cause] and [SourceOf]
+//     recognize it. It says that the call may have run if any attempt was sent.
 //
 // Over net/rpc, requests travel on lanes: one plugin.RPCChannel for each stub
 // and session, opened by the first call and shared by all. A lane has one

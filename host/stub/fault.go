@@ -5,17 +5,16 @@ package stub
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/rpc"
-	"strings"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
 // Fault is why a call failed that the plugin itself did not answer with an
-// error. The errors of routed gRPC calls are Faults; those of net/rpc calls
-// are rpc.ServerErrors with a Fault's text, because net/rpc has nothing else
-// for the error of one call. [Cause] finds it in both.
+// error. It is known by its type alone, over net/rpc and gRPC: no text that a
+// plugin sends becomes one. [Cause] finds it however it was wrapped.
 type Fault struct {
 	Reason Reason
 	// Endpoint is the ID of the endpoint that had the call last, or empty if
@@ -23,11 +22,10 @@ type Fault struct {
 	Endpoint string
 	// Method is the method's name in the Go interface.
 	Method string
-	// MayHaveRun says that the plugin may have run the call. If not, it surely
-	// has not.
+	// MayHaveRun says that a plugin may have run the call, as one of its attempts
+	// was sent. If not, it surely has not.
 	MayHaveRun bool
-	// Err is what lies behind, and may be nil. One that came through net/rpc
-	// has kept its text only.
+	// Err is what lies behind, and may be nil.
 	Err error
 }
 
@@ -37,15 +35,21 @@ type Reason uint8
 const (
 	// ReasonLost: the session ended before the answer.
 	ReasonLost Reason = iota
-	// ReasonTimeout: an endpoint had the call and did not answer in time.
+	// ReasonTimeout: an endpoint had the call and did not answer within the
+	// method's timeout.
 	ReasonTimeout
-	// ReasonUnavailable: no endpoint took the call in time.
+	// ReasonUnavailable: no endpoint took the call in time. It was never sent: a
+	// call that was, and that found no endpoint for its repetition, is lost.
 	ReasonUnavailable
 	// ReasonArguments: the arguments cannot be encoded.
 	ReasonArguments
 	// ReasonAnswer: the plugin answered something that cannot be decoded as
 	// what the caller expects.
 	ReasonAnswer
+	// ReasonCaller: the caller ended the call. It cancelled its context, its own
+	// deadline passed while an endpoint had the call, or it closed the stub. Err
+	// matches context.Canceled, context.DeadlineExceeded or rpc.ErrShutdown.
+	ReasonCaller
 )
 
 // Source says on whose side a failed call failed: "host", "network" or
@@ -62,7 +66,7 @@ const (
 // Source is whose failure it is.
 func (f *Fault) Source() Source {
 	switch f.Reason {
-	case ReasonArguments:
+	case ReasonArguments, ReasonCaller:
 		return SourceHost
 	case ReasonAnswer:
 		return SourcePlugin
@@ -70,54 +74,56 @@ func (f *Fault) Source() Source {
 	return SourceNetwork
 }
 
-// Every Fault's text is "reattach: ", one of the forms below, its fate, and
-// perhaps ": " and the cause. Cause reads it back, so it stays as it is.
-const (
-	faultStart   = "reattach: "
-	fateNotSent  = "; it was not sent"
-	fateMayRun   = "; it may have run"
-	lostStart    = "connection to "
-	lostMiddle   = " lost during "
-	timeoutStart = "no answer in time from "
-	answerStart  = "unreadable answer from "
-	toMethod     = " to "
-	unavailStart = "no endpoint took "
-	argsStart    = "arguments cannot be encoded for "
-)
-
-// Error implements error.
+// Error implements error: "reattach: ", what happened, whether the call may have
+// run, and the cause.
 func (f *Fault) Error() string {
-	var b strings.Builder
-	b.WriteString(faultStart)
+	var what string
 	switch f.Reason {
 	case ReasonLost:
-		b.WriteString(lostStart + f.Endpoint + lostMiddle)
+		what = "connection to " + f.Endpoint + " lost during " + f.Method
 	case ReasonTimeout:
-		b.WriteString(timeoutStart + f.Endpoint + toMethod)
+		what = "no answer in time to " + f.Method
+		if f.Endpoint != "" {
+			what = "no answer in time from " + f.Endpoint + " to " + f.Method
+		}
 	case ReasonAnswer:
-		b.WriteString(answerStart + f.Endpoint + toMethod)
+		what = "unreadable answer from " + f.Endpoint + " to " + f.Method
 	case ReasonArguments:
-		b.WriteString(argsStart)
+		what = "arguments cannot be encoded for " + f.Method
+	case ReasonCaller:
+		what = "the caller ended " + f.Method
+		if f.Endpoint != "" {
+			what += " on " + f.Endpoint
+		}
 	default:
-		b.WriteString(unavailStart)
+		what = "no endpoint took " + f.Method
 	}
-	b.WriteString(f.Method)
+	text := "reattach: " + what + "; it was not sent"
 	if f.MayHaveRun {
-		b.WriteString(fateMayRun)
-	} else {
-		b.WriteString(fateNotSent)
+		text = "reattach: " + what + "; it may have run"
 	}
 	if f.Err != nil {
-		b.WriteString(": " + f.Err.Error())
+		text += ": " + f.Err.Error()
 	}
-	return b.String()
+	return text
 }
 
 // Unwrap returns what lies behind.
 func (f *Fault) Unwrap() error { return f.Err }
 
-// GRPCStatus gives the Fault the code that gRPC callers expect:
-// DeadlineExceeded, Unavailable, InvalidArgument or Internal.
+// As lets errors.As find an rpc.ServerError with the Fault's text, for callers of
+// an rpc.Client who treat every other error as the end of their client. A type
+// switch finds the *Fault itself: an rpc.ServerError is what a plugin answered.
+func (f *Fault) As(target any) bool {
+	text, ok := target.(*rpc.ServerError)
+	if ok {
+		*text = rpc.ServerError(f.Error())
+	}
+	return ok
+}
+
+// GRPCStatus gives the Fault the code that gRPC callers expect: Unavailable,
+// DeadlineExceeded, Canceled, InvalidArgument or Internal.
 func (f *Fault) GRPCStatus() *status.Status {
 	code := codes.Unavailable
 	switch f.Reason {
@@ -127,97 +133,53 @@ func (f *Fault) GRPCStatus() *status.Status {
 		code = codes.InvalidArgument
 	case ReasonAnswer:
 		code = codes.Internal
+	case ReasonCaller:
+		code = codes.Canceled
+		if errors.Is(f.Err, context.DeadlineExceeded) {
+			code = codes.DeadlineExceeded
+		}
 	}
 	return status.New(code, f.Error())
 }
 
 // Cause finds the Fault in the error of a routed call, however it was wrapped.
-// It reports false for an error that the plugin returned. A plugin that hands
-// on the net/rpc error of a host of its own cannot be told from this host.
-func Cause(err error) (*Fault, bool) {
-	var f *Fault
-	if errors.As(err, &f) {
-		return f, true
-	}
-	var text rpc.ServerError
-	if errors.As(err, &text) {
-		return parseFault(string(text))
-	}
-	return nil, false
-}
+// It reports false for an error that the plugin returned, whatever its text: one
+// of a plugin that hands on the Fault of a host of its own, too.
+func Cause(err error) (*Fault, bool) { return errors.AsType[*Fault](err) }
 
 // SourceOf says on whose side a call failed. An error that is no Fault came
-// from the plugin, unless it is the caller's own doing: a closed stub, or a
-// context that the caller ended.
+// from the plugin, unless it is the caller's own doing, which is known by its
+// identity: a closed client, or a context that the caller ended. A plugin's own
+// codes.Canceled or codes.DeadlineExceeded is the plugin's.
 func SourceOf(err error) Source {
 	if f, ok := Cause(err); ok {
 		return f.Source()
 	}
-	if errors.Is(err, rpc.ErrShutdown) || errors.Is(err, context.Canceled) || status.Code(err) == codes.Canceled {
+	switch {
+	case errors.Is(err, ErrTimeout):
+		return SourceNetwork
+	case errors.Is(err, rpc.ErrShutdown), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return SourceHost
 	}
 	return SourcePlugin
 }
 
-func parseFault(text string) (*Fault, bool) {
-	text, ok := strings.CutPrefix(text, faultStart)
-	if !ok {
-		return nil, false
-	}
-	f := &Fault{}
-	what, cause, ok := f.cutFate(text)
-	if !ok {
-		return nil, false
-	}
-	if cause, ok := strings.CutPrefix(cause, ": "); ok {
-		f.Err = errors.New(cause)
-	}
-	if !f.parseWhat(what) {
-		return nil, false
-	}
-	return f, true
+// ErrTimeout is the context.Cause of a context that ended because the timeout of
+// the method has passed, and not for a reason of the caller's. Whoever bounds a
+// call by that timeout before the stub does hands it to context.WithTimeoutCause.
+var ErrTimeout = fmt.Errorf("the timeout of the method has passed: %w", context.DeadlineExceeded)
+
+// RefusedError is a plugin's refusal to serve the kind of a net/rpc stub, in the
+// plugin's own words. No call was sent.
+type RefusedError struct {
+	// Kind is what the stub asked for.
+	Kind string
+	// Err is what the plugin answered: an rpc.ServerError.
+	Err error
 }
 
-// cutFate cuts at the first fate: the cause may be a Fault of its own.
-func (f *Fault) cutFate(text string) (what, cause string, ok bool) {
-	what, cause, f.MayHaveRun = strings.Cut(text, fateMayRun)
-	before, after, not := strings.Cut(what, fateNotSent)
-	if !not {
-		return what, cause, f.MayHaveRun
-	}
-	if f.MayHaveRun {
-		f.MayHaveRun = false
-		after = text[len(before)+len(fateNotSent):]
-	}
-	return before, after, true
-}
+// Error implements error.
+func (e *RefusedError) Error() string { return e.Err.Error() }
 
-func (f *Fault) parseWhat(what string) bool {
-	for _, form := range [...]struct {
-		reason        Reason
-		start, middle string
-	}{
-		{ReasonLost, lostStart, lostMiddle},
-		{ReasonTimeout, timeoutStart, toMethod},
-		{ReasonAnswer, answerStart, toMethod},
-		{ReasonUnavailable, unavailStart, ""},
-		{ReasonArguments, argsStart, ""},
-	} {
-		rest, ok := strings.CutPrefix(what, form.start)
-		if !ok {
-			continue
-		}
-		f.Reason, f.Method = form.reason, rest
-		if form.middle != "" {
-			// A method's name has no blank; an endpoint's ID, made of a path,
-			// may have some.
-			at := strings.LastIndex(rest, form.middle)
-			if at < 0 {
-				return false
-			}
-			f.Endpoint, f.Method = rest[:at], rest[at+len(form.middle):]
-		}
-		return true
-	}
-	return false
-}
+// Unwrap returns the plugin's answer.
+func (e *RefusedError) Unwrap() error { return e.Err }

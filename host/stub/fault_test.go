@@ -43,6 +43,10 @@ func TestFaultText(t *testing.T) {
 			Fault{Reason: ReasonArguments, Method: "Hi", Err: errors.New("gob")},
 			"reattach: arguments cannot be encoded for Hi; it was not sent: gob",
 		},
+		"caller": {
+			Fault{Reason: ReasonCaller, Endpoint: "e", Method: "Hi", MayHaveRun: true, Err: context.Canceled},
+			"reattach: the caller ended Hi on e; it may have run: context canceled",
+		},
 		"answer": {
 			Fault{Reason: ReasonAnswer, Endpoint: "e", Method: "Hi", MayHaveRun: true, Err: errors.New("gob")},
 			"reattach: unreadable answer from e to Hi; it may have run: gob",
@@ -53,15 +57,18 @@ func TestFaultText(t *testing.T) {
 			if got := tc.fault.Error(); got != tc.text {
 				t.Errorf("text is fixed:\n got %s\nwant %s", got, tc.text)
 			}
-			// As it comes out of net/rpc, wrapped by the glue.
-			got, ok := Cause(fmt.Errorf("greet: %w", rpc.ServerError(tc.text)))
-			if !ok {
-				t.Fatal("Cause does not know it")
+			if got, ok := Cause(fmt.Errorf("greet: %w", &tc.fault)); !ok || got != &tc.fault {
+				t.Errorf("Cause gives %v", got)
 			}
-			if diff := cmp.Diff(tc.fault, *got, cmp.Comparer(func(a, b error) bool {
-				return fmt.Sprint(a) == fmt.Sprint(b)
-			})); diff != "" {
-				t.Errorf("(-want +got)\n%s", diff)
+			text := rpc.ServerError("")
+			if !errors.As(fmt.Errorf("greet: %w", &tc.fault), &text) || string(text) != tc.text {
+				t.Errorf("net/rpc's callers see %q", text)
+			}
+			// As a plugin might say it that hands on the words of a host of its own.
+			for _, said := range []error{rpc.ServerError(tc.text), status.FromProto(status.Convert(&tc.fault).Proto()).Err()} {
+				if got, ok := Cause(said); ok || SourceOf(said) != SourcePlugin {
+					t.Errorf("%T becomes %v, of the %s", said, got, SourceOf(said))
+				}
 			}
 		})
 	}
@@ -79,11 +86,15 @@ func TestSourceOf(t *testing.T) {
 		"no method":            {rpc.ServerError("reattach: connection to x; it may have run"), SourcePlugin},
 		"network":              {&Fault{Reason: ReasonLost}, SourceNetwork},
 		"timeout":              {&Fault{Reason: ReasonTimeout}, SourceNetwork},
-		"host":                 {rpc.ServerError((&Fault{Reason: ReasonArguments, Method: "M"}).Error()), SourceHost},
+		"host":                 {&Fault{Reason: ReasonArguments, Method: "M"}, SourceHost},
+		"caller":               {&Fault{Reason: ReasonCaller, Method: "M"}, SourceHost},
 		"contract":             {&Fault{Reason: ReasonAnswer}, SourcePlugin},
 		"closed":               {rpc.ErrShutdown, SourceHost},
 		"cancelled":            {context.Canceled, SourceHost},
-		"cancelled, status":    {status.FromContextError(context.Canceled).Err(), SourceHost},
+		"deadline":             {context.DeadlineExceeded, SourceHost},
+		"method's timeout":     {ErrTimeout, SourceNetwork},
+		"plugin's cancelled":   {status.FromContextError(context.Canceled).Err(), SourcePlugin},
+		"plugin's deadline":    {status.FromContextError(context.DeadlineExceeded).Err(), SourcePlugin},
 	}
 	for name, tc := range cases {
 		if got := SourceOf(tc.err); got != tc.want {
@@ -95,7 +106,7 @@ func TestSourceOf(t *testing.T) {
 func TestFaultStatus(t *testing.T) {
 	want := map[Reason]codes.Code{
 		ReasonLost: codes.Unavailable, ReasonUnavailable: codes.Unavailable, ReasonTimeout: codes.DeadlineExceeded,
-		ReasonArguments: codes.InvalidArgument, ReasonAnswer: codes.Internal,
+		ReasonArguments: codes.InvalidArgument, ReasonAnswer: codes.Internal, ReasonCaller: codes.Canceled,
 	}
 	got := map[Reason]codes.Code{}
 	for reason := range want {

@@ -6,14 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/rpc"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 )
 
 // GRPC is a routed stub that speaks gRPC: what plugin.GRPCPlugin's GRPCClient
@@ -60,9 +59,6 @@ func (g *GRPC) Close() error {
 	return err
 }
 
-// errConnClosed is what a call on a closed grpc.ClientConn gives as well.
-var errConnClosed = status.Error(codes.Canceled, errStubClosed.Error())
-
 // grpcRoutes holds the interceptors of one stub.
 type grpcRoutes struct {
 	Config
@@ -92,11 +88,33 @@ type grpcCall struct {
 
 // newCall fails if the stub is closed.
 func (r *grpcRoutes) newCall(cc *grpc.ClientConn, fullMethod string) (*grpcCall, error) {
-	if cc.GetState() == connectivity.Shutdown {
-		return nil, errConnClosed
-	}
 	method := methodOf(fullMethod)
-	return &grpcCall{routes: r, method: method, options: r.options(method), began: now()}, nil
+	c := &grpcCall{routes: r, method: method, options: r.options(method), began: now()}
+	if cc.GetState() == connectivity.Shutdown {
+		return nil, c.closed()
+	}
+	return c, nil
+}
+
+// fault is the error of a call that no endpoint answered, in the light of all
+// its attempts.
+func (c *grpcCall) fault(last Fault) *Fault {
+	last.Method = c.method
+	return c.search.fault(last)
+}
+
+// closed is the error of a call whose stub was closed.
+func (c *grpcCall) closed() *Fault { return c.fault(Fault{Reason: ReasonCaller, Err: errClosed}) }
+
+// errClosed matches what a closed rpc.Client gives, so that callers need to know
+// one error.
+var errClosed = fmt.Errorf("%w: %w", errStubClosed, rpc.ErrShutdown)
+
+// observe reports the end of the call.
+func (c *grpcCall) observe(endpoint string, err error) {
+	c.routes.observe(c.began, Call{
+		Method: c.method, Endpoint: endpoint, Attempts: c.attempts, Repeats: c.search.repeats, Err: err,
+	})
 }
 
 // next picks an endpoint and returns its connection. The error is the call's.
@@ -109,6 +127,7 @@ func (c *grpcCall) next(ctx context.Context) (Lease, *grpc.ClientConn, error) {
 		if session, ok := lease.Session().(GRPCSession); ok {
 			if conn, ok := session.ClientConn(); ok {
 				c.attempts++
+				c.search.attempt()
 				return lease, conn, nil
 			}
 		}
@@ -136,15 +155,15 @@ func (c *grpcCall) pick(ctx context.Context) (Lease, error) {
 	return c.search.next(ctx, r.Router, protocolGRPC)
 }
 
-// notPicked is the error of a call that no endpoint had.
+// notPicked is the error of a call that no endpoint took, or took again.
 func (c *grpcCall) notPicked(ctx context.Context, cause error) error {
 	switch {
 	case c.routes.ctx.Err() != nil:
-		return errConnClosed
+		return c.closed()
 	case errors.Is(ctx.Err(), context.Canceled):
-		return status.FromContextError(ctx.Err()).Err()
+		return c.fault(Fault{Reason: ReasonCaller, Err: ctx.Err()})
 	}
-	return &Fault{Reason: ReasonUnavailable, Method: c.method, Err: cause}
+	return c.fault(Fault{Reason: ReasonUnavailable, Err: cause})
 }
 
 // lost says what becomes of a call whose connection was lost: the error it
@@ -156,12 +175,31 @@ func (c *grpcCall) lost(lease Lease, sent bool, err error) error {
 	} else {
 		lease.Done(NotSent)
 	}
-	if !c.search.mayRepeat(sent, c.options.Idempotent) {
-		return &Fault{Reason: ReasonLost, Endpoint: endpoint, Method: c.method, MayHaveRun: sent, Err: err}
+	if c.search.lost(endpoint, sent, c.options, err) {
+		return nil
 	}
-	c.search.avoid(endpoint)
-	c.search.cause = err
-	return nil
+	return c.fault(Fault{Reason: ReasonLost, Endpoint: endpoint, Err: err})
+}
+
+// cutShort is the error of a call, or of a stream that could not be opened, whose
+// context ended first.
+func (c *grpcCall) cutShort(ctx context.Context, lease Lease, sent bool) error {
+	<-ctx.Done()       // at once: the plugin may have been quicker to notice the deadline
+	outcome := NotSent // it says nothing of the endpoint
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		outcome = TimedOut
+	}
+	endpoint := lease.Endpoint()
+	lease.Done(outcome)
+	return c.fault(endedBy(ctx, endpoint, sent))
+}
+
+// endedBy tells a method's timeout from what the caller did.
+func endedBy(ctx context.Context, endpoint string, sent bool) Fault {
+	if errors.Is(context.Cause(ctx), ErrTimeout) {
+		return Fault{Reason: ReasonTimeout, Endpoint: endpoint, MayHaveRun: sent}
+	}
+	return Fault{Reason: ReasonCaller, Endpoint: endpoint, MayHaveRun: sent, Err: ctx.Err()}
 }
 
 // answered remembers whose answer came last.

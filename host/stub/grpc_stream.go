@@ -25,7 +25,10 @@ func (r *grpcRoutes) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc
 	}
 	s, endpoint, err := c.openStream(ctx, desc, fullMethod, opts)
 	if err != nil {
-		r.observe(c.method, endpoint, c.began, c.attempts, err)
+		if f, ok := Cause(err); ok {
+			endpoint = f.Endpoint
+		}
+		c.observe(endpoint, err)
 		return nil, err
 	}
 	return s, nil
@@ -33,7 +36,7 @@ func (r *grpcRoutes) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc
 
 func (c *grpcCall) openStream(ctx context.Context, desc *grpc.StreamDesc, fullMethod string, opts []grpc.CallOption) (s grpc.ClientStream, endpoint string, err error) {
 	// Only the wait for an endpoint is bounded.
-	waitCtx, cancel := context.WithTimeout(ctx, c.options.Timeout)
+	waitCtx, cancel := context.WithTimeoutCause(ctx, c.options.Timeout, ErrTimeout)
 	defer cancel()
 	for {
 		lease, conn, err := c.next(waitCtx)
@@ -50,11 +53,11 @@ func (c *grpcCall) openStream(ctx context.Context, desc *grpc.StreamDesc, fullMe
 		}
 		switch {
 		case errors.Is(err, plugin.ErrConnectionLost):
-			if err := c.lost(lease, mark.sent(), err); err != nil {
+			if err := c.lost(lease, mark.sent(conn, fullMethod), err); err != nil {
 				return nil, lease.Endpoint(), err
 			}
 		case isContextError(err) && hasExpired(ctx):
-			return nil, lease.Endpoint(), c.cutShort(ctx, lease, mark.sent(), err)
+			return nil, lease.Endpoint(), c.cutShort(ctx, lease, mark.sent(conn, fullMethod))
 		default:
 			lease.Done(Answered)
 			return nil, lease.Endpoint(), err
@@ -109,13 +112,14 @@ func (s *routedStream) releaseLocked() {
 		s.lease.Done(Answered)
 	case s.isLost(err):
 		s.lease.Done(Lost)
-		err = s.fault(err)
-	case isContextError(err):
-		s.lease.Done(NotSent) // the caller's own: it says nothing of the endpoint
+		err = s.lost(err)
+	case s.isCallers(err):
+		s.lease.Done(NotSent) // it says nothing of the endpoint
+		err = s.callers()
 	default:
 		s.lease.Done(Answered)
 	}
-	c.routes.observe(c.method, endpoint, c.began, c.attempts, err)
+	c.observe(endpoint, err)
 }
 
 // isLost tells a lost connection from the plugin's own error, as well as it can
@@ -134,14 +138,27 @@ func (s *routedStream) isLost(err error) bool {
 	return hasEnded(s.lease) || s.conn.GetState() != connectivity.Ready
 }
 
-// fault is the error of a stream that was lost.
-func (s *routedStream) fault(err error) error {
-	return &Fault{Reason: ReasonLost, Endpoint: s.lease.Endpoint(), Method: s.call.method, MayHaveRun: true, Err: err}
+// lost is the error of a stream that was lost.
+func (s *routedStream) lost(err error) error {
+	return s.call.fault(Fault{Reason: ReasonLost, Endpoint: s.lease.Endpoint(), MayHaveRun: true, Err: err})
+}
+
+// isCallers reports whether the stream ended as its caller's context did. A status
+// that the plugin gave of its own accord may look the same.
+func (s *routedStream) isCallers(err error) bool { return isContextError(err) && hasExpired(s.ctx) }
+
+// callers is the error of such a stream.
+func (s *routedStream) callers() error {
+	<-s.ctx.Done() // at once: the plugin may have been quicker to notice the deadline
+	return s.call.fault(endedBy(s.ctx, s.lease.Endpoint(), true))
 }
 
 func (s *routedStream) explain(err error) error {
-	if errors.Is(err, plugin.ErrConnectionLost) {
-		return s.fault(err)
+	switch {
+	case errors.Is(err, plugin.ErrConnectionLost):
+		return s.lost(err)
+	case err != nil && s.isCallers(err):
+		return s.callers()
 	}
 	return err
 }

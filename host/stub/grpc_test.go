@@ -56,7 +56,7 @@ func grpcPods(t testing.TB, l *ledger) ([]*pod, *crew) {
 func TestGRPCStorm(t *testing.T) {
 	l := newLedger()
 	pods, c := grpcPods(t, l)
-	shop := grpcShop(t, c, nil)
+	shop := grpcShop(t, c, func(c *Config) { c.Methods = stormMethods })
 	get := func(id string) (string, error) { return shop.call("Get", id) }
 	add := func(id string) (string, error) { return shop.call("Add", id) }
 	storm(t, pods, c, l, get, add, killed, cutOff, drained)
@@ -110,6 +110,7 @@ func TestGRPCDeadlines(t *testing.T) {
 		ctx    func() (context.Context, context.CancelFunc)
 		want   codes.Code
 		text   string
+		host   bool
 	}{
 		"the method's": {
 			reason: "a call without a deadline has the one of its method",
@@ -119,16 +120,17 @@ func TestGRPCDeadlines(t *testing.T) {
 			text:   "reattach: no answer in time from stub-test@",
 		},
 		"the caller's": {
-			reason: "the caller's deadline wins",
+			reason: "the caller's deadline wins, and is the caller's",
 			crew:   c,
 			ctx: func() (context.Context, context.CancelFunc) {
 				return context.WithTimeout(context.Background(), 10*time.Millisecond)
 			},
 			want: codes.DeadlineExceeded,
-			text: "reattach: no answer in time from stub-test@",
+			text: "reattach: the caller ended Hang on stub-test@",
+			host: true,
 		},
 		"cancelled": {
-			reason: "what the caller ends is not a fault",
+			reason: "what the caller ends is the host's side, and may have run",
 			crew:   c,
 			ctx: func() (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancel(context.Background())
@@ -136,6 +138,8 @@ func TestGRPCDeadlines(t *testing.T) {
 				return ctx, cancel
 			},
 			want: codes.Canceled,
+			text: "reattach: the caller ended Hang on stub-test@",
+			host: true,
 		},
 		"nobody ready": {
 			reason: "the deadline also holds for waiting",
@@ -145,7 +149,7 @@ func TestGRPCDeadlines(t *testing.T) {
 			text:   "reattach: no endpoint took Hang; it was not sent: no pod is ready",
 		},
 		"nobody ready, cancelled": {
-			reason: "what the caller ends is not a fault, also while it waits",
+			reason: "what the caller ends while it waits surely has not run",
 			crew:   empty,
 			ctx: func() (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancel(context.Background())
@@ -153,6 +157,8 @@ func TestGRPCDeadlines(t *testing.T) {
 				return ctx, cancel
 			},
 			want: codes.Canceled,
+			text: "reattach: the caller ended Hang; it was not sent: context canceled",
+			host: true,
 		},
 	}
 	for name, tc := range cases {
@@ -164,8 +170,9 @@ func TestGRPCDeadlines(t *testing.T) {
 			if status.Code(err) != tc.want || !strings.HasPrefix(err.Error(), tc.text) {
 				t.Errorf("%s: got %v", tc.reason, err)
 			}
-			if _, fault := Cause(err); fault != (tc.text != "") {
-				t.Errorf("%s: is a fault: %v", tc.reason, fault)
+			f, ok := Cause(err)
+			if !ok || (f.Source() == SourceHost) != tc.host || f.MayHaveRun != (tc.crew == c) {
+				t.Errorf("%s: got fault %+v", tc.reason, f)
 			}
 		})
 	}

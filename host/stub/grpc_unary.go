@@ -22,24 +22,32 @@ func (r *grpcRoutes) unary(ctx context.Context, fullMethod string, req, reply an
 	}
 	if _, ok := ctx.Deadline(); !ok {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, c.options.Timeout)
+		ctx, cancel = context.WithTimeoutCause(ctx, c.options.Timeout, ErrTimeout)
 		defer cancel()
 	}
 	endpoint, err := c.invoke(ctx, fullMethod, req, reply, opts)
-	r.observe(c.method, endpoint, c.began, c.attempts, err)
+	if f, ok := Cause(err); ok {
+		endpoint = f.Endpoint
+	}
+	c.observe(endpoint, err)
 	return err
 }
 
 // sentMark is a call option that tells whether a call came as far as a
-// transport: gRPC names the peer of a call only if it had a stream there, and
-// the stream was not one that the plugin surely did not look at.
+// transport: gRPC names the peer of a call only if its last attempt had a stream
+// there. An attempt is replaced by another one only if the plugin surely did not
+// look at it (a stream that was refused, or is behind a GOAWAY), or by a retry
+// policy, which hosts may give a connection.
 type sentMark struct{ peer peer.Peer }
 
 func (m *sentMark) option() grpc.CallOption { return grpc.Peer(&m.peer) }
 
 func (m *sentMark) reset() { m.peer = peer.Peer{} }
 
-func (m *sentMark) sent() bool { return m.peer.Addr != nil }
+// sent errs on the side of true.
+func (m *sentMark) sent(conn *grpc.ClientConn, fullMethod string) bool {
+	return m.peer.Addr != nil || conn.GetMethodConfig(fullMethod).RetryPolicy != nil
+}
 
 // invoke makes the call, on as many endpoints as it takes.
 func (c *grpcCall) invoke(ctx context.Context, fullMethod string, req, reply any, opts []grpc.CallOption) (endpoint string, err error) {
@@ -61,11 +69,11 @@ func (c *grpcCall) invoke(ctx context.Context, fullMethod string, req, reply any
 			lease.Done(Answered)
 			return endpoint, nil
 		case errors.Is(err, plugin.ErrConnectionLost):
-			if err := c.lost(lease, mark.sent(), err); err != nil {
+			if err := c.lost(lease, mark.sent(conn, fullMethod), err); err != nil {
 				return endpoint, err
 			}
 		case isContextError(err) && hasExpired(ctx):
-			return endpoint, c.cutShort(ctx, lease, mark.sent(), err)
+			return endpoint, c.cutShort(ctx, lease, mark.sent(conn, fullMethod))
 		default:
 			c.routes.answered(lease)
 			lease.Done(Answered)
@@ -84,15 +92,4 @@ func isContextError(err error) bool {
 func hasExpired(ctx context.Context) bool {
 	deadline, ok := ctx.Deadline()
 	return ctx.Err() != nil || ok && time.Until(deadline) <= 0
-}
-
-// cutShort is the error of a call whose context ended first.
-func (c *grpcCall) cutShort(ctx context.Context, lease Lease, sent bool, err error) error {
-	if errors.Is(ctx.Err(), context.Canceled) {
-		lease.Done(NotSent) // it says nothing of the endpoint
-		return err
-	}
-	endpoint := lease.Endpoint()
-	lease.Done(TimedOut)
-	return &Fault{Reason: ReasonTimeout, Endpoint: endpoint, Method: c.method, MayHaveRun: sent}
 }

@@ -190,9 +190,11 @@ type methodOptions map[string]CallOptions
 func (m methodOptions) Options(method string) CallOptions { return m[method] }
 
 var testMethods = methodOptions{
-	"Get":   {Idempotent: true},
-	"Add":   {},
-	"Quick": {Timeout: 2 * time.Second},
+	"Get":    {Idempotent: true},
+	"Thrice": {Idempotent: true, Repeats: 3},
+	"Never":  {Idempotent: true, Repeats: NoRepeats},
+	"Add":    {},
+	"Quick":  {Timeout: 2 * time.Second},
 }
 
 // handStub returns a stub on the router, and checks in the end that every
@@ -203,7 +205,16 @@ func handStub(t *testing.T, router *handRouter, change func(*Config)) *rpc.Clien
 	if change != nil {
 		change(&config)
 	}
-	return NewRPC("kind", config).Client
+	return mustRPC(t, "kind", config).Client
+}
+
+func mustRPC(t testing.TB, kind string, config Config) *RPC {
+	t.Helper()
+	stub, err := NewRPC(kind, config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return stub
 }
 
 // goCall starts a call and returns what it comes to.

@@ -102,6 +102,7 @@ func (l *lane) send(k *call, lease Lease) error {
 	}
 	k.lease = lease
 	k.attempts++
+	k.detour.attempt()
 	deadline := k.deadline()
 	l.calls.add(k) // before it is sent, as the answer may be quick
 	l.alarm.set(deadline)
@@ -123,6 +124,7 @@ func (l *lane) dismiss(k *call, err error) error {
 	if mine {
 		k.lease = nil
 		k.attempts--
+		k.detour.unsent()
 	}
 	if isUnfit {
 		// Let the calls on the lane end, and make new ones use another.

@@ -74,7 +74,7 @@ func (l *lane) expire() {
 		}
 		endpoint := k.lease.Endpoint()
 		k.lease.Done(TimedOut)
-		l.codec.fault(k, &Fault{Reason: ReasonTimeout, Endpoint: endpoint, Method: k.method, MayHaveRun: true})
+		l.codec.fault(k, Fault{Reason: ReasonTimeout, Endpoint: endpoint, MayHaveRun: true})
 	}
 	l.closeIfIdle()
 }

@@ -45,9 +45,6 @@ func (r *laneReader) next() error {
 		return err
 	}
 	k := r.calls.find(response.Seq)
-	if k != nil && k.caller == nil && response.Error == "" {
-		return r.handOver(response.Seq)
-	}
 	var target reflect.Value // invalid: skip the body
 	var useless error
 	if k != nil && response.Error == "" && k.reply != nil {
@@ -94,50 +91,12 @@ func (r *laneReader) settle(k *call, response *rpc.Response, target reflect.Valu
 	case response.Error != "":
 		r.codec.finish(k, endpoint, rpc.ServerError(response.Error))
 	case unreadable != nil:
-		r.codec.fault(k, &Fault{Reason: ReasonAnswer, Endpoint: endpoint, Method: k.method, MayHaveRun: true, Err: unreadable})
+		r.codec.fault(k, Fault{Reason: ReasonAnswer, Endpoint: endpoint, MayHaveRun: true, Err: unreadable})
 	default:
 		if to.IsValid() {
 			to.Elem().Set(target.Elem())
 		}
 		r.codec.finish(k, endpoint, nil)
-	}
-}
-
-// handOver lets the client decode the body of an answer itself.
-func (r *laneReader) handOver(seq uint64) error {
-	k := r.calls.take(seq)
-	if k == nil {
-		return r.channel.ReadReply(reflect.Value{})
-	}
-	defer r.closeIfIdle() // not before the body has been read
-	endpoint := r.answered(k)
-	claim := make(chan struct{}, 1) // by who reads from the channel next
-	decoded := make(chan error, 1)
-	r.codec.observe(k.method, endpoint, k.began, k.attempts, nil)
-	r.codec.deliver(answer{seq: seq, decode: func(body any) error {
-		select {
-		case claim <- struct{}{}:
-		default:
-			return errStubClosed
-		}
-		var target reflect.Value
-		if body != nil {
-			target = reflect.ValueOf(body)
-		}
-		err := r.channel.ReadReply(target)
-		decoded <- err
-		return err
-	}})
-	select {
-	case err := <-decoded:
-		return err
-	case <-r.codec.ctx.Done():
-	}
-	select {
-	case claim <- struct{}{}:
-		return errStubClosed
-	case err := <-decoded: // The client was faster.
-		return err
 	}
 }
 

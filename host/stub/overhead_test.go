@@ -7,7 +7,6 @@ import (
 	"net/rpc"
 	"reflect"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/go-plugin"
 )
@@ -62,11 +61,11 @@ func (c instantCodec) ReadResponseBody(any) error               { return nil }
 
 type deafObserver struct{}
 
-func (deafObserver) Called(string, string, time.Duration, int, error) {}
+func (deafObserver) Called(Call) {}
 
 // BenchmarkOverhead measures what a stub does for a call, without a transport.
 func BenchmarkOverhead(b *testing.B) {
-	stub := NewRPC("kind", Config{Router: &oneSession{newInstant()}, Methods: testMethods, Observer: deafObserver{}})
+	stub := mustRPC(b, "kind", Config{Router: &oneSession{newInstant()}, Methods: testMethods, Observer: deafObserver{}})
 	for name, client := range map[string]*rpc.Client{
 		"unrouted": rpc.NewClientWithCodec(instantCodec{newInstant()}),
 		"routed":   stub.Client,

@@ -65,6 +65,36 @@ type CallOptions struct {
 	// Idempotent says that the method may be repeated on another endpoint when
 	// its first run may or may not have happened.
 	Idempotent bool
+	// Repeats is how many times at most a call of an idempotent method is sent
+	// again after an attempt was lost that may have run. Each may cost another
+	// endpoint, where the call itself is what kills them. Zero is
+	// [DefaultRepeats]; [NoRepeats] is none. Attempts that were surely not sent
+	// do not count: any call goes on to another endpoint after those.
+	Repeats int
+	// Stream says that the method opens a stream over gRPC. Timeout then bounds
+	// only the wait for an endpoint: a stream ends when its caller or the plugin
+	// ends it.
+	Stream bool
+}
+
+// DefaultRepeats is how often an idempotent call is repeated whose method does
+// not say it.
+const DefaultRepeats = 1
+
+// NoRepeats is the CallOptions.Repeats of an idempotent method that is not
+// repeated all the same.
+const NoRepeats = -1
+
+// MaxRepeats gives how often a call may be repeated after it may have run: zero if
+// the method is not idempotent.
+func (o CallOptions) MaxRepeats() int {
+	switch {
+	case !o.Idempotent || o.Repeats < 0:
+		return 0
+	case o.Repeats == 0:
+		return DefaultRepeats
+	}
+	return o.Repeats
 }
 
 // Methods gives the options of a method by its name in the Go interface
@@ -75,5 +105,21 @@ type Methods interface {
 
 // Observer is told of every call that a stub has made. It must not block.
 type Observer interface {
-	Called(method, endpoint string, took time.Duration, attempts int, err error)
+	Called(Call)
+}
+
+// Call is what an Observer is told of a call or a stream that has ended.
+type Call struct {
+	// Method is the method's name in the Go interface.
+	Method string
+	// Endpoint is the ID of the endpoint that had the call last; empty if none had.
+	Endpoint string
+	// Took is how long the call took, all attempts together.
+	Took time.Duration
+	// Attempts is how many times the call was handed to an endpoint.
+	Attempts int
+	// Repeats is how many of these were made although one before may have run.
+	Repeats int
+	// Err is what the caller got; nil if the plugin answered with a result.
+	Err error
 }

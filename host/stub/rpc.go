@@ -27,13 +27,17 @@ type RPC struct {
 }
 
 // NewRPC returns a stub for a kind. The caller closes its Client. Nothing is
-// sent before the first call.
-func NewRPC(kind string, config Config) *RPC {
+// sent before the first call. The error is that of [CheckNetRPC].
+func NewRPC(kind string, config Config) (*RPC, error) {
 	codec := newRPCCodec(kind, config)
 	stub := &RPC{Client: rpc.NewClientWithCodec(codec)}
-	codec.pending = pendingOf(stub.Client)
+	var err error
+	if codec.pending, err = pendingOf(stub.Client); err != nil {
+		_ = stub.Client.Close()
+		return nil, err
+	}
 	if config.Broker != nil {
 		stub.Broker = config.Broker.MuxBroker(codec.lastBroker)
 	}
-	return stub
+	return stub, nil
 }

@@ -17,19 +17,19 @@ type call struct {
 	*calledMethod
 	seq    uint64
 	args   any
-	caller *rpc.Call    // nil: the client has kept it
+	caller *rpc.Call
 	reply  reflect.Type // what the caller gave for it; nil: nothing
 	began  moment
 
 	attempts int     // times that the call was handed to an endpoint
-	detour   *search // nil while no endpoint has turned the call down
+	detour   *search // nil until an attempt has failed
 	lease    Lease
 	end      uint64 // where the request ends in what the lane's channel was given; see lane.sending
 }
 
 func (k *call) deadline() moment { return k.began.add(k.options.Timeout) }
 
-// search begins with the first endpoint that does not take the call.
+// search begins with the first endpoint that does not take the call, or loses it.
 func (k *call) search() *search {
 	if k.detour == nil {
 		k.detour = new(search)
@@ -68,15 +68,15 @@ func (c *rpcCodec) route(k *call, lease Lease) {
 		endpoint := lease.Endpoint()
 		if isFinal(err) {
 			lease.Done(NotSent)
-			c.fault(k, &Fault{Reason: ReasonArguments, Method: k.method, Err: err})
+			c.fault(k, Fault{Reason: ReasonArguments, Err: err})
 			return
 		}
 		lease.Done(outcomeOf(err))
 		lease = nil
 		k.search().avoid(endpoint)
 		k.search().cause = err
-		if refusal := rpc.ServerError(""); errors.As(err, &refusal) {
-			k.search().refused = refusal
+		if text, ok := errors.AsType[rpc.ServerError](err); ok {
+			k.search().refused = &RefusedError{Kind: c.kind, Err: text}
 		}
 	}
 }
@@ -110,61 +110,60 @@ func (c *rpcCodec) offer(ctx context.Context, k *call, lease Lease) error {
 	}
 }
 
-// giveUp ends a call that no endpoint took.
+// giveUp ends a call that no endpoint took, or took again.
 func (c *rpcCodec) giveUp(k *call, err error) {
-	refusal, ok := err.(rpc.ServerError)
+	refusal, refused := err.(*RefusedError)
 	switch {
 	case c.ctx.Err() != nil:
-		c.finish(k, "", rpc.ErrShutdown)
-	case ok:
-		// The plugin's own words: it does not serve the kind.
+		c.closed(k)
+	case refused && !k.search().sent:
 		c.finish(k, "", refusal)
 	default:
-		c.fault(k, &Fault{Reason: ReasonUnavailable, Method: k.method, Err: err})
+		c.fault(k, Fault{Reason: ReasonUnavailable, Err: err})
 	}
 }
 
+// closed ends a call whose stub was closed.
+func (c *rpcCodec) closed(k *call) {
+	c.fault(k, Fault{Reason: ReasonCaller, Err: rpc.ErrShutdown})
+}
+
 // fault ends a call with a Fault. The lease has been given back.
-func (c *rpcCodec) fault(k *call, f *Fault) {
+func (c *rpcCodec) fault(k *call, last Fault) {
+	last.Method = k.method
+	f := k.detour.fault(last)
 	c.finish(k, f.Endpoint, f)
 }
 
 // finish ends a call. A reply, if there is one, has been set.
 func (c *rpcCodec) finish(k *call, endpoint string, err error) {
-	c.observe(k.method, endpoint, k.began, k.attempts, err)
-	switch {
-	case k.caller != nil && (err == nil || err == rpc.ErrShutdown):
-		done(k.caller, err)
-	case k.caller != nil:
-		done(k.caller, rpc.ServerError(err.Error()))
-	case err == nil:
-		c.deliver(answer{seq: k.seq})
-	case err != rpc.ErrShutdown: // With that one the client ends it.
-		c.deliver(answer{seq: k.seq, fault: err.Error()})
+	ended := Call{Method: k.method, Endpoint: endpoint, Attempts: k.attempts, Err: err}
+	if k.detour != nil {
+		ended.Repeats = k.detour.repeats
 	}
+	c.observe(k.began, ended)
+	done(k.caller, err)
 }
 
 // lost sends a call again whose lane has gone, or ends it. sent says that the
 // plugin may have read it.
 func (c *rpcCodec) lost(k *call, sent bool, cause error) {
-	endpoint := k.lease.Endpoint()
-	if errors.Is(cause, errStubClosed) {
-		k.lease.Done(NotSent) // it says nothing of the endpoint
-		c.finish(k, endpoint, rpc.ErrShutdown)
-		return
-	}
-	if sent {
-		k.lease.Done(Lost)
-	} else {
-		k.lease.Done(NotSent)
-	}
+	lease, endpoint := k.lease, k.lease.Endpoint()
 	k.lease = nil
-	fault := &Fault{Reason: ReasonLost, Endpoint: endpoint, Method: k.method, MayHaveRun: sent, Err: cause}
-	if !k.search().mayRepeat(sent, k.options.Idempotent) {
-		c.fault(k, fault)
+	again := k.search().lost(endpoint, sent, k.options, cause)
+	switch {
+	case errors.Is(cause, errStubClosed):
+		lease.Done(NotSent) // it says nothing of the endpoint
+		c.closed(k)
+		return
+	case sent:
+		lease.Done(Lost)
+	default:
+		lease.Done(NotSent)
+	}
+	if !again {
+		c.fault(k, Fault{Reason: ReasonLost, Endpoint: endpoint, Err: cause})
 		return
 	}
-	k.search().avoid(endpoint)
-	k.search().cause = cause
 	go c.route(k, nil)
 }

@@ -25,7 +25,6 @@ type rpcCodec struct {
 	Config
 	kind    string
 	pending pendingCalls
-	answers chan answer // to calls that were not taken out of the client
 
 	ctx    context.Context // ends with the stub
 	end    context.CancelFunc
@@ -36,25 +35,15 @@ type rpcCodec struct {
 	latest atomic.Pointer[lane] // that had an answer
 
 	method *calledMethod // last; of WriteRequest alone
-	body   answer        // what ReadResponseBody reads; of the client's reader alone
-}
-
-// answer is what the client is given for a call that it has kept.
-type answer struct {
-	seq   uint64
-	fault string // not empty: the error
-	// decode, if not nil, decodes the body right from the lane, which waits.
-	decode func(body any) error
 }
 
 var errStubClosed = errors.New("stub was closed")
 
 func newRPCCodec(kind string, config Config) *rpcCodec {
 	c := &rpcCodec{
-		Config:  config,
-		kind:    kind,
-		answers: make(chan answer),
-		lanes:   map[any]*lane{},
+		Config: config,
+		kind:   kind,
+		lanes:  map[any]*lane{},
 	}
 	c.ctx, c.end = context.WithCancel(context.Background())
 	c.atOnce = endedContext()
@@ -68,9 +57,7 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 		seq: r.Seq, args: args, calledMethod: c.called(r.ServiceMethod),
 		caller: c.pending.take(r.Seq), began: now(),
 	}
-	if k.caller != nil {
-		k.reply = reflect.TypeOf(k.caller.Reply)
-	}
+	k.reply = reflect.TypeOf(k.caller.Reply)
 
 	lease, err := c.Router.Pick(c.atOnce, protocolRPC, nil)
 	if err != nil {
@@ -87,7 +74,7 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 			return nil
 		case isFinal(err):
 			lease.Done(NotSent)
-			go c.fault(k, &Fault{Reason: ReasonArguments, Method: k.method, Err: err})
+			go c.fault(k, Fault{Reason: ReasonArguments, Err: err})
 			return nil
 		}
 	}
@@ -109,28 +96,15 @@ func methodOf(name string) string {
 	return name[strings.LastIndexAny(name, "./")+1:]
 }
 
-// ReadResponseHeader waits for an answer to a call that the client has kept. It
-// implements rpc.ClientCodec, and ends the client only when the stub is closed.
-func (c *rpcCodec) ReadResponseHeader(r *rpc.Response) error {
-	select {
-	case c.body = <-c.answers:
-	case <-c.ctx.Done():
-		return io.EOF
-	}
-	r.Seq, r.Error = c.body.seq, c.body.fault
-	return nil
+// ReadResponseHeader waits for the end of the stub: the client has no call that
+// could be answered. It implements rpc.ClientCodec.
+func (c *rpcCodec) ReadResponseHeader(*rpc.Response) error {
+	<-c.ctx.Done()
+	return io.EOF
 }
 
-// ReadResponseBody gives the caller the body of that answer. It implements
-// rpc.ClientCodec.
-func (c *rpcCodec) ReadResponseBody(body any) error {
-	decode := c.body.decode
-	c.body = answer{}
-	if decode == nil {
-		return nil
-	}
-	return decode(body)
-}
+// ReadResponseBody implements rpc.ClientCodec. It is never called.
+func (c *rpcCodec) ReadResponseBody(any) error { return io.EOF }
 
 // Close ends the stub and its lanes. It implements rpc.ClientCodec.
 func (c *rpcCodec) Close() error {
@@ -143,14 +117,6 @@ func (c *rpcCodec) Close() error {
 		l.fail(errStubClosed)
 	}
 	return nil
-}
-
-// deliver hands an answer to the client, unless the stub is closed.
-func (c *rpcCodec) deliver(a answer) {
-	select {
-	case c.answers <- a:
-	case <-c.ctx.Done():
-	}
 }
 
 // laneOf returns the lane of the lease's session, which may still be opening,

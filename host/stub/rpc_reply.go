@@ -3,42 +3,52 @@
 package stub
 
 import (
+	"fmt"
 	"net/rpc"
 	"reflect"
+	"runtime"
 	"unsafe"
 )
 
-// pendingCalls is where an rpc.Client keeps the calls that have no answer, and
-// nil if this net/rpc keeps them otherwise.
+// pendingCalls is where an rpc.Client keeps the calls that have no answer.
 //
 // net/rpc asks its codec for one answer after the other, in one goroutine, and
 // says where the reply goes only after the header. For a stub that is too late
 // and too much: a body that comes slowly would hold up the answers of all other
-// endpoints, one that cannot be decoded ends an rpc.Client for good, and every
-// answer would have to be carried from the goroutine of its lane to that of the
-// client. So a stub takes each call out of the client and ends it itself, as
-// the client would. Only if the calls are not found does it do as net/rpc asks,
-// with the said effects.
-type pendingCalls struct{ calls *map[uint64]*rpc.Call }
+// endpoints, one that cannot be decoded ends an rpc.Client for good, and an error
+// would be nothing but a text, which a plugin could send as well. So a stub takes
+// each call out of the client and ends it itself, as the client would.
+type pendingCalls map[uint64]*rpc.Call
 
-func pendingOf(client *rpc.Client) pendingCalls {
-	field := reflect.ValueOf(client).Elem().FieldByName("pending")
-	if !field.IsValid() || field.Type() != reflect.TypeFor[map[uint64]*rpc.Call]() {
-		return pendingCalls{}
-	}
-	return pendingCalls{(*map[uint64]*rpc.Call)(unsafe.Pointer(field.UnsafeAddr()))}
+// pendingOf finds them. net/rpc does not export the map.
+func pendingOf(client *rpc.Client) (pendingCalls, error) {
+	return pendingIn(reflect.ValueOf(client).Elem())
 }
 
-// take makes the stub the owner of the call seq, or gives nil. It may be called
-// from WriteRequest alone, where the client holds its lock for sending: then
-// nothing but the taking of an answer changes the map, and there are none for a
-// client whose calls are all taken.
-func (p pendingCalls) take(seq uint64) *rpc.Call {
-	if p.calls == nil {
-		return nil
+func pendingIn(client reflect.Value) (pendingCalls, error) {
+	field := client.FieldByName("pending")
+	if !field.IsValid() || field.Type() != reflect.TypeFor[map[uint64]*rpc.Call]() || field.IsNil() {
+		return nil, fmt.Errorf("net/rpc of %s keeps its calls otherwise than this release of reattach knows: build with an older Go, or a newer release", runtime.Version())
 	}
-	call := (*p.calls)[seq]
-	delete(*p.calls, seq)
+	return *(*map[uint64]*rpc.Call)(unsafe.Pointer(field.UnsafeAddr())), nil
+}
+
+// CheckNetRPC says whether net/rpc stubs can be made at all with the Go release
+// that the program was built with. A host asks when it starts.
+func CheckNetRPC() error {
+	client := rpc.NewClientWithCodec(newRPCCodec("", Config{}))
+	defer client.Close()
+	_, err := pendingOf(client)
+	return err
+}
+
+// take makes the stub the owner of the call seq. It may be called from
+// WriteRequest alone, where the client holds its lock for sending and the call is
+// in the map: then nothing but the taking of an answer changes the map, and there
+// are none for a client whose calls are all taken.
+func (p pendingCalls) take(seq uint64) *rpc.Call {
+	call := p[seq]
+	delete(p, seq)
 	return call
 }
 

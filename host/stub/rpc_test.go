@@ -3,6 +3,7 @@
 package stub
 
 import (
+	"encoding/gob"
 	"errors"
 	"net"
 	"net/rpc"
@@ -139,22 +140,71 @@ func TestRPCEndings(t *testing.T) {
 				outcomes: []string{"a: not-sent", "b: not-sent", "a: not-sent"}},
 		},
 		"every plugin dies of it": {
-			reason: "a request that kills its reader does not go round for ever",
+			reason: "a request that kills its reader takes two of them by default",
 			method: "Get",
 			play: func(t *testing.T, r *handRouter) {
-				s, peers := newHandSession("a")
-				r.set(s)
-				go func() {
-					for range maxRepeats + 1 {
-						p := <-peers
-						p.request(t)
-						_ = p.Close()
-					}
-				}()
+				r.set(dying(t, "a", nil), dying(t, "b", nil), dying(t, "c", nil))
 			},
-			want: want{result: `error "reattach: connection to a lost during Get; it may have run: the plugin hung up"`,
-				outcomes: []string{"a: lost", "a: lost", "a: lost", "a: lost", "a: lost", "a: lost"},
-				took:     5*time.Millisecond + 10*time.Millisecond + 20*time.Millisecond + 40*time.Millisecond + 80*time.Millisecond},
+			want: want{result: `error "reattach: connection to b lost during Get; it may have run: the plugin hung up"`,
+				outcomes: []string{"a: lost", "b: lost"}},
+		},
+		"dies of it, repeated thrice": {
+			reason: "a method may say how often, and one endpoint is given a rest",
+			method: "Thrice",
+			play:   func(t *testing.T, r *handRouter) { r.set(dying(t, "a", nil)) },
+			want: want{result: `error "reattach: connection to a lost during Thrice; it may have run: the plugin hung up"`,
+				outcomes: []string{"a: lost", "a: lost", "a: lost", "a: lost"},
+				took:     5*time.Millisecond + 10*time.Millisecond + 20*time.Millisecond},
+		},
+		"idempotent, not to be repeated": {
+			reason: "NoRepeats is none",
+			method: "Never",
+			play:   func(t *testing.T, r *handRouter) { r.set(dying(t, "a", nil), echoing("b")) },
+			want: want{result: `error "reattach: connection to a lost during Never; it may have run: the plugin hung up"`,
+				outcomes: []string{"a: lost"}},
+		},
+		"lost, and nobody left": {
+			reason: "that it may have run is not forgotten while a repetition waits",
+			method: "Get",
+			play:   func(t *testing.T, r *handRouter) { r.set(dying(t, "a", func() { r.set() })) },
+			want: want{result: `error "reattach: connection to a lost during Get; it may have run: nobody is ready: a test (last attempt: the plugin hung up)"`,
+				outcomes: []string{"a: lost"}, took: DefaultTimeout},
+		},
+		"lost, then not taken": {
+			reason: "nor by an endpoint that surely does not get it",
+			method: "Get",
+			play: func(t *testing.T, r *handRouter) {
+				broken, _ := newHandSession("b")
+				broken.open = func() (net.Conn, error) {
+					r.set()
+					return nil, errors.New("connection reset")
+				}
+				r.set(dying(t, "a", nil), broken)
+			},
+			want: want{result: `error "reattach: connection to a lost during Get; it may have run: nobody is ready: a test (last attempt: connection reset)"`,
+				outcomes: []string{"a: lost", "b: not-sent"}, took: DefaultTimeout},
+		},
+		"lost, then refused": {
+			reason: "nor by one that does not serve the kind",
+			method: "Get",
+			play: func(t *testing.T, r *handRouter) {
+				refusing, _ := newHandSession("b")
+				refusing.open = func() (net.Conn, error) { return nil, rpc.ServerError("unknown plugin type: kind") }
+				r.set(dying(t, "a", func() { r.set(refusing) }))
+			},
+			want: want{result: `error "reattach: connection to a lost during Get; it may have run: unknown plugin type: kind"`,
+				outcomes: []string{"a: lost", "b: not-sent", "b: not-sent"}},
+		},
+		"lost, then too late": {
+			reason: "nor by one that does not answer",
+			method: "Get",
+			play: func(t *testing.T, r *handRouter) {
+				silent, peers := newHandSession("b")
+				r.set(dying(t, "a", nil), silent)
+				go func() { (<-peers).request(t) }()
+			},
+			want: want{result: `error "reattach: no answer in time from b to Get; it may have run"`,
+				outcomes: []string{"a: lost", "b: timed-out"}, took: DefaultTimeout},
 		},
 		"answer of another type": {
 			reason: "an answer that cannot be decoded is that call's error alone",
@@ -199,6 +249,25 @@ func TestRPCEndings(t *testing.T) {
 			})
 		})
 	}
+}
+
+// dying returns a session whose plugin dies of every request, after what it then
+// does.
+func dying(t *testing.T, name string, then func()) *handSession {
+	s, _ := newHandSession(name)
+	s.open = func() (net.Conn, error) {
+		host, plugin := net.Pipe()
+		go func() {
+			p := &handPeer{Conn: plugin, dec: gob.NewDecoder(plugin), enc: gob.NewEncoder(plugin)}
+			p.request(t)
+			if then != nil {
+				then()
+			}
+			_ = p.Close()
+		}()
+		return host, nil
+	}
+	return s
 }
 
 func TestRPCLateAnswerIsDropped(t *testing.T) {
@@ -379,20 +448,6 @@ type panicky struct{}
 
 func (panicky) GobEncode() ([]byte, error) { return make([]byte, 0)[:1:1], nil }
 
-// TestRPCWithoutReplyTypes is for a net/rpc that keeps its calls otherwise.
-func TestRPCWithoutReplyTypes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		codec := newRPCCodec("kind", Config{Router: newHandRouter(echoing("a"), echoing("b"))})
-		client := rpc.NewClientWithCodec(codec)
-		defer client.Close()
-		for range 10 {
-			if r := <-goCall(client, "Get", "x"); r.String() != `"x"` {
-				t.Fatalf("got %v", r)
-			}
-		}
-	})
-}
-
 func TestRPCClose(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, peers := newHandSession("a")
@@ -408,8 +463,12 @@ func TestRPCClose(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, c := range map[string]<-chan result{"sent": sent, "waiting": waiting, "later": goCall(client, "Add", "z")} {
-			if r := <-c; !errors.Is(r.err, rpc.ErrShutdown) {
+			r := <-c
+			if !errors.Is(r.err, rpc.ErrShutdown) || SourceOf(r.err) != SourceHost {
 				t.Errorf("%s call: got %v, want ErrShutdown", name, r)
+			}
+			if f, ok := Cause(r.err); ok != (name != "later") || ok && f.MayHaveRun != (name == "sent") {
+				t.Errorf("%s call: got fault %+v", name, f)
 			}
 		}
 		if _, err := p.Read(make([]byte, 1)); err == nil {
@@ -425,15 +484,16 @@ func TestRPCClose(t *testing.T) {
 type seenCall struct {
 	Method, Endpoint string
 	Attempts         int
+	Repeats          int
 	Source           Source
 }
 
 type recorder struct{ calls chan seenCall }
 
-func (r recorder) Called(method, endpoint string, took time.Duration, attempts int, err error) {
-	s := seenCall{Method: method, Endpoint: endpoint, Attempts: attempts}
-	if err != nil {
-		s.Source = SourceOf(err)
+func (r recorder) Called(call Call) {
+	s := seenCall{Method: call.Method, Endpoint: call.Endpoint, Attempts: call.Attempts, Repeats: call.Repeats}
+	if call.Err != nil {
+		s.Source = SourceOf(call.Err)
 	}
 	r.calls <- s
 }
@@ -449,7 +509,7 @@ func TestRPCObserver(t *testing.T) {
 		p.request(t)
 		_ = p.Close()
 		<-call
-		if diff := cmp.Diff(seenCall{"Get", "b", 2, ""}, <-seen.calls); diff != "" {
+		if diff := cmp.Diff(seenCall{"Get", "b", 2, 1, ""}, <-seen.calls); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 	})

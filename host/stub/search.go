@@ -16,17 +16,15 @@ const (
 	lastPause  = 500 * time.Millisecond
 )
 
-// maxRepeats is how often an idempotent call that may have run is sent again.
-// A request that kills every plugin which reads it must not go round for ever.
-const maxRepeats = 5
-
 // search is one call's way from endpoint to endpoint. The zero value has been
 // nowhere.
 type search struct {
 	tried   []string
 	pause   time.Duration
-	repeats int   // times that the call was sent after it may have run
-	cause   error // why the last endpoint did not take the call
+	sent    bool   // an attempt was sent and lost: the call may have run
+	sentTo  string // the last endpoint of such an attempt
+	repeats int    // attempts that were handed to an endpoint after that
+	cause   error  // why the last endpoint did not take the call
 	// refused is an answer of the last endpoint which will not change by asking
 	// again. When all others have been tried too, it is the call's error.
 	refused error
@@ -95,15 +93,48 @@ func (s *search) explain(err error) error {
 	return fmt.Errorf("%w (last attempt: %w)", err, s.cause)
 }
 
-// mayRepeat reports whether a call that was lost may be sent again, and counts
-// it.
-func (s *search) mayRepeat(mayHaveRun, idempotent bool) bool {
-	if !mayHaveRun {
-		return true
+// lost notes that an attempt has ended without an answer, and reports whether the
+// call may be tried again. sent says that the plugin may have read it.
+func (s *search) lost(endpoint string, sent bool, options CallOptions, cause error) bool {
+	if sent {
+		s.sent, s.sentTo = true, endpoint
+		if s.repeats >= options.MaxRepeats() {
+			return false
+		}
 	}
-	if !idempotent || s.repeats == maxRepeats {
-		return false
-	}
-	s.repeats++
+	s.avoid(endpoint)
+	s.cause = cause
 	return true
+}
+
+// attempt notes that the call is handed to an endpoint. A nil search is that of a
+// call which has had no attempt before.
+func (s *search) attempt() {
+	if s != nil && s.sent {
+		s.repeats++
+	}
+}
+
+// unsent takes attempt back: the endpoint did not take the call.
+func (s *search) unsent() {
+	if s != nil && s.sent {
+		s.repeats--
+	}
+}
+
+// fault makes the Fault with which a call ends, and is all that does. f is what the
+// last attempt came to; a nil search has had no other. What an earlier attempt may
+// have run stays true, however the later ones ended.
+func (s *search) fault(f Fault) *Fault {
+	if s == nil || !s.sent {
+		return &f
+	}
+	f.MayHaveRun = true
+	if f.Endpoint == "" {
+		f.Endpoint = s.sentTo
+	}
+	if f.Reason == ReasonUnavailable {
+		f.Reason = ReasonLost // and not found an endpoint for its repetition
+	}
+	return &f
 }

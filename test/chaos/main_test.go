@@ -66,7 +66,7 @@ func options() daemon.Options {
 	o := daemon.DefaultOptions()
 	o.Handshake = counter.Handshake()
 	o.Kinds = []daemon.Kind{daemon.NewKind[counter.Counter](counter.Kind, &counter.Plugin{},
-		daemon.WithMethod("Get", stub.CallOptions{Idempotent: true}))}
+		daemon.WithMethod("Get", stub.CallOptions{Idempotent: true, Repeats: 5}))}
 	return o
 }
 
