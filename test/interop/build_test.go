@@ -49,7 +49,7 @@ var built = sync.OnceValues(func() (binaries, error) {
 	}
 	for _, s := range sides() {
 		args := append([]string{"build"}, flags[s]...)
-		args = append(args, "-o", filepath.Join(dir, string(s))+string(filepath.Separator), "./peer/host", "./peer/plugin")
+		args = append(args, "-o", filepath.Join(dir, string(s))+string(filepath.Separator), "./peer/host", "./peer/plugin", "./peer/identity")
 		if out, err := exec.Command("go", args...).CombinedOutput(); err != nil {
 			return b, fmt.Errorf("build the peers of %s: %w\n%s", s, err, out)
 		}
