@@ -262,8 +262,9 @@ func TestCallIsGivenUp(t *testing.T) {
 		return nil
 	})
 	cancel()
-	if err := <-failed; !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v, want that it was given up", err)
+	err := <-failed
+	if f, ok := stub.Cause(err); !ok || !f.MayHaveRun || f.Source() != stub.SourceHost || !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v, want that its caller gave it up and it may have run", err)
 	}
 }
 
