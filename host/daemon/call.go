@@ -94,6 +94,9 @@ func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args jso
 	}
 	runs = true
 	result, err := m.callWithin(ctx, impl, values, settings.returned)
+	if gone, ok := errors.AsType[*fleet.UnknownPluginError](err); ok {
+		return nil, unknown{gone} // it was known once
+	}
 	if err != nil {
 		err = abandoned(ctx, method, err)
 	}

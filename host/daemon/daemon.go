@@ -43,7 +43,7 @@ type Daemon struct {
 
 	mu        sync.Mutex
 	stubs     map[stubKey]*routed
-	dispensed map[dispensedKey]any
+	dispensed map[dispensedKey]*dispensed
 	// What was dispensed without a switch keeps to a dialect. The first one of a
 	// plugin is what its sessions shall speak.
 	keepsTo map[dispensedKey]string
@@ -69,7 +69,7 @@ func newDaemon(opts Options) (*Daemon, error) {
 	}
 	d := &Daemon{
 		opts: opts, log: opts.Logger, kinds: make(map[string]*Kind), brokers: newBrokers(opts.CallTimeout),
-		stubs: make(map[stubKey]*routed), dispensed: make(map[dispensedKey]any),
+		stubs: make(map[stubKey]*routed), dispensed: make(map[dispensedKey]*dispensed),
 		keepsTo: make(map[dispensedKey]string), speaks: make(map[string]string),
 	}
 	d.life, d.end = context.WithCancel(context.Background())
@@ -151,6 +151,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	found := begin(func() error { return d.manager.Run(finding) })
 	fleet := begin(func() error { return d.fleet.Run(attached, d.manager.Sets()) })
 	followed := begin(func() error { return d.follow(hooks) })
+	swept := begin(func() error { return d.sweep(hooks) })
 	<-ctx.Done()
 	d.log.Debug("daemon stops")
 
@@ -161,6 +162,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	// The fleet has deadlines of its own; this one is for what they miss.
 	err = errors.Join(err, fleet.within("stop sessions", d.opts.DrainTimeout+2*d.opts.StopTimeout))
 	err = errors.Join(err, followed.within("stop hooks", d.opts.StopTimeout))
+	err = errors.Join(err, swept.within("stop releasing stubs", d.opts.StopTimeout))
 	if err != nil {
 		return fmt.Errorf("stop daemon: %w", err)
 	}

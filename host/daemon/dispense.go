@@ -18,11 +18,15 @@ import (
 
 // Dispense gives the kind of a plugin as its interface T. The value stays valid
 // until the daemon ends, wherever the plugin's endpoints go: there is no need ever to
-// dispense it again, and doing so gives the same value.
+// dispense it again, and doing so gives the same value while the plugin is known.
 //
 // It waits, as long as ctx does, for a first endpoint. Errors match [ErrUnknown] for
 // a plugin or kind that nobody knows, and [ErrNotServed] for a plugin that says it
 // lacks the kind.
+//
+// What stands behind the value is released when its plugin is gone, and made again by
+// the next call, if the kind has a switch. Without one the value is the glue's own: it
+// costs a few goroutines for as long as the daemon runs.
 func Dispense[T any](ctx context.Context, d *Daemon, plugin, kind string) (T, error) {
 	var none T
 	k, err := d.kind(kind)
@@ -33,13 +37,41 @@ func Dispense[T any](ctx context.Context, d *Daemon, plugin, kind string) (T, er
 		return none, fmt.Errorf("dispense %s of %s: the kind is a %s, not a %s", kind, plugin, k.iface, want)
 	}
 	v, err := d.dispense(ctx, plugin, k)
+	if err == nil && k.route == nil {
+		v, err = d.keep(ctx, plugin, k)
+	}
 	if err != nil {
 		return none, fmt.Errorf("dispense %s of %s: %w", kind, plugin, err)
 	}
 	return v.(T), nil
 }
 
+// keep dispenses a value that is released no more.
+func (d *Daemon) keep(ctx context.Context, plugin string, k *Kind) (any, error) {
+	for {
+		v, err := d.dispense(ctx, plugin, k)
+		if err != nil {
+			return nil, err
+		}
+		d.mu.Lock()
+		held := d.dispensed[dispensedKey{plugin, k.name}]
+		if held != nil { // else it has just been released
+			held.kept = true
+		}
+		d.mu.Unlock()
+		if held != nil && held.value == v {
+			return v, nil
+		}
+	}
+}
+
 type dispensedKey struct{ plugin, kind string }
+
+// dispensed is the one value for a plugin and a kind.
+type dispensed struct {
+	value any
+	kept  bool // a caller of Dispense has it, and there is no switch
+}
 
 func (d *Daemon) kind(name string) (*Kind, error) {
 	if k := d.kinds[name]; k != nil {
@@ -55,12 +87,7 @@ func (d *Daemon) dispense(ctx context.Context, plugin string, k *Kind) (any, err
 		return v, nil
 	}
 	pool := d.fleet.Pool(plugin)
-	kept := false
-	defer func() {
-		if !kept { // the name may be one that the caller made up
-			pool.Release()
-		}
-	}()
+	defer pool.Release() // the stub has it too
 	info, err := d.ready(ctx, pool)
 	if err != nil {
 		if _, nobody := errors.AsType[*fleet.UnknownPluginError](err); nobody {
@@ -79,14 +106,14 @@ func (d *Daemon) dispense(ctx context.Context, plugin string, k *Kind) (any, err
 	if k.route != nil {
 		var latest atomic.Pointer[routed]
 		latest.Store(stub)
-		v = k.route(func() any { return d.pick(pool, k, &latest) })
+		v = k.route(func() any { return d.pick(k, &latest) })
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if first := d.dispensed[key]; first != nil {
-		return first, nil
+		return first.value, nil
 	}
-	d.dispensed[key], kept = v, true
+	d.dispensed[key] = &dispensed{value: v}
 	if k.route == nil {
 		d.keepTo(key, pool, stub.dialect)
 	}
@@ -125,7 +152,10 @@ func (d *Daemon) ready(ctx context.Context, pool *fleet.Pool) (conn.Info, error)
 func (d *Daemon) lookup(key dispensedKey) any {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.dispensed[key]
+	if found := d.dispensed[key]; found != nil {
+		return found.value
+	}
+	return nil
 }
 
 // mayServe reports whether a plugin lists a kind, or does not tell.
@@ -147,12 +177,25 @@ func serves(plugin string, k *Kind, info conn.Info) error {
 
 // pick gives the stub for what the plugin's endpoints speak now, or the latest one
 // while there is none: its calls wait.
-func (d *Daemon) pick(pool *fleet.Pool, k *Kind, latest *atomic.Pointer[routed]) any {
-	if info, err := pool.Ready(d.atOnce, ""); err == nil {
-		if now, err := d.stub(pool.Plugin(), k, info); err == nil {
+func (d *Daemon) pick(k *Kind, latest *atomic.Pointer[routed]) any {
+	last := latest.Load()
+	if last.released.Load() {
+		last = d.revive(k, last)
+		latest.Store(last)
+	}
+	if info, err := last.pool.Ready(d.atOnce, ""); err == nil {
+		if now, err := d.stub(last.pool.Plugin(), k, info); err == nil {
 			latest.Store(now)
 			return now.impl
 		}
 	}
-	return latest.Load().impl
+	return last.impl
+}
+
+// revive gives a stub in the place of one that was released.
+func (d *Daemon) revive(k *Kind, last *routed) *routed {
+	if now, err := d.stub(last.pool.Plugin(), k, last.info); err == nil {
+		return now
+	}
+	return last // the daemon has ended, and so its calls fail as they should
 }

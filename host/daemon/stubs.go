@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
@@ -23,8 +24,18 @@ type stubKey struct{ plugin, kind, dialect string }
 // routed is a stub whose calls go to whichever endpoint is ready and speaks dialect.
 type routed struct {
 	dialect string
+	info    conn.Info // of the session that it was made for
+	pool    *fleet.Pool
 	impl    any
-	close   func() error
+	end     func() error
+	// released says that nobody should begin to use it.
+	released atomic.Bool
+}
+
+// close ends the stub. It is called once.
+func (r *routed) close() {
+	_ = r.end() // only says that it was closed before
+	r.pool.Release()
 }
 
 // speakers is a route.Router to the endpoints of one dialect.
@@ -65,11 +76,11 @@ func (d *Daemon) keepStub(key stubKey, r *routed) (*routed, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if first := d.stubs[key]; first != nil {
-		_ = r.close()
+		r.close()
 		return first, nil
 	}
 	if d.stubs == nil { // nobody would close it any more
-		_ = r.close()
+		r.close()
 		return nil, fleet.ErrShutdown
 	}
 	d.stubs[key] = r
@@ -81,16 +92,18 @@ func (d *Daemon) makeStub(name string, k *Kind, info conn.Info) (*routed, error)
 	if glue == nil {
 		return nil, fmt.Errorf("%w: kind %q: version %d, which plugin %s speaks, does not have it", ErrNotServed, k.name, info.Version, name)
 	}
+	pool := d.fleet.Pool(name)
 	config := stub.Config{
-		Router: speakers{d.fleet.Pool(name), d.dialects.of(info)}, Methods: k, Observer: d.metrics.calls(name, k.name), Broker: d.brokers.of(name),
+		Router: speakers{pool, d.dialects.of(info)}, Methods: k, Observer: d.metrics.calls(name, k.name), Broker: d.brokers.of(name),
 	}
 	r, err := d.newStub(glue, k, info.Protocol, config)
 	if err != nil {
+		pool.Release()
 		return nil, err
 	}
-	r.dialect = d.dialects.of(info)
+	r.dialect, r.info, r.pool = d.dialects.of(info), info, pool
 	if r.impl == nil || !reflect.TypeOf(r.impl).Implements(k.iface) {
-		_ = r.close()
+		r.close()
 		return nil, fmt.Errorf("kind %q: its plugin.Plugin made a %T, which is not a %s", k.name, r.impl, k.iface)
 	}
 	return r, nil
@@ -111,7 +124,7 @@ func (d *Daemon) newStub(glue plugin.Plugin, k *Kind, protocol string, config st
 			_ = s.Close()
 			return nil, fmt.Errorf("kind %q: %w", k.name, err)
 		}
-		return &routed{impl: impl, close: s.Close}, nil
+		return &routed{impl: impl, end: s.Close}, nil
 	}
 	s, err := stub.NewRPC(k.name, config)
 	if err != nil {
@@ -122,7 +135,7 @@ func (d *Daemon) newStub(glue plugin.Plugin, k *Kind, protocol string, config st
 		_ = s.Client.Close()
 		return nil, fmt.Errorf("kind %q: %w", k.name, err)
 	}
-	return &routed{impl: impl, close: s.Client.Close}, nil
+	return &routed{impl: impl, end: s.Client.Close}, nil
 }
 
 // closeStubs ends every stub; calls on them fail from then on.
@@ -130,7 +143,7 @@ func (d *Daemon) closeStubs() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, r := range d.stubs {
-		_ = r.close() // only says that it was closed before
+		r.close()
 	}
 	d.stubs = nil
 	d.brokers.close()
@@ -155,6 +168,15 @@ func (b *brokers) of(name string) *plugin.SharedBroker {
 		b.all[name] = plugin.NewSharedBroker(b.wait, nil)
 	}
 	return b.all[name]
+}
+
+// take gives up the broker of a plugin, for the caller to close; nil if it has none.
+func (b *brokers) take(name string) *plugin.SharedBroker {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	broker := b.all[name]
+	delete(b.all, name)
+	return broker
 }
 
 func (b *brokers) close() {
