@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
 	"github.com/hashicorp/go-plugin/runner"
@@ -165,21 +166,33 @@ func firstLineOf(stdout io.Reader, lines chan<- string) {
 	_, _ = io.Copy(io.Discard, stdout)
 }
 
+// lastLineWait is how long the first line of a child that has ended may take to be
+// read: something that it left behind may hold its stdout open.
+const lastLineWait = time.Second
+
 func (p *localPlugin) firstLine(ctx context.Context, child runner.Runner, lines <-chan string) (string, error) {
 	p.logger.Debug("waiting for RPC address", "plugin", child.Name())
-	select {
-	case line, ok := <-lines:
-		if !ok {
-			return "", unrecognizedLine("", child, "Failed to read any lines from plugin's stdout")
+	ended, late := p.ctx.Done(), (<-chan time.Time)(nil)
+	for {
+		select {
+		case line, ok := <-lines:
+			if !ok {
+				return "", unrecognizedLine("", child, "Failed to read any lines from plugin's stdout")
+			}
+			return line, nil
+		case <-ended:
+			// What it wrote before is still being read, and says more.
+			timer := time.NewTimer(lastLineWait)
+			defer timer.Stop()
+			ended, late = nil, timer.C
+		case <-late:
+			return "", errExited
+		case <-ctx.Done():
+			if errors.Is(ctx.Err(), context.Canceled) {
+				return "", errKilled
+			}
+			return "", errors.New("timeout while waiting for plugin to start")
 		}
-		return line, nil
-	case <-p.ctx.Done():
-		return "", errExited
-	case <-ctx.Done():
-		if errors.Is(ctx.Err(), context.Canceled) {
-			return "", errKilled
-		}
-		return "", errors.New("timeout while waiting for plugin to start")
 	}
 }
 
