@@ -33,7 +33,7 @@ compat: ## answer the five questions with binaries old and new
 interop: ## test the fork against the original library, and print what was compared
 	@scripts/interop.sh
 
-chaos: ## kill, stop and restart plugins for a minute under load, and print what callers noticed
+chaos: ## kill, stop, restart and upset plugins for minutes under load, and print what callers noticed
 	go test ./test/chaos -count=1 -v -args -for 60s
 
 bench: ## measure calls in every placement and against other libraries (10 minutes)

@@ -61,6 +61,20 @@ func buildAndRun(m *testing.M) (int, error) {
 	return m.Run(), nil
 }
 
+// buildShared builds a host and the shared object that it loads, which have to be
+// built alike.
+func buildShared(t *testing.T) {
+	t.Helper()
+	for name, args := range map[string][]string{"sohost": {"./sohost"}, "counter.so": {"-buildmode=plugin", "./shared"}} {
+		path := filepath.Join(bin, name)
+		cmd := exec.Command("go", append([]string{"build", "-trimpath", "-o", path}, args...)...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=1")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("build %s: %v\n%s", path, err, out)
+		}
+	}
+}
+
 // options are those of a daemon that knows the counter.
 func options() daemon.Options {
 	o := daemon.DefaultOptions()

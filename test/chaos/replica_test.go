@@ -18,15 +18,16 @@ import (
 // replica is a place on the network, and the process that serves there now.
 type replica struct {
 	name, port, log string
+	env             []string
 	cmd             *exec.Cmd
 	ended           chan struct{}
 }
 
 // startReplica starts a process that serves the counter on a free port, and kills it
 // when the test ends.
-func startReplica(t *testing.T, name, log string) *replica {
+func startReplica(t *testing.T, name, log string, env ...string) *replica {
 	t.Helper()
-	r := &replica{name: name, log: log}
+	r := &replica{name: name, log: log, env: env}
 	r.start(t)
 	t.Cleanup(func() { r.signal(syscall.SIGCONT); r.end(syscall.SIGKILL) })
 	return r
@@ -42,6 +43,7 @@ func (r *replica) start(t *testing.T) {
 		"CHAOS_PLUGIN=counter", "PLUGIN_HOST=127.0.0.1", "PLUGIN_DRAIN_TIMEOUT=5s",
 		"REPLICA_NAME=" + r.name, "REPLICA_LOG=" + r.log,
 	}
+	r.cmd.Env = append(r.cmd.Env, r.env...)
 	if r.port != "" {
 		r.cmd.Env = append(r.cmd.Env, "PLUGIN_MIN_PORT="+r.port, "PLUGIN_MAX_PORT="+r.port)
 	}

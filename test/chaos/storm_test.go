@@ -79,14 +79,17 @@ func (s *storm) events() int { return s.kills + s.terms + s.stops }
 
 // endOne ends one of some replicas, and starts it again after a while.
 func (s *storm) endOne(some []*replica) {
+	s.endBy([]syscall.Signal{syscall.SIGKILL, syscall.SIGTERM}[rand.IntN(2)], some)
+}
+
+func (s *storm) endBy(how syscall.Signal, some []*replica) {
 	r := some[rand.IntN(len(some))]
-	if rand.IntN(2) == 0 {
+	if how == syscall.SIGKILL {
 		s.kills++
-		r.end(syscall.SIGKILL)
 	} else {
 		s.terms++
-		r.end(syscall.SIGTERM)
 	}
+	r.end(how)
 	pause(time.Duration(50+rand.IntN(250)) * time.Millisecond)
 	r.start(s.t)
 	s.restarts++

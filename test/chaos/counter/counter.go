@@ -19,6 +19,10 @@ type Counter interface {
 	Add(id string) (string, error)
 	// Get may be repeated as often as one likes. It answers like Add.
 	Get(id string) (string, error)
+	// AddOrPanic is Add, but panics at random.
+	AddOrPanic(id string) (string, error)
+	// GetOrPanic is Get, but panics at random.
+	GetOrPanic(id string) (string, error)
 }
 
 // Handshake is what host and plugin agree on.
@@ -43,6 +47,9 @@ type client struct{ rpc *rpc.Client }
 func (c *client) Add(id string) (string, error) { return c.call("Plugin.Add", id) }
 func (c *client) Get(id string) (string, error) { return c.call("Plugin.Get", id) }
 
+func (c *client) AddOrPanic(id string) (string, error) { return c.call("Plugin.AddOrPanic", id) }
+func (c *client) GetOrPanic(id string) (string, error) { return c.call("Plugin.GetOrPanic", id) }
+
 func (c *client) call(method, id string) (string, error) {
 	var answer string
 	err := c.rpc.Call(method, id, &answer)
@@ -60,5 +67,17 @@ func (s *server) Add(id string, answer *string) (err error) {
 // Get serves Plugin.Get.
 func (s *server) Get(id string, answer *string) (err error) {
 	*answer, err = s.impl.Get(id)
+	return err
+}
+
+// AddOrPanic serves Plugin.AddOrPanic.
+func (s *server) AddOrPanic(id string, answer *string) (err error) {
+	*answer, err = s.impl.AddOrPanic(id)
+	return err
+}
+
+// GetOrPanic serves Plugin.GetOrPanic.
+func (s *server) GetOrPanic(id string, answer *string) (err error) {
+	*answer, err = s.impl.GetOrPanic(id)
 	return err
 }
