@@ -9,6 +9,7 @@ import (
 	"net/rpc"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/yamux"
 	"google.golang.org/grpc"
@@ -24,14 +25,14 @@ type rude struct {
 	grpc_health_v1.UnimplementedHealthServer
 }
 
-var rudeText = strings.Repeat("\x1b[2J\u202e\u009b\n", 1<<19)
+var rudeText = strings.Repeat("\x1b[2J\u202e\u009b\n", 1<<17)
 
 func (rude) Ping(bool, *struct{}) error { return errors.New(rudeText) }
 
 func (rude) Dispense(string, *uint32) error { return errors.New(rudeText) }
 
 func (rude) Check(context.Context, *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
-	return nil, status.Error(codes.Unavailable, rudeText[:1<<20])
+	return nil, status.Error(codes.Unavailable, rudeText[:64<<10])
 }
 
 // serveNetRPC answers a host of the original library on conn.
@@ -98,6 +99,7 @@ func TestErrorsOfAPeerAreBounded(t *testing.T) {
 	defer server.Stop()
 	cfg := (&servedPlugin{addr: lis.Addr().(*net.TCPAddr)}).clientConfig()
 	cfg.Reattach.Protocol, cfg.AllowedProtocols = ProtocolGRPC, []Protocol{ProtocolGRPC}
+	cfg.DialTimeout, cfg.PingTimeout = time.Minute, time.Minute
 	_, err = Attach(t.Context(), cfg)
 	checkPeerError(t, "health", err)
 }
