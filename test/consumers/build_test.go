@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package consumers
+
+import (
+	"debug/buildinfo"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+)
+
+// side is the library that a program is built with.
+type side string
+
+const (
+	upstream side = "upstream"
+	fork     side = "fork"
+)
+
+// sides are both, the one that defines the truth first.
+func sides() []side { return []side{upstream, fork} }
+
+// built builds the programs of both sides once for all tests, into a directory
+// for each side.
+var built = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "consumers")
+	if err != nil {
+		return "", fmt.Errorf("create a directory for the programs: %w", err)
+	}
+	for s, modfile := range map[side]string{upstream: "go.mod", fork: "fork.mod"} {
+		cmd := exec.Command("go", "build", "-modfile="+modfile, "-o", filepath.Join(dir, string(s))+"/", "./peer/...")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return dir, fmt.Errorf("build the programs of %s: %w\n%s", s, err, out)
+		}
+	}
+	return dir, nil
+})
+
+// program returns the path of a built program.
+func program(t *testing.T, s side, name string) string {
+	t.Helper()
+	dir, err := built()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, string(s), name)
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, _ := built(); dir != "" {
+		_ = os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+// The rest of the tests is worth nothing if both sides are the same library.
+func TestProgramsAreWhatTheyAreCalled(t *testing.T) {
+	for _, s := range sides() {
+		for _, name := range []string{"host", "terraform"} {
+			info, err := buildinfo.ReadFile(program(t, s, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := false
+			for _, dep := range info.Deps {
+				if dep.Path != "github.com/hashicorp/go-plugin" {
+					continue
+				}
+				found = true
+				if replaced := dep.Replace != nil; replaced != (s == fork) {
+					t.Errorf("%s of %s: go-plugin is replaced: %v", name, s, replaced)
+				}
+			}
+			if !found {
+				t.Errorf("%s of %s is built without go-plugin", name, s)
+			}
+		}
+	}
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package consumers runs programs of well-known plugin systems, written with
+// their public SDKs, on the fork and on upstream go-plugin. Each program in
+// peer/ is compiled twice from the same source: with go.mod, which requires
+// upstream, and with fork.mod, which replaces it. What upstream's host gets from
+// upstream's child defines what every other pair must get, as a child and over
+// the network, where only the fork can be the plugin.
+//
+// Terraform is a provider of terraform-plugin-framework. There is no terraform
+// program in the tests: peer/host speaks the plugin protocol, version 6, to it.
+package consumers
