@@ -56,6 +56,8 @@ func playPlugin(role string) {
 		opts.Plugins = PluginSet{"poison": &poisonPlugin{}}
 	case "poison gRPC":
 		opts.Plugins, opts.GRPCServer = PluginSet{"poison": poisonRelay{}}, DefaultGRPCServer
+	case "mounts":
+		opts.Plugins, opts.VersionedPlugins, opts.GRPCServer = nil, mountVersions(), DefaultGRPCServer
 	case "crash":
 		fmt.Fprintln(os.Stderr, "[WARN] about to crash")
 		panic("the plugin crashes at start")

@@ -189,9 +189,12 @@ func (s *networkServer) greetless(conn net.Conn, proto sniff.Proto, stranger str
 	return host, s.sessions.add(host)
 }
 
-// defaultVersion is the lowest version that is served over p, which is what a
-// host that names no version is given.
+// defaultVersion is what a host is given that names no version: the announced one
+// if that is served over p, else the lowest that is.
 func (s *networkServer) defaultVersion(p Protocol) (servedVersion, bool) {
+	if s.announced.protocol == p {
+		return s.announced, true
+	}
 	for i := len(s.served) - 1; i >= 0; i-- {
 		if s.served[i].protocol == p {
 			return s.served[i], true

@@ -24,6 +24,7 @@ const (
 	envTLSKey           = "PLUGIN_TLS_KEY_FILE"
 	envTLSClientCA      = "PLUGIN_TLS_CLIENT_CA_FILE"
 	envHealthAddr       = "PLUGIN_HEALTH_ADDR"
+	envDefaultVersion   = "PLUGIN_DEFAULT_VERSION"
 	envPanic            = "PLUGIN_PANIC"
 	envMaxMessage       = "PLUGIN_MAX_MESSAGE"
 )
@@ -32,7 +33,7 @@ const (
 // this very process listens.
 var networkEnv = []string{
 	envHost, envName, envDrainTimeout, envHandshakeTimeout, envMaxSessions,
-	envTLSCert, envTLSKey, envTLSClientCA, envHealthAddr, envPanic, envMaxMessage,
+	envTLSCert, envTLSKey, envTLSClientCA, envHealthAddr, envDefaultVersion, envPanic, envMaxMessage,
 }
 
 const (
@@ -75,6 +76,11 @@ type NetworkConfig struct {
 	// HTTP (PLUGIN_HEALTH_ADDR): nowhere.
 	HealthAddr string
 
+	// DefaultVersion is the app version of sessions whose hosts do not shake hands,
+	// if it speaks their protocol (PLUGIN_DEFAULT_VERSION): the version of the line
+	// that [Serve] prints, else the lowest.
+	DefaultVersion int
+
 	// ExitOnPanic lets a panic in a method end the process, and with it the
 	// calls of all hosts (PLUGIN_PANIC=exit). Otherwise (PLUGIN_PANIC=answer) it
 	// is answered as that call's error, the stack goes to the log, and the
@@ -114,6 +120,11 @@ func NetworkConfigFromEnv() (*NetworkConfig, error) {
 	if text := strings.TrimSpace(os.Getenv(envMaxSessions)); text != "" {
 		if cfg.MaxSessions, err = strconv.Atoi(text); err != nil || cfg.MaxSessions < 1 {
 			return nil, fmt.Errorf("%s is %q, want a number from 1 on", envMaxSessions, text)
+		}
+	}
+	if text := strings.TrimSpace(os.Getenv(envDefaultVersion)); text != "" {
+		if cfg.DefaultVersion, err = strconv.Atoi(text); err != nil || cfg.DefaultVersion < 1 {
+			return nil, fmt.Errorf("%s is %q, want an app version from 1 on", envDefaultVersion, text)
 		}
 	}
 	return cfg, nil

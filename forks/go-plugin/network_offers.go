@@ -128,6 +128,6 @@ const modulePath = "github.com/hashicorp/go-plugin"
 
 // line is what a network plugin prints for whoever reads its stdout.
 func (s *networkServer) line(addr net.Addr) childLine {
-	v, _ := versionForHost(s.served, hostVersionsFromEnv(s.logger))
+	v := s.announced
 	return childLine{version: v.version, network: "tcp", address: addr.String(), protocol: v.protocol}
 }

@@ -43,6 +43,10 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 	if err != nil {
 		return err
 	}
+	if server.config.DefaultVersion == 0 {
+		// Not empty, or there would be no server.
+		server.announced, _ = versionForHost(server.served, hostVersionsFromEnv(logger))
+	}
 	if server.tls == nil && os.Getenv(envClientCert) != "" {
 		return errPlaintextChild
 	}

@@ -24,19 +24,21 @@ const outputBuffer = 1 << 20
 // networkServer serves one plugin to many hosts, each connection a session of
 // its own.
 type networkServer struct {
-	opts     *ServeConfig
-	config   NetworkConfig
-	logger   hclog.Logger
-	served   []servedVersion
-	offers   *offers     // set by serve
-	tls      *tls.Config // nil: plain TCP
-	output   *stdio.Hub
-	pending  *pendingGate
-	sessions *sessionSet
-	refusals *refusalLog
-	panics   *panicGuard
-	relief   rpcmux.Relief
-	draining chan struct{}
+	opts   *ServeConfig
+	config NetworkConfig
+	logger hclog.Logger
+	served []servedVersion
+	// announced is what hosts get that name no version.
+	announced servedVersion
+	offers    *offers     // set by serve
+	tls       *tls.Config // nil: plain TCP
+	output    *stdio.Hub
+	pending   *pendingGate
+	sessions  *sessionSet
+	refusals  *refusalLog
+	panics    *panicGuard
+	relief    rpcmux.Relief
+	draining  chan struct{}
 }
 
 // newNetworkServer does everything that can fail before a socket is open.
@@ -59,6 +61,9 @@ func newNetworkServer(opts *ServeConfig, logger hclog.Logger, output *stdio.Hub)
 	}
 	s.config = s.config.withDefaults()
 	var err error
+	if s.announced, err = announcedVersion(s.served, s.config.DefaultVersion); err != nil {
+		return nil, err
+	}
 	if s.tls, err = serverTLS(opts, s.config.TLS, logger); err != nil {
 		return nil, err
 	}

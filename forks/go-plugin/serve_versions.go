@@ -64,6 +64,22 @@ func versionForHost(served []servedVersion, hostVersions []int) (servedVersion, 
 	return served[len(served)-1], nil
 }
 
+// announcedVersion is what a network plugin serves to hosts that name no version:
+// the chosen one, or the lowest for 0.
+func announcedVersion(served []servedVersion, chosen int) (servedVersion, error) {
+	if chosen == 0 {
+		return served[len(served)-1], nil
+	}
+	have := make([]int, 0, len(served))
+	for _, v := range served {
+		if v.version == chosen {
+			return v, nil
+		}
+		have = append(have, v.version)
+	}
+	return servedVersion{}, fmt.Errorf("%s asks for app version %d: this plugin has %v", envDefaultVersion, chosen, have)
+}
+
 // hostVersionsFromEnv reads PLUGIN_PROTOCOL_VERSIONS, and leaves out what is no
 // number.
 func hostVersionsFromEnv(logger hclog.Logger) []int {

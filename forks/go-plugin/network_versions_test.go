@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+)
+
+// mounts holds a value for each mount of a host, as Vault's plugins do: since
+// version 5 by the mount's id, before that one for each session.
+type mounts struct {
+	NetRPCUnsupportedPlugin
+	keyed bool
+}
+
+func (m mounts) GRPCServer(_ *GRPCBroker, s *grpc.Server) error {
+	s.RegisterService(mountsDesc(), &mountTable{keyed: m.keyed, values: map[string]string{}})
+	return nil
+}
+
+func (mounts) GRPCClient(context.Context, *GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, nil
+}
+
+type mountTable struct {
+	keyed  bool
+	mu     sync.Mutex
+	values map[string]string
+}
+
+// do takes "mount" or "mount=value", and answers with the mount's value.
+func (m *mountTable) do(text string) string {
+	mount, value, set := strings.Cut(text, "=")
+	if !m.keyed {
+		mount = ""
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if set {
+		m.values[mount] = value
+	}
+	return m.values[mount]
+}
+
+func mountsDesc() *grpc.ServiceDesc {
+	return &grpc.ServiceDesc{ServiceName: "test.Mounts", HandlerType: (*any)(nil), Methods: []grpc.MethodDesc{{
+		MethodName: "Do",
+		Handler: func(srv any, _ context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+			in := new(wrapperspb.StringValue)
+			if err := dec(in); err != nil {
+				return nil, err
+			}
+			return wrapperspb.String(srv.(*mountTable).do(in.GetValue())), nil
+		},
+	}}}
+}
+
+// mountVersions is a plugin that also speaks net/rpc, in version 4.
+func mountVersions() map[int]PluginSet {
+	return map[int]PluginSet{
+		3: {"mounts": mounts{}}, 4: {"mounts": &echoPlugin{impl: newEchoImpl()}}, 5: {"mounts": mounts{keyed: true}},
+	}
+}
+
+// dialPlain connects as any gRPC client does, without the handshake.
+func dialPlain(t *testing.T, addr string) *grpc.ClientConn {
+	t.Helper()
+	conn, err := grpc.NewClient(addr, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return conn
+}
+
+// keepsMountsApart reports whether one session serves two mounts.
+func keepsMountsApart(t *testing.T, addr string) bool {
+	t.Helper()
+	conn := dialPlain(t, addr)
+	do := func(text string) string {
+		out := new(wrapperspb.StringValue)
+		if err := conn.Invoke(t.Context(), "/test.Mounts/Do", wrapperspb.String(text), out); err != nil {
+			t.Fatal(err)
+		}
+		return out.GetValue()
+	}
+	do("one=1")
+	do("two=2")
+	return do("one") == "1"
+}
+
+// A host that was told a version by the printed line, and attaches without the
+// handshake, is served that version.
+func TestAnnouncedVersionIsServed(t *testing.T) {
+	cases := map[string]struct {
+		env   []string
+		line  string
+		apart bool
+	}{
+		"nothing said":       {nil, "1|3|tcp|", false},
+		"host's versions":    {[]string{envProtocolVersions + "=5"}, "1|5|tcp|", true},
+		"operator's version": {[]string{envDefaultVersion + "=5"}, "1|5|tcp|", true},
+		"both":               {[]string{envProtocolVersions + "=5", envDefaultVersion + "=3"}, "1|3|tcp|", false},
+		"another protocol":   {[]string{envDefaultVersion + "=4"}, "1|4|tcp|", false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.Command(os.Args[0])
+			cmd.Env = append([]string{envRole + "=mounts", "TEST_PLUGIN=hello", envHost + "=127.0.0.1"}, tc.env...)
+			stdout, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			defer func() {
+				_ = cmd.Process.Kill()
+				_ = cmd.Wait()
+			}()
+			line, err := bufio.NewReader(stdout).ReadString('\n')
+			if err != nil || !strings.HasPrefix(line, tc.line) {
+				t.Fatalf("line %q, %v, want %s", line, err, tc.line)
+			}
+			if apart := keepsMountsApart(t, strings.Split(line, "|")[3]); apart != tc.apart {
+				t.Errorf("mounts of one session are apart: %v, want %v", apart, tc.apart)
+			}
+		})
+	}
+}
+
+func TestDefaultVersionMustBeServed(t *testing.T) {
+	opts := &ServeConfig{
+		VersionedPlugins: mountVersions(), GRPCServer: DefaultGRPCServer, Logger: hclog.NewNullLogger(),
+		Network: &NetworkConfig{DefaultVersion: 7},
+	}
+	_, err := newNetworkServer(opts, opts.Logger, nil)
+	if err == nil || !strings.Contains(err.Error(), "PLUGIN_DEFAULT_VERSION asks for app version 7: this plugin has [5 4 3]") {
+		t.Errorf("error %v", err)
+	}
+	t.Setenv(envDefaultVersion, "five")
+	if _, err := NetworkConfigFromEnv(); err == nil || !strings.Contains(err.Error(), envDefaultVersion) {
+		t.Errorf("error %v", err)
+	}
+}
