@@ -41,8 +41,8 @@ type GRPCBroker struct {
 	ids       *atomic.Uint32
 	core      *brokerCore
 	transport brokerTransport
-	// latest, if not nil, returns the broker to dial with instead of this one.
-	latest func() *GRPCBroker
+	// callee, if not nil, returns the broker to dial with instead of this one.
+	callee func() (*GRPCBroker, error)
 	// creds secure the brokered connections; nil where they need none.
 	creds credentials.TransportCredentials
 	// maxMessage bounds the messages of brokered connections, in bytes; zero does not.
@@ -231,11 +231,12 @@ func (b *GRPCBroker) dial(id uint32, opts []grpc.DialOption) (*grpc.ClientConn, 
 	if b.core.ctx.Err() != nil {
 		return nil, context.Cause(b.core.ctx)
 	}
-	if b.latest != nil {
-		if broker := b.latest(); broker != nil {
-			return broker.dial(id, opts)
+	if b.callee != nil {
+		broker, err := b.callee()
+		if err != nil {
+			return nil, err
 		}
-		return nil, errNoLatest
+		return broker.dial(id, opts)
 	}
 	ctx, cancel := b.core.within(context.Background(), brokerWait)
 	defer cancel()

@@ -5,11 +5,9 @@ package plugin
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"sync"
 	"sync/atomic"
 
-	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
@@ -73,25 +71,24 @@ func (cfg *grpcClientConfig) newOwnBroker(conn grpc.ClientConnInterface, lobby *
 	}
 }
 
-// newBroker returns the plugin's broker, and its end of the tunnel if there is
-// one.
-func (cfg *grpcServiceConfig) newBroker() (*GRPCBroker, *tunnel.Plugin) {
+// newBroker returns the plugin's broker of a session, and its end of the tunnel if
+// there is one. What the plugin accepts for all sessions arrives in shared, which is
+// nil for a session that has a service to itself.
+func (cfg *grpcServiceConfig) newBroker(shared *sharedSessions) (*GRPCBroker, *tunnel.Plugin) {
 	core := newBrokerCore(cfg.logger.Named("broker"))
 	switch cfg.brokers {
 	case brokerTunnel:
-		end := tunnel.NewPlugin(brokerWait)
-		return newGRPCBroker(core, &pluginTunnelTransport{core, end}, nil), end
+		transport := &pluginTunnelTransport{core: core}
+		if shared != nil {
+			transport.plugin = tunnel.NewPlugin(brokerWait, shared.brokers.group.lobby)
+		} else {
+			transport.own = lobby.New()
+			transport.plugin = tunnel.NewPlugin(brokerWait, transport.own)
+		}
+		return newGRPCBroker(core, transport, nil), transport.plugin
 	case brokerMux:
 		return newGRPCBroker(core, newMuxTransport(core, cfg.mux.Session), cfg.tls), nil
 	default:
 		return newGRPCBroker(core, newListenerTransport(core, cfg.unixSocket, nil), cfg.tls), nil
 	}
-}
-
-// endedBroker returns a broker whose session is over. It serves to ask a plugin
-// which services it registers.
-func endedBroker() *GRPCBroker {
-	core := newBrokerCore(hclog.NewNullLogger())
-	core.close(errors.New("this broker only serves to describe a plugin"))
-	return newGRPCBroker(core, newListenerTransport(core, UnixSocketConfig{}, nil), nil)
 }

@@ -123,17 +123,6 @@ func (b *GRPCBroker) openLink(ctx context.Context, conn grpc.ClientConnInterface
 	return b.serveLink(stream)
 }
 
-// brokerService is the plugin's side of the link.
-type brokerService struct {
-	pluginpb.UnimplementedGRPCBrokerServer
-	broker *GRPCBroker
-}
-
-// StartStream serves one link until the host closes it. The broker lives on.
-func (s *brokerService) StartStream(stream pluginpb.GRPCBroker_StartStreamServer) error {
-	return s.broker.serveLink(stream)
-}
-
 // knock is the message that asks for id, or answers that.
 func knockMessage(id uint32, knock *pluginpb.ConnInfo_Knock) *pluginpb.ConnInfo {
 	knock.Knock = true

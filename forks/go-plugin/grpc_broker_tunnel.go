@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 
+	"github.com/hashicorp/go-plugin/internal/lobby"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/tunnel"
 )
@@ -75,6 +76,7 @@ func (t *hostTunnelTransport) close() { t.host.Close() }
 type pluginTunnelTransport struct {
 	core   *brokerCore
 	plugin *tunnel.Plugin
+	own    *lobby.Lobby // of this session alone; nil: it is shared
 }
 
 func (t *pluginTunnelTransport) accept(_ context.Context, id uint32) (net.Listener, error) {
@@ -102,4 +104,8 @@ func (t *pluginTunnelTransport) receive(msg *pluginpb.ConnInfo) {
 	t.core.logger.Warn("the host's broker sends what does not belong into a tunnel", "id", msg.GetServiceId())
 }
 
-func (t *pluginTunnelTransport) close() { t.plugin.Close() }
+func (t *pluginTunnelTransport) close() {
+	if t.own != nil {
+		t.own.Close()
+	}
+}

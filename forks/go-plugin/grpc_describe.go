@@ -4,7 +4,6 @@ package plugin
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
 
@@ -13,44 +12,10 @@ import (
 	"google.golang.org/protobuf/reflect/protoregistry"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
-	"github.com/hashicorp/go-plugin/internal/panictext"
 )
 
-// describeGRPC lists the kinds of a set with the methods that each serves over
-// gRPC: the methods' short names and the full names of their messages.
-func describeGRPC(set PluginSet) []hello.Kind {
-	var kinds []hello.Kind
-	for _, name := range slices.Sorted(maps.Keys(set)) {
-		kind := hello.Kind{Name: name}
-		// A plugin that cannot be asked may still be able to serve.
-		if services, err := registeredServices(set[name]); err == nil {
-			kind.Methods = describeServices(services)
-		}
-		kinds = append(kinds, kind)
-	}
-	return kinds
-}
-
-// registeredServices asks a plugin to register with a server that nobody will
-// serve, and a broker that leads nowhere.
-func registeredServices(p Plugin) (services map[string]grpc.ServiceInfo, err error) {
-	defer func() {
-		if r := recover(); r != nil {
-			services, err = nil, fmt.Errorf("GRPCServer panics: %s", panictext.Of(r))
-		}
-	}()
-	served, ok := p.(GRPCPlugin)
-	if !ok {
-		return nil, fmt.Errorf("%T is not a GRPC-compatible plugin", p)
-	}
-	server := grpc.NewServer()
-	defer server.Stop()
-	if err := served.GRPCServer(endedBroker(), server); err != nil {
-		return nil, err
-	}
-	return server.GetServiceInfo(), nil
-}
-
+// describeServices lists the methods of what a plugin has registered: their short
+// names and the full names of their messages.
 func describeServices(services map[string]grpc.ServiceInfo) []hello.Method {
 	var methods []hello.Method
 	for _, name := range slices.Sorted(maps.Keys(services)) {

@@ -6,7 +6,10 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
@@ -21,37 +24,33 @@ type describedPlugin struct {
 func (p *describedPlugin) GRPCServer(b *GRPCBroker, s *grpc.Server) error { return p.register(b, s) }
 
 func TestDescribeGRPC(t *testing.T) {
-	got := describeGRPC(PluginSet{
-		"netrpc": &echoPlugin{},
-		"panics": &describedPlugin{register: func(*GRPCBroker, *grpc.Server) error { panic("no") }},
-		"fails":  &describedPlugin{register: func(*GRPCBroker, *grpc.Server) error { return errEcho }},
-		"known": &describedPlugin{register: func(b *GRPCBroker, s *grpc.Server) error {
+	service, err := newGRPCService(grpcServiceConfig{logger: hclog.NewNullLogger(), plugins: PluginSet{
+		"known": &describedPlugin{register: func(_ *GRPCBroker, s *grpc.Server) error {
 			pluginpb.RegisterTunnelServer(s, pluginpb.UnimplementedTunnelServer{})
-			pluginpb.RegisterGRPCControllerServer(s, pluginpb.UnimplementedGRPCControllerServer{})
-			if _, err := b.Accept(b.NextId()); err == nil {
-				t.Error("the broker of a description accepts")
-			}
-			if _, err := b.Dial(1); err == nil {
-				t.Error("the broker of a description dials")
-			}
-			b.AcceptAndServe(2, DefaultGRPCServer)
+			grpc_health_v1.RegisterHealthServer(s, health.NewServer()) // instead of the library's own
 			return nil
 		}},
+		"nothing": &describedPlugin{register: func(*GRPCBroker, *grpc.Server) error { return nil }},
 		"unknown": newRelay("no descriptor is linked"),
-	})
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer service.stop()
+	const health = "grpc.health.v1.HealthCheck"
 	want := []hello.Kind{
-		{Name: "fails"},
 		{Name: "known", Methods: []hello.Method{
-			{Name: "Shutdown", Args: "plugin.Empty", Reply: "plugin.Empty"},
+			{Name: "Check", Args: health + "Request", Reply: health + "Response"},
+			{Name: "List", Args: "grpc.health.v1.HealthListRequest", Reply: "grpc.health.v1.HealthListResponse"},
+			{Name: "Watch", Args: health + "Request", Reply: "stream " + health + "Response"},
 			{Name: "Open", Args: "stream reattach.v1.Chunk", Reply: "stream reattach.v1.Chunk"},
 		}},
-		{Name: "netrpc"},
-		{Name: "panics"},
+		{Name: "nothing"},
 		{Name: "unknown", Methods: []hello.Method{
 			{Name: "Busy"}, {Name: "Count"}, {Name: "Hold"}, {Name: "Late"}, {Name: "Lend"}, {Name: "Name"}, {Name: "Open"}, {Name: "Via"},
 		}},
 	}
-	if diff := cmp.Diff(want, got); diff != "" {
+	if diff := cmp.Diff(want, service.kinds); diff != "" {
 		t.Errorf("kinds (-want +got):\n%s", diff)
 	}
 }

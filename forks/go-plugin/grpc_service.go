@@ -20,8 +20,11 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/panictext"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
@@ -31,6 +34,9 @@ type grpcServiceConfig struct {
 	plugins   map[string]Plugin
 	newServer func([]grpc.ServerOption) *grpc.Server // nil: DefaultGRPCServer
 	options   []grpc.ServerOption                    // credentials, keepalive, timeouts
+	// shared makes a service for any number of sessions, see [grpcService.join].
+	// Otherwise the fields below are those of its one session.
+	shared bool
 
 	brokers    brokerKind
 	unixSocket UnixSocketConfig     // of brokerListeners
@@ -44,89 +50,149 @@ type grpcServiceConfig struct {
 	logger     hclog.Logger
 }
 
-// grpcService is a gRPC server with a plugin's services and the session's own.
-// In a child it lasts as long as the process, in network mode as long as one
-// host's connection. All methods may be called from any goroutine.
+// grpcService is a gRPC server with a plugin's services and the library's own.
+// In a child it has one session, which lasts as long as the process; in network
+// mode one for each connection that it serves. All methods may be called from any
+// goroutine.
 type grpcService struct {
 	server *grpc.Server
 	health *health.Server
-	broker *GRPCBroker
 	mux    *grpcmux.ServerMuxer
 	logger hclog.Logger
 
-	tunnelled bool // callbacks need new streams of the session's connection
+	broker *GRPCBroker     // what the plugin was given
+	main   *grpcSession    // of every connection; nil: sessions are shared's
+	shared *sharedSessions // nil: there is only main
+	kinds  []hello.Kind    // what the plugin has registered
 
-	calls  callGauge       // of the plugin
-	output callGauge       // hosts that are being sent the output
-	leaves atomic.Bool     // the plugin is about to leave
-	ending context.Context // ends the session's own streams
-	end    context.CancelFunc
-	once   sync.Once
+	calls    callGauge       // of the plugin
+	output   callGauge       // hosts that are being sent the output
+	leaves   atomic.Bool     // the plugin is about to leave
+	ending   context.Context // ends the sessions' own streams
+	end      context.CancelFunc
+	once     sync.Once
+	draining sync.Once
 }
+
+// errSameServer is a factory that cannot be called again.
+var errSameServer = errors.New("ServeConfig.GRPCServer returns a server that it has returned before")
 
 // newGRPCService makes the server and registers everything. It starts no
 // goroutine; one who does not serve it must stop it all the same.
 func newGRPCService(cfg grpcServiceConfig) (*grpcService, error) {
-	if cfg.newServer == nil {
-		cfg.newServer = DefaultGRPCServer
-	}
-	s := &grpcService{health: health.NewServer(), mux: cfg.mux, logger: cfg.logger, tunnelled: cfg.brokers == brokerTunnel}
+	s := &grpcService{health: health.NewServer(), mux: cfg.mux, logger: cfg.logger}
 	s.ending, s.end = context.WithCancel(context.Background())
+	if cfg.shared {
+		s.shared = newSharedSessions(cfg.logger)
+		s.broker = s.shared.front
+	} else {
+		s.main = s.newSession(&cfg)
+		s.broker = s.main.broker
+	}
 	// Chained interceptors go beside those of the plugin's own factory.
 	supervision := append([]grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(s.superviseCall),
 		grpc.ChainStreamInterceptor(s.superviseStream),
-	}, cfg.panicked.interceptors()...)
+	}, s.panicInterceptors(cfg.panicked)...)
 	bound := boundServed(cfg.maxMessage)
-	s.server = cfg.newServer(slices.Concat(cfg.options, bound, supervision))
-	s.registerOwn(&cfg)
 	s.broker.maxMessage = cfg.maxMessage
 	s.broker.serverOptions = append(s.broker.serverOptions, slices.Concat(bound, supervision)...)
-
-	for _, name := range slices.Sorted(maps.Keys(cfg.plugins)) {
-		if err := s.register(name, cfg.plugins[name], cfg.logger); err != nil {
-			s.stop()
-			return nil, err
-		}
+	err := s.makeServer(&cfg, slices.Concat(cfg.options, bound, supervision))
+	if err == nil {
+		err = s.registerPlugins(cfg.plugins)
 	}
+	if err != nil {
+		s.stop()
+		return nil, err
+	}
+	s.registerOwn(&cfg)
 	return s, nil
 }
 
-// registerOwn registers the session's own services.
-func (s *grpcService) registerOwn(cfg *grpcServiceConfig) {
-	s.health.SetServingStatus(GRPCServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
-	grpc_health_v1.RegisterHealthServer(s.server, s.health)
-	reflection.Register(s.server)
-
-	broker, tunnel := cfg.newBroker()
-	s.broker = broker
-	pluginpb.RegisterGRPCBrokerServer(s.server, &brokerService{broker: broker})
-	if tunnel != nil {
-		pluginpb.RegisterTunnelServer(s.server, tunnel)
+// makeServer calls the plugin's factory. A server that was registered with before
+// can have been served by now, and to register with it again would end the
+// process: gRPC does not merely return an error.
+func (s *grpcService) makeServer(cfg *grpcServiceConfig, options []grpc.ServerOption) (err error) {
+	if cfg.newServer == nil {
+		cfg.newServer = DefaultGRPCServer
 	}
-	pluginpb.RegisterGRPCControllerServer(s.server, &controllerService{service: s, shutdown: cfg.onShutdown})
-	if cfg.stdio != nil {
-		pluginpb.RegisterGRPCStdioServer(s.server, &stdioService{source: cfg.stdio, ending: s.ending})
+	defer s.recoverAs(&err, "ServeConfig.GRPCServer")
+	server := cfg.newServer(options)
+	if server == nil {
+		return errors.New("ServeConfig.GRPCServer returns nil")
+	}
+	if isRegistered(server, pluginpb.GRPCBroker_ServiceDesc.ServiceName) {
+		return errSameServer
+	}
+	s.server = server
+	// First of all: it marks the server for the check above.
+	pluginpb.RegisterGRPCBrokerServer(server, &brokerService{service: s})
+	return nil
+}
+
+func isRegistered(server *grpc.Server, service string) bool {
+	_, ok := server.GetServiceInfo()[service]
+	return ok
+}
+
+// recoverAs is deferred around code of the plugin, so that its panic does not take
+// the process down, and with it the sessions of other hosts.
+func (s *grpcService) recoverAs(err *error, what string) {
+	if r := recover(); r != nil {
+		s.logger.Error("plugin panics before it serves", "in", what, "panic", panictext.Of(r), "stack", string(debug.Stack()))
+		*err = fmt.Errorf("%s panics: %s", what, panictext.Of(r))
 	}
 }
 
-// register lets a plugin register what it serves. One that panics must not take
-// the process down, and with it the sessions of other hosts.
-func (s *grpcService) register(name string, p Plugin, logger hclog.Logger) (err error) {
+// registerOwn registers the library's own services, but for what the plugin serves
+// itself: gRPC ends a process that registers a service twice.
+func (s *grpcService) registerOwn(cfg *grpcServiceConfig) {
+	s.health.SetServingStatus(GRPCServiceName, grpc_health_v1.HealthCheckResponse_SERVING)
+	if !isRegistered(s.server, grpc_health_v1.Health_ServiceDesc.ServiceName) {
+		grpc_health_v1.RegisterHealthServer(s.server, s.health)
+	}
+	if !isRegistered(s.server, reflectionv1.ServerReflection_ServiceDesc.ServiceName) &&
+		!isRegistered(s.server, reflectionv1alpha.ServerReflection_ServiceDesc.ServiceName) {
+		reflection.Register(s.server)
+	}
+	if cfg.shared || s.main.tunnel != nil {
+		pluginpb.RegisterTunnelServer(s.server, &tunnelService{service: s})
+	}
+	pluginpb.RegisterGRPCControllerServer(s.server, &controllerService{service: s})
+	if cfg.shared || cfg.stdio != nil {
+		pluginpb.RegisterGRPCStdioServer(s.server, &stdioService{service: s})
+	}
+}
+
+// registerPlugins lets each plugin register what it serves, and notes that.
+func (s *grpcService) registerPlugins(plugins PluginSet) error {
+	for _, name := range slices.Sorted(maps.Keys(plugins)) {
+		before := s.server.GetServiceInfo()
+		if err := s.register(name, plugins[name]); err != nil {
+			return err
+		}
+		added := s.server.GetServiceInfo()
+		maps.DeleteFunc(added, func(service string, _ grpc.ServiceInfo) bool {
+			_, old := before[service]
+			return old
+		})
+		s.kinds = append(s.kinds, hello.Kind{Name: name, Methods: describeServices(added)})
+	}
+	return nil
+}
+
+func (s *grpcService) register(name string, p Plugin) (err error) {
 	served, ok := p.(GRPCPlugin)
 	if !ok {
 		return fmt.Errorf("%q is not a GRPC-compatible plugin", name)
 	}
 	defer func() {
-		if r := recover(); r != nil {
-			logger.Error("plugin panics in GRPCServer", "kind", name, "panic", panictext.Of(r), "stack", string(debug.Stack()))
-			err = fmt.Errorf("error registering %q: GRPCServer panics: %s", name, panictext.Of(r))
+		if err != nil {
+			err = fmt.Errorf("error registering %q: %w", name, err)
 		}
 	}()
-	if err := served.GRPCServer(s.broker, s.server); err != nil {
-		return fmt.Errorf("error registering %q: %w", name, err)
-	}
-	return nil
+	defer s.recoverAs(&err, "GRPCServer")
+	return served.GRPCServer(s.broker, s.server)
 }
 
 // serve serves until the service is stopped or lis is closed. The caller stops
@@ -156,6 +222,20 @@ func (s *grpcService) waitIdle(ctx context.Context) error {
 	return s.calls.waitQuiet(ctx, drainQuiet)
 }
 
+// drain tells the hosts and stops gracefully. Of several sessions that share the
+// service, each of which calls it, the first one does it for all; cut is of that one.
+func (s *grpcService) drain(ctx context.Context) (cut int) {
+	s.draining.Do(func() {
+		s.notifyDrain()
+		if s.tunnelled() && s.waitIdle(ctx) != nil {
+			cut = int(s.inFlight())
+			return
+		}
+		cut = s.gracefulStop(ctx)
+	})
+	return cut
+}
+
 // gracefulStop lets the calls in flight finish, with callbacks and output, then
 // ends the session's own streams and the connections. When ctx ends first, it
 // stops at once, and returns how many calls it cut off.
@@ -164,7 +244,7 @@ func (s *grpcService) waitIdle(ctx context.Context) error {
 // through a tunnel need new streams: there it has to wait.
 func (s *grpcService) gracefulStop(ctx context.Context) (cut int) {
 	defer s.stop()
-	if s.tunnelled && s.calls.waitQuiet(ctx, 0) != nil {
+	if s.tunnelled() && s.calls.waitQuiet(ctx, 0) != nil {
 		return s.calls.count()
 	}
 	stopped := make(chan struct{})
@@ -204,16 +284,6 @@ func (s *grpcService) awaitStop(ctx context.Context, stopped <-chan struct{}, ha
 	}
 }
 
-// finishOutput ends the session's own streams, that of the output after what the
-// plugin has written by now. A host that does not read is waited for no longer
-// than outputWait.
-func (s *grpcService) finishOutput() {
-	s.end()
-	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
-	defer cancel()
-	_ = s.output.waitQuiet(ctx, 0)
-}
-
 // stopAfterHost stops once the hosts have closed their connections, which they do
 // when they have read the rest of the output, or after hangUpWait.
 func (s *grpcService) stopAfterHost() {
@@ -239,29 +309,17 @@ const hangUpWait = time.Second
 func (s *grpcService) stop() {
 	s.once.Do(func() {
 		s.end()
-		s.server.Stop()
-		_ = s.broker.Close()
+		if s.server != nil {
+			s.server.Stop()
+		}
+		if s.shared != nil {
+			s.shared.close()
+		} else {
+			s.main.close()
+		}
 		s.health.Shutdown()
 		if s.mux != nil {
 			_ = s.mux.Shutdown()
 		}
 	})
-}
-
-// controllerService is the service by which a host ends a plugin.
-type controllerService struct {
-	pluginpb.UnimplementedGRPCControllerServer
-	service  *grpcService
-	shutdown func()
-}
-
-// Shutdown ends the plugin, or the session if that came over the network. What the
-// plugin has written is sent before the answer, which may or may not reach the
-// host.
-func (c *controllerService) Shutdown(context.Context, *pluginpb.Empty) (*pluginpb.Empty, error) {
-	c.service.finishOutput()
-	if c.shutdown != nil {
-		go c.shutdown()
-	}
-	return &pluginpb.Empty{}, nil
 }

@@ -30,9 +30,25 @@ func (s *grpcService) superviseCall(ctx context.Context, req any, info *grpc.Una
 	if isOwnMethod(info.FullMethod) {
 		return handler(ctx, req)
 	}
-	s.calls.begin()
-	defer s.calls.end()
+	defer s.countCall(ctx)()
 	return handler(ctx, req)
+}
+
+// countCall counts one call of the plugin until ended is called.
+func (s *grpcService) countCall(ctx context.Context) (ended func()) {
+	s.calls.begin()
+	if s.shared == nil {
+		return s.calls.end
+	}
+	session := s.shared.find(ctx)
+	if session == nil {
+		return s.calls.end
+	}
+	session.calls.begin()
+	return func() {
+		session.calls.end()
+		s.calls.end()
+	}
 }
 
 // tellLeaving adds to an answer that the plugin is about to leave. The answer
@@ -50,8 +66,7 @@ func (s *grpcService) tellLeaving(ctx context.Context) {
 func (s *grpcService) superviseStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	defer s.tellLeaving(stream.Context())
 	if !isOwnMethod(info.FullMethod) {
-		s.calls.begin()
-		defer s.calls.end()
+		defer s.countCall(stream.Context())()
 		return handler(srv, stream)
 	}
 	if info.FullMethod == pluginpb.GRPCStdio_StreamStdio_FullMethodName {
@@ -59,13 +74,17 @@ func (s *grpcService) superviseStream(srv any, stream grpc.ServerStream, info *g
 		defer s.output.end()
 		return handler(srv, stream) // sends the rest of the output first
 	}
+	ending := s.ending
+	if session := s.session(stream.Context()); session != nil {
+		ending = session.ending
+	}
 	done := make(chan error, 1)
 	// A handler that is left behind ends with the stream's context.
 	go func() { done <- handler(srv, stream) }()
 	select {
 	case err := <-done:
 		return err
-	case <-s.ending.Done():
+	case <-ending.Done():
 		return nil
 	}
 }

@@ -7,7 +7,6 @@ import (
 	"io"
 
 	"github.com/hashicorp/go-hclog"
-	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
@@ -30,20 +29,14 @@ type stdioSubscription interface {
 	close()
 }
 
-// stdioService streams the plugin's output to its host.
-type stdioService struct {
-	pluginpb.UnimplementedGRPCStdioServer
-	source stdioSource
-	ending context.Context
-}
-
-// StreamStdio streams until the host hangs up or there is no more output. When
-// the service ends, that is once what was written before has been sent.
-func (s *stdioService) StreamStdio(_ *emptypb.Empty, stream pluginpb.GRPCStdio_StreamStdioServer) error {
+// sendOutput serves one stream of the output.
+func (g *grpcSession) sendOutput(stream pluginpb.GRPCStdio_StreamStdioServer) error {
+	g.output.begin()
+	defer g.output.end()
 	ctx := stream.Context()
-	output := s.source.subscribe()
+	output := g.stdio.subscribe()
 	defer output.close()
-	defer context.AfterFunc(s.ending, func() {
+	defer context.AfterFunc(g.ending, func() {
 		ctx, cancel := context.WithTimeout(ctx, outputWait)
 		defer cancel()
 		output.finish(ctx)

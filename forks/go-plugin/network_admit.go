@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
 	"github.com/hashicorp/go-plugin/internal/sniff"
+	"github.com/hashicorp/go-plugin/printable"
 )
 
 // Alerts that end a TLS conversation before it began (RFC 8446, section 6).
@@ -40,7 +41,7 @@ func (s *networkServer) admit(ctx context.Context, conn net.Conn) (*hostSession,
 	if proto == sniff.Hello {
 		host, err = s.greet(conn, r, leave)
 	} else {
-		host, err = s.greetless(sniff.NewConn(conn, r), proto, sniff.Stranger(r))
+		host, err = s.greetless(sniff.NewConn(conn, r), proto, sniff.Stranger(r), leave)
 	}
 	if err != nil {
 		return nil, err
@@ -135,7 +136,7 @@ func (s *networkServer) negotiate(conn net.Conn, r *bufio.Reader, admitted func(
 		return nil, err
 	}
 	cookie := hello.Cookie{Key: s.opts.MagicCookieKey, Value: s.opts.MagicCookieValue}
-	choice, err := hello.Negotiate(request, cookie, s.offers.all)
+	choice, err := hello.Negotiate(request, cookie, s.offers.forHost(request.Protocols))
 	if err != nil {
 		return nil, err
 	}
@@ -146,7 +147,11 @@ func (s *networkServer) negotiate(conn net.Conn, r *bufio.Reader, admitted func(
 		return nil, err
 	}
 	admitted()
-	line, err := s.offers.line(choice)
+	if err := host.prepare(); err != nil {
+		s.leave(host)
+		return nil, &hello.Refusal{Code: hello.CodeBusy, Message: printable.Line(printable.Clip(err.Error(), maxRefusal))}
+	}
+	line, err := s.offers.line(choice, s.kinds(choice))
 	if err == nil {
 		_, err = conn.Write(line)
 	}
@@ -157,10 +162,22 @@ func (s *networkServer) negotiate(conn net.Conn, r *bufio.Reader, admitted func(
 	return host, nil
 }
 
+// maxRefusal bounds the words of the plugin's own error in a refusal, in bytes.
+const maxRefusal = 512
+
+// kinds is what the plugin serves in a session that is prepared.
+func (s *networkServer) kinds(choice hello.Choice) []hello.Kind {
+	if choice.Protocol == string(ProtocolGRPC) {
+		return s.services[choice.Version].kinds()
+	}
+	kinds, _ := s.offers.netRPC[choice.Version]()
+	return kinds
+}
+
 // greetless takes a peer that starts a protocol without a hello: a host built
 // with the original library, or any gRPC client. It gets what the original
 // library would have served.
-func (s *networkServer) greetless(conn net.Conn, proto sniff.Proto, stranger string) (*hostSession, error) {
+func (s *networkServer) greetless(conn net.Conn, proto sniff.Proto, stranger string, admitted func()) (*hostSession, error) {
 	var choice hello.Choice
 	healthOnly := false
 	switch proto {
@@ -186,7 +203,15 @@ func (s *networkServer) greetless(conn net.Conn, proto sniff.Proto, stranger str
 	if healthOnly {
 		host.plugins = nil // those of version 0, if there is one, speak net/rpc
 	}
-	return host, s.sessions.add(host)
+	if err := s.sessions.add(host); err != nil {
+		return nil, err
+	}
+	admitted()
+	if err := host.prepare(); err != nil {
+		s.leave(host)
+		return nil, err
+	}
+	return host, nil
 }
 
 // defaultVersion is what a host is given that names no version: the announced one

@@ -25,6 +25,7 @@ const (
 	envTLSClientCA      = "PLUGIN_TLS_CLIENT_CA_FILE"
 	envHealthAddr       = "PLUGIN_HEALTH_ADDR"
 	envDefaultVersion   = "PLUGIN_DEFAULT_VERSION"
+	envOneServer        = "PLUGIN_ONE_SERVER"
 	envPanic            = "PLUGIN_PANIC"
 	envMaxMessage       = "PLUGIN_MAX_MESSAGE"
 )
@@ -33,7 +34,7 @@ const (
 // this very process listens.
 var networkEnv = []string{
 	envHost, envName, envDrainTimeout, envHandshakeTimeout, envMaxSessions,
-	envTLSCert, envTLSKey, envTLSClientCA, envHealthAddr, envDefaultVersion, envPanic, envMaxMessage,
+	envTLSCert, envTLSKey, envTLSClientCA, envHealthAddr, envDefaultVersion, envOneServer, envPanic, envMaxMessage,
 }
 
 const (
@@ -81,6 +82,12 @@ type NetworkConfig struct {
 	// that [Serve] prints, else the lowest.
 	DefaultVersion int
 
+	// OneServer lets all hosts of an app version share one gRPC server from the
+	// beginning (PLUGIN_ONE_SERVER=true), for a plugin whose GRPCServer ends the
+	// process when it is called again. One that panics, fails or does not return is
+	// noticed without that. Callbacks then work for one host at a time.
+	OneServer bool
+
 	// ExitOnPanic lets a panic in a method end the process, and with it the
 	// calls of all hosts (PLUGIN_PANIC=exit). Otherwise (PLUGIN_PANIC=answer) it
 	// is answered as that call's error, the stack goes to the log, and the
@@ -125,6 +132,11 @@ func NetworkConfigFromEnv() (*NetworkConfig, error) {
 	if text := strings.TrimSpace(os.Getenv(envDefaultVersion)); text != "" {
 		if cfg.DefaultVersion, err = strconv.Atoi(text); err != nil || cfg.DefaultVersion < 1 {
 			return nil, fmt.Errorf("%s is %q, want an app version from 1 on", envDefaultVersion, text)
+		}
+	}
+	if text := strings.TrimSpace(os.Getenv(envOneServer)); text != "" {
+		if cfg.OneServer, err = strconv.ParseBool(text); err != nil {
+			return nil, fmt.Errorf("%s is %q, want true or false", envOneServer, text)
 		}
 	}
 	return cfg, nil

@@ -18,12 +18,17 @@ import (
 // after serveConn has returned: no goroutine waits for that. The caller stops
 // the service then.
 func (s *grpcService) serveConn(conn net.Conn, ended func()) {
-	served := &servedConn{Conn: conn, Reader: idleread.NewReader(conn), closed: sync.OnceFunc(func() { go ended() })}
-	lis := &oneConnListener{conn: served, addr: conn.LocalAddr()}
+	s.serveSession(newServedConn(conn), ended)
+}
+
+// serveSession is serveConn for a connection that may have joined the service.
+func (s *grpcService) serveSession(conn *servedConn, ended func()) {
+	conn.closed = sync.OnceFunc(func() { go ended() })
+	lis := &oneConnListener{conn: conn, addr: conn.LocalAddr()}
 	if err := s.server.Serve(lis); lis.conn != nil {
 		// The service was stopped before.
 		s.logger.Debug("host is not served", "error", err)
-		_ = served.Close()
+		_ = conn.Close()
 	}
 }
 
@@ -49,8 +54,23 @@ func (l *oneConnListener) Addr() net.Addr { return l.addr }
 // servedConn knows when the server is done with it.
 type servedConn struct {
 	net.Conn
-	*idleread.Reader        // of Conn
-	closed           func() // does not block; may be called again
+	*idleread.Reader          // of Conn
+	closed           func()   // does not block; may be called again
+	remote           net.Addr // names the session of a shared service; nil: Conn's
+}
+
+func newServedConn(conn net.Conn) *servedConn {
+	return &servedConn{Conn: conn, Reader: idleread.NewReader(conn)}
+}
+
+// NetConn returns the connection beneath, so that its TLS can be found.
+func (c *servedConn) NetConn() net.Conn { return c.Conn }
+
+func (c *servedConn) RemoteAddr() net.Addr {
+	if c.remote != nil {
+		return c.remote
+	}
+	return c.Conn.RemoteAddr()
 }
 
 func (c *servedConn) Close() error {
@@ -60,7 +80,8 @@ func (c *servedConn) Close() error {
 
 // establishedTLS tells either side of gRPC of the TLS that its connection is
 // inside of: an implementation sees who calls (peer.FromContext), and a host may
-// send credentials with its calls that want to be kept secret.
+// send credentials with its calls that want to be kept secret. A nil conn is the one
+// that gRPC serves.
 type establishedTLS struct{ conn net.Conn }
 
 func (e establishedTLS) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
@@ -72,7 +93,11 @@ func (e establishedTLS) ClientHandshake(_ context.Context, _ string, conn net.Co
 }
 
 func (e establishedTLS) handshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	secure, ok := unwrapTLS(e.conn)
+	beneath := e.conn
+	if beneath == nil {
+		beneath = conn
+	}
+	secure, ok := unwrapTLS(beneath)
 	if !ok {
 		return conn, plainInfo{credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}, nil
 	}

@@ -213,7 +213,7 @@ func (p *panickyRelay) GRPCServer(b *GRPCBroker, s *grpc.Server) error {
 	return p.relay.GRPCServer(b, s)
 }
 
-func TestPanicInGRPCServerEndsOneSession(t *testing.T) {
+func TestPanicInGRPCServerEndsNoSession(t *testing.T) {
 	var log lockedBuffer
 	impl := &panickyRelay{relay: newRelay("plugin")}
 	p := serveEcho(t, func(o *ServeConfig) {
@@ -236,14 +236,21 @@ func TestPanicInGRPCServerEndsOneSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	impl.panics.Store(true)
-	if second, err := Attach(t.Context(), cfg); err == nil {
-		<-second.Done()
-		_ = second.Close()
+	second, err := Attach(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
 	}
+	if raw, err = second.Dispense("relay"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := raw.(*relay).call(t.Context(), "Name", ""); err != nil {
+		t.Errorf("the second host: %v", err)
+	}
+	_ = second.Close()
 	if _, err := stub.call(t.Context(), "Name", ""); err != nil {
 		t.Errorf("another host: %v", err)
 	}
-	for _, want := range []string{"out of ideas", "GRPCServer(", "host cannot be served"} {
+	for _, want := range []string{"out of ideas", "GRPCServer(", "all hosts share"} {
 		eventually(t, "the log has "+want, func() bool { return strings.Contains(log.String(), want) })
 	}
 }

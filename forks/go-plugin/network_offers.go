@@ -8,16 +8,18 @@ import (
 	"fmt"
 	"net"
 	"runtime/debug"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
 )
 
-// offers is what the plugin can say of itself in a handshake. It is worked out
-// once, at start.
+// offers is what the plugin can say of itself in a handshake. Of its own code it runs
+// nothing before a host asks: a gRPC version is described by what its first session
+// has registered.
 type offers struct {
-	all   []hello.Offer
-	kinds map[offerKey][]hello.Kind
+	served []servedVersion
+	netRPC map[int]func() ([]hello.Kind, bool) // by version, see describeNetRPC
 
 	name, instance string
 	build          *hello.Build
@@ -28,37 +30,56 @@ type offers struct {
 	lines sync.Map // string: []byte
 }
 
-type offerKey struct {
-	version  int
-	protocol string
-}
-
-func newOffers(name string, served []servedVersion, opts *ServeConfig) *offers {
-	o := &offers{name: name, instance: newInstance(), build: buildInfo(), kinds: make(map[offerKey][]hello.Kind)}
+func newOffers(name string, served []servedVersion) *offers {
+	o := &offers{
+		served: served,
+		netRPC: make(map[int]func() ([]hello.Kind, bool)),
+		name:   name, instance: newInstance(), build: buildInfo(),
+	}
 	for _, v := range served {
-		// The protocol that the original library would choose comes first.
-		if v.protocol == ProtocolGRPC {
-			o.add(v.version, ProtocolGRPC, describeGRPC(v.plugins), featureGoAway, featureGRPCTunnel, featureGRPCOnDemand, featureNoOutput)
-		}
-		if kinds, ok := describeNetRPC(v.plugins); ok || v.protocol == ProtocolNetRPC {
-			o.add(v.version, ProtocolNetRPC, kinds, featureGoAway, featureRPCMux)
-		}
+		o.netRPC[v.version] = sync.OnceValues(func() ([]hello.Kind, bool) { return describeNetRPC(v.plugins) })
 	}
 	return o
 }
 
-func (o *offers) add(version int, protocol Protocol, kinds []hello.Kind, features ...string) {
-	o.all = append(o.all, hello.Offer{Version: version, Protocol: string(protocol), Features: features})
-	o.kinds[offerKey{version, string(protocol)}] = kinds
+// forHost lists the ways in which the plugin can serve a host that takes these
+// protocols, the preferred one first. Whether a version of gRPC can be served over
+// net/rpc as well is only asked for a host that would get that.
+func (o *offers) forHost(protocols []string) []hello.Offer {
+	var all []hello.Offer
+	add := func(version int, protocol Protocol, features ...string) {
+		all = append(all, hello.Offer{Version: version, Protocol: string(protocol), Features: features})
+	}
+	prefersGRPC := prefers(protocols, ProtocolGRPC, ProtocolNetRPC)
+	for _, v := range o.served {
+		// The protocol that the original library would choose comes first.
+		if v.protocol == ProtocolGRPC {
+			add(v.version, ProtocolGRPC, featureGoAway, featureGRPCTunnel, featureGRPCOnDemand, featureNoOutput)
+			if prefersGRPC {
+				continue
+			}
+			if _, ok := o.netRPC[v.version](); !ok {
+				continue
+			}
+		}
+		add(v.version, ProtocolNetRPC, featureGoAway, featureRPCMux)
+	}
+	return all
+}
+
+// prefers reports whether a is listed, and before b.
+func prefers(protocols []string, a, b Protocol) bool {
+	first, second := slices.Index(protocols, string(a)), slices.Index(protocols, string(b))
+	return first >= 0 && (second < 0 || first < second)
 }
 
 // line is the answer to a host whose session is the given choice.
-func (o *offers) line(choice hello.Choice) ([]byte, error) {
+func (o *offers) line(choice hello.Choice, kinds []hello.Kind) ([]byte, error) {
 	key := fmt.Sprint(choice)
 	if line, ok := o.lines.Load(key); ok {
 		return line.([]byte), nil
 	}
-	line, err := hello.EncodeAnswer(o.answer(choice))
+	line, err := hello.EncodeAnswer(o.answer(choice, kinds))
 	if err != nil {
 		return nil, err
 	}
@@ -67,14 +88,14 @@ func (o *offers) line(choice hello.Choice) ([]byte, error) {
 }
 
 // answer is what a host is told whose session is the given choice.
-func (o *offers) answer(choice hello.Choice) *hello.Answer {
+func (o *offers) answer(choice hello.Choice, kinds []hello.Kind) *hello.Answer {
 	return &hello.Answer{
 		Version:  choice.Version,
 		Protocol: choice.Protocol,
 		Features: choice.Features,
 		Name:     o.name,
 		Instance: o.instance,
-		Kinds:    o.kinds[offerKey{choice.Version, choice.Protocol}],
+		Kinds:    kinds,
 		Build:    o.build,
 
 		MaxMessage: o.maxMessage,
@@ -84,10 +105,8 @@ func (o *offers) answer(choice hello.Choice) *hello.Answer {
 // versions lists the app versions on offer, for the log.
 func (o *offers) versions() []int {
 	var versions []int
-	for _, offer := range o.all {
-		if len(versions) == 0 || versions[len(versions)-1] != offer.Version {
-			versions = append(versions, offer.Version)
-		}
+	for _, v := range o.served {
+		versions = append(versions, v.version)
 	}
 	return versions
 }

@@ -30,8 +30,9 @@ type networkServer struct {
 	served []servedVersion
 	// announced is what hosts get that name no version.
 	announced servedVersion
-	offers    *offers     // set by serve
-	tls       *tls.Config // nil: plain TCP
+	offers    *offers
+	services  map[int]*grpcServices // of gRPC, by app version
+	tls       *tls.Config           // nil: plain TCP
 	output    *stdio.Hub
 	pending   *pendingGate
 	sessions  *sessionSet
@@ -71,6 +72,13 @@ func newNetworkServer(opts *ServeConfig, logger hclog.Logger, output *stdio.Hub)
 	s.sessions = newSessionSet(s.config.MaxSessions)
 	s.refusals = newRefusalLog(logger)
 	s.panics = newPanicGuard()
+	s.offers = newOffers(s.config.Name, s.served)
+	s.services = make(map[int]*grpcServices)
+	for _, v := range s.served {
+		if v.protocol == ProtocolGRPC {
+			s.services[v.version] = newGRPCServices(v.version, s.config, logger)
+		}
+	}
 	return s, nil
 }
 
@@ -104,9 +112,6 @@ func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
 		return errors.Join(err, lis.Close())
 	}
 	defer health.close()
-	// Asks every plugin for its methods, and that may write to stdout: not
-	// before the address was printed there.
-	s.offers = newOffers(s.config.Name, s.served, s.opts)
 	s.offers.maxMessage = max(s.config.MaxMessageBytes, 0)
 	s.logger.Info("plugin serves on the network", "name", s.config.Name, "address", lis.Addr().String(),
 		"tls", s.tls != nil, "versions", s.offers.versions())
@@ -121,6 +126,9 @@ func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
 		err = nil // The listener was closed on purpose.
 	}
 	drained := s.drain()
+	for _, services := range s.services {
+		services.end()
+	}
 	abort()
 	return errors.Join(err, drained, awaitSessions(&handlers))
 }
@@ -205,4 +213,7 @@ func (s *networkServer) handle(ctx context.Context, conn net.Conn, done func()) 
 func (s *networkServer) leave(host *hostSession) {
 	s.sessions.remove(host)
 	host.isReady() // lets a drain that has seen it go on
+	if host.discard != nil {
+		host.discard()
+	}
 }

@@ -33,12 +33,15 @@ type hostSession struct {
 	// panicked says what becomes of a panic in a method.
 	panicked panicFunc
 
-	calls callGauge      // of net/rpc
-	grpc  *grpcService   // of gRPC, once ready
-	mux   *rpcmux.Plugin // of net/rpc with the feature rpc-mux, once ready
-	rpc   *rpcSession    // of net/rpc without it, once ready
-	ready chan struct{}
-	setup sync.Once
+	calls callGauge    // of net/rpc
+	grpc  *grpcService // of gRPC, once ready
+	// Of gRPC: the connection, and what ends the session, which may be called again.
+	served  *servedConn
+	discard func()
+	mux     *rpcmux.Plugin // of net/rpc with the feature rpc-mux, once ready
+	rpc     *rpcSession    // of net/rpc without it, once ready
+	ready   chan struct{}
+	setup   sync.Once
 }
 
 func (s *networkServer) newHostSession(conn net.Conn, choice hello.Choice, name string) *hostSession {
@@ -102,36 +105,71 @@ func (h *hostSession) serveNetRPC() error {
 	return session.serve(h.conn, mux)
 }
 
-func (h *hostSession) serveGRPC(ended func(error)) {
-	// The original library secures every brokered connection like the main one.
-	brokers, brokered := brokerListeners, h.server.tls
-	if h.agreed(featureGRPCTunnel) {
-		brokers, brokered = brokerTunnel, nil // inside of the main one
+// prepare lets the plugin register what a gRPC session needs. It comes before the
+// answer, which describes that. The caller calls discard when the session has ended,
+// or will not begin.
+func (h *hostSession) prepare() error {
+	if h.choice.Protocol != string(ProtocolGRPC) {
+		return nil
 	}
 	output, release := h.stdioSource()
-	service, err := newGRPCService(grpcServiceConfig{
+	own := h.grpcConfig(output)
+	service, err := h.newService(own)
+	if err != nil {
+		release()
+		h.logger.Error("host cannot be served", "error", err)
+		return err
+	}
+	h.grpc, h.served = service, newServedConn(h.conn)
+	leave := service.stop
+	if service.shared != nil {
+		leave = service.join(&own, h.served)
+	}
+	h.discard = sync.OnceFunc(func() {
+		leave()
+		release()
+	})
+	return nil
+}
+
+// newService returns a service of the session's own, or one to join.
+func (h *hostSession) newService(own grpcServiceConfig) (*grpcService, error) {
+	services := h.server.services[h.choice.Version]
+	if services == nil || h.plugins == nil {
+		own.newServer = nil // there is only the health to ask for
+		return newGRPCService(own)
+	}
+	shared := own
+	shared.shared, shared.options, shared.logger = true, h.grpcOptions(establishedTLS{}), h.server.logger
+	if h.panicked != nil {
+		shared.panicked = h.server.panics.reportTo(h.server.logger)
+	}
+	return services.get(own, shared)
+}
+
+func (h *hostSession) grpcConfig(output stdioSource) grpcServiceConfig {
+	cfg := grpcServiceConfig{
 		plugins:    h.plugins,
 		newServer:  h.server.opts.GRPCServer,
-		options:    h.grpcOptions(),
-		brokers:    brokers,
-		tls:        brokered,
+		options:    h.grpcOptions(establishedTLS{h.conn}),
+		brokers:    brokerListeners,
+		tls:        h.server.tls, // the original library secures every brokered connection like the main one
 		stdio:      output,
 		panicked:   h.panicked,
 		maxMessage: h.server.config.MaxMessageBytes,
 		onShutdown: h.awaitHangUp,
 		logger:     h.logger,
-	})
-	if err != nil {
-		h.logger.Error("host cannot be served", "error", err)
-		release()
-		ended(err)
-		return
 	}
-	h.grpc = service
+	if h.agreed(featureGRPCTunnel) {
+		cfg.brokers, cfg.tls = brokerTunnel, nil // inside of the main one
+	}
+	return cfg
+}
+
+func (h *hostSession) serveGRPC(ended func(error)) {
 	h.isReady()
-	service.serveConn(h.conn, func() {
-		service.stop()
-		release()
+	h.grpc.serveSession(h.served, func() {
+		h.discard()
 		ended(nil)
 	})
 }
@@ -159,9 +197,9 @@ func (h *hostSession) stdioSource() (source stdioSource, release func()) {
 	}
 }
 
-func (h *hostSession) grpcOptions() []grpc.ServerOption {
+func (h *hostSession) grpcOptions(creds establishedTLS) []grpc.ServerOption {
 	return []grpc.ServerOption{
-		grpc.Creds(establishedTLS{h.conn}),
+		grpc.Creds(creds),
 		grpc.ConnectionTimeout(h.server.config.HandshakeTimeout),
 		grpc.KeepaliveParams(keepalive.ServerParameters{Time: hostKeepalive, Timeout: hostKeepalive}),
 		// Hosts may probe as often as they like: they notice a dead plugin by it.
@@ -180,11 +218,7 @@ func (h *hostSession) drain(ctx context.Context) (cut int) {
 		return 0
 	}
 	if h.grpc != nil {
-		h.grpc.notifyDrain()
-		if h.grpc.tunnelled && h.grpc.waitIdle(ctx) != nil {
-			return int(h.grpc.inFlight())
-		}
-		return h.grpc.gracefulStop(ctx)
+		return h.grpc.drain(ctx)
 	}
 	if h.mux != nil {
 		return h.drainMux(ctx)

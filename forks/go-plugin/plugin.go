@@ -16,8 +16,8 @@ import (
 type Plugin interface {
 	// Server returns the value whose exported methods are served under the
 	// net/rpc service name "Plugin". It is called once for every dispense, and
-	// in network mode once more at start, to learn the method names that the
-	// handshake reports. The broker belongs to the session of the caller.
+	// in network mode once more for the first host that asks for net/rpc, to
+	// learn the method names that the handshake reports. The broker belongs to the session of the caller.
 	Server(*MuxBroker) (interface{}, error)
 
 	// Client returns a stub that implements the interface by calls on the
@@ -30,7 +30,8 @@ type GRPCPlugin interface {
 	// GRPCServer registers the services of the plugin. It is called once in a
 	// child process. In network mode it is called once for each session,
 	// because each host has a server and a broker of its own; what must be
-	// shared between hosts belongs into the implementation, not in here.
+	// shared between hosts belongs into the implementation, not in here. If it
+	// fails when it is called again, further sessions share the first server.
 	GRPCServer(*GRPCBroker, *grpc.Server) error
 
 	// GRPCClient returns a stub that implements the interface by calls on the

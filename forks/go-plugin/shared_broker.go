@@ -58,11 +58,21 @@ func (b *SharedBroker) MuxBroker(latest func() *MuxBroker) *MuxBroker {
 // GRPCBroker returns the same for gRPC sessions. It may be closed before the
 // shared broker is.
 func (b *SharedBroker) GRPCBroker(latest func() *GRPCBroker) *GRPCBroker {
+	return b.grpcBroker(func() (*GRPCBroker, error) {
+		if broker := latest(); broker != nil {
+			return broker, nil
+		}
+		return nil, errNoLatest
+	})
+}
+
+// grpcBroker is GRPCBroker with a reason for there being none to dial with.
+func (b *SharedBroker) grpcBroker(callee func() (*GRPCBroker, error)) *GRPCBroker {
 	core := newBrokerCore(b.logger.Named("broker"))
 	core.ctx, core.end = context.WithCancelCause(b.ctx) // over as soon as Close has returned
 	broker := newGRPCBroker(core, &groupTransport{group: b.group}, nil)
 	broker.ids = &b.group.ids
-	broker.latest = latest
+	broker.callee = callee
 	broker.serverOptions = append(b.panicked.interceptors(), boundServed(DefaultMaxMessageBytes)...)
 	broker.maxMessage = DefaultMaxMessageBytes
 	stop := context.AfterFunc(b.ctx, func() { _ = broker.Close() })

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -61,6 +63,16 @@ func (g *brokerGroup) listen(id uint32) *groupListener {
 	return lis
 }
 
+// closeAccepted closes what is accepted now.
+func (g *brokerGroup) closeAccepted() {
+	g.mu.Lock()
+	accepted := slices.Collect(maps.Keys(g.accepted))
+	g.mu.Unlock()
+	for _, lis := range accepted {
+		_ = lis.Close()
+	}
+}
+
 // groupAddr is the address of a listener that many sessions lead to.
 type groupAddr uint32
 
@@ -81,11 +93,13 @@ type groupListener struct {
 
 // reach lets the plugin of b dial l, and does not wait for it.
 func (l *groupListener) reach(b *GRPCBroker) {
-	if _, tunnelled := b.transport.(*hostTunnelTransport); tunnelled {
+	switch b.transport.(type) {
+	case *hostTunnelTransport:
 		b.core.openLink()
-		return
+	case *pluginTunnelTransport: // the host opens a stream when it wants to
+	default:
+		go l.acceptFrom(b)
 	}
-	go l.acceptFrom(b)
 }
 
 // acceptFrom takes the connections of one member until either is closed.

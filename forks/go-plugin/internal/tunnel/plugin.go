@@ -38,17 +38,15 @@ type answer struct {
 	err  error
 }
 
-// NewPlugin returns the plugin's side. A host's stream for an id that nobody
-// accepts is refused after wait.
-func NewPlugin(wait time.Duration) *Plugin {
-	return &Plugin{wait: wait, lobby: lobby.New(), dials: map[string]chan answer{}}
+// NewPlugin returns the plugin's side. What it accepts arrives in lobby, which
+// several sessions may share, and which the caller closes. A host's stream for an id
+// that nobody accepts is refused after wait.
+func NewPlugin(wait time.Duration, lobby *lobby.Lobby) *Plugin {
+	return &Plugin{wait: wait, lobby: lobby, dials: map[string]chan answer{}}
 }
 
 // Listen accepts id from the host until the listener is closed.
 func (p *Plugin) Listen(id uint32) net.Listener { return p.lobby.Listen(id, Addr{id}) }
-
-// Close closes every listener. Connections end with the session.
-func (p *Plugin) Close() { p.lobby.Close() }
 
 // Dial connects to whoever accepts id in the host. knock brings its argument to
 // the host's Answer; what the host says against it goes to Refuse. ctx bounds

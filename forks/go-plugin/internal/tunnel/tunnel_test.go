@@ -36,7 +36,8 @@ func session(t testing.TB, wait time.Duration) (*Host, *Plugin, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	plugin := NewPlugin(wait)
+	arrivals := lobby.New()
+	plugin := NewPlugin(wait, arrivals)
 	server := grpc.NewServer()
 	pluginpb.RegisterTunnelServer(server, plugin)
 	var serving sync.WaitGroup
@@ -48,7 +49,7 @@ func session(t testing.TB, wait time.Duration) (*Host, *Plugin, func()) {
 	host := NewHost(conn, lobby.New())
 	end := sync.OnceFunc(func() {
 		host.Close()
-		plugin.Close()
+		arrivals.Close()
 		_ = conn.Close()
 		server.Stop()
 		serving.Wait()

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/tunnel"
+)
+
+// grpcSession is what one host has of a grpcService.
+type grpcSession struct {
+	broker     *GRPCBroker
+	tunnel     *tunnel.Plugin // nil: brokered connections are no tunnels
+	stdio      stdioSource    // nil: the host wants none
+	onShutdown func()
+	panicked   panicFunc
+
+	calls  callGauge       // of the plugin, if the service is shared
+	output callGauge       // streams of the output
+	ending context.Context // ends the session's own streams
+	end    context.CancelFunc
+}
+
+// newSession makes a session of cfg's fields.
+func (s *grpcService) newSession(cfg *grpcServiceConfig) *grpcSession {
+	session := &grpcSession{stdio: cfg.stdio, onShutdown: cfg.onShutdown, panicked: cfg.panicked}
+	session.broker, session.tunnel = cfg.newBroker(s.shared)
+	session.ending, session.end = context.WithCancel(s.ending)
+	return session
+}
+
+func (g *grpcSession) close() {
+	g.end()
+	_ = g.broker.Close()
+}
+
+// finishOutput ends the session's own streams, that of the output after what the
+// plugin has written by now. A host that does not read is waited for no longer
+// than outputWait.
+func (g *grpcSession) finishOutput() {
+	g.end()
+	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+	defer cancel()
+	_ = g.output.waitQuiet(ctx, 0)
+}
+
+// session returns the session of a call, or nil for a call on a brokered
+// connection of a shared service.
+func (s *grpcService) session(ctx context.Context) *grpcSession {
+	if s.shared == nil {
+		return s.main
+	}
+	return s.shared.find(ctx)
+}
+
+// tunnelled reports whether callbacks need new streams of a host's connection.
+func (s *grpcService) tunnelled() bool {
+	if s.shared == nil {
+		return s.main.tunnel != nil
+	}
+	return s.shared.tunnelled()
+}
+
+// panicInterceptors answer panics as the session of the call says, or as p says for
+// what belongs to no session. For a nil p there are none.
+func (s *grpcService) panicInterceptors(p panicFunc) []grpc.ServerOption {
+	if p == nil || s.shared == nil {
+		return p.interceptors()
+	}
+	of := func(ctx context.Context) panicFunc {
+		if session := s.session(ctx); session != nil {
+			return session.panicked
+		}
+		return p
+	}
+	return []grpc.ServerOption{
+		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
+			return of(ctx).unary(ctx, req, info, next)
+		}),
+		grpc.ChainStreamInterceptor(func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+			return of(stream.Context()).stream(srv, stream, info, next)
+		}),
+	}
+}
+
+// errNotAgreed is what a host gets for a service that its session does not have.
+func errNotAgreed(what string) error {
+	return status.Error(codes.Unimplemented, what+" is not part of this session")
+}
+
+// brokerService is the plugin's side of the brokers' links.
+type brokerService struct {
+	pluginpb.UnimplementedGRPCBrokerServer
+	service *grpcService
+}
+
+// StartStream serves one link until the host closes it. The broker lives on.
+func (b *brokerService) StartStream(stream pluginpb.GRPCBroker_StartStreamServer) error {
+	session := b.service.session(stream.Context())
+	if session == nil {
+		return errNotAgreed("the broker")
+	}
+	return session.broker.serveLink(stream)
+}
+
+// tunnelService brings each session's streams to its own end of the tunnel.
+type tunnelService struct {
+	pluginpb.UnimplementedTunnelServer
+	service *grpcService
+}
+
+// Open serves one stream until both its ends have closed.
+func (t *tunnelService) Open(stream pluginpb.Tunnel_OpenServer) error {
+	session := t.service.session(stream.Context())
+	if session == nil || session.tunnel == nil {
+		return errNotAgreed("the tunnel")
+	}
+	return session.tunnel.Open(stream)
+}
+
+// controllerService is the service by which a host ends a plugin.
+type controllerService struct {
+	pluginpb.UnimplementedGRPCControllerServer
+	service *grpcService
+}
+
+// Shutdown ends the plugin, or the session if that came over the network. What the
+// plugin has written is sent before the answer, which may or may not reach the
+// host.
+func (c *controllerService) Shutdown(ctx context.Context, _ *pluginpb.Empty) (*pluginpb.Empty, error) {
+	session := c.service.session(ctx)
+	if session == nil {
+		return nil, errNotAgreed("the controller")
+	}
+	session.finishOutput()
+	if session.onShutdown != nil {
+		go session.onShutdown()
+	}
+	return &pluginpb.Empty{}, nil
+}
+
+// stdioService streams the plugin's output to its hosts.
+type stdioService struct {
+	pluginpb.UnimplementedGRPCStdioServer
+	service *grpcService
+}
+
+// StreamStdio streams until the host hangs up or there is no more output. When
+// the session ends, that is once what was written before has been sent.
+func (s *stdioService) StreamStdio(_ *emptypb.Empty, stream pluginpb.GRPCStdio_StreamStdioServer) error {
+	session := s.service.session(stream.Context())
+	if session == nil || session.stdio == nil {
+		return errNotAgreed("the plugin's output")
+	}
+	return session.sendOutput(stream)
+}

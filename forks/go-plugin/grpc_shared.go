@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc/peer"
+)
+
+// sharedSessions are the sessions of a service that serves several hosts, because
+// the plugin cannot register another time. Each has a connection, and is found by it.
+type sharedSessions struct {
+	brokers *SharedBroker
+	front   *GRPCBroker // what the plugin was given
+
+	mu       sync.Mutex
+	sessions map[net.Addr]*grpcSession // by remote address
+}
+
+func newSharedSessions(logger hclog.Logger) *sharedSessions {
+	s := &sharedSessions{
+		brokers:  NewSharedBroker(brokerWait, logger),
+		sessions: map[net.Addr]*grpcSession{},
+	}
+	s.front = s.brokers.grpcBroker(s.callee)
+	return s
+}
+
+// join adds a session for conn. The caller serves conn and calls leave after that,
+// or instead.
+func (s *grpcService) join(cfg *grpcServiceConfig, conn *servedConn) (leave func()) {
+	session := s.newSession(cfg)
+	conn.remote = ownAddr(conn.Conn.RemoteAddr())
+	s.shared.mu.Lock()
+	s.shared.sessions[conn.remote] = session
+	s.shared.mu.Unlock()
+	s.shared.brokers.group.join(session.broker)
+	return func() {
+		session.close()
+		s.shared.remove(conn.remote)
+	}
+}
+
+// remove forgets a session. What the plugin has accepted for the hosts that have
+// gone is closed with the last of them: nobody else was told of it.
+func (s *sharedSessions) remove(remote net.Addr) {
+	s.mu.Lock()
+	delete(s.sessions, remote)
+	alone := len(s.sessions) == 0
+	s.mu.Unlock()
+	if alone {
+		s.brokers.group.closeAccepted()
+	}
+}
+
+func (s *sharedSessions) close() {
+	s.mu.Lock()
+	sessions := s.sessions
+	s.sessions = map[net.Addr]*grpcSession{}
+	s.mu.Unlock()
+	for _, session := range sessions {
+		session.close()
+	}
+	_ = s.front.Close()
+	s.brokers.Close()
+}
+
+func (s *sharedSessions) find(ctx context.Context) *grpcSession {
+	p, ok := peer.FromContext(ctx)
+	if !ok {
+		return nil
+	}
+	switch p.Addr.(type) {
+	case *net.TCPAddr, *net.UnixAddr, *wrappedAddr:
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return s.sessions[p.Addr]
+	}
+	return nil
+}
+
+func (s *sharedSessions) tunnelled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, session := range s.sessions {
+		if session.tunnel != nil {
+			return true
+		}
+	}
+	return false
+}
+
+var errNoHost = errors.New("no host is attached that could be called back")
+
+// callee returns the broker of the host that the plugin calls back. The plugin has
+// one broker for all of them, and an id does not say whose it is. So it is the only
+// host's, or the only one's whose calls are being run; a guess might call a host
+// with what was meant for another.
+func (s *sharedSessions) callee() (*GRPCBroker, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var busy *grpcSession
+	calling := 0
+	for _, session := range s.sessions {
+		if len(s.sessions) == 1 {
+			return session.broker, nil
+		}
+		if session.calls.count() > 0 {
+			busy = session
+			calling++
+		}
+	}
+	switch {
+	case calling == 1:
+		return busy.broker, nil
+	case len(s.sessions) == 0:
+		return nil, errNoHost
+	}
+	return nil, fmt.Errorf("%d hosts share this plugin's only gRPC server, because it cannot be made or registered with "+
+		"another time, and %d of them have calls under way: it cannot be told which of them the id belongs to",
+		len(s.sessions), calling)
+}
+
+// ownAddr returns addr as a pointer that no other connection has, so that it can
+// name this one. Plugins look for the two types of package net.
+func ownAddr(addr net.Addr) net.Addr {
+	switch a := addr.(type) {
+	case *net.TCPAddr:
+		own := *a
+		return &own
+	case *net.UnixAddr:
+		own := *a
+		return &own
+	}
+	return &wrappedAddr{addr}
+}
+
+type wrappedAddr struct{ net.Addr }
