@@ -123,9 +123,7 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 		end:         cancel,
 	}
 	c.broker.maxMessage = cfg.maxMessage
-	if cfg.maxMessage > 0 {
-		c.broker.serverOptions = append(c.broker.serverOptions, boundServed(cfg.maxMessage)...)
-	}
+	c.broker.serverOptions = append(c.broker.serverOptions, boundServed(cfg.maxMessage)...)
 	c.broker.serverOptions = append(c.broker.serverOptions, cfg.panicked.interceptors()...)
 	c.closing = sync.OnceValue(c.close)
 	if !cfg.noOutput {

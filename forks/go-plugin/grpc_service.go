@@ -43,7 +43,7 @@ type grpcServiceConfig struct {
 	mux        *grpcmux.ServerMuxer // of brokerMux; the service shuts it down
 	tls        *tls.Config          // of brokered connections; nil: plaintext
 
-	maxMessage int         // bounds each message, in bytes; zero does not
+	maxMessage int         // bounds each message, in bytes; zero leaves it to gRPC
 	panicked   panicFunc   // in a method
 	stdio      stdioSource // nil: none is served
 	onShutdown func()      // GRPCController.Shutdown is being answered; runs in a goroutine

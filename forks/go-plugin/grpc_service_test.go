@@ -12,7 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
@@ -110,10 +112,10 @@ func TestGRPCMessageSizes(t *testing.T) {
 	if got, err := p.stub.call(t.Context(), "Name", big); len(got) != len("plugin")+len(big) || err != nil {
 		t.Errorf("64 MiB there and back: %d bytes, %v", len(got), err)
 	}
-	// A plugin that says nothing takes what it would over net/rpc, and not gRPC's 4 MiB.
+	// A child that says nothing takes gRPC's 4 MiB, as it always did.
 	p = newGRPCPair(t, pairOptions{})
-	if got, err := p.stub.call(t.Context(), "Name", big[:5<<20]); len(got) != len("plugin")+5<<20 || err != nil {
-		t.Errorf("5 MiB to a server that says nothing: %d bytes, %v", len(got), err)
+	if _, err := p.stub.call(t.Context(), "Name", big[:5<<20]); status.Code(err) != codes.ResourceExhausted {
+		t.Errorf("5 MiB to a server with the default limit = %v, want ResourceExhausted", err)
 	}
 }
 

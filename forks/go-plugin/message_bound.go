@@ -67,8 +67,11 @@ func boundCalls(receive, send int) grpc.DialOption {
 	return grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(grpcBound(receive)), grpc.MaxCallSendMsgSize(grpcBound(send)))
 }
 
-// boundServed bounds the messages of a gRPC server, whose own default for requests is
-// 4 MiB.
+// boundServed bounds the messages of a gRPC server. Zero leaves it with gRPC's own
+// bound of 4 MiB for requests, which children have always had.
 func boundServed(n int) []grpc.ServerOption {
+	if n == 0 {
+		return nil
+	}
 	return []grpc.ServerOption{grpc.MaxRecvMsgSize(grpcBound(n)), grpc.MaxSendMsgSize(grpcBound(n))}
 }
