@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -69,6 +70,11 @@ func endings() []ending {
 // TestChildrenEndWithTheirHost ends daemons in every way that there is: no child
 // and no socket may be left.
 func TestChildrenEndWithTheirHost(t *testing.T) {
+	// Under nohup this process was started with SIGHUP ignored, and so would be the
+	// hosts, which heed that. What is caught here is as usual there.
+	caught := make(chan os.Signal, 1)
+	signal.Notify(caught, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(caught) })
 	for i, way := range endings() {
 		t.Run(way.name, func(t *testing.T) {
 			if *lives == 0 {
@@ -99,8 +105,12 @@ func endOnce(t *testing.T, way ending, children, version int, busy bool) {
 		}
 	}
 	way.tell(t, l)
+	late := time.AfterFunc(2*patience, func() { _ = l.cmd.Process.Kill() })
 	for range l.lines { // until it has ended
 		continue
+	}
+	if !late.Stop() {
+		t.Errorf("the host did not end within %v", 2*patience)
 	}
 	_ = l.cmd.Wait()
 	began := time.Now()
