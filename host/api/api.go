@@ -43,7 +43,8 @@ type Options struct {
 	// MaxStreams is how many readers of events there may be at once.
 	MaxStreams int
 	// MaxConnections is how many connections there may be at once. Beyond it, the one
-	// that has been without a new request for the longest time is closed.
+	// that has been without a new request for the longest time is closed, but none whose
+	// call is at work, and no event stream.
 	MaxConnections int
 	// Heartbeat is the pause after which an event stream says that it is alive.
 	Heartbeat time.Duration

@@ -3,9 +3,11 @@
 package api_test
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -146,6 +148,72 @@ func TestReadersOfNothing(t *testing.T) {
 	}
 	if got := next(t, events); got != "event: plugins" {
 		t.Errorf("the event stream says %q", got)
+	}
+}
+
+// TestConnectionThatRested: the deadline of the last answer says nothing of the next,
+// not of its "100 Continue" either.
+func TestConnectionThatRested(t *testing.T) {
+	h := start(t, nil)
+	conn, err := net.Dial("tcp", strings.TrimPrefix(h.base, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	answers := bufio.NewReader(conn)
+	ask := func(request string) *http.Response {
+		t.Helper()
+		if _, err := io.WriteString(conn, request); err != nil {
+			t.Fatal(err)
+		}
+		answer, err := http.ReadResponse(answers, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, answer.Body); err != nil {
+			t.Fatal(err)
+		}
+		return answer
+	}
+	if got := ask("GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"); got.StatusCode != http.StatusOK {
+		t.Fatalf("/healthz: %s", got.Status)
+	}
+	h.server.Rest()
+	if got := ask("POST " + greetPath + " HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 7\r\nExpect: 100-continue\r\n\r\n"); got.StatusCode != http.StatusContinue {
+		t.Errorf("a request that wants to be continued: %s", got.Status)
+	}
+	if got := ask(`["Ada"]`); got.StatusCode != http.StatusOK {
+		t.Errorf("a call: %s", got.Status)
+	}
+}
+
+// TestUnreadAnswersOfCalls: a call that has its answer is no reason to spare its
+// connection, whose client may never read it.
+func TestUnreadAnswersOfCalls(t *testing.T) {
+	h := start(t, func(o *api.Options, _ *daemon.Options) {
+		o.MaxCalls, o.MaxPluginCalls, o.MaxStreams, o.MaxConnections = 8, 8, 4, 16
+	})
+	args := fmt.Sprintf("[%q]", strings.Repeat("x", 1<<20-100))
+	request := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s", greetPath, len(args), args)
+	for range 20 {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(h.base, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		_ = conn.(*net.TCPConn).SetReadBuffer(4 << 10)
+		for range 8 { // the first ones may fit in what the system keeps
+			_ = conn.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+			if _, err := io.WriteString(conn, request); err != nil {
+				break
+			}
+		}
+	}
+	if got := h.server.Connections(); got > 16 {
+		t.Errorf("there are %d connections of at most 16, and %d are spared", got, h.server.Busy())
+	}
+	if status, _, body := h.do(h.request(http.MethodGet, "/healthz", "")); status != http.StatusOK {
+		t.Errorf("/healthz gives %d %s", status, body)
 	}
 }
 

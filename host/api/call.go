@@ -40,9 +40,10 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problem{Status: http.StatusTooManyRequests, Detail: err.Error()})
 		return
 	}
-	defer keepConnection(r)()
+	done := keepConnection(r)
 	result, err := s.opts.Daemon.Call(r.Context(), plugin, r.PathValue("kind"), r.PathValue("method"), args,
 		daemon.WhenReturned(func() { s.calls.leave(plugin) }))
+	done() // the answer may be one that its client does not read
 	if err != nil {
 		writeProblem(w, problemOf(err))
 		return

@@ -20,15 +20,16 @@ const (
 )
 
 // connections bounds what clients can hold of the process: descriptors, and answers
-// that they do not read. What goes beyond a bound ends the connection that has begun
-// no request for the longest time, so a client that sends nothing or reads nothing
-// keeps nobody out, and least of all a health probe. A connection that has a call or
-// an event stream is spared: those have bounds of their own.
+// that they do not read. What goes beyond a bound ends the connection on which no
+// request began, and no call ended, for the longest time, so a client that sends
+// nothing or reads nothing keeps nobody out, and least of all a health probe. A
+// connection that has a call at work or an event stream is spared: those have bounds of
+// their own.
 type connections struct {
 	max int
 
 	mu     sync.Mutex
-	open   list.List // of *connection, the one that began a request last at its back
+	open   list.List // of *connection, the one that was in use last at its back
 	unread int       // bytes
 }
 
@@ -39,7 +40,7 @@ type connection struct {
 
 	// What follows is guarded by all.mu.
 	place  *list.Element // nil once it is closed
-	busy   int           // calls and event streams
+	busy   int           // calls at work and event streams
 	unread int           // bytes of the answer that is being written
 }
 
@@ -93,8 +94,13 @@ func (c *connections) changed(raw net.Conn, state http.ConnState) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if conn.place != nil {
-		c.open.MoveToBack(conn.place)
+	conn.used()
+}
+
+// used notes that the connection was in use just now. all.mu is held.
+func (c *connection) used() {
+	if c.place != nil {
+		c.all.open.MoveToBack(c.place)
 	}
 }
 
@@ -116,8 +122,9 @@ func (c *connection) keep() (done func()) {
 	c.all.mu.Unlock()
 	return func() {
 		c.all.mu.Lock()
+		defer c.all.mu.Unlock()
 		c.busy--
-		c.all.mu.Unlock()
+		c.used()
 	}
 }
 
@@ -157,8 +164,12 @@ func keepConnection(r *http.Request) (done func()) {
 // boundWrites gives every write of an answer its deadline, and counts its bytes.
 func boundWrites(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		conn := r.Context().Value(connectionKey{}).(*connection)
-		next.ServeHTTP(&answerWriter{w, http.NewResponseController(w), conn}, r)
+		answer := &answerWriter{w, http.NewResponseController(w), r.Context().Value(connectionKey{}).(*connection)}
+		// The last answer's deadline would end the "100 Continue" of this request.
+		if err := answer.bound(); err != nil {
+			return
+		}
+		next.ServeHTTP(answer, r)
 	})
 }
 
@@ -169,10 +180,13 @@ type answerWriter struct {
 	conn    *connection
 }
 
+// bound sets the deadline of what is written next.
+func (a *answerWriter) bound() error { return a.control.SetWriteDeadline(time.Now().Add(slowReader)) }
+
 // Write implements io.Writer. What it leaves in the server's buffer is sent under the
 // same deadline.
 func (a *answerWriter) Write(p []byte) (int, error) {
-	if err := a.control.SetWriteDeadline(time.Now().Add(slowReader)); err != nil {
+	if err := a.bound(); err != nil {
 		return 0, err
 	}
 	defer a.conn.writes(len(p))()

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -30,6 +31,27 @@ func (s *Server) Connections() int {
 	s.clients.mu.Lock()
 	defer s.clients.mu.Unlock()
 	return s.clients.open.Len()
+}
+
+// Rest makes it long ago that the server wrote to any of its connections.
+func (s *Server) Rest() {
+	s.clients.mu.Lock()
+	defer s.clients.mu.Unlock()
+	for e := s.clients.open.Front(); e != nil; e = e.Next() {
+		_ = e.Value.(*connection).SetWriteDeadline(time.Now().Add(-time.Minute))
+	}
+}
+
+// Busy tells how many connections are spared.
+func (s *Server) Busy() (n int) {
+	s.clients.mu.Lock()
+	defer s.clients.mu.Unlock()
+	for e := s.clients.open.Front(); e != nil; e = e.Next() {
+		if e.Value.(*connection).busy > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // Unread tells how many bytes of answers wait for their readers.
