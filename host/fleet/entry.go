@@ -83,6 +83,7 @@ func (e *entry) retire(u **unit) {
 		return
 	}
 	(*u).stop()
+	e.pool.past.keep((*u).conn, time.Now())
 	e.leaving = append(e.leaving, *u)
 	*u = nil
 	e.touch()

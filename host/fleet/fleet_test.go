@@ -415,3 +415,35 @@ func TestSessionsBelongToThePod(t *testing.T) {
 		}
 	})
 }
+
+// TestSessionsBelongToThePodThatDrains: a pod may be ready again while the calls that it
+// had when it was withdrawn are still under way.
+func TestSessionsBelongToThePodThatDrains(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		pod := build(network("zh", "h:1"), "uid-1")
+		r.find(pod)
+		r.pass(time.Second)
+		lease, err := r.Pool("zh").Pick(t.Context(), "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.offer(true, nil, target.Plugin{Name: "zh"}) // not ready
+		r.find(pod)
+		r.pass(time.Second)
+		restarts := func(when string, want int) {
+			t.Helper()
+			if p, _ := r.Plugin("zh"); len(p.Endpoints) != 1 || p.Endpoints[0].Restarts != want {
+				t.Errorf("%s: it is %+v, want %d restarts", when, p.Endpoints, want)
+			}
+		}
+		restarts("while it drains", 1)
+		lease.Done(route.Answered)
+		r.pass(time.Second)
+		r.offer(true, nil, target.Plugin{Name: "zh"})
+		r.pass(time.Minute)
+		r.find(pod)
+		r.pass(time.Second)
+		restarts("after that", 2)
+	})
+}

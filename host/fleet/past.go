@@ -14,8 +14,8 @@ import (
 // withdrawn. A pod whose container was killed comes back within minutes, as what it was.
 const pastLife = 30 * time.Minute
 
-// past remembers how many sessions were made with instances whose Conns have ended, as
-// the restarts of an endpoint belong to its pod and not to the time between two changes
+// past remembers how many sessions were made with instances whose Conns have left, as the
+// restarts of an endpoint belong to its pod and not to the time between two changes
 // of its readiness. Fleet.Run's goroutine alone uses it.
 type past map[instance]record
 
@@ -36,7 +36,8 @@ func (p past) of(e target.Endpoint, now time.Time) int {
 	return r.sessions
 }
 
-// keep takes note of a Conn that has ended.
+// keep takes note of a Conn that leaves, or has ended. The one that takes its place may
+// have begun before it ends, and have counted on from there.
 func (p *past) keep(c *conn.Conn, now time.Time) {
 	e, sessions := c.Endpoint(), c.Status().Sessions
 	if e.Fingerprint == "" || sessions == 0 {
@@ -46,5 +47,5 @@ func (p *past) keep(c *conn.Conn, now time.Time) {
 		*p = make(past)
 	}
 	maps.DeleteFunc(*p, func(_ instance, r record) bool { return now.Sub(r.at) > pastLife })
-	(*p)[instance{e.ID, e.Fingerprint}] = record{sessions, now}
+	(*p)[instance{e.ID, e.Fingerprint}] = record{max(sessions, p.of(e, now)), now}
 }
