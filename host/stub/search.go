@@ -23,7 +23,7 @@ type search struct {
 	pause   time.Duration
 	sent    bool   // an attempt was sent and lost: the call may have run
 	sentTo  string // the last endpoint of such an attempt
-	repeats int    // attempts that were handed to an endpoint after that
+	repeats int    // attempts after that, without those that were surely not sent
 	cause   error  // why the last endpoint did not take the call
 	// refused is an answer of the last endpoint which will not change by asking
 	// again. When all others have been tried too, it is the call's error.
@@ -101,6 +101,8 @@ func (s *search) lost(endpoint string, sent bool, options CallOptions, cause err
 		if s.repeats >= options.MaxRepeats() {
 			return false
 		}
+	} else {
+		s.unsent()
 	}
 	s.avoid(endpoint)
 	s.cause = cause
@@ -115,7 +117,8 @@ func (s *search) attempt() {
 	}
 }
 
-// unsent takes attempt back: the endpoint did not take the call.
+// unsent takes attempt back: the endpoint did not take the call, or had surely not read
+// it when its session ended.
 func (s *search) unsent() {
 	if s != nil && s.sent {
 		s.repeats--
