@@ -88,7 +88,7 @@ func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args jso
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, k.Options(method).Timeout, stub.ErrTimeout)
 	defer cancel()
-	impl, err := d.dispense(ctx, plugin, k)
+	impl, err := d.dispense(ctx, plugin, k, false)
 	if err != nil {
 		return nil, notDispensed(ctx, method, err)
 	}

@@ -36,33 +36,11 @@ func Dispense[T any](ctx context.Context, d *Daemon, plugin, kind string) (T, er
 	if want := reflect.TypeFor[T](); want != k.iface {
 		return none, fmt.Errorf("dispense %s of %s: the kind is a %s, not a %s", kind, plugin, k.iface, want)
 	}
-	v, err := d.dispense(ctx, plugin, k)
-	if err == nil && k.route == nil {
-		v, err = d.keep(ctx, plugin, k)
-	}
+	v, err := d.dispense(ctx, plugin, k, k.route == nil)
 	if err != nil {
 		return none, fmt.Errorf("dispense %s of %s: %w", kind, plugin, err)
 	}
 	return v.(T), nil
-}
-
-// keep dispenses a value that is released no more.
-func (d *Daemon) keep(ctx context.Context, plugin string, k *Kind) (any, error) {
-	for {
-		v, err := d.dispense(ctx, plugin, k)
-		if err != nil {
-			return nil, err
-		}
-		d.mu.Lock()
-		held := d.dispensed[dispensedKey{plugin, k.name}]
-		if held != nil { // else it has just been released
-			held.kept = true
-		}
-		d.mu.Unlock()
-		if held != nil && held.value == v {
-			return v, nil
-		}
-	}
 }
 
 type dispensedKey struct{ plugin, kind string }
@@ -80,27 +58,38 @@ func (d *Daemon) kind(name string) (*Kind, error) {
 	return nil, fmt.Errorf("%w kind %q: this host knows %s", ErrUnknown, name, strings.Join(slices.Sorted(maps.Keys(d.kinds)), ", "))
 }
 
-// dispense gives the one value that there is for a plugin and a kind.
-func (d *Daemon) dispense(ctx context.Context, plugin string, k *Kind) (any, error) {
+// dispense gives the one value that there is for a plugin and a kind. With keep it is
+// released no more.
+func (d *Daemon) dispense(ctx context.Context, plugin string, k *Kind, keep bool) (any, error) {
 	key := dispensedKey{plugin, k.name}
-	if v := d.lookup(key); v != nil {
-		return v, nil
+	for {
+		if v, ok := d.lookup(key, keep); ok {
+			return v, nil
+		}
+		if err := d.makeValue(ctx, key, k); err != nil {
+			return nil, err
+		}
 	}
-	pool := d.fleet.Pool(plugin)
+}
+
+// makeValue has lookup find a value for key, unless what stands behind it is released at
+// once.
+func (d *Daemon) makeValue(ctx context.Context, key dispensedKey, k *Kind) error {
+	pool := d.fleet.Pool(key.plugin)
 	defer pool.Release() // the stub has it too
 	info, err := d.ready(ctx, pool)
 	if err != nil {
 		if _, nobody := errors.AsType[*fleet.UnknownPluginError](err); nobody {
-			return nil, unknown{err}
+			return unknown{err}
 		}
-		return nil, err
+		return err
 	}
-	if err := serves(plugin, k, info); err != nil {
-		return nil, err
+	if err := serves(key.plugin, k, info); err != nil {
+		return err
 	}
-	stub, err := d.stub(plugin, k, info)
+	stub, err := d.stub(key.plugin, k, info)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	v := stub.impl
 	if k.route != nil {
@@ -110,14 +99,14 @@ func (d *Daemon) dispense(ctx context.Context, plugin string, k *Kind) (any, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if first := d.dispensed[key]; first != nil {
-		return first.value, nil
+	if d.dispensed[key] != nil || stub.released.Load() {
+		return nil
 	}
 	d.dispensed[key] = &dispensed{value: v}
 	if k.route == nil {
 		d.keepTo(key, pool, stub.dialect)
 	}
-	return v, nil
+	return nil
 }
 
 // keepTo notes the dialect of a value that knows no other, and lets the plugin's
@@ -149,13 +138,16 @@ func (d *Daemon) ready(ctx context.Context, pool *fleet.Pool) (conn.Info, error)
 	return pool.Ready(ctx, "")
 }
 
-func (d *Daemon) lookup(key dispensedKey) any {
+// lookup finds the value for a plugin and a kind. With keep it is released no more.
+func (d *Daemon) lookup(key dispensedKey, keep bool) (any, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if found := d.dispensed[key]; found != nil {
-		return found.value
+	found := d.dispensed[key]
+	if found == nil {
+		return nil, false
 	}
-	return nil
+	found.kept = found.kept || keep
+	return found.value, true
 }
 
 // mayServe reports whether a plugin lists a kind, or does not tell.

@@ -26,6 +26,7 @@ type routed struct {
 	dialect string
 	info    conn.Info // of the session that it was made for
 	pool    *fleet.Pool
+	broker  *plugin.SharedBroker // of the plugin, when it was made
 	impl    any
 	end     func() error
 	// released says that nobody should begin to use it.
@@ -52,16 +53,20 @@ func (s speakers) Pick(ctx context.Context, _ string, tried []string) (route.Lea
 // stub gives the routed stub for the dialect of a session.
 func (d *Daemon) stub(name string, k *Kind, info conn.Info) (*routed, error) {
 	key := stubKey{name, k.name, d.dialects.of(info)}
-	if r := d.keptStub(key); r != nil {
-		return r, nil
+	for {
+		if r := d.keptStub(key); r != nil {
+			return r, nil
+		}
+		// Without the lock: the kind's glue is somebody else's code, and may well call
+		// its plugin or dispense another kind.
+		r, err := d.makeStub(name, k, info)
+		if err != nil {
+			return nil, err
+		}
+		if r, err = d.keepStub(key, r); r != nil || err != nil {
+			return r, err
+		}
 	}
-	// Without the lock: the kind's glue is somebody else's code, and may well call
-	// its plugin or dispense another kind.
-	r, err := d.makeStub(name, k, info)
-	if err != nil {
-		return nil, err
-	}
-	return d.keepStub(key, r)
 }
 
 func (d *Daemon) keptStub(key stubKey) *routed {
@@ -71,7 +76,8 @@ func (d *Daemon) keptStub(key stubKey) *routed {
 }
 
 // keepStub gives the stub that all callers share: r, or the one that somebody else
-// made meanwhile.
+// made meanwhile. It gives neither a stub nor an error if the plugin's broker was
+// released meanwhile: r would hear no callbacks.
 func (d *Daemon) keepStub(key stubKey, r *routed) (*routed, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -83,6 +89,10 @@ func (d *Daemon) keepStub(key stubKey, r *routed) (*routed, error) {
 		r.close()
 		return nil, fleet.ErrShutdown
 	}
+	if !d.brokers.has(key.plugin, r.broker) {
+		r.close()
+		return nil, nil
+	}
 	d.stubs[key] = r
 	return r, nil
 }
@@ -93,15 +103,16 @@ func (d *Daemon) makeStub(name string, k *Kind, info conn.Info) (*routed, error)
 		return nil, fmt.Errorf("%w: kind %q: version %d, which plugin %s speaks, does not have it", ErrNotServed, k.name, info.Version, name)
 	}
 	pool := d.fleet.Pool(name)
+	broker := d.brokers.of(name)
 	config := stub.Config{
-		Router: speakers{pool, d.dialects.of(info)}, Methods: k, Observer: d.metrics.calls(name, k.name), Broker: d.brokers.of(name),
+		Router: speakers{pool, d.dialects.of(info)}, Methods: k, Observer: d.metrics.calls(name, k.name), Broker: broker,
 	}
 	r, err := d.newStub(glue, k, info.Protocol, config)
 	if err != nil {
 		pool.Release()
 		return nil, err
 	}
-	r.dialect, r.info, r.pool = d.dialects.of(info), info, pool
+	r.dialect, r.info, r.pool, r.broker = d.dialects.of(info), info, pool, broker
 	if r.impl == nil || !reflect.TypeOf(r.impl).Implements(k.iface) {
 		r.close()
 		return nil, fmt.Errorf("kind %q: its plugin.Plugin made a %T, which is not a %s", k.name, r.impl, k.iface)
@@ -170,13 +181,26 @@ func (b *brokers) of(name string) *plugin.SharedBroker {
 	return b.all[name]
 }
 
-// take gives up the broker of a plugin, for the caller to close; nil if it has none.
-func (b *brokers) take(name string) *plugin.SharedBroker {
+// has reports whether broker is that of a plugin still.
+func (b *brokers) has(name string, broker *plugin.SharedBroker) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	broker := b.all[name]
-	delete(b.all, name)
-	return broker
+	return b.all[name] == broker
+}
+
+// take gives up the brokers of plugins that are unused, for the caller to close. While
+// unused is asked nobody gets a broker, as a session does that is being made.
+func (b *brokers) take(unused func(name string) bool) []*plugin.SharedBroker {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var taken []*plugin.SharedBroker
+	for name, broker := range b.all {
+		if unused(name) {
+			taken = append(taken, broker)
+			delete(b.all, name)
+		}
+	}
+	return taken
 }
 
 func (b *brokers) close() {

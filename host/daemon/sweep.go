@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"context"
+	"maps"
 	"time"
 )
 
@@ -40,16 +41,10 @@ func closeAll(all []func()) {
 func (d *Daemon) release() (ending []func()) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	gone, kept := make(map[string]bool), make(map[string]bool)
+	gone := make(map[string]bool)
 	for key := range d.stubs {
 		if _, looked := gone[key.plugin]; !looked {
-			_, known := d.fleet.Plugin(key.plugin)
-			gone[key.plugin] = !known
-		}
-	}
-	for key, v := range d.dispensed {
-		if v.kept {
-			kept[key.plugin] = true
+			gone[key.plugin] = d.gone(key.plugin)
 		}
 	}
 	for key, v := range d.dispensed {
@@ -58,21 +53,26 @@ func (d *Daemon) release() (ending []func()) {
 			delete(d.keepsTo, key)
 		}
 	}
+	held := make(map[string]bool) // plugins that have stubs still
 	for key, r := range d.stubs {
 		if v := d.dispensed[dispensedKey{key.plugin, key.kind}]; gone[key.plugin] && (v == nil || !v.kept) {
 			delete(d.stubs, key)
 			r.released.Store(true)
 			ending = append(ending, r.close)
+		} else {
+			held[key.plugin] = true
 		}
 	}
-	for name := range gone {
-		if !gone[name] || kept[name] {
-			continue
-		}
-		delete(d.speaks, name)
-		if broker := d.brokers.take(name); broker != nil {
-			ending = append(ending, broker.Close)
-		}
+	maps.DeleteFunc(d.speaks, func(name, _ string) bool { return !held[name] })
+	// Plugins that nobody has called have brokers too.
+	for _, broker := range d.brokers.take(func(name string) bool { return !held[name] && d.gone(name) }) {
+		ending = append(ending, broker.Close)
 	}
 	return ending
+}
+
+// gone reports whether no source knows a plugin, and no endpoint of it is left.
+func (d *Daemon) gone(name string) bool {
+	_, known := d.fleet.Plugin(name)
+	return !known
 }

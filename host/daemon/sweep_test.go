@@ -3,11 +3,15 @@
 package daemon_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"runtime"
 	"testing"
+
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
 
 	"github.com/reattach/reattach/commons"
 	"github.com/reattach/reattach/host/daemon"
@@ -96,5 +100,86 @@ func TestNamesThatComeAndGoCostNothing(t *testing.T) {
 			return err
 		})
 		break // one shows it: what was dispensed is valid still
+	}
+}
+
+// busyGlue calls making while a stub is being made.
+type busyGlue struct {
+	*commons.PingPongerPlugin
+	making func()
+}
+
+func (g *busyGlue) GRPCClient(ctx context.Context, b *plugin.GRPCBroker, c *grpc.ClientConn) (any, error) {
+	g.making()
+	return g.PingPongerPlugin.GRPCClient(ctx, b, c)
+}
+
+// TestStubThatIsMadeWhileItsPluginGoes: it has a broker of its own, and not the one that
+// is released.
+func TestStubThatIsMadeWhileItsPluginGoes(t *testing.T) {
+	address, _ := serve(t, greeter{greeting: "Hello"}, commons.Versions(plugin.PluginSet{
+		commons.GreeterKind:    &commons.GreeterPlugin{Impl: greeter{greeting: "Hello"}},
+		commons.PingPongerKind: &commons.PingPongerPlugin{Impl: ponger{}},
+	}))
+	source := manual.New("hand")
+	glue := &busyGlue{PingPongerPlugin: &commons.PingPongerPlugin{}, making: func() {}}
+	o := options("")
+	o.Sources = []discovery.Source{source}
+	o.Kinds = []daemon.Kind{
+		daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{}, daemon.WithSwitch(commons.SwitchGreeter)),
+		daemon.NewKind[commons.PingPonger](commons.PingPongerKind, glue, daemon.WithSwitch(commons.SwitchPingPonger)),
+	}
+	d, _ := start(t, o)
+	source.Update(named("p", address))
+	eventually(t, func() error {
+		_, err := d.Call(t.Context(), "p", commons.GreeterKind, "Greet", json.RawMessage(`["Ada"]`))
+		return err
+	})
+	made := 0
+	glue.making = func() {
+		if made++; made > 1 {
+			return
+		}
+		source.Update(target.Group{Key: "p"})
+		eventually(t, func() error {
+			if n := len(d.Plugins()); n > 0 {
+				return fmt.Errorf("%d plugins are left", n)
+			}
+			return nil
+		})
+		daemon.Sweep(d)
+	}
+	if _, err := daemon.Dispense[commons.PingPonger](t.Context(), d, "p", commons.PingPongerKind); err != nil {
+		t.Fatal(err)
+	}
+	if stubs, _, brokers := daemon.Held(d); stubs != 1 || brokers != 1 {
+		t.Errorf("there are %d stubs and %d brokers, want one of each", stubs, brokers)
+	}
+}
+
+// TestNamesThatNobodyCalls cost nothing either, once they are gone.
+func TestNamesThatNobodyCalls(t *testing.T) {
+	address, _ := serve(t, greeter{greeting: "Hello"}, nil)
+	source := manual.New("hand")
+	o := options("")
+	o.Sources = []discovery.Source{source}
+	d, _ := start(t, o)
+	source.Update(named("p", address))
+	eventually(t, func() error {
+		if p, _ := d.Plugin("p"); !p.Ready {
+			return errors.New("it is not ready")
+		}
+		return nil
+	})
+	source.Update(target.Group{Key: "p"})
+	eventually(t, func() error {
+		if n := len(d.Plugins()); n > 0 {
+			return fmt.Errorf("%d plugins are left", n)
+		}
+		return nil
+	})
+	daemon.Sweep(d)
+	if stubs, values, brokers := daemon.Held(d); stubs != 0 || values != 0 || brokers != 0 {
+		t.Errorf("%d stubs, %d values and %d brokers are left of a plugin that is gone", stubs, values, brokers)
 	}
 }
