@@ -102,10 +102,7 @@ func (b *GRPCBroker) runClient(conn grpc.ClientConnInterface, done context.Conte
 	ctx, cancel := context.WithCancel(b.core.ctx)
 	defer cancel()
 	defer context.AfterFunc(done, cancel)()
-	err := b.openLink(ctx, conn)
-	for attempt := 0; wasReplaced(err) && pauseBefore(ctx, attempt); attempt++ {
-		err = b.openLink(ctx, conn)
-	}
+	err := keepOpen(ctx, func() error { return b.openLink(ctx, conn) })
 	err = fmt.Errorf("the plugin's broker has gone: %w", err)
 	if done.Err() == nil {
 		b.core.lose(err)

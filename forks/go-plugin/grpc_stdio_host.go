@@ -47,15 +47,14 @@ func newStdioReceiver(ctx context.Context, cfg *grpcClientConfig, conn grpc.Clie
 // run passes output on until it ends.
 func (r *stdioReceiver) run() {
 	defer r.final()
-	err := r.receive()
-	r.asked.Do(func() { close(r.opened) })
-	for attempt := 0; wasReplaced(err) && r.retry.Err() == nil; attempt++ {
-		r.logger.Debug("the connection of the plugin's output was lost, asking for it on the next one", "reason", err)
-		if !pauseBefore(r.retry, attempt) {
-			return
+	err := keepOpen(r.retry, func() error {
+		err := r.receive()
+		r.asked.Do(func() { close(r.opened) })
+		if wasReplaced(err) {
+			r.logger.Debug("the connection of the plugin's output was lost, asking for it on the next one", "reason", err)
 		}
-		err = r.receive()
-	}
+		return err
+	})
 	switch {
 	case errors.Is(err, io.EOF) || r.retry.Err() != nil:
 	case status.Code(err) == codes.Unimplemented:
