@@ -37,20 +37,24 @@ func (s *childSocket) take() {
 
 // dial connects to the child.
 func (s *childSocket) dial(ctx context.Context) (net.Conn, error) {
-	s.mu.RLock()
-	defer s.mu.RUnlock()
 	if s.addr == nil {
 		return nil, errNoAddr
 	}
-	if s.closed {
-		return nil, &net.OpError{Op: "dial", Net: s.addr.Network(), Addr: s.addr, Err: net.ErrClosed}
+	network, name := s.addr.Network(), s.addr.String()
+	s.mu.RLock()
+	closed, handle := s.closed, s.handle
+	if closed || handle == nil {
+		s.mu.RUnlock() // A machine that is gone may take minutes to say nothing.
+	} else {
+		// The system connects to a unix socket at once, or refuses to.
+		defer s.mu.RUnlock()
+		name = handleName(handle)
 	}
-	name := s.addr.String()
-	if s.handle != nil {
-		name = handleName(s.handle)
+	if closed {
+		return nil, &net.OpError{Op: "dial", Net: network, Addr: s.addr, Err: net.ErrClosed}
 	}
 	dialer := net.Dialer{KeepAliveConfig: keepAliveProbes}
-	return dialer.DialContext(ctx, s.addr.Network(), name)
+	return dialer.DialContext(ctx, network, name)
 }
 
 // close lets go of a child that has ended, and removes the socket that one
