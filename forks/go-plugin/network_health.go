@@ -26,9 +26,10 @@ reattach_plugin_method_panics_total %d
 `
 
 // healthServer answers HTTP probes, one for each connection, so that a client which
-// asks on and reads nothing holds a connection for a moment only. Beyond maxProbes the
-// oldest connection goes: the next probe of the kubelet always gets in. A probe of Kubernetes cannot speak the
-// plugin's protocol, and must not need its client certificate.
+// asks on and reads nothing holds a connection for a short time only. Beyond maxProbes
+// the oldest connection goes: the next probe of the kubelet always gets in. A probe of
+// Kubernetes cannot speak the plugin's protocol, and must not need its client
+// certificate.
 type healthServer struct {
 	http   *http.Server
 	addr   net.Addr

@@ -3,7 +3,10 @@
 package plugin
 
 import (
+	"bytes"
 	"context"
+	"io"
+	"log"
 	"sync/atomic"
 
 	"github.com/hashicorp/go-hclog"
@@ -93,4 +96,30 @@ func (l *queuedLogger) Named(name string) hclog.Logger {
 // ResetNamed implements hclog.Logger.
 func (l *queuedLogger) ResetNamed(name string) hclog.Logger {
 	return &queuedLogger{l.Logger.ResetNamed(name), l.queue}
+}
+
+// StandardLogger implements hclog.Logger.
+func (l *queuedLogger) StandardLogger(opts *hclog.StandardLoggerOptions) *log.Logger {
+	return log.New(l.StandardWriter(opts), "", 0)
+}
+
+// StandardWriter implements hclog.Logger.
+func (l *queuedLogger) StandardWriter(opts *hclog.StandardLoggerOptions) io.Writer {
+	if opts == nil {
+		opts = &hclog.StandardLoggerOptions{}
+	}
+	return queuedWriter{l.Logger.StandardWriter(opts), l.queue}
+}
+
+// queuedWriter writes each line by way of the queue.
+type queuedWriter struct {
+	to    io.Writer
+	queue *logQueue
+}
+
+// Write implements io.Writer. It never fails.
+func (w queuedWriter) Write(line []byte) (int, error) {
+	kept := bytes.Clone(line) // which package log uses again
+	w.queue.add(func() { _, _ = w.to.Write(kept) })
+	return len(line), nil
 }

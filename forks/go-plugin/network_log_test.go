@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"testing"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// stuckWriter takes its first line, and blocks in it until it is let go.
+type stuckWriter struct {
+	begun, free chan struct{}
+	lines       bytes.Buffer
+}
+
+func (w *stuckWriter) Write(line []byte) (int, error) {
+	if w.begun != nil {
+		close(w.begun)
+		w.begun = nil
+		<-w.free
+	}
+	return w.lines.Write(line)
+}
+
+// TestLogDoesNotBlock logs in every way that other packages do to a log that
+// nobody reads, and looks at what comes when somebody does. A call that waits
+// for the writer never returns.
+func TestLogDoesNotBlock(t *testing.T) {
+	begun := make(chan struct{})
+	stuck := &stuckWriter{begun: begun, free: make(chan struct{})}
+	logger, flush := newQueuedLogger(hclog.New(&hclog.LoggerOptions{
+		Level: hclog.Info, Output: stuck, DisableTime: true,
+	}))
+	// It writes for as long as a process runs.
+	defer close(logger.(*queuedLogger).queue.lines)
+	logger.Info("first")
+	<-begun
+
+	logger.Info("info")
+	logger.Named("named").With("with", 1).Warn("warn")
+	forced := &hclog.StandardLoggerOptions{ForceLevel: hclog.Error}
+	logger.StandardLogger(forced).Print("standard")
+	logger.Named("yamux").StandardLogger(nil).Print("standard, named")
+	line := []byte("writer\n")
+	if n, err := logger.StandardWriter(forced).Write(line); n != len(line) || err != nil {
+		t.Errorf("the writer took %d bytes of %d, error %v", n, len(line), err)
+	}
+	copy(line, "XXXXXX") // as package log does with its buffer
+
+	close(stuck.free)
+	flush(context.Background())
+	const want = "[INFO]  first\n[INFO]  info\n[WARN]  named: warn: with=1\n" +
+		"[ERROR] standard\n[INFO]  yamux: standard, named\n[ERROR] writer\n"
+	if got := stuck.lines.String(); got != want {
+		t.Errorf("the log holds\n%s\nwant\n%s", got, want)
+	}
+}
