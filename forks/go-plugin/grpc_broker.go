@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -186,7 +187,7 @@ func (b *GRPCBroker) AcceptAndServe(id uint32, newGRPCServer func([]grpc.ServerO
 		return
 	}
 	defer lis.Close()
-	server := newGRPCServer(b.serverOptions)
+	server := newGRPCServer(slices.Clone(b.serverOptions)) // It may append to them.
 	stopped := make(chan struct{})
 	stop := context.AfterFunc(b.core.ctx, func() {
 		defer close(stopped)
