@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 )
 
@@ -234,7 +233,7 @@ func TestStdin(t *testing.T) {
 			}
 			eventually(t, "the child has read its stdin", func() bool { return strings.Contains(stderr.String(), "said on stdin") })
 			client.Kill()
-			if pid := cfg.Cmd.Process.Pid; syscall.Kill(pid, 0) == nil {
+			if pid := cfg.Cmd.Process.Pid; isRunning(pid) {
 				t.Errorf("process %d is left", pid)
 			}
 		})

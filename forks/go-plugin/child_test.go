@@ -125,7 +125,7 @@ func TestChild(t *testing.T) {
 			if !client.Exited() {
 				t.Error("not exited after Kill")
 			}
-			if syscall.Kill(pid, 0) == nil {
+			if isRunning(pid) {
 				t.Errorf("process %d runs after Kill", pid)
 			}
 			if code := cfg.Cmd.ProcessState.ExitCode(); code != 0 {
@@ -210,7 +210,7 @@ func TestChildFailsToStart(t *testing.T) {
 			if _, again := client.Start(); again == nil || again.Error() != err.Error() {
 				t.Errorf("second Start: %v, want the first one's error", again)
 			}
-			if p := cfg.Cmd.Process; p != nil && syscall.Kill(p.Pid, 0) == nil {
+			if p := cfg.Cmd.Process; p != nil && isRunning(p.Pid) {
 				t.Errorf("process %d is left behind", p.Pid)
 			}
 		})

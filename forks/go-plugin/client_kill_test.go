@@ -10,7 +10,6 @@ import (
 	"net/rpc"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -31,7 +30,7 @@ func TestKillGivesUpStart(t *testing.T) {
 	if err := <-started; err == nil || !strings.Contains(err.Error(), "killed while it started") {
 		t.Errorf("Start = %v, want to be told of Kill", err)
 	}
-	if pid := cfg.Cmd.Process.Pid; syscall.Kill(pid, 0) == nil {
+	if pid := cfg.Cmd.Process.Pid; isRunning(pid) {
 		t.Errorf("process %d is left behind", pid)
 	}
 	client.Kill()

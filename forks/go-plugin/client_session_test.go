@@ -18,6 +18,26 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
+// killProcess ends a process that is not this one's child.
+func killProcess(pid int) error {
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return err
+	}
+	defer process.Release()
+	return process.Kill()
+}
+
+// isRunning reports whether there is a process of that number.
+func isRunning(pid int) bool {
+	process, err := os.FindProcess(pid)
+	if err != nil {
+		return false
+	}
+	defer process.Release()
+	return process.Signal(syscall.Signal(0)) == nil
+}
+
 // TestClientErr holds that a client tells when a child has ended, and how.
 func TestClientErr(t *testing.T) {
 	cases := map[string]struct {
@@ -28,7 +48,7 @@ func TestClientErr(t *testing.T) {
 		"killed by somebody": {
 			reason: "the signal is in the error",
 			end: func(t *testing.T, _ *Client, pid int) {
-				if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				if err := killProcess(pid); err != nil {
 					t.Fatal(err)
 				}
 			},
@@ -184,7 +204,7 @@ func TestChildLeavesProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer syscall.Kill(pid, syscall.SIGKILL)
+	defer killProcess(pid)
 
 	if err := cfg.Cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -193,7 +213,7 @@ func TestChildLeavesProcess(t *testing.T) {
 	if err := client.Err(); err == nil || !strings.Contains(err.Error(), "killed") {
 		t.Errorf("the child ended with %v, want the signal", err)
 	}
-	if syscall.Kill(pid, 0) != nil {
+	if !isRunning(pid) {
 		t.Error("the process left behind has ended, so the test showed nothing")
 	}
 }

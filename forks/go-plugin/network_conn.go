@@ -14,14 +14,9 @@ import (
 	"github.com/hashicorp/go-plugin/internal/idleread"
 )
 
-// serveConn serves one connection and calls ended once it is closed, which may be
-// after serveConn has returned: no goroutine waits for that. The caller stops
-// the service then.
-func (s *grpcService) serveConn(conn net.Conn, ended func()) {
-	s.serveSession(newServedConn(conn), ended)
-}
-
-// serveSession is serveConn for a connection that may have joined the service.
+// serveSession serves one connection, which may have joined the service, and calls
+// ended once it is closed, which may be after serveSession has returned: no
+// goroutine waits for that. The caller stops the service then.
 func (s *grpcService) serveSession(conn *servedConn, ended func()) {
 	conn.closed = sync.OnceFunc(func() { go ended() })
 	lis := &oneConnListener{conn: conn, addr: conn.LocalAddr()}

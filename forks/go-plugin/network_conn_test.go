@@ -46,7 +46,7 @@ func TestServedConnectionEndsOnce(t *testing.T) {
 			var times atomic.Int64
 			ended := make(chan struct{}, 2)
 			end(service, func() {
-				service.serveConn(here, func() {
+				service.serveSession(newServedConn(here), func() {
 					times.Add(1)
 					service.stop()
 					ended <- struct{}{}

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"golang.org/x/sys/unix"
 )
 
 // floodingPlugin writes for ever once it is dispensed, to where the role says.
@@ -106,15 +105,4 @@ func TestNobodyReads(t *testing.T) {
 			}
 		})
 	}
-}
-
-// isFull reports whether a pipe of 16 pages holds so much that whoever floods it is
-// about to block: a page takes only as many lines as fit into it.
-func isFull(t *testing.T, r *os.File) bool {
-	t.Helper()
-	n, err := unix.IoctlGetInt(int(r.Fd()), unix.TIOCINQ)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n > 32<<10
 }
