@@ -10,7 +10,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
-.PHONY: bench bench-quick chaos build run test check compat interop generate api-check fuzz clean help build-so so-demo c-demo
+.PHONY: adversary bench bench-quick chaos build run test check compat interop generate api-check fuzz clean help build-so so-demo c-demo
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -35,6 +35,9 @@ interop: ## test the fork against the original library, and print what was compa
 
 chaos: ## kill, stop, restart and upset plugins for minutes under load, and print what callers noticed
 	go test ./test/chaos -count=1 -v -args -for 60s
+
+adversary: ## attack plugins, daemon and API from outside (2 minutes), and print what it cost beside its bound
+	go test ./test/adversary -count=1 -v
 
 bench: ## measure calls in every placement and against other libraries (10 minutes)
 	@scripts/bench.sh

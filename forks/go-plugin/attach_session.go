@@ -42,6 +42,7 @@ func agree(cfg *ClientConfig, info *PeerInfo) (agreement, error) {
 // newSession speaks the agreed protocol on a connection that is past the
 // handshake. It owns conn, and closes it on an error.
 func newSession(cfg ClientConfig, conn net.Conn, info *PeerInfo) (*Session, error) {
+	cfg.Logger = newRatedLogger(cfg.Logger)
 	s := &Session{info: info, pingTimeout: cfg.PingTimeout, keepalive: cfg.KeepaliveInterval, draining: make(chan struct{})}
 	s.sayDraining = sync.OnceFunc(func() { close(s.draining) })
 	s.ctx, s.end = context.WithCancelCause(context.Background())

@@ -10,7 +10,6 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin/internal/hello"
@@ -92,31 +91,11 @@ func (s *sessionSet) close() []*hostSession {
 	return slices.Collect(maps.Keys(s.sessions))
 }
 
-// refusalLog says who was turned away, at a rate that a flood cannot turn into
-// a flood of log lines.
-type refusalLog struct {
-	logger hclog.Logger
-	lines  lineRate
-}
-
-// refusalsPerSecond is how many refusals are logged in one second; the rest is
-// counted.
-const refusalsPerSecond = 10
-
-func newRefusalLog(logger hclog.Logger) *refusalLog {
-	return &refusalLog{logger: logger, lines: lineRate{limit: refusalsPerSecond}}
-}
-
-func (l *refusalLog) report(peer net.Addr, err error) {
+// logRefusal says who was turned away.
+func logRefusal(logger hclog.Logger, peer net.Addr, err error) {
 	if errors.Is(err, errSilent) || errors.Is(err, net.ErrClosed) {
-		l.logger.Debug("connection closed before a handshake", "peer", peer.String(), "error", err)
+		logger.Debug("connection closed before a handshake", "peer", peer.String(), "error", err)
 		return
 	}
-	suppressed, ok := l.lines.allow(time.Now())
-	if suppressed > 0 {
-		l.logger.Warn("more hosts refused", "count", suppressed)
-	}
-	if ok {
-		l.logger.Warn("host refused", "peer", peer.String(), "error", err)
-	}
+	logger.Warn("host refused", "peer", peer.String(), "error", err)
 }

@@ -31,11 +31,11 @@ func (w *stuckWriter) Write(line []byte) (int, error) {
 func TestLogDoesNotBlock(t *testing.T) {
 	begun := make(chan struct{})
 	stuck := &stuckWriter{begun: begun, free: make(chan struct{})}
-	logger, flush := newQueuedLogger(hclog.New(&hclog.LoggerOptions{
+	logger, queue := newQueuedLogger(hclog.New(&hclog.LoggerOptions{
 		Level: hclog.Info, Output: stuck, DisableTime: true,
 	}))
 	// It writes for as long as a process runs.
-	defer close(logger.(*queuedLogger).queue.lines)
+	defer close(queue.lines)
 	logger.Info("first")
 	<-begun
 
@@ -51,7 +51,7 @@ func TestLogDoesNotBlock(t *testing.T) {
 	copy(line, "XXXXXX") // as package log does with its buffer
 
 	close(stuck.free)
-	flush(context.Background())
+	queue.flush(context.Background())
 	const want = "[INFO]  first\n[INFO]  info\n[WARN]  named: warn: with=1\n" +
 		"[ERROR] standard\n[INFO]  yamux: standard, named\n[ERROR] writer\n"
 	if got := stuck.lines.String(); got != want {

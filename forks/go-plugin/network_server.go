@@ -27,6 +27,7 @@ type networkServer struct {
 	opts   *ServeConfig
 	config NetworkConfig
 	logger hclog.Logger
+	about  hclog.Logger // hosts, as often as a flood of them may be logged
 	served []servedVersion
 	// announced is what hosts get that name no version.
 	announced servedVersion
@@ -36,7 +37,6 @@ type networkServer struct {
 	output    *stdio.Hub
 	pending   *pendingGate
 	sessions  *sessionSet
-	refusals  *refusalLog
 	panics    *panicGuard
 	relief    rpcmux.Relief
 	draining  chan struct{}
@@ -47,6 +47,7 @@ func newNetworkServer(opts *ServeConfig, logger hclog.Logger, output *stdio.Hub)
 	s := &networkServer{
 		opts:     opts,
 		logger:   logger,
+		about:    newRatedLogger(logger),
 		served:   servedVersions(opts),
 		output:   output,
 		draining: make(chan struct{}),
@@ -70,7 +71,6 @@ func newNetworkServer(opts *ServeConfig, logger hclog.Logger, output *stdio.Hub)
 	}
 	s.pending = newPendingGate(maxPending)
 	s.sessions = newSessionSet(s.config.MaxSessions)
-	s.refusals = newRefusalLog(logger)
 	s.panics = newPanicGuard()
 	s.offers = newOffers(s.config.Name, s.served)
 	s.services = make(map[int]*grpcServices)
@@ -196,7 +196,7 @@ func (s *networkServer) handle(ctx context.Context, conn net.Conn, done func()) 
 		done()
 	}
 	if err != nil {
-		s.refusals.report(conn.RemoteAddr(), err)
+		logRefusal(s.about, conn.RemoteAddr(), err)
 		end()
 		return
 	}

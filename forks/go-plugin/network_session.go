@@ -49,9 +49,9 @@ func (s *networkServer) newHostSession(conn net.Conn, choice hello.Choice, name 
 	if name != "" {
 		who = append(who, "host", name)
 	}
-	host := &hostSession{server: s, conn: conn, choice: choice, logger: s.logger.With(who...), ready: make(chan struct{})}
+	host := &hostSession{server: s, conn: conn, choice: choice, logger: s.about.With(who...), ready: make(chan struct{})}
 	if !s.config.ExitOnPanic {
-		host.panicked = s.panics.reportTo(host.logger)
+		host.panicked = s.panics.reportTo(s.logger.With(who...)) // at a rate of its own
 	}
 	for _, v := range s.served {
 		if v.version == choice.Version {

@@ -30,7 +30,9 @@ func Serve(opts *ServeConfig) {
 	serve, flush := serveChild, func(context.Context) {}
 	if os.Getenv(envHost) != "" {
 		serve = serveNetwork
-		logger, flush = newQueuedLogger(logger)
+		var queue *logQueue
+		logger, queue = newQueuedLogger(logger)
+		flush = queue.flush
 	}
 	err := serve(opts, logger)
 	if err != nil {

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"bytes"
+	"io"
+	"log"
+
+	"github.com/hashicorp/go-hclog"
+)
+
+// passedLogger is a logger whose lines go through pass, which calls write in its own
+// time, or never. It may be called from any goroutine.
+type passedLogger struct {
+	hclog.Logger
+	pass func(level hclog.Level, write func())
+}
+
+// Log implements hclog.Logger.
+func (l *passedLogger) Log(level hclog.Level, msg string, args ...interface{}) {
+	l.pass(level, func() { l.Logger.Log(level, msg, args...) })
+}
+
+// Trace implements hclog.Logger.
+func (l *passedLogger) Trace(msg string, args ...interface{}) { l.Log(hclog.Trace, msg, args...) }
+
+// Debug implements hclog.Logger.
+func (l *passedLogger) Debug(msg string, args ...interface{}) { l.Log(hclog.Debug, msg, args...) }
+
+// Info implements hclog.Logger.
+func (l *passedLogger) Info(msg string, args ...interface{}) { l.Log(hclog.Info, msg, args...) }
+
+// Warn implements hclog.Logger.
+func (l *passedLogger) Warn(msg string, args ...interface{}) { l.Log(hclog.Warn, msg, args...) }
+
+// Error implements hclog.Logger.
+func (l *passedLogger) Error(msg string, args ...interface{}) { l.Log(hclog.Error, msg, args...) }
+
+// With implements hclog.Logger.
+func (l *passedLogger) With(args ...interface{}) hclog.Logger {
+	return &passedLogger{l.Logger.With(args...), l.pass}
+}
+
+// Named implements hclog.Logger.
+func (l *passedLogger) Named(name string) hclog.Logger {
+	return &passedLogger{l.Logger.Named(name), l.pass}
+}
+
+// ResetNamed implements hclog.Logger.
+func (l *passedLogger) ResetNamed(name string) hclog.Logger {
+	return &passedLogger{l.Logger.ResetNamed(name), l.pass}
+}
+
+// StandardLogger implements hclog.Logger.
+func (l *passedLogger) StandardLogger(opts *hclog.StandardLoggerOptions) *log.Logger {
+	return log.New(l.StandardWriter(opts), "", 0)
+}
+
+// StandardWriter implements hclog.Logger.
+func (l *passedLogger) StandardWriter(opts *hclog.StandardLoggerOptions) io.Writer {
+	if opts == nil {
+		opts = &hclog.StandardLoggerOptions{}
+	}
+	level := opts.ForceLevel
+	if level == hclog.NoLevel {
+		level = hclog.Info
+	}
+	return passedWriter{l.Logger.StandardWriter(opts), level, l.pass}
+}
+
+// passedWriter passes each line that is written.
+type passedWriter struct {
+	to    io.Writer
+	level hclog.Level
+	pass  func(level hclog.Level, write func())
+}
+
+// Write implements io.Writer. It never fails.
+func (w passedWriter) Write(line []byte) (int, error) {
+	kept := bytes.Clone(line) // which package log uses again
+	w.pass(w.level, func() { _, _ = w.to.Write(kept) })
+	return len(line), nil
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package adversary attacks the host and plugins from outside: real binaries, real
+// sockets, and peers that send what no honest one does. Each case states what the
+// attack may cost at most, measures it, and shows that an honest peer is served
+// meanwhile. docs/bounds.md says where the bounds come from.
+package adversary
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+const (
+	// patience is how long a test waits for what ought to take moments.
+	patience = 30 * time.Second
+	// promptly bounds how long an honest peer waits beside an attack. It is half of
+	// PLUGIN_HANDSHAKE_TIMEOUT, ATTACH_TIMEOUT and the API's deadline of a write: to be
+	// served within it, nobody can have waited for one of those to end the attack.
+	promptly = 5 * time.Second
+)
+
+// bin is where the binaries are, set once before any test runs.
+var bin string
+
+func TestMain(m *testing.M) {
+	code, err := buildAndRun(m)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		code = 1
+	}
+	os.Exit(code)
+}
+
+func buildAndRun(m *testing.M) (int, error) {
+	dir, err := os.MkdirTemp("", "reattach-adversary")
+	if err != nil {
+		return 0, err
+	}
+	defer os.RemoveAll(dir)
+	bin = dir
+	for name, from := range map[string]string{"basic": "../../host", "zh.po": "../../pluginzh", "peer.po": "./peer"} {
+		cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, name), from)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return 0, fmt.Errorf("build %s: %w\n%s", from, err, out)
+		}
+	}
+	return m.Run(), nil
+}
+
+// eventually waits until condition holds, and fails with what it last said.
+func eventually(t *testing.T, condition func() error) {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := condition()
+		if err == nil {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("after %v: %v", patience, err)
+		case <-tick.C:
+		}
+	}
+}
