@@ -24,7 +24,7 @@ const (
 func sides() []side { return []side{upstream, fork} }
 
 // built builds the programs of both sides once for all tests, into a directory
-// for each side.
+// for each side, and beside these the program basic.
 var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "consumers")
 	if err != nil {
@@ -36,17 +36,32 @@ var built = sync.OnceValues(func() (string, error) {
 			return dir, fmt.Errorf("build the programs of %s: %w\n%s", s, err, out)
 		}
 	}
+	cmd := exec.Command("go", "build", "-C", "../..", "-o", filepath.Join(dir, "basic"), "./host")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("build basic: %w\n%s", err, out)
+	}
 	return dir, nil
 })
 
 // program returns the path of a built program.
 func program(t *testing.T, s side, name string) string {
 	t.Helper()
+	return filepath.Join(directory(t), string(s), name)
+}
+
+// basic returns the path of the host program of this repository.
+func basic(t *testing.T) string {
+	t.Helper()
+	return filepath.Join(directory(t), "basic")
+}
+
+func directory(t *testing.T) string {
+	t.Helper()
 	dir, err := built()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return filepath.Join(dir, string(s), name)
+	return dir
 }
 
 func TestMain(m *testing.M) {
@@ -60,7 +75,11 @@ func TestMain(m *testing.M) {
 // The rest of the tests is worth nothing if both sides are the same library.
 func TestProgramsAreWhatTheyAreCalled(t *testing.T) {
 	for _, s := range sides() {
-		for _, name := range []string{"host", "terraform"} {
+		names := []string{"host"}
+		for _, c := range consumers() {
+			names = append(names, c.name)
+		}
+		for _, name := range names {
 			info, err := buildinfo.ReadFile(program(t, s, name))
 			if err != nil {
 				t.Fatal(err)

@@ -7,6 +7,9 @@
 // upstream's child defines what every other pair must get, as a child and over
 // the network, where only the fork can be the plugin.
 //
+// A consumer is a row of the table in consumers_test.go, a plugin in peer/NAME,
+// and its host, which peer/host is when NAME is its first argument.
+//
 // Terraform is a provider of terraform-plugin-framework. There is no terraform
 // program in the tests: peer/host speaks the plugin protocol, version 6, to it.
 package consumers

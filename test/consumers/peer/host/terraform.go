@@ -8,6 +8,7 @@ import (
 	"io"
 	"strings"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/terraform-plugin-go/tfprotov6"
 	// The messages of the protocol are internal to the SDK, but it registers them.
 	_ "github.com/hashicorp/terraform-plugin-go/tfprotov6/tf6server"
@@ -21,6 +22,32 @@ import (
 
 const service = "/tfplugin6.Provider/"
 
+// terraform is Terraform, plugin protocol 6.
+func terraform() system {
+	return system{
+		handshake: plugin.HandshakeConfig{
+			MagicCookieKey:   "TF_PLUGIN_MAGIC_COOKIE",
+			MagicCookieValue: "d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2",
+		},
+		version:  6,
+		protocol: plugin.ProtocolGRPC,
+		plugins:  plugin.PluginSet{"provider": connPlugin{}},
+		autoMTLS: true,
+		converse: createNotes,
+	}
+}
+
+// connPlugin dispenses the connection itself, because the SDK has no public client.
+type connPlugin struct{ plugin.NetRPCUnsupportedPlugin }
+
+func (connPlugin) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error {
+	return fmt.Errorf("this is a host")
+}
+
+func (connPlugin) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
+	return conn, nil
+}
+
 // values are the fields of a request that hold a value of Terraform's type system.
 type values map[string]tftypes.Value
 
@@ -29,10 +56,13 @@ func noteType() tftypes.Object {
 	return tftypes.Object{AttributeTypes: map[string]tftypes.Type{"text": tftypes.String, "said": tftypes.String}}
 }
 
-// converse does what terraform does to create resources: it reads the schema,
-// configures the provider with a prefix of its own, plans and applies. In what
-// it prints the prefix reads as MINE, so that all hosts print the same.
-func converse(ctx context.Context, conn *grpc.ClientConn, out io.Writer, prefix string) error {
+// createNotes does what terraform does to create resources: it reads the schema,
+// configures the provider with a prefix of its own, plans and applies.
+func createNotes(ctx context.Context, client plugin.ClientProtocol, out io.Writer, prefix string) error {
+	conn, err := dispense[*grpc.ClientConn](client, "provider")
+	if err != nil {
+		return err
+	}
 	schema, err := call(ctx, conn, "GetProviderSchema", nil)
 	if err != nil {
 		return err

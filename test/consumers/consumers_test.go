@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package consumers
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+const (
+	// patience bounds every wait for something that must happen.
+	patience = 2 * time.Minute
+
+	inTurn = 3
+	atOnce = 20
+)
+
+// consumer is a plugin system: its plugin is the program peer/NAME, and its host
+// what peer/host does under the same name.
+type consumer struct {
+	name  string
+	env   []string // what a network plugin needs to start; a child has it of its host
+	shows []string // what upstream's host must print of upstream's child, at least
+}
+
+func consumers() []consumer {
+	return []consumer{
+		{
+			name:  "terraform",
+			env:   []string{"TF_PLUGIN_MAGIC_COOKIE=d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2"},
+			shows: []string{"MINE: note 19", "no note may say bad", "Unimplemented"},
+		},
+	}
+}
+
+// As a child, every pair of host and plugin gets what upstream's pair gets.
+func TestChild(t *testing.T) {
+	for _, c := range consumers() {
+		t.Run(c.name, func(t *testing.T) {
+			want := c.truth(t)
+			for _, host := range sides() {
+				for _, child := range sides() {
+					c.crowd(t, fmt.Sprintf("child    %s-%s", host, child), want, func() {},
+						program(t, host, "host"), c.name, "child", program(t, child, c.name))
+				}
+			}
+		})
+	}
+}
+
+// Over the network hosts of both libraries get the same of one plugin, whichever
+// probes come between, and each what it told the plugin itself.
+func TestNetwork(t *testing.T) {
+	for _, c := range consumers() {
+		t.Run(c.name, func(t *testing.T) {
+			want := c.truth(t)
+			p := startNetwork(t, program(t, fork, c.name), c.env)
+			for _, host := range sides() {
+				c.crowd(t, fmt.Sprintf("network  %s-fork", host), want, func() { p.probe(t) },
+					program(t, host, "host"), c.name, "attach", p.address)
+			}
+			p.mustLive(t)
+		})
+	}
+}
+
+// truth is what upstream's host prints of upstream's child.
+func (c consumer) truth(t *testing.T) string {
+	t.Helper()
+	want, err := runHost(program(t, upstream, "host"), c.name, "child", program(t, upstream, c.name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range c.shows {
+		if !strings.Contains(want, part) {
+			t.Fatalf("upstream's host prints nothing about %q:\n%s", part, want)
+		}
+	}
+	return want
+}
+
+// crowd runs hosts one after another and many at once, with a probe before each
+// of the former and beside the latter, and compares what they print.
+func (c consumer) crowd(t *testing.T, name, want string, probe func(), command ...string) {
+	t.Helper()
+	var mu sync.Mutex
+	same := 0
+	one := func() {
+		got, err := runHost(command[0], command[1:]...)
+		mu.Lock()
+		defer mu.Unlock()
+		if err != nil || got != want {
+			t.Errorf("%s: a host got\n%s(error: %v), want\n%s", name, got, err, want)
+			return
+		}
+		same++
+	}
+	for range inTurn {
+		probe()
+		one()
+	}
+	var hosts sync.WaitGroup
+	for range atOnce {
+		hosts.Go(one)
+	}
+	probe()
+	hosts.Wait()
+	probe()
+	t.Logf("%-10s %s: %d of %d hosts (%d in turn, %d at once) got all of %d lines as upstream's",
+		c.name, name, same, inTurn+atOnce, inTurn, atOnce, strings.Count(want, "\n"))
+}
+
+func runHost(path string, args ...string) (string, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, path, args...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return string(out), fmt.Errorf("run %s: %w\n%s", path, err, &stderr)
+	}
+	return string(out), nil
+}
