@@ -3,24 +3,20 @@
 package conn
 
 import (
-	"context"
+	"errors"
 	"time"
 )
 
-// drain waits for the calls in flight, within bounds, and closes the session. failures
-// is how many pings in a row had no answer before.
+// drain waits for the calls in flight, within bounds, and closes the session.
 //
-// It pings on: an endpoint is most often withdrawn because it is about to end, but also
-// because it hangs, and its idempotent calls can be answered elsewhere only once it is
-// known to be lost.
-func (c *Conn) drain(l *Link, failures int) {
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
+// The session is pinged on as before: an endpoint is most often withdrawn because it is
+// about to end, but also because it hangs, and its idempotent calls can be answered
+// elsewhere only once it is known to be lost. An error is an answer too, such as that it
+// takes no new calls.
+func (c *Conn) drain(l *Link, pings *pinger) {
+	defer pings.stop()
 	bound := time.NewTimer(c.opts.DrainTimeout)
 	defer bound.Stop()
-	next := time.NewTimer(0)
-	defer next.Stop()
-	answered := make(chan bool, 1)
 	for done := false; !done; {
 		select {
 		case <-l.idle:
@@ -33,36 +29,14 @@ func (c *Conn) drain(l *Link, failures int) {
 		case <-bound.C:
 			c.log.Warn("closing a session with calls in flight", "calls", l.InFlight(), "after", c.opts.DrainTimeout)
 			done = true
-		case <-next.C:
-			c.wg.Go(func() { answered <- c.answers(ctx, l) })
-		case ok := <-answered:
-			if failures++; ok {
-				failures = 0
+		case <-pings.due.C:
+			pings.ping()
+		case err := <-pings.answer:
+			if done = pings.answered(errors.Is(err, errSilent)); done {
+				c.log.Warn("closing a session with calls in flight, as it gives no answer", "calls", l.InFlight(), "pings", pings.failures)
 			}
-			if done = failures >= c.opts.PingFailures; done {
-				c.log.Warn("closing a session with calls in flight, as it gives no answer", "calls", l.InFlight(), "pings", failures)
-				break
-			}
-			next.Reset(drainPing(ok))
+			pings.next(err, time.Time{})
 		}
 	}
 	c.close(l)
-}
-
-// answers pings a session that leaves. An error is an answer too, such as that it takes
-// no new calls; only silence is none. There is less time than for a session that stays,
-// whose calls nobody has any reason to doubt.
-func (c *Conn) answers(ctx context.Context, l *Link) bool {
-	within, cancel := context.WithTimeout(ctx, c.opts.PingTimeout/3)
-	defer cancel()
-	err := l.session.Ping(within)
-	return err == nil || within.Err() == nil
-}
-
-// drainPing is the pause before the next ping: none if the last one had no answer.
-func drainPing(answered bool) time.Duration {
-	if answered {
-		return jitter(quickPing)
-	}
-	return 0
 }

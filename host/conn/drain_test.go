@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/reattach/reattach/host/conn"
-	"github.com/reattach/reattach/host/conn/manualdial"
 	"github.com/reattach/reattach/host/route"
 	"github.com/reattach/reattach/host/target"
 )
@@ -185,34 +184,32 @@ func TestRunReturnsWhenTheSessionIsClosed(t *testing.T) {
 	})
 }
 
-// TestFrozenEndpointThatLeavesIsLost: one that was withdrawn because it hangs must not
-// keep its calls until the end of the drain.
-func TestFrozenEndpointThatLeavesIsLost(t *testing.T) {
+// TestDrainIsPinged: the drain goes on with the pings of the session, and only silence
+// is no answer.
+func TestDrainIsPinged(t *testing.T) {
 	cases := map[string]struct {
 		reason string
-		held   bool // a ping has failed before the withdrawal
 		ping   func(context.Context) error
 		within time.Duration
 	}{
-		"frozen a moment ago": {"two pings of a third of the time", false, manualdial.Hang, 2 * time.Second},
-		"frozen for a while":  {"those that failed before count", true, manualdial.Hang, time.Second},
-		"refuses pings":       {"a server that ends in order takes no new calls", false, func(context.Context) error { return errors.New("GOAWAY") }, 30 * time.Second},
-		"answers":             {"its calls may finish", false, nil, 30 * time.Second},
+		"refuses pings": {"a server that ends in order takes no new calls", func(context.Context) error { return errors.New("GOAWAY") }, 30 * time.Second},
+		"answers":       {"its calls may finish", nil, 30 * time.Second},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := run(t, endpoint, conn.Options{})
 				l := r.begin()
-				r.session().SetPing(tc.ping)
-				for tc.held && !r.Status().Ejected {
-					r.pass(100 * time.Millisecond)
-				}
 				at := time.Now()
 				r.leave()
+				synctest.Wait()
+				r.session().SetPing(tc.ping)
 				<-r.ended
 				if took := time.Since(at); took != tc.within {
 					t.Errorf("%s: the session was closed after %s, want %s", tc.reason, took, tc.within)
+				}
+				if r.session().Pings() < 5 {
+					t.Errorf("it was pinged %d times", r.session().Pings())
 				}
 				l.Done(route.Lost)
 			})

@@ -32,15 +32,18 @@ type Options struct {
 	// Recheck is the pause after a permanent error, spread by a fifth: 45 s. There
 	// is none for a file, whose fingerprint tells when to try again.
 	Recheck time.Duration
-	// PingInterval is the pause between two probes of a session, spread by a
-	// fifth: 5 s. PingTimeout bounds one probe: 3 s.
+	// PingInterval is the pause between two pings of a session, spread by a
+	// fifth: 2.5 s. PingTimeout bounds one ping: 2.5 s. After one that had no
+	// answer the next follows at once.
 	PingInterval, PingTimeout time.Duration
-	// PingFailures is how many probes in a row must fail to end the session:
-	// 2. After the first one the endpoint is held back already.
+	// PingFailures is how many pings in a row must fail to end the session: 2.
+	// After the first one the endpoint is held back already. So by default a
+	// plugin that stops is lost after 5 to 8 s, soon enough for an idempotent call
+	// of 10 s to be answered elsewhere, and one that is busy for less than 5 s is
+	// not. The same holds while the endpoint leaves, if calls are in flight.
 	PingFailures int
 	// DrainTimeout is how long calls in flight may take to finish when the
-	// endpoint leaves: 30 s. Meanwhile it is probed more often and with a third of
-	// PingTimeout.
+	// endpoint leaves: 30 s.
 	DrainTimeout time.Duration
 	// EjectAfter is how many calls in a row must time out for the endpoint to
 	// be held back: 5. Negative turns that off.
@@ -60,7 +63,8 @@ type Options struct {
 	Observe func(c *Conn, before, after *Status)
 }
 
-// quickPing is the longest pause before a probe is repeated that failed.
+// quickPing is the longest pause before a ping is repeated that was answered with an
+// error.
 const quickPing = time.Second
 
 var (
@@ -83,8 +87,8 @@ func (o Options) withDefaults(p target.Placement) Options {
 	o.Backoff = cmp.Or(o.Backoff, pause)
 	o.StableAfter = cmp.Or(o.StableAfter, 10*time.Second)
 	o.Recheck = cmp.Or(o.Recheck, 45*time.Second)
-	o.PingInterval = cmp.Or(o.PingInterval, 5*time.Second)
-	o.PingTimeout = cmp.Or(o.PingTimeout, 3*time.Second)
+	o.PingInterval = cmp.Or(o.PingInterval, 2500*time.Millisecond)
+	o.PingTimeout = cmp.Or(o.PingTimeout, 2500*time.Millisecond)
 	o.PingFailures = cmp.Or(o.PingFailures, 2)
 	o.DrainTimeout = cmp.Or(o.DrainTimeout, 30*time.Second)
 	o.EjectAfter = cmp.Or(o.EjectAfter, 5)

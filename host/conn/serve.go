@@ -21,7 +21,8 @@ var (
 // may outlive it by the calls in flight.
 func (c *Conn) serve(ctx context.Context, l *Link) error {
 	ready := time.Now()
-	w := newWatch(c, l)
+	pings := newPinger(l.session, &c.opts, &c.wg)
+	w := &watch{Conn: c, link: l, pings: pings, ready: ready}
 	end, err := w.run(ctx)
 	l.retire()
 	c.calm = errors.Is(err, errStale) || time.Since(ready) >= c.opts.StableAfter
@@ -38,13 +39,14 @@ func (c *Conn) serve(ctx context.Context, l *Link) error {
 		}
 	})
 	if end == lost {
+		pings.stop()
 		c.close(l)
 		return err
 	}
 	drained := make(chan struct{})
 	c.wg.Go(func() {
 		defer close(drained)
-		c.drain(l, w.failures)
+		c.drain(l, pings)
 	})
 	if end == leaving && c.endpoint.Placement == target.Network {
 		// Another instance may stand behind the address already: the long

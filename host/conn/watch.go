@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"math/rand/v2"
 	"time"
 )
 
@@ -19,32 +18,16 @@ const (
 	left                  // this host leaves
 )
 
-// watch looks after one session: it probes it, one probe at a time, and holds
-// it back from calls while it is slow. Everything in it belongs to Run's
-// goroutine.
+// watch looks after one session while it takes calls: it pings it, and holds it back
+// from calls while it is slow. Everything in it belongs to Run's goroutine.
 type watch struct {
 	*Conn
-	link     *Link
-	ready    time.Time
-	timer    *time.Timer // the next probe
-	probing  bool        // a probe is in flight, and the timer rests
-	answer   chan error  // of that probe
-	cancel   context.CancelFunc
-	failures int // probes in a row
-}
-
-func newWatch(c *Conn, l *Link) *watch {
-	// Sessions that began together are not probed together.
-	first := rand.N(c.opts.PingInterval)
-	return &watch{
-		Conn: c, link: l, ready: time.Now(), timer: time.NewTimer(first),
-		answer: make(chan error, 1), cancel: func() {},
-	}
+	link  *Link
+	pings *pinger
+	ready time.Time
 }
 
 func (w *watch) run(ctx context.Context) (ending, error) {
-	defer func() { w.cancel() }()
-	defer w.timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -59,46 +42,32 @@ func (w *watch) run(ctx context.Context) (ending, error) {
 			}
 		case <-w.link.alarm:
 			w.eject()
-		case <-w.timer.C:
-			w.probe()
-		case err := <-w.answer:
-			if err := w.judge(err); err != nil {
+		case <-w.pings.due.C:
+			w.pings.ping()
+		case err := <-w.pings.answer:
+			if err := w.pinged(err); err != nil {
 				return lost, err
 			}
 		}
 	}
 }
 
-// probe asks for an answer.
-func (w *watch) probe() {
-	w.probing = true
-	ctx, cancel := context.WithTimeout(context.Background(), w.opts.PingTimeout)
-	w.cancel = cancel
-	w.wg.Go(func() {
-		defer cancel()
-		w.answer <- w.link.session.Ping(ctx)
-	})
-}
-
-// judge takes the outcome of a probe. An error says that the session is dead.
-func (w *watch) judge(err error) error {
-	w.probing, w.cancel = false, func() {}
-	defer w.schedule()
-	if err == nil {
-		w.failures = 0
-		w.approve()
-		return nil
+// pinged takes the outcome of a ping. An error says that the session is dead.
+func (w *watch) pinged(err error) error {
+	if err != nil && isClosed(w.link.ended) {
+		w.pings.inFlight = false
+		return nil // run sees it next, and knows why
 	}
-	select {
-	case <-w.link.ended: // run sees it next, and knows why
-		return nil
+	dead := w.pings.answered(err != nil)
+	switch {
+	case dead:
+		return fmt.Errorf("no answer to %d pings in a row: %w", w.pings.failures, err)
+	case err != nil:
+		w.update(func(s *Status) { s.Ejected, s.Err = true, fmt.Errorf("no answer to a ping: %w", err) })
 	default:
+		w.approve()
 	}
-	w.failures++
-	if w.failures >= w.opts.PingFailures {
-		return fmt.Errorf("no answer to %d pings in a row: %w", w.failures, err)
-	}
-	w.update(func(s *Status) { s.Ejected, s.Err = true, fmt.Errorf("no answer to a ping: %w", err) })
+	w.pings.next(err, w.Status().EjectedUntil)
 	return nil
 }
 
@@ -138,19 +107,7 @@ func (w *watch) eject() {
 		s.Ejections++
 		s.Err = fmt.Errorf("%d calls in a row timed out", w.opts.EjectAfter)
 	})
-	if !w.probing {
-		w.schedule()
+	if !w.pings.inFlight {
+		w.pings.next(nil, w.Status().EjectedUntil)
 	}
-}
-
-// schedule sets the time of the next probe.
-func (w *watch) schedule() {
-	d := jitter(w.opts.PingInterval)
-	if w.failures > 0 {
-		d = min(d, quickPing)
-	}
-	if until := w.Status().EjectedUntil; !until.IsZero() {
-		d = min(d, max(time.Until(until), 0))
-	}
-	w.timer.Reset(d)
 }
