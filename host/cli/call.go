@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"strings"
 	"unicode/utf8"
 
@@ -57,16 +58,21 @@ one that is an object holds them by name.
 			if err != nil {
 				return err
 			}
-			var line bytes.Buffer
-			if err := json.Compact(&line, result); err != nil {
-				return fmt.Errorf("read the result: %w", err)
-			}
-			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", printable.JSON(line.Bytes()))
-			return err
+			return printResult(cmd.OutOrStdout(), result)
 		},
 	}
 	serverFlag(cmd, &server)
 	return cmd
+}
+
+// printResult writes the result of a method on one line.
+func printResult(w io.Writer, result json.RawMessage) error {
+	var line bytes.Buffer
+	if err := json.Compact(&line, result); err != nil {
+		return fmt.Errorf("read the result: %w", err)
+	}
+	_, err := fmt.Fprintf(w, "%s\n", printable.JSON(line.Bytes()))
+	return err
 }
 
 func serverFlag(cmd *cobra.Command, server *string) {

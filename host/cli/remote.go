@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -15,6 +16,10 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/hashicorp/go-plugin/printable"
 
 	"github.com/reattach/reattach/host/daemon"
 )
@@ -87,11 +92,17 @@ func (r *remote) Watch(ctx context.Context, show func([]daemon.Plugin) error) er
 		return err
 	}
 	defer answer.Body.Close()
-	lines := bufio.NewScanner(answer.Body)
-	lines.Buffer(nil, maxAnswer)
-	for lines.Scan() {
-		if !strings.HasPrefix(lines.Text(), "event: ") {
-			continue
+	events := newEventReader(answer.Body)
+	for {
+		err := events.next()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if errors.Is(err, io.EOF) {
+			return failf(exitUnreachable, "the daemon at %s ended the stream of events", r.base)
+		}
+		if err != nil {
+			return failf(exitUnreachable, "read the events of the daemon at %s: %w", r.base, err)
 		}
 		plugins, err := r.Plugins(ctx)
 		if err == nil {
@@ -101,10 +112,32 @@ func (r *remote) Watch(ctx context.Context, show func([]daemon.Plugin) error) er
 			return err
 		}
 	}
-	if ctx.Err() != nil {
-		return nil
+}
+
+// eventReader reads server-sent events. What is in them does not matter here, so
+// that an event takes no memory, whatever its length.
+type eventReader struct {
+	from   *bufio.Reader
+	within bool // a line that has not ended
+}
+
+func newEventReader(stream io.Reader) *eventReader {
+	return &eventReader{from: bufio.NewReader(stream)}
+}
+
+// next returns when the name of another event has come. At the end of the stream the
+// error is io.EOF.
+func (r *eventReader) next() error {
+	for {
+		part, more, err := r.from.ReadLine()
+		if err != nil {
+			return err
+		}
+		begins := !r.within
+		if r.within = more; begins && bytes.HasPrefix(part, []byte("event: ")) {
+			return nil
+		}
 	}
-	return failf(exitUnreachable, "the daemon at %s ended the stream of events", r.base)
 }
 
 // Call implements client.
@@ -157,14 +190,17 @@ func (r *remote) send(ctx context.Context, verb string, body []byte, path ...str
 	return nil, refused(answer)
 }
 
+// maxProblem is how much of a problem is read, in bytes.
+const maxProblem = 1 << 20
+
 // refused reads a problem as RFC 9457 has it.
 func refused(answer *http.Response) error {
 	var p struct {
 		Type, Title, Detail, Source string
 	}
-	raw, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	raw, err := io.ReadAll(io.LimitReader(answer.Body, maxProblem))
 	if err != nil || json.Unmarshal(raw, &p) != nil || p.Title == "" {
-		return failf(exitUnreachable, "the server answered %s, and not as a daemon does", answer.Status)
+		return failf(exitUnreachable, "the server answered %s, and not as a daemon does", printable.Clip(answer.Status, printable.MaxText))
 	}
 	code := exitFailed
 	switch answer.StatusCode {
@@ -181,7 +217,13 @@ func refused(answer *http.Response) error {
 	if p.Source == "plugin" {
 		return &failure{code, fmt.Errorf("%s", p.Detail)}
 	}
-	return failf(code, "%s: %s", strings.ToLower(p.Title[:1])+p.Title[1:], p.Detail)
+	return failf(code, "%s: %s", lowerFirst(p.Title), p.Detail)
+}
+
+// lowerFirst makes a title the beginning of an error.
+func lowerFirst(title string) string {
+	first, size := utf8.DecodeRuneInString(title)
+	return string(unicode.ToLower(first)) + title[size:]
 }
 
 // daemonHere gives the URL of a daemon that answers at BASIC_LISTEN on this machine, as
@@ -213,9 +255,14 @@ func (c Config) daemonHere(ctx context.Context) string {
 		return ""
 	}
 	defer answer.Body.Close()
-	var health struct{ Status string }
-	if json.NewDecoder(io.LimitReader(answer.Body, 1<<10)).Decode(&health) != nil || health.Status != "ok" {
+	if answer.StatusCode != http.StatusOK || !saysHealthy(answer.Body) {
 		return "" // some other server
 	}
 	return base
+}
+
+// saysHealthy reports whether an answer is that of a daemon's /healthz.
+func saysHealthy(answer io.Reader) bool {
+	var health struct{ Status string }
+	return json.NewDecoder(io.LimitReader(answer, 1<<10)).Decode(&health) == nil && health.Status == "ok"
 }
