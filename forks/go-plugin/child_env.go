@@ -26,15 +26,22 @@ var outerHandshake = []string{
 func HostEnv() []string {
 	return slices.DeleteFunc(os.Environ(), func(entry string) bool {
 		name, _, _ := strings.Cut(entry, "=")
-		return slices.Contains(networkEnv, name) || slices.Contains(outerHandshake, name)
+		return isOwnEnv(name)
 	})
 }
 
-// withoutOuterHandshake leaves out of a command's environment what was copied
-// from this process's with the rest of it. Other values are the host's own choice.
-func withoutOuterHandshake(env []string) []string {
+// withoutOwnEnv leaves out of a command's environment what is about this process
+// alone and was copied with the rest of its environment. Other values are the
+// host's own choice.
+func withoutOwnEnv(env []string) []string {
 	return slices.DeleteFunc(slices.Clone(env), func(entry string) bool {
 		name, value, _ := strings.Cut(entry, "=")
-		return slices.Contains(outerHandshake, name) && value == os.Getenv(name)
+		own, set := os.LookupEnv(name)
+		return isOwnEnv(name) && set && value == own
 	})
+}
+
+// isOwnEnv reports whether a variable says something to one process alone.
+func isOwnEnv(name string) bool {
+	return slices.Contains(networkEnv, name) || slices.Contains(outerHandshake, name)
 }

@@ -10,6 +10,14 @@ import (
 // envEndWithHost is set for a child that is to end when its host has ended.
 const envEndWithHost = "PLUGIN_END_WITH_HOST"
 
+// takeEndWithHost reports whether this process is to end with its host, and keeps
+// that from what it starts itself: that has another parent.
+func takeEndWithHost() bool {
+	ends := os.Getenv(envEndWithHost) != ""
+	_ = os.Unsetenv(envEndWithHost) // It fails only for what is no name.
+	return ends
+}
+
 // parentPollInterval is how often such a child looks whether its parent is there.
 const parentPollInterval = time.Second
 

@@ -146,6 +146,27 @@ func TestEndWithHostThroughScript(t *testing.T) {
 	})
 }
 
+// TestEndWithHostIsNotInherited holds that a child is told alone: what it starts
+// has another parent, whose end means nothing.
+func TestEndWithHostIsNotInherited(t *testing.T) {
+	for _, mode := range []string{"", "127.0.0.1"} {
+		t.Run(envHost+"="+mode, func(t *testing.T) {
+			cfg := childConfig("environ")
+			cfg.Cmd.Env = append(cfg.Cmd.Env, envHost+"="+mode)
+			cfg.EndWithHost = true
+			client := NewClient(cfg)
+			defer client.Kill()
+			protocol, err := client.Client()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if value, err := dispenseEcho(t, protocol).Echo(envEndWithHost); value != "" || err != nil {
+				t.Errorf("what the child starts is told %s=%s, %v", envEndWithHost, value, err)
+			}
+		})
+	}
+}
+
 func pidIn(t *testing.T, file string) string {
 	t.Helper()
 	var text []byte

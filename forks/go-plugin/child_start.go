@@ -96,7 +96,7 @@ func (p *localPlugin) command(cert *oneTimeCertificate) (*exec.Cmd, error) {
 			return nil, ErrChecksumsDoNotMatch
 		}
 	}
-	cmd.Env = withoutOuterHandshake(cmd.Env)
+	cmd.Env = withoutOwnEnv(cmd.Env)
 	if !p.config.SkipHostEnv {
 		cmd.Env = append(cmd.Env, HostEnv()...)
 	}

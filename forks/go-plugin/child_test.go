@@ -49,6 +49,8 @@ func playPlugin(role string) {
 		logger.Info("the plugin logs", "answer", 42)
 	case "stdio":
 		opts.Plugins["echo"] = &printingPlugin{echoPlugin{impl: newEchoImpl()}}
+	case "environ":
+		opts.Plugins["echo"] = &environPlugin{}
 	case "gob":
 		gob.Register(OnlyOfPlugin{})
 		opts.Plugins = PluginSet{"gob": &gobPlugin{}}
@@ -81,6 +83,18 @@ func (p *printingPlugin) Server(b *MuxBroker) (interface{}, error) {
 	fmt.Println("to stdout")
 	fmt.Fprintln(os.Stderr, "to stderr")
 	return p.echoPlugin.Server(b)
+}
+
+// environPlugin answers Echo with the variable of that name.
+type environPlugin struct{ echoPlugin }
+
+func (p *environPlugin) Server(*MuxBroker) (interface{}, error) { return environServer{}, nil }
+
+type environServer struct{}
+
+func (environServer) Echo(name string, value *string) error {
+	*value = os.Getenv(name)
+	return nil
 }
 
 // childConfig starts this test binary in a role.
@@ -138,16 +152,49 @@ func TestChild(t *testing.T) {
 // TestChildOfNetworkHost is a host that is a network plugin itself, or runs in
 // a pod that sets these variables for it.
 func TestChildOfNetworkHost(t *testing.T) {
+	for _, name := range networkEnv {
+		t.Setenv(name, "of the host")
+	}
 	t.Setenv(envHost, "true")
 	t.Setenv(envHealthAddr, "256.0.0.1:1")
-	client := NewClient(childConfig("echo"))
+	for name, change := range map[string]func(*ClientConfig){
+		"inherited": func(*ClientConfig) {},
+		"copied":    func(c *ClientConfig) { c.Cmd.Env = append(os.Environ(), c.Cmd.Env...) },
+		"copied, nothing inherited": func(c *ClientConfig) {
+			c.Cmd.Env, c.SkipHostEnv = append(os.Environ(), c.Cmd.Env...), true
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			cfg := childConfig("echo")
+			change(cfg)
+			client := NewClient(cfg)
+			defer client.Kill()
+			addr, err := client.Start()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if addr.Network() != "unix" {
+				t.Errorf("child listens on %s %s, want a unix socket", addr.Network(), addr)
+			}
+		})
+	}
+}
+
+// TestEnvOfNetworkChild starts a child in network mode from a host that is in
+// network mode: what the host chose for the child is the child's.
+func TestEnvOfNetworkChild(t *testing.T) {
+	t.Setenv(envHost, "true")
+	t.Setenv(envHealthAddr, "256.0.0.1:1")
+	cfg := childConfig("echo")
+	cfg.Cmd.Env = append(os.Environ(), append(cfg.Cmd.Env, envHost+"=127.0.0.1")...)
+	client := NewClient(cfg)
 	defer client.Kill()
 	addr, err := client.Start()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if addr.Network() != "unix" {
-		t.Errorf("child listens on %s %s, want a unix socket", addr.Network(), addr)
+	if host, _, _ := net.SplitHostPort(addr.String()); addr.Network() != "tcp" || host != "127.0.0.1" {
+		t.Errorf("child listens on %s %s, want the address that its host chose", addr.Network(), addr)
 	}
 }
 

@@ -46,7 +46,8 @@ type ClientConfig struct {
 	VersionedPlugins map[int]PluginSet
 
 	// Cmd is a command that was not started. The client starts it, and Kill
-	// ends it.
+	// ends it. Of Env it leaves out what [HostEnv] leaves out, where the value is
+	// that of this process.
 	Cmd *exec.Cmd
 
 	// Reattach reaches a plugin that runs already. See [ReattachConfig].

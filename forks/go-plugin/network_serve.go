@@ -27,6 +27,7 @@ var errPlaintextChild = fmt.Errorf("a host with AutoMTLS has started this plugin
 
 // serveNetwork serves hosts on the network until the process is told to end.
 func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
+	takeEndWithHost() // It is no host's alone.
 	ended := make(chan struct{})
 	defer close(ended)
 	if opts.Network == nil {

@@ -32,6 +32,7 @@ type childServer struct {
 // serveChild serves until the host asks for the end.
 func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 	parent := os.Getppid()
+	endsWithHost := takeEndWithHost()
 	stdout, stderr, err := outputPipes()
 	if err != nil {
 		return err
@@ -51,7 +52,7 @@ func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 	_ = os.Stdout.Sync()
 	os.Stdout, os.Stderr = stdout.W, stderr.W
 
-	if os.Getenv(envEndWithHost) != "" {
+	if endsWithHost {
 		go awaitParentEnd(parent, s.done, func() {
 			_ = s.listener.Close()
 			os.Exit(1)
