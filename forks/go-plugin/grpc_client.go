@@ -216,6 +216,13 @@ func (c *GRPCClient) Dispense(name string) (interface{}, error) {
 	if !ok {
 		return nil, fmt.Errorf("plugin %q doesn't support gRPC", name)
 	}
+	if !c.remote && c.detach == nil {
+		// A child sends its output ahead of an answer to whoever has asked for it. Over
+		// the network, it is kept for the host.
+		ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+		defer cancel()
+		c.awaitStream(ctx, c.doneCtx)
+	}
 	return p.GRPCClient(c.doneCtx, c.broker, c.Conn)
 }
 

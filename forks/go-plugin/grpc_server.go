@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // GRPCServiceName is the name under which a plugin's health is found with the
@@ -48,6 +49,7 @@ type GRPCServer struct {
 	Stderr io.Reader
 
 	logger hclog.Logger
+	pipes  stdio.Pipes // that Stdout and Stderr come from; nil where that is not known
 	// mux, if not nil, is where brokered connections go. It is the listener to
 	// serve on, too.
 	mux     *grpcmux.ServerMuxer
@@ -61,6 +63,7 @@ func (s *GRPCServer) Init() error {
 		s.logger = hclog.NewNullLogger()
 	}
 	s.output = newReaderOutput(s.Stdout, s.Stderr)
+	s.output.pipes = s.pipes
 	cfg := grpcServiceConfig{
 		plugins:    s.Plugins,
 		newServer:  s.Server,

@@ -31,7 +31,15 @@ func (s *grpcService) superviseCall(ctx context.Context, req any, info *grpc.Una
 		return handler(ctx, req)
 	}
 	defer s.countCall(ctx)()
+	defer s.settleOutput(ctx)
 	return handler(ctx, req)
+}
+
+// settleOutput sends what the plugin has written ahead of an answer.
+func (s *grpcService) settleOutput(ctx context.Context) {
+	if session := s.session(ctx); session != nil {
+		session.before.settle(ctx)
+	}
 }
 
 // countCall counts one call of the plugin until ended is called.
@@ -67,7 +75,8 @@ func (s *grpcService) superviseStream(srv any, stream grpc.ServerStream, info *g
 	defer s.tellLeaving(stream.Context())
 	if !isOwnMethod(info.FullMethod) {
 		defer s.countCall(stream.Context())()
-		return handler(srv, stream)
+		defer s.settleOutput(stream.Context())
+		return handler(srv, settledStream{stream, s})
 	}
 	if info.FullMethod == pluginpb.GRPCStdio_StreamStdio_FullMethodName {
 		s.output.begin()
@@ -87,4 +96,16 @@ func (s *grpcService) superviseStream(srv any, stream grpc.ServerStream, info *g
 	case <-ending.Done():
 		return nil
 	}
+}
+
+// settledStream is a stream of the plugin.
+type settledStream struct {
+	grpc.ServerStream
+	service *grpcService
+}
+
+// SendMsg implements grpc.ServerStream.
+func (s settledStream) SendMsg(m any) error {
+	s.service.settleOutput(s.Context())
+	return s.ServerStream.SendMsg(m)
 }

@@ -22,6 +22,7 @@ type grpcSession struct {
 	onShutdown func()
 	panicked   panicFunc
 
+	before *outputBefore   // nil: no output is sent
 	calls  callGauge       // of the plugin, if the service is shared
 	output callGauge       // streams of the output
 	ending context.Context // ends the session's own streams
@@ -31,6 +32,10 @@ type grpcSession struct {
 // newSession makes a session of cfg's fields.
 func (s *grpcService) newSession(cfg *grpcServiceConfig) *grpcSession {
 	session := &grpcSession{stdio: cfg.stdio, onShutdown: cfg.onShutdown, panicked: cfg.panicked}
+	if cfg.stdio != nil {
+		session.before = &outputBefore{}
+		session.before.follow(cfg.stdio)
+	}
 	session.broker, session.tunnel = cfg.newBroker(s.shared)
 	session.ending, session.end = context.WithCancel(s.ending)
 	return session

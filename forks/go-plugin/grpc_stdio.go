@@ -13,6 +13,7 @@ import (
 
 // stdioSource is the plugin's output, for any number of hosts.
 type stdioSource interface {
+	writtenOutput
 	subscribe() stdioSubscription
 }
 

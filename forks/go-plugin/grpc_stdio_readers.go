@@ -6,10 +6,17 @@ import (
 	"context"
 	"io"
 	"sync"
+	"time"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // readChunk is how much of a child's output is read at once.
 const readChunk = 4 << 10
+
+// takerWait is how long the first answer after output waits for a host that takes it.
+// Hosts of other languages need not.
+const takerWait = 50 * time.Millisecond
 
 // readerOutput is a child's output as it comes out of two pipes. Nothing is
 // read that nobody takes, so that output from before the host came waits in the
@@ -22,6 +29,14 @@ type readerOutput struct {
 	back    chan outputChunk // holds one that a host did not get
 	closed  chan struct{}
 	once    sync.Once
+	pipes   stdio.Pipes // what is read, as far as it is known
+
+	mu          sync.Mutex // guards what follows
+	takers      int
+	came        chan struct{} // closed when the first has come, or is not waited for
+	first       sync.Once     // closes came
+	taken, sent uint64        // chunks
+	changed     chan struct{} // closed when one was sent, or a taker has left; nil: nobody waits
 }
 
 type outputChunk struct {
@@ -35,6 +50,7 @@ func newReaderOutput(stdout, stderr io.Reader) *readerOutput {
 		chunks:  make(chan outputChunk),
 		back:    make(chan outputChunk, 1),
 		closed:  make(chan struct{}),
+		came:    make(chan struct{}),
 	}
 }
 
@@ -55,7 +71,86 @@ func (o *readerOutput) subscribe() stdioSubscription {
 			close(o.chunks)
 		}()
 	})
-	return readerSubscription{o}
+	o.note(1, 0, 0)
+	o.first.Do(func() { close(o.came) })
+	return &readerSubscription{output: o}
+}
+
+// Settled implements writtenOutput.
+func (o *readerOutput) Settled() bool {
+	if o.isTaken() && !o.pipes.Settled() {
+		return false
+	}
+	// What has left the pipes is counted.
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.takers == 0 || o.sent == o.taken
+}
+
+// Sync implements writtenOutput.
+func (o *readerOutput) Sync(ctx context.Context) error {
+	o.awaitTaker(ctx)
+	if !o.isTaken() {
+		return nil
+	}
+	if err := o.pipes.Sync(ctx); err != nil {
+		return err
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for end := o.taken; o.takers > 0 && o.sent < end; {
+		if o.changed == nil {
+			o.changed = make(chan struct{})
+		}
+		changed := o.changed
+		o.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		o.mu.Lock()
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return nil
+}
+
+// isTaken reports whether a host takes the output, or may be about to.
+func (o *readerOutput) isTaken() bool {
+	select {
+	case <-o.came:
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		return o.takers > 0
+	default:
+		return true
+	}
+}
+
+// awaitTaker waits for the first host. A Go host asks for the output before it
+// calls, but the call may be served first.
+func (o *readerOutput) awaitTaker(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, takerWait)
+	defer cancel()
+	select {
+	case <-o.came:
+	case <-ctx.Done():
+		o.first.Do(func() { close(o.came) })
+	}
+}
+
+// note changes the counts.
+func (o *readerOutput) note(takers, taken, sent int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.takers += takers
+	o.taken += uint64(taken)
+	o.sent += uint64(sent)
+	if o.changed != nil && taken == 0 {
+		close(o.changed)
+		o.changed = nil
+	}
 }
 
 // finish ends the output after what was written by now. A reader of which nobody
@@ -79,6 +174,7 @@ func (o *readerOutput) read(r io.Reader, isStderr bool) {
 		buf := make([]byte, readChunk)
 		n, err := r.Read(buf)
 		if n > 0 {
+			o.note(0, 1, 0)
 			select {
 			case o.chunks <- outputChunk{isStderr, buf[:n]}:
 			case <-o.closed:
@@ -91,9 +187,13 @@ func (o *readerOutput) read(r io.Reader, isStderr bool) {
 	}
 }
 
-type readerSubscription struct{ output *readerOutput }
+type readerSubscription struct {
+	output *readerOutput
+	holds  bool // what next has returned, and may not be sent yet
+}
 
-func (s readerSubscription) next(ctx context.Context) (isStderr bool, data []byte, err error) {
+func (s *readerSubscription) next(ctx context.Context) (isStderr bool, data []byte, err error) {
+	s.sent()
 	if ctx.Err() != nil {
 		// The host may come back for it on another connection.
 		return false, nil, context.Cause(ctx)
@@ -115,16 +215,29 @@ func (s readerSubscription) next(ctx context.Context) (isStderr bool, data []byt
 	if !ok {
 		return false, nil, io.EOF
 	}
+	s.holds = true
 	return chunk.isStderr, chunk.data, nil
 }
 
-func (s readerSubscription) unsent(isStderr bool, data []byte) {
+// sent notes that what next has returned last was sent.
+func (s *readerSubscription) sent() {
+	if s.holds {
+		s.holds = false
+		s.output.note(0, 0, 1)
+	}
+}
+
+func (s *readerSubscription) unsent(isStderr bool, data []byte) {
 	select {
 	case s.output.back <- outputChunk{isStderr, data}:
+		s.holds = false
 	default: // Another host has lost its connection at the same time.
 	}
 }
 
-func (s readerSubscription) finish(ctx context.Context) { s.output.finish(ctx) }
+func (s *readerSubscription) finish(ctx context.Context) { s.output.finish(ctx) }
 
-func (readerSubscription) close() {}
+func (s *readerSubscription) close() {
+	s.sent()
+	s.output.note(-1, 0, 0)
+}

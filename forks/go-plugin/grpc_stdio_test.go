@@ -126,6 +126,10 @@ func (o scriptedOutput) subscribe() stdioSubscription {
 	return &scriptedSubscription{rest}
 }
 
+func (scriptedOutput) Settled() bool { return true }
+
+func (scriptedOutput) Sync(context.Context) error { return nil }
+
 type scriptedSubscription struct{ rest scriptedOutput }
 
 func (s *scriptedSubscription) next(context.Context) (bool, []byte, error) {

@@ -116,7 +116,7 @@ func bulkStream(t *testing.T, host, served int) bulk {
 	go func() {
 		conn, err := lis.Accept()
 		if err == nil {
-			session := &rpcSession{plugins: PluginSet{"bulk": bulkPlugin{}}, stdout: eof{}, stderr: eof{}, quit: func() {}, maxMessage: served}
+			session := &rpcSession{plugins: PluginSet{"bulk": bulkPlugin{}}, stdout: eof{}, stderr: eof{}, quit: func() {}, rpcServing: rpcServing{maxMessage: served}}
 			err = session.serve(conn, yamuxConfig(nil))
 		}
 		ended <- err

@@ -36,10 +36,7 @@ type MuxBroker struct {
 	session  muxSession
 	arrivals *streamArrivals
 	patience time.Duration // of Accept
-	calls    callCounter   // of what AcceptAndServe serves; nil where nobody asks
-	panicked panicFunc     // in what AcceptAndServe serves
-	// maxMessage bounds the messages of what AcceptAndServe serves; zero does not.
-	maxMessage int
+	serving  rpcServing    // of AcceptAndServe
 }
 
 // newMuxBroker returns the broker of a session. arrivals are its own, or those
@@ -94,7 +91,7 @@ func (m *MuxBroker) AcceptAndServe(id uint32, v interface{}) {
 	if err != nil {
 		return // The side that should have dialled sees its own call fail.
 	}
-	serveNetRPC(stream, v, m.calls, m.panicked, m.maxMessage)
+	serveNetRPC(stream, v, m.serving)
 }
 
 // Dial opens the stream that the other side accepts under id, and waits up to

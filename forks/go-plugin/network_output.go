@@ -11,8 +11,9 @@ import (
 )
 
 // subscribeStreams gives a net/rpc session the plugin's output as two streams.
-func (s *networkServer) subscribeStreams() (stdout, stderr io.Reader, stop func()) {
-	out, errs := s.output.Split()
+func (h *hostSession) subscribeStreams() (stdout, stderr io.Reader, stop func()) {
+	out, errs := h.server.output.Split()
+	h.before.follow(out, errs)
 	return out, errs, func() {
 		_ = out.Close()
 		_ = errs.Close()
@@ -20,9 +21,32 @@ func (s *networkServer) subscribeStreams() (stdout, stderr io.Reader, stop func(
 }
 
 // hubOutput gives a gRPC session the plugin's output as one sequence.
-type hubOutput struct{ hub *stdio.Hub }
+type hubOutput struct {
+	hub    *stdio.Hub
+	latest atomic.Pointer[stdio.Subscription] // nil: there was none
+}
 
-func (h hubOutput) subscribe() stdioSubscription { return hubSubscription{h.hub.Subscribe()} }
+func (h *hubOutput) subscribe() stdioSubscription { return hubSubscription{h.open()} }
+
+func (h *hubOutput) open() *stdio.Subscription {
+	sub := h.hub.Subscribe()
+	h.latest.Store(sub)
+	return sub
+}
+
+// Settled implements writtenOutput.
+func (h *hubOutput) Settled() bool {
+	sub := h.latest.Load()
+	return sub == nil || sub.Settled()
+}
+
+// Sync implements writtenOutput.
+func (h *hubOutput) Sync(ctx context.Context) error {
+	if sub := h.latest.Load(); sub != nil {
+		return sub.Sync(ctx)
+	}
+	return nil
+}
 
 // sessionOutput is hubOutput for a host that has shaken hands. It asks for the
 // output while it may already be calling, so what its calls print until then is
@@ -33,8 +57,8 @@ type sessionOutput struct {
 }
 
 func newSessionOutput(hub *stdio.Hub) *sessionOutput {
-	o := &sessionOutput{hubOutput: hubOutput{hub}}
-	o.early.Store(hub.Subscribe())
+	o := &sessionOutput{hubOutput: hubOutput{hub: hub}}
+	o.early.Store(o.open())
 	return o
 }
 

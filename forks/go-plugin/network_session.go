@@ -33,8 +33,9 @@ type hostSession struct {
 	// panicked says what becomes of a panic in a method.
 	panicked panicFunc
 
-	calls callGauge    // of net/rpc
-	grpc  *grpcService // of gRPC, once ready
+	calls  callGauge    // of net/rpc
+	before outputBefore // of net/rpc
+	grpc   *grpcService // of gRPC, once ready
 	// Of gRPC: the connection, and what ends the session, which may be called again.
 	served  *servedConn
 	discard func()
@@ -84,17 +85,20 @@ func (h *hostSession) agreed(feature string) bool { return slices.Contains(h.cho
 
 func (h *hostSession) isReady() { h.setup.Do(func() { close(h.ready) }) }
 
+// rpcServing is how a net/rpc session is served.
+func (h *hostSession) rpcServing() rpcServing {
+	return rpcServing{calls: &h.calls, panicked: h.panicked, before: &h.before, maxMessage: h.server.config.MaxMessageBytes}
+}
+
 func (h *hostSession) serveNetRPC() error {
-	stdout, stderr, stop := h.server.subscribeStreams()
+	stdout, stderr, stop := h.subscribeStreams()
 	defer stop()
 	session := &rpcSession{
 		plugins:     h.plugins,
 		stdout:      stdout,
 		stderr:      stderr,
 		quit:        func() { _ = h.conn.Close() }, // ends this session, not the plugin
-		calls:       &h.calls,
-		panicked:    h.panicked,
-		maxMessage:  h.server.config.MaxMessageBytes,
+		rpcServing:  h.rpcServing(),
 		draining:    h.server.draining,
 		openTimeout: h.server.config.HandshakeTimeout,
 	}
@@ -193,7 +197,7 @@ func (h *hostSession) stdioSource() (source stdioSource, release func()) {
 		kept := newSessionOutput(h.server.output)
 		return kept, kept.close
 	default:
-		return hubOutput{h.server.output}, func() {}
+		return &hubOutput{hub: h.server.output}, func() {}
 	}
 }
 

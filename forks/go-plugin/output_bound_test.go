@@ -89,7 +89,7 @@ func TestOutputHoldsNoEndUp(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := raw.(*printer).call(-1); err != nil {
+				if err := raw.(*printer).call(printWithoutEnd); err != nil {
 					t.Fatal(err)
 				}
 				endsInTime(t, "Kill", client.Kill)

@@ -29,7 +29,8 @@ type outputRound struct {
 	config   *ClientConfig
 	protocol Protocol
 	yamux    bool // without the feature rpc-mux
-	quit     func()
+	process  *exec.Cmd
+	stop     func() // clears up; may be nil
 }
 
 func (r *outputRound) out(o *printedOutput) {
@@ -40,14 +41,18 @@ func (r *outputRound) out(o *printedOutput) {
 	r.config.SyncStdout, r.config.SyncStderr = &o.stdout, &o.stderr
 }
 
-func printLinesOf(d interface {
+type dispenser interface {
 	Dispense(string) (interface{}, error)
-}) error {
+}
+
+func printLinesOf(d dispenser) error { return callPrinter(d, printedLines) }
+
+func callPrinter(d dispenser, n int) error {
 	raw, err := d.Dispense("print")
 	if err != nil {
 		return err
 	}
-	return raw.(*printer).call(printedLines)
+	return raw.(*printer).call(n)
 }
 
 // killed ends the plugin, or the session with one of the network, by Kill.
@@ -61,24 +66,51 @@ func (r *outputRound) killed() error {
 	return printLinesOf(protocol)
 }
 
-// exited lets the plugin exit by itself once it has answered.
-func (r *outputRound) exited() error {
+// exits calls a method that ends the process, once the plugin has answered.
+func (r *outputRound) exits() error {
+	return r.untilEnd(func(d dispenser) {
+		_ = callPrinter(d, exitAtOnce) // There is no answer.
+	})
+}
+
+// dies ends the process at the very moment when the answer has come, as one would
+// see it that exits in another goroutine.
+func (r *outputRound) dies() error {
+	return r.untilEnd(func(dispenser) { _ = r.process.Process.Kill() })
+}
+
+// leaves tells a plugin of the network to end.
+func (r *outputRound) leaves() error {
+	return r.untilEnd(func(dispenser) { _ = r.process.Process.Signal(syscall.SIGTERM) })
+}
+
+// untilEnd calls quit once the plugin has answered, and waits for the plugin's end.
+func (r *outputRound) untilEnd(quit func(dispenser)) error {
+	if r.config.Reattach != nil {
+		session, err := r.attach()
+		if err != nil {
+			return err
+		}
+		defer session.Close()
+		if err := printLinesOf(session); err != nil {
+			return err
+		}
+		quit(session)
+		<-session.Done()
+		return nil
+	}
 	client := NewClient(r.config)
 	defer client.Kill()
 	protocol, err := client.Client()
 	if err != nil {
 		return err
 	}
+	r.process = r.config.Cmd
 	if err := printLinesOf(protocol); err != nil {
 		return err
 	}
-	r.quit()
-	session, err := client.Session()
-	if err != nil {
-		<-client.Done()
-		return nil
-	}
-	<-session.Done()
+	quit(protocol)
+	<-client.Done()
 	return nil
 }
 
@@ -152,11 +184,11 @@ func TestOutputIsComplete(t *testing.T) {
 			return &outputRound{config: &ClientConfig{Reattach: &ReattachConfig{Addr: pod.(*printPod).addr}}, protocol: protocol, yamux: yamux}
 		}
 	}
-	leaving := func(protocol Protocol) func(*testing.T) *outputRound {
+	mortal := func(protocol Protocol, yamux bool) func(*testing.T) *outputRound {
 		return func(t *testing.T) *outputRound {
 			pod := startPrintPod(t, protocol)
 			cfg := &ClientConfig{Reattach: &ReattachConfig{Addr: pod.addr}}
-			return &outputRound{config: cfg, protocol: protocol, quit: func() { _ = pod.cmd.Process.Signal(syscall.SIGTERM) }}
+			return &outputRound{config: cfg, protocol: protocol, yamux: yamux, process: pod.cmd, stop: pod.stop}
 		}
 	}
 	mtls := func(c *ClientConfig) { c.AutoMTLS = true }
@@ -166,18 +198,35 @@ func TestOutputIsComplete(t *testing.T) {
 		make   func(*testing.T) *outputRound
 		run    func(*outputRound) error
 	}{
-		"child, net/rpc, Kill":            {5, child(ProtocolNetRPC, nil), (*outputRound).killed},
-		"child, net/rpc, AutoMTLS, Kill":  {5, child(ProtocolNetRPC, mtls), (*outputRound).killed},
-		"child, gRPC, Kill":               {5, child(ProtocolGRPC, nil), (*outputRound).killed},
-		"child, gRPC, AutoMTLS, Kill":     {5, child(ProtocolGRPC, mtls), (*outputRound).killed},
-		"child, gRPC, multiplexed, Kill":  {5, child(ProtocolGRPC, mux), (*outputRound).killed},
-		"network, rpc-mux, Kill":          {20, network(ProtocolNetRPC, false), (*outputRound).killed},
-		"network, rpc-mux, Close":         {20, network(ProtocolNetRPC, false), (*outputRound).closed},
-		"network, yamux, Close":           {20, network(ProtocolNetRPC, true), (*outputRound).closed},
-		"network, gRPC, Kill":             {20, network(ProtocolGRPC, false), (*outputRound).killed},
-		"network, gRPC, Close":            {20, network(ProtocolGRPC, false), (*outputRound).closed},
-		"network, rpc-mux, plugin leaves": {5, leaving(ProtocolNetRPC), (*outputRound).exited},
-		"network, gRPC, plugin leaves":    {5, leaving(ProtocolGRPC), (*outputRound).exited},
+		"child, net/rpc, Kill":                   {5, child(ProtocolNetRPC, nil), (*outputRound).killed},
+		"child, net/rpc, plugin exits":           {5, child(ProtocolNetRPC, nil), (*outputRound).exits},
+		"child, net/rpc, plugin dies":            {5, child(ProtocolNetRPC, nil), (*outputRound).dies},
+		"child, net/rpc, AutoMTLS, Kill":         {5, child(ProtocolNetRPC, mtls), (*outputRound).killed},
+		"child, net/rpc, AutoMTLS, plugin exits": {5, child(ProtocolNetRPC, mtls), (*outputRound).exits},
+		"child, net/rpc, AutoMTLS, plugin dies":  {5, child(ProtocolNetRPC, mtls), (*outputRound).dies},
+		"child, gRPC, Kill":                      {5, child(ProtocolGRPC, nil), (*outputRound).killed},
+		"child, gRPC, plugin exits":              {5, child(ProtocolGRPC, nil), (*outputRound).exits},
+		"child, gRPC, plugin dies":               {5, child(ProtocolGRPC, nil), (*outputRound).dies},
+		"child, gRPC, AutoMTLS, Kill":            {5, child(ProtocolGRPC, mtls), (*outputRound).killed},
+		"child, gRPC, AutoMTLS, plugin exits":    {5, child(ProtocolGRPC, mtls), (*outputRound).exits},
+		"child, gRPC, AutoMTLS, plugin dies":     {5, child(ProtocolGRPC, mtls), (*outputRound).dies},
+		"child, gRPC, multiplexed, Kill":         {5, child(ProtocolGRPC, mux), (*outputRound).killed},
+		"child, gRPC, multiplexed, plugin exits": {5, child(ProtocolGRPC, mux), (*outputRound).exits},
+		"child, gRPC, multiplexed, plugin dies":  {5, child(ProtocolGRPC, mux), (*outputRound).dies},
+		"network, rpc-mux, Kill":                 {20, network(ProtocolNetRPC, false), (*outputRound).killed},
+		"network, rpc-mux, Close":                {20, network(ProtocolNetRPC, false), (*outputRound).closed},
+		"network, yamux, Close":                  {20, network(ProtocolNetRPC, true), (*outputRound).closed},
+		"network, gRPC, Kill":                    {20, network(ProtocolGRPC, false), (*outputRound).killed},
+		"network, gRPC, Close":                   {20, network(ProtocolGRPC, false), (*outputRound).closed},
+		"network, rpc-mux, plugin exits":         {5, mortal(ProtocolNetRPC, false), (*outputRound).exits},
+		"network, rpc-mux, plugin dies":          {5, mortal(ProtocolNetRPC, false), (*outputRound).dies},
+		"network, rpc-mux, plugin leaves":        {5, mortal(ProtocolNetRPC, false), (*outputRound).leaves},
+		"network, yamux, plugin exits":           {5, mortal(ProtocolNetRPC, true), (*outputRound).exits},
+		"network, yamux, plugin dies":            {5, mortal(ProtocolNetRPC, true), (*outputRound).dies},
+		"network, yamux, plugin leaves":          {5, mortal(ProtocolNetRPC, true), (*outputRound).leaves},
+		"network, gRPC, plugin exits":            {5, mortal(ProtocolGRPC, false), (*outputRound).exits},
+		"network, gRPC, plugin dies":             {5, mortal(ProtocolGRPC, false), (*outputRound).dies},
+		"network, gRPC, plugin leaves":           {5, mortal(ProtocolGRPC, false), (*outputRound).leaves},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -190,6 +239,9 @@ func TestOutputIsComplete(t *testing.T) {
 				before := time.Now()
 				err := tc.run(round)
 				slowest = max(slowest, time.Since(before))
+				if round.stop != nil {
+					round.stop()
+				}
 				if err == nil {
 					err = output.missing()
 				}

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -31,11 +32,20 @@ type printer struct {
 	call func(n int) error
 }
 
-// printLines writes n lines to each stream, or without end if n is negative.
+// What a plugin does instead of printing so many lines.
+const (
+	printWithoutEnd = -1
+	exitAtOnce      = -2
+)
+
+// printLines writes n lines to each stream.
 func printLines(n int) {
-	if n < 0 {
+	switch n {
+	case printWithoutEnd:
 		go printLines(1 << 60)
 		return
+	case exitAtOnce:
+		os.Exit(0)
 	}
 	for i := range n {
 		fmt.Printf("line %d of stdout, as long as a line of a log usually is\n", i)
@@ -141,6 +151,7 @@ func serveWith(opts *ServeConfig, server string) {
 type printPod struct {
 	cmd  *exec.Cmd
 	addr net.Addr
+	stop func() // ends it and waits; may be called again
 }
 
 // startPrintPod starts one that serves as env says, else on the loopback address.
@@ -180,10 +191,11 @@ func startPrintPod(t *testing.T, protocol Protocol, env ...string) *printPod {
 		defer close(read)
 		_, _ = io.Copy(io.Discard, lines)
 	}()
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		_ = cmd.Process.Signal(syscall.SIGTERM)
 		<-read
 		_ = cmd.Wait()
 	})
-	return &printPod{cmd, addr}
+	t.Cleanup(stop)
+	return &printPod{cmd, addr, stop}
 }

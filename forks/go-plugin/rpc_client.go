@@ -74,7 +74,7 @@ func newRPCClient(conn io.ReadWriteCloser, client *RPCClient, cfg *yamux.Config)
 	client.control = newNetRPCClient(streams[0], client.why, client.maxMessage)
 	client.stdout, client.stderr = streams[1], streams[2]
 	client.broker = newMuxBroker(mux, client.shared.arrivals())
-	client.broker.panicked, client.broker.maxMessage = client.panicked, client.maxMessage
+	client.broker.serving = rpcServing{panicked: client.panicked, maxMessage: client.maxMessage}
 	go client.broker.Run()
 	return client, nil
 }

@@ -101,7 +101,7 @@ func gobClients() map[string]func(net.Conn) *rpc.Client {
 // gobServers are ways to serve.
 func gobServers() map[string]func(net.Conn, *gobPlugin) {
 	return map[string]func(net.Conn, *gobPlugin){
-		"ours": func(c net.Conn, p *gobPlugin) { serveNetRPC(c, &gobServer{p}, nil, nil, 0) },
+		"ours": func(c net.Conn, p *gobPlugin) { serveNetRPC(c, &gobServer{p}, rpcServing{}) },
 		"std": func(c net.Conn, p *gobPlugin) {
 			server := rpc.NewServer()
 			_ = server.RegisterName("Plugin", &gobServer{p})

@@ -30,7 +30,7 @@ func newRPCMuxClient(conn net.Conn, client *RPCClient, cfg *yamux.Config, draini
 		MaxSend: client.maxSend, MaxReceive: client.maxMessage,
 	})
 	client.broker = newMuxBroker(streams, client.shared.arrivals())
-	client.broker.panicked, client.broker.maxMessage = client.panicked, client.maxMessage
+	client.broker.serving = rpcServing{panicked: client.panicked, maxMessage: client.maxMessage}
 	streams.init(client.host, client.broker, func() (*yamux.Session, error) { return yamux.Client(client.host.StreamConn(), cfg) })
 	// The last, because it begins to read.
 	client.control = NewChannelClient(&muxChannel{client.host.Channel(0), client.why})

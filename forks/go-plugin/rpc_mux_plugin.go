@@ -22,7 +22,9 @@ func (h *hostSession) serveRPCMux() error {
 		Calls:     countedCalls{&h.calls},
 		Answered:  h.answered,
 		Panicked:  h.panicked,
-		Subscribe: h.server.subscribeMux,
+		Settled:   h.before.settled,
+		Settle:    func() { h.before.settle(context.Background()) },
+		Subscribe: h.subscribeMux,
 		Streams:   streams.begin,
 		Relief:    &h.server.relief,
 		Silence:   hostKeepalive,
@@ -32,7 +34,7 @@ func (h *hostSession) serveRPCMux() error {
 	})
 	defer streams.Close()
 	broker := newMuxBroker(streams, newStreamArrivals())
-	broker.calls, broker.panicked, broker.maxMessage = &h.calls, h.panicked, h.server.config.MaxMessageBytes
+	broker.serving = h.rpcServing()
 	streams.init(session, broker, func() (*yamux.Session, error) {
 		cfg := yamuxConfig(h.logger)
 		cfg.EnableKeepAlive = false // The session has its own.
@@ -79,7 +81,11 @@ func (h *hostSession) finishMuxOutput() {
 }
 
 // subscribeMux gives a session the plugin's output as one sequence.
-func (s *networkServer) subscribeMux() rpcmux.Output { return muxOutput{s.output.Subscribe()} }
+func (h *hostSession) subscribeMux() rpcmux.Output {
+	sub := h.server.output.Subscribe()
+	h.before.follow(sub)
+	return muxOutput{sub}
+}
 
 type muxOutput struct{ *stdio.Subscription }
 

@@ -3,6 +3,7 @@
 package plugin
 
 import (
+	"context"
 	"encoding/gob"
 	"fmt"
 	"io"
@@ -20,13 +21,10 @@ import (
 type rpcService struct {
 	conn   io.ReadWriteCloser
 	server *rpc.Server
-	// calls counts the calls in flight; nil where nobody asks.
-	calls callCounter
 	// answered, if not nil, is called with the method once its answer is
 	// written, or cannot be.
 	answered func(method string)
-	// panicked says what becomes of a panic.
-	panicked panicFunc
+	rpcServing
 
 	dec     *gob.Decoder // the reader's
 	running sync.WaitGroup
@@ -35,9 +33,9 @@ type rpcService struct {
 	enc     *pairEncoder
 }
 
-func newRPCService(conn io.ReadWriteCloser, server *rpc.Server, maxMessage int) *rpcService {
-	dec := gob.NewDecoder(boundGob(conn, maxMessage))
-	return &rpcService{conn: conn, server: server, dec: dec, enc: newPairEncoder(&rpc.Response{}, maxMessage)}
+func newRPCService(conn io.ReadWriteCloser, server *rpc.Server, how rpcServing) *rpcService {
+	dec := gob.NewDecoder(boundGob(conn, how.maxMessage))
+	return &rpcService{conn: conn, server: server, rpcServing: how, dec: dec, enc: newPairEncoder(&rpc.Response{}, how.maxMessage)}
 }
 
 // serve serves until the connection ends and the methods have, and closes it.
@@ -124,6 +122,7 @@ func (r *rpcRequest) ReadRequestBody(body any) error {
 // WriteResponse implements rpc.ServerCodec.
 func (r *rpcRequest) WriteResponse(response *rpc.Response, body any) error {
 	s := r.service
+	s.before.settle(context.Background())
 	err := s.send(response, body)
 	r.answered = true
 	if s.answered != nil {
@@ -157,11 +156,18 @@ func (s *rpcService) send(response *rpc.Response, body any) error {
 // Close implements rpc.ServerCodec. ServeRequest does not call it.
 func (r *rpcRequest) Close() error { return r.service.conn.Close() }
 
+// rpcServing is how the calls of a session are served, and those of what it brokers.
+// The zero value is that of a host.
+type rpcServing struct {
+	calls      callCounter   // nil where nobody asks
+	panicked   panicFunc     // says what becomes of a panic in a method
+	before     *outputBefore // nil: no output is sent before an answer
+	maxMessage int           // bounds each message, in bytes; zero does not
+}
+
 // serveNetRPC serves the exported methods of v under "Plugin" until conn ends.
-func serveNetRPC(conn io.ReadWriteCloser, v any, calls callCounter, panicked panicFunc, maxMessage int) {
-	s := newRPCService(conn, newNetRPCServer("Plugin", v), maxMessage)
-	s.calls, s.panicked = calls, panicked
-	s.serve()
+func serveNetRPC(conn io.ReadWriteCloser, v any, how rpcServing) {
+	newRPCService(conn, newNetRPCServer("Plugin", v), how).serve()
 }
 
 // newNetRPCServer returns a server of the exported methods of v under name.

@@ -27,7 +27,8 @@ type RPCServer struct {
 	// DoneCh, if not nil, is closed when a host asks the plugin to end.
 	DoneCh chan<- struct{}
 
-	done sync.Once
+	before *outputBefore // nil: nobody knows what was written
+	done   sync.Once
 }
 
 // Init does nothing; net/rpc has nothing to prepare.
@@ -52,6 +53,7 @@ func (s *RPCServer) Serve(lis net.Listener) {
 // ServeConn serves one connection until the host hangs up, and closes it.
 func (s *RPCServer) ServeConn(conn io.ReadWriteCloser) {
 	session := &rpcSession{plugins: s.Plugins, stdout: s.Stdout, stderr: s.Stderr, quit: s.quit}
+	session.before = s.before
 	_ = session.serve(conn, yamuxConfig(nil))
 }
 
@@ -69,12 +71,7 @@ type rpcSession struct {
 	stdout, stderr io.Reader
 	// quit is called when the host asks for the end (Control.Quit).
 	quit func()
-	// calls counts the plugin's calls in flight; nil where nobody asks.
-	calls callCounter
-	// panicked says what becomes of a panic in a method.
-	panicked panicFunc
-	// maxMessage bounds each message, in bytes; zero does not.
-	maxMessage int
+	rpcServing
 	// draining is closed when the plugin is about to leave; nil where it never
 	// says so (a child).
 	draining <-chan struct{}
@@ -104,7 +101,7 @@ func (s *rpcSession) serve(conn io.ReadWriteCloser, cfg *yamux.Config) error {
 	s.sendOutput(streams[2], s.stderr)
 
 	broker := newMuxBroker(mux, newStreamArrivals())
-	broker.calls, broker.panicked, broker.maxMessage = s.calls, s.panicked, s.maxMessage
+	broker.serving = s.rpcServing
 	go broker.Run()
 
 	server := rpc.NewServer()
@@ -115,8 +112,8 @@ func (s *rpcSession) serve(conn io.ReadWriteCloser, cfg *yamux.Config) error {
 			return fmt.Errorf("register %s service: %w", name, err)
 		}
 	}
-	service := newRPCService(streams[0], server, s.maxMessage)
-	service.answered, service.panicked = s.answered, s.panicked
+	service := newRPCService(streams[0], server, rpcServing{panicked: s.panicked, maxMessage: s.maxMessage})
+	service.answered = s.answered
 	service.serve()
 	return nil
 }
@@ -244,5 +241,5 @@ func (d *dispenseService) serve(id uint32, impl any) {
 	if err != nil {
 		return // The host asked and did not come; its own call has failed.
 	}
-	serveNetRPC(stream, impl, d.session.calls, d.session.panicked, d.session.maxMessage)
+	serveNetRPC(stream, impl, d.session.rpcServing)
 }

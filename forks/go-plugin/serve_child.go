@@ -37,7 +37,7 @@ func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 	if err != nil {
 		return err
 	}
-	s, err := newChildServer(opts, logger, stdout, stderr)
+	s, err := newChildServer(opts, logger, stdout, stderr, stdio.Pipes{stdout, stderr})
 	if err != nil {
 		return err
 	}
@@ -65,7 +65,7 @@ func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 
 // newChildServer does everything that can fail before the host hears of the
 // plugin.
-func newChildServer(opts *ServeConfig, logger hclog.Logger, stdout, stderr io.Reader) (*childServer, error) {
+func newChildServer(opts *ServeConfig, logger hclog.Logger, stdout, stderr io.Reader, pipes stdio.Pipes) (*childServer, error) {
 	version, err := versionForHost(servedVersions(opts), hostVersionsFromEnv(logger))
 	if err != nil {
 		return nil, err
@@ -77,7 +77,7 @@ func newChildServer(opts *ServeConfig, logger hclog.Logger, stdout, stderr io.Re
 	if s.listener, err = listenLocal(unixSocketConfigFromEnv()); err != nil {
 		return nil, err
 	}
-	s.configureProtocol(stdout, stderr)
+	s.configureProtocol(stdout, stderr, pipes)
 	if err := s.protocol.Init(); err != nil {
 		_ = s.listener.Close()
 		return nil, fmt.Errorf("prepare %s: %w", version.protocol, err)
@@ -106,12 +106,14 @@ func (s *childServer) configureTLS() error {
 	return err
 }
 
-func (s *childServer) configureProtocol(stdout, stderr io.Reader) {
+func (s *childServer) configureProtocol(stdout, stderr io.Reader, pipes stdio.Pipes) {
 	if s.version.protocol == ProtocolNetRPC {
 		if s.tls != nil {
 			s.listener = tls.NewListener(s.listener, s.tls)
 		}
-		s.protocol = &RPCServer{Plugins: s.version.plugins, Stdout: stdout, Stderr: stderr, DoneCh: s.done}
+		before := &outputBefore{}
+		before.follow(pipes)
+		s.protocol = &RPCServer{Plugins: s.version.plugins, Stdout: stdout, Stderr: stderr, DoneCh: s.done, before: before}
 		return
 	}
 	server := &GRPCServer{
@@ -122,6 +124,7 @@ func (s *childServer) configureProtocol(stdout, stderr io.Reader) {
 		Stdout:  stdout,
 		Stderr:  stderr,
 		logger:  s.logger,
+		pipes:   pipes,
 	}
 	if multiplexed() {
 		server.mux = grpcmux.NewServerMuxer(s.logger, s.listener)
@@ -191,7 +194,7 @@ func serveInTest(opts *ServeConfig, logger hclog.Logger) error {
 		_, _ = stdout.Close(), stderr.Close()
 	}()
 	// What the test writes still belongs on its own output.
-	s, err := newChildServer(opts, logger, teePipe(stdout, os.Stdout), teePipe(stderr, os.Stderr))
+	s, err := newChildServer(opts, logger, teePipe(stdout, os.Stdout), teePipe(stderr, os.Stderr), stdio.Pipes{stdout, stderr})
 	if err != nil {
 		return err
 	}

@@ -51,7 +51,7 @@ func NewSharedBroker(wait time.Duration, logger hclog.Logger) *SharedBroker {
 // means nothing to its other instances. latest returns nil if there is none.
 func (b *SharedBroker) MuxBroker(latest func() *MuxBroker) *MuxBroker {
 	m := newMuxBroker(&sharedStreams{b, latest}, b.streams)
-	m.patience, m.panicked, m.maxMessage = b.wait, b.panicked, DefaultMaxMessageBytes
+	m.patience, m.serving = b.wait, rpcServing{panicked: b.panicked, maxMessage: DefaultMaxMessageBytes}
 	return m
 }
 

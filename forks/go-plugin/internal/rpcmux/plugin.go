@@ -30,6 +30,11 @@ type PluginConfig struct {
 	// caller gets. The value is nil if the method has ended its goroutine instead.
 	// Nil lets a panic end the process.
 	Panicked func(method string, value any) (text string)
+	// Settled and Settle, if not nil, see to it that the plugin's output goes ahead
+	// of an answer, on all channels but 0: Settled is asked, and if it says no, Settle
+	// is called, which may block.
+	Settled func() bool
+	Settle  func()
 	// Subscribe is called when the host asks for output, once. Nil has no output.
 	Subscribe func() Output
 	// Streams is called when the host has opened the first brokered stream,

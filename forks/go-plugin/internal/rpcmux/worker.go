@@ -191,6 +191,7 @@ func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 	if w.state.Load() != reading {
 		w.method.pace.record(time.Since(w.began))
 	}
+	w.settle()
 	err := w.answer(r, body)
 	w.answered = true
 	switch {
@@ -203,6 +204,19 @@ func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 		p.callEnded()
 	}
 	return err
+}
+
+// settle lets the plugin's output leave first. Its pieces wait for the host, so that
+// another worker reads meanwhile.
+func (w *worker) settle() {
+	p := w.plugin
+	if w.message.channel == 0 || p.config.Settled == nil || p.config.Settled() {
+		return
+	}
+	if w.state.CompareAndSwap(calling, relieved) {
+		p.newReader()
+	}
+	p.config.Settle()
 }
 
 func (w *worker) answer(r *rpc.Response, body any) error {

@@ -120,6 +120,7 @@ func (p *pump) run() {
 
 func (p *pump) deliver(data []byte) {
 	p.hub.Write(p.ch, data)
+	p.pipe.Passed() // The original may block.
 	if p.original == nil || p.failed != nil {
 		return
 	}

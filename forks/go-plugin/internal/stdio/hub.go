@@ -5,7 +5,6 @@ package stdio
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"slices"
 	"sync"
@@ -21,7 +20,7 @@ type Hub struct {
 	limit int
 
 	mu      sync.Mutex
-	pipes   []*Pipe // what is written to them comes here
+	pipes   Pipes // what is written to them comes here
 	closed  bool
 	subs    []*Subscription
 	backlog []Chunk
@@ -96,18 +95,7 @@ func (h *Hub) Sync(ctx context.Context) error {
 	h.mu.Lock()
 	pipes := h.pipes
 	h.mu.Unlock()
-	asked := make([]<-chan struct{}, len(pipes))
-	for i, p := range pipes {
-		asked[i] = p.ask(false)
-	}
-	for _, done := range asked {
-		select {
-		case <-done:
-		case <-ctx.Done():
-			return fmt.Errorf("read what was written: %w", context.Cause(ctx))
-		}
-	}
-	return nil
+	return pipes.Sync(ctx)
 }
 
 // Writer returns an io.Writer whose Write never fails.
@@ -137,6 +125,7 @@ func (h *Hub) Subscribe(channels ...Channel) *Subscription {
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	sub.pipes = h.pipes
 	h.handBacklog(sub)
 	if h.closed {
 		sub.end()

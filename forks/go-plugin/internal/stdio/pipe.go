@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -29,7 +30,10 @@ type Pipe struct {
 	W *os.File
 
 	r       *os.File
-	reading sync.Mutex // guards what is asked now
+	end     pipeEnd     // of r
+	taking  atomic.Bool // something was read, and not passed on yet
+	over    atomic.Bool // r is read no more, and may be closed
+	reading sync.Mutex  // guards what is asked now
 	now     []chan struct{}
 	left    int  // of maxPipe, for now
 	last    bool // nothing is read after that
@@ -46,11 +50,16 @@ func NewPipe() (*Pipe, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Pipe{W: w, r: r}, nil
+	end, err := newPipeEnd(r)
+	if err != nil {
+		return nil, errors.Join(err, r.Close(), w.Close())
+	}
+	return &Pipe{W: w, r: r, end: end}, nil
 }
 
 // Read waits for something that was written. It returns io.EOF when W was closed
-// everywhere, or when everything was read that had been written before Finish.
+// everywhere, or when everything was read that had been written before Finish. What
+// it has returned counts as passed on when it is called again.
 func (p *Pipe) Read(b []byte) (int, error) {
 	p.reading.Lock()
 	defer p.reading.Unlock()
@@ -65,12 +74,12 @@ func (p *Pipe) Read(b []byte) (int, error) {
 			p.answer()
 			continue
 		}
-		n, err := p.r.Read(b)
+		n, err := p.read(b)
 		if n == 0 && errors.Is(err, os.ErrDeadlineExceeded) {
 			continue // Somebody asks.
 		}
 		if err != nil {
-			p.end()
+			p.stop()
 		}
 		return n, err
 	}
@@ -89,7 +98,7 @@ func (p *Pipe) readNow(b []byte) int {
 	if p.left <= 0 {
 		return 0
 	}
-	n := readWaiting(p.r, b[:min(len(b), p.left)])
+	n := p.readWaiting(b[:min(len(b), p.left)])
 	p.left -= n
 	return n
 }
@@ -106,10 +115,14 @@ func (p *Pipe) takeAsked() {
 	_ = p.r.SetReadDeadline(time.Time{})
 }
 
+// Passed says that what Read has returned last was passed on, though the reader has
+// not come for more.
+func (p *Pipe) Passed() { p.taking.Store(false) }
+
 // answer tells them that it was read.
 func (p *Pipe) answer() {
 	if p.last {
-		p.end()
+		p.stop()
 		return
 	}
 	for _, done := range p.now {
@@ -118,11 +131,13 @@ func (p *Pipe) answer() {
 	p.now = nil
 }
 
-// end is called by the reader, which gives nothing more.
-func (p *Pipe) end() {
+// stop is called by the reader, which gives nothing more.
+func (p *Pipe) stop() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.ended = true
+	p.over.Store(true)
+	p.taking.Store(false)
 	for _, done := range append(p.asked, p.now...) {
 		close(done)
 	}
@@ -165,6 +180,7 @@ func (p *Pipe) Close() error {
 }
 
 func (p *Pipe) closeRead() error {
+	p.over.Store(true)
 	if err := p.r.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 		return err
 	}

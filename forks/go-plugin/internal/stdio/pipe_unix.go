@@ -5,23 +5,80 @@
 package stdio
 
 import (
+	"errors"
+	"io"
 	"os"
 	"syscall"
+
+	"golang.org/x/sys/unix"
 )
 
-// readWaiting reads what waits in a pipe, whose reads have deadlines and do not
-// block the system's way therefore. It returns zero when nothing waits.
-func readWaiting(file *os.File, b []byte) (n int) {
-	raw, err := file.SyscallConn()
-	if err != nil {
-		return 0
+// pipeEnd is the end of a pipe that is read.
+type pipeEnd struct {
+	raw syscall.RawConn
+	fd  int // to look at, while the pipe has not ended
+}
+
+func newPipeEnd(r *os.File) (end pipeEnd, err error) {
+	if end.raw, err = r.SyscallConn(); err != nil {
+		return pipeEnd{}, err
 	}
-	_ = raw.Control(func(fd uintptr) {
-		for {
-			if n, err = syscall.Read(int(fd), b); err != syscall.EINTR {
-				break
-			}
-		}
+	return end, end.raw.Control(func(fd uintptr) { end.fd = int(fd) })
+}
+
+// read waits for something to read. Whoever looks at the pipe finds it there, or
+// taking, until the caller has come for more or has called Passed.
+func (p *Pipe) read(b []byte) (n int, err error) {
+	waited := p.end.raw.Read(func(fd uintptr) bool {
+		n, err = p.take(int(fd), b)
+		return err != syscall.EAGAIN
 	})
+	switch {
+	case waited != nil:
+		return 0, waited
+	case err != nil:
+		return 0, os.NewSyscallError("read", err)
+	case n == 0 && len(b) > 0:
+		return 0, io.EOF
+	}
+	return n, nil
+}
+
+// readWaiting reads what waits in the pipe. It returns zero when nothing does.
+func (p *Pipe) readWaiting(b []byte) (n int) {
+	_ = p.end.raw.Control(func(fd uintptr) { n, _ = p.take(int(fd), b) })
 	return max(n, 0)
+}
+
+func (p *Pipe) take(fd int, b []byte) (n int, err error) {
+	p.taking.Store(true)
+	for {
+		if n, err = syscall.Read(fd, b); err != syscall.EINTR {
+			break
+		}
+	}
+	if n <= 0 {
+		p.taking.Store(false)
+	}
+	return n, err
+}
+
+// holdsAny reports whether there is something to read in one of the pipes.
+func holdsAny(pipes Pipes) bool {
+	var few [2]unix.PollFd
+	fds := few[:0]
+	for _, p := range pipes {
+		if !p.over.Load() {
+			fds = append(fds, unix.PollFd{Fd: int32(p.end.fd), Events: unix.POLLIN})
+		}
+	}
+	if len(fds) == 0 {
+		return false
+	}
+	for {
+		n, err := unix.Poll(fds, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return n > 0
+		}
+	}
 }

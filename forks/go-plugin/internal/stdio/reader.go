@@ -68,6 +68,13 @@ func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 // that to come, but no longer than ctx.
 func (r *Reader) Finish(ctx context.Context) { r.sub.Finish(ctx) }
 
+// Settled is that of the subscription. What Read has returned counts as passed on
+// when all of its chunk was read and Read is called again.
+func (r *Reader) Settled() bool { return r.sub.Settled() }
+
+// Sync is that of the subscription.
+func (r *Reader) Sync(ctx context.Context) error { return r.sub.Sync(ctx) }
+
 // Missed returns how many bytes of output the stream lacks.
 func (r *Reader) Missed() uint64 { return r.sub.Missed() }
 

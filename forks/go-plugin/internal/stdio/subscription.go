@@ -5,6 +5,7 @@ package stdio
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"sync"
 )
@@ -19,6 +20,7 @@ const lineSlack = 4 << 10
 // gets stretches of output with a notice between them, not shreds.
 type Subscription struct {
 	hub   *Hub
+	pipes Pipes // the hub's
 	limit int
 	takes [Stderr + 1]bool
 	wake  chan struct{} // holds a token when there may be something new
@@ -33,12 +35,14 @@ type Subscription struct {
 	midLine  [Stderr + 1]bool   // the last queued byte of the channel was no newline
 	ended    bool               // nothing more will be queued
 	closed   bool               // nothing more will be read
+	handed   bool               // Next has returned a chunk, and was not called again
+	emptied  chan struct{}      // closed when there is no chunk any more; nil: nobody waits
 }
 
 // Next returns the next chunk in the order of writing, waiting for one if need
 // be. It returns io.EOF after Close, or once the hub is closed and everything
 // was read; the cause of ctx when that ends first. One goroutine at a time may
-// call it.
+// call it. What it has returned counts as passed on when it is called again.
 func (s *Subscription) Next(ctx context.Context) (Chunk, error) {
 	for {
 		if c, ok, err := s.pop(); ok || err != nil {
@@ -49,6 +53,50 @@ func (s *Subscription) Next(ctx context.Context) (Chunk, error) {
 		case <-ctx.Done():
 			return Chunk{}, context.Cause(ctx)
 		}
+	}
+}
+
+// Settled reports whether all that the process has written by now was taken from
+// the subscription and passed on. See [Pipes.Settled].
+func (s *Subscription) Settled() bool {
+	if !s.pipes.Settled() {
+		return false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.isEmpty()
+}
+
+// Sync waits until all that the process has written by now was taken from the
+// subscription and passed on. When ctx ends first, its cause is returned.
+func (s *Subscription) Sync(ctx context.Context) error {
+	if err := s.pipes.Sync(ctx); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	if s.isEmpty() {
+		s.mu.Unlock()
+		return nil
+	}
+	if s.emptied == nil {
+		s.emptied = make(chan struct{})
+	}
+	emptied := s.emptied
+	s.mu.Unlock()
+	select {
+	case <-emptied:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("send what was written: %w", context.Cause(ctx))
+	}
+}
+
+func (s *Subscription) isEmpty() bool { return s.head == len(s.queue) && !s.handed }
+
+func (s *Subscription) noteEmpty() {
+	if s.emptied != nil {
+		close(s.emptied)
+		s.emptied = nil
 	}
 }
 
@@ -65,7 +113,8 @@ func (s *Subscription) Close() {
 	s.hub.remove(s)
 	s.mu.Lock()
 	s.ended, s.closed = true, true
-	s.queue, s.head, s.size = nil, 0, 0
+	s.queue, s.head, s.size, s.handed = nil, 0, 0, false
+	s.noteEmpty()
 	s.mu.Unlock()
 	s.signal()
 }
@@ -158,10 +207,12 @@ func (s *Subscription) append(c Chunk) {
 func (s *Subscription) pop() (c Chunk, ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.handed = false
 	if s.closed {
 		return Chunk{}, false, io.EOF
 	}
 	if s.head == len(s.queue) {
+		s.noteEmpty()
 		if s.ended {
 			return Chunk{}, false, io.EOF
 		}
@@ -169,6 +220,7 @@ func (s *Subscription) pop() (c Chunk, ok bool, err error) {
 	}
 	c, s.queue[s.head] = s.queue[s.head], Chunk{}
 	s.head++
+	s.handed = true
 	s.size -= c.cost()
 	s.compact()
 	if s.dropping && s.size <= s.limit/2 {
