@@ -95,6 +95,8 @@ func reportOf(e fleet.Event) (kubernetes.Report, bool) {
 		report.Reason, report.Message = kubernetes.Attached, "attached to "+address
 	case e.To != conn.TransientFailure:
 		return report, false
+	case errors.Is(e.Err, conn.ErrGraceful):
+		return report, false
 	case e.From == conn.Ready:
 		report.Reason, report.Message = kubernetes.Lost, "lost "+address+": "+cause
 	case refused:

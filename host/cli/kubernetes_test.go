@@ -68,6 +68,7 @@ func TestReportOf(t *testing.T) {
 		},
 		"draining":   {reason: "pods end", event: failed(conn.Connecting, refused(plugin.RefusedDraining, "the plugin is shutting down"))},
 		"not up yet": {reason: "it is tried again, and readiness says so", event: failed(conn.Connecting, errors.New("dial tcp 10.0.0.1:7000: connect: connection refused"))},
+		"leaves":     {reason: "a pod that ends in order is nobody's trouble", event: failed(conn.Ready, conn.ErrGraceful)},
 		"found":      {reason: "nothing has happened yet", event: fleet.Event{Type: fleet.Found, Plugin: "zh", Endpoint: "zh@10.0.0.1:7000"}},
 	}
 	for name, c := range cases {

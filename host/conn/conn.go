@@ -228,9 +228,9 @@ func (c *Conn) report(before, after *Status) {
 		if after.Warning != nil {
 			c.log.Warn("plugin is not what this host expects", "warning", after.Warning)
 		}
-	case after.State == TransientFailure && errors.Is(after.Err, errLeaving):
+	case after.State == TransientFailure && errors.Is(after.Err, ErrGraceful):
 		if before.State == Ready {
-			c.log.Info("plugin leaves: its calls may finish", "calls", c.InFlight())
+			c.log.Info("session leaves: its calls may finish", "reason", after.Err, "calls", c.InFlight())
 		}
 	case after.State == TransientFailure && before.State != TransientFailure:
 		c.log.Log(c.level(after.Err), "plugin is not ready", "error", after.Err, "failures", after.Failures, "permanent", after.Permanent)

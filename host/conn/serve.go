@@ -10,11 +10,12 @@ import (
 	"github.com/reattach/reattach/host/target"
 )
 
-var (
-	errLeaving = errors.New("the plugin is leaving")
-	errStale   = errors.New("the session is made anew, as it speaks what is not wanted")
-	errEnded   = errors.New("the session ended without a reason")
+const (
+	errLeaving graceful = "the plugin is leaving"
+	errStale   graceful = "the session is made anew, as it speaks what is not wanted"
 )
+
+var errEnded = errors.New("the session ended without a reason")
 
 // serve watches over a session until it ends, the plugin leaves, or ctx ends.
 // The endpoint is not READY by the time it returns why. A session that leaves

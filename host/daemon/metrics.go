@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -39,7 +40,7 @@ func newMetrics() *metrics {
 		repeated:   counter("call_repeats_total", "Attempts of idempotent calls that were made although one before may have run.", "plugin", "kind", "method"),
 		attached:   counter("attaches_total", "Sessions that were made with endpoints.", "plugin"),
 		reattached: counter("reconnects_total", "Sessions that took the place of one that had ended.", "plugin"),
-		failed:     counter("attach_failures_total", "Attempts to make a session that failed, and sessions that ended by themselves.", "plugin"),
+		failed:     counter("attach_failures_total", "Attempts to make a session that failed, and sessions that were lost.", "plugin"),
 	}
 }
 
@@ -79,7 +80,7 @@ func (m *metrics) observe(c *conn.Conn, before, after *conn.Status) {
 			m.reattached.WithLabelValues(plugin).Inc()
 		}
 	}
-	if after.State == conn.TransientFailure && before.State != conn.TransientFailure {
+	if after.State == conn.TransientFailure && before.State != conn.TransientFailure && !errors.Is(after.Err, conn.ErrGraceful) {
 		m.failed.WithLabelValues(plugin).Inc()
 	}
 }
