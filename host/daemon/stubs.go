@@ -143,10 +143,10 @@ func (d *Daemon) newStub(glue plugin.Plugin, k *Kind, protocol string, config st
 	}
 	impl, err := glue.Client(s.Broker, s.Client)
 	if err != nil {
-		_ = s.Client.Close()
+		_ = s.Close()
 		return nil, fmt.Errorf("kind %q: %w", k.name, err)
 	}
-	return &routed{impl: impl, end: s.Client.Close}, nil
+	return &routed{impl: impl, end: s.Close}, nil
 }
 
 // closeStubs ends every stub; calls on them fail from then on.

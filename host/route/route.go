@@ -43,14 +43,18 @@ const (
 	Answered Outcome = iota
 	// Lost: the session ended before the answer.
 	Lost
-	// TimedOut: there was no answer within the call's deadline.
+	// TimedOut: there was no answer by the call's deadline, and the endpoint had
+	// enough time for it.
 	TimedOut
 	// NotSent: the call never left this process.
 	NotSent
+	// Abandoned: the call was given up for a reason that says nothing of the
+	// endpoint, such as its caller's.
+	Abandoned
 )
 
 // String gives the outcome as metrics name it: "answered", "lost",
-// "timed-out" or "not-sent".
+// "timed-out", "not-sent" or "abandoned".
 func (o Outcome) String() string {
 	switch o {
 	case Answered:
@@ -61,6 +65,8 @@ func (o Outcome) String() string {
 		return "timed-out"
 	case NotSent:
 		return "not-sent"
+	case Abandoned:
+		return "abandoned"
 	}
 	return fmt.Sprintf("outcome(%d)", uint8(o))
 }

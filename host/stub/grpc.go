@@ -81,6 +81,7 @@ type grpcCall struct {
 	method  string // "Greet"
 	options CallOptions
 	began   moment
+	handed  moment // to the last endpoint
 	search  search
 
 	attempts int // times that the call was handed to an endpoint
@@ -142,6 +143,7 @@ func (c *grpcCall) pick(ctx context.Context) (Lease, error) {
 	if c.search.tried == nil {
 		lease, err := r.Router.Pick(r.atOnce, protocolGRPC, nil)
 		if err == nil && !hasEnded(lease) {
+			c.handed = c.began
 			return lease, nil
 		}
 		if err == nil {
@@ -152,7 +154,9 @@ func (c *grpcCall) pick(ctx context.Context) (Lease, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(r.ctx, func() { cancel(errStubClosed) })()
-	return c.search.next(ctx, r.Router, protocolGRPC)
+	lease, err := c.search.next(ctx, r.Router, protocolGRPC)
+	c.handed = now()
+	return lease, err
 }
 
 // notPicked is the error of a call that no endpoint took, or took again.
@@ -184,10 +188,10 @@ func (c *grpcCall) lost(lease Lease, sent bool, err error) error {
 // cutShort is the error of a call, or of a stream that could not be opened, whose
 // context ended first.
 func (c *grpcCall) cutShort(ctx context.Context, lease Lease, sent bool) error {
-	<-ctx.Done()       // at once: the plugin may have been quicker to notice the deadline
-	outcome := NotSent // it says nothing of the endpoint
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		outcome = TimedOut
+	<-ctx.Done() // at once: the plugin may have been quicker to notice the deadline
+	outcome := Abandoned
+	if deadline, ok := ctx.Deadline(); ok && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		outcome = c.options.unanswered(deadline.Sub(c.handed.time()))
 	}
 	endpoint := lease.Endpoint()
 	lease.Done(outcome)

@@ -114,7 +114,7 @@ func (s *routedStream) releaseLocked() {
 		s.lease.Done(Lost)
 		err = s.lost(err)
 	case s.isCallers(err):
-		s.lease.Done(NotSent) // it says nothing of the endpoint
+		s.lease.Done(Abandoned)
 		err = s.callers()
 	default:
 		s.lease.Done(Answered)

@@ -111,8 +111,10 @@ func TestGRPCDeadlines(t *testing.T) {
 		want   codes.Code
 		text   string
 		host   bool
+		counts int64 // against the endpoint
 	}{
 		"the method's": {
+			counts: 1,
 			reason: "a call without a deadline has the one of its method",
 			crew:   c,
 			ctx:    func() (context.Context, context.CancelFunc) { return context.WithCancel(context.Background()) },
@@ -124,6 +126,17 @@ func TestGRPCDeadlines(t *testing.T) {
 			crew:   c,
 			ctx: func() (context.Context, context.CancelFunc) {
 				return context.WithTimeout(context.Background(), 10*time.Millisecond)
+			},
+			want: codes.DeadlineExceeded,
+			text: "reattach: the caller ended Hang on stub-test@",
+			host: true,
+		},
+		"the caller's, patient": {
+			counts: 1,
+			reason: "the endpoint had more than the time that its method may take",
+			crew:   c,
+			ctx: func() (context.Context, context.CancelFunc) {
+				return context.WithTimeout(context.Background(), 300*time.Millisecond)
 			},
 			want: codes.DeadlineExceeded,
 			text: "reattach: the caller ended Hang on stub-test@",
@@ -164,6 +177,7 @@ func TestGRPCDeadlines(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			shop := grpcShop(t, tc.crew, func(c *Config) { c.Methods = short })
+			before := tc.crew.late.Load()
 			ctx, cancel := tc.ctx()
 			defer cancel()
 			_, err := callText(ctx, shop.conn, "/test.Shop/Hang", "")
@@ -173,6 +187,9 @@ func TestGRPCDeadlines(t *testing.T) {
 			f, ok := Cause(err)
 			if !ok || (f.Source() == SourceHost) != tc.host || f.MayHaveRun != (tc.crew == c) {
 				t.Errorf("%s: got fault %+v", tc.reason, f)
+			}
+			if got := tc.crew.late.Load() - before; got != tc.counts {
+				t.Errorf("%s: it counts %d times against the endpoint, want %d", tc.reason, got, tc.counts)
 			}
 		})
 	}

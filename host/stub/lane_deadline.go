@@ -73,7 +73,7 @@ func (l *lane) expire() {
 			continue // Its answer was quicker.
 		}
 		endpoint := k.lease.Endpoint()
-		k.lease.Done(TimedOut)
+		k.lease.Done(k.options.unanswered(time.Duration(k.deadline() - k.handed)))
 		l.codec.fault(k, Fault{Reason: ReasonTimeout, Endpoint: endpoint, MayHaveRun: true})
 	}
 	l.closeIfIdle()

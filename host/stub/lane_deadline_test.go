@@ -3,6 +3,7 @@
 package stub
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -50,6 +51,44 @@ func TestRPCDeadlines(t *testing.T) {
 			t.Errorf("when calls ended, in ms (-want +got)\n%s", diff)
 		}
 	})
+}
+
+// TestRPCTimeoutsThatCount: a deadline counts against an endpoint that had time enough.
+func TestRPCTimeoutsThatCount(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		late   time.Duration // after the call began: the endpoint is ready
+		want   string
+	}{
+		"all the time": {"it had as long as the method may take", 0, "a: timed-out"},
+		"most of it":   {"it had more than half of that", 900 * time.Millisecond, "a: timed-out"},
+		"the rest":     {"the call waited for an endpoint nearly all of its time", 1900 * time.Millisecond, "a: abandoned"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s, peers := newHandSession("a")
+				router := newHandRouter()
+				client := handStub(t, router, nil)
+				defer client.Close()
+				ready := func() { router.set(s) }
+				if tc.late == 0 {
+					ready()
+				} else {
+					time.AfterFunc(tc.late, ready)
+				}
+				call := goCall(client, "Quick", "x")
+				p := <-peers
+				p.request(t)
+				if f, ok := Cause((<-call).err); !ok || f.Reason != ReasonTimeout || !f.MayHaveRun {
+					t.Errorf("the call ended with %v", f)
+				}
+				if _, outcomes, _ := router.seen(); !slices.Equal(outcomes, []string{tc.want}) {
+					t.Errorf("%s: the fleet was told %v, want %s", tc.reason, outcomes, tc.want)
+				}
+			})
+		})
+	}
 }
 
 // TestAlarmForgetsNothing sets the alarm while it rings.

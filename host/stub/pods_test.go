@@ -126,6 +126,7 @@ type crew struct {
 	ready   []*crewMember
 	next    atomic.Uint64
 	leases  atomic.Int64
+	late    atomic.Int64 // leases that came back as TimedOut
 }
 
 // crewMember is one session.
@@ -142,7 +143,13 @@ type crewLease struct{ member *crewMember }
 func (l crewLease) Endpoint() string       { return l.member.name }
 func (l crewLease) Session() any           { return l.member }
 func (l crewLease) Ended() <-chan struct{} { return l.member.Done() }
-func (l crewLease) Done(Outcome)           { l.member.crew.leases.Add(-1) }
+
+func (l crewLease) Done(o Outcome) {
+	if o == TimedOut {
+		l.member.crew.late.Add(1)
+	}
+	l.member.crew.leases.Add(-1)
+}
 
 // startCrew attaches to the pods and stays attached until the test ends.
 func startCrew(t testing.TB, pods []*pod, protocol plugin.Protocol) *crew {

@@ -52,11 +52,22 @@ type (
 
 // The outcomes of a call; see package route.
 const (
-	Answered = route.Answered
-	Lost     = route.Lost
-	TimedOut = route.TimedOut
-	NotSent  = route.NotSent
+	Answered  = route.Answered
+	Lost      = route.Lost
+	TimedOut  = route.TimedOut
+	NotSent   = route.NotSent
+	Abandoned = route.Abandoned
 )
+
+// unanswered is the outcome of a call that ended at a deadline. It counts against an
+// endpoint only if that had at least half of the time that the method may take: a caller
+// may be less patient, and a call may have spent its time on the way to the endpoint.
+func (o CallOptions) unanswered(had time.Duration) Outcome {
+	if had < o.Timeout/2 {
+		return Abandoned
+	}
+	return TimedOut
+}
 
 // CallOptions are what a host declares of one method.
 type CallOptions struct {

@@ -20,6 +20,7 @@ type call struct {
 	caller *rpc.Call
 	reply  reflect.Type // what the caller gave for it; nil: nothing
 	began  moment
+	handed moment // to the last endpoint
 
 	attempts int     // times that the call was handed to an endpoint
 	detour   *search // nil until an attempt has failed
@@ -98,9 +99,11 @@ func (c *rpcCodec) offer(ctx context.Context, k *call, lease Lease) error {
 		if l == nil {
 			return errStubClosed
 		}
+		k.handed = now()
 		err := l.send(k, lease)
 		for errors.Is(err, errLaneBusy) {
 			if err = l.await(ctx); err == nil {
+				k.handed = now()
 				err = l.send(k, lease)
 			}
 		}
@@ -153,7 +156,7 @@ func (c *rpcCodec) lost(k *call, sent bool, cause error) {
 	again := k.search().lost(endpoint, sent, k.options, cause)
 	switch {
 	case errors.Is(cause, errStubClosed):
-		lease.Done(NotSent) // it says nothing of the endpoint
+		lease.Done(Abandoned)
 		c.closed(k)
 		return
 	case sent:

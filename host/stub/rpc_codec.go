@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/rpc"
 	"reflect"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -53,11 +54,16 @@ func newRPCCodec(kind string, config Config) *rpcCodec {
 // WriteRequest puts the call on a lane, or on its way to one. It implements
 // rpc.ClientCodec.
 func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
+	began := now()
 	k := &call{
 		seq: r.Seq, args: args, calledMethod: c.called(r.ServiceMethod),
-		caller: c.pending.take(r.Seq), began: now(),
+		caller: c.pending.take(r.Seq), began: began, handed: began,
 	}
 	k.reply = reflect.TypeOf(k.caller.Reply)
+	if c.ctx.Err() != nil {
+		go c.closed(k)
+		return nil
+	}
 
 	lease, err := c.Router.Pick(c.atOnce, protocolRPC, nil)
 	if err != nil {
@@ -96,10 +102,11 @@ func methodOf(name string) string {
 	return name[strings.LastIndexAny(name, "./")+1:]
 }
 
-// ReadResponseHeader waits for the end of the stub: the client has no call that
-// could be answered. It implements rpc.ClientCodec.
+// ReadResponseHeader ends the client's goroutine that reads: the client has no call
+// that could be answered. If it returned an error instead, the client would refuse all
+// calls from then on with an error that is no [Fault]. It implements rpc.ClientCodec.
 func (c *rpcCodec) ReadResponseHeader(*rpc.Response) error {
-	<-c.ctx.Done()
+	runtime.Goexit()
 	return io.EOF
 }
 

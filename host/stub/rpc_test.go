@@ -449,17 +449,34 @@ type panicky struct{}
 func (panicky) GobEncode() ([]byte, error) { return make([]byte, 0)[:1:1], nil }
 
 func TestRPCClose(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		end    func(*RPC) error
+		fault  bool
+	}{
+		"stub":   {"all its calls end with a fault", (*RPC).Close, true},
+		"client": {"net/rpc itself refuses later calls", func(r *RPC) error { return r.Client.Close() }, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) { testRPCClose(t, tc.end, tc.fault) })
+	}
+}
+
+// testRPCClose ends a stub. Whether calls that begin afterwards end with a fault is
+// laterFault.
+func testRPCClose(t *testing.T, end func(*RPC) error, laterFault bool) {
 	synctest.Test(t, func(t *testing.T) {
 		s, peers := newHandSession("a")
 		router := newHandRouter(s)
-		client := handStub(t, router, nil)
+		stub := mustRPC(t, "kind", Config{Router: router, Methods: testMethods})
+		client := stub.Client
 		sent := goCall(client, "Add", "x")
 		p := <-peers
 		p.request(t)
 		router.set()
 		waiting := goCall(client, "Add", "y")
 		synctest.Wait()
-		if err := client.Close(); err != nil {
+		if err := end(stub); err != nil {
 			t.Fatal(err)
 		}
 		for name, c := range map[string]<-chan result{"sent": sent, "waiting": waiting, "later": goCall(client, "Add", "z")} {
@@ -467,7 +484,7 @@ func TestRPCClose(t *testing.T) {
 			if !errors.Is(r.err, rpc.ErrShutdown) || SourceOf(r.err) != SourceHost {
 				t.Errorf("%s call: got %v, want ErrShutdown", name, r)
 			}
-			if f, ok := Cause(r.err); ok != (name != "later") || ok && f.MayHaveRun != (name == "sent") {
+			if f, ok := Cause(r.err); ok != (name != "later" || laterFault) || ok && f.MayHaveRun != (name == "sent") {
 				t.Errorf("%s call: got fault %+v", name, f)
 			}
 		}

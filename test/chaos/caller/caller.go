@@ -6,9 +6,7 @@ package caller
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/rpc"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -134,7 +132,7 @@ func New(id, method string, err error) Call {
 	switch {
 	case ok && fault.MayHaveRun:
 		call.Outcome = MayRun
-	case ok, errors.Is(err, rpc.ErrShutdown): // net/rpc's own, of a client that was closed before the call
+	case ok:
 		call.Outcome = NotRun
 	case strings.Contains(call.Text, "panicked: bad luck"):
 		call.Outcome = Panicked
