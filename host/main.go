@@ -5,27 +5,25 @@
 package main
 
 import (
-	"context"
-	"io"
 	"os"
 
 	"github.com/reattach/reattach/commons"
 	"github.com/reattach/reattach/host/cli"
-	"github.com/reattach/reattach/host/daemon"
-	"github.com/reattach/reattach/host/greeting"
-	"github.com/reattach/reattach/host/visit"
+	"github.com/reattach/reattach/host/cli/kube"
 )
 
-func main() {
-	os.Exit(cli.Main(cli.Host{
-		Handshake: commons.Handshake(),
-		Versions:  commons.Versions,
-		Kinds:     greeting.Kinds(),
-		Visits: func(c cli.Config) []visit.Kind {
-			return []visit.Kind{greeting.Greeter(c.GreetName), greeting.PingPonger()}
-		},
-		Greet: func(c cli.Config, w io.Writer) func(context.Context, *daemon.Daemon, string) {
-			return greeting.Hello(c.GreetName, w)
-		},
-	}))
+func main() { os.Exit(cli.Main(program())) }
+
+// program is the command line with the interfaces of package commons.
+func program() cli.Options {
+	greeted := new(greeted)
+	return cli.Options{
+		Name:        "basic",
+		Handshake:   commons.Handshake(),
+		Versions:    commons.Versions,
+		Kinds:       kinds(),
+		OnceReady:   greeted.greet,
+		Environment: greeted,
+		Finders:     []cli.Finder{new(kube.Finder)},
+	}
 }

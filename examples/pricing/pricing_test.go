@@ -28,9 +28,9 @@ func build(t *testing.T) string {
 
 // start starts a program, and gives the lines that it prints. It is ended with the
 // test, and must then end well.
-func start(t *testing.T, path string, env ...string) <-chan string {
+func start(t *testing.T, path []string, env ...string) <-chan string {
 	t.Helper()
-	cmd := exec.Command(path)
+	cmd := exec.Command(path[0], path[1:]...)
 	cmd.Env, cmd.Stderr = append([]string{"TMPDIR=" + os.TempDir()}, env...), os.Stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -73,7 +73,7 @@ func next(t *testing.T, lines <-chan string) string {
 func TestDaemon(t *testing.T) {
 	dir := build(t)
 	prices := filepath.Join(dir, "plugins", "prices.po")
-	said := next(t, start(t, prices, "PRICING_PLUGIN=prices", "PLUGIN_HOST=127.0.0.1"))
+	said := next(t, start(t, []string{prices}, "PRICING_PLUGIN=prices", "PLUGIN_HOST=127.0.0.1"))
 	fields := strings.Split(said, "|")
 	if len(fields) < 4 {
 		t.Fatalf("the plugin said %q", said)
@@ -82,9 +82,9 @@ func TestDaemon(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	lines := start(t, filepath.Join(dir, "daemon"), "PLUGIN_DIR="+filepath.Dir(prices), "NETWORK_PLUGIN=shop=127.0.0.1:"+port)
+	lines := start(t, []string{filepath.Join(dir, "daemon"), "serve"}, "PRICING_LISTEN=127.0.0.1:0", "PLUGIN_DIR="+filepath.Dir(prices), "NETWORK_PLUGIN=shop=127.0.0.1:"+port)
 	got := map[string]bool{next(t, lines): true, next(t, lines): true}
-	for _, want := range []string{"prices {1350 EUR} <nil>", "shop {1350 EUR} <nil>"} {
+	for _, want := range []string{"prices  three teas: {1350 EUR}", "shop  three teas: {1350 EUR}"} {
 		if !got[want] {
 			t.Errorf("got %v, want %q", got, want)
 		}

@@ -31,7 +31,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	stream := &stream{to: w, control: http.NewResponseController(w)}
-	if stream.send("plugins", pluginList{s.opts.Daemon.Plugins()}) != nil {
+	if stream.send("plugins", s.found()) != nil {
 		return
 	}
 	beat := time.NewTicker(s.opts.Heartbeat)
@@ -54,7 +54,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		}
 		if now := changes.Dropped(); err == nil && now != missed {
 			missed = now
-			err = stream.send("plugins", pluginList{s.opts.Daemon.Plugins()})
+			err = stream.send("plugins", s.found())
 		}
 		if err != nil {
 			return

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-plugin/printable"
 
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/target"
 )
 
 //go:embed openapi.json
@@ -83,10 +84,16 @@ func (s *Server) kinds(w http.ResponseWriter, _ *http.Request) {
 // pluginList is the answer of /api/v1/plugins.
 type pluginList struct {
 	Plugins []daemon.Plugin `json:"plugins"`
+	// Problems are what discovery found and cannot offer, of no plugin or of any.
+	Problems []target.Problem `json:"problems"`
 }
 
 func (s *Server) plugins(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, pluginList{s.opts.Daemon.Plugins()})
+	writeJSON(w, http.StatusOK, s.found())
+}
+
+func (s *Server) found() pluginList {
+	return pluginList{s.opts.Daemon.Plugins(), append([]target.Problem{}, s.opts.Daemon.Problems()...)}
 }
 
 func (s *Server) plugin(w http.ResponseWriter, r *http.Request) {

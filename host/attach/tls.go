@@ -34,9 +34,9 @@ type tlsConfigs struct {
 
 // newTLSConfigs returns nil when no files are named.
 func newTLSConfigs(files tlsfile.Files, plain []string, logger hclog.Logger) (*tlsConfigs, error) {
-	files.CertName = cmp.Or(files.CertName, "HOST_TLS_CERT_FILE")
-	files.KeyName = cmp.Or(files.KeyName, "HOST_TLS_KEY_FILE")
-	files.CAName = cmp.Or(files.CAName, "HOST_TLS_CA_FILE")
+	files.CertName = cmp.Or(files.CertName, "option TLS.Cert")
+	files.KeyName = cmp.Or(files.KeyName, "option TLS.Key")
+	files.CAName = cmp.Or(files.CAName, "option TLS.CA")
 	if files.IsZero() {
 		return nil, nil
 	}

@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func (h Host) callCommand() *cobra.Command {
+func (o Options) callCommand() *cobra.Command {
 	var server string
 	cmd := &cobra.Command{
 		Use:   "call PLUGIN KIND.METHOD [JSON]...",
@@ -27,10 +27,10 @@ argument that is a JSON array holds all arguments, one element for each paramete
 one that is an object holds them by name.
 
 ` + exitCodes,
-		Example: `  basic call pluginzh greeter.Greet Ada
-  basic call pluginzh greeter.Hi 2
-  basic call pluginzh greeter.Greet '{"name": "Ada"}'
-  basic call --server http://127.0.0.1:8080 pluginzh pingponger.Ping`,
+		Example: strings.ReplaceAll(`  NAME call pluginzh greeter.Greet Ada
+  NAME call pluginzh greeter.Hi 2
+  NAME call pluginzh greeter.Greet '{"name": "Ada"}'
+  NAME call --server http://127.0.0.1:8080 pluginzh pingponger.Ping`, "NAME", o.Name),
 		Args: usage(cobra.MinimumNArgs(2)),
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
 			kind, method, ok := strings.Cut(args[1], ".")
@@ -42,14 +42,11 @@ one that is an object holds them by name.
 					return failf(exitUsage, "argument %d of %s is not valid UTF-8, which JSON needs: %q", i+1, args[1], a)
 				}
 			}
-			c, err := readConfig()
+			c, err := o.readConfig()
 			if err != nil {
 				return err
 			}
-			if server != "" {
-				c.Server = server
-			}
-			to, err := h.open(cmd.Context(), c, cmd.ErrOrStderr())
+			to, err := c.open(cmd.Context(), server, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -61,7 +58,7 @@ one that is an object holds them by name.
 			return printResult(cmd.OutOrStdout(), result)
 		},
 	}
-	serverFlag(cmd, &server)
+	o.serverFlag(cmd, &server)
 	return cmd
 }
 
@@ -75,8 +72,8 @@ func printResult(w io.Writer, result json.RawMessage) error {
 	return err
 }
 
-func serverFlag(cmd *cobra.Command, server *string) {
-	cmd.Flags().StringVar(server, "server", "", "URL of a running basic serve; overrides BASIC_SERVER")
+func (o Options) serverFlag(cmd *cobra.Command, server *string) {
+	cmd.Flags().StringVar(server, "server", "", "URL of a running daemon; overrides "+o.prefix()+"_SERVER")
 }
 
 // arguments makes the JSON array or object that a call takes.

@@ -6,35 +6,75 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"os"
+	"slices"
 
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/target"
 )
 
 // client answers what the client commands ask: of a running daemon, or of one that
 // was started for the question.
 type client interface {
 	// Plugins gives how every plugin fares.
-	Plugins(ctx context.Context) ([]daemon.Plugin, error)
+	Plugins(ctx context.Context) (found, error)
 	// Watch calls show with all plugins now and after each change until ctx ends,
 	// which is no error.
-	Watch(ctx context.Context, show func([]daemon.Plugin) error) error
+	Watch(ctx context.Context, show func(found) error) error
 	// Call calls a method; its errors are failures with an exit code.
 	Call(ctx context.Context, plugin, kind, method string, args json.RawMessage) (json.RawMessage, error)
 	// Close leaves.
 	Close() error
 }
 
-// open gives the client that the configuration asks for. The caller closes it.
-func (h Host) open(ctx context.Context, c Config, stderr io.Writer) (client, error) {
+// found is what a daemon knows of plugins, as its API says it.
+type found struct {
+	Plugins []daemon.Plugin `json:"plugins"`
+	// Problems are what was found and cannot be used.
+	Problems []target.Problem `json:"problems"`
+}
+
+// orEmpty has lists where it has none, as the API does.
+func (f found) orEmpty() found {
+	if f.Plugins == nil {
+		f.Plugins = []daemon.Plugin{}
+	}
+	if f.Problems == nil {
+		f.Problems = []target.Problem{}
+	}
+	return f
+}
+
+// ofNoPlugin are the problems that no plugin shows.
+func (f found) ofNoPlugin() []target.Problem {
+	return slices.DeleteFunc(slices.Clone(f.Problems), func(p target.Problem) bool {
+		return slices.ContainsFunc(f.Plugins, func(known daemon.Plugin) bool { return known.Name == p.Plugin })
+	})
+}
+
+// code is the exit code that it leads to.
+func (f found) code() int {
+	if len(f.ofNoPlugin()) > 0 || slices.ContainsFunc(f.Plugins, func(p daemon.Plugin) bool { return !p.Ready }) {
+		return exitUnreachable
+	}
+	return exitOK
+}
+
+// open gives the client that the environment asks for; server overrides it if it is
+// not empty. The caller closes the client.
+func (c *config) open(ctx context.Context, server string, stderr io.Writer) (client, error) {
+	if server != "" {
+		c.Server = server
+	}
 	if c.Server == "" {
-		c.Server = c.daemonHere(ctx)
+		here := c.daemonHere(ctx)
+		if here == "" && !c.namesPlugins() {
+			return nil, failf(exitUnreachable, "no daemon answers at %s, and the environment names no plugins: set %s, NETWORK_PLUGIN or PLUGIN_DIR",
+				orDash(c.Listen), c.own("SERVER"))
+		}
+		c.Server = here
 	}
 	if c.Server != "" {
-		return newRemote(c)
+		return c.newRemote()
 	}
-	if _, asked := os.LookupEnv("LOG_LEVEL"); !asked {
-		c.LogLevel = "off" // the answer says what went wrong
-	}
-	return h.newLocal(ctx, c, stderr)
+	return c.newLocal(ctx, stderr)
 }

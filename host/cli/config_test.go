@@ -7,24 +7,36 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"github.com/reattach/reattach/commons"
+	"github.com/reattach/reattach/host/cli/kube"
+	"github.com/reattach/reattach/host/daemon"
 )
 
 func TestReadConfig(t *testing.T) {
-	defaults := Config{
-		PluginDir:        "./bin",
-		GreetName:        "someone",
-		LogLevel:         "info",
-		AttachTimeout:    10 * time.Second,
-		MaxMessage:       64 << 20,
-		CallTimeout:      30 * time.Second,
-		DrainTimeout:     20 * time.Second,
-		Balancer:         "least-request",
-		Listen:           "127.0.0.1:8080",
-		MaxCalls:         256,
-		MaxPluginCalls:   64,
-		ContractVersions: []int{1, 2},
+	type read struct {
+		Host    hostConfig
+		Program programConfig
+		Cluster kube.Finder
 	}
-	with := func(change func(*Config)) Config {
+	defaults := read{
+		Host: hostConfig{
+			PluginDir:     "./bin",
+			LogLevel:      "info",
+			AttachTimeout: 10 * time.Second,
+			MaxMessage:    64 << 20,
+			CallTimeout:   30 * time.Second,
+			DrainTimeout:  20 * time.Second,
+			Balancer:      "least-request",
+		},
+		Program: programConfig{
+			Listen:         "127.0.0.1:8080",
+			MaxCalls:       256,
+			MaxPluginCalls: 64,
+		},
+	}
+	with := func(change func(*read)) read {
 		c := defaults
 		change(&c)
 		return c
@@ -32,19 +44,19 @@ func TestReadConfig(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		env    map[string]string
-		want   Config
+		want   read
 		err    string
 	}{
 		"nothing set": {reason: "the host runs without any", want: defaults},
 		"addresses": {
 			reason: "people put spaces and commas anywhere",
 			env:    map[string]string{"NETWORK_PLUGIN": " a:1 ,, b:2,"},
-			want:   with(func(c *Config) { c.NetworkPlugin = []string{"a:1", "b:2"} }),
+			want:   with(func(c *read) { c.Host.NetworkPlugin = []string{"a:1", "b:2"} }),
 		},
 		"no directory": {
 			reason: "empty is not the default",
 			env:    map[string]string{"PLUGIN_DIR": ""},
-			want:   with(func(c *Config) { c.PluginDir = "" }),
+			want:   with(func(c *read) { c.Host.PluginDir = "" }),
 		},
 		"not a duration": {
 			reason: "the error names the variable and quotes the value",
@@ -70,8 +82,10 @@ func TestReadConfig(t *testing.T) {
 			reason: "people put spaces and commas anywhere",
 			env: map[string]string{"CONTRACT_VERSIONS": " 1, 2 ,", "KUBE_NAMESPACES": "a, b", "REQUIRED_PLUGINS": " a ,b ",
 				"HOST_TLS_PLAIN_PLUGINS": "\ta,\nb"},
-			want: with(func(c *Config) {
-				c.KubeNamespaces, c.RequiredPlugins, c.TLSPlainPlugins = []string{"a", "b"}, []string{"a", "b"}, []string{"a", "b"}
+			want: with(func(c *read) {
+				ab := []string{"a", "b"}
+				c.Host.ContractVersions = []int{1, 2}
+				c.Cluster.Namespaces, c.Host.RequiredPlugins, c.Host.TLSPlainPlugins = ab, ab, ab
 			}),
 		},
 		"a version that is no number": {
@@ -94,10 +108,20 @@ func TestReadConfig(t *testing.T) {
 			env:    map[string]string{"BALANCER": "random"},
 			err:    `BALANCER="random": want round-robin or least-request`,
 		},
-		"no versions": {
-			reason: "a host without a version can talk to nobody",
-			env:    map[string]string{"CONTRACT_VERSIONS": ""},
-			err:    "CONTRACT_VERSIONS is empty: want some of [1 2]",
+		"an address without a port": {
+			reason: "the error names the variable, and says what to write",
+			env:    map[string]string{"NETWORK_PLUGIN": "a:1, x"},
+			err:    `NETWORK_PLUGIN: entry 2 "x": it has no port: write x:7000, or whatever the port is`,
+		},
+		"no calls": {
+			reason: "a variable of the program's own has its name in front",
+			env:    map[string]string{"BASIC_MAX_CALLS": "0"},
+			err:    "BASIC_MAX_CALLS=0: want more than zero",
+		},
+		"another program's": {
+			reason: "the name in front tells them apart",
+			env:    map[string]string{"PRICING_MAX_CALLS": "0", "MAX_CALLS": "0", "LISTEN": "x"},
+			want:   defaults,
 		},
 	}
 	for name, tc := range cases {
@@ -105,14 +129,19 @@ func TestReadConfig(t *testing.T) {
 			for k, v := range tc.env {
 				t.Setenv(k, v)
 			}
-			got, err := ReadConfig()
+			var cluster kube.Finder
+			c, err := Options{
+				Name: "basic", Handshake: commons.Handshake(), Versions: commons.Versions, Finders: []Finder{&cluster},
+				Kinds: []daemon.Kind{greeter()},
+			}.readConfig()
+			got := read{c.hostConfig, c.programConfig, cluster}
 			if err != nil {
 				if err.Error() != tc.err {
 					t.Errorf("%s: got error %q, want %q", tc.reason, err, tc.err)
 				}
 				return
 			}
-			if diff := cmp.Diff(tc.want, got); diff != "" || tc.err != "" {
+			if diff := cmp.Diff(tc.want, got, cmpopts.IgnoreUnexported(kube.Finder{})); diff != "" || tc.err != "" {
 				t.Errorf("%s: want error %q, (-want +got)\n%s", tc.reason, tc.err, diff)
 			}
 		})

@@ -3,8 +3,11 @@
 package cli
 
 import (
+	"errors"
 	"io"
+	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/hashicorp/go-plugin"
@@ -17,25 +20,15 @@ import (
 	"github.com/reattach/reattach/host/target"
 )
 
-// daemonOptions gives the options of a daemon for this environment.
-func (h Host) daemonOptions(c Config, stderr io.Writer) (daemon.Options, error) {
+// daemonOptions gives the options of a daemon for this environment, without what the
+// finders find.
+func (c *config) daemonOptions(stderr io.Writer) (daemon.Options, error) {
 	policy, err := c.policy()
 	if err != nil {
 		return daemon.Options{}, &failure{exitUsage, err}
 	}
 	o := daemon.DefaultOptions()
-	o.Handshake, o.Kinds = h.Handshake, h.Kinds
-	o.Versions = func(set plugin.PluginSet) map[int]plugin.PluginSet {
-		chosen := make(map[int]plugin.PluginSet, len(c.ContractVersions))
-		for version, kinds := range h.Versions(set) {
-			for _, wanted := range c.ContractVersions {
-				if version == wanted {
-					chosen[version] = kinds
-				}
-			}
-		}
-		return chosen
-	}
+	o.Handshake, o.Kinds, o.Versions = c.program.Handshake, c.program.Kinds, c.versions()
 	o.PluginDir = c.PluginDir
 	o.NetworkPlugins = strings.Join(c.NetworkPlugin, ",")
 	o.Required = c.RequiredPlugins
@@ -52,25 +45,52 @@ func (h Host) daemonOptions(c Config, stderr io.Writer) (daemon.Options, error) 
 	return o, nil
 }
 
-// namesPlugins reports whether there are plugins that a command can attach to by itself.
-func (c Config) namesPlugins() bool {
-	if len(c.NetworkPlugin) > 0 {
-		return true
+// versions gives those of the contract that the environment asks for: nil for what
+// the program says.
+func (c *config) versions() func(plugin.PluginSet) map[int]plugin.PluginSet {
+	if c.program.Versions == nil || len(c.ContractVersions) == 0 {
+		return c.program.Versions
 	}
-	_, err := os.Stat(c.PluginDir)
-	return c.PluginDir != "" && err == nil
+	return func(set plugin.PluginSet) map[int]plugin.PluginSet {
+		all := c.program.Versions(set)
+		for version := range all {
+			if !slices.Contains(c.ContractVersions, version) {
+				delete(all, version)
+			}
+		}
+		return all
+	}
 }
 
-// findSomething checks that there are places to look for plugins in, and that a
-// directory which was asked for exists.
-func (c Config) findSomething() error {
-	if _, asked := os.LookupEnv("PLUGIN_DIR"); asked && c.PluginDir != "" {
-		if _, err := os.ReadDir(c.PluginDir); err != nil {
+// namesPlugins reports whether the environment names plugins that a command can attach
+// to by itself, or where to find some.
+func (c *config) namesPlugins() bool {
+	_, asked := os.LookupEnv("PLUGIN_DIR")
+	return len(c.NetworkPlugin) > 0 || c.wantsFinder() || c.PluginDir != "" && (asked || isDir(c.PluginDir))
+}
+
+func (c *config) wantsFinder() bool { return slices.ContainsFunc(c.program.Finders, Finder.Wanted) }
+
+// settlePlaces checks that there are places to look for plugins in, and that a
+// directory which was asked for exists. One that is the default need not, if there is
+// another place.
+func (c *config) settlePlaces() error {
+	if _, asked := os.LookupEnv("PLUGIN_DIR"); c.PluginDir != "" {
+		_, err := os.ReadDir(c.PluginDir)
+		switch {
+		case err != nil && (asked || !errors.Is(err, fs.ErrNotExist)):
 			return failf(exitUsage, "PLUGIN_DIR: %w", err)
+		case err != nil:
+			c.PluginDir = ""
 		}
 	}
-	if c.PluginDir == "" && len(c.NetworkPlugin) == 0 && !c.inKubernetes() {
-		return failf(exitUsage, "no plugins: PLUGIN_DIR, NETWORK_PLUGIN and KUBE_SELECTOR are all empty")
+	if c.PluginDir == "" && len(c.NetworkPlugin) == 0 && !c.wantsFinder() {
+		return failf(exitUsage, "no plugins: name some with NETWORK_PLUGIN, or a directory with PLUGIN_DIR; see %s --help", c.program.Name)
 	}
 	return nil
+}
+
+func isDir(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.IsDir()
 }

@@ -5,28 +5,45 @@ package cli
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 	"text/tabwriter"
 )
 
-// variable is one environment variable, as its field in Config declares it.
+// variable is one environment variable, as its field declares it.
 type variable struct{ name, usual, meaning string }
 
-// environment lists what the host reads.
-func environment() []variable {
+// words are the parts of a field's name, as envconfig splits them.
+var words = regexp.MustCompile(`[A-Z]+[a-z0-9]*`)
+
+// environment lists what the program reads.
+func (o Options) environment() []variable {
 	var all []variable
-	for f := range reflect.TypeFor[Config]().Fields() {
-		all = append(all, variable{f.Tag.Get("envconfig"), f.Tag.Get("default"), f.Tag.Get("desc")})
+	c := config{program: o}
+	for _, part := range c.parts() {
+		for f := range reflect.TypeOf(part.fields).Elem().Fields() {
+			if !f.IsExported() {
+				continue
+			}
+			name := f.Tag.Get("envconfig")
+			if name == "" {
+				name = strings.ToUpper(strings.Join(words.FindAllString(f.Name, -1), "_"))
+			}
+			if part.prefix != "" {
+				name = part.prefix + "_" + name
+			}
+			all = append(all, variable{name, f.Tag.Get("default"), f.Tag.Get("desc")})
+		}
 	}
 	return all
 }
 
 // environmentText is the list for a terminal.
-func environmentText() string {
+func (o Options) environmentText() string {
 	var b strings.Builder
 	b.WriteString("Environment:\n")
 	table := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	for _, v := range environment() {
+	for _, v := range o.environment() {
 		usual := ""
 		if v.usual != "" {
 			usual = " (default " + v.usual + ")"
@@ -37,11 +54,12 @@ func environmentText() string {
 	return b.String()
 }
 
-// environmentTable is the list for a page.
-func environmentTable() string {
+// EnvironmentTable lists what the program reads from its environment, as a table in
+// Markdown for its documentation.
+func (o Options) EnvironmentTable() string {
 	var b strings.Builder
 	b.WriteString("| variable | default | meaning |\n|---|---|---|\n")
-	for _, v := range environment() {
+	for _, v := range o.withDefaults().environment() {
 		usual := ""
 		if v.usual != "" {
 			usual = "`" + v.usual + "`"

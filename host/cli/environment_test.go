@@ -3,46 +3,11 @@
 package cli
 
 import (
-	"flag"
-	"os"
 	"regexp"
-	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/reattach/reattach/host/cli/kube"
 )
-
-const (
-	readme     = "../../README.md"
-	tableBegin = "<!-- environment: begin -->\n"
-	tableEnd   = "<!-- environment: end -->"
-)
-
-var write = flag.Bool("write", false, "write the environment's table into the README instead of comparing it")
-
-// TestEnvironmentTable holds that the README's table is what the code says. Run
-// generate.sh in this directory to write it anew.
-func TestEnvironmentTable(t *testing.T) {
-	raw, err := os.ReadFile(readme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(raw), tableBegin)
-	written, after, closed := strings.Cut(rest, tableEnd)
-	if !ok || !closed {
-		t.Fatalf("%s has no place for the table, between %q and %q", readme, tableBegin, tableEnd)
-	}
-	if *write {
-		page := before + tableBegin + environmentTable() + tableEnd + after
-		if err := os.WriteFile(readme, []byte(page), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(environmentTable(), written); diff != "" {
-		t.Errorf("run host/cli/generate.sh: (-code +README)\n%s", diff)
-	}
-}
 
 // TestNamesBesideKubernetes holds that no variable is one which Kubernetes sets in a
 // pod for a Service whose name happens to fit.
@@ -54,7 +19,7 @@ func TestNamesBesideKubernetes(t *testing.T) {
 		}
 	}
 	seen := map[string]bool{}
-	for _, v := range environment() {
+	for _, v := range (Options{Name: "basic", Finders: []Finder{new(kube.Finder)}}).environment() {
 		if injected.MatchString(v.name) || v.name == "" || seen[v.name] || v.meaning == "" {
 			t.Errorf("variable %+v: its name collides or is missing, or it does not say what it is for", v)
 		}

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -19,8 +18,8 @@ import (
 	"github.com/hashicorp/go-plugin/printable"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/reattach/reattach/host/cli/kube"
 	"github.com/reattach/reattach/host/discovery/static"
-	"github.com/reattach/reattach/host/visit"
 )
 
 // FuzzProblem is a server that answers a call with anything but its result.
@@ -123,7 +122,7 @@ func (blanks) Read(p []byte) (int, error) {
 
 // FuzzPluginList is a daemon that says anything of its plugins.
 func FuzzPluginList(f *testing.F) {
-	sample, err := json.Marshal(pluginList{samplePlugins()})
+	sample, err := json.Marshal(sample())
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -131,13 +130,13 @@ func FuzzPluginList(f *testing.F) {
 	f.Add([]byte(`{"plugins":[{"name":"\u001b\t","kinds":["a\u202e","好"],"endpoints":[{"id":"x","placement":"child","state":"READY","tls":"\n"}],"problems":["\u2028: - # \"'"]}]}`))
 	f.Add([]byte(`{"plugins":[{"name":"` + strings.Repeat("w", 500) + `","endpoints":[{"placement":"network","state":"IDLE","error":"` + strings.Repeat("好", 500) + `"}]}]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		var list pluginList
+		var list found
 		if len(raw) > 64<<10 || json.Unmarshal(raw, &list) != nil {
 			return
 		}
 		for name, write := range formats() {
 			var text strings.Builder
-			if err := write(&text, list.Plugins, true); err != nil {
+			if err := write(&text, list, true); err != nil {
 				if name == "json" || name == "yaml" {
 					continue // a placement that is none, say
 				}
@@ -164,9 +163,9 @@ func FuzzPluginList(f *testing.F) {
 }
 
 // checkSame checks that text says what list does.
-func checkSame(t *testing.T, list pluginList, text string, read func([]byte, any) error) {
+func checkSame(t *testing.T, list found, text string, read func([]byte, any) error) {
 	t.Helper()
-	var again pluginList
+	var again found
 	if err := read([]byte(text), &again); err != nil {
 		t.Fatalf("%v: %s", err, text)
 	}
@@ -247,33 +246,6 @@ func FuzzCallResult(f *testing.F) {
 	})
 }
 
-// FuzzNetworkPlace is an element of NETWORK_PLUGIN. The visit goes where the daemon
-// goes, and asks for the same certificate.
-func FuzzNetworkPlace(f *testing.F) {
-	for _, element := range []string{"zh:7000", "zh = 10.0.0.1:7000", "dns:///zh:7000", "zh=dns:///zh.plugins:7000", "7000", "[::1]:1", "a=b=c:1", "zh.:7000", "=h:1"} {
-		f.Add(element)
-	}
-	f.Fuzz(func(t *testing.T, element string) {
-		place := networkPlace(element)
-		if place.Placement != visit.Network {
-			t.Fatalf("%q is visited as %s", element, place.Placement)
-		}
-		entries, err := static.Parse(element)
-		if err != nil || len(entries) != 1 {
-			if place != visit.NetworkAt(element) {
-				t.Fatalf("%q, which the daemon refuses, became %+v", element, place)
-			}
-			return
-		}
-		if place.Target != entries[0].Address() {
-			t.Fatalf("%q: the visit goes to %s, the daemon to %s", element, place.Target, entries[0].Address())
-		}
-		if named := place.Name != place.Target; named && place.Name != entries[0].Plugin {
-			t.Fatalf("%q: the visit calls it %q, the daemon %q", element, place.Name, entries[0].Plugin)
-		}
-	})
-}
-
 // FuzzNetworkList is the whole of NETWORK_PLUGIN: the host reads it in two steps, and
 // takes what the one that reads it in one takes.
 func FuzzNetworkList(f *testing.F) {
@@ -285,11 +257,11 @@ func FuzzNetworkList(f *testing.F) {
 			return // no environment holds it
 		}
 		t.Setenv("NETWORK_PLUGIN", list)
-		c, err := ReadConfig()
-		if err != nil {
-			t.Fatalf("%q: %v", list, err)
-		}
 		want, refused := static.Parse(list)
+		c, err := basic().readConfig()
+		if (err == nil) != (refused == nil) {
+			t.Fatalf("%q: %v, %v", list, err, refused)
+		}
 		got, err := static.Parse(strings.Join(c.NetworkPlugin, ","))
 		if diff := cmp.Diff(want, got); diff != "" || (err == nil) != (refused == nil) {
 			t.Fatalf("%q: %v, %v\n%s", list, refused, err, diff)
@@ -304,7 +276,9 @@ func FuzzNetworkList(f *testing.F) {
 
 // FuzzEnvironment sets one variable of the host to anything. An error names it.
 func FuzzEnvironment(f *testing.F) {
-	variables := environment()
+	program := basic()
+	program.Finders = []Finder{new(kube.Finder)}
+	variables := program.environment()
 	for i := range variables {
 		for _, value := range []string{"5", "-1s\x1b"} {
 			f.Add(i, value)
@@ -316,7 +290,9 @@ func FuzzEnvironment(f *testing.F) {
 		}
 		name := variables[which].name
 		t.Setenv(name, value)
-		c, err := ReadConfig()
+		program := basic()
+		program.Finders = []Finder{new(kube.Finder)} // read anew
+		c, err := program.readConfig()
 		if err == nil {
 			if err := c.validate(); err != nil {
 				t.Fatalf("%s=%q was taken: %v", name, value, err)
@@ -326,26 +302,6 @@ func FuzzEnvironment(f *testing.F) {
 		shown := told(err)
 		if !strings.HasPrefix(shown, name) || len(shown) > maxError+len("… (cut)") || printable.Text(shown) != shown {
 			t.Fatalf("%s=%q: %q", name, value, shown)
-		}
-	})
-}
-
-// FuzzSteady is a cause that is told twice, with another port of this side.
-func FuzzSteady(f *testing.F) {
-	f.Add("read tcp ", []byte{10, 0, 0, 7}, "10.0.0.1:7000: connection reset by peer", uint16(41234), uint16(41235))
-	f.Add("TLS: read tcp ", []byte("\xfe\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x01"), "[fe80::2]:1: x", uint16(1), uint16(65535))
-	f.Fuzz(func(t *testing.T, before string, ip []byte, after string, one, two uint16) {
-		addr, ok := netip.AddrFromSlice(ip)
-		if !ok {
-			return
-		}
-		first := steady(before + netip.AddrPortFrom(addr, one).String() + "->" + after)
-		second := steady(before + netip.AddrPortFrom(addr, two).String() + "->" + after)
-		if first != second {
-			t.Fatalf("%q and %q", first, second)
-		}
-		if len(first) > len(before)+len(after) {
-			t.Fatalf("%q is longer than what is around the socket", first)
 		}
 	})
 }

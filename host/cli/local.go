@@ -6,37 +6,75 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
+	"os"
+	"slices"
+	"time"
 
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/daemon"
 	"github.com/reattach/reattach/host/stub"
 )
 
+const (
+	// spare is how much longer than ATTACH_TIMEOUT a command waits for what came of
+	// the attempts that this bounds.
+	spare = 5 * time.Second
+	// leaveWithin bounds how long calls that were given up hold up the end of a command.
+	leaveWithin = time.Second
+)
+
 // local is a daemon that lives for one command.
 type local struct {
 	d      *daemon.Daemon
-	c      Config
+	c      *config
 	cancel context.CancelFunc
 	ended  chan error
 }
 
-func (h Host) newLocal(ctx context.Context, c Config, stderr io.Writer) (*local, error) {
-	if err := c.findSomething(); err != nil {
+func (c *config) newLocal(ctx context.Context, stderr io.Writer) (*local, error) {
+	if err := c.settlePlaces(); err != nil {
 		return nil, err
 	}
-	o, err := h.daemonOptions(c, stderr)
+	if _, asked := os.LookupEnv("LOG_LEVEL"); !asked {
+		c.LogLevel = "off" // the answer says what went wrong
+	}
+	o, err := c.daemonOptions(stderr)
 	if err != nil {
 		return nil, err
 	}
-	d, err := daemon.New(o)
+	o.DrainTimeout = min(o.DrainTimeout, leaveWithin)
+	d, _, err := c.newDaemon(o)
 	if err != nil {
-		return nil, &failure{exitUsage, err}
+		return nil, err
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l := &local{d: d, c: c, cancel: cancel, ended: make(chan error, 1)}
 	go func() { l.ended <- d.Run(running) }()
 	return l, nil
+}
+
+// newDaemon makes a daemon of options and of what the finders add. The caller has the
+// finders that are in use follow it.
+func (c *config) newDaemon(o daemon.Options) (*daemon.Daemon, []Finder, error) {
+	var used []Finder
+	for _, f := range c.program.Finders {
+		if !f.Wanted() {
+			continue
+		}
+		source, err := f.Source(o.Logger)
+		if err != nil {
+			return nil, nil, &failure{exitUsage, err}
+		}
+		o.Sources = append(o.Sources, source)
+		used = append(used, f)
+	}
+	d, err := daemon.New(o)
+	if err != nil {
+		return nil, nil, &failure{exitUsage, err}
+	}
+	return d, used, nil
 }
 
 // Close implements client.
@@ -46,44 +84,48 @@ func (l *local) Close() error {
 }
 
 // Plugins implements client: it waits until every endpoint has been tried.
-func (l *local) Plugins(ctx context.Context) ([]daemon.Plugin, error) {
-	within, cancel := context.WithTimeout(ctx, l.c.AttachTimeout)
+func (l *local) Plugins(ctx context.Context) (found, error) {
+	return l.once(ctx, func(plugins []daemon.Plugin) bool {
+		return !slices.ContainsFunc(plugins, unsettled)
+	})
+}
+
+// once gives what was found as soon as done says that it is enough.
+func (l *local) once(ctx context.Context, done func([]daemon.Plugin) bool) (found, error) {
+	within, cancel := context.WithTimeout(ctx, l.c.AttachTimeout+spare)
 	defer cancel()
 	changes := l.d.Subscribe(64)
 	defer changes.Close()
 	if err := l.d.Synced(within); err != nil {
-		return l.d.Plugins(), err
+		return l.found(), &failure{exitUnreachable, err}
 	}
 	for {
-		if l.settled() {
-			return l.d.Plugins(), nil
+		if now := l.found(); done(now.Plugins) {
+			return now, nil
 		}
 		select {
 		case <-changes.C():
 		case <-within.Done():
-			return l.d.Plugins(), ctx.Err()
+			return l.found(), ctx.Err()
 		}
 	}
 }
 
-// settled reports whether each endpoint came to something.
-func (l *local) settled() bool {
-	for _, p := range l.d.Plugins() {
-		for _, e := range p.Endpoints {
-			if e.State == conn.Idle || e.State == conn.Connecting && e.Failures == 0 {
-				return false
-			}
-		}
-	}
-	return true
+func (l *local) found() found { return found{l.d.Plugins(), l.d.Problems()} }
+
+// unsettled reports whether an endpoint has not come to anything.
+func unsettled(p daemon.Plugin) bool {
+	return slices.ContainsFunc(p.Endpoints, func(e daemon.Endpoint) bool {
+		return e.State == conn.Idle || e.State == conn.Connecting && e.Failures == 0
+	})
 }
 
 // Watch implements client.
-func (l *local) Watch(ctx context.Context, show func([]daemon.Plugin) error) error {
+func (l *local) Watch(ctx context.Context, show func(found) error) error {
 	changes := l.d.Subscribe(64)
 	defer changes.Close()
 	for {
-		if err := show(l.d.Plugins()); err != nil {
+		if err := show(l.found()); err != nil {
 			return err
 		}
 		select {
@@ -97,18 +139,38 @@ func (l *local) Watch(ctx context.Context, show func([]daemon.Plugin) error) err
 	}
 }
 
-// Call implements client.
+// Call implements client. A plugin that could not be reached by now is not waited for:
+// whoever typed the command wants to know why.
 func (l *local) Call(ctx context.Context, plugin, kind, method string, args json.RawMessage) (json.RawMessage, error) {
+	waited := func(p daemon.Plugin) bool { return p.Name == plugin && !p.Ready }
+	now, err := l.once(ctx, func(plugins []daemon.Plugin) bool {
+		return !slices.ContainsFunc(plugins, func(p daemon.Plugin) bool { return waited(p) && unsettled(p) })
+	})
+	if err != nil {
+		return nil, err
+	}
+	if i := slices.IndexFunc(now.Plugins, waited); i >= 0 {
+		return nil, failf(exitUnreachable, "plugin %s: %s", plugin, statusOf(now.Plugins[i]))
+	}
 	result, err := l.d.Call(ctx, plugin, kind, method, args)
 	if err == nil {
 		return result, nil
 	}
-	code := exitFailed
-	switch {
-	case errors.Is(err, daemon.ErrArguments), errors.Is(err, daemon.ErrUnknown), errors.Is(err, daemon.ErrNotCallable):
-		code = exitUsage
-	case stub.SourceOf(err) == stub.SourceNetwork, errors.Is(err, context.DeadlineExceeded):
-		code = exitUnreachable
+	if errors.Is(err, daemon.ErrUnknown) && len(now.ofNoPlugin()) > 0 {
+		err = fmt.Errorf("%w; %s", err, now.ofNoPlugin()[0])
 	}
-	return nil, &failure{code, err}
+	return nil, &failure{codeOf(err), err}
+}
+
+// codeOf gives the exit code that an error of a call leads to.
+func codeOf(err error) int {
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, daemon.ErrArguments), errors.Is(err, daemon.ErrUnknown), errors.Is(err, daemon.ErrNotCallable):
+		return exitUsage
+	case stub.SourceOf(err) == stub.SourceNetwork, errors.Is(err, context.DeadlineExceeded):
+		return exitUnreachable
+	}
+	return exitFailed
 }

@@ -1,8 +1,5 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package cli is the command line of the host: it turns arguments and environment
-// into a visit to every plugin, a daemon, or questions to one, and what comes of it
-// into text and an exit code.
 package cli
 
 import (
@@ -13,60 +10,41 @@ import (
 	"os"
 	"strings"
 
-	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/printable"
 	"github.com/spf13/cobra"
-
-	"github.com/reattach/reattach/host/daemon"
-	"github.com/reattach/reattach/host/visit"
 )
 
-// Exit codes of the host.
+// Exit codes of the program.
 const (
 	exitOK          = 0   // all went well
-	exitFailed      = 1   // a plugin failed or answered with an error
+	exitFailed      = 1   // a plugin answered with an error
 	exitUsage       = 2   // arguments or environment are wrong
-	exitUnreachable = 3   // no plugin or daemon could be reached
+	exitUnreachable = 3   // a plugin could not be started or reached, or no daemon
 	exitInterrupted = 130 // ended by a signal before it was done
 )
 
 const exitCodes = `Exit codes:
   0    all went well
-  1    a plugin failed, or answered with an error
+  1    a plugin answered with an error
   2    the arguments or the environment are wrong
-  3    a plugin, or the daemon that was asked, could not be reached
+  3    a plugin could not be started or reached, or the daemon that was asked
   130  interrupted before it was done
 `
 
-// Host is what makes a host of its own of this command line: the contract that it
-// shares with its plugins, and what it asks of them.
-type Host struct {
-	// Handshake and Versions are those of daemon.Options.
-	Handshake plugin.HandshakeConfig
-	Versions  func(plugin.PluginSet) map[int]plugin.PluginSet
-	// Kinds are the interfaces that the daemon knows.
-	Kinds []daemon.Kind
-	// Visits are what the one-shot host asks of each plugin.
-	Visits func(Config) []visit.Kind
-	// Greet says what basic serve does with a plugin that became ready; what it
-	// prints goes to w.
-	Greet func(c Config, w io.Writer) func(ctx context.Context, d *daemon.Daemon, plugin string)
-}
-
-// Main runs the host with the process's arguments, environment and streams, and
+// Main runs the program with the process's arguments, environment and streams, and
 // gives its exit code.
-func Main(h Host) int {
+func Main(o Options) int {
 	ctx, end := untilTold(context.Background())
 	defer end()
 	writeErrors()
-	return h.run(ctx, os.Args[1:], &readStream{os.Stdout, end}, &readStream{os.Stderr, end})
+	return o.run(ctx, os.Args[1:], &readStream{os.Stdout, end}, &readStream{os.Stderr, end})
 }
 
 // run runs one command line. Whatever it prints is fit for a terminal.
-func (h Host) run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+func (o Options) run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	o = o.withDefaults()
 	stdout, stderr = printable.NewWriter(stdout), printable.NewWriter(stderr)
-	root := h.command()
+	root := o.command()
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
@@ -77,13 +55,13 @@ func (h Host) run(ctx context.Context, args []string, stdout, stderr io.Writer) 
 	code := exitFailed
 	failed, ok := errors.AsType[*failure](err)
 	switch {
+	case ctx.Err() != nil && (!ok || errors.Is(err, context.Canceled)):
+		code, err = exitInterrupted, errors.New("interrupted")
 	case ok:
 		code = failed.code
-	case ctx.Err() != nil:
-		code, err = exitInterrupted, errors.New("interrupted")
 	}
 	if err.Error() != "" {
-		fmt.Fprintf(stderr, "basic: %s\n", told(err))
+		fmt.Fprintf(stderr, "%s: %s\n", o.Name, told(err))
 	}
 	return code
 }
@@ -125,17 +103,4 @@ func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 		}
 		return nil
 	}
-}
-
-// readConfig reads the environment for a command.
-func readConfig() (Config, error) {
-	c, err := ReadConfig()
-	if err != nil {
-		return c, &failure{exitUsage, err}
-	}
-	return c, nil
-}
-
-func (c Config) logger(stderr io.Writer) hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{Name: "basic", Level: hclog.LevelFromString(c.LogLevel), Output: printable.NewRecordWriter(stderr)})
 }

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -14,14 +13,14 @@ import (
 	"github.com/reattach/reattach/host/daemon"
 )
 
-func (h Host) pluginsCommand() *cobra.Command {
+func (o Options) pluginsCommand() *cobra.Command {
 	var server, output string
 	var watch bool
 	cmd := &cobra.Command{
 		Use:   "plugins",
 		Short: "Show every plugin and how it fares",
-		Long: `Shows every plugin and how it fares. It exits with 1 if a plugin has no endpoint that
-takes calls. With --watch it shows what changed until it is interrupted.
+		Long: `Shows every plugin and how it fares, and what was found and cannot be used. It exits with 3
+if there is such, or a plugin has no endpoint that takes calls. With --watch it shows what changed until it is interrupted.
 
 ` + exitCodes,
 		Args: usage(noArguments),
@@ -30,14 +29,11 @@ takes calls. With --watch it shows what changed until it is interrupted.
 			if !ok {
 				return failf(exitUsage, "-o %s: want table, wide, json or yaml", output)
 			}
-			c, err := readConfig()
+			c, err := o.readConfig()
 			if err != nil {
 				return err
 			}
-			if server != "" {
-				c.Server = server
-			}
-			of, err := h.open(cmd.Context(), c, cmd.ErrOrStderr())
+			of, err := c.open(cmd.Context(), server, cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
@@ -48,36 +44,36 @@ takes calls. With --watch it shows what changed until it is interrupted.
 			return listPlugins(cmd.Context(), of, format, cmd.OutOrStdout())
 		},
 	}
-	serverFlag(cmd, &server)
+	o.serverFlag(cmd, &server)
 	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, wide, json or yaml")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on, and show what changes")
 	return cmd
 }
 
 func listPlugins(ctx context.Context, of client, show format, w io.Writer) error {
-	plugins, err := of.Plugins(ctx)
+	now, err := of.Plugins(ctx)
 	if err != nil {
 		return err
 	}
-	if err := show(w, plugins, true); err != nil {
+	if err := show(w, now, true); err != nil {
 		return err
 	}
-	if !slices.ContainsFunc(plugins, func(p daemon.Plugin) bool { return !p.Ready }) {
-		return nil
+	if code := now.code(); code != exitOK {
+		return &failure{code: code} // shown already
 	}
-	return &failure{code: exitFailed} // shown already
+	return nil
 }
 
 // watchPlugins shows all plugins, and then those that look different.
 func watchPlugins(ctx context.Context, of client, show format, w io.Writer) error {
 	shown := make(map[string]string)
 	first := true
-	err := of.Watch(ctx, func(plugins []daemon.Plugin) error {
-		changed := make([]daemon.Plugin, 0, len(plugins))
-		now := make(map[string]string, len(plugins))
-		for _, p := range plugins {
+	err := of.Watch(ctx, func(all found) error {
+		changed := make([]daemon.Plugin, 0, len(all.Plugins))
+		now := make(map[string]string, len(all.Plugins))
+		for _, p := range all.Plugins {
 			var text strings.Builder
-			if err := show(&text, []daemon.Plugin{p}, false); err != nil {
+			if err := show(&text, found{Plugins: []daemon.Plugin{p}}, false); err != nil {
 				return err
 			}
 			now[p.Name] = text.String()
@@ -95,7 +91,7 @@ func watchPlugins(ctx context.Context, of client, show format, w io.Writer) erro
 			return nil
 		}
 		defer func() { first = false }()
-		return show(w, changed, first)
+		return show(w, found{Plugins: changed}, first)
 	})
 	return err
 }

@@ -18,7 +18,7 @@ import (
 	"github.com/reattach/reattach/host/target"
 )
 
-func (h Host) probeCommand() *cobra.Command {
+func (o Options) probeCommand() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{
 		Use:   "probe ADDR",
@@ -27,22 +27,22 @@ func (h Host) probeCommand() *cobra.Command {
 version, kinds and methods, health, and one ping. The hop that fails is named, with a hint.
 
 ` + exitCodes,
-		Example: "  basic probe pluginzh.plugins:7000",
+		Example: "  " + o.Name + " probe pluginzh.plugins:7000",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := target.ValidateHostPort(args[0]); err != nil {
 				return &failure{exitUsage, err}
 			}
-			c, err := readConfig()
+			c, err := o.readConfig()
 			if err != nil {
 				return err
 			}
-			o, err := h.daemonOptions(c, cmd.ErrOrStderr())
+			options, err := c.daemonOptions(cmd.ErrOrStderr())
 			if err != nil {
 				return err
 			}
 			host, _, _ := net.SplitHostPort(args[0]) // was validated
-			p := &prober{host: h, config: c, options: o, address: args[0], name: cmp.Or(name, host), out: cmd.OutOrStdout()}
+			p := &prober{config: &c, options: options, address: args[0], name: cmp.Or(name, host), out: cmd.OutOrStdout()}
 			ctx, cancel := context.WithTimeout(cmd.Context(), c.AttachTimeout)
 			defer cancel()
 			return p.walk(ctx)
@@ -73,7 +73,7 @@ func (p *prober) walk(ctx context.Context) error {
 		said, err := hop.take(ctx)
 		if err != nil {
 			hint := p.hint(hop.name, err)
-			fmt.Fprintf(p.out, "FAIL  %-8s %s\n", hop.name, oneLine(err))
+			fmt.Fprintf(p.out, "FAIL  %-8s %s\n", hop.name, oneLine(err.Error()))
 			fmt.Fprintf(p.out, "      %-8s %s\n", "hint:", hint)
 			return &failure{code: exitUnreachable} // said already
 		}
@@ -86,8 +86,7 @@ func (p *prober) walk(ctx context.Context) error {
 
 // prober is one walk.
 type prober struct {
-	host    Host
-	config  Config
+	config  *config
 	options daemon.Options
 	address string
 	name    string // that the certificate must carry

@@ -35,6 +35,15 @@ type speaker struct{}
 func (speaker) Greet(name string) (string, error) { return "Hello " + name, nil }
 func (speaker) Hi(int) (string, error)            { return "Hi", nil }
 
+func greeter() daemon.Kind {
+	return daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{}, daemon.WithSwitch(commons.SwitchGreeter))
+}
+
+// basic is a program for greeters.
+func basic() Options {
+	return Options{Name: "basic", Handshake: commons.Handshake(), Versions: commons.Versions, Kinds: []daemon.Kind{greeter()}}
+}
+
 // certificate makes one for some names, which vouches for itself.
 func certificate(t *testing.T, names ...string) (tls.Certificate, []byte) {
 	t.Helper()
@@ -123,10 +132,7 @@ func TestProbe(t *testing.T) {
 		"other version": {"there is no version that both have", []string{newer}, "", 3, []string{"FAIL  hello", "version"}},
 		"mute":          {"it listens, and is no plugin", []string{mute.Addr().String()}, "", 3, []string{"ok    tcp", "FAIL  hello", "does not answer"}},
 	}
-	h := Host{
-		Handshake: commons.Handshake(), Versions: commons.Versions,
-		Kinds: []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{}, daemon.WithSwitch(commons.SwitchGreeter))},
-	}
+	h := basic()
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("HOST_TLS_CA_FILE", tc.ca)
@@ -158,10 +164,7 @@ func TestNamesInCertificatesAreOnlyWords(t *testing.T) {
 		HandshakeConfig: commons.Handshake(),
 		TLSProvider:     func() (*tls.Config, error) { return &tls.Config{Certificates: []tls.Certificate{shown}}, nil },
 	})
-	h := Host{
-		Handshake: commons.Handshake(), Versions: commons.Versions,
-		Kinds: []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{}, daemon.WithSwitch(commons.SwitchGreeter))},
-	}
+	h := basic()
 	t.Setenv("HOST_TLS_CA_FILE", ca)
 	t.Setenv("PLUGIN_DIR", "")
 	t.Setenv("NETWORK_PLUGIN", "zh="+address)

@@ -20,8 +20,6 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/go-plugin/printable"
-
-	"github.com/reattach/reattach/host/daemon"
 )
 
 // maxAnswer is the longest answer of a daemon that is read, in bytes.
@@ -36,20 +34,20 @@ type remote struct {
 	state, calls *http.Client
 }
 
-func newRemote(c Config) (*remote, error) {
+func (c *config) newRemote() (*remote, error) {
 	address := c.Server
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
 	}
 	base, err := url.Parse(address)
 	if err != nil || base.Host == "" {
-		return nil, failf(exitUsage, "BASIC_SERVER=%q: want a URL such as http://127.0.0.1:8080", c.Server)
+		return nil, failf(exitUsage, "%s=%q: want a URL such as http://127.0.0.1:8080", c.own("SERVER"), c.Server)
 	}
-	r := &remote{base: base, state: httpClient(c, c.AttachTimeout), calls: httpClient(c, 0)}
+	r := &remote{base: base, state: c.httpClient(c.AttachTimeout), calls: c.httpClient(0)}
 	if c.TokenFile != "" {
 		raw, err := os.ReadFile(c.TokenFile)
 		if err != nil {
-			return nil, failf(exitUsage, "BASIC_TOKEN_FILE: %w", err)
+			return nil, failf(exitUsage, "%s: %w", c.own("TOKEN_FILE"), err)
 		}
 		r.token = strings.TrimSpace(string(raw))
 	}
@@ -58,7 +56,7 @@ func newRemote(c Config) (*remote, error) {
 
 // httpClient gives one that waits for answers to begin as long as patience, or for
 // ever if that is zero.
-func httpClient(c Config, patience time.Duration) *http.Client {
+func (c *config) httpClient(patience time.Duration) *http.Client {
 	return &http.Client{Transport: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: c.AttachTimeout}).DialContext,
@@ -74,19 +72,15 @@ func (r *remote) Close() error {
 	return nil
 }
 
-type pluginList struct {
-	Plugins []daemon.Plugin `json:"plugins"`
-}
-
 // Plugins implements client.
-func (r *remote) Plugins(ctx context.Context) ([]daemon.Plugin, error) {
-	var answer pluginList
+func (r *remote) Plugins(ctx context.Context) (found, error) {
+	var answer found
 	err := r.ask(ctx, http.MethodGet, nil, &answer, "plugins")
-	return answer.Plugins, err
+	return answer, err
 }
 
 // Watch implements client. Every event is a hint to look again.
-func (r *remote) Watch(ctx context.Context, show func([]daemon.Plugin) error) error {
+func (r *remote) Watch(ctx context.Context, show func(found) error) error {
 	answer, err := r.send(ctx, http.MethodGet, nil, "events")
 	if err != nil {
 		return err
@@ -104,9 +98,9 @@ func (r *remote) Watch(ctx context.Context, show func([]daemon.Plugin) error) er
 		if err != nil {
 			return failf(exitUnreachable, "read the events of the daemon at %s: %w", r.base, err)
 		}
-		plugins, err := r.Plugins(ctx)
+		now, err := r.Plugins(ctx)
 		if err == nil {
-			err = show(plugins)
+			err = show(now)
 		}
 		if err != nil && ctx.Err() == nil {
 			return err
@@ -226,11 +220,11 @@ func lowerFirst(title string) string {
 	return string(unicode.ToLower(first)) + title[size:]
 }
 
-// daemonHere gives the URL of a daemon that answers at BASIC_LISTEN on this machine, as
+// daemonHere gives the URL of a daemon that answers at the program's own address, as
 // it does in the daemon's own container; empty if none does, or if the environment names
-// plugins to attach to and no BASIC_LISTEN.
-func (c Config) daemonHere(ctx context.Context) string {
-	_, asked := os.LookupEnv("BASIC_LISTEN")
+// plugins to attach to and no address.
+func (c *config) daemonHere(ctx context.Context) string {
+	_, asked := os.LookupEnv(c.own("LISTEN"))
 	if c.Listen == "" || !asked && c.namesPlugins() {
 		return ""
 	}
@@ -248,7 +242,7 @@ func (c Config) daemonHere(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	client := httpClient(c, 0)
+	client := c.httpClient(0)
 	defer client.CloseIdleConnections()
 	answer, err := client.Do(request)
 	if err != nil {

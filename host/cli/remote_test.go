@@ -17,7 +17,6 @@ import (
 	"github.com/hashicorp/go-plugin"
 
 	"github.com/reattach/reattach/commons"
-	"github.com/reattach/reattach/host/daemon"
 )
 
 // TestProbeNeedsNoPlugins holds that an address is all that basic probe needs: it is
@@ -27,10 +26,7 @@ func TestProbeNeedsNoPlugins(t *testing.T) {
 	for _, dir := range []string{"", t.TempDir() + "/gone"} {
 		t.Setenv("PLUGIN_DIR", dir)
 		var stdout, stderr bytes.Buffer
-		h := Host{
-			Handshake: commons.Handshake(), Versions: commons.Versions,
-			Kinds: []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{}, daemon.WithSwitch(commons.SwitchGreeter))},
-		}
+		h := basic()
 		if code := h.run(t.Context(), []string{"probe", address}, &stdout, &stderr); code != exitOK {
 			t.Errorf("PLUGIN_DIR=%q: code %d, %s%s", dir, code, stdout.String(), stderr.String())
 		}
@@ -50,7 +46,7 @@ func TestDaemonThatDoesNotAnswer(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		var stdout, stderr bytes.Buffer
-		code := Host{}.run(ctx, append(args, "--server", mute.Addr().String()), &stdout, &stderr)
+		code := basic().run(ctx, append(args, "--server", mute.Addr().String()), &stdout, &stderr)
 		if code != exitUnreachable || ctx.Err() != nil || !strings.Contains(stderr.String(), "ask the daemon") {
 			t.Errorf("%v: code %d, %q, %v", args, code, stderr.String(), ctx.Err())
 		}
@@ -89,13 +85,14 @@ func TestWatchSaysWhatEndedIt(t *testing.T) {
 				_ = to.Flush()
 			}))
 			defer server.Close()
-			of, err := newRemote(Config{Server: server.URL, AttachTimeout: 10 * time.Second})
+			c := config{hostConfig: hostConfig{AttachTimeout: 10 * time.Second}, programConfig: programConfig{Server: server.URL}}
+			of, err := c.newRemote()
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer of.Close()
 			shown := 0
-			err = of.Watch(t.Context(), func([]daemon.Plugin) error { shown++; return nil })
+			err = of.Watch(t.Context(), func(found) error { shown++; return nil })
 			if err == nil || !strings.Contains(err.Error(), tc.want) || shown != tc.shown {
 				t.Errorf("shown %d times, then %v; want %d and %q", shown, err, tc.shown, tc.want)
 			}

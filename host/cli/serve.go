@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -17,60 +18,51 @@ import (
 	"github.com/reattach/reattach/host/daemon"
 )
 
-func (h Host) serveCommand() *cobra.Command {
+func (o Options) serveCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "serve",
-		Short: "Keep plugins attached, greet each that becomes ready, and serve the HTTP API",
-		Long: `Keeps every plugin attached that the environment points at, and prints a greeting of each
-that becomes ready. Serves health, metrics, plugins, events and calls at BASIC_LISTEN.
+		Short: "Keep plugins attached, use each that becomes ready, and serve the HTTP API",
+		Long: `Keeps every plugin attached that the environment points at, and uses each once that becomes
+ready. Serves health, metrics, plugins, events and calls at ` + o.prefix() + `_LISTEN.
 
 SIGTERM, SIGINT, SIGHUP, and writing to a stdout or stderr that nobody reads any more, end it in
 order: HTTP, discovery, calls, sessions. Children are stopped and network plugins are left alone.
 A second signal ends it at once, and its children with it.
 
-` + environmentText() + "\n" + exitCodes,
+` + o.environmentText() + "\n" + exitCodes,
 		Args: usage(noArguments),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := readConfig()
+			c, err := o.readConfig()
 			if err != nil {
 				return err
 			}
-			return h.serve(cmd.Context(), c, cmd.OutOrStdout(), cmd.ErrOrStderr())
+			return c.serve(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
 }
 
 // serve runs a daemon and its API until ctx ends. Then the API ends first.
-func (h Host) serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
-	if err := c.findSomething(); err != nil {
+func (c *config) serve(ctx context.Context, stdout, stderr io.Writer) error {
+	if err := c.settlePlaces(); err != nil {
 		return err
 	}
-	o, err := h.daemonOptions(c, stderr)
+	o, err := c.daemonOptions(stderr)
 	if err != nil {
 		return err
 	}
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	o.Registerer = registry
-	o.OnReady = h.Greet(c, &lockedWriter{w: stdout})
-	cluster, err := c.cluster(o.Logger)
+	o.OnReady = c.onReady(&lockedWriter{w: stdout})
+	d, finders, err := c.newDaemon(o)
 	if err != nil {
-		return &failure{exitUsage, err}
+		return err
 	}
-	if cluster != nil {
-		o.Sources = append(o.Sources, cluster)
-	}
-	d, err := daemon.New(o)
-	if err != nil {
-		return &failure{exitUsage, err}
-	}
-	if cluster != nil {
-		events := d.Subscribe(eventBuffer)
-		registry.MustRegister(droppedEvents(events, cluster.Reporter()))
-		defer reportEvents(events, cluster.Reporter())()
+	for _, f := range finders {
+		defer f.Follow(d, registry)()
 	}
 	if c.Listen == "" {
-		return d.Run(ctx)
+		return ended(d.Run(ctx))
 	}
 	a := api.DefaultOptions()
 	a.Daemon, a.Address, a.TokenFile, a.NoCalls = d, c.Listen, c.TokenFile, c.NoCalls
@@ -79,10 +71,38 @@ func (h Host) serve(ctx context.Context, c Config, stdout, stderr io.Writer) err
 	a.Gatherer, a.DrainTimeout, a.Logger = registry, c.DrainTimeout, o.Logger.Named("http")
 	server, err := api.New(a)
 	if err != nil {
-		return failf(exitUsage, "BASIC_LISTEN, BASIC_TOKEN_FILE: %w", err)
+		return failf(exitUsage, "%s, %s: %w", c.own("LISTEN"), c.own("TOKEN_FILE"), err)
 	}
 	o.Logger.Info("serving HTTP", "address", server.Addr().String())
-	return runBoth(ctx, d, server)
+	return ended(runBoth(ctx, d, server))
+}
+
+// ended keeps an error of the end from being taken for an interruption.
+func ended(err error) error {
+	if err != nil {
+		return &failure{exitFailed, err}
+	}
+	return nil
+}
+
+// onReady gives the hook that prints what the program makes of a plugin: a line with
+// its name for each that it writes.
+func (c *config) onReady(w io.Writer) func(context.Context, *daemon.Daemon, string) {
+	once := c.program.OnceReady
+	if once == nil {
+		return nil
+	}
+	return func(ctx context.Context, d *daemon.Daemon, plugin string) {
+		var said bytes.Buffer
+		err := once(ctx, d, plugin, &said)
+		if ctx.Err() != nil {
+			return
+		}
+		for _, line := range linesOf(said.String(), err) {
+			// If nobody listens, nobody is left to be told so.
+			_, _ = fmt.Fprintf(w, "%s  %s\n", plugin, line)
+		}
+	}
 }
 
 // runBoth ends the daemon after the server, whatever ends the server.

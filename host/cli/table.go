@@ -17,20 +17,20 @@ import (
 	"github.com/reattach/reattach/host/daemon"
 )
 
-// format writes plugins. A table has its head only the first time.
-type format func(w io.Writer, plugins []daemon.Plugin, head bool) error
+// format writes what was found. A table has its head only the first time.
+type format func(w io.Writer, all found, head bool) error
 
 func formats() map[string]format {
 	return map[string]format{"table": writeTable, "wide": writeWide, "json": writeJSON, "yaml": writeYAML}
 }
 
 // writeTable gives a line to each plugin.
-func writeTable(w io.Writer, plugins []daemon.Plugin, head bool) error {
+func writeTable(w io.Writer, all found, head bool) error {
 	rows := [][]string{}
 	if head {
 		rows = append(rows, []string{"PLUGIN", "READY", "KINDS", "PLACEMENT", "RESTARTS", "STATUS"})
 	}
-	for _, p := range plugins {
+	for _, p := range all.Plugins {
 		ready, restarts := 0, 0
 		var placements []string
 		for _, e := range p.Endpoints {
@@ -44,13 +44,16 @@ func writeTable(w io.Writer, plugins []daemon.Plugin, head bool) error {
 		}
 		rows = append(rows, []string{
 			p.Name, fmt.Sprintf("%d/%d", ready, len(p.Endpoints)), orDash(some(p.Kinds)),
-			orDash(strings.Join(placements, ",")), fmt.Sprint(restarts), statusOf(p),
+			orDash(strings.Join(placements, ",")), fmt.Sprint(restarts), short(statusOf(p)),
 		})
+	}
+	for _, p := range all.ofNoPlugin() {
+		rows = append(rows, []string{"-", "-", "-", "-", "-", short(p.String())})
 	}
 	return writeRows(w, rows)
 }
 
-// statusOf says what is wrong with a plugin, or that nothing is.
+// statusOf says what is wrong with a plugin, or that nothing is. Every command shows it.
 func statusOf(p daemon.Plugin) string {
 	said := "ok"
 	if !p.Ready {
@@ -59,28 +62,28 @@ func statusOf(p daemon.Plugin) string {
 	for _, e := range p.Endpoints {
 		switch {
 		case !p.Ready && len(e.UnreadyKinds) > 0:
-			return short(e.Warning)
+			return e.Warning
 		case !p.Ready && e.Error != "":
-			return short(e.Error)
+			return e.Error
 		case p.Ready && e.State == conn.TransientFailure:
-			said = short(e.ID + ": " + e.Error)
+			said = e.ID + ": " + e.Error
 		case e.Warning != "" && said == "ok":
-			said = short(e.Warning)
+			said = e.Warning
 		}
 	}
 	if len(p.Problems) > 0 && said == "no endpoint" {
-		return short(p.Problems[0])
+		return p.Problems[0]
 	}
 	return said
 }
 
 // writeWide gives a line to each endpoint.
-func writeWide(w io.Writer, plugins []daemon.Plugin, head bool) error {
+func writeWide(w io.Writer, all found, head bool) error {
 	rows := [][]string{}
 	if head {
 		rows = append(rows, []string{"PLUGIN", "ENDPOINT", "PLACEMENT", "SOURCE", "STATE", "PROTOCOL", "BUILD", "TLS", "RESTARTS", "IN-FLIGHT", "STATUS"})
 	}
-	for _, p := range plugins {
+	for _, p := range all.Plugins {
 		for _, e := range p.Endpoints {
 			state, protocol, status := e.State.String(), "", "ok"
 			if e.Ejected {
@@ -101,8 +104,11 @@ func writeWide(w io.Writer, plugins []daemon.Plugin, head bool) error {
 			})
 		}
 		if len(p.Endpoints) == 0 {
-			rows = append(rows, []string{p.Name, "-", "-", "-", "-", "-", "-", "-", "0", "0", statusOf(p)})
+			rows = append(rows, []string{p.Name, "-", "-", "-", "-", "-", "-", "-", "0", "0", short(statusOf(p))})
 		}
+	}
+	for _, p := range all.ofNoPlugin() {
+		rows = append(rows, []string{"-", p.Subject, "-", orDash(p.Source), "-", "-", "-", "-", "-", "-", short(p.Reason)})
 	}
 	return writeRows(w, rows)
 }
@@ -176,8 +182,8 @@ func some(names []string) string {
 	return text
 }
 
-func writeJSON(w io.Writer, plugins []daemon.Plugin, _ bool) error {
-	raw, err := json.MarshalIndent(pluginList{plugins}, "", "  ")
+func writeJSON(w io.Writer, all found, _ bool) error {
+	raw, err := json.MarshalIndent(all.orEmpty(), "", "  ")
 	if err != nil {
 		return err
 	}

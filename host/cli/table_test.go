@@ -38,21 +38,31 @@ func samplePlugins() []daemon.Plugin {
 	}
 }
 
+// sample has a problem that a plugin shows, and one of no plugin.
+func sample() found {
+	return found{samplePlugins(), []target.Problem{
+		{Plugin: "ghost", Subject: "/bin/ghost.po", Reason: "not executable", Source: "dir"},
+		{Subject: "/bin/my plugin.po", Reason: "no name", Source: "dir"},
+	}}
+}
+
 func TestTables(t *testing.T) {
 	want := map[string]string{
 		"table": `PLUGIN   READY   KINDS                PLACEMENT   RESTARTS   STATUS
 ghost    0/0     -                    -           0          /bin/ghost.po: not executable
 zh       1/2     greeter,pingponger   network     2          zh@b:1: dial b:1: refused
+-        -       -                    -           -          /bin/my plugin.po: no name
 `,
-		"wide": `PLUGIN   ENDPOINT   PLACEMENT   SOURCE   STATE               PROTOCOL   BUILD       TLS   RESTARTS   IN-FLIGHT   STATUS
-ghost    -          -           -        -                   -          -           -     0          0           /bin/ghost.po: not executable
-zh       a:1        network     static   READY (held back)   grpc v2    v1 go1.26   -     2          0           ok
-zh       b:1        network     static   TRANSIENT_FAILURE   -          -           -     0          0           dial b:1: refused
+		"wide": `PLUGIN   ENDPOINT            PLACEMENT   SOURCE   STATE               PROTOCOL   BUILD       TLS   RESTARTS   IN-FLIGHT   STATUS
+ghost    -                   -           -        -                   -          -           -     0          0           /bin/ghost.po: not executable
+zh       a:1                 network     static   READY (held back)   grpc v2    v1 go1.26   -     2          0           ok
+zh       b:1                 network     static   TRANSIENT_FAILURE   -          -           -     0          0           dial b:1: refused
+-        /bin/my plugin.po   -           dir      -                   -          -           -     -          -           no name
 `,
 	}
 	for name, text := range want {
 		var got strings.Builder
-		if err := formats()[name](&got, samplePlugins(), true); err != nil {
+		if err := formats()[name](&got, sample(), true); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(text, got.String()); diff != "" {
@@ -76,7 +86,7 @@ func TestTablesAreBounded(t *testing.T) {
 	zh.Endpoints[0].Build, zh.Endpoints[0].Protocol, zh.Endpoints[0].Warning = long, long, long
 	for _, name := range []string{"table", "wide"} {
 		var got strings.Builder
-		if err := formats()[name](&got, plugins, true); err != nil {
+		if err := formats()[name](&got, found{Plugins: plugins}, true); err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.SplitSeq(strings.TrimSuffix(got.String(), "\n"), "\n") {
@@ -95,7 +105,7 @@ func TestTablesAreBounded(t *testing.T) {
 
 func TestYAML(t *testing.T) {
 	var got strings.Builder
-	if err := writeYAML(&got, samplePlugins()[:1], false); err != nil {
+	if err := writeYAML(&got, found{Plugins: samplePlugins()[:1], Problems: sample().Problems}, false); err != nil {
 		t.Fatal(err)
 	}
 	want := `---
@@ -108,6 +118,14 @@ plugins:
     endpoints: []
     problems:
       - '/bin/ghost.po: not executable'
+problems:
+  - plugin: ghost
+    subject: /bin/ghost.po
+    reason: not executable
+    source: dir
+  - subject: /bin/my plugin.po
+    reason: no name
+    source: dir
 `
 	if diff := cmp.Diff(want, got.String()); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -120,7 +138,7 @@ func TestYAMLLosesNothing(t *testing.T) {
 	plugins := samplePlugins()[:1]
 	plugins[0].Problems = []string{words, "true", "12", "null", "plain", ""}
 	var got strings.Builder
-	if err := writeYAML(&got, plugins, true); err != nil {
+	if err := writeYAML(&got, found{Plugins: plugins}, true); err != nil {
 		t.Fatal(err)
 	}
 	if said := got.String(); printable.Text(said) != said {

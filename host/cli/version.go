@@ -10,13 +10,13 @@ import (
 	"github.com/spf13/cobra"
 )
 
-func versionCommand() *cobra.Command {
+func (o Options) versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "version",
 		Short: "Say what this binary was built from",
 		Args:  usage(noArguments),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			_, err := fmt.Fprintln(cmd.OutOrStdout(), "basic "+versionText())
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), o.Name+" "+versionText())
 			return err
 		},
 	}

@@ -9,13 +9,11 @@ import (
 
 	"github.com/hashicorp/go-plugin/printable"
 	"go.yaml.in/yaml/v3"
-
-	"github.com/reattach/reattach/host/daemon"
 )
 
 // writeYAML writes what writeJSON does, as a document of its own.
-func writeYAML(w io.Writer, plugins []daemon.Plugin, head bool) error {
-	raw, err := json.Marshal(pluginList{plugins})
+func writeYAML(w io.Writer, all found, head bool) error {
+	raw, err := json.Marshal(all.orEmpty())
 	if err != nil {
 		return err
 	}

@@ -24,13 +24,13 @@ type Plugin struct {
 // that is not executable. It is for people: nothing branches on its text.
 type Problem struct {
 	// Plugin is the name of the plugin that it keeps away, or empty.
-	Plugin string
+	Plugin string `json:"plugin,omitempty"`
 	// Subject is the file, the address or the object that it is about.
-	Subject string
+	Subject string `json:"subject"`
 	// Reason says what is wrong and, where possible, what to do.
-	Reason string
+	Reason string `json:"reason"`
 	// Source is the name of the source. The discovery Manager fills it in.
-	Source string
+	Source string `json:"source"`
 }
 
 // String gives "SUBJECT: REASON".

@@ -29,7 +29,7 @@ func TestFilesThatAreNoPlugin(t *testing.T) {
 		"not executable": {
 			reason: "the usual mistake after a copy, so the line says what to do",
 			make:   func(t *testing.T, dir string) { write(t, dir, "bad.po", "#!/bin/sh\n", 0o644) },
-			want:   "bad.po is not executable: try chmod +x",
+			want:   "bad.po: it is not executable: chmod +x it",
 		},
 		"a directory": {
 			reason: "the glob finds directories too",
@@ -38,7 +38,7 @@ func TestFilesThatAreNoPlugin(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			want: "bad.po is a directory",
+			want: "bad.po: it is a directory",
 		},
 		"a link to nothing": {
 			reason: "the glob finds broken links too",
@@ -47,7 +47,7 @@ func TestFilesThatAreNoPlugin(t *testing.T) {
 					t.Fatal(err)
 				}
 			},
-			want: "bad.po does not exist, or links to nothing",
+			want: "bad.po: the symbolic link leads to gone, which does not exist",
 		},
 		"not a program": {
 			reason: "the kernel refuses to start it",
@@ -78,8 +78,8 @@ func TestFilesThatAreNoPlugin(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := basic(t, "ATTACH_TIMEOUT=2s", "PLUGIN_DIR="+dir)
-			if got.Code != 1 {
-				t.Errorf("%s: exit code %d, want 1", tc.reason, got.Code)
+			if got.Code != 3 {
+				t.Errorf("%s: exit code %d, want 3", tc.reason, got.Code)
 			}
 			if lines := linesWith(got.Stdout, "error: "); len(lines) != 1 || !strings.Contains(lines[0], tc.want) {
 				t.Errorf("%s: got %q, want one line with %q", tc.reason, lines, tc.want)
@@ -101,12 +101,17 @@ func TestConfiguration(t *testing.T) {
 		"no such directory": {
 			reason: "a directory that was asked for must be there",
 			env:    []string{"PLUGIN_DIR=/does/not/exist"},
-			code:   1, stderr: "/does/not/exist",
+			code:   2, stderr: "/does/not/exist",
 		},
 		"nothing to do": {
 			reason: "silence would look like success",
 			env:    []string{"PLUGIN_DIR="},
-			code:   1, stderr: "no plugins",
+			code:   2, stderr: "no plugins",
+		},
+		"no port": {
+			reason: "the line says what to write",
+			env:    []string{"NETWORK_PLUGIN=localhost"},
+			code:   2, stderr: "localhost:7000",
 		},
 		"bad duration": {
 			reason: "the line names the variable",

@@ -38,15 +38,15 @@ func TestMainJob(t *testing.T) {
 			p := startNetworkPlugin(t, "greeter-zh.po")
 			got := basic(t, "CONTRACT_VERSIONS="+tc.versions, "GREET_NAME=Ada",
 				"PLUGIN_DIR="+bin, "NETWORK_PLUGIN="+p.address())
-			want := fmt.Sprintf(`greeter-en  child  %[1]s
+			want := fmt.Sprintf(`%[2]s  network  %[1]s
+  greet: 您好 Ada
+  hi: 大家好！=2=
+  ping: pong!
+greeter-en  child  %[1]s
   greet: Hello Ada
   hi: Hi there! =2=
   pingponger: not served
 greeter-zh  child  %[1]s
-  greet: 您好 Ada
-  hi: 大家好！=2=
-  ping: pong!
-%[2]s  network  %[1]s
   greet: 您好 Ada
   hi: 大家好！=2=
   ping: pong!

@@ -3,7 +3,10 @@
 package process
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/signal"
@@ -17,7 +20,6 @@ import (
 	"github.com/reattach/reattach/commons"
 	"github.com/reattach/reattach/host/cli"
 	"github.com/reattach/reattach/host/daemon"
-	"github.com/reattach/reattach/host/greeting"
 )
 
 // The names under which the test binary is not a test.
@@ -41,13 +43,13 @@ func play() bool {
 	switch {
 	case name == hostName:
 		go endByItself()
-		os.Exit(cli.Main(cli.Host{
+		os.Exit(cli.Main(cli.Options{
+			Name:      "basic",
 			Handshake: commons.Handshake(),
 			Versions:  commons.Versions,
-			Kinds:     greeting.Kinds(),
-			Greet: func(c cli.Config, w io.Writer) func(context.Context, *daemon.Daemon, string) {
-				return greeting.Hello(c.GreetName, w)
-			},
+			Kinds: []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{},
+				daemon.WithSwitch(commons.SwitchGreeter))},
+			OnceReady: greet,
 		}))
 	case strings.HasSuffix(name, ".po"):
 		logger := hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: os.Stderr, JSONFormat: true})
@@ -56,6 +58,19 @@ func play() bool {
 		return false
 	}
 	return true
+}
+
+// greet greets whom the environment names.
+func greet(ctx context.Context, d *daemon.Daemon, plugin string, w io.Writer) error {
+	name, err := json.Marshal([]string{cmp.Or(os.Getenv("GREET_NAME"), "someone")})
+	if err != nil {
+		return err
+	}
+	answer, err := d.Call(ctx, plugin, commons.GreeterKind, "Greet", name)
+	if err == nil {
+		_, err = fmt.Fprintf(w, "greet: %s\n", answer)
+	}
+	return err
 }
 
 func endByItself() {

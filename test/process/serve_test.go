@@ -119,7 +119,7 @@ func TestServe(t *testing.T) {
 	}
 	s := serveHost(t, "GREET_NAME=Ada", "PLUGIN_DIR="+dir, "NETWORK_PLUGIN=pluginzh="+p.address())
 	greeted := map[string]bool{}
-	for range 3 {
+	for range 6 {
 		select {
 		case line := <-s.lines:
 			greeted[line] = true
@@ -128,9 +128,12 @@ func TestServe(t *testing.T) {
 		}
 	}
 	want := map[string]bool{
-		"greeter-en  greeter.Greet: Hello Ada": true,
-		"pluginzh  greeter.Greet: 您好 Ada":      true,
-		"pluginzh  pingponger.Ping: pong!":     true,
+		"greeter-en  greet: Hello Ada":       true,
+		"greeter-en  hi: Hi there! =2=":      true,
+		"greeter-en  pingponger: not served": true,
+		"pluginzh  greet: 您好 Ada":            true,
+		"pluginzh  hi: 大家好！=2=":              true,
+		"pluginzh  ping: pong!":              true,
 	}
 	if diff := cmp.Diff(want, greeted); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)
@@ -191,7 +194,7 @@ func TestCommands(t *testing.T) {
 		"plugins":            {"a table", []string{"plugins"}, direct, 0, "zh       1/1     greeter,pingponger", ""},
 		"plugins wide":       {"a line for each endpoint", []string{"plugins", "-o", "wide"}, direct, 0, "READY", ""},
 		"plugins yaml":       {"for tools", []string{"plugins", "-o", "yaml"}, direct, 0, "- name: zh", ""},
-		"plugins not ready":  {"the code says so", []string{"plugins"}, gone, 1, "connection refused", ""},
+		"plugins not ready":  {"the code says so", []string{"plugins"}, gone, 3, "connection refused", ""},
 		"plugins bad output": {"the choice is named", []string{"plugins", "-o", "xml"}, direct, 2, "", "table, wide, json or yaml"},
 		"no daemon":          {"it cannot be asked", []string{"plugins", "--server", "127.0.0.1:1"}, nil, 3, "", "connection refused"},
 		"probe":              {"every hop is told", []string{"probe", p.address()}, direct, 0, "ok    ping", ""},

@@ -246,7 +246,7 @@ func TestWordsReachTheDaemon(t *testing.T) {
 	}
 	checkWords(t, "stdout", stdout.String(), maxRow)
 	checkLog(t, "stderr", stderr.all.String())
-	if !strings.Contains(stdout.String(), `greeter.Greet: \x1b[31mred`) || !strings.Contains(stderr.all.String(), `\x1b[31mred`) {
+	if !strings.Contains(stdout.String(), `greet: \x1b[31mred`) || !strings.Contains(stderr.all.String(), `\x1b[31mred`) {
 		t.Errorf("it did not greet, or log: %.500s", &stdout)
 	}
 }

@@ -21,9 +21,9 @@ const module = "github.com/reattach/reattach"
 var layers = [][]string{
 	{"target", "route"},
 	{"balancer", "discovery", "conn"},
-	{"attach", "fleet", "stub", "visit"},
+	{"attach", "fleet", "stub"},
 	{"daemon"},
-	{"api", "greeting"},
+	{"api"},
 	{"cli"},
 	{"."}, // host itself, the program
 }
@@ -33,7 +33,7 @@ var layers = [][]string{
 var leaves = map[string]struct{ importers, linkers []string }{
 	"k8s.io/": {
 		importers: []string{"host/discovery/kubernetes"},
-		linkers:   []string{"host/discovery/kubernetes", "host/cli", "host"},
+		linkers:   []string{"host/discovery/kubernetes", "host/cli/kube", "host"},
 	},
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package cli
+// Package kube lets a program with the command line of package cli find plugins in a
+// Kubernetes cluster, and tell those who look at the cluster what becomes of them.
+package kube
 
 import (
 	"errors"
@@ -15,26 +17,36 @@ import (
 
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/discovery/kubernetes"
 	"github.com/reattach/reattach/host/fleet"
 )
+
+// Finder is a cli.Finder of the plugins in a cluster.
+type Finder struct {
+	// Selector and Namespaces turn it on, if either is set. Kubeconfig alone does not,
+	// as many have it for other programs.
+	Selector   string   `envconfig:"KUBE_SELECTOR" desc:"label selector of Services whose pods are plugins, such as reattach.dev/plugin"`
+	Namespaces []string `envconfig:"KUBE_NAMESPACES" desc:"comma list of the namespaces of those Services, or * for all; empty is the host's own. Plugins of the first are named like their Services, others SERVICE.NAMESPACE"`
+	Kubeconfig string   `envconfig:"KUBECONFIG" desc:"file that says how to reach the cluster; empty is the cluster that the host runs in"`
+
+	source *kubernetes.Source
+}
 
 // eventBuffer is how many events may wait to be reported to the cluster: a thousand
 // endpoints that are found at once have some of each.
 const eventBuffer = 8 << 10
 
-func (c Config) inKubernetes() bool { return c.KubeSelector != "" || len(c.KubeNamespaces) > 0 }
+// Wanted implements cli.Finder.
+func (f *Finder) Wanted() bool { return f.Selector != "" || len(f.Namespaces) > 0 }
 
-// cluster gives the source for Kubernetes, or nil if the environment asks for none.
-func (c Config) cluster(logger hclog.Logger) (*kubernetes.Source, error) {
-	if !c.inKubernetes() {
-		return nil, nil
-	}
-	config, own, err := kubernetes.Connect(c.Kubeconfig)
+// Source implements cli.Finder.
+func (f *Finder) Source(logger hclog.Logger) (discovery.Source, error) {
+	config, own, err := kubernetes.Connect(f.Kubeconfig)
 	if err != nil {
 		return nil, fmt.Errorf("KUBE_SELECTOR, KUBE_NAMESPACES: %w", err)
 	}
-	namespaces, home := c.KubeNamespaces, ""
+	namespaces, home := f.Namespaces, ""
 	switch {
 	case len(namespaces) == 0:
 		namespaces = []string{own}
@@ -46,13 +58,20 @@ func (c Config) cluster(logger hclog.Logger) (*kubernetes.Source, error) {
 		return nil, fmt.Errorf("find out this host's name: %w", err)
 	}
 	kubernetes.RedirectKlog(logger)
-	source, err := kubernetes.New(kubernetes.Options{
-		Config: config, Namespaces: namespaces, Home: home, Selector: c.KubeSelector, Instance: instance, Logger: logger,
+	f.source, err = kubernetes.New(kubernetes.Options{
+		Config: config, Namespaces: namespaces, Home: home, Selector: f.Selector, Instance: instance, Logger: logger,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("KUBE_SELECTOR, KUBE_NAMESPACES: %w", err)
 	}
-	return source, nil
+	return f.source, nil
+}
+
+// Follow implements cli.Finder: it makes Events of what becomes of the plugins.
+func (f *Finder) Follow(d *daemon.Daemon, metrics prometheus.Registerer) (end func()) {
+	events := d.Subscribe(eventBuffer)
+	metrics.MustRegister(droppedEvents(events, f.source.Reporter()))
+	return reportEvents(events, f.source.Reporter())
 }
 
 // droppedEvents counts what did not become an Event of the cluster.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package greeting_test
+package main
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"net"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,7 +20,6 @@ import (
 
 	"github.com/reattach/reattach/commons"
 	"github.com/reattach/reattach/host/daemon"
-	"github.com/reattach/reattach/host/greeting"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -59,32 +59,37 @@ func serve(t *testing.T, versions map[int]plugin.PluginSet) string {
 	return lis.Addr().String()
 }
 
-// TestHello greets plugins of either protocol, one that serves a part, and one whose
+// TestGreet greets plugins of either protocol, one that serves a part, and one whose
 // contract has changed, which is told before anybody calls it.
-func TestHello(t *testing.T) {
+func TestGreet(t *testing.T) {
 	full := commons.Versions(plugin.PluginSet{
 		commons.GreeterKind:    &commons.GreeterPlugin{Impl: speaker{}},
 		commons.PingPongerKind: &commons.PingPongerPlugin{Impl: speaker{}},
 	})
 	greeter := plugin.PluginSet{commons.GreeterKind: &commons.GreeterPlugin{Impl: speaker{}}}
 	var said bytes.Buffer
-	greeted := make(chan string, 10)
+	done := make(chan string, 10)
 	o := daemon.DefaultOptions()
-	o.Handshake, o.Versions, o.Kinds = commons.Handshake(), commons.Versions, greeting.Kinds()
+	o.Handshake, o.Versions, o.Kinds = commons.Handshake(), commons.Versions, kinds()
 	o.NetworkPlugins = fmt.Sprintf("grpc=%s,netrpc=%s,part=%s,changed=%s",
 		serve(t, full),
 		serve(t, map[int]plugin.PluginSet{commons.VersionNetRPC: full[commons.VersionNetRPC]}),
 		serve(t, commons.Versions(greeter)),
 		serve(t, map[int]plugin.PluginSet{commons.VersionNetRPC: {commons.GreeterKind: changedGreeter{}}}))
-	hello := greeting.Hello("Ada", &said)
-	turn := make(chan struct{}, 1)
+	var one sync.Mutex
 	o.OnReady = func(ctx context.Context, d *daemon.Daemon, name string) {
-		turn <- struct{}{}
-		defer func() { <-turn }()
+		one.Lock()
+		defer one.Unlock()
 		if name != "changed" {
-			hello(ctx, d, name)
+			var answers bytes.Buffer
+			if err := (&greeted{Name: "Ada"}).greet(ctx, d, name, &answers); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+			for line := range strings.Lines(answers.String()) {
+				fmt.Fprintf(&said, "%s  %s", name, line)
+			}
 		}
-		greeted <- name
+		done <- name
 	}
 	d, err := daemon.New(o)
 	if err != nil {
@@ -95,7 +100,7 @@ func TestHello(t *testing.T) {
 	go func() { ended <- d.Run(ctx) }()
 	for range 4 {
 		select {
-		case <-greeted:
+		case <-done:
 		case <-time.After(20 * time.Second):
 			t.Fatalf("not all were greeted: %s", said.String())
 		}
@@ -111,9 +116,9 @@ func TestHello(t *testing.T) {
 	lines := strings.Split(strings.TrimSpace(said.String()), "\n")
 	slices.Sort(lines)
 	want := []string{
-		"grpc  greeter.Greet: Hello Ada", "grpc  pingponger.Ping: pong!",
-		"netrpc  greeter.Greet: Hello Ada", "netrpc  pingponger.Ping: pong!",
-		"part  greeter.Greet: Hello Ada",
+		"grpc  greet: Hello Ada", "grpc  hi: 2", "grpc  ping: pong!",
+		"netrpc  greet: Hello Ada", "netrpc  hi: 2", "netrpc  ping: pong!",
+		"part  greet: Hello Ada", "part  hi: 2", "part  pingponger: not served",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Errorf("(-want +got)\n%s", diff)

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package cli is the command line of a host, as a library: it turns arguments and
+// environment into a daemon, or into questions to one, and what comes of it into text
+// and an exit code. A program of its own says what it is by [Options].
+package cli
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/discovery"
+)
+
+// Options is what makes a host of its own of this command line. Handshake and Kinds
+// must be set.
+type Options struct {
+	// Name is the program's. In capitals it begins the names of the variables that are
+	// the program's own, such as BASIC_LISTEN. Empty is the name of the executable.
+	Name string
+	// Short says in a few words what the program is for. Empty says it of any host.
+	Short string
+	// Handshake, Versions and Kinds are those of daemon.Options.
+	Handshake plugin.HandshakeConfig
+	Versions  func(plugin.PluginSet) map[int]plugin.PluginSet
+	Kinds     []daemon.Kind
+	// OnceReady is called with each plugin that became ready: once by the program
+	// without a command, and each time by serve. What it writes to w is printed with
+	// the plugin's name. An error is printed likewise, and becomes the exit code of the
+	// program without a command; in serve nothing else comes of it.
+	OnceReady func(ctx context.Context, d *daemon.Daemon, plugin string, w io.Writer) error
+	// Environment is a pointer to a struct of what the program reads besides: fields as
+	// envconfig has them, each with a tag desc for people. It is filled in before
+	// anything else is called.
+	Environment any
+	// Finders find plugins in further places.
+	Finders []Finder
+}
+
+// Finder finds plugins where not every program looks, so that a program links only
+// what it names. It is a pointer to a struct whose exported fields are read from the
+// environment as those of Options.Environment are.
+type Finder interface {
+	// Wanted reports whether the environment asks for it.
+	Wanted() bool
+	// Source gives what finds the plugins. It is called if it is wanted, and once.
+	Source(logger hclog.Logger) (discovery.Source, error)
+	// Follow is told of the daemon that uses the source, before that runs, and whom to
+	// give metrics. It returns what ends it.
+	Follow(d *daemon.Daemon, metrics prometheus.Registerer) (end func())
+}
+
+// withDefaults fills in what was left out.
+func (o Options) withDefaults() Options {
+	o.Name = cmp.Or(o.Name, strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"))
+	o.Short = cmp.Or(o.Short, "Use plugins wherever they run")
+	return o
+}
+
+// prefix begins the names of the program's own variables.
+func (o Options) prefix() string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return r
+		}
+		return '_'
+	}, o.Name)
+}
+
+// knownVersions are those of the contract, in order.
+func (o Options) knownVersions() []int {
+	d := daemon.Options{Handshake: o.Handshake, Versions: o.Versions, Kinds: o.Kinds}
+	all, err := d.AllVersions()
+	if err != nil {
+		return nil // daemon.New says it
+	}
+	versions := make([]int, 0, len(all))
+	for v := range all {
+		versions = append(versions, v)
+	}
+	slices.Sort(versions)
+	return versions
+}
