@@ -146,7 +146,7 @@ func TestNetworkTLS(t *testing.T) {
 		},
 		"plain refused": {
 			reason: "with a CA, plain TCP is a way around it", name: "zh", host: withTLS(caOnly),
-			want: []string{"does not speak TLS", "HOST_TLS_CA_FILE", `allow plain TCP to "zh"`},
+			want: []string{"does not speak TLS", "option TLS.CA", `allow plain TCP to "zh"`},
 		},
 		"other name": {
 			reason: "another plugin answers at the address", name: "en",
@@ -224,8 +224,8 @@ func TestNetworkTLSFilesAreReadAtOnce(t *testing.T) {
 		files  tlsfile.Files
 		want   string
 	}{
-		"half a pair": {"the missing half is named", tlsfile.Files{Cert: files.host.Cert}, "HOST_TLS_KEY_FILE is missing"},
-		"no file":     {"so is a file that is not there", tlsfile.Files{CA: "/nowhere/ca.crt"}, "HOST_TLS_CA_FILE (/nowhere/ca.crt)"},
+		"half a pair": {"the missing half is named", tlsfile.Files{Cert: files.host.Cert}, "option TLS.Key is missing"},
+		"no file":     {"so is a file that is not there", tlsfile.Files{CA: "/nowhere/ca.crt"}, "option TLS.CA (/nowhere/ca.crt)"},
 		"own name":    {"a host may call its settings otherwise", tlsfile.Files{CA: "/nowhere/ca.crt", CAName: "MY_CA"}, "MY_CA (/nowhere/ca.crt)"},
 	}
 	for name, tc := range cases {

@@ -28,7 +28,7 @@ func TestOptions(t *testing.T) {
 		"addresses": {"a list is read at once", func(o *daemon.Options) { o.NetworkPlugins = "a" }, "option NetworkPlugins"},
 		"required":  {"a name is a name", func(o *daemon.Options) { o.Required = []string{"a/b"} }, "option Required"},
 		"timeout":   {"no time is no time", func(o *daemon.Options) { o.CallTimeout = 0 }, "option CallTimeout 0s"},
-		"TLS":       {"files are read at once", func(o *daemon.Options) { o.TLS.CA = "/does/not/exist" }, "HOST_TLS_CA_FILE"},
+		"TLS":       {"files are read at once", func(o *daemon.Options) { o.TLS.CA = "/does/not/exist" }, "option TLS.CA"},
 		"versions": {"a host without a version talks to nobody", func(o *daemon.Options) {
 			o.Versions = func(plugin.PluginSet) map[int]plugin.PluginSet { return nil }
 		}, "option Versions"},
