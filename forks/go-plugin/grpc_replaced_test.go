@@ -115,7 +115,7 @@ func TestChildConnectionIsReplaced(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 				// More than the pipes hold, which would block a plugin that nobody reads.
 				for range 3 {
-					untilAnswered(t, ctx, func() error { return printLinesOf(protocol) })
+					untilAnswered(t, ctx, func() error { return callPrinter(protocol, printedLines) })
 				}
 				untilAnswered(t, ctx, func() error {
 					answer, err := stub.callback(ctx, "Via", "host")
@@ -187,7 +187,7 @@ func TestRemoteConnectionIsReplaced(t *testing.T) {
 					}
 					before := strings.Count(output.stdout.String(), "\n")
 					// It may end before it has answered, and again.
-					if err := printLinesOf(session); err == nil {
+					if err := callPrinter(session, printedLines); err == nil {
 						eventually(t, "the output is read", func() bool {
 							return session.Err() != nil || strings.Count(output.stdout.String(), "\n") >= before+printedLines
 						})

@@ -74,7 +74,8 @@ func (s *GRPCServer) Init() error {
 		logger:     s.logger,
 	}
 	if s.TLS != nil {
-		cfg.options = []grpc.ServerOption{grpc.Creds(credentials.NewTLS(s.TLS))}
+		cfg.wire = new(outputWire)
+		cfg.options = []grpc.ServerOption{grpc.Creds(watchedTLS{credentials.NewTLS(s.TLS), cfg.wire})}
 	}
 	if s.mux != nil {
 		cfg.brokers, cfg.mux = brokerMux, s.mux

@@ -46,6 +46,7 @@ type grpcServiceConfig struct {
 	maxMessage int         // bounds each message, in bytes; zero leaves it to gRPC
 	panicked   panicFunc   // in a method
 	stdio      stdioSource // nil: none is served
+	wire       *outputWire // whose TLS is in options; nil: there is none
 	onShutdown func()      // GRPCController.Shutdown is being answered; runs in a goroutine
 	logger     hclog.Logger
 }
@@ -58,6 +59,8 @@ type grpcService struct {
 	server *grpc.Server
 	health *health.Server
 	mux    *grpcmux.ServerMuxer
+	wire   *outputWire
+	inside bool // of TLS, which watches the connections
 	logger hclog.Logger
 
 	broker *GRPCBroker     // what the plugin was given
@@ -80,7 +83,10 @@ var errSameServer = errors.New("ServeConfig.GRPCServer returns a server that it 
 // newGRPCService makes the server and registers everything. It starts no
 // goroutine; one who does not serve it must stop it all the same.
 func newGRPCService(cfg grpcServiceConfig) (*grpcService, error) {
-	s := &grpcService{health: health.NewServer(), mux: cfg.mux, logger: cfg.logger}
+	s := &grpcService{health: health.NewServer(), mux: cfg.mux, wire: cfg.wire, logger: cfg.logger}
+	if s.inside = s.wire != nil; !s.inside {
+		s.wire = new(outputWire)
+	}
 	s.ending, s.end = context.WithCancel(context.Background())
 	if cfg.shared {
 		s.shared = newSharedSessions(cfg.logger)
@@ -198,6 +204,9 @@ func (s *grpcService) register(name string, p Plugin) (err error) {
 // serve serves until the service is stopped or lis is closed. The caller stops
 // the service afterwards.
 func (s *grpcService) serve(lis net.Listener) error {
+	if !s.inside {
+		lis = watchedListener{lis, s.wire}
+	}
 	err := s.server.Serve(lis)
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, grpc.ErrServerStopped) {
 		return nil

@@ -23,6 +23,7 @@ type grpcSession struct {
 	panicked   panicFunc
 
 	before *outputBefore   // nil: no output is sent
+	wire   *outputWire     // the same
 	calls  callGauge       // of the plugin, if the service is shared
 	output callGauge       // streams of the output
 	ending context.Context // ends the session's own streams
@@ -35,6 +36,7 @@ func (s *grpcService) newSession(cfg *grpcServiceConfig) *grpcSession {
 	if cfg.stdio != nil {
 		session.before = &outputBefore{}
 		session.before.follow(cfg.stdio)
+		session.wire = s.wire
 	}
 	session.broker, session.tunnel = cfg.newBroker(s.shared)
 	session.ending, session.end = context.WithCancel(s.ending)

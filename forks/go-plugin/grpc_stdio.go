@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
@@ -37,6 +39,8 @@ func (g *grpcSession) sendOutput(stream pluginpb.GRPCStdio_StreamStdioServer) er
 	ctx := stream.Context()
 	output := g.stdio.subscribe()
 	defer output.close()
+	sent := g.countOutput(stream)
+	defer sent.end()
 	defer context.AfterFunc(g.ending, func() {
 		ctx, cancel := context.WithTimeout(ctx, outputWait)
 		defer cancel()
@@ -54,11 +58,23 @@ func (g *grpcSession) sendOutput(stream pluginpb.GRPCStdio_StreamStdioServer) er
 		if isStderr {
 			msg.Channel = pluginpb.StdioData_STDERR
 		}
+		sent.add(proto.Size(msg))
 		if err := stream.Send(msg); err != nil {
 			output.unsent(isStderr, data)
 			return err
 		}
 	}
+}
+
+// countOutput counts what of a stream was given to its connection. Without that, what
+// gRPC was given counts as sent.
+func (g *grpcSession) countOutput(stream grpc.ServerStream) *countedOutput {
+	sent := g.wire.begin(stream)
+	if sent == nil {
+		return &countedOutput{ended: true}
+	}
+	g.before.follow(g.stdio, sent)
+	return sent
 }
 
 // writeOutput returns the writer for what comes next: one that failed gets no

@@ -49,9 +49,10 @@ func (l *oneConnListener) Addr() net.Addr { return l.addr }
 // servedConn knows when the server is done with it.
 type servedConn struct {
 	net.Conn
-	*idleread.Reader          // of Conn
-	closed           func()   // does not block; may be called again
-	remote           net.Addr // names the session of a shared service; nil: Conn's
+	*idleread.Reader            // of Conn
+	closed           func()     // does not block; may be called again
+	remote           net.Addr   // names the session of a shared service; nil: Conn's
+	written          *wireWatch // nil: nobody asks
 }
 
 func newServedConn(conn net.Conn) *servedConn {
@@ -66,6 +67,17 @@ func (c *servedConn) RemoteAddr() net.Addr {
 		return c.remote
 	}
 	return c.Conn.RemoteAddr()
+}
+
+// watch counts the output that is written. It is called before the first write.
+func (c *servedConn) watch(wire *outputWire) { c.written = &wireWatch{wire: wire} }
+
+func (c *servedConn) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if c.written != nil {
+		c.written.wrote(p[:n])
+	}
+	return n, err
 }
 
 func (c *servedConn) Close() error {

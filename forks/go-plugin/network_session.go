@@ -125,6 +125,9 @@ func (h *hostSession) prepare() error {
 		return err
 	}
 	h.grpc, h.served = service, newServedConn(h.conn)
+	if output != nil {
+		h.served.watch(service.wire)
+	}
 	leave := service.stop
 	if service.shared != nil {
 		leave = service.join(&own, h.served)

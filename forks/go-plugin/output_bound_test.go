@@ -68,7 +68,7 @@ func TestOutputHoldsNoEndUp(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if err := printLinesOf(protocol); err != nil {
+				if err := callPrinter(protocol, printedLines); err != nil {
 					t.Fatal(err)
 				}
 				<-writer.written

@@ -29,6 +29,7 @@ type outputRound struct {
 	config   *ClientConfig
 	protocol Protocol
 	yamux    bool // without the feature rpc-mux
+	lines    int
 	process  *exec.Cmd
 	stop     func() // clears up; may be nil
 }
@@ -44,8 +45,6 @@ func (r *outputRound) out(o *printedOutput) {
 type dispenser interface {
 	Dispense(string) (interface{}, error)
 }
-
-func printLinesOf(d dispenser) error { return callPrinter(d, printedLines) }
 
 func callPrinter(d dispenser, n int) error {
 	raw, err := d.Dispense("print")
@@ -63,7 +62,7 @@ func (r *outputRound) killed() error {
 	if err != nil {
 		return err
 	}
-	return printLinesOf(protocol)
+	return callPrinter(protocol, r.lines)
 }
 
 // exits calls a method that ends the process, once the plugin has answered.
@@ -92,7 +91,7 @@ func (r *outputRound) untilEnd(quit func(dispenser)) error {
 			return err
 		}
 		defer session.Close()
-		if err := printLinesOf(session); err != nil {
+		if err := callPrinter(session, r.lines); err != nil {
 			return err
 		}
 		quit(session)
@@ -106,7 +105,7 @@ func (r *outputRound) untilEnd(quit func(dispenser)) error {
 		return err
 	}
 	r.process = r.config.Cmd
-	if err := printLinesOf(protocol); err != nil {
+	if err := callPrinter(protocol, r.lines); err != nil {
 		return err
 	}
 	quit(protocol)
@@ -121,7 +120,7 @@ func (r *outputRound) closed() error {
 		return err
 	}
 	defer session.Close()
-	return printLinesOf(session)
+	return callPrinter(session, r.lines)
 }
 
 func (r *outputRound) attach() (*Session, error) {
@@ -197,36 +196,44 @@ func TestOutputIsComplete(t *testing.T) {
 		rounds int
 		make   func(*testing.T) *outputRound
 		run    func(*outputRound) error
+		many   bool
 	}{
-		"child, net/rpc, Kill":                   {5, child(ProtocolNetRPC, nil), (*outputRound).killed},
-		"child, net/rpc, plugin exits":           {5, child(ProtocolNetRPC, nil), (*outputRound).exits},
-		"child, net/rpc, plugin dies":            {5, child(ProtocolNetRPC, nil), (*outputRound).dies},
-		"child, net/rpc, AutoMTLS, Kill":         {5, child(ProtocolNetRPC, mtls), (*outputRound).killed},
-		"child, net/rpc, AutoMTLS, plugin exits": {5, child(ProtocolNetRPC, mtls), (*outputRound).exits},
-		"child, net/rpc, AutoMTLS, plugin dies":  {5, child(ProtocolNetRPC, mtls), (*outputRound).dies},
-		"child, gRPC, Kill":                      {5, child(ProtocolGRPC, nil), (*outputRound).killed},
-		"child, gRPC, plugin exits":              {5, child(ProtocolGRPC, nil), (*outputRound).exits},
-		"child, gRPC, plugin dies":               {5, child(ProtocolGRPC, nil), (*outputRound).dies},
-		"child, gRPC, AutoMTLS, Kill":            {5, child(ProtocolGRPC, mtls), (*outputRound).killed},
-		"child, gRPC, AutoMTLS, plugin exits":    {5, child(ProtocolGRPC, mtls), (*outputRound).exits},
-		"child, gRPC, AutoMTLS, plugin dies":     {5, child(ProtocolGRPC, mtls), (*outputRound).dies},
-		"child, gRPC, multiplexed, Kill":         {5, child(ProtocolGRPC, mux), (*outputRound).killed},
-		"child, gRPC, multiplexed, plugin exits": {5, child(ProtocolGRPC, mux), (*outputRound).exits},
-		"child, gRPC, multiplexed, plugin dies":  {5, child(ProtocolGRPC, mux), (*outputRound).dies},
-		"network, rpc-mux, Kill":                 {20, network(ProtocolNetRPC, false), (*outputRound).killed},
-		"network, rpc-mux, Close":                {20, network(ProtocolNetRPC, false), (*outputRound).closed},
-		"network, yamux, Close":                  {20, network(ProtocolNetRPC, true), (*outputRound).closed},
-		"network, gRPC, Kill":                    {20, network(ProtocolGRPC, false), (*outputRound).killed},
-		"network, gRPC, Close":                   {20, network(ProtocolGRPC, false), (*outputRound).closed},
-		"network, rpc-mux, plugin exits":         {5, mortal(ProtocolNetRPC, false), (*outputRound).exits},
-		"network, rpc-mux, plugin dies":          {5, mortal(ProtocolNetRPC, false), (*outputRound).dies},
-		"network, rpc-mux, plugin leaves":        {5, mortal(ProtocolNetRPC, false), (*outputRound).leaves},
-		"network, yamux, plugin exits":           {5, mortal(ProtocolNetRPC, true), (*outputRound).exits},
-		"network, yamux, plugin dies":            {5, mortal(ProtocolNetRPC, true), (*outputRound).dies},
-		"network, yamux, plugin leaves":          {5, mortal(ProtocolNetRPC, true), (*outputRound).leaves},
-		"network, gRPC, plugin exits":            {5, mortal(ProtocolGRPC, false), (*outputRound).exits},
-		"network, gRPC, plugin dies":             {5, mortal(ProtocolGRPC, false), (*outputRound).dies},
-		"network, gRPC, plugin leaves":           {5, mortal(ProtocolGRPC, false), (*outputRound).leaves},
+		"child, net/rpc, Kill":                              {5, child(ProtocolNetRPC, nil), (*outputRound).killed, false},
+		"child, net/rpc, plugin exits":                      {5, child(ProtocolNetRPC, nil), (*outputRound).exits, false},
+		"child, net/rpc, plugin dies":                       {5, child(ProtocolNetRPC, nil), (*outputRound).dies, false},
+		"child, net/rpc, AutoMTLS, Kill":                    {5, child(ProtocolNetRPC, mtls), (*outputRound).killed, false},
+		"child, net/rpc, AutoMTLS, plugin exits":            {5, child(ProtocolNetRPC, mtls), (*outputRound).exits, false},
+		"child, net/rpc, AutoMTLS, plugin dies":             {5, child(ProtocolNetRPC, mtls), (*outputRound).dies, false},
+		"child, gRPC, Kill":                                 {5, child(ProtocolGRPC, nil), (*outputRound).killed, false},
+		"child, gRPC, plugin exits":                         {5, child(ProtocolGRPC, nil), (*outputRound).exits, false},
+		"child, gRPC, plugin dies":                          {5, child(ProtocolGRPC, nil), (*outputRound).dies, false},
+		"child, gRPC, AutoMTLS, Kill":                       {5, child(ProtocolGRPC, mtls), (*outputRound).killed, false},
+		"child, gRPC, AutoMTLS, plugin exits":               {5, child(ProtocolGRPC, mtls), (*outputRound).exits, false},
+		"child, gRPC, AutoMTLS, plugin dies":                {5, child(ProtocolGRPC, mtls), (*outputRound).dies, false},
+		"child, gRPC, multiplexed, Kill":                    {5, child(ProtocolGRPC, mux), (*outputRound).killed, false},
+		"child, gRPC, multiplexed, plugin exits":            {5, child(ProtocolGRPC, mux), (*outputRound).exits, false},
+		"child, gRPC, multiplexed, plugin dies":             {5, child(ProtocolGRPC, mux), (*outputRound).dies, false},
+		"network, rpc-mux, Kill":                            {20, network(ProtocolNetRPC, false), (*outputRound).killed, false},
+		"network, rpc-mux, Close":                           {20, network(ProtocolNetRPC, false), (*outputRound).closed, false},
+		"network, yamux, Close":                             {20, network(ProtocolNetRPC, true), (*outputRound).closed, false},
+		"network, gRPC, Kill":                               {20, network(ProtocolGRPC, false), (*outputRound).killed, false},
+		"network, gRPC, Close":                              {20, network(ProtocolGRPC, false), (*outputRound).closed, false},
+		"network, rpc-mux, plugin exits":                    {5, mortal(ProtocolNetRPC, false), (*outputRound).exits, false},
+		"network, rpc-mux, plugin dies":                     {5, mortal(ProtocolNetRPC, false), (*outputRound).dies, false},
+		"network, rpc-mux, plugin leaves":                   {5, mortal(ProtocolNetRPC, false), (*outputRound).leaves, false},
+		"network, yamux, plugin exits":                      {5, mortal(ProtocolNetRPC, true), (*outputRound).exits, false},
+		"network, yamux, plugin dies":                       {5, mortal(ProtocolNetRPC, true), (*outputRound).dies, false},
+		"network, yamux, plugin leaves":                     {5, mortal(ProtocolNetRPC, true), (*outputRound).leaves, false},
+		"network, gRPC, plugin exits":                       {5, mortal(ProtocolGRPC, false), (*outputRound).exits, false},
+		"network, gRPC, plugin dies":                        {5, mortal(ProtocolGRPC, false), (*outputRound).dies, false},
+		"network, gRPC, plugin leaves":                      {5, mortal(ProtocolGRPC, false), (*outputRound).leaves, false},
+		"child, net/rpc, plugin dies, many lines":           {3, child(ProtocolNetRPC, nil), (*outputRound).dies, true},
+		"child, gRPC, plugin dies, many lines":              {3, child(ProtocolGRPC, nil), (*outputRound).dies, true},
+		"child, gRPC, AutoMTLS, plugin dies, many lines":    {3, child(ProtocolGRPC, mtls), (*outputRound).dies, true},
+		"child, gRPC, multiplexed, plugin dies, many lines": {3, child(ProtocolGRPC, mux), (*outputRound).dies, true},
+		"network, rpc-mux, plugin dies, many lines":         {3, mortal(ProtocolNetRPC, false), (*outputRound).dies, true},
+		"network, yamux, plugin dies, many lines":           {3, mortal(ProtocolNetRPC, true), (*outputRound).dies, true},
+		"network, gRPC, plugin dies, many lines":            {3, mortal(ProtocolGRPC, false), (*outputRound).dies, true},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -236,6 +243,9 @@ func TestOutputIsComplete(t *testing.T) {
 				var output printedOutput
 				round := tc.make(t)
 				round.out(&output)
+				if round.lines = printedLines; tc.many {
+					round.lines = manyLines
+				}
 				before := time.Now()
 				err := tc.run(round)
 				slowest = max(slowest, time.Since(before))
@@ -243,7 +253,7 @@ func TestOutputIsComplete(t *testing.T) {
 					round.stop()
 				}
 				if err == nil {
-					err = output.missing()
+					err = output.missing(round.lines)
 				}
 				if err != nil {
 					failed++

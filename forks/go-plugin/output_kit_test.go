@@ -27,6 +27,9 @@ import (
 // printedLines is how many lines a plugin writes to each stream in a call.
 const printedLines = 500
 
+// manyLines is more than the host of a gRPC stream makes room for at first.
+const manyLines = 5000
+
 // printer is a plugin that writes lines, of both protocols, and its stub.
 type printer struct {
 	call func(n int) error
@@ -102,12 +105,12 @@ func (p *printer) GRPCClient(_ context.Context, _ *GRPCBroker, conn *grpc.Client
 // printedOutput takes what a plugin writes.
 type printedOutput struct{ stdout, stderr lockedBuffer }
 
-// missing says which stream is not complete.
-func (o *printedOutput) missing() error {
+// missing says which stream does not have so many lines.
+func (o *printedOutput) missing(lines int) error {
 	var errs []error
 	for stream, buf := range map[string]*lockedBuffer{"stdout": &o.stdout, "stderr": &o.stderr} {
-		if got, want := buf.String(), wantLines(stream, printedLines); got != want {
-			errs = append(errs, fmt.Errorf("%s has %d of %d lines", stream, strings.Count(got, "\n"), printedLines))
+		if got, want := buf.String(), wantLines(stream, lines); got != want {
+			errs = append(errs, fmt.Errorf("%s has %d of %d lines", stream, strings.Count(got, "\n"), lines))
 		}
 	}
 	return errors.Join(errs...)

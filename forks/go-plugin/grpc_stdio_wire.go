@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/net/http2/hpack"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/metadata"
+)
+
+// gRPC takes a message and sends it when the host makes room for its stream, an
+// answer on another stream before it. It tells nobody, so that the plugin looks for
+// itself what has left: its connections count the bytes of the streams that carry
+// output. Which those are it knows by a mark in their headers.
+
+const (
+	// headerOutput has the mark. Hosts have no use for it.
+	headerOutput = "reattach-output"
+	// markWait is how long the mark may take to be sent. A plugin that brings TLS of
+	// its own hides it, and has its output sent in whatever order.
+	markWait = time.Second
+	// messageHead is what gRPC puts before a message, in bytes.
+	messageHead = 5
+)
+
+// outputWire finds the streams of a service that carry output.
+type outputWire struct {
+	pending atomic.Int32 // len(marks)
+	mu      sync.Mutex
+	marks   map[*countedOutput][]byte // of those that were not found yet, as in HPACK
+}
+
+// begin sends the headers of a stream that is to carry output, and returns what
+// counts it, or nil if it cannot be counted. The caller ends that.
+func (w *outputWire) begin(stream grpc.ServerStream) *countedOutput {
+	if grpc.SetSendCompressor(stream.Context(), encoding.Identity) != nil {
+		return nil
+	}
+	s := &countedOutput{found: make(chan struct{})}
+	mark := rand.Text()
+	w.mu.Lock()
+	if w.marks == nil {
+		w.marks = make(map[*countedOutput][]byte)
+	}
+	w.marks[s] = hpack.AppendHuffmanString(nil, mark)
+	w.pending.Add(1)
+	w.mu.Unlock()
+	defer w.forget(s)
+	if stream.SendHeader(metadata.Pairs(headerOutput, mark)) != nil {
+		return nil
+	}
+	timer := time.NewTimer(markWait)
+	defer timer.Stop()
+	select {
+	case <-s.found:
+		return s
+	case <-stream.Context().Done():
+	case <-timer.C:
+	}
+	return nil
+}
+
+func (w *outputWire) forget(s *countedOutput) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.marks[s]; ok {
+		delete(w.marks, s)
+		w.pending.Add(-1)
+	}
+}
+
+// find returns the stream whose headers these are, if it carries output.
+func (w *outputWire) find(headers []byte) *countedOutput {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for s, mark := range w.marks {
+		if bytes.Contains(headers, mark) {
+			delete(w.marks, s)
+			w.pending.Add(-1)
+			close(s.found)
+			return s
+		}
+	}
+	return nil
+}
+
+// countedOutput is how much of an output has been given to its connection.
+type countedOutput struct {
+	found chan struct{}
+
+	mu        sync.Mutex
+	due, sent int // bytes; due is more than sent while something waits
+	ended     bool
+	changed   chan struct{} // closed when sent has changed, or ended has; nil: nobody waits
+}
+
+// Settled implements writtenOutput.
+func (s *countedOutput) Settled() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.ended || s.sent >= s.due
+}
+
+// Sync implements writtenOutput.
+func (s *countedOutput) Sync(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for due := s.due; !s.ended && s.sent < due; {
+		if s.changed == nil {
+			s.changed = make(chan struct{})
+		}
+		changed := s.changed
+		s.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		s.mu.Lock()
+		if ctx.Err() != nil {
+			return fmt.Errorf("send the output: %w", context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// add says that a message of so many bytes is about to be sent.
+func (s *countedOutput) add(size int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.due += messageHead + size
+}
+
+func (s *countedOutput) note(sent int, ended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sent += sent
+	s.ended = s.ended || ended
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// end says that no more is sent.
+func (s *countedOutput) end() { s.note(0, true) }
+
+// wireWatch looks through what is written to one connection.
+type wireWatch struct {
+	wire    *outputWire
+	frames  frameWalk
+	headers []byte // of one frame, while marks are looked for
+	streams map[uint32]*countedOutput
+}
+
+// wrote takes what was written next. It is used by one goroutine at a time.
+func (w *wireWatch) wrote(p []byte) { w.frames.walk(p, w.look) }
+
+func (w *wireWatch) look(piece []byte) {
+	switch w.frames.kind() {
+	case frameData:
+		if s := w.streams[w.frames.stream()]; s != nil {
+			s.note(len(piece), false)
+		}
+	case frameHeaders:
+		if w.wire.pending.Load() == 0 && len(w.headers) == 0 {
+			return
+		}
+		w.headers = append(w.headers, piece...)
+		if w.frames.left > 0 {
+			return
+		}
+		if s := w.wire.find(w.headers); s != nil {
+			if w.streams == nil {
+				w.streams = make(map[uint32]*countedOutput)
+			}
+			w.streams[w.frames.stream()] = s
+		}
+		w.headers = nil
+	}
+}
+
+// watchedListener is that of a server whose connections are watched.
+type watchedListener struct {
+	net.Listener
+	wire *outputWire
+}
+
+func (l watchedListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return watchConn(conn, l.wire), nil
+}
+
+func watchConn(conn net.Conn, wire *outputWire) net.Conn {
+	watched := newServedConn(conn)
+	watched.closed = func() {}
+	watched.watch(wire)
+	return watched
+}
+
+// watchedTLS does the same inside of TLS.
+type watchedTLS struct {
+	credentials.TransportCredentials
+	wire *outputWire
+}
+
+func (t watchedTLS) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	conn, info, err := t.TransportCredentials.ServerHandshake(raw)
+	if err != nil {
+		return nil, nil, err
+	}
+	return watchConn(conn, t.wire), info, nil
+}
+
+func (t watchedTLS) Clone() credentials.TransportCredentials {
+	return watchedTLS{t.TransportCredentials.Clone(), t.wire}
+}

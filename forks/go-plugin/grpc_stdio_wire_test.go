@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// What is written of a stream counts once its headers had the mark, however the
+// frames are cut.
+func TestOutputWireCounts(t *testing.T) {
+	const mark = "THEMARKOFTHESTREAM"
+	var wire outputWire
+	output := &countedOutput{found: make(chan struct{})}
+	wire.marks = map[*countedOutput][]byte{output: hpack.AppendHuffmanString(nil, mark)}
+	wire.pending.Store(1)
+
+	var sent bytes.Buffer
+	framer := http2.NewFramer(&sent, nil)
+	headers := func(stream uint32, value string) {
+		var block bytes.Buffer
+		_ = hpack.NewEncoder(&block).WriteField(hpack.HeaderField{Name: headerOutput, Value: value})
+		_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: block.Bytes(), EndHeaders: true})
+	}
+	_ = framer.WriteSettings()
+	headers(1, "another")
+	_ = framer.WriteData(1, false, []byte("of another stream"))
+	headers(3, mark)
+	_ = framer.WriteData(3, false, []byte("01234"))
+	_ = framer.WriteData(1, false, []byte("of another stream"))
+	_ = framer.WriteSettingsAck()
+	_ = framer.WriteData(3, false, []byte("56789"))
+
+	output.add(10 - messageHead)
+	watch := wireWatch{wire: &wire}
+	for i, b := range sent.Bytes() {
+		if output.Settled() {
+			t.Fatalf("settled after %d of %d bytes", i, sent.Len())
+		}
+		watch.wrote([]byte{b})
+	}
+	if !output.Settled() || output.Sync(t.Context()) != nil || !isClosed(output.found) || wire.pending.Load() != 0 {
+		t.Errorf("after all: %+v", output)
+	}
+}
+
+func TestCountedOutputSync(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		output := &countedOutput{}
+		output.add(1)
+		short, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if output.Sync(short) == nil {
+			t.Error("Sync has not waited")
+		}
+		for _, proceed := range []func(){func() { output.note(messageHead+1, false) }, output.end} {
+			synced := make(chan error)
+			go func() { synced <- output.Sync(t.Context()) }()
+			synctest.Wait()
+			proceed()
+			if err := <-synced; err != nil {
+				t.Error(err)
+			}
+			output.add(1)
+		}
+		if !output.Settled() {
+			t.Error("an output that has ended is not settled")
+		}
+	})
+}
