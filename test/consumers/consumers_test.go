@@ -36,6 +36,25 @@ func consumers() []consumer {
 			env:   []string{"TF_PLUGIN_MAGIC_COOKIE=d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2"},
 			shows: []string{"MINE: note 19", "no note may say bad", "Unimplemented"},
 		},
+		{
+			name:  "vault",
+			env:   vaultEnv(),
+			shows: []string{"connection of its own: false", "MINE, mount 3", "no secret may be bad", "disabled in inmem backend", "others are there"},
+		},
+		{
+			name:  "vault-single",
+			env:   vaultEnv(),
+			shows: []string{"connection of its own: true", "MINE, mount 1", "no secret may be bad", "disabled in inmem backend", "others are there"},
+		},
+	}
+}
+
+// vaultEnv is what Vault sets for its plugins. The version is the one that knows
+// multiplexing; a host without the handshake must get it, too.
+func vaultEnv() []string {
+	return []string{
+		"VAULT_BACKEND_PLUGIN=6669da05-b1c8-4f49-97d9-c8e5bed98e20",
+		"VAULT_PLUGIN_AUTOMTLS_ENABLED=true", "PLUGIN_PROTOCOL_VERSIONS=5",
 	}
 }
 
@@ -61,9 +80,9 @@ func TestNetwork(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			want := c.truth(t)
 			p := startNetwork(t, program(t, fork, c.name), c.env)
-			for _, host := range sides() {
+			for host, how := range map[side]string{upstream: "reattach", fork: "attach"} {
 				c.crowd(t, fmt.Sprintf("network  %s-fork", host), want, func() { p.probe(t) },
-					program(t, host, "host"), c.name, "attach", p.address)
+					program(t, host, "host"), c.name, how, p.address)
 			}
 			p.mustLive(t)
 		})

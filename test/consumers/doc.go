@@ -12,4 +12,7 @@
 //
 // Terraform is a provider of terraform-plugin-framework. There is no terraform
 // program in the tests: peer/host speaks the plugin protocol, version 6, to it.
+//
+// Vault is a secrets engine, once with multiplexing and once without, and its host
+// what Vault's core and catalog do with the SDK.
 package consumers

@@ -6,6 +6,10 @@
 //
 //	host SYSTEM child PATH
 //	host SYSTEM attach ADDRESS
+//	host SYSTEM reattach ADDRESS
+//
+// To attach it names the address alone. To reattach it also names a process, in
+// test mode: upstream takes a plugin without a process as ended after a second.
 package main
 
 import (
@@ -24,7 +28,7 @@ import (
 // deadline bounds all calls together.
 const deadline = time.Minute
 
-// system is what a host of one plugin system does.
+// system is a host of a plugin system that has one client of its plugin.
 type system struct {
 	handshake plugin.HandshakeConfig
 	version   int
@@ -38,9 +42,17 @@ type system struct {
 	converse func(ctx context.Context, client plugin.ClientProtocol, out io.Writer, self string) error
 }
 
-func systems() map[string]system {
-	return map[string]system{
-		"terraform": terraform(),
+// host is a host of one plugin system. It starts a plugin, or attaches to one, and
+// prints what it is answered, with its own name self as MINE.
+type host interface {
+	run(ctx context.Context, how, where string, out io.Writer, self string) error
+}
+
+func hosts() map[string]host {
+	return map[string]host{
+		"terraform":    terraform(),
+		"vault":        vaultHost{mounts: 4},
+		"vault-single": vaultHost{mounts: 2},
 	}
 }
 
@@ -53,13 +65,19 @@ func main() {
 
 func run(args []string) error {
 	if len(args) != 3 {
-		return fmt.Errorf("arguments are %q, want: SYSTEM child PATH, or: SYSTEM attach ADDRESS", args)
+		return fmt.Errorf("arguments are %q, want: SYSTEM child PATH, or: SYSTEM attach|reattach ADDRESS", args)
 	}
-	s, ok := systems()[args[0]]
+	h, ok := hosts()[args[0]]
 	if !ok {
 		return fmt.Errorf("there is no system %q", args[0])
 	}
-	client, leave, err := s.client(args[1], args[2])
+	ctx, cancel := context.WithTimeout(context.Background(), deadline)
+	defer cancel()
+	return h.run(ctx, args[1], args[2], os.Stdout, fmt.Sprint("host ", os.Getpid()))
+}
+
+func (s system) run(ctx context.Context, how, where string, out io.Writer, self string) error {
+	client, leave, err := s.client(how, where)
 	if err != nil {
 		return err
 	}
@@ -68,9 +86,7 @@ func run(args []string) error {
 	if err != nil {
 		return fmt.Errorf("connect: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), deadline)
-	defer cancel()
-	return s.converse(ctx, protocol, os.Stdout, fmt.Sprint("host ", os.Getpid()))
+	return s.converse(ctx, protocol, out, self)
 }
 
 // client returns a client, and what must be done when it is not needed any more:
@@ -82,22 +98,35 @@ func (s system) client(how, where string) (*plugin.Client, func(), error) {
 		AllowedProtocols: []plugin.Protocol{s.protocol},
 		Logger:           hclog.NewNullLogger(),
 	}
-	switch how {
-	case "child":
+	if how == "child" {
 		config.Cmd = exec.Command(where)
 		config.AutoMTLS = s.autoMTLS
 		client := plugin.NewClient(config)
 		return client, client.Kill, nil
-	case "attach":
-		addr, err := net.ResolveTCPAddr("tcp", where)
-		if err != nil {
-			return nil, nil, fmt.Errorf("resolve %q: %w", where, err)
-		}
-		config.Plugins = s.plugins
-		config.Reattach = &plugin.ReattachConfig{Protocol: s.protocol, ProtocolVersion: s.version, Addr: addr}
-		return plugin.NewClient(config), func() {}, nil
 	}
-	return nil, nil, fmt.Errorf("the second argument is %q, want child or attach", how)
+	var err error
+	if config.Reattach, err = reattachConfig(how, where); err != nil {
+		return nil, nil, err
+	}
+	config.Plugins = s.plugins
+	config.Reattach.Protocol, config.Reattach.ProtocolVersion = s.protocol, s.version
+	return plugin.NewClient(config), func() {}, nil
+}
+
+// reattachConfig says where a network plugin is. The process that upstream watches
+// is this one, as the plugin's is on another machine.
+func reattachConfig(how, where string) (*plugin.ReattachConfig, error) {
+	addr, err := net.ResolveTCPAddr("tcp", where)
+	if err != nil {
+		return nil, fmt.Errorf("resolve %q: %w", where, err)
+	}
+	switch how {
+	case "attach":
+		return &plugin.ReattachConfig{Addr: addr}, nil
+	case "reattach":
+		return &plugin.ReattachConfig{Addr: addr, Pid: os.Getpid(), Test: true}, nil
+	}
+	return nil, fmt.Errorf("the second argument is %q, want child, attach or reattach", how)
 }
 
 // dispense gives what a kind dispenses, as a T.
