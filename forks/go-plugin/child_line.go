@@ -42,7 +42,16 @@ func (l childLine) format() string {
 	return text
 }
 
+// parseChildLine reads the line. What an error quotes of it is fit to be shown.
 func parseChildLine(text string) (childLine, error) {
+	line, err := parseChildFields(text)
+	if err != nil {
+		return childLine{}, briefError(err)
+	}
+	return line, nil
+}
+
+func parseChildFields(text string) (childLine, error) {
 	fields := strings.Split(strings.TrimSpace(text), "|")
 	if len(fields) < 4 {
 		return childLine{}, errShortLine

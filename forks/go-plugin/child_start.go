@@ -206,6 +206,14 @@ func (p *localPlugin) accept(text string, child runner.Runner, cert *oneTimeCert
 	if err != nil {
 		return reachedPlugin{}, err
 	}
+	reached, err := p.acceptLine(line, child, cert)
+	if err != nil {
+		return reachedPlugin{}, briefError(err)
+	}
+	return reached, nil
+}
+
+func (p *localPlugin) acceptLine(line childLine, child runner.Runner, cert *oneTimeCertificate) (reachedPlugin, error) {
 	set, err := p.config.selectVersion(line.version)
 	if err != nil {
 		return reachedPlugin{}, err

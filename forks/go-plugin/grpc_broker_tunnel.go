@@ -43,7 +43,11 @@ func (t *hostTunnelTransport) dialer(_ context.Context, id uint32) (brokerDialer
 		// for ever.
 		ctx, cancel := t.core.within(ctx, 2*brokerWait)
 		defer cancel()
-		return t.host.Dial(ctx, id)
+		conn, err := t.host.Dial(ctx, id)
+		if err != nil {
+			return nil, peerError(err)
+		}
+		return conn, nil
 	}}, nil
 }
 
@@ -98,7 +102,7 @@ func (t *pluginTunnelTransport) dialer(_ context.Context, id uint32) (brokerDial
 // receive learns of a knock that the host does not answer with a stream.
 func (t *pluginTunnelTransport) receive(msg *pluginpb.ConnInfo) {
 	if isAck(msg) {
-		t.plugin.Refuse(msg.GetAddress(), msg.GetKnock().GetError())
+		t.plugin.Refuse(msg.GetAddress(), peerText(msg.GetKnock().GetError()))
 		return
 	}
 	t.core.logger.Warn("the host's broker sends what does not belong into a tunnel", "id", msg.GetServiceId())

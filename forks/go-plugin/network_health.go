@@ -48,6 +48,18 @@ func startHealth(addr string, draining <-chan struct{}, panics *atomic.Uint64) (
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", envHealthAddr, err)
 	}
+	s := &healthServer{
+		http: newHealthHTTP(draining, panics), addr: lis.Addr(), probes: newPendingGate(maxProbes), done: make(chan struct{}),
+	}
+	go func() {
+		defer close(s.done)
+		_ = s.http.Serve(&probeListener{lis, s.probes})
+	}()
+	return s, nil
+}
+
+// newHealthHTTP answers one request of each connection.
+func newHealthHTTP(draining <-chan struct{}, panics *atomic.Uint64) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -62,16 +74,9 @@ func startHealth(addr string, draining <-chan struct{}, panics *atomic.Uint64) (
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
 		fmt.Fprintf(w, metricsText, panics.Load())
 	})
-	s := &healthServer{
-		http: &http.Server{Handler: mux, ReadTimeout: probeTimeout, WriteTimeout: probeTimeout, MaxHeaderBytes: 8 << 10},
-		addr: lis.Addr(), probes: newPendingGate(maxProbes), done: make(chan struct{}),
-	}
-	s.http.SetKeepAlivesEnabled(false)
-	go func() {
-		defer close(s.done)
-		_ = s.http.Serve(&probeListener{lis, s.probes})
-	}()
-	return s, nil
+	s := &http.Server{Handler: mux, ReadTimeout: probeTimeout, WriteTimeout: probeTimeout, MaxHeaderBytes: 8 << 10}
+	s.SetKeepAlivesEnabled(false)
+	return s
 }
 
 // close ends serving. It may be called on nil.

@@ -5,6 +5,7 @@ package plugin
 import (
 	"net/rpc"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin/printable"
@@ -14,14 +15,23 @@ import (
 // other side gave to a question of this library: a ping, a dispense, its health.
 // Errors of a plugin's own methods belong to their callers, and pass as they are.
 func peerError(err error) error {
-	switch said := err.(type) {
-	case rpc.ServerError:
+	if said, ok := err.(rpc.ServerError); ok {
 		return rpc.ServerError(peerText(string(said)))
-	case interface{ GRPCStatus() *status.Status }:
-		s := said.GRPCStatus()
+	}
+	if s, ok := status.FromError(err); ok && s.Code() != codes.OK {
 		if text := peerText(s.Message()); text != s.Message() {
 			return status.Error(s.Code(), text)
 		}
+	}
+	return err
+}
+
+// briefError makes an error fit to be shown, and bounds it, that quotes what the other
+// side said.
+func briefError(err error) error {
+	text := err.Error()
+	if shown := printable.Text(printable.Clip(text, printable.MaxText)); shown != text {
+		return &markedError{mark: err, text: printable.Clip(shown, printable.MaxText)}
 	}
 	return err
 }

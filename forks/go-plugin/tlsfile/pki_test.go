@@ -32,7 +32,7 @@ func template(name string, serial int64) *x509.Certificate {
 	}
 }
 
-func newKey(t *testing.T) *ecdsa.PrivateKey {
+func newKey(t testing.TB) *ecdsa.PrivateKey {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -41,7 +41,7 @@ func newKey(t *testing.T) *ecdsa.PrivateKey {
 	return key
 }
 
-func newAuthority(t *testing.T, name string, parent *authority) *authority {
+func newAuthority(t testing.TB, name string, parent *authority) *authority {
 	t.Helper()
 	made := &authority{key: newKey(t)}
 	tmpl := template(name, 1)
@@ -64,7 +64,7 @@ func (a *authority) pem() []byte { return certPEM(a.cert.Raw) }
 
 // issue returns a certificate for "pluginzh" and 127.0.0.1, good for both
 // sides unless change says otherwise.
-func (a *authority) issue(t *testing.T, serial int64, change func(*x509.Certificate)) (cert, key []byte) {
+func (a *authority) issue(t testing.TB, serial int64, change func(*x509.Certificate)) (cert, key []byte) {
 	t.Helper()
 	tmpl := template("pluginzh", serial)
 	tmpl.DNSNames = []string{"pluginzh"}
@@ -97,7 +97,7 @@ func certPEM(der []byte) []byte {
 const long = time.Hour
 
 // put replaces a file as a rename does, with a time stamp of the given age.
-func put(t *testing.T, path string, content []byte, age time.Duration) {
+func put(t testing.TB, path string, content []byte, age time.Duration) {
 	t.Helper()
 	fresh := path + ".new"
 	if err := os.WriteFile(fresh, content, 0o600); err != nil {
@@ -113,7 +113,7 @@ func put(t *testing.T, path string, content []byte, age time.Duration) {
 }
 
 // secret writes the three files of a side into a directory of their own.
-func secret(t *testing.T, cert, key, ca []byte) Files {
+func secret(t testing.TB, cert, key, ca []byte) Files {
 	t.Helper()
 	dir := t.TempDir()
 	files := Files{CertName: "CERT_FILE", KeyName: "KEY_FILE", CAName: "CA_FILE"}

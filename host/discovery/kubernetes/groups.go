@@ -67,7 +67,7 @@ func prefer(kept *target.Endpoint, found target.Endpoint) {
 
 // offers reports whether an endpoint is ready, or leaves and so drains.
 func (s *settings) offers(e discoveryv1.Endpoint, ending map[instance]bool) bool {
-	if len(e.Addresses) == 0 {
+	if len(e.Addresses) == 0 || e.Addresses[0] == "" {
 		return false
 	}
 	return e.Conditions.Ready == nil || *e.Conditions.Ready || s.notReady || ending[instanceOf(e)]

@@ -335,7 +335,7 @@ func TestStrip(t *testing.T) {
 	if diff := cmp.Diff(want, groupsOf("zh", lean, []*discoveryv1.EndpointSlice{thin})); diff != "" {
 		t.Errorf("groups of what is kept (-whole +kept)\n%s", diff)
 	}
-	if got := fmt.Sprintf("%v %q %d %t", lean.Annotations, lean.Spec.ClusterIP, len(thin.Endpoints), thin.Endpoints[0].Hostname == nil); got != `map[reattach.dev/port:plugin] "" 1 true` {
+	if got := fmt.Sprintf("%v %q %d %t", lean.Annotations, lean.Spec.ClusterIP, len(thin.Endpoints), thin.Endpoints[0].Hostname == nil); got != `map[reattach.dev/port:plugin] "" 2 true` {
 		t.Errorf("kept too much: %s", got)
 	}
 }

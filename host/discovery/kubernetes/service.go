@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hashicorp/go-plugin/printable"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 
@@ -102,7 +103,8 @@ func isNumber(v string) bool {
 
 // problem notes one, once.
 func (s *settings) problem(format string, args ...any) {
-	p := target.Problem{Plugin: s.plugin, Subject: s.subject, Reason: fmt.Sprintf(format, args...)}
+	reason := printable.Clip(fmt.Sprintf(format, args...), printable.MaxText) // an annotation may have 256 KiB
+	p := target.Problem{Plugin: s.plugin, Subject: s.subject, Reason: reason}
 	if !slices.Contains(s.problems, p) {
 		s.problems = append(s.problems, p)
 	}

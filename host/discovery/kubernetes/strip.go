@@ -48,11 +48,8 @@ func stripSlice(s *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
 	out.Labels = map[string]string{discoveryv1.LabelServiceName: s.Labels[discoveryv1.LabelServiceName]}
 	out.Endpoints = make([]discoveryv1.Endpoint, 0, len(s.Endpoints))
 	for _, e := range s.Endpoints {
-		if len(e.Addresses) == 0 {
-			continue
-		}
 		kept := discoveryv1.Endpoint{
-			Addresses: e.Addresses[:1], Conditions: e.Conditions, NodeName: e.NodeName, Zone: e.Zone,
+			Addresses: e.Addresses[:min(1, len(e.Addresses))], Conditions: e.Conditions, NodeName: e.NodeName, Zone: e.Zone,
 		}
 		if uid := podUID(e); uid != "" {
 			kept.TargetRef = &corev1.ObjectReference{Kind: "Pod", UID: uid}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -78,6 +79,75 @@ func FuzzReadAnswer(f *testing.F) {
 		}
 		if _, err := ReadAnswer(bufio.NewReader(&line)); err != nil {
 			t.Fatalf("written but not readable: %v", err)
+		}
+	})
+}
+
+// FuzzNegotiate agrees with a host that asks for anything. What is agreed on, both
+// sides have; a host is refused only where there is nothing better.
+func FuzzNegotiate(f *testing.F) {
+	seed(f, "request.golden")
+	f.Add([]byte(`go-plugin/1 {"core":1,"versions":[2,1,2],"protocols":["grpc","netrpc","grpc"],"features":["a","goaway","a"]}` + "\n"))
+	f.Add([]byte(`go-plugin/1 {"core":1,"cookie":{"key":"K","value":"v"},"versions":[3],"protocols":[]}` + "\n"))
+	offers := []Offer{{1, "netrpc", nil}, {2, "netrpc", []string{"goaway"}}, {2, "grpc", []string{"goaway", "tunnel"}}}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		req, err := ReadRequest(bufio.NewReader(bytes.NewReader(data)))
+		if err != nil {
+			return
+		}
+		want := Offer{Version: -1}
+		for _, o := range offers {
+			rank, best := slices.Index(req.Protocols, o.Protocol), slices.Index(req.Protocols, want.Protocol)
+			if slices.Contains(req.Versions, o.Version) && rank >= 0 && (o.Version > want.Version || rank < best) {
+				want = o
+			}
+		}
+		choice, err := Negotiate(req, Cookie{}, offers)
+		if err != nil {
+			if _, ok := errors.AsType[*Refusal](err); !ok || want.Version >= 0 || !canBeShown(err.Error()) {
+				t.Fatalf("refused with %q, although there is %+v", err, want)
+			}
+			return
+		}
+		if choice.Version != want.Version || choice.Protocol != want.Protocol {
+			t.Fatalf("%+v was chosen, want %+v", choice, want)
+		}
+		for i, feature := range choice.Features {
+			if !slices.Contains(req.Features, feature) || !slices.Contains(want.Features, feature) || slices.Contains(choice.Features[:i], feature) {
+				t.Fatalf("features %q of %q and %q", choice.Features, req.Features, want.Features)
+			}
+		}
+		if _, err := Negotiate(req, Cookie{Key: "K", Value: "v"}, offers); err == nil && req.Cookie != (Cookie{Key: "K", Value: "v"}) {
+			t.Fatalf("the cookie %q was taken", req.Cookie)
+		}
+	})
+}
+
+// FuzzRefusal is a plugin's no. It is one line that fits, and says the same on the
+// other side, but for what cannot be shown.
+func FuzzRefusal(f *testing.F) {
+	f.Add("version", "incompatible API version with plugin. Plugin version: 1, Client versions: [2]", "grpc", 2, uint8(1))
+	f.Add("busy\x1b", "1000 hosts\u202e are attached", "\n", -1, uint8(200))
+	f.Add("", "", "", 0, uint8(0))
+	f.Fuzz(func(t *testing.T, code, message, protocol string, version int, times uint8) {
+		sent := &Refusal{Code: code, Message: message}
+		for range times {
+			sent.Versions, sent.Protocols = append(sent.Versions, version), append(sent.Protocols, protocol)
+		}
+		var line bytes.Buffer
+		if err := WriteRefusal(&line, sent); err != nil || line.Len() > MaxAnswer {
+			t.Fatalf("a line of %d bytes, %v", line.Len(), err)
+		}
+		_, err := ReadAnswer(bufio.NewReader(&line))
+		got, ok := errors.AsType[*Refusal](err)
+		if !ok {
+			t.Fatalf("%+v became %v", sent, err)
+		}
+		if got.Code != showable(code) || got.Message != showable(message) || got.Temporary() != sent.Temporary() {
+			t.Fatalf("%+v became %+v", sent, got)
+		}
+		if want := min(int(times), maxVersions); len(got.Versions) != want || want > 0 && got.Versions[want-1] != version {
+			t.Fatalf("versions %v became %v", sent.Versions, got.Versions)
 		}
 	})
 }

@@ -1,0 +1,640 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-hclog"
+	"golang.org/x/net/http2"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/emptypb"
+
+	"github.com/hashicorp/go-plugin/internal/lobby"
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/tunnel"
+	"github.com/hashicorp/go-plugin/printable"
+	"github.com/hashicorp/go-plugin/runner"
+)
+
+// checkShown checks that a text, which holds words of a peer, is one that a terminal
+// can show, and no longer than what a text of a peer may be and what is said beside it.
+func checkShown(t *testing.T, text string) {
+	t.Helper()
+	if printable.Text(text) != text || len(text) > 2*printable.MaxText {
+		t.Fatalf("%d bytes are not fit to be shown: %.200q", len(text), text)
+	}
+}
+
+// cuts divides data where the bytes of at say.
+func cuts(data, at []byte) [][]byte {
+	var pieces [][]byte
+	for _, n := range at {
+		n := min(int(n), len(data))
+		pieces, data = append(pieces, data[:n]), data[n:]
+	}
+	return append(pieces, data)
+}
+
+// childLines are lines that plugins of all ages print, and others.
+func childLines(f *testing.F) {
+	cert := strings.Repeat("MIIB", 20)
+	for _, line := range []string{
+		"1|1|unix|/tmp/plugin1|netrpc|", "1|2|tcp|127.0.0.1:10000|grpc|" + cert + "|true", "1|5|tcp|[::1]:1", "1|1|unix|/s|grpc||false|more ",
+		"2|1|unix|/s|netrpc", "x|1|unix|/s", "1|" + strings.Repeat("9", 2500) + "|unix|/s", "1|1|\x1b[2J|/s|\u202e", "1|1|tcp|\u0085:1", "Hello", "",
+		"1|1|tcp|127.0.0.1:" + strings.Repeat("z", 2500), "1|1|unix|" + strings.Repeat("/long", 500) + "|grpc||" + strings.Repeat("x", 2500),
+	} {
+		f.Add(line)
+	}
+}
+
+// FuzzChildLine is the first line that a child prints. What is read of it is what its
+// own kind would have written.
+func FuzzChildLine(f *testing.F) {
+	childLines(f)
+	f.Fuzz(func(t *testing.T, text string) {
+		line, err := parseChildLine(text)
+		if err != nil {
+			checkShown(t, err.Error())
+			return
+		}
+		again, err := parseChildLine(line.format())
+		if err != nil {
+			t.Fatalf("%q was read of %q, and is not read: %v", line.format(), text, err)
+		}
+		// Spaces at the end of a line are no part of it.
+		line.cert, line.mux, again.cert = strings.TrimSpace(line.cert), strings.TrimSpace(line.mux), strings.TrimSpace(again.cert)
+		if len(line.cert) > 50 && line != again {
+			t.Fatalf("%+v became %+v", line, again)
+		}
+		if line.version != again.version || line.network != again.network || line.address != again.address || line.protocol != again.protocol {
+			t.Fatalf("%+v became %+v", line, again)
+		}
+	})
+}
+
+// sameWorld is a child that sees the addresses which its host sees.
+type sameWorld struct{ runner.Runner }
+
+func (sameWorld) PluginToHost(network, address string) (string, string, error) {
+	return network, address, nil
+}
+
+func (sameWorld) Diagnose(context.Context) string { return "" }
+
+// FuzzChildAccept takes a child by its line. Nothing is taken that the host does not
+// allow, and a refusal can be shown.
+func FuzzChildAccept(f *testing.F) {
+	childLines(f)
+	cfg := ClientConfig{
+		VersionedPlugins: map[int]PluginSet{1: {}, 5: {}}, AllowedProtocols: []Protocol{ProtocolNetRPC, ProtocolGRPC},
+		GRPCBrokerMultiplex: true, Logger: hclog.NewNullLogger(),
+	}.withDefaults()
+	f.Fuzz(func(t *testing.T, text string) {
+		line, err := parseChildLine(text)
+		if err == nil && line.network == "tcp" {
+			host, _, err := net.SplitHostPort(line.address)
+			if _, noIP := netip.ParseAddr(host); err == nil && noIP != nil {
+				return // the name server would be asked
+			}
+		}
+		reached, err := newLocalPlugin(cfg).accept(text, sameWorld{}, nil)
+		if err != nil {
+			checkShown(t, err.Error())
+			return
+		}
+		if reached.version != 1 && reached.version != 5 || !slices.Contains(cfg.AllowedProtocols, reached.protocol) ||
+			reached.addr.Network() != "tcp" && reached.addr.Network() != "unix" {
+			t.Fatalf("%q was taken: %+v", text, reached)
+		}
+		if can, err := strconv.ParseBool(line.mux); reached.protocol == ProtocolGRPC && (err != nil || !can) {
+			t.Fatalf("%q was taken, and cannot multiplex", text)
+		}
+	})
+}
+
+// FuzzHostVersions is PLUGIN_PROTOCOL_VERSIONS, which a host sets.
+func FuzzHostVersions(f *testing.F) {
+	for _, text := range []string{"", "1,2", " 2 ,, x", "999999999999999999999", "-1", "+5", "1\x1b"} {
+		f.Add(text)
+	}
+	served := []servedVersion{{version: 5}, {version: 2}, {version: 1}}
+	f.Fuzz(func(t *testing.T, text string) {
+		if strings.Contains(text, "\x00") {
+			return // no environment holds it
+		}
+		t.Setenv(envProtocolVersions, text)
+		got, err := versionForHost(served, hostVersionsFromEnv(hclog.NewNullLogger()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := 1
+		for field := range strings.SplitSeq(text, ",") {
+			if v, err := strconv.Atoi(strings.TrimSpace(field)); err == nil && (v == 5 || v == 2) {
+				want = max(want, v)
+			}
+		}
+		if got.version != want {
+			t.Fatalf("%q is served %d, want %d", text, got.version, want)
+		}
+	})
+}
+
+// FuzzNetworkConfig sets one variable of network mode to anything. An error names it,
+// and without one the bounds are bounds.
+func FuzzNetworkConfig(f *testing.F) {
+	names := slices.Concat(networkEnv, []string{envMinPort, envMaxPort})
+	for i := range names {
+		for _, value := range []string{"5", "-1s\x1b", "exit", "9223372036854775807"} {
+			f.Add(i, value)
+		}
+	}
+	f.Fuzz(func(t *testing.T, which int, value string) {
+		if which < 0 || which >= len(names) || strings.Contains(value, "\x00") || len(value) > printable.MaxText {
+			return
+		}
+		t.Setenv(names[which], value)
+		cfg, err := NetworkConfigFromEnv()
+		ports, portErr := portsFromEnv()
+		if err := errors.Join(err, portErr); err != nil {
+			if !strings.Contains(err.Error(), names[which]) {
+				t.Fatalf("%s=%q: %v", names[which], value, err)
+			}
+			return
+		}
+		if filled := cfg.withDefaults(); filled.DrainTimeout <= 0 || filled.HandshakeTimeout <= 0 || filled.MaxSessions < 1 ||
+			checkMaxMessage("", filled.MaxMessageBytes) != nil || filled.DefaultVersion < 0 || filled.Name == "" {
+			t.Fatalf("%s=%q: %+v", names[which], value, filled)
+		}
+		if ports.low < 0 || ports.low > ports.high || ports.high > 65535 {
+			t.Fatalf("%s=%q: %+v", names[which], value, ports)
+		}
+	})
+}
+
+// FuzzBindHosts is PLUGIN_HOST. Whoever wrote an address never opens others.
+func FuzzBindHosts(f *testing.F) {
+	for _, value := range []string{"true", "0.0.0.0", "::", "[::1]", "127.0.0.1", "localhost.", "no", "10.0.0", "::ffff:0.0.0.0", "fe80::1%eth0", "1.2.3.4:80", " 0 "} {
+		f.Add(value)
+	}
+	f.Fuzz(func(t *testing.T, value string) {
+		hosts, err := bindHosts(value)
+		word := strings.ToLower(strings.TrimSpace(value))
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), envHost+" is ") {
+				t.Fatalf("%q: %v", value, err)
+			}
+			return
+		}
+		if addr, err := netip.ParseAddr(word); err == nil {
+			if len(hosts) != 1 || hosts[0].WithZone("") != addr.Unmap().WithZone("") {
+				t.Fatalf("%q binds %v", value, hosts)
+			}
+			return
+		}
+		open := slices.ContainsFunc(hosts, netip.Addr.IsUnspecified)
+		if open && (strings.Contains(word, ":") && word != "[::]" || word == "false" || word == "localhost") {
+			t.Fatalf("%q opens every address", value)
+		}
+	})
+}
+
+// FuzzOneTimeLine is the certificate in a child's line.
+func FuzzOneTimeLine(f *testing.F) {
+	own, err := newOneTimeCertificate()
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add([]byte{})
+	f.Add(own.pair.Certificate[0])
+	f.Add(append(slices.Clone(own.pair.Certificate[0]), 0))
+	f.Fuzz(func(t *testing.T, der []byte) {
+		line := base64.RawStdEncoding.EncodeToString(der)
+		for _, text := range []string{line, string(der), line + "="} {
+			cfg, err := own.clientConfig(text)
+			if err != nil {
+				checkShown(t, err.Error())
+				continue
+			}
+			if cfg.InsecureSkipVerify || cfg.ServerName != oneTimeName || cfg.RootCAs.Equal(own.config(nil).RootCAs) {
+				t.Fatalf("%q is taken without a check of the other side", text)
+			}
+		}
+	})
+}
+
+// FuzzOneTimePEM is PLUGIN_CLIENT_CERT, the certificate of a child's host.
+func FuzzOneTimePEM(f *testing.F) {
+	own, err := newOneTimeCertificate()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, text := range []string{string(own.pem), "", "-----BEGIN CERTIFICATE-----\n", strings.ReplaceAll(string(own.pem), "CERTIFICATE", "PRIVATE KEY")} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		cfg, err := own.serverConfig(text)
+		if err != nil {
+			if !strings.HasPrefix(err.Error(), envClientCert) {
+				t.Fatal(err)
+			}
+			return
+		}
+		block, _ := pem.Decode([]byte(text))
+		if block == nil || cfg.ClientAuth != own.config(nil).ClientAuth {
+			t.Fatalf("%q is taken for a certificate", text)
+		}
+	})
+}
+
+// goAwaySeeds are what plugins send, and what HTTP/2 forbids.
+func goAwaySeeds(f *testing.F) {
+	for _, sent := range []string{
+		wireSettings + wireLeave, wireSettings + wireReject, wireSettings + wireBroken + wireLeave, wireLeave, "\x00\x00\x03\x07", "HTTP/1.1 400",
+		wireSettings + "\x00\x00\x07\x07\x00\x00\x00\x00\x00" + "1234567" + wireLeave,
+	} {
+		f.Add([]byte(sent), []byte{1, 8, 3})
+	}
+}
+
+// leaves runs the pieces through a watch, and tells how often it saw the plugin leave.
+func leaves(pieces ...[]byte) (times int) {
+	w := &goAwayWatch{leaving: func() { times++ }}
+	for _, p := range pieces {
+		w.see(p)
+	}
+	return times
+}
+
+// FuzzGoAway is a gRPC connection's bytes. The pieces in which they come do not matter.
+func FuzzGoAway(f *testing.F) {
+	goAwaySeeds(f)
+	f.Fuzz(func(t *testing.T, sent, at []byte) {
+		whole, divided := leaves(sent), leaves(cuts(sent, at)...)
+		if whole != divided || whole > 1 {
+			t.Fatalf("seen %d times in one piece, %d in several", whole, divided)
+		}
+	})
+}
+
+// FuzzGoAwayFrames compares the watch with HTTP/2's own reader, as far as that reads.
+func FuzzGoAwayFrames(f *testing.F) {
+	goAwaySeeds(f)
+	f.Fuzz(func(t *testing.T, sent, _ []byte) {
+		frames := http2.NewFramer(io.Discard, bytes.NewReader(sent))
+		want := 0
+		for first := true; want == 0; first = false {
+			frame, err := frames.ReadFrame()
+			if err != nil {
+				if errors.Is(err, io.EOF) && leaves(sent) != 0 {
+					t.Fatal("the plugin is believed to leave, and did not say so")
+				}
+				return // the connection ends here
+			}
+			if _, ok := frame.(*http2.SettingsFrame); first && !ok {
+				return // no HTTP/2
+			}
+			if g, ok := frame.(*http2.GoAwayFrame); ok && g.ErrCode == http2.ErrCodeNo {
+				want++
+			}
+		}
+		if leaves(sent) != want {
+			t.Fatal("the plugin left, and nobody noticed")
+		}
+	})
+}
+
+// stdioScript is a plugin that sends messages of its output.
+type stdioScript struct {
+	grpc.ClientStream
+	messages [][]byte
+}
+
+func (s *stdioScript) StreamStdio(context.Context, *emptypb.Empty, ...grpc.CallOption) (pluginpb.GRPCStdio_StreamStdioClient, error) {
+	return s, nil
+}
+
+func (s *stdioScript) Recv() (*pluginpb.StdioData, error) {
+	for len(s.messages) > 0 {
+		var msg pluginpb.StdioData
+		err := proto.Unmarshal(s.messages[0], &msg)
+		if s.messages = s.messages[1:]; err == nil {
+			return &msg, nil
+		}
+	}
+	return nil, io.EOF
+}
+
+// received runs the messages of a plugin into the writers of a host.
+func received(t *testing.T, messages [][]byte, stdout, stderr io.Writer) {
+	t.Helper()
+	r := &stdioReceiver{
+		client: &stdioScript{messages: messages}, stdout: stdout, stderr: stderr,
+		logger: hclog.NewNullLogger(), ctx: t.Context(), retry: t.Context(), opened: make(chan struct{}),
+	}
+	if err := r.receive(); !errors.Is(err, io.EOF) {
+		t.Fatal(err)
+	}
+}
+
+func stdioSeeds(f *testing.F) {
+	for _, msg := range []*pluginpb.StdioData{{Channel: 1, Data: []byte("out")}, {Channel: 2, Data: []byte("err\x1b")}, {Channel: 3}, {Data: []byte("x")}, {Channel: -1}} {
+		wire, err := proto.Marshal(msg)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(slices.Concat(wire, wire), []byte{byte(len(wire))})
+	}
+}
+
+// FuzzStdio is a plugin's output as gRPC has it: what is of a stream arrives in order,
+// and nothing else does.
+func FuzzStdio(f *testing.F) {
+	stdioSeeds(f)
+	f.Fuzz(func(t *testing.T, data, at []byte) {
+		messages := cuts(data, at)
+		var want [2]string
+		for script := (&stdioScript{messages: messages}); ; {
+			msg, err := script.Recv()
+			if err != nil {
+				break
+			}
+			if c := msg.GetChannel(); c == 1 || c == 2 {
+				want[c-1] += string(msg.GetData())
+			}
+		}
+		var stdout, stderr bytes.Buffer
+		received(t, messages, &stdout, &stderr)
+		if diff := cmp.Diff(want, [2]string{stdout.String(), stderr.String()}); diff != "" {
+			t.Fatal(diff)
+		}
+	})
+}
+
+// brokenWriter takes some bytes and then fails.
+type brokenWriter struct{ left, failed int }
+
+func (w *brokenWriter) Write(p []byte) (int, error) {
+	if len(p) > w.left {
+		w.failed++
+		return 0, io.ErrShortWrite
+	}
+	w.left -= len(p)
+	return len(p), nil
+}
+
+// FuzzStdioWriters is the same for a host that cannot write it: it reads on, and does
+// not ask a writer that has failed again.
+func FuzzStdioWriters(f *testing.F) {
+	stdioSeeds(f)
+	f.Fuzz(func(t *testing.T, data, at []byte) {
+		broken := &brokenWriter{left: len(at)}
+		received(t, cuts(data, at), broken, nil)
+		if broken.failed > 1 {
+			t.Fatalf("%d writes to a writer that has failed", broken.failed)
+		}
+	})
+}
+
+// FuzzMailroom delivers what a peer announces. The room keeps the last word about each
+// id, and a bounded number of them.
+func FuzzMailroom(f *testing.F) {
+	f.Add([]byte{1, 1, 2}, uint16(0))
+	f.Add([]byte{3, 4, 3}, uint16(mailLimit))
+	f.Fuzz(func(t *testing.T, ids []byte, more uint16) {
+		room := newMailroom()
+		for n := range min(int(more), mailLimit) { // as if it had come, but sooner
+			room.kept[1000+uint32(n)] = keptMail{&pluginpb.ConnInfo{}, time.Now()}
+		}
+		last := make(map[uint32]string)
+		for i, id := range ids {
+			last[uint32(id)] = strconv.Itoa(i)
+			room.deliverOrKeep(&pluginpb.ConnInfo{ServiceId: uint32(id), Address: strconv.Itoa(i)})
+		}
+		if len(room.kept) > mailLimit || len(room.waiting) != 0 {
+			t.Fatalf("%d messages are kept, %d ids are waited for", len(room.kept), len(room.waiting))
+		}
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		for id, want := range last {
+			box := room.expect(id)
+			select {
+			case msg := <-box.msg:
+				if msg.GetAddress() != want {
+					t.Fatalf("id %d is at %q, want %q", id, msg.GetAddress(), want)
+				}
+			default:
+				t.Fatalf("what came of id %d last is lost", id)
+			}
+			if _, err := room.expect(id).wait(ended); err == nil {
+				t.Fatalf("id %d comes twice", id)
+			}
+		}
+		if len(room.waiting) != 0 {
+			t.Fatalf("%d ids are waited for by nobody", len(room.waiting))
+		}
+	})
+}
+
+// FuzzBrokerMessages sends anything to each sort of broker, and dials what it
+// announced: nothing is dialled but what has an address, and what is said of the rest
+// can be shown.
+func FuzzBrokerMessages(f *testing.F) {
+	for _, msg := range []*pluginpb.ConnInfo{
+		{ServiceId: 7, Network: "unix", Address: "/tmp/plugin7"}, {ServiceId: 7, Network: "udp\x1b", Address: strings.Repeat("\u202e", 500)},
+		{ServiceId: 7, Knock: &pluginpb.ConnInfo_Knock{Knock: true}}, {ServiceId: 7, Knock: &pluginpb.ConnInfo_Knock{Ack: true, Error: strings.Repeat("\x1bno", 500)}},
+	} {
+		wire, err := proto.Marshal(msg)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(wire)
+	}
+	f.Fuzz(func(t *testing.T, wire []byte) {
+		var msg pluginpb.ConnInfo
+		if proto.Unmarshal(wire, &msg) != nil {
+			return
+		}
+		core := newBrokerCore(hclog.NewNullLogger())
+		defer core.close(errBrokerClosed)
+		ended, cancel := context.WithCancel(t.Context())
+		cancel()
+		listeners := newListenerTransport(core, UnixSocketConfig{}, nil)
+		listeners.receive(&msg)
+		dialer, err := listeners.dialer(ended, msg.GetServiceId())
+		if err != nil {
+			checkShown(t, err.Error())
+		} else if msg.GetNetwork() != "tcp" && msg.GetNetwork() != "unix" || msg.GetKnock() != nil || dialer.dial == nil {
+			t.Fatalf("%v would be dialled", &msg)
+		}
+		// The same as the answer to a knock of ours.
+		mux := newMuxTransport(core, nil)
+		knocked := make(chan error, 1)
+		defer core.link.attach(&answeringLink{func() { mux.acks.deliver(&msg) }})()
+		go func() { knocked <- mux.knock(t.Context(), msg.GetServiceId()) }()
+		if err := <-knocked; err != nil {
+			checkShown(t, err.Error())
+		} else if msg.GetKnock().GetError() != "" {
+			t.Fatalf("%v is no refusal", &msg)
+		}
+		plugin := &pluginTunnelTransport{core: core, plugin: tunnel.NewPlugin(time.Second, lobby.New())}
+		_, err = plugin.plugin.Dial(ended, msg.GetServiceId(), func(name string) error {
+			msg.Address = name
+			plugin.receive(&msg)
+			return nil
+		})
+		checkShown(t, err.Error())
+	})
+}
+
+// answeringLink is a link to a broker that answers at once.
+type answeringLink struct{ answer func() }
+
+func (a *answeringLink) Send(*pluginpb.ConnInfo) error   { a.answer(); return nil }
+func (*answeringLink) Recv() (*pluginpb.ConnInfo, error) { return nil, io.EOF }
+
+// FuzzPeerError is what a peer answers to a question of this library, such as a ping.
+func FuzzPeerError(f *testing.F) {
+	f.Add("no\x1b[2J", uint32(codes.Unavailable), true)
+	f.Add(strings.Repeat("好\u202e", 500), uint32(codes.OK), false)
+	f.Fuzz(func(t *testing.T, text string, code uint32, wrapped bool) {
+		said := status.Error(codes.Code(code), text)
+		if said == nil {
+			return
+		}
+		err := said
+		if wrapped {
+			err = errors.Join(errEcho, said)
+		}
+		err = peerError(err)
+		checkShown(t, err.Error())
+		if status.Code(err) != codes.Code(code) {
+			t.Fatalf("%v became %v", said, err)
+		}
+		if again := peerError(err); again.Error() != err.Error() {
+			t.Fatalf("%q is changed again to %q", err, again)
+		}
+	})
+}
+
+// FuzzPeerText is the same over net/rpc, whose errors are texts.
+func FuzzPeerText(f *testing.F) {
+	for _, text := range []string{"", "no", "\x1b\u202e\xff", strings.Repeat("\x00", printable.MaxText+1), strings.Repeat("好", 400)} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		shown := peerText(text)
+		if printable.Line(shown) != shown || len(shown) > printable.MaxText+len("… (cut)") {
+			t.Fatalf("%q", shown)
+		}
+		if printable.Line(text) == text && len(text) <= printable.MaxText && shown != text {
+			t.Fatalf("%q became %q", text, shown)
+		}
+		if again := peerText(shown); !strings.HasPrefix(again, strings.TrimSuffix(shown, "… (cut)")[:min(len(shown), 1<<9)&^7]) && len(shown) < 1<<9 {
+			t.Fatalf("%q became %q", shown, again)
+		}
+	})
+}
+
+// oneConn is a listener of one connection.
+type oneConn struct {
+	net.Listener // nil: nothing else is called
+	conn         net.Conn
+}
+
+func (l *oneConn) Accept() (net.Conn, error) {
+	if c := l.conn; c != nil {
+		l.conn = nil
+		return c, nil
+	}
+	return nil, net.ErrClosed
+}
+
+func (*oneConn) Close() error { return nil }
+
+// FuzzProbe is a client of PLUGIN_HEALTH_ADDR that sends anything. What it gets back
+// is HTTP, short, and good news only about the three paths.
+func FuzzProbe(f *testing.F) {
+	for _, sent := range []string{
+		"GET /healthz HTTP/1.1\r\nHost: x\r\n", "GET /readyz HTTP/1.0\r\n", "HEAD /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n", "POST /healthz HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n",
+		"GET //healthz/.. HTTP/1.1\r\nHost: x\r\n", "PRI * HTTP/2.0\r\n", "\x16\x03\x01", "go-plugin/1 {}\n", "GET /healthz HTTP/1.1\r\nHost: x\r\nUpgrade: h2c\r\n",
+	} {
+		f.Add([]byte(sent))
+	}
+	f.Fuzz(func(t *testing.T, sent []byte) {
+		server := newHealthHTTP(nil, new(atomic.Uint64))
+		server.ReadTimeout = 50 * time.Millisecond
+		server.ErrorLog = log.New(io.Discard, "", 0)
+		here, there := net.Pipe()
+		defer server.Close()
+		defer here.Close()
+		_ = server.Serve(&oneConn{conn: there})
+		go func() {
+			_, _ = here.Write(sent)
+			_, _ = here.Write([]byte("\r\n\r\n"))
+		}()
+		raw, _ := io.ReadAll(io.LimitReader(here, 64<<10))
+		if len(raw) == 0 {
+			return // the request did not end
+		}
+		if len(raw) > 32<<10 {
+			t.Fatalf("%d bytes for %d", len(raw), len(sent))
+		}
+		answer, err := http.ReadResponse(bufio.NewReader(bytes.NewReader(raw)), nil)
+		if err != nil {
+			t.Fatalf("%q: %v", raw, err)
+		}
+		if answer.StatusCode == http.StatusOK && !bytes.Contains(sent, []byte("z")) && !bytes.Contains(sent, []byte("/metrics")) && !bytes.Contains(sent, []byte("%")) {
+			t.Fatalf("%q is answered with %q", sent, raw)
+		}
+	})
+}
+
+// FuzzProbePath asks for any path by any method.
+func FuzzProbePath(f *testing.F) {
+	for _, path := range []string{"/healthz", "/readyz", "/metrics", "/", "/healthz/", "//readyz", "/Metrics", "/%68ealthz"} {
+		f.Add("GET", path, false)
+		f.Add("POST", path, true)
+	}
+	f.Fuzz(func(t *testing.T, method, path string, leaves bool) {
+		ending := make(chan struct{})
+		if leaves {
+			close(ending)
+		}
+		at, err := url.ParseRequestURI(path)
+		if err != nil {
+			return
+		}
+		w := httptest.NewRecorder()
+		newHealthHTTP(ending, new(atomic.Uint64)).Handler.ServeHTTP(w, &http.Request{Method: method, URL: at, Host: "x", RequestURI: path, Header: http.Header{}})
+		good := (method == http.MethodGet || method == http.MethodHead) && (at.Path == "/healthz" || at.Path == "/metrics" || at.Path == "/readyz" && !leaves)
+		if good != (w.Code == http.StatusOK) {
+			t.Fatalf("%s %s: %d", method, path, w.Code)
+		}
+		if w.Body.Len() > 1<<10+8*len(path) {
+			t.Fatalf("%s %s: %d bytes", method, path, w.Body.Len())
+		}
+	})
+}
