@@ -37,7 +37,9 @@ func Main(o Options) int {
 	ctx, end := untilTold(context.Background())
 	defer end()
 	writeErrors()
-	return o.run(ctx, os.Args[1:], &readStream{os.Stdout, end}, &readStream{os.Stderr, end})
+	stderr := newLogStream(end, os.Stderr)
+	defer stderr.flush()
+	return o.run(ctx, os.Args[1:], newResultStream(ctx, end, os.Stdout), stderr)
 }
 
 // run runs one command line. Whatever it prints is fit for a terminal.

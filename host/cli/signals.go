@@ -4,8 +4,6 @@ package cli
 
 import (
 	"context"
-	"errors"
-	"io"
 	"os"
 	"os/signal"
 	"syscall"
@@ -29,19 +27,3 @@ func untilTold(parent context.Context) (context.Context, context.CancelFunc) {
 // error, where Go would end the process. Nobody reads the channel: signal.Ignore
 // would do the same, but what the host starts would inherit it.
 func writeErrors() { signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE) }
-
-// readStream is a standard stream of the process. When whoever read it has gone,
-// the process is to end in order.
-type readStream struct {
-	w    io.Writer
-	gone context.CancelFunc
-}
-
-// Write implements io.Writer.
-func (s *readStream) Write(p []byte) (int, error) {
-	n, err := s.w.Write(p)
-	if errors.Is(err, syscall.EPIPE) {
-		s.gone()
-	}
-	return n, err
-}
