@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"testing"
+	"time"
 
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 	"github.com/reattach/reattach/test/interop/peer/store"
@@ -19,8 +20,9 @@ const envOutputRounds = "OUTPUT_ROUNDS"
 const endLines = 500
 
 // TestOutputAtTheEnd counts how often what a plugin wrote before it answered is
-// with its host once the host has ended it, or its session. With both sides of the
-// fork that is always; how often it is otherwise is printed.
+// with its host once the host has ended it, or its session, or once the plugin has
+// exited. With both sides of the fork that is always, and with a plugin of the fork
+// that has exited, too; how often it is otherwise is printed.
 func TestOutputAtTheEnd(t *testing.T) {
 	rounds := 5
 	if text := os.Getenv(envOutputRounds); text != "" {
@@ -36,42 +38,56 @@ func TestOutputAtTheEnd(t *testing.T) {
 				t.Run(fmt.Sprintf("child, host of %s, plugin of %s", hostSide, pluginSide), func(t *testing.T) {
 					host := startHost(t, hostSide)
 					plugin := single(protocol)
-					countEnds(t, host, rounds, hostSide == fork && pluginSide == fork, func(name string) hostapi.Client {
+					client := func(name string) hostapi.Client {
 						return hostapi.Client{
 							Name: name, Path: peers(t).plugin(pluginSide),
 							Versions: map[int]string{1: protocol}, Env: []string{plugin.Env()},
 						}
-					})
+					}
+					countEnds(t, host, "killed", rounds, hostSide == fork && pluginSide == fork, client, host.kills)
+					countEnds(t, host, "exits", rounds, pluginSide == fork, client, host.letsExit)
 				})
 			}
 			t.Run(fmt.Sprintf("network, host of %s, plugin of %s", hostSide, fork), func(t *testing.T) {
 				host := startHost(t, hostSide)
 				p := startPod(t, fork, onNetwork(single(protocol)))
-				countEnds(t, host, rounds, hostSide == fork, p.client)
+				countEnds(t, host, "killed", rounds, hostSide == fork, p.client, host.kills)
 			})
 		}
 	})(t)
 }
 
-// countEnds lets a host print and kill, round after round.
-func countEnds(t *testing.T, host *hostProc, rounds int, always bool, client func(name string) hostapi.Client) {
+func (h *hostProc) kills(name string) {
+	h.must("Kill", hostapi.Named{Name: name}, &hostapi.None{})
+}
+
+// letsExit calls what ends the plugin, and waits for the rest of its output: a host
+// of upstream does not.
+func (h *hostProc) letsExit(name string) {
+	_, _ = h.act(name, store.Exit, "", 0) // There is no answer.
+	within(time.Second, func() bool { return h.output(name).Lines == endLines })
+	h.kills(name)
+}
+
+// countEnds lets a plugin print and end, round after round.
+func countEnds(t *testing.T, host *hostProc, how string, rounds int, always bool, client func(name string) hostapi.Client, end func(name string)) {
 	t.Helper()
 	complete, fewest := 0, int64(endLines)
 	for i := range rounds {
-		name := fmt.Sprint("a", i)
+		name := fmt.Sprint(how, i)
 		host.open(client(name))
 		if _, err := host.act(name, store.Flood, "", endLines*store.FloodLineSize); err != nil {
 			t.Fatal(err)
 		}
-		host.must("Kill", hostapi.Named{Name: name}, &hostapi.None{})
+		end(name)
 		lines := host.output(name).Lines
 		fewest = min(fewest, lines)
 		if lines == endLines {
 			complete++
 		}
 	}
-	report(t, fmt.Sprintf("output before the end, %s: complete in %d of %d rounds, fewest lines %d of %d", t.Name(), complete, rounds, fewest, endLines))
+	report(t, fmt.Sprintf("output before the end, %s, %s: complete in %d of %d rounds, fewest lines %d of %d", t.Name(), how, complete, rounds, fewest, endLines))
 	if always && complete < rounds {
-		t.Errorf("output is missing in %d of %d rounds", rounds-complete, rounds)
+		t.Errorf("%s: output is missing in %d of %d rounds", how, rounds-complete, rounds)
 	}
 }

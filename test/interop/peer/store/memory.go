@@ -32,6 +32,8 @@ const (
 	// Sleep answers after N milliseconds, with Text.
 	Sleep = "sleep"
 
+	// Exit ends the plugin at once, and is not answered.
+	Exit = "exit"
 	// Panic ends the plugin with a panic that says Text.
 	Panic = "panic"
 
@@ -136,6 +138,9 @@ func (m *Memory) Act(a Action) (Outcome, error) {
 		}
 		time.Sleep(time.Duration(a.N) * time.Millisecond)
 		return Outcome{Text: a.Text, N: a.N}, nil
+	case Exit:
+		os.Exit(0)
+		return Outcome{}, nil
 	case Panic:
 		panic(a.Text)
 	case Fail:
