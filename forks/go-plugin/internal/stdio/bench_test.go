@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 )
@@ -39,4 +40,24 @@ func BenchmarkWrite(b *testing.B) {
 			readers.Wait()
 		})
 	}
+}
+
+// BenchmarkSettled is what an answer pays that comes after no output.
+func BenchmarkSettled(b *testing.B) {
+	hub := NewHub(1 << 20)
+	captured, err := Capture(hub, nil, nil)
+	if err != nil {
+		b.Fatal(err)
+	}
+	sub := hub.Subscribe()
+	for !sub.Settled() {
+		runtime.Gosched() // The pumps begin to read.
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		_ = sub.Settled()
+	}
+	b.StopTimer()
+	sub.Close()
+	_ = captured.Close(b.Context())
 }
