@@ -113,6 +113,9 @@ func (c *child) reason(err error) error {
 	}
 	words := c.last.String()
 	ended := c.client.Err()
+	if exit, ok := errors.AsType[*exec.ExitError](ended); ok {
+		ended = exit // which child it was is said already
+	}
 	switch {
 	case errors.Is(err, plugin.ErrSaidNothing) && words != "":
 		// What it wrote says more than what go-plugin can guess.

@@ -118,7 +118,7 @@ const (
 	maxRow  = 300
 	maxCell = 48 // of a cell
 	minLast = 60 // of the last cell, if the others are large
-	maxLast = 120
+	maxLast = 240
 	gap     = 3
 )
 

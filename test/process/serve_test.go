@@ -191,6 +191,7 @@ func TestCommands(t *testing.T) {
 		"unknown plugin":     {"the known ones are named", []string{"call", "x", "greeter.Hi", "1"}, direct, 2, "", "known are zh"},
 		"no method":          {"the form is shown", []string{"call", "zh", "greeter"}, direct, 2, "", "KIND.METHOD"},
 		"call nobody":        {"nobody listens", []string{"call", "zh", "greeter.Hi", "1"}, gone, 3, "", "connection refused"},
+		"nothing named":      {"nobody is there to ask", []string{"call", "zh", "greeter.Hi", "1"}, []string{"BASIC_LISTEN=127.0.0.1:1"}, 3, "", "no daemon answers at 127.0.0.1:1"},
 		"plugins":            {"a table", []string{"plugins"}, direct, 0, "zh       1/1     greeter,pingponger", ""},
 		"plugins wide":       {"a line for each endpoint", []string{"plugins", "-o", "wide"}, direct, 0, "READY", ""},
 		"plugins yaml":       {"for tools", []string{"plugins", "-o", "yaml"}, direct, 0, "- name: zh", ""},
