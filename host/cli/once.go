@@ -133,7 +133,7 @@ func protocolName(p string) string {
 }
 
 // maxColumns is how much of a text a line holds that has a few words before it.
-const maxColumns = 280
+const maxColumns = 260
 
 // oneLine joins the lines of what explains itself at length.
 func oneLine(text string) string {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"sync"
 
+	"github.com/hashicorp/go-plugin/printable"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/spf13/cobra"
@@ -100,7 +101,7 @@ func (c *config) onReady(w io.Writer) func(context.Context, *daemon.Daemon, stri
 		}
 		for _, line := range linesOf(said.String(), err) {
 			// If nobody listens, nobody is left to be told so.
-			_, _ = fmt.Fprintf(w, "%s  %s\n", plugin, line)
+			_, _ = fmt.Fprintln(w, printable.Cell(plugin+"  "+line, maxRow))
 		}
 	}
 }
