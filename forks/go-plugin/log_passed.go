@@ -11,7 +11,7 @@ import (
 )
 
 // passedLogger is a logger whose lines go through pass, which calls write in its own
-// time, or never. It may be called from any goroutine.
+// time, or never. Lines below its level do not. It may be called from any goroutine.
 type passedLogger struct {
 	hclog.Logger
 	pass func(level hclog.Level, write func())
@@ -19,7 +19,30 @@ type passedLogger struct {
 
 // Log implements hclog.Logger.
 func (l *passedLogger) Log(level hclog.Level, msg string, args ...interface{}) {
-	l.pass(level, func() { l.Logger.Log(level, msg, args...) })
+	if writes(l.Logger, level) {
+		l.pass(level, func() { l.Logger.Log(level, msg, args...) })
+	}
+}
+
+// writes reports whether logger may write lines of level. The sinks of an intercept
+// logger have levels of their own.
+func writes(logger hclog.Logger, level hclog.Level) bool {
+	if _, sinks := logger.(hclog.InterceptLogger); sinks {
+		return true
+	}
+	switch level {
+	case hclog.Trace:
+		return logger.IsTrace()
+	case hclog.Debug:
+		return logger.IsDebug()
+	case hclog.Info:
+		return logger.IsInfo()
+	case hclog.Warn:
+		return logger.IsWarn()
+	case hclog.Error:
+		return logger.IsError()
+	}
+	return true
 }
 
 // Trace implements hclog.Logger.
@@ -66,7 +89,11 @@ func (l *passedLogger) StandardWriter(opts *hclog.StandardLoggerOptions) io.Writ
 	if level == hclog.NoLevel {
 		level = hclog.Info
 	}
-	return passedWriter{l.Logger.StandardWriter(opts), level, l.pass}
+	return passedWriter{l.Logger.StandardWriter(opts), level, func(level hclog.Level, write func()) {
+		if opts.InferLevels || opts.InferLevelsWithTimestamp || writes(l.Logger, level) {
+			l.pass(level, write)
+		}
+	}}
 }
 
 // passedWriter passes each line that is written.

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/go-hclog"
 )
 
 const (
@@ -39,8 +41,8 @@ type healthServer struct {
 
 // startHealth serves on addr, or nowhere if it is empty. /healthz says that the
 // process runs, /readyz that it takes new sessions, /metrics how many methods
-// have panicked.
-func startHealth(addr string, draining <-chan struct{}, panics *atomic.Uint64) (*healthServer, error) {
+// have panicked. logger takes what the server cannot do.
+func startHealth(addr string, draining <-chan struct{}, panics *atomic.Uint64, logger hclog.Logger) (*healthServer, error) {
 	if addr == "" {
 		return nil, nil
 	}
@@ -51,6 +53,7 @@ func startHealth(addr string, draining <-chan struct{}, panics *atomic.Uint64) (
 	s := &healthServer{
 		http: newHealthHTTP(draining, panics), addr: lis.Addr(), probes: newPendingGate(maxProbes), done: make(chan struct{}),
 	}
+	s.http.ErrorLog = logger.Named("health").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn})
 	go func() {
 		defer close(s.done)
 		_ = s.http.Serve(&probeListener{lis, s.probes})

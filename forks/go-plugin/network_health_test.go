@@ -21,7 +21,7 @@ import (
 func TestProbesBesideReadersOfNothing(t *testing.T) {
 	draining := make(chan struct{})
 	panics := new(atomic.Uint64)
-	s, err := startHealth("127.0.0.1:0", draining, panics)
+	s, err := startHealth("127.0.0.1:0", draining, panics, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +64,21 @@ func TestProbesBesideReadersOfNothing(t *testing.T) {
 	}
 }
 
+// TestHealthTroubleIsLogged: what the HTTP server says of itself is in the plugin's log.
+func TestHealthTroubleIsLogged(t *testing.T) {
+	var out bytes.Buffer
+	logger := hclog.New(&hclog.LoggerOptions{Output: &out, DisableTime: true})
+	s, err := startHealth("127.0.0.1:0", nil, new(atomic.Uint64), logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.close()
+	s.http.ErrorLog.Print("http: Accept error: too many open files; retrying in 5ms")
+	if got, want := out.String(), "[WARN]  health: http: Accept error: too many open files; retrying in 5ms\n"; got != want {
+		t.Errorf("the log has %q, want %q", got, want)
+	}
+}
+
 // TestAcceptTrouble: what comes a hundred times a second is logged twice a minute at
 // the most, and its end as well.
 func TestAcceptTrouble(t *testing.T) {
@@ -92,7 +107,7 @@ func TestAcceptTrouble(t *testing.T) {
 func TestPanicsAreCounted(t *testing.T) {
 	panics := new(atomic.Uint64)
 	panics.Store(3)
-	s, err := startHealth("127.0.0.1:0", nil, panics)
+	s, err := startHealth("127.0.0.1:0", nil, panics, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ package plugin
 import (
 	"bytes"
 	"context"
+	"io"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
@@ -23,6 +24,56 @@ func (w *stuckWriter) Write(line []byte) (int, error) {
 		<-w.free
 	}
 	return w.lines.Write(line)
+}
+
+// TestLinesBelowTheLevelAreNotQueued: they would drop those that are to be written.
+func TestLinesBelowTheLevelAreNotQueued(t *testing.T) {
+	begun := make(chan struct{})
+	stuck := &stuckWriter{begun: begun, free: make(chan struct{})}
+	logger, queue := newQueuedLogger(hclog.New(&hclog.LoggerOptions{
+		Level: hclog.Info, Output: stuck, DisableTime: true,
+	}))
+	defer close(queue.lines)
+	logger.Info("first")
+	<-begun
+	quiet := &hclog.StandardLoggerOptions{ForceLevel: hclog.Debug}
+	below := map[string]func(){
+		"Trace":          func() { logger.Trace("below") },
+		"Debug":          func() { logger.Named("named").With("with", 1).Debug("below") },
+		"Log":            func() { logger.ResetNamed("named").Log(hclog.Debug, "below") },
+		"StandardLogger": func() { logger.Named("yamux").StandardLogger(quiet).Print("below") },
+		"StandardWriter": func() { _, _ = logger.StandardWriter(quiet).Write([]byte("below\n")) },
+	}
+	for name, log := range below {
+		for range logBacklog + 1 {
+			log()
+		}
+		if n := len(queue.lines); n > 0 {
+			t.Errorf("%s: %d lines are queued", name, n)
+			break
+		}
+	}
+	logger.Info("last")
+	close(stuck.free)
+	queue.flush(context.Background())
+	if got, want := stuck.lines.String(), "[INFO]  first\n[INFO]  last\n"; got != want {
+		t.Errorf("the log holds\n%.500s\nwant\n%s", got, want)
+	}
+}
+
+// TestSinksGetLinesBelowTheLevel: a sink of an intercept logger has a level of its own.
+func TestSinksGetLinesBelowTheLevel(t *testing.T) {
+	var out bytes.Buffer
+	intercept := hclog.NewInterceptLogger(&hclog.LoggerOptions{Level: hclog.Info, Output: io.Discard})
+	intercept.RegisterSink(hclog.NewSinkAdapter(&hclog.LoggerOptions{Level: hclog.Debug, Output: &out, DisableTime: true}))
+	logger, queue := newQueuedLogger(intercept)
+	defer close(queue.lines)
+	logger.Debug("one")
+	logger.Named("named").Debug("two")
+	queue.flush(context.Background())
+	if got, want := out.String(), "[DEBUG] one\n[DEBUG] named: two\n"; got != want {
+		t.Errorf("the sink has %q, want %q", got, want)
+	}
 }
 
 // TestLogDoesNotBlock logs in every way that other packages do to a log that

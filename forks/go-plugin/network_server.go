@@ -107,7 +107,7 @@ func serverTLS(opts *ServeConfig, files tlsfile.Files, logger hclog.Logger) (*tl
 // serve accepts connections until ctx ends, and returns when all of them have
 // ended.
 func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
-	health, err := startHealth(s.config.HealthAddr, s.draining, &s.panics.count)
+	health, err := startHealth(s.config.HealthAddr, s.draining, &s.panics.count, s.logger)
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}
