@@ -243,17 +243,18 @@ func (c *Conn) report(before, after *Status) {
 	}
 }
 
+// maxCauses is how many causes are warnings until a session has lasted. A cause that is
+// worded anew each time is then no news.
+const maxCauses = 8
+
 // level is that of a cause: a warning the first time since a session had lasted. One
 // dial timeout has several texts, which come in turns.
 func (c *Conn) level(cause error) hclog.Level {
-	const most = 8
-	text := cause.Error()
-	if slices.Contains(c.said, text) {
+	text := SteadyCause(cause.Error())
+	if len(c.said) == maxCauses || slices.Contains(c.said, text) {
 		return hclog.Debug
 	}
-	if len(c.said) < most {
-		c.said = append(c.said, text)
-	}
+	c.said = append(c.said, text)
 	return hclog.Warn
 }
 

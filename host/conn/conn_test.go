@@ -372,6 +372,36 @@ func TestCausesInTurnsAreWarningsOnce(t *testing.T) {
 	})
 }
 
+// TestCausesThatDifferInPortsAreOne: a plugin that resets each connection is one piece
+// of news, and one that never says the same twice is a few.
+func TestCausesThatDifferInPortsAreOne(t *testing.T) {
+	for name, tc := range map[string]struct {
+		text string
+		want int
+	}{
+		"ports of this side": {"read tcp 10.0.0.1:%d->10.0.0.2:7000: read: connection reset by peer", 1},
+		"ports, IPv6":        {"read tcp [fd00::1%%eth0]:%d->[fd00::2]:7000: read: connection reset by peer", 1},
+		"socket of a host":   {"write tcp 127.0.0.1:%d->127.0.0.1:7000: write: broken pipe", 1},
+		"times":              {"tls: certificate has expired or is not yet valid: current time 2026-11-28T08:00:%02dZ is after 2026-11-01T00:00:00Z", 1},
+		"anything":           {"error number %d", 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				log, d := &lines{}, manualdial.New(nil)
+				d.Default(manualdial.Script{Err: fmt.Errorf(tc.text, 10)})
+				r := run(t, endpoint, conn.Options{Dialer: d, Logger: hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug})})
+				for i := range 40 {
+					d.Default(manualdial.Script{Err: fmt.Errorf(tc.text, 10+i)})
+					r.pass(4 * time.Second)
+				}
+				if got := log.count("[WARN]"); got != tc.want {
+					t.Errorf("%d warnings, want %d:\n%s", got, tc.want, log.out.String())
+				}
+			})
+		})
+	}
+}
+
 // TestLeavingIsTold: whoever reads the log learns why calls go elsewhere.
 func TestLeavingIsTold(t *testing.T) {
 	cases := map[string]struct {

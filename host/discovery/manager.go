@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -165,25 +164,40 @@ func (m *Manager) publish() {
 	}
 }
 
+// mostProblems is how many problems one change of the set logs, and how many that are
+// gone: others are counted.
+const mostProblems = 20
+
 // logProblems says of each problem once that it is there, and that it is gone.
 func (m *Manager) logProblems(before, now []target.Problem) {
-	const most = 20 // at once
-	logged := 0
+	known, left := make(map[target.Problem]bool, len(before)), make(map[string]bool, len(now))
+	for _, p := range before {
+		known[p] = true
+	}
+	found := 0
 	for _, p := range now {
-		if slices.Contains(before, p) {
+		left[p.Subject] = true
+		if known[p] {
 			continue
 		}
-		if logged++; logged <= most {
+		if found++; found <= mostProblems {
 			m.opts.Logger.Warn("discovery found what it cannot offer as it stands", "subject", p.Subject, "reason", p.Reason, "plugin", p.Plugin, "source", p.Source)
 		}
 	}
-	if logged > most {
-		m.opts.Logger.Warn("discovery found more that it cannot offer", "count", logged-most)
+	if found > mostProblems {
+		m.opts.Logger.Warn("discovery found more that it cannot offer", "count", found-mostProblems)
 	}
+	gone := 0
 	for _, p := range before {
-		if !slices.ContainsFunc(now, func(o target.Problem) bool { return o.Subject == p.Subject }) {
+		if left[p.Subject] {
+			continue
+		}
+		if gone++; gone <= mostProblems {
 			m.opts.Logger.Info("what discovery could not offer is mended, or gone", "subject", p.Subject, "source", p.Source)
 		}
+	}
+	if gone > mostProblems {
+		m.opts.Logger.Info("more of what discovery could not offer is mended, or gone", "count", gone-mostProblems)
 	}
 }
 

@@ -229,6 +229,38 @@ func TestTroubleIsToldOnceAndItsEndToo(t *testing.T) {
 	})
 }
 
+// TestManyProblemsAreFewLines: a namespace of tenants may have thousands, which come
+// and go at once.
+func TestManyProblemsAreFewLines(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log lockedLog
+		src := manual.New("one")
+		start(t, discovery.Options{Sources: []discovery.Source{src}, Logger: hclog.New(&hclog.LoggerOptions{Output: &log, DisableTime: true})})
+		odd := target.Group{Key: "odd"}
+		for i := range 3000 {
+			odd.Problems = append(odd.Problems, target.Problem{Subject: fmt.Sprintf("service ns/odd-%d", i), Reason: "two ports"})
+		}
+		src.Update(odd)
+		synctest.Wait()
+		src.Update(target.Group{Key: "odd"})
+		synctest.Wait()
+		counts := make(map[string]int)
+		for _, line := range log.lines() {
+			text, _, _ := strings.Cut(line, ":")
+			counts[text]++
+		}
+		want := map[string]int{
+			"[WARN]  discovery found what it cannot offer as it stands":         20,
+			"[WARN]  discovery found more that it cannot offer":                 1,
+			"[INFO]  what discovery could not offer is mended, or gone":         20,
+			"[INFO]  more of what discovery could not offer is mended, or gone": 1,
+		}
+		if diff := cmp.Diff(want, counts); diff != "" {
+			t.Errorf("lines of the log (-want +got)\n%s", diff)
+		}
+	})
+}
+
 // lockedLog is a writer of lines that may be read meanwhile.
 type lockedLog struct {
 	mu  sync.Mutex

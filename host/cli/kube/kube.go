@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 
 	"github.com/hashicorp/go-hclog"
@@ -108,7 +107,7 @@ func reportOf(e fleet.Event) (kubernetes.Report, bool) {
 	if e.Type != fleet.StateChanged {
 		return report, false
 	}
-	cause := steady(e.Cause)
+	cause := conn.SteadyCause(e.Cause) // so that equal causes are counted as one Event
 	switch reason, refused := refusal(e.Err); {
 	case e.To == conn.Ready:
 		report.Reason, report.Message = kubernetes.Attached, "attached to "+address
@@ -142,10 +141,3 @@ func refusal(err error) (kubernetes.Reason, bool) {
 	}
 	return "", false
 }
-
-// changing is what differs each time the same thing happens: the port of this side
-// of a connection, and what the time was.
-var changing = regexp.MustCompile(`[0-9.:\[\]a-f]+:[0-9]+->|current time [0-9TZ:.+-]+ `)
-
-// steady leaves that out, so that equal causes are counted as one Event.
-func steady(cause string) string { return changing.ReplaceAllString(cause, "") }
