@@ -22,8 +22,14 @@ import (
 	"github.com/hashicorp/go-plugin/printable"
 )
 
-// maxAnswer is the longest answer of a daemon that is read, in bytes.
-const maxAnswer = 64 << 20
+// What is read of a daemon's answers, in bytes.
+const (
+	maxAnswer = 64 << 20
+	maxHealth = 1 << 10 // what /healthz says
+)
+
+// healthTimeout bounds the look whether a daemon runs on this machine.
+const healthTimeout = time.Second
 
 // remote is a running daemon, by its HTTP API.
 type remote struct {
@@ -235,7 +241,7 @@ func (c *config) daemonHere(ctx context.Context) string {
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	ctx, cancel := context.WithTimeout(ctx, healthTimeout)
 	defer cancel()
 	base := "http://" + net.JoinHostPort(host, port)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, base+"/healthz", nil)
@@ -258,5 +264,5 @@ func (c *config) daemonHere(ctx context.Context) string {
 // saysHealthy reports whether an answer is that of a daemon's /healthz.
 func saysHealthy(answer io.Reader) bool {
 	var health struct{ Status string }
-	return json.NewDecoder(io.LimitReader(answer, 1<<10)).Decode(&health) == nil && health.Status == "ok"
+	return json.NewDecoder(io.LimitReader(answer, maxHealth)).Decode(&health) == nil && health.Status == "ok"
 }

@@ -67,16 +67,22 @@ type Options struct {
 // error.
 const quickPing = time.Second
 
+// The defaults of Options.DialTimeout.
+const (
+	dialTimeout      = 10 * time.Second
+	childDialTimeout = time.Minute
+)
+
 var (
 	errNoDialer = errors.New("Dialer is not set")
 	errNegative = errors.New("must not be negative")
 )
 
 func (o Options) withDefaults(p target.Placement) Options {
-	dial, pause := 10*time.Second, Backoff{100 * time.Millisecond, 3 * time.Second}
+	dial, pause := dialTimeout, Backoff{100 * time.Millisecond, 3 * time.Second}
 	switch p {
 	case target.Child:
-		dial, pause = time.Minute, Backoff{250 * time.Millisecond, 30 * time.Second}
+		dial, pause = childDialTimeout, Backoff{250 * time.Millisecond, 30 * time.Second}
 	case target.InProcess:
 		pause = Backoff{time.Second, time.Minute}
 	}

@@ -65,6 +65,7 @@ func TestNumbersPassUnchanged(t *testing.T) {
 		"argument twice":  {"Members", `{"v":{},"v":{"a":1}}`, "", `"v" is given twice`},
 		"beside, not twice": {"Anything", `[[{"a":"a"},{"a":["a","a"]}]]`,
 			`["[]interface {}",[{"a":"a"},{"a":["a","a"]}]]`, ""},
+		"too deep":       {"Anything", `[` + strings.Repeat(`{"a":[`, 150_000) + strings.Repeat(`]}`, 150_000) + `]`, "", "exceeded max depth"},
 		"no UTF-8":       {"Anything", "[\"a\xff\"]", "", "not valid UTF-8"},
 		"half a pair":    {"Anything", `["\ud83d"]`, "", `\ud83d is half a character`},
 		"the other half": {"Anything", `["\ude00\ud83d"]`, "", `\ude00 is half a character`},

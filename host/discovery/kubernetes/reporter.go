@@ -56,11 +56,14 @@ type Reporter struct {
 	log     hclog.Logger
 }
 
+// reportBacklog is how many reports may wait to be written, and as many warnings.
+const reportBacklog = 256
+
 func newReporter(core rest.Interface, opts Options) *Reporter {
 	return &Reporter{
 		events:   newEventWriter(core, opts.Instance),
-		warnings: make(chan Report, 256),
-		others:   make(chan Report, 256),
+		warnings: make(chan Report, reportBacklog),
+		others:   make(chan Report, reportBacklog),
 		log:      opts.Logger,
 	}
 }
