@@ -13,7 +13,12 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p build/tools
 go -C tools build -o "$PWD/build/tools/" golang.org/x/exp/cmd/apidiff
 apidiff=$PWD/build/tools/apidiff
-original=$(cd "$work" && go mod download -json "$module@$version" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
+download=$(cd "$work" && go mod download -json "$module@$version") || true # it tells errors as JSON
+original=$(sed -n 's/^\t"Dir": "\(.*\)",$/\1/p' <<<"$download")
+if [ -z "$original" ]; then
+	echo "api-check: $module@$version could not be fetched: $download" >&2
+	exit 1
+fi
 
 failed=0
 for package in "${packages[@]}"; do

@@ -18,6 +18,12 @@ out=$PWD/build/e2e
 node=$out/node
 mkdir -p "$out"
 minutes=${E2E_MINUTES:-45}
+case $minutes in
+'' | *[!0-9]*)
+	echo "E2E_MINUTES=$minutes: want a number of minutes" >&2
+	exit 2
+	;;
+esac
 end=$((minutes * 60))
 lap() { echo "[${SECONDS}s] $*"; }
 
@@ -29,7 +35,9 @@ bounded() {
 	local status=0
 	wait "$child" || status=$?
 	child=''
-	if [ "$status" -eq 124 ]; then echo "e2e: the $minutes minutes are over: $1" >&2; fi
+	if [ "$status" -eq 124 ]; then
+		echo "e2e: the $minutes minutes were over in $1: E2E_MINUTES gives more, and what was compiled is kept for the next run" >&2
+	fi
 	return "$status"
 }
 leave() {
@@ -39,7 +47,7 @@ leave() {
 	fi
 	if [ -n "$mine" ] && [ "${KEEP:-}" = 1 ]; then
 		echo "the node stays up: export KUBECONFIG=$KUBECONFIG"
-		echo "to end it: test/e2e/node/down.sh $node"
+		echo "to end it: $PWD/test/e2e/node/down.sh $node"
 	elif [ -n "$mine" ]; then
 		test/e2e/node/down.sh "$node"
 		lap "node is down"

@@ -4,7 +4,7 @@
 # and says at the end which failed. ONLY=REGEXP picks some of them by name.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-time=$1
+time=${1:?how long to fuzz each target, such as 10s, and then the modules}
 shift
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
