@@ -53,8 +53,7 @@ func (p *localPlugin) startChild() (reached reachedPlugin, err error) {
 		reached, err = p.accept(line, child, cert)
 	}
 	if err != nil {
-		_ = child.Kill(context.Background())
-		p.workers.Wait()
+		p.killRunner(child)
 		p.setRunner(nil)
 		p.removeSocketDir()
 		return reachedPlugin{}, err
@@ -139,19 +138,21 @@ func (p *localPlugin) handshakeEnv() []string {
 // a child never blocks on it.
 func (p *localPlugin) supervise(child runner.Runner) <-chan string {
 	lines := make(chan string, 1)
-	p.readers.Go(func() {
-		firstLineOf(child.Stdout(), lines)
-	})
-	p.readers.Go(func() { p.forwardLog(child.Name(), child.Stderr()) })
-	p.workers.Go(func() {
+	outputs := []*outputReader{
+		readOutput(func() { firstLineOf(child.Stdout(), lines) }),
+		readOutput(func() { p.forwardLog(child.Name(), child.Stderr()) }),
+	}
+	go func() {
 		if p.config.RunnerFunc != nil {
 			// Waiting may close its pipes, so what is in them is read first. A
 			// runner of our own reads to the end, but does not wait for ever
 			// when something that the child left behind holds them open.
-			p.readers.Wait()
+			for _, output := range outputs {
+				output.await(p.watch.unread)
+			}
 		}
-		p.awaitEnd(context.Background(), child, child.Name())
-	})
+		p.awaitEnd(child, child.Name(), outputs)
+	}()
 	return lines
 }
 

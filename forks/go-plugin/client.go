@@ -61,8 +61,9 @@ func (c *Client) Client() (ClientProtocol, error) { return c.plugin.open() }
 // Kill ends a process of this machine: it is asked to end and killed if it
 // does not answer within five seconds, or has not ended two seconds later. A
 // start under way is given up. A remote plugin is detached from and lives on.
-// Kill returns when the process has ended and its last log line was written;
-// it may be called again.
+// Kill returns when the process has ended and its last log line was written. It
+// does not wait for ever for a writer or a logger of the host that takes nothing,
+// nor for a process that the system does not end. It may be called again.
 func (c *Client) Kill() { c.plugin.kill() }
 
 // Exited reports whether the process has ended. For a remote plugin it reports

@@ -138,7 +138,8 @@ type ClientConfig struct {
 	MaxMessageBytes int
 
 	// DialTimeout bounds each attempt to connect to a remote plugin, TLS and
-	// handshake included: 10 s if zero.
+	// handshake included, and the first connection to one on this machine: 10 s if
+	// zero.
 	DialTimeout time.Duration
 
 	// PingTimeout bounds Ping, and each probe of a remote session: 5 s if zero.

@@ -13,23 +13,28 @@ import (
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 )
 
-// connect makes the protocol client of a plugin on this machine.
-func (p *localPlugin) connect() (sessionClient, error) {
+// connect makes the protocol client of a plugin on this machine, and the muxer
+// that it uses, if it does. It gives up when the plugin ends or Kill has waited for
+// long enough.
+func (p *localPlugin) connect() (sessionClient, *grpcmux.ClientMuxer, error) {
 	switch p.reached.protocol {
 	case ProtocolNetRPC:
-		return p.connectNetRPC()
+		client, err := p.connectNetRPC()
+		return client, nil, err
 	case ProtocolGRPC:
 		return p.connectGRPC()
 	default:
-		return nil, fmt.Errorf("unknown server protocol: %s", p.reached.protocol)
+		return nil, nil, fmt.Errorf("unknown server protocol: %s", p.reached.protocol)
 	}
 }
 
 func (p *localPlugin) connectNetRPC() (sessionClient, error) {
-	conn, err := p.dial(context.Background())
+	conn, err := p.dialFirst()
 	if err != nil {
 		return nil, err
 	}
+	// Opening the streams takes a handshake, with TLS.
+	defer context.AfterFunc(p.inUse, func() { _ = conn.Close() })()
 	if p.reached.tls != nil {
 		// gRPC brings TLS of its own; net/rpc is wrapped.
 		conn = tls.Client(conn, p.reached.tls)
@@ -47,7 +52,7 @@ func (p *localPlugin) connectNetRPC() (sessionClient, error) {
 	return client, client.SyncStreams(p.config.SyncStdout, p.config.SyncStderr)
 }
 
-func (p *localPlugin) connectGRPC() (sessionClient, error) {
+func (p *localPlugin) connectGRPC() (sessionClient, *grpcmux.ClientMuxer, error) {
 	cfg := grpcClientConfig{
 		dial:           p.dial,
 		dialOptions:    p.config.GRPCDialOptions,
@@ -69,22 +74,35 @@ func (p *localPlugin) connectGRPC() (sessionClient, error) {
 		cfg.creds = credentials.NewTLS(p.reached.tls)
 	}
 	if p.config.GRPCBrokerMultiplex {
-		conn, err := p.dial(context.Background())
+		conn, err := p.dialFirst()
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		if p.mux, err = grpcmux.NewClientMuxer(p.logger, conn); err != nil {
-			return nil, err
+		mux, err := grpcmux.NewClientMuxer(p.logger, conn)
+		if err != nil {
+			return nil, nil, err
 		}
-		cfg.brokers, cfg.mux = brokerMux, p.mux
-		cfg.dial = func(ctx context.Context) (net.Conn, error) { return p.mux.Dial(ctx, nil) }
+		cfg.brokers, cfg.mux = brokerMux, mux
+		cfg.dial = func(ctx context.Context) (net.Conn, error) { return mux.Dial(ctx, nil) }
 	}
-	return newGRPCClient(cfg)
+	client, err := newGRPCClient(cfg)
+	if err != nil {
+		return nil, nil, err
+	}
+	return client, cfg.mux, nil
 }
 
 // dial connects to the plugin's socket.
 func (p *localPlugin) dial(ctx context.Context) (net.Conn, error) {
 	return p.reached.socket.dial(ctx)
+}
+
+// dialFirst connects for the first time, within the time that a host gives a
+// connection. A plugin at a TCP address may be on a machine that says nothing.
+func (p *localPlugin) dialFirst() (net.Conn, error) {
+	ctx, cancel := context.WithTimeout(p.inUse, p.config.DialTimeout)
+	defer cancel()
+	return p.dial(ctx)
 }
 
 func (p *localPlugin) socketConfig() UnixSocketConfig {

@@ -29,7 +29,6 @@ func (p *localPlugin) kill() {
 		return
 	}
 	p.end(r)
-	p.workers.Wait()
 	p.setRunner(nil)
 	p.removeSocketDir()
 }
@@ -53,56 +52,56 @@ func (p *localPlugin) settle() {
 	defer p.starting.Unlock()
 }
 
-// end asks the process to end, and kills it if it does not.
+// end asks the process to end, and kills it if it does not. What there is to log is
+// logged last: a log that nobody reads must not keep the process alive.
 func (p *localPlugin) end(r runner.AttachedRunner) {
+	defer p.closeMux()
 	if p.ctx.Err() != nil {
 		p.closeClient()
+		p.killRunner(r)
+		return
 	}
-	if p.ctx.Err() == nil && p.askToEnd() {
-		grace := time.NewTimer(gracePeriod)
-		defer grace.Stop()
-		select {
-		case <-p.ctx.Done():
-			p.closeMux()
-			return
-		case <-grace.C:
+	err := p.askToEnd()
+	if err == nil && closesWithin(gracePeriod, p.ctx.Done()) {
+		p.awaitOver()
+		return
+	}
+	ended := p.ctx.Err() != nil
+	p.killRunner(r)
+	if ended {
+		return
+	}
+	returnsWithin(outputWait, func() {
+		if err != nil {
+			p.logger.Warn("error closing client during Kill", "error", err)
 		}
-	}
-	if p.ctx.Err() == nil {
 		p.logger.Warn("plugin failed to exit gracefully", "id", r.ID())
-	}
-	if err := r.Kill(context.Background()); err != nil {
-		p.logger.Debug("error killing plugin", "id", r.ID(), "error", err)
-	}
-	p.closeMux()
+	})
 }
 
-// askToEnd closes the protocol client, which asks the plugin to end.
-func (p *localPlugin) askToEnd() bool {
+// askToEnd closes the protocol client, which asks the plugin to end. A plugin that
+// was not connected to yet is, so that it can be asked; but no connection may take
+// longer than an answer from now on.
+func (p *localPlugin) askToEnd() error {
+	timer := time.AfterFunc(shutdownWait, p.unused)
+	defer timer.Stop()
 	client, err := p.open()
-	if err == nil {
-		err = client.Close()
+	if err != nil {
+		return err
 	}
-	if err != nil && p.ctx.Err() == nil {
-		p.logger.Warn("error closing client during Kill", "error", err)
-	}
-	return err == nil
+	return client.Close()
 }
 
 // closeClient lets go of the connection to a plugin that has ended by itself.
 func (p *localPlugin) closeClient() {
-	p.opening.Lock()
-	defer p.opening.Unlock()
-	if p.client != nil {
-		_ = p.client.Close()
+	if client, _ := p.connected(); client != nil {
+		_ = client.Close()
 	}
 }
 
 func (p *localPlugin) closeMux() {
-	p.opening.Lock()
-	defer p.opening.Unlock()
-	if p.mux != nil {
-		_ = p.mux.Close()
+	if _, mux := p.connected(); mux != nil {
+		_ = mux.Close()
 	}
 }
 

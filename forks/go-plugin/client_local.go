@@ -26,23 +26,23 @@ type localPlugin struct {
 	startErr error
 	reached  reachedPlugin // valid once started without startErr
 
-	opening sync.Mutex // guards client and mux
-	client  sessionClient
-	mux     *grpcmux.ClientMuxer
-
+	opening sync.Mutex // one open at a time
 	killing sync.Mutex // one Kill at a time
 
-	mu      sync.Mutex // guards these five
+	mu      sync.Mutex // guards these seven
+	client  sessionClient
+	mux     *grpcmux.ClientMuxer
 	runner  runner.AttachedRunner
 	socket  UnixSocketConfig
 	listens *childSocket       // where a plugin that is ours listens, once that is known
 	ended   bool               // there is no process any more
 	abandon context.CancelFunc // ends a start that is under way; nil before
 
-	ctx     context.Context // ends when the plugin has, its cause says how
-	gone    context.CancelCauseFunc
-	readers sync.WaitGroup // of the child's stdout and stderr
-	workers sync.WaitGroup
+	ctx    context.Context // ends when the plugin has, its cause says how
+	gone   context.CancelCauseFunc
+	inUse  context.Context // ends when nobody is to connect any more, with ctx at the latest
+	unused context.CancelFunc
+	watch  watch
 }
 
 // reachedPlugin is how to talk to a plugin that was started or found.
@@ -61,6 +61,8 @@ func newLocalPlugin(config ClientConfig) *localPlugin {
 		p.socket = *config.UnixSocketConfig
 	}
 	p.ctx, p.gone = context.WithCancelCause(context.Background())
+	p.inUse, p.unused = context.WithCancel(p.ctx)
+	p.watch = newWatch()
 	return p
 }
 
@@ -108,7 +110,7 @@ func (p *localPlugin) reattach() (reachedPlugin, error) {
 	if err != nil {
 		return reachedPlugin{}, err
 	}
-	p.workers.Go(func() { p.awaitEnd(context.Background(), found, "reattached plugin") })
+	go p.awaitEnd(found, "reattached plugin", nil)
 
 	reached := reachedPlugin{
 		addr:     cfg.Addr,
@@ -129,37 +131,6 @@ func (p *localPlugin) reattach() (reachedPlugin, error) {
 		reached.version, reached.plugins = cfg.ProtocolVersion, set
 	}
 	return reached, nil
-}
-
-// awaitEnd marks the plugin as gone when it is. It stops waiting when ctx ends.
-func (p *localPlugin) awaitEnd(ctx context.Context, r runner.AttachedRunner, name string) {
-	err := r.Wait(ctx)
-	if ctx.Err() != nil {
-		return
-	}
-	p.readers.Wait() // for its last line
-	p.awaitOutput()
-	if err != nil {
-		p.logger.Error("plugin process exited", "plugin", name, "id", r.ID(), "error", err)
-	} else {
-		p.logger.Info("plugin process exited", "plugin", name, "id", r.ID())
-	}
-	p.closeSocket()
-	p.gone(processEnded(err))
-}
-
-// awaitOutput waits until the last output of a plugin that has ended was passed on,
-// unless that takes long.
-func (p *localPlugin) awaitOutput() {
-	p.opening.Lock()
-	client := p.client
-	p.opening.Unlock()
-	if client == nil {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
-	defer cancel()
-	client.awaitOutput(ctx)
 }
 
 // ownSocket notes where a plugin of ours listens, to clear up behind it.
@@ -202,15 +173,24 @@ func (p *localPlugin) open() (ClientProtocol, error) {
 	}
 	p.opening.Lock()
 	defer p.opening.Unlock()
-	if p.client != nil {
-		return p.client, nil
+	if client, _ := p.connected(); client != nil {
+		return client, nil
 	}
-	client, err := p.connect()
+	client, mux, err := p.connect()
 	if err != nil {
 		return nil, err
 	}
-	p.client = client
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.client, p.mux = client, mux
 	return client, nil
+}
+
+// connected returns what open has made; nil before.
+func (p *localPlugin) connected() (sessionClient, *grpcmux.ClientMuxer) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.client, p.mux
 }
 
 func (p *localPlugin) exited() bool { return p.ctx.Err() != nil }

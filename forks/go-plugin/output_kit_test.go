@@ -39,7 +39,10 @@ type printer struct {
 const (
 	printWithoutEnd = -1
 	exitAtOnce      = -2
+	logOneLine      = -3 // to where the process's stderr goes, as loggers do
 )
+
+var stderrAtStart = os.Stderr
 
 // printLines writes n lines to each stream.
 func printLines(n int) {
@@ -49,6 +52,8 @@ func printLines(n int) {
 		return
 	case exitAtOnce:
 		os.Exit(0)
+	case logOneLine:
+		fmt.Fprintln(stderrAtStart, "one line of the log")
 	}
 	for i := range n {
 		fmt.Printf("line %d of stdout, as long as a line of a log usually is\n", i)

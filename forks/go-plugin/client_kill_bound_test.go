@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/cmdrunner"
+	"github.com/hashicorp/go-plugin/runner"
+)
+
+// haltedWriter takes what is written until it is halted, and then nothing more for as
+// long as the test runs.
+type haltedWriter struct{ halted, reached, freed chan struct{} }
+
+func newHaltedWriter(t *testing.T) *haltedWriter {
+	w := &haltedWriter{make(chan struct{}), make(chan struct{}, 1), make(chan struct{})}
+	t.Cleanup(func() { close(w.freed) })
+	return w
+}
+
+func (w *haltedWriter) Write(p []byte) (int, error) {
+	select {
+	case <-w.halted:
+	default:
+		return len(p), nil
+	}
+	select {
+	case w.reached <- struct{}{}:
+	default:
+	}
+	<-w.freed
+	return len(p), nil
+}
+
+// mustReturn fails the test if f hangs.
+func mustReturn(t *testing.T, what string, f func()) {
+	t.Helper()
+	if !returnsWithin(time.Minute, f) {
+		t.Fatalf("%s does not return", what)
+	}
+}
+
+// runByRunner makes the command one of a Runner of the host's own.
+func runByRunner(c *ClientConfig) {
+	cmd := c.Cmd
+	c.Cmd = nil
+	c.RunnerFunc = func(l hclog.Logger, env *exec.Cmd, _ string) (runner.Runner, error) {
+		cmd.Env = append(cmd.Env, env.Env...)
+		return cmdrunner.NewCmdRunner(l, cmd)
+	}
+}
+
+// TestKillBesideHaltedWriter kills plugins whose output or log the host does not take
+// any more.
+func TestKillBesideHaltedWriter(t *testing.T) {
+	stderr := func(c *ClientConfig, w *haltedWriter) { c.Stderr = w }
+	log := func(c *ClientConfig, w *haltedWriter) {
+		c.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: w})
+	}
+	synced := func(c *ClientConfig, w *haltedWriter) { c.SyncStderr = w }
+	for name, tc := range map[string]struct {
+		protocol Protocol
+		change   func(*ClientConfig, *haltedWriter)
+		runner   bool
+	}{
+		"Stderr, net/rpc":              {ProtocolNetRPC, stderr, false},
+		"Stderr, gRPC":                 {ProtocolGRPC, stderr, false},
+		"Stderr of a Runner":           {ProtocolNetRPC, stderr, true},
+		"SyncStderr, net/rpc":          {ProtocolNetRPC, synced, false},
+		"SyncStderr, gRPC":             {ProtocolGRPC, synced, false},
+		"SyncStderr of a Runner":       {ProtocolGRPC, synced, true},
+		"log of the host":              {ProtocolNetRPC, log, false},
+		"log of the host, of a Runner": {ProtocolNetRPC, log, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // They wait for bounds.
+			writer := newHaltedWriter(t)
+			cfg := childConfig("")
+			cfg.Cmd.Env = printRole(tc.protocol)
+			cfg.Plugins, cfg.AllowedProtocols = PluginSet{"print": &printer{}}, []Protocol{tc.protocol}
+			tc.change(cfg, writer)
+			cmd := cfg.Cmd
+			if tc.runner {
+				runByRunner(cfg)
+			}
+			client := NewClient(cfg)
+			protocol, err := client.Client()
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, err := protocol.Dispense("print")
+			if err != nil {
+				t.Fatal(err)
+			}
+			close(writer.halted)
+			for _, n := range []int{1, logOneLine} {
+				if err := raw.(*printer).call(n); err != nil {
+					t.Fatal(err)
+				}
+			}
+			mustReturn(t, "the wait for the plugin's output", func() { <-writer.reached })
+			mustReturn(t, "Kill", client.Kill)
+			if isRunning(cmd.Process.Pid) {
+				t.Error("the process runs on")
+			}
+			mustReturn(t, "another Kill", client.Kill)
+		})
+	}
+}
+
+// TestStartFailsBesideHaltedWriter has a plugin that says something and crashes.
+func TestStartFailsBesideHaltedWriter(t *testing.T) {
+	for name, change := range map[string]func(*ClientConfig){"child": func(*ClientConfig) {}, "Runner": runByRunner} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			writer := newHaltedWriter(t)
+			close(writer.halted)
+			cfg := childConfig("crash")
+			cfg.Stderr = writer
+			change(cfg)
+			client := NewClient(cfg)
+			mustReturn(t, "Start", func() {
+				if _, err := client.Start(); err == nil {
+					t.Error("a plugin that crashes was started")
+				}
+			})
+			mustReturn(t, "Kill", client.Kill)
+		})
+	}
+}
