@@ -36,6 +36,12 @@ type Options struct {
 	Gatherer prometheus.Gatherer
 	// MaxRequest is the largest body of a call, in bytes.
 	MaxRequest int64
+	// MaxBodies is how many bytes of bodies may be held at once, until their methods have
+	// returned, and four times as many as those of one plugin may have. The first 4 KiB
+	// of each do not count. Beyond it the connection that is still sending one, and was
+	// in use the longest time ago, is closed; if there is none, the call is answered with
+	// 429. A body is there some six times while it is decoded and sent.
+	MaxBodies int64
 	// MaxCalls is how many calls may be in flight at once, and MaxPluginCalls how many
 	// of them of one plugin. A call counts until its method has returned, which may be
 	// after its client has gone.
@@ -57,7 +63,7 @@ type Options struct {
 // DefaultOptions gives the bounds that suit most.
 func DefaultOptions() Options {
 	return Options{
-		MaxRequest: 1 << 20, MaxCalls: 256, MaxPluginCalls: 64, MaxStreams: 32, MaxConnections: 512,
+		MaxRequest: 1 << 20, MaxBodies: 32 << 20, MaxCalls: 256, MaxPluginCalls: 64, MaxStreams: 32, MaxConnections: 512,
 		Heartbeat: 15 * time.Second, DrainTimeout: 10 * time.Second,
 	}
 }
@@ -74,6 +80,8 @@ func (o *Options) validate() error {
 	case o.MaxRequest <= 0 || o.MaxCalls <= 0 || o.MaxPluginCalls <= 0 || o.MaxStreams <= 0:
 		return fmt.Errorf("options MaxRequest %d, MaxCalls %d, MaxPluginCalls %d, MaxStreams %d: each must be above zero",
 			o.MaxRequest, o.MaxCalls, o.MaxPluginCalls, o.MaxStreams)
+	case o.MaxBodies < o.MaxRequest:
+		return fmt.Errorf("option MaxBodies %d: it must be at least MaxRequest, which is %d", o.MaxBodies, o.MaxRequest)
 	case o.MaxConnections <= o.MaxCalls+o.MaxStreams:
 		return fmt.Errorf("option MaxConnections %d: it must be above MaxCalls and MaxStreams together, which are %d",
 			o.MaxConnections, o.MaxCalls+o.MaxStreams)
@@ -103,7 +111,7 @@ func New(o Options) (*Server, error) {
 		return nil, fmt.Errorf("make HTTP API: %w", err)
 	}
 	s := &Server{
-		opts: o, clients: connections{max: o.MaxConnections}, calls: newShares(o.MaxCalls, o.MaxPluginCalls),
+		opts: o, clients: connections{max: o.MaxConnections, maxBodies: o.MaxBodies}, calls: newShares(o.MaxCalls, o.MaxPluginCalls, o.MaxBodies/4),
 		streams: newGate(o.MaxStreams), ending: make(chan struct{}),
 	}
 	if o.TokenFile != "" {

@@ -247,6 +247,91 @@ func TestManyUnread(t *testing.T) {
 	}
 }
 
+// Bodies of the tests below, and how many of them may be held.
+const (
+	bodySize = 8 << 10
+	counted  = 4 << 10 // of each
+	fewest   = 16
+)
+
+func fewBodies(o *api.Options, _ *daemon.Options) {
+	o.MaxRequest, o.MaxBodies = bodySize, fewest*counted
+}
+
+// TestManyBodies: bodies that are being sent are bounded in bytes. Clients that send on
+// hold up nobody, and what they held is given back.
+func TestManyBodies(t *testing.T) {
+	h := start(t, fewBodies)
+	head := fmt.Sprintf("POST %s HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n", greetPath, bodySize)
+	senders := make([]net.Conn, 2*fewest)
+	for i := range senders {
+		conn, err := net.Dial("tcp", strings.TrimPrefix(h.base, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		senders[i] = conn
+		_, _ = io.WriteString(conn, head+strings.Repeat(" ", bodySize-1)) // it may be cut off
+		if got := h.server.Bodies(); got > (fewest+1)*counted {
+			t.Fatalf("%d bytes of bodies are held, of at most %d", got, fewest*counted)
+		}
+	}
+	h.untilCalled(greetPath, `["Ada"]`)
+	if _, err := senders[0].Read(make([]byte, 1)); err == nil {
+		t.Error("the oldest sender got an answer")
+	}
+	last := senders[len(senders)-1]
+	_, _ = io.WriteString(last, " ")
+	if answer, err := http.ReadResponse(bufio.NewReader(last), nil); err != nil || answer.StatusCode != http.StatusBadRequest {
+		t.Errorf("the last sender: %v, %v", answer, err)
+	}
+	for _, conn := range senders {
+		_ = conn.Close()
+	}
+	h.untilNoBodies()
+}
+
+// TestBodiesOfCallsInFlight: what runs holds its body. Others are told so, and small
+// bodies and those of other plugins have room.
+func TestBodiesOfCallsInFlight(t *testing.T) {
+	h := start(t, func(o *api.Options, d *daemon.Options) {
+		fewBodies(o, d)
+		d.NetworkPlugins += ",other=" + strings.TrimPrefix(d.NetworkPlugins, "greeter=")
+	})
+	args := `["slow"` + strings.Repeat(" ", bodySize-8) + `]`
+	var clients sync.WaitGroup
+	for range fewest / 4 {
+		clients.Go(func() {
+			if status, _, body := h.do(h.request(http.MethodPost, greetPath, args)); status != http.StatusOK {
+				t.Errorf("%d %.300s", status, body)
+			}
+		})
+		<-h.plugin.entered
+	}
+	status, header, body := h.do(h.request(http.MethodPost, greetPath, args))
+	if status != http.StatusTooManyRequests || header.Get("Retry-After") == "" || !strings.Contains(body, `bodies of calls of plugin \"greeter\"`) {
+		t.Errorf("beyond the plugin's share a call got %d %s", status, body)
+	}
+	h.untilCalled(greetPath, `["Ada"]`)
+	other := strings.Replace(greetPath, "plugins/greeter", "plugins/other", 1)
+	h.untilCalled(other, strings.Replace(args, "slow", "fast", 1))
+	for range fewest / 4 {
+		h.plugin.release <- struct{}{}
+	}
+	clients.Wait()
+	h.untilNoBodies()
+}
+
+// untilNoBodies waits until no bytes of bodies are held.
+func (h *host) untilNoBodies() {
+	h.t.Helper()
+	for deadline := time.Now().Add(patience); h.server.Bodies() != 0; runtime.Gosched() {
+		if time.Now().After(deadline) {
+			h.t.Fatalf("%d bytes of bodies are still held", h.server.Bodies())
+		}
+	}
+}
+
 // syncBuffer takes logs of several goroutines.
 type syncBuffer struct {
 	mu sync.Mutex

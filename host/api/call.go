@@ -4,9 +4,6 @@ package api
 
 import (
 	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
 	"mime"
 	"net/http"
 
@@ -29,26 +26,38 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, *refused)
 		return
 	}
-	args, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.opts.MaxRequest))
+	args, body, err := readBody(w, r, s.opts.MaxRequest)
 	if err != nil {
-		writeProblem(w, unreadable(err))
+		writeRefusal(w, unreadable(err))
 		return
 	}
 	plugin := r.PathValue("name")
-	if err := s.calls.enter(plugin); err != nil {
-		w.Header().Set("Retry-After", "1")
-		writeProblem(w, problem{Status: http.StatusTooManyRequests, Detail: err.Error()})
+	size := body.counted // which changes no more
+	if err := s.calls.enter(plugin, size); err != nil {
+		body.release()
+		writeRefusal(w, problem{Status: http.StatusTooManyRequests, Detail: err.Error()})
 		return
 	}
-	done := keepConnection(r)
+	done := connectionOf(r).keep()
 	result, err := s.opts.Daemon.Call(r.Context(), plugin, r.PathValue("kind"), r.PathValue("method"), args,
-		daemon.WhenReturned(func() { s.calls.leave(plugin) }))
+		daemon.WhenReturned(func() {
+			body.release()
+			s.calls.leave(plugin, size)
+		}))
 	done() // the answer may be one that its client does not read
 	if err != nil {
 		writeProblem(w, problemOf(err))
 		return
 	}
 	writeJSON(w, http.StatusOK, callResult{result})
+}
+
+// writeRefusal answers a call that was not begun.
+func writeRefusal(w http.ResponseWriter, p problem) {
+	if p.Status == http.StatusTooManyRequests {
+		w.Header().Set("Retry-After", "1")
+	}
+	writeProblem(w, p)
 }
 
 // mayCall says why a call is not taken, or nil.
@@ -67,11 +76,4 @@ func (s *Server) mayCall(r *http.Request) *problem {
 		return &problem{Status: http.StatusUnsupportedMediaType, Detail: "the Content-Type must be application/json"}
 	}
 	return nil
-}
-
-func unreadable(err error) problem {
-	if big, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return problem{Status: http.StatusRequestEntityTooLarge, Detail: fmt.Sprintf("a call may have at most %d bytes", big.Limit)}
-	}
-	return problem{Status: http.StatusBadRequest, Detail: fmt.Sprintf("the body cannot be read: %v", err)}
 }

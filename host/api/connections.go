@@ -26,11 +26,13 @@ const (
 // connection that has a call at work or an event stream is spared: those have bounds of
 // their own.
 type connections struct {
-	max int
+	max       int
+	maxBodies int64
 
 	mu     sync.Mutex
 	open   list.List // of *connection, the one that was in use last at its back
 	unread int       // bytes
+	bodies int64     // bytes
 }
 
 // connection is one client's.
@@ -42,6 +44,7 @@ type connection struct {
 	place  *list.Element // nil once it is closed
 	busy   int           // calls at work and event streams
 	unread int           // bytes of the answer that is being written
+	body   *body         // that is being read, or nil
 }
 
 // listen makes the bound hold for what l accepts.
@@ -156,15 +159,15 @@ func withConnection(ctx context.Context, raw net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, raw)
 }
 
-// keepConnection spares the request's connection until done.
-func keepConnection(r *http.Request) (done func()) {
-	return r.Context().Value(connectionKey{}).(*connection).keep()
+// connectionOf gives the connection of a request.
+func connectionOf(r *http.Request) *connection {
+	return r.Context().Value(connectionKey{}).(*connection)
 }
 
 // boundWrites gives every write of an answer its deadline, and counts its bytes.
 func boundWrites(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		answer := &answerWriter{w, http.NewResponseController(w), r.Context().Value(connectionKey{}).(*connection)}
+		answer := &answerWriter{w, http.NewResponseController(w), connectionOf(r)}
 		// The last answer's deadline would end the "100 Continue" of this request.
 		if err := answer.bound(); err != nil {
 			return

@@ -25,7 +25,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer s.streams.leave()
-	defer keepConnection(r)()
+	defer connectionOf(r).keep()()
 	changes := s.opts.Daemon.Subscribe(eventBuffer)
 	defer changes.Close()
 	w.Header().Set("Content-Type", "text/event-stream")

@@ -61,6 +61,13 @@ func (s *Server) Unread() int {
 	return s.clients.unread
 }
 
+// Bodies tells how many bytes of bodies are held.
+func (s *Server) Bodies() int64 {
+	s.clients.mu.Lock()
+	defer s.clients.mu.Unlock()
+	return s.clients.bodies
+}
+
 // MaxUnread is how many bytes of answers may wait for readers.
 const MaxUnread = maxUnread
 

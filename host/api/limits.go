@@ -7,44 +7,58 @@ import (
 	"sync"
 )
 
-// shares bounds how many calls are in flight, all together and of one plugin, so that
-// a plugin which does not answer cannot keep the callers of others out.
+// shares bounds how many calls are in flight, all together and of one plugin, and how
+// many bytes the bodies of one plugin's have, so that a plugin which does not answer
+// cannot keep the callers of others out.
 type shares struct {
 	max, each int
+	eachBytes int64
 
 	mu    sync.Mutex
 	taken int
-	of    map[string]int // by plugin; none is zero
+	of    map[string]share // by plugin; none is zero
 }
 
-func newShares(maximum, each int) *shares {
-	return &shares{max: maximum, each: each, of: make(map[string]int)}
+// share is what calls of one plugin have taken.
+type share struct {
+	calls int
+	bytes int64
 }
 
-// enter takes a place for a call. The error says that there is none, and for whom;
-// without one, leave must follow.
-func (s *shares) enter(plugin string) error {
+func newShares(maximum, each int, eachBytes int64) *shares {
+	return &shares{max: maximum, each: each, eachBytes: eachBytes, of: make(map[string]share)}
+}
+
+// enter takes a place for a call whose body counts some bytes. The error says that
+// there is none, and for whom; without one, leave must follow.
+func (s *shares) enter(plugin string, bytes int64) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	of := s.of[plugin]
 	switch {
-	case s.of[plugin] >= s.each:
+	case of.calls >= s.each:
 		return fmt.Errorf("%d calls of plugin %q are in flight already", s.each, plugin)
 	case s.taken >= s.max:
 		return fmt.Errorf("%d calls are in flight already", s.max)
+	case bytes > 0 && of.calls > 0 && of.bytes+bytes > s.eachBytes:
+		return fmt.Errorf("the bodies of calls of plugin %q in flight are as many bytes as this host holds", plugin)
 	}
 	s.taken++
-	s.of[plugin]++
+	s.of[plugin] = share{of.calls + 1, of.bytes + bytes}
 	return nil
 }
 
 // leave gives the place back.
-func (s *shares) leave(plugin string) {
+func (s *shares) leave(plugin string, bytes int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.taken--
-	if s.of[plugin]--; s.of[plugin] == 0 {
+	of := s.of[plugin]
+	if of.calls == 1 {
 		delete(s.of, plugin)
+		return
 	}
+	s.of[plugin] = share{of.calls - 1, of.bytes - bytes}
 }
 
 // gate lets a number of requests in at once.

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"maps"
 	"reflect"
 	"slices"
 )
@@ -22,24 +21,12 @@ var ErrArguments = errors.New("arguments do not fit")
 // for each parameter, or an object if the parameters have names. Nothing, or null,
 // means no arguments. Numbers arrive as they were given, or not at all.
 func (m *method) arguments(raw json.RawMessage) ([]reflect.Value, error) {
-	elements, err := m.elements(bytes.TrimSpace(raw))
+	values, err := m.read(bytes.TrimSpace(raw))
 	if err == nil {
 		err = unambiguous(raw)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w %s: %w", ErrArguments, m.signature(), err)
-	}
-	values := make([]reflect.Value, 0, len(m.params))
-	for i, t := range m.params {
-		v := reflect.New(t)
-		err := decode(elements[i], v.Interface())
-		if err == nil {
-			err = settle(v.Elem())
-		}
-		if err != nil {
-			return nil, fmt.Errorf("%w %s: %s: %w", ErrArguments, m.signature(), m.place(i), err)
-		}
-		values = append(values, v.Elem())
 	}
 	return values, nil
 }
@@ -52,64 +39,113 @@ func (m *method) place(i int) string {
 	return fmt.Sprintf("argument %d", i+1)
 }
 
-func (m *method) elements(raw []byte) ([]json.RawMessage, error) {
-	var list []json.RawMessage
+// read decodes raw in one pass, and no further than what the method takes: of whatever
+// a caller sends beyond that, nothing is kept.
+func (m *method) read(raw []byte) ([]reflect.Value, error) {
+	if len(raw) == 0 || string(raw) == "null" {
+		return m.complete(nil)
+	}
+	values := m.listed
 	switch {
-	case len(raw) == 0 || string(raw) == "null":
 	case raw[0] == '{' && m.names != nil:
-		return m.named(raw)
-	case raw[0] == '[':
-		if err := decode(raw, &list); err != nil {
-			return nil, err
-		}
-	default:
+		values = m.named
+	case raw[0] != '[':
 		return nil, errors.New("want a JSON array with one element for each parameter")
 	}
-	if len(list) != len(m.params) {
-		return nil, fmt.Errorf("want %d in an array, got %d", len(m.params), len(list))
+	in := input{raw: raw, decoder: json.NewDecoder(bytes.NewReader(raw))}
+	in.decoder.DisallowUnknownFields()
+	in.decoder.UseNumber()                        // settle makes numbers of Go of them, where no type says what they are
+	if _, err := in.decoder.Token(); err != nil { // the beginning of the array or object
+		return nil, explain(err)
 	}
-	return list, nil
-}
-
-// named puts the members of an object in the order of the parameters.
-func (m *method) named(raw []byte) ([]json.RawMessage, error) {
-	var members map[string]json.RawMessage
-	if err := decode(raw, &members); err != nil {
+	got, err := values(in)
+	if err != nil {
 		return nil, err
 	}
-	list := make([]json.RawMessage, 0, len(m.names))
-	for _, name := range m.names {
-		value, ok := members[name]
-		if !ok {
-			return nil, fmt.Errorf("argument %q is missing", name)
-		}
-		list = append(list, value)
-		delete(members, name)
+	if _, err := in.decoder.Token(); err != nil { // its end
+		return nil, explain(err)
 	}
-	if len(members) > 0 {
-		return nil, fmt.Errorf("there is no argument %q", slices.Sorted(maps.Keys(members))[0])
+	if _, err := in.decoder.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("more follows after the JSON value")
 	}
-	return list, nil
+	return m.complete(got)
 }
 
-// decode reads exactly one JSON value, and takes no field that the type lacks. A
-// null stands for a value only where Go has nil for it.
-func decode(raw []byte, into any) error {
-	kind := reflect.TypeOf(into).Elem().Kind()
+// complete holds that there is a value for each parameter.
+func (m *method) complete(values []reflect.Value) ([]reflect.Value, error) {
+	for i := range m.params {
+		switch {
+		case i < len(values) && values[i].IsValid():
+		case i < len(values):
+			return nil, fmt.Errorf("argument %q is missing", m.names[i])
+		default:
+			return nil, fmt.Errorf("want %d in an array, got %d", len(m.params), len(values))
+		}
+	}
+	return values, nil
+}
+
+// listed reads the elements of an array.
+func (m *method) listed(in input) ([]reflect.Value, error) {
+	values := make([]reflect.Value, 0, len(m.params))
+	for in.decoder.More() {
+		i := len(values)
+		if i == len(m.params) {
+			return nil, fmt.Errorf("want %d in an array, got %d or more", i, i+1)
+		}
+		v, err := in.value(m.params[i])
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.place(i), err)
+		}
+		values = append(values, v)
+	}
+	return values, nil
+}
+
+// named reads the members of an object, and puts them in the order of the parameters.
+// One that is not there is left invalid.
+func (m *method) named(in input) ([]reflect.Value, error) {
+	values := make([]reflect.Value, len(m.params))
+	for in.decoder.More() {
+		token, err := in.decoder.Token()
+		if err != nil {
+			return nil, explain(err)
+		}
+		name, _ := token.(string)
+		i := slices.Index(m.names, name)
+		switch {
+		case i < 0:
+			return nil, fmt.Errorf("there is no argument %q", clipped(name))
+		case values[i].IsValid():
+			return nil, fmt.Errorf("%q is given twice", name)
+		}
+		if values[i], err = in.value(m.params[i]); err != nil {
+			return nil, fmt.Errorf("%s: %w", m.place(i), err)
+		}
+	}
+	return values, nil
+}
+
+// input is JSON that is decoded value by value.
+type input struct {
+	raw     []byte
+	decoder *json.Decoder // of raw
+}
+
+// value decodes the next value, and takes no field that the type lacks. A null stands
+// for a value only where Go has nil for it.
+func (in input) value(t reflect.Type) (reflect.Value, error) {
+	v := reflect.New(t)
+	begin := in.decoder.InputOffset()
+	if err := in.decoder.Decode(v.Interface()); err != nil {
+		return v, explain(err)
+	}
+	kind := t.Kind()
 	nilable := kind == reflect.Pointer || kind == reflect.Slice || kind == reflect.Map || kind == reflect.Interface
-	if string(bytes.TrimSpace(raw)) == "null" && !nilable && !marshals(reflect.TypeOf(into).Elem()) {
-		return fmt.Errorf("null is not a %s", reflect.TypeOf(into).Elem())
+	if !nilable && !marshals(t) && bytes.HasSuffix(in.raw[begin:in.decoder.InputOffset()], []byte("null")) {
+		return v, fmt.Errorf("null is not a %s", t)
 	}
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.DisallowUnknownFields()
-	d.UseNumber() // settle makes numbers of Go of them, where no type says what they are
-	if err := d.Decode(into); err != nil {
-		return explain(err)
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return errors.New("more follows after the JSON value")
-	}
-	return nil
+	return v.Elem(), settle(v.Elem())
 }
 
 // explain says in the caller's words what encoding/json says in its own.

@@ -170,33 +170,47 @@ func codeUnit(raw []byte) (uint64, bool) {
 	return unit, err == nil && raw[0] == '\\'
 }
 
-// uniqueMembers reports the first member that an object has twice. What is no JSON
-// is reported by whoever decodes it.
+// uniqueMembers reports the first member that an object has twice. raw is valid JSON.
 func uniqueMembers(raw []byte) error {
-	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber()
-	var open []map[string]bool // the objects around; nil for an array
-	named := false             // the next token is a member's value
-	for {
-		token, err := d.Token()
-		if err != nil {
-			return nil
-		}
-		inObject := len(open) > 0 && open[len(open)-1] != nil
-		switch name, text := token.(string); {
-		case token == json.Delim('}') || token == json.Delim(']'):
-			open, named = open[:len(open)-1], false
-		case inObject && !named && text:
-			if open[len(open)-1][name] {
+	var open []map[string]bool // of each object around, its members so far; nil for none
+	for i := 0; i < len(raw); i++ {
+		switch raw[i] {
+		case '{', '[':
+			open = append(open, nil)
+		case '}', ']':
+			open = open[:len(open)-1]
+		case '"':
+			text := stringAt(raw[i:])
+			i += len(text) - 1
+			if rest := bytes.TrimLeft(raw[i+1:], " \t\r\n"); len(rest) == 0 || rest[0] != ':' {
+				continue // a value, not a name
+			}
+			var name string
+			if err := json.Unmarshal(text, &name); err != nil {
+				return err
+			}
+			members := &open[len(open)-1]
+			if *members == nil {
+				*members = make(map[string]bool)
+			}
+			if (*members)[name] {
 				return fmt.Errorf("%q is given twice", clipped(name))
 			}
-			open[len(open)-1][name], named = true, true
-		case token == json.Delim('{'):
-			open, named = append(open, map[string]bool{}), false
-		case token == json.Delim('['):
-			open, named = append(open, nil), false
-		default:
-			named = false
+			(*members)[name] = true
 		}
 	}
+	return nil
+}
+
+// stringAt gives the JSON string that raw begins with.
+func stringAt(raw []byte) []byte {
+	for i := 1; i < len(raw); i++ {
+		switch raw[i] {
+		case '\\':
+			i++
+		case '"':
+			return raw[:i+1]
+		}
+	}
+	return raw
 }

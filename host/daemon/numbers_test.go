@@ -62,6 +62,8 @@ func TestNumbersPassUnchanged(t *testing.T) {
 		"a struct":        {"Boxed", `[{"any":9007199254740993,"named":{"x":{"any":9007199254740995}},"list":[9007199254740997],"next":{"any":{"y":9007199254740999}},"number":1e400,"wide":18446744073709551615,"inner":9007199254740993}]`, `{"inner":9007199254740993,"any":9007199254740993,"named":{"x":{"any":9007199254740995}},"list":[9007199254740997],"next":{"any":{"y":9007199254740999}},"number":1e400,"wide":18446744073709551615}`, ""},
 		"variadic":        {"Many", `[[9007199254740993,"x",0.5]]`, `[9007199254740993,"x",0.5]`, ""},
 		"twice":           {"Anything", `[{"a":1,"b":{"c":1,"c":2}}]`, "", `"c" is given twice`},
+		"twice, escaped":  {"Anything", `[{"a":":","\u0061" : 2}]`, "", `"a" is given twice`},
+		"names as values": {"Anything", `[{"a":"a\"","b" : ["a","a",{"a":"\\"}]}]`, `["map[string]interface {}",{"a":"a\"","b":["a","a",{"a":"\\"}]}]`, ""},
 		"argument twice":  {"Members", `{"v":{},"v":{"a":1}}`, "", `"v" is given twice`},
 		"beside, not twice": {"Anything", `[[{"a":"a"},{"a":["a","a"]}]]`,
 			`["[]interface {}",[{"a":"a"},{"a":["a","a"]}]]`, ""},
@@ -87,6 +89,29 @@ func TestNumbersPassUnchanged(t *testing.T) {
 			}
 			if diff := cmp.Diff(tc.want, string(got)); err != nil || diff != "" {
 				t.Errorf("%v (-want +got)\n%s", err, diff)
+			}
+		})
+	}
+}
+
+// TestArgumentsBeyondTheMethods: what a caller sends beyond the parameters is not kept,
+// however much it is.
+func TestArgumentsBeyondTheMethods(t *testing.T) {
+	k := NewKind[loose]("loose", nothing{}, WithParams("Members", "v"))
+	for name, raw := range map[string]string{
+		"elements": "[1" + strings.Repeat(",1", 1<<19) + "]",
+		"lists":    "[[]" + strings.Repeat(",[]", 1<<18) + "]",
+		"members":  `{"v":{},"a":1` + strings.Repeat(`,"a":1`, 1<<17) + "}",
+		"depth":    strings.Repeat("[", 1<<20),
+	} {
+		t.Run(name, func(t *testing.T) {
+			allocations := testing.AllocsPerRun(1, func() {
+				if _, err := k.methods["Members"].arguments(json.RawMessage(raw)); err == nil {
+					t.Error("it was taken")
+				}
+			})
+			if allocations > 200 {
+				t.Errorf("%.0f allocations", allocations)
 			}
 		})
 	}
