@@ -7,14 +7,10 @@ import (
 	"mime"
 	"net/http"
 
+	"github.com/hashicorp/go-plugin/printable"
+
 	"github.com/reattach/reattach/host/daemon"
 )
-
-// callResult is the answer to a call that did not fail.
-type callResult struct {
-	// Result is the method's result, an array if it has several, null for none.
-	Result json.RawMessage `json:"result"`
-}
 
 // call runs a method of a plugin. The body is a JSON array with one element for
 // each parameter, or an object where the host knows the parameters' names.
@@ -49,7 +45,20 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) {
 		writeProblem(w, problemOf(err))
 		return
 	}
-	writeJSON(w, http.StatusOK, callResult{result})
+	writeResult(w, result)
+}
+
+// writeResult answers a call that did not fail: the member result has the method's
+// result, an array if it has several, null for none. It may be as large as a message of a
+// plugin, so no copy is made of it: it is JSON already.
+func writeResult(w http.ResponseWriter, result json.RawMessage) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	for _, part := range [][]byte{[]byte(`{"result":`), printable.JSON(result), []byte("}\n")} {
+		if _, err := w.Write(part); err != nil {
+			return
+		}
+	}
 }
 
 // writeRefusal answers a call that was not begun.

@@ -52,12 +52,13 @@ func newChild(opts ChildOptions, e target.Endpoint, secure *plugin.SecureConfig)
 	config.StartTimeout = opts.StartTimeout
 	config.MaxMessageBytes = cmp.Or(opts.MaxMessageBytes, plugin.DefaultMaxMessageBytes)
 	config.AutoMTLS = opts.AutoMTLS
-	config.Logger = opts.Logger // go-plugin names the child's lines after its file
+	output := newRatedOutput(opts.Logger)
+	config.Logger = output // go-plugin names the child's lines after its file
 	config.Stderr = c.last
 	if opts.Output != nil {
 		config.SyncStdout, config.SyncStderr = opts.Output(e)
 	} else {
-		logger := opts.Logger.Named(e.Plugin)
+		logger := output.Named(e.Plugin)
 		stdout, stderr := newLineLogger(logger, "stdout"), newLineLogger(logger, "stderr")
 		config.SyncStdout, config.SyncStderr = stdout, stderr
 		c.output = []*lineLogger{stdout, stderr}

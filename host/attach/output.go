@@ -54,7 +54,7 @@ func (l *lineLogger) flush() {
 }
 
 func (l *lineLogger) log() {
-	l.logger.Info(printable.Text(strings.TrimSuffix(string(l.partial), "\r")), "stream", l.stream)
+	l.logger.Log(hclog.Info, printable.Text(strings.TrimSuffix(string(l.partial), "\r")), "stream", l.stream)
 	l.partial = l.partial[:0]
 }
 
