@@ -63,4 +63,6 @@ func TestReaderHasGone(t *testing.T) {
 
 type goneWriter struct{}
 
-func (goneWriter) Write([]byte) (int, error) { return 0, &os.PathError{Op: "write", Err: syscall.EPIPE} }
+func (goneWriter) Write([]byte) (int, error) {
+	return 0, &os.PathError{Op: "write", Err: syscall.EPIPE}
+}
