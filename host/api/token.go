@@ -110,6 +110,9 @@ func (t *token) warnOfReaders(mode fs.FileMode) {
 	t.open = open
 }
 
+// control reports whether a character is one that no HTTP header can carry.
+func control(r rune) bool { return r < ' ' && r != '\t' || r == 0x7f }
+
 // read gives the hash of the file's token, and the permissions of the file.
 func (t *token) read() (hash [sha256.Size]byte, mode fs.FileMode, err error) {
 	info, err := os.Stat(t.path)
@@ -134,6 +137,8 @@ func (t *token) read() (hash [sha256.Size]byte, mode fs.FileMode, err error) {
 		err = fmt.Errorf("%s has more than %d bytes, which is the most that a token may have", t.path, maxToken)
 	case len(text) < minToken:
 		err = fmt.Errorf("%s holds a token of %d bytes: it needs at least %d", t.path, len(text), minToken)
+	case strings.ContainsFunc(text, control):
+		err = fmt.Errorf("%s holds more than a token on one line: no HTTP header can carry that", t.path)
 	}
 	return sha256.Sum256([]byte(text)), info.Mode().Perm(), err
 }

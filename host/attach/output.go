@@ -35,8 +35,14 @@ func (l *lineLogger) Write(p []byte) (int, error) {
 	defer l.mu.Unlock()
 	for rest := p; len(rest) > 0; {
 		line, after, whole := bytes.Cut(rest, []byte{'\n'})
+		if room := maxLine - len(l.partial); len(line) > room {
+			l.partial = append(l.partial, line[:room]...)
+			l.log()
+			rest = rest[room:]
+			continue
+		}
 		l.partial = append(l.partial, line...)
-		if whole || len(l.partial) >= maxLine {
+		if whole {
 			l.log()
 		}
 		rest = after
@@ -101,6 +107,8 @@ func (w *lastWords) add(line string) {
 		return
 	case !w.crashed && (strings.HasPrefix(line, "panic: ") || strings.HasPrefix(line, "fatal error: ")):
 		w.crashed, w.lines = true, nil
+	case w.crashed && len(w.lines) == lastLines:
+		return // the first say what happened
 	case len(w.lines) == lastLines:
 		w.lines = slices.Delete(w.lines, 0, 1)
 	}
