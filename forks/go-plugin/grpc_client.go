@@ -152,7 +152,10 @@ func (c *GRPCClient) close() error {
 	}
 	_ = c.broker.Close()
 	if asks && c.shutDown(done, wait) {
-		c.awaitOutput(reading)
+		// What came before the answer is read from now on, however long that took.
+		rest, cancel := context.WithTimeout(context.Background(), outputWait)
+		defer cancel()
+		c.awaitOutput(rest)
 	}
 	c.end()
 	c.lose(connectionLost(net.ErrClosed))

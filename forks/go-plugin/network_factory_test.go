@@ -338,3 +338,26 @@ func TestRegistrationsPerSession(t *testing.T) {
 		}
 	}
 }
+
+// A factory that was slow once is asked again when it has returned, and not before.
+func TestFactoryThatIsSlowOnce(t *testing.T) {
+	goOn := make(chan struct{})
+	plugin := &factoryPlugin{factory: func(n int32, opts []grpc.ServerOption) *grpc.Server {
+		if n == 2 {
+			<-goOn
+		}
+		return grpc.NewServer(opts...)
+	}}
+	p := plugin.serve(t)
+	for range 4 { // The second one waits, the others share at once.
+		attachRelay(t, p)
+	}
+	if made := plugin.made.Load(); made != 2 {
+		t.Errorf("asked %d times while it does not return", made)
+	}
+	close(goOn)
+	eventually(t, "a session has a server of its own again", func() bool {
+		attachRelay(t, p)
+		return plugin.made.Load() > 2
+	})
+}

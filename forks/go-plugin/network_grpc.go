@@ -17,7 +17,8 @@ import (
 // session gets one of its own, so that the plugin's broker is its host's, for as long
 // as the plugin can be asked for another one. Its factory or its GRPCServer may not
 // allow that: both run once in a child. From then on, all further sessions share the
-// first service, which for that reason stays until the plugin ends.
+// first service, which for that reason stays until the plugin ends. While the plugin's
+// code takes too long, sessions share it as well, and nobody asks again.
 type grpcServices struct {
 	version  int
 	logger   hclog.Logger
@@ -27,6 +28,7 @@ type grpcServices struct {
 	mu    sync.Mutex
 	first *grpcService
 	once  bool // the plugin cannot be asked again
+	late  int  // how many askings take longer than anybody waits
 	ended bool
 }
 
@@ -50,7 +52,7 @@ var errSlowPlugin = errors.New("the plugin's GRPCServer does not return")
 func (g *grpcServices) get(own, shared grpcServiceConfig) (*grpcService, error) {
 	timer := time.NewTimer(g.patience)
 	defer timer.Stop()
-	first, once := g.state()
+	first, share := g.state()
 	release := func() {}
 	if first == nil {
 		select {
@@ -59,9 +61,9 @@ func (g *grpcServices) get(own, shared grpcServiceConfig) (*grpcService, error) 
 		case <-timer.C:
 			return g.fallBack(errSlowPlugin)
 		}
-		first, once = g.state()
+		first, share = g.state()
 	}
-	if first != nil && once {
+	if first != nil && share {
 		release()
 		return first, nil
 	}
@@ -79,6 +81,7 @@ func (g *grpcServices) get(own, shared grpcServiceConfig) (*grpcService, error) 
 		case made <- m:
 		case <-left:
 			m.discard()
+			g.arrivedLate(m.err)
 		}
 	}()
 	select {
@@ -88,15 +91,38 @@ func (g *grpcServices) get(own, shared grpcServiceConfig) (*grpcService, error) 
 		}
 		return m.service, nil
 	case <-timer.C:
+		g.isLate()
 		close(left)
 		return g.fallBack(errSlowPlugin)
 	}
 }
 
-func (g *grpcServices) state() (first *grpcService, once bool) {
+// state returns the first service, and whether a session has to share it.
+func (g *grpcServices) state() (first *grpcService, share bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.first, g.once
+	return g.first, g.once || g.late > 0
+}
+
+// isLate notes that an asking takes longer than anybody waits.
+func (g *grpcServices) isLate() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.late++; g.late == 1 && g.first != nil {
+		g.logger.Warn("hosts share the plugin's first gRPC server while it takes long to make another one; "+
+			"callbacks work for one host at a time", "version", g.version, "waited", g.patience)
+	}
+}
+
+// arrivedLate notes that such an asking is over, and what it came to.
+func (g *grpcServices) arrivedLate(err error) {
+	g.mu.Lock()
+	g.late--
+	served := g.first != nil
+	g.mu.Unlock()
+	if err != nil && served {
+		_, _ = g.fallBack(err)
+	}
 }
 
 // madeService is what asking the plugin came to.
@@ -139,7 +165,7 @@ func (g *grpcServices) fallBack(cause error) (*grpcService, error) {
 	if g.first == nil {
 		return nil, fmt.Errorf("app version %d cannot be served: %w", g.version, cause)
 	}
-	if !g.once {
+	if !g.once && !errors.Is(cause, errSlowPlugin) {
 		g.once = true
 		g.logger.Warn("all hosts share the plugin's first gRPC server, because it makes no other one; "+
 			"callbacks work for one host at a time", "version", g.version, "reason", cause)

@@ -199,11 +199,13 @@ func (c *RPCClient) controlCall(ctx context.Context, method string) error {
 
 // Close ends the session. A child is asked to end as well; the error says if
 // it could not be asked, in which case it has to be killed. What the plugin
-// wrote before is passed on first, unless that takes more than two seconds.
+// wrote before is passed on first, unless that takes more than two seconds from the
+// answer on.
 func (c *RPCClient) Close() error {
+	asked, err := c.quit()
+	// What came before the answer is read from now on, however long that took.
 	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
 	defer cancel()
-	asked, err := c.quit()
 	if asked && err == nil && c.host == nil {
 		c.awaitOutput(ctx) // With rpc-mux, it came before the answer.
 	}

@@ -65,12 +65,14 @@ type rpcRequest struct {
 	broken     bool // nothing more can be read
 	handedOver bool // another goroutine reads
 	answered   bool
+	counted    bool // among the calls in flight
 }
 
 // run reads a request, runs its method and answers, also when the method does
 // not return.
 func (r *rpcRequest) run() {
 	returned := false
+	defer r.uncount() // where there was no answer
 	defer r.ended(&returned)
 	_ = r.service.server.ServeRequest(r) // An error is in the answer already.
 	returned = true
@@ -101,8 +103,17 @@ func (r *rpcRequest) ReadRequestHeader(header *rpc.Request) error {
 	r.header = rpc.Request{ServiceMethod: header.ServiceMethod, Seq: header.Seq}
 	if r.service.calls != nil {
 		r.service.calls.begin()
+		r.counted = true
 	}
 	return nil
+}
+
+// uncount notes that the call is no longer in flight.
+func (r *rpcRequest) uncount() {
+	if r.counted {
+		r.counted = false
+		r.service.calls.end()
+	}
 }
 
 // ReadRequestBody implements rpc.ServerCodec. When it returns without an error
@@ -128,9 +139,7 @@ func (r *rpcRequest) WriteResponse(response *rpc.Response, body any) error {
 	if s.answered != nil {
 		s.answered(response.ServiceMethod)
 	}
-	if s.calls != nil {
-		s.calls.end()
-	}
+	r.uncount()
 	if err != nil {
 		// The caller would wait for this answer for ever.
 		_ = s.conn.Close()

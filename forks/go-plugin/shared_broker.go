@@ -3,6 +3,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net"
@@ -21,6 +22,11 @@ import (
 // The instances have to trust each other: one that guesses an id can dial what
 // was meant for another.
 type SharedBroker struct {
+	// MaxMessageBytes bounds one message of a callback in either direction, as
+	// ClientConfig.MaxMessageBytes does one of a call: [DefaultMaxMessageBytes] if
+	// zero, not at all if negative. It is set before a broker is made.
+	MaxMessageBytes int
+
 	logger  hclog.Logger
 	wait    time.Duration
 	streams *streamArrivals // of net/rpc
@@ -51,7 +57,7 @@ func NewSharedBroker(wait time.Duration, logger hclog.Logger) *SharedBroker {
 // means nothing to its other instances. latest returns nil if there is none.
 func (b *SharedBroker) MuxBroker(latest func() *MuxBroker) *MuxBroker {
 	m := newMuxBroker(&sharedStreams{b, latest}, b.streams)
-	m.patience, m.serving = b.wait, rpcServing{panicked: b.panicked, maxMessage: DefaultMaxMessageBytes}
+	m.patience, m.serving = b.wait, rpcServing{panicked: b.panicked, maxMessage: b.maxMessage()}
 	return m
 }
 
@@ -73,12 +79,14 @@ func (b *SharedBroker) grpcBroker(callee func() (*GRPCBroker, error)) *GRPCBroke
 	broker := newGRPCBroker(core, &groupTransport{group: b.group}, nil)
 	broker.ids = &b.group.ids
 	broker.callee = callee
-	broker.serverOptions = append(b.panicked.interceptors(), boundServed(DefaultMaxMessageBytes)...)
-	broker.maxMessage = DefaultMaxMessageBytes
+	broker.serverOptions = append(b.panicked.interceptors(), boundServed(b.maxMessage())...)
+	broker.maxMessage = b.maxMessage()
 	stop := context.AfterFunc(b.ctx, func() { _ = broker.Close() })
 	context.AfterFunc(core.ctx, func() { stop() })
 	return broker
 }
+
+func (b *SharedBroker) maxMessage() int { return cmp.Or(b.MaxMessageBytes, DefaultMaxMessageBytes) }
 
 // Close ends what is accepted, and every broker that was made of this one.
 func (b *SharedBroker) Close() {

@@ -293,3 +293,20 @@ func TestClosedSharedBrokerAcceptsNothing(t *testing.T) {
 		}
 	}
 }
+
+// A callback is bounded as the host says, in both directions.
+func TestSharedBrokerMaxMessage(t *testing.T) {
+	for bound, fits := range map[int]bool{minMaxMessage: false, -1: true, 0: true} {
+		shared := newSharedBroker(t)
+		shared.MaxMessageBytes = bound
+		conn := &turns{pairs: []*grpcPair{joined(t, shared, pairOptions{})}}
+		stub := &relay{broker: shared.GRPCBroker(conn.broker), conn: conn}
+		text := strings.Repeat("x", 2*minMaxMessage)
+		if got, err := stub.callback(t.Context(), "Via", text); (err == nil && got == text) != fits {
+			t.Errorf("bound %d: an answer of %d bytes: %v, want success to be %v", bound, len(text), err, fits)
+		}
+		if got := shared.MuxBroker(nil).serving.maxMessage; got != shared.maxMessage() {
+			t.Errorf("net/rpc has the bound %d, want %d", got, shared.maxMessage())
+		}
+	}
+}

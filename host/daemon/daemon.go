@@ -68,7 +68,7 @@ func newDaemon(opts Options) (*Daemon, error) {
 		return nil, err
 	}
 	d := &Daemon{
-		opts: opts, log: opts.Logger, kinds: make(map[string]*Kind), brokers: newBrokers(opts.CallTimeout),
+		opts: opts, log: opts.Logger, kinds: make(map[string]*Kind), brokers: newBrokers(opts.CallTimeout, opts.MaxMessageBytes),
 		stubs: make(map[stubKey]*routed), dispensed: make(map[dispensedKey]*dispensed),
 		keepsTo: make(map[dispensedKey]string), speaks: make(map[string]string),
 	}

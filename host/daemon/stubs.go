@@ -162,13 +162,14 @@ func (d *Daemon) closeStubs() {
 
 // brokers holds the callbacks' broker of each plugin, shared by its sessions.
 type brokers struct {
-	wait time.Duration
-	mu   sync.Mutex
-	all  map[string]*plugin.SharedBroker
+	wait       time.Duration
+	maxMessage int // of SharedBroker.MaxMessageBytes
+	mu         sync.Mutex
+	all        map[string]*plugin.SharedBroker
 }
 
-func newBrokers(wait time.Duration) *brokers {
-	return &brokers{wait: wait, all: make(map[string]*plugin.SharedBroker)}
+func newBrokers(wait time.Duration, maxMessage int) *brokers {
+	return &brokers{wait: wait, maxMessage: maxMessage, all: make(map[string]*plugin.SharedBroker)}
 }
 
 // of gives the broker of a plugin.
@@ -177,6 +178,7 @@ func (b *brokers) of(name string) *plugin.SharedBroker {
 	defer b.mu.Unlock()
 	if b.all[name] == nil {
 		b.all[name] = plugin.NewSharedBroker(b.wait, nil)
+		b.all[name].MaxMessageBytes = b.maxMessage
 	}
 	return b.all[name]
 }

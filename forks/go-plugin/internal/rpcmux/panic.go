@@ -32,6 +32,9 @@ func (w *worker) ended(returned *bool) {
 	text := p.config.Panicked(w.method.name, recover())
 	if w.state.Load() == reading {
 		p.fail(errDecoderEnded)
+		if !w.answered && w.message.channel != 0 {
+			p.callEnded()
+		}
 		return
 	}
 	if !w.answered {
