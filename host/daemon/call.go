@@ -92,6 +92,11 @@ func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args jso
 	if err != nil {
 		return nil, notDispensed(ctx, method, err)
 	}
+	if !m.hasCtx {
+		if err := d.awaitEndpoint(ctx, plugin, k, method); err != nil {
+			return nil, err
+		}
+	}
 	runs = true
 	result, err := m.callWithin(ctx, impl, values, settings.returned)
 	if gone, ok := errors.AsType[*fleet.UnknownPluginError](err); ok {
@@ -103,8 +108,28 @@ func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args jso
 	return result, lacksKind(kind, err)
 }
 
-// notDispensed gives the error of a call for which there is no stub yet: it surely
-// was not sent.
+// awaitEndpoint waits until an endpoint can take a call of a method without a context.
+// Such a method cannot be told that its caller has given up: once it is called it may
+// run, and so it is not called before somebody is there to run it. The error is that of
+// the call, which counts as one that a stub has made.
+func (d *Daemon) awaitEndpoint(ctx context.Context, plugin string, k *Kind, method string) error {
+	began := time.Now()
+	pool := d.fleet.Pool(plugin)
+	defer pool.Release()
+	_, err := pool.Ready(ctx, d.dialectOf(plugin, k))
+	if err == nil {
+		return nil
+	}
+	if _, gone := errors.AsType[*fleet.UnknownPluginError](err); gone {
+		return unknown{err}
+	}
+	err = notDispensed(ctx, method, err)
+	d.metrics.calls(plugin, k.name).Called(stub.Call{Method: method, Took: time.Since(began), Err: err})
+	return err
+}
+
+// notDispensed gives the error of a call for which there is no stub yet, or no endpoint:
+// it surely was not sent.
 func notDispensed(ctx context.Context, method string, err error) error {
 	_, none := errors.AsType[*fleet.NotReadyError](err)
 	switch {

@@ -268,6 +268,43 @@ func TestCallIsGivenUp(t *testing.T) {
 	}
 }
 
+// TestCallIsGivenUpBeforeItIsSent: a caller that leaves while there is no endpoint is told
+// that the call has not run, and it never will.
+func TestCallIsGivenUpBeforeItIsSent(t *testing.T) {
+	address, stop := serve(t, greeter{}, nil)
+	d, _ := start(t, options("greeter="+address))
+	call := func(ctx context.Context, options ...daemon.CallOption) error {
+		_, err := d.Call(ctx, "greeter", "greeter", "Greet", json.RawMessage(`["Ada"]`), options...)
+		return err
+	}
+	if err := call(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stop()
+	eventually(t, func() error {
+		if p, _ := d.Plugin("greeter"); p.Ready {
+			return errors.New("the plugin is ready still")
+		}
+		return nil
+	})
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, cancel := context.WithDeadline(t.Context(), time.Now().Add(-time.Second))
+	defer cancel()
+	for name, ctx := range map[string]context.Context{"cancelled": cancelled, "late": late} {
+		returned := make(chan struct{})
+		err := call(ctx, daemon.WhenReturned(func() { close(returned) }))
+		select {
+		case <-returned:
+		default:
+			t.Errorf("%s: the call is under way still", name)
+		}
+		if f, ok := stub.Cause(err); !ok || f.MayHaveRun {
+			t.Errorf("%s: got %v, want that it surely has not run", name, err)
+		}
+	}
+}
+
 // TestCallSaysWhyThereIsNoAnswer holds that the stub, which knows the endpoint and
 // whether it had the call, is the one to say so.
 func TestCallSaysWhyThereIsNoAnswer(t *testing.T) {

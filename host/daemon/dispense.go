@@ -120,6 +120,14 @@ func (d *Daemon) keepTo(key dispensedKey, pool *fleet.Pool, dialect string) {
 	pool.Renew(func(info conn.Info) bool { return d.dialects.of(info) != dialect })
 }
 
+// dialectOf gives the dialect that the value for a plugin and a kind keeps to, or
+// nothing.
+func (d *Daemon) dialectOf(plugin string, k *Kind) string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.keepsTo[dispensedKey{plugin, k.name}]
+}
+
 // wanted gives the dialect that a plugin's sessions shall speak, or nothing.
 func (d *Daemon) wanted(plugin string) string {
 	d.mu.Lock()
