@@ -45,7 +45,7 @@ func carry(to, from net.Conn) {
 		}
 	}()
 	for p := range parcels {
-		time.Sleep(time.Until(p.due))
+		<-time.After(time.Until(p.due)) // of the bubble
 		if _, err := to.Write(p.content); err != nil {
 			break
 		}

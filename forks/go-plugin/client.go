@@ -64,16 +64,25 @@ func (c *Client) Client() (ClientProtocol, error) { return c.plugin.open() }
 // Kill returns when the process has ended and its last log line was written. It
 // does not wait for ever for a writer or a logger of the host that takes nothing,
 // nor for a process that the system does not end. It may be called again.
-func (c *Client) Kill() { c.plugin.kill() }
+func (c *Client) Kill() {
+	if c.plugin != nil { // NewClient has made it.
+		c.plugin.kill()
+	}
+}
 
 // Exited reports whether the process has ended. For a remote plugin it reports
 // whether there was a session and there is none now.
-func (c *Client) Exited() bool { return c.plugin.exited() }
+func (c *Client) Exited() bool { return c.plugin != nil && c.plugin.exited() }
 
 // ID is the process id of a child, what a Runner says it is, or the address of
 // a remote plugin. It is empty before Start, after Kill, and for a plugin in test
 // mode.
-func (c *Client) ID() string { return c.plugin.id() }
+func (c *Client) ID() string {
+	if c.plugin == nil {
+		return ""
+	}
+	return c.plugin.id()
+}
 
 // Protocol starts the plugin if needed and returns what it speaks, or
 // ProtocolInvalid if it could not be started.

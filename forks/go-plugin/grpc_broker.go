@@ -288,6 +288,9 @@ func (b *GRPCBroker) Run() { <-b.core.ctx.Done() }
 // Close ends what waits in the broker and stops its servers. The library calls
 // it when the session ends.
 func (b *GRPCBroker) Close() error {
+	if b.core == nil {
+		return nil
+	}
 	b.core.end(errBrokerClosed)
 	b.transport.close()
 	b.core.close(errBrokerClosed)

@@ -137,7 +137,15 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 // lives on. What the plugin wrote before is passed on first, unless that takes
 // more than two seconds. Calls in flight fail with [ErrConnectionLost]. It may be
 // called again, from any goroutine.
-func (c *GRPCClient) Close() error { return c.closing() }
+func (c *GRPCClient) Close() error {
+	switch {
+	case c.closing != nil:
+		return c.closing()
+	case c.Conn != nil: // This library has not made the client.
+		return c.Conn.Close()
+	}
+	return nil
+}
 
 func (c *GRPCClient) close() error {
 	if c.detach != nil {

@@ -97,12 +97,20 @@ func (s *GRPCServer) Serve(lis net.Listener) {
 	}
 }
 
-// Stop ends the server at once. Calls in flight fail.
-func (s *GRPCServer) Stop() { s.service.stop() }
+// Stop ends the server at once. Calls in flight fail. Before Init there is none.
+func (s *GRPCServer) Stop() {
+	if s.service != nil {
+		s.service.stop()
+	}
+}
 
 // GracefulStop ends the server when the calls in flight have finished, however
-// long that takes.
-func (s *GRPCServer) GracefulStop() { s.service.gracefulStop(context.Background()) }
+// long that takes. Before Init there is none.
+func (s *GRPCServer) GracefulStop() {
+	if s.service != nil {
+		s.service.gracefulStop(context.Background())
+	}
+}
 
 // Config returns a [GRPCServerConfig] as JSON.
 func (s *GRPCServer) Config() string {

@@ -128,7 +128,12 @@ func handOver(stream net.Conn, id uint32) error {
 }
 
 // Close ends the whole session, and with it every stream.
-func (m *MuxBroker) Close() error { return m.session.Close() }
+func (m *MuxBroker) Close() error {
+	if m.session == nil {
+		return nil
+	}
+	return m.session.Close()
+}
 
 // Run takes in the streams that the other side opens, until the session ends.
 // The library calls it; a user of the broker never does.

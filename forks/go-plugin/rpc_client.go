@@ -202,6 +202,9 @@ func (c *RPCClient) controlCall(ctx context.Context, method string) error {
 // wrote before is passed on first, unless that takes more than two seconds from the
 // answer on.
 func (c *RPCClient) Close() error {
+	if c.control == nil {
+		return nil // There is no session.
+	}
 	asked, err := c.quit()
 	// What came before the answer is read from now on, however long that took.
 	ctx, cancel := context.WithTimeout(context.Background(), outputWait)

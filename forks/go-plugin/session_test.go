@@ -85,7 +85,7 @@ func TestKeepaliveBound(t *testing.T) {
 		s.conn = &sessionConn{Conn: here, opened: time.Now(), failed: s.end}
 		go s.keepAlive()
 
-		time.Sleep(100 * time.Millisecond)
+		<-time.After(100 * time.Millisecond) // of the bubble: an interval has begun
 		go func() { _, _ = there.Write([]byte("x")) }()
 		if _, err := s.conn.Read(make([]byte, 1)); err != nil {
 			t.Fatal(err)
