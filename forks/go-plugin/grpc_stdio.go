@@ -71,7 +71,7 @@ func (g *grpcSession) sendOutput(stream pluginpb.GRPCStdio_StreamStdioServer) er
 func (g *grpcSession) countOutput(stream grpc.ServerStream) *countedOutput {
 	sent := g.wire.begin(stream)
 	if sent == nil {
-		return &countedOutput{ended: true}
+		return &countedOutput{owedOutput: owedOutput{ended: true}}
 	}
 	g.before.follow(g.stdio, sent)
 	return sent

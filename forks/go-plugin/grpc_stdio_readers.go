@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/stdio"
@@ -31,12 +32,10 @@ type readerOutput struct {
 	once    sync.Once
 	pipes   stdio.Pipes // what is read, as far as it is known
 
-	mu          sync.Mutex // guards what follows
-	takers      int
-	came        chan struct{} // closed when the first has come, or is not waited for
-	first       sync.Once     // closes came
-	taken, sent uint64        // chunks
-	changed     chan struct{} // closed when one was sent, or a taker has left; nil: nobody waits
+	owed   owedOutput    // chunks: read, and sent
+	takers atomic.Int32  // hosts
+	came   chan struct{} // closed when the first has come, or is not waited for
+	first  sync.Once     // closes came
 }
 
 type outputChunk struct {
@@ -71,20 +70,15 @@ func (o *readerOutput) subscribe() stdioSubscription {
 			close(o.chunks)
 		}()
 	})
-	o.note(1, 0, 0)
+	o.takers.Add(1)
 	o.first.Do(func() { close(o.came) })
 	return &readerSubscription{output: o}
 }
 
 // Settled implements writtenOutput.
 func (o *readerOutput) Settled() bool {
-	if o.isTaken() && !o.pipes.Settled() {
-		return false
-	}
 	// What has left the pipes is counted.
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.takers == 0 || o.sent == o.taken
+	return !o.isTaken() || o.pipes.Settled() && o.owed.Settled()
 }
 
 // Sync implements writtenOutput.
@@ -96,33 +90,14 @@ func (o *readerOutput) Sync(ctx context.Context) error {
 	if err := o.pipes.Sync(ctx); err != nil {
 		return err
 	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for end := o.taken; o.takers > 0 && o.sent < end; {
-		if o.changed == nil {
-			o.changed = make(chan struct{})
-		}
-		changed := o.changed
-		o.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-		o.mu.Lock()
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-	}
-	return nil
+	return o.owed.Sync(ctx)
 }
 
 // isTaken reports whether a host takes the output, or may be about to.
 func (o *readerOutput) isTaken() bool {
 	select {
 	case <-o.came:
-		o.mu.Lock()
-		defer o.mu.Unlock()
-		return o.takers > 0
+		return o.takers.Load() > 0
 	default:
 		return true
 	}
@@ -137,19 +112,6 @@ func (o *readerOutput) awaitTaker(ctx context.Context) {
 	case <-o.came:
 	case <-ctx.Done():
 		o.first.Do(func() { close(o.came) })
-	}
-}
-
-// note changes the counts.
-func (o *readerOutput) note(takers, taken, sent int) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.takers += takers
-	o.taken += uint64(taken)
-	o.sent += uint64(sent)
-	if o.changed != nil && taken == 0 {
-		close(o.changed)
-		o.changed = nil
 	}
 }
 
@@ -174,7 +136,7 @@ func (o *readerOutput) read(r io.Reader, isStderr bool) {
 		buf := make([]byte, readChunk)
 		n, err := r.Read(buf)
 		if n > 0 {
-			o.note(0, 1, 0)
+			o.owed.owe(1)
 			select {
 			case o.chunks <- outputChunk{isStderr, buf[:n]}:
 			case <-o.closed:
@@ -223,7 +185,7 @@ func (s *readerSubscription) next(ctx context.Context) (isStderr bool, data []by
 func (s *readerSubscription) sent() {
 	if s.holds {
 		s.holds = false
-		s.output.note(0, 0, 1)
+		s.output.owed.give(1)
 	}
 }
 
@@ -239,5 +201,5 @@ func (s *readerSubscription) finish(ctx context.Context) { s.output.finish(ctx) 
 
 func (s *readerSubscription) close() {
 	s.sent()
-	s.output.note(-1, 0, 0)
+	s.output.takers.Add(-1)
 }

@@ -4,9 +4,7 @@ package plugin
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
-	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -95,65 +93,15 @@ func (w *outputWire) find(headers []byte) *countedOutput {
 	return nil
 }
 
-// countedOutput is how much of an output has been given to its connection.
+// countedOutput is how many bytes of an output stream have been given to its
+// connection.
 type countedOutput struct {
+	owedOutput
 	found chan struct{}
-
-	mu        sync.Mutex
-	due, sent int // bytes; due is more than sent while something waits
-	ended     bool
-	changed   chan struct{} // closed when sent has changed, or ended has; nil: nobody waits
-}
-
-// Settled implements writtenOutput.
-func (s *countedOutput) Settled() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.ended || s.sent >= s.due
-}
-
-// Sync implements writtenOutput.
-func (s *countedOutput) Sync(ctx context.Context) error {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for due := s.due; !s.ended && s.sent < due; {
-		if s.changed == nil {
-			s.changed = make(chan struct{})
-		}
-		changed := s.changed
-		s.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-		s.mu.Lock()
-		if ctx.Err() != nil {
-			return fmt.Errorf("send the output: %w", context.Cause(ctx))
-		}
-	}
-	return nil
 }
 
 // add says that a message of so many bytes is about to be sent.
-func (s *countedOutput) add(size int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.due += messageHead + size
-}
-
-func (s *countedOutput) note(sent int, ended bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.sent += sent
-	s.ended = s.ended || ended
-	if s.changed != nil {
-		close(s.changed)
-		s.changed = nil
-	}
-}
-
-// end says that no more is sent.
-func (s *countedOutput) end() { s.note(0, true) }
+func (s *countedOutput) add(size int) { s.owe(messageHead + size) }
 
 // wireWatch looks through what is written to one connection.
 type wireWatch struct {
@@ -170,7 +118,7 @@ func (w *wireWatch) look(piece []byte) {
 	switch w.frames.kind() {
 	case frameData:
 		if s := w.streams[w.frames.stream()]; s != nil {
-			s.note(len(piece), false)
+			s.give(len(piece))
 		}
 	case frameHeaders:
 		if w.wire.pending.Load() == 0 && len(w.headers) == 0 {

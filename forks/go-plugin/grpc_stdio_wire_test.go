@@ -60,7 +60,7 @@ func TestCountedOutputSync(t *testing.T) {
 		if output.Sync(short) == nil {
 			t.Error("Sync has not waited")
 		}
-		for _, proceed := range []func(){func() { output.note(messageHead+1, false) }, output.end} {
+		for _, proceed := range []func(){func() { output.give(messageHead + 1) }, output.end} {
 			synced := make(chan error)
 			go func() { synced <- output.Sync(t.Context()) }()
 			synctest.Wait()

@@ -4,6 +4,8 @@ package plugin
 
 import (
 	"context"
+	"fmt"
+	"sync"
 	"sync/atomic"
 )
 
@@ -61,4 +63,69 @@ func (o *outputBefore) settle(ctx context.Context) {
 			o.late.Store(true)
 		}
 	}
+}
+
+// owedOutput counts output that is on its way.
+type owedOutput struct {
+	mu         sync.Mutex
+	due, given int // in all; due is more than given while something is on its way
+	ended      bool
+	changed    chan struct{} // closed when given has changed, or ended has; nil: nobody waits
+}
+
+func (o *owedOutput) owe(n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.due += n
+}
+
+func (o *owedOutput) give(n int) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.given += n
+	o.notify()
+}
+
+// end says that no more is given.
+func (o *owedOutput) end() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.ended = true
+	o.notify()
+}
+
+func (o *owedOutput) notify() {
+	if o.changed != nil {
+		close(o.changed)
+		o.changed = nil
+	}
+}
+
+// Settled implements writtenOutput.
+func (o *owedOutput) Settled() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.ended || o.given >= o.due
+}
+
+// Sync implements writtenOutput.
+func (o *owedOutput) Sync(ctx context.Context) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for due := o.due; !o.ended && o.given < due; {
+		if o.changed == nil {
+			o.changed = make(chan struct{})
+		}
+		changed := o.changed
+		o.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+		}
+		o.mu.Lock()
+		if ctx.Err() != nil {
+			return fmt.Errorf("send the output: %w", context.Cause(ctx))
+		}
+	}
+	return nil
 }
