@@ -31,9 +31,11 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("create a directory for the programs: %w", err)
 	}
 	for s, modfile := range map[side]string{upstream: "go.mod", fork: "fork.mod"} {
-		cmd := exec.Command("go", "build", "-modfile="+modfile, "-o", filepath.Join(dir, string(s))+"/", "./peer/...")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return dir, fmt.Errorf("build the programs of %s: %w\n%s", s, err, out)
+		for _, module := range []string{".", "terraform011"} {
+			cmd := exec.Command("go", "build", "-C", module, "-modfile="+modfile, "-o", filepath.Join(dir, string(s))+"/", "./peer/...")
+			if out, err := cmd.CombinedOutput(); err != nil {
+				return dir, fmt.Errorf("build the programs of %s in %s: %w\n%s", s, module, err, out)
+			}
 		}
 	}
 	cmd := exec.Command("go", "build", "-C", "../..", "-o", filepath.Join(dir, "basic"), "./host")
@@ -75,9 +77,9 @@ func TestMain(m *testing.M) {
 // The rest of the tests is worth nothing if both sides are the same library.
 func TestProgramsAreWhatTheyAreCalled(t *testing.T) {
 	for _, s := range sides() {
-		names := []string{"host"}
+		var names []string
 		for _, c := range consumers() {
-			names = append(names, c.name)
+			names = append(names, c.name, c.hostName())
 		}
 		for _, name := range names {
 			info, err := buildinfo.ReadFile(program(t, s, name))

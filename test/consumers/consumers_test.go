@@ -25,8 +25,16 @@ const (
 // what peer/host does under the same name.
 type consumer struct {
 	name  string
+	host  string   // the program that is the host, where it is not host
 	env   []string // what a network plugin needs to start; a child has it of its host
 	shows []string // what upstream's host must print of upstream's child, at least
+}
+
+func (c consumer) hostName() string {
+	if c.host != "" {
+		return c.host
+	}
+	return "host"
 }
 
 func consumers() []consumer {
@@ -35,6 +43,12 @@ func consumers() []consumer {
 			name:  "terraform",
 			env:   []string{"TF_PLUGIN_MAGIC_COOKIE=d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2"},
 			shows: []string{"MINE: note 19", "no note may say bad", "Unimplemented"},
+		},
+		{
+			name:  "terraform011",
+			host:  "terraform011-host",
+			env:   []string{"TF_PLUGIN_MAGIC_COOKIE=d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2"},
+			shows: []string{"prefix: Which prefix?", "MINE: note 19", "MINE: step 9 of note 19", "no note may say bad", "not provisioned", "the user has left"},
 		},
 		{
 			name:  "vault",
@@ -66,7 +80,7 @@ func TestChild(t *testing.T) {
 			for _, host := range sides() {
 				for _, child := range sides() {
 					c.crowd(t, fmt.Sprintf("child    %s-%s", host, child), want, func() {},
-						program(t, host, "host"), c.name, "child", program(t, child, c.name))
+						program(t, host, c.hostName()), c.name, "child", program(t, child, c.name))
 				}
 			}
 		})
@@ -82,7 +96,7 @@ func TestNetwork(t *testing.T) {
 			p := startNetwork(t, program(t, fork, c.name), c.env)
 			for host, how := range map[side]string{upstream: "reattach", fork: "attach"} {
 				c.crowd(t, fmt.Sprintf("network  %s-fork", host), want, func() { p.probe(t) },
-					program(t, host, "host"), c.name, how, p.address)
+					program(t, host, c.hostName()), c.name, how, p.address)
 			}
 			p.mustLive(t)
 		})
@@ -92,7 +106,7 @@ func TestNetwork(t *testing.T) {
 // truth is what upstream's host prints of upstream's child.
 func (c consumer) truth(t *testing.T) string {
 	t.Helper()
-	want, err := runHost(program(t, upstream, "host"), c.name, "child", program(t, upstream, c.name))
+	want, err := runHost(program(t, upstream, c.hostName()), c.name, "child", program(t, upstream, c.name))
 	if err != nil {
 		t.Fatal(err)
 	}

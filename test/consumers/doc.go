@@ -13,6 +13,9 @@
 // Terraform is a provider of terraform-plugin-framework. There is no terraform
 // program in the tests: peer/host speaks the plugin protocol, version 6, to it.
 //
+// Terraform 0.11 is a provider and a provisioner over net/rpc. Its dependencies are
+// old, so the module terraform011 has them, and a host of its own.
+//
 // Vault is a secrets engine, once with multiplexing and once without, and its host
 // what Vault's core and catalog do with the SDK.
 package consumers
