@@ -20,9 +20,9 @@ const (
 	// hostMemory is what basic may occupy, of which some 45 MiB are its own: a line of
 	// the handshake is 64 KiB, and no message is read here.
 	hostMemory = 128 << 20
-	// messageMemory is that while one message of 64 MiB arrives, which is there as it
-	// came, as text, and as JSON; and one that is larger is dropped.
-	messageMemory = 450 << 20
+	// messageMemory is that while one message of 64 MiB arrives: it is there some eight
+	// times, as it came, as text, as JSON, and as what the collector has not found yet.
+	messageMemory = 640 << 20
 	// hostLog is what it may write in a second about one endpoint, whatever that says:
 	// tens of records of 4 KiB.
 	hostLog = 256 << 10

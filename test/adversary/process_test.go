@@ -184,3 +184,13 @@ func (p *process) address() string {
 	}
 	return "127.0.0.1:" + port
 }
+
+// writeFile writes a file that only its owner may read, and gives its path.
+func writeFile(t *testing.T, text string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

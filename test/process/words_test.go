@@ -3,7 +3,9 @@
 package process
 
 import (
+	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -225,10 +227,11 @@ func TestWordsReachTheDaemon(t *testing.T) {
 			}
 		}
 	}
-	for _, path := range []string{"/readyz", "/metrics", "/api/v1/plugins", "/api/v1/plugins/far", "/api/v1/kinds"} {
+	for _, path := range readRoutes(t, url) {
 		answer, err := http.Get(url + path)
 		checkBody(t, path, answer, err)
 	}
+	checkAsking(t, url)
 	answer, err := http.Get(url + "/api/v1/events")
 	if err != nil {
 		t.Fatal(err)
@@ -248,6 +251,86 @@ func TestWordsReachTheDaemon(t *testing.T) {
 	checkLog(t, "stderr", stderr.all.String())
 	if !strings.Contains(stdout.String(), `greet: \x1b[31mred`) || !strings.Contains(stderr.all.String(), `\x1b[31mred`) {
 		t.Errorf("it did not greet, or log: %.500s", &stdout)
+	}
+}
+
+// readRoutes gives every path that the API says it can be asked for, of the plugin far,
+// but for the events, which do not end.
+func readRoutes(t *testing.T, url string) (paths []string) {
+	t.Helper()
+	answer, err := http.Get(url + "/api/v1/openapi.json")
+	var described struct{ Paths map[string]map[string]any }
+	if err := json.Unmarshal(checkBody(t, "openapi.json", answer, err), &described); err != nil {
+		t.Fatal(err)
+	}
+	for path, methods := range described.Paths {
+		if methods["get"] != nil && path != "/api/v1/events" {
+			paths = append(paths, strings.ReplaceAll(path, "{name}", "far"))
+		}
+	}
+	if len(paths) < 7 {
+		t.Errorf("the API can be asked for %q only", paths)
+	}
+	return paths
+}
+
+// checkAsking runs each command that asks a daemon.
+func checkAsking(t *testing.T, url string) {
+	t.Helper()
+	for _, line := range []string{"plugins", "plugins -o wide", "plugins -o json", "plugins -o yaml",
+		"call far greeter.Greet Ada", "call far greeter.Greet error", "call far greeter.Hi 1", "call hostile pingponger.Ping"} {
+		args := strings.Fields(line)
+		got := command(t, append(args, "--server", url))
+		limit := maxRow
+		if args[0] == "call" || args[len(args)-1] == "json" || args[len(args)-1] == "yaml" {
+			limit = 64 << 20 // data, which is not cut
+		}
+		checkWords(t, line, got.Stdout, limit)
+		checkLog(t, line+" (log)", got.Stderr)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	watch := exec.CommandContext(ctx, filepath.Join(bin, "basic"), "plugins", "-o", "wide", "--watch", "--server", url)
+	watch.Env = environment()
+	out, err := watch.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := watch.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var shown strings.Builder
+	for lines := bufio.NewScanner(out); lines.Scan(); {
+		shown.WriteString(lines.Text() + "\n")
+		if strings.Contains(lines.Text(), "far") {
+			_ = watch.Process.Signal(os.Interrupt)
+		}
+	}
+	_ = watch.Wait()
+	checkWords(t, "plugins --watch", shown.String(), maxRow)
+	if !strings.Contains(shown.String(), "far") {
+		t.Errorf("plugins --watch shows %q", &shown)
+	}
+}
+
+// TestWordsOfEveryCommand holds that the tests of this file run all commands that show
+// words of plugins: a new one must be added to them.
+func TestWordsOfEveryCommand(t *testing.T) {
+	run := map[string]bool{"plugins": true, "call": true, "probe": true, "serve": true}
+	silent := map[string]bool{"version": true, "completion": true, "help": true} // about basic itself
+	help := command(t, []string{"--help"}).Stdout
+	_, list, found := strings.Cut(help, "Available Commands:\n")
+	if !found {
+		t.Fatalf("help lists no commands: %s", help)
+	}
+	for line := range strings.Lines(list) {
+		fields := strings.Fields(line)
+		if len(fields) == 0 {
+			break
+		}
+		if !run[fields[0]] && !silent[fields[0]] {
+			t.Errorf("command %q shows words of plugins that no test here reads", fields[0])
+		}
 	}
 }
 
