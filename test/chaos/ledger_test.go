@@ -68,6 +68,26 @@ func settled(t *testing.T, c *caller.Callers) {
 	})
 }
 
+// total is how many calls have ended.
+func total(c *caller.Callers) (n int) {
+	for _, ended := range c.Ended() {
+		n += int(ended)
+	}
+	return n
+}
+
+// served waits until so many more calls have ended.
+func served(t *testing.T, c *caller.Callers, calls int) {
+	t.Helper()
+	before := total(c)
+	eventually(t, 10*patience, func() error {
+		if n := total(c) - before; n < calls {
+			return fmt.Errorf("only %d of %d calls have ended", n, calls)
+		}
+		return nil
+	})
+}
+
 func ledgerOfNetwork(t *testing.T, protocol string, lasts time.Duration) *sheet {
 	log := logPath(t)
 	s := &storm{t: t}
@@ -154,8 +174,12 @@ func ledgerOfChild(t *testing.T, protocol string, lasts time.Duration) *sheet {
 	load := caller.Start(c, caller.Load{Callers: callers, Prefix: "child"})
 	var panics []caller.Call
 	pid := 0
+	// A child is started again ever later, so calls are counted as well as time: each has
+	// its share of 50,000 in a minute.
+	const lives = 6
+	calls := max(0, int(duration.Seconds())-10) * 1000
 	began := time.Now()
-	for step := 0; time.Since(began) < lasts || step < 4; step++ {
+	for step := 0; time.Since(began) < lasts || step < 4 || total(load) < calls; step++ {
 		eventually(t, patience, func() (err error) {
 			now, err := childPid(d, "counter", pid)
 			if err == nil {
@@ -164,6 +188,7 @@ func ledgerOfChild(t *testing.T, protocol string, lasts time.Duration) *sheet {
 			return err
 		})
 		settled(t, load)
+		served(t, load, calls/lives)
 		switch step % 4 {
 		case 0:
 			_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -178,14 +203,14 @@ func ledgerOfChild(t *testing.T, protocol string, lasts time.Duration) *sheet {
 			panics = append(panics, panicking(c, step)...)
 		}
 	}
-	calls := append(load.Stop(), panics...)
+	all := append(load.Stop(), panics...)
 	eventually(t, patience, func() error { // What a stopped child still runs is in the ledger then.
 		if p, _ := d.Plugin("counter"); !p.Ready {
 			return errors.New("no child is ready")
 		}
 		return nil
 	})
-	b := balance(t, calls, executed(t, log))
+	b := balance(t, all, executed(t, log))
 	b.report(t, "a child was killed, ended and stopped, and panicked")
 	if b.calls("AddOrPanic", caller.MayRun) == 0 {
 		t.Error("no child has panicked")
