@@ -46,7 +46,7 @@ func TestLargeAnswers(t *testing.T) {
 // network, while it serves.
 func TestFloodsOfOutput(t *testing.T) {
 	t.Parallel()
-	for _, order := range []string{"flood 100", "line 100"} {
+	for _, order := range []string{"flood 20", "line 20"} {
 		t.Run("network "+order, func(t *testing.T) {
 			evil := startPlugin(t)
 			underAttack(t, "a network plugin that is told "+order, evil.addr, hostMemory, func(d *daemonProcess) {
