@@ -33,6 +33,9 @@ compat: ## answer the five questions with binaries old and new
 interop: ## test the fork against the original library, and print what was compared
 	@scripts/interop.sh
 
+consumers: ## run plugins of other projects' SDKs on the fork and on the original library, with crowds in full
+	go test -C test/consumers $(TESTFLAGS) -count=1 -v . -args -all
+
 chaos: ## kill, stop, restart and upset plugins for minutes under load, and print what callers noticed
 	go test ./test/chaos -count=1 -v -args -for 60s
 

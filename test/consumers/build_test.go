@@ -32,7 +32,7 @@ var built = sync.OnceValues(func() (string, error) {
 	}
 	for s, modfile := range map[side]string{upstream: "go.mod", fork: "fork.mod"} {
 		for _, module := range []string{".", "terraform011"} {
-			cmd := exec.Command("go", "build", "-C", module, "-modfile="+modfile, "-o", filepath.Join(dir, string(s))+"/", "./peer/...")
+			cmd := exec.Command("go", "build", "-C", module, "-ldflags=-s -w", "-modfile="+modfile, "-o", filepath.Join(dir, string(s))+"/", "./peer/...")
 			if out, err := cmd.CombinedOutput(); err != nil {
 				return dir, fmt.Errorf("build the programs of %s in %s: %w\n%s", s, module, err, out)
 			}

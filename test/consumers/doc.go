@@ -10,6 +10,11 @@
 // A consumer is a row of the table in consumers_test.go, a plugin in peer/NAME,
 // and its host, which peer/host is when NAME is its first argument.
 //
+// Argo is a plugin of Argo Rollouts, over net/rpc.
+//
+// Grafana is a data source of grafana-plugin-sdk-go. It is served by the SDK's own
+// Manage, which makes one gRPC server and panics when it is asked for another.
+//
 // Terraform is a provider of terraform-plugin-framework. There is no terraform
 // program in the tests: peer/host speaks the plugin protocol, version 6, to it.
 //

@@ -50,6 +50,8 @@ type host interface {
 
 func hosts() map[string]host {
 	return map[string]host{
+		"argo":         argo(),
+		"grafana":      grafana(),
 		"terraform":    terraform(),
 		"vault":        vaultHost{mounts: 4},
 		"vault-single": vaultHost{mounts: 2},
