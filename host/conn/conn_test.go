@@ -14,9 +14,9 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-hclog"
+	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/conn/manualdial"
-	"github.com/reattach/reattach/host/route"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -422,7 +422,7 @@ func TestLeavingIsTold(t *testing.T) {
 				l := r.begin()
 				tc.leave(r)
 				synctest.Wait()
-				l.Done(route.Answered)
+				l.Done(balancer.Answered)
 				if log.count(tc.want) != 1 || log.count("[WARN]") != 0 {
 					t.Errorf("%s: the log says\n%s\nwant %s", tc.reason, log.out.String(), tc.want)
 				}

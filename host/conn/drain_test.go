@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
-	"github.com/reattach/reattach/host/route"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -28,13 +28,13 @@ func TestLeavingWaitsForCalls(t *testing.T) {
 			t.Error("a call began on a link that was retired")
 		}
 		r.pass(29 * time.Second)
-		one.Done(route.Answered)
+		one.Done(balancer.Answered)
 		synctest.Wait()
 		if r.session().Closed() || r.InFlight() != 1 {
 			t.Errorf("closed %v with %d calls in flight", r.session().Closed(), r.InFlight())
 		}
 		at := time.Now()
-		two.Done(route.Answered)
+		two.Done(balancer.Answered)
 		<-r.ended
 		if !r.session().Closed() || r.InFlight() != 0 || time.Since(at) != 0 {
 			t.Errorf("closed %v with %d calls in flight, %s after the last call", r.session().Closed(), r.InFlight(), time.Since(at))
@@ -65,7 +65,7 @@ func TestDrainIsBounded(t *testing.T) {
 				if took := time.Since(at); took != tc.within {
 					t.Errorf("%s: took %s, want %s", tc.reason, took, tc.within)
 				}
-				l.Done(route.Lost)
+				l.Done(balancer.Lost)
 			})
 		})
 	}
@@ -79,7 +79,7 @@ func TestPluginThatLeavesIsNotCalledAgain(t *testing.T) {
 		if l.Begin() {
 			t.Error("a call began on a session that drains")
 		}
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 		r.pass(time.Second)
 		r.session().End(errors.New("gone"))
 		if l := r.Status().Link; l != nil && l.Begin() {
@@ -106,12 +106,12 @@ func TestNetworkPluginIsRedialledWhileItsCallsFinish(t *testing.T) {
 		if n := r.InFlight(); n != 2 {
 			t.Errorf("%d calls in flight, want both sessions' calls counted", n)
 		}
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 		synctest.Wait()
 		if !old.Closed() || r.InFlight() != 1 {
 			t.Errorf("old one closed %v, %d in flight", old.Closed(), r.InFlight())
 		}
-		fresh.Done(route.Answered)
+		fresh.Done(balancer.Answered)
 	})
 }
 
@@ -130,7 +130,7 @@ func TestLeavingWaitsForSessionsThatDrain(t *testing.T) {
 			t.Error("Run returned under a call")
 		default:
 		}
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 		<-r.ended
 	})
 }
@@ -146,7 +146,7 @@ func TestChildIsRestartedWhenItHasDrained(t *testing.T) {
 		if r.dials() != 1 || r.session().Closed() {
 			t.Errorf("%d dials, closed %v", r.dials(), r.session().Closed())
 		}
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 		r.pass(250 * time.Millisecond)
 		r.want("restarted", conn.Ready)
 	})
@@ -160,7 +160,7 @@ func TestLeavingWhileAChildDrains(t *testing.T) {
 		r.want("drains", conn.TransientFailure)
 		r.leave()
 		r.want("it will not come back", conn.Shutdown)
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 		<-r.ended
 		if r.dials() != 1 {
 			t.Errorf("%d dials", r.dials())
@@ -211,7 +211,7 @@ func TestDrainIsPinged(t *testing.T) {
 				if r.session().Pings() < 5 {
 					t.Errorf("it was pinged %d times", r.session().Pings())
 				}
-				l.Done(route.Lost)
+				l.Done(balancer.Lost)
 			})
 		})
 	}

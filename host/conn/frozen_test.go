@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/conn/manualdial"
-	"github.com/reattach/reattach/host/route"
 )
 
 // freeze stops a plugin as SIGSTOP does: what it was asked meanwhile it answers when it
@@ -63,7 +63,7 @@ func TestFrozenEndpointIsLost(t *testing.T) {
 					if !s.Closed() {
 						t.Errorf("%s: its call hangs for more than %s", tc.reason, soon)
 					}
-					l.Done(route.Lost)
+					l.Done(balancer.Lost)
 				})
 				synctest.Test(t, func(t *testing.T) {
 					r := run(t, endpoint, conn.Options{})
@@ -77,7 +77,7 @@ func TestFrozenEndpointIsLost(t *testing.T) {
 					if s.Closed() {
 						t.Errorf("%s: a plugin that was busy for %s has lost its call", tc.reason, busy)
 					}
-					l.Done(route.Answered)
+					l.Done(balancer.Answered)
 				})
 			}
 		})

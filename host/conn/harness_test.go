@@ -10,9 +10,9 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/conn/manualdial"
-	"github.com/reattach/reattach/host/route"
 	"github.com/reattach/reattach/host/target"
 	"go.uber.org/goleak"
 )
@@ -127,7 +127,7 @@ func (r *rig) begin() *conn.Link {
 }
 
 // call makes calls that end in the given way.
-func (r *rig) call(outcomes ...route.Outcome) {
+func (r *rig) call(outcomes ...balancer.Outcome) {
 	r.t.Helper()
 	for _, o := range outcomes {
 		r.begin().Done(o)
@@ -135,8 +135,8 @@ func (r *rig) call(outcomes ...route.Outcome) {
 	synctest.Wait()
 }
 
-func repeat(o route.Outcome, n int) []route.Outcome {
-	all := make([]route.Outcome, n)
+func repeat(o balancer.Outcome, n int) []balancer.Outcome {
+	all := make([]balancer.Outcome, n)
 	for i := range all {
 		all[i] = o
 	}

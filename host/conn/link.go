@@ -6,7 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/reattach/reattach/host/route"
+	"github.com/reattach/reattach/host/balancer"
 )
 
 // Link is one session as calls see it. It counts them, so that a session which
@@ -74,17 +74,17 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// Done implements route.Lease: once for each Begin that reported true.
-func (l *Link) Done(outcome route.Outcome) {
+// Done implements balancer.Lease: once for each Begin that reported true.
+func (l *Link) Done(outcome balancer.Outcome) {
 	switch outcome {
-	case route.TimedOut:
+	case balancer.TimedOut:
 		if l.timeouts.Add(1) == l.ejectAfter {
 			select {
 			case l.alarm <- struct{}{}:
 			default:
 			}
 		}
-	case route.Answered:
+	case balancer.Answered:
 		if l.timeouts.Load() != 0 {
 			l.timeouts.Store(0)
 		}
@@ -105,13 +105,13 @@ func (l *Link) retire() {
 	}
 }
 
-// Endpoint implements route.Lease.
+// Endpoint implements balancer.Lease.
 func (l *Link) Endpoint() string { return l.endpoint }
 
-// Session implements route.Lease: it gives the [Session] that the Dialer made.
+// Session implements balancer.Lease: it gives the [Session] that the Dialer made.
 func (l *Link) Session() any { return l.session }
 
-// Ended implements route.Lease.
+// Ended implements balancer.Lease.
 func (l *Link) Ended() <-chan struct{} { return l.ended }
 
 // Info describes the session.

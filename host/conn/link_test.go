@@ -8,7 +8,7 @@ import (
 	"sync/atomic"
 	"testing"
 
-	"github.com/reattach/reattach/host/route"
+	"github.com/reattach/reattach/host/balancer"
 )
 
 // stillSession is a session that never ends.
@@ -39,7 +39,7 @@ func TestLinkIsNotIdleUnderACall(t *testing.T) {
 					if closed.Load() {
 						t.Error("the session was closed under a call, or a call began afterwards")
 					}
-					l.Done(route.Answered)
+					l.Done(balancer.Answered)
 				}
 			})
 		}

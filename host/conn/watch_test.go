@@ -11,9 +11,9 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/conn/manualdial"
-	"github.com/reattach/reattach/host/route"
 )
 
 func TestPingsAreSpacedAndSpread(t *testing.T) {
@@ -69,7 +69,7 @@ func TestNoAnswerToPings(t *testing.T) {
 		}
 		r.want("redialled", conn.Ready)
 		wantStory(t, "by way of", r, "ejected=true", "TRANSIENT_FAILURE", "CONNECTING", "READY")
-		l.Done(route.Lost)
+		l.Done(balancer.Lost)
 	})
 }
 
@@ -93,15 +93,15 @@ func TestOneLatePingIsForgiven(t *testing.T) {
 func TestEjection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, endpoint, conn.Options{EjectAfter: 3})
-		r.call(repeat(route.TimedOut, 2)...)
-		r.call(route.Answered)
-		r.call(repeat(route.TimedOut, 2)...)
+		r.call(repeat(balancer.TimedOut, 2)...)
+		r.call(balancer.Answered)
+		r.call(repeat(balancer.TimedOut, 2)...)
 		if r.Status().Ejected {
 			t.Fatal("an answer between them was not counted")
 		}
 		for i, want := range []time.Duration{5, 10, 20, 40, 60, 60} {
 			want *= time.Second
-			r.call(repeat(route.TimedOut, 3)...)
+			r.call(repeat(balancer.TimedOut, 3)...)
 			s := r.want("it still has its session", conn.Ready)
 			if !s.Ejected || s.Ejections != i+1 || s.Err.Error() != "3 calls in a row timed out" {
 				t.Fatalf("ejection %d: %+v", i, s)
@@ -110,9 +110,9 @@ func TestEjection(t *testing.T) {
 				t.Errorf("ejection %d lasts %s, want %s give or take a fifth", i, got, want)
 			}
 			// Calls that were on their way do not make it worse.
-			r.call(repeat(route.TimedOut, 7)...)
-			r.call(route.Answered)
-			r.call(repeat(route.TimedOut, 7)...)
+			r.call(repeat(balancer.TimedOut, 7)...)
+			r.call(balancer.Answered)
+			r.call(repeat(balancer.TimedOut, 7)...)
 			if n := r.Status().Ejections; n != i+1 {
 				t.Errorf("%d ejections while ejected for the time number %d", n, i+1)
 			}
@@ -126,7 +126,7 @@ func TestEjection(t *testing.T) {
 			}
 		}
 		r.pass(2 * time.Minute)
-		r.call(repeat(route.TimedOut, 3)...)
+		r.call(repeat(balancer.TimedOut, 3)...)
 		if got := time.Until(r.Status().EjectedUntil); got > 6*time.Second {
 			t.Errorf("ejected for %s although all was well for long", got)
 		}
@@ -138,7 +138,7 @@ func TestEjectedEndpointIsProbedOnItsWayBack(t *testing.T) {
 		r := run(t, endpoint, conn.Options{EjectAfter: 2, PingInterval: time.Hour})
 		first := r.session()
 		first.SetPing(manualdial.Hang)
-		r.call(repeat(route.TimedOut, 2)...)
+		r.call(repeat(balancer.TimedOut, 2)...)
 		r.told()
 		r.pass(time.Until(r.Status().EjectedUntil))
 		r.want("being probed", conn.Ready)
@@ -158,7 +158,7 @@ func TestOneProbeAtATime(t *testing.T) {
 		})
 		r.session().SetPing(manualdial.Hang)
 		r.pass(10 * time.Second)
-		r.call(route.TimedOut)
+		r.call(balancer.TimedOut)
 		r.pass(time.Minute)
 		if n := r.session().Pings(); n != 1 {
 			t.Errorf("%d pings are in flight", n)
@@ -188,7 +188,7 @@ func TestSessionThatEndsUnderAProbeSaysWhy(t *testing.T) {
 func TestEjectionOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, endpoint, conn.Options{EjectAfter: -1})
-		r.call(repeat(route.TimedOut, 1000)...)
+		r.call(repeat(balancer.TimedOut, 1000)...)
 		if r.Status().Ejected {
 			t.Error("ejected although that is off")
 		}

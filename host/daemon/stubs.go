@@ -12,9 +12,9 @@ import (
 
 	"github.com/hashicorp/go-plugin"
 
+	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/fleet"
-	"github.com/reattach/reattach/host/route"
 	"github.com/reattach/reattach/host/stub"
 )
 
@@ -39,14 +39,14 @@ func (r *routed) close() {
 	r.pool.Release()
 }
 
-// speakers is a route.Router to the endpoints of one dialect.
+// speakers is a balancer.Router to the endpoints of one dialect.
 type speakers struct {
 	pool    *fleet.Pool
 	dialect string
 }
 
-// Pick implements route.Router.
-func (s speakers) Pick(ctx context.Context, _ string, tried []string) (route.Lease, error) {
+// Pick implements balancer.Router.
+func (s speakers) Pick(ctx context.Context, _ string, tried []string) (balancer.Lease, error) {
 	return s.pool.Pick(ctx, s.dialect, tried)
 }
 

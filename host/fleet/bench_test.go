@@ -11,10 +11,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn/manualdial"
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/fleet"
-	"github.com/reattach/reattach/host/route"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -65,7 +65,7 @@ func TestPickAllocatesNothing(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
@@ -133,7 +133,7 @@ func BenchmarkPick(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				l.Done(route.Answered)
+				l.Done(balancer.Answered)
 			}
 			b.Run("one", func(b *testing.B) {
 				b.ReportAllocs()

@@ -12,11 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/conn/manualdial"
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/fleet"
-	"github.com/reattach/reattach/host/route"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -130,10 +130,10 @@ func call(ctx context.Context, t *testing.T, pool *fleet.Pool) (ended bool) {
 	}
 	select {
 	case <-l.Ended():
-		l.Done(route.Lost)
+		l.Done(balancer.Lost)
 		return true
 	default:
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 		return false
 	}
 }
@@ -151,13 +151,13 @@ func TestPickPassesOverWhatHasJustEnded(t *testing.T) {
 			t.Fatal(err)
 		}
 		stays = l.Endpoint() == "zh@10.0.0.0:7000"
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 	}
 	for range 200 {
 		r.dialer.Session("zh@10.0.0.1:7000").End(errors.New("killed"))
 		r.dialer.Session("zh@10.0.0.2:7000").End(errors.New("killed"))
 		for range 3 {
-			r.pick("zh").Done(route.Answered)
+			r.pick("zh").Done(balancer.Answered)
 		}
 		r.await(func(v fleet.View) bool { return ready(v) == 3 })
 	}
@@ -174,7 +174,7 @@ func TestEndedSessionIsNeverPicked(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := l.Session().(*manualdial.Session)
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 		if i%2 == 0 {
 			s.Drain()
 		} else {
@@ -188,7 +188,7 @@ func TestEndedSessionIsNeverPicked(t *testing.T) {
 			if l.Session() == any(s) {
 				t.Fatalf("%s was picked after its session had ended", l.Endpoint())
 			}
-			l.Done(route.Answered)
+			l.Done(balancer.Answered)
 		}
 	}
 }

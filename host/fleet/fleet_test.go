@@ -11,10 +11,10 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/conn/manualdial"
 	"github.com/reattach/reattach/host/fleet"
-	"github.com/reattach/reattach/host/route"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -30,7 +30,7 @@ func TestFollowsDiscovery(t *testing.T) {
 		r.find(zh2, zh3)
 		r.wantStatus("one goes, with its call, and one comes", "zh", "SHUTDOWN zh@h:1; READY zh@h:2; READY zh@h:3")
 		r.wantPicked("only those that discovery has", "zh", "zh@h:2", "zh@h:3")
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 		r.wantStatus("gone", "zh", "READY zh@h:2; READY zh@h:3")
 		r.find(zh2)
 		r.wantEvents("in the order of what happened", "found zh@h:3", "withdrawn zh@h:1",
@@ -61,7 +61,7 @@ func TestEndpointComesBackWhileItDrains(t *testing.T) {
 		if s, _ := r.Plugin("zh"); s.Endpoints[0].InFlight != 1 {
 			t.Errorf("%d in flight", s.Endpoints[0].InFlight)
 		}
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 		synctest.Wait()
 		if !first.Closed() {
 			t.Error("the first session was not closed")
@@ -79,7 +79,7 @@ func TestDiscoverySaysThatItLeaves(t *testing.T) {
 		r.find(drains, zh2)
 		r.wantStatus("listed still", "zh", "SHUTDOWN zh@h:1; READY zh@h:2")
 		r.wantEvents("said", "state zh@h:1 SHUTDOWN")
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 		r.pass(time.Hour)
 		r.wantStatus("not dialled again", "zh", "SHUTDOWN zh@h:1; READY zh@h:2")
 		if n := r.dialer.Dials("zh@h:1"); n != 1 {
@@ -104,7 +104,7 @@ func TestReplace(t *testing.T) {
 		if got := r.pick("zh"); got.Session() != any(first) {
 			t.Error("the old one does not serve any more")
 		} else {
-			got.Done(route.Answered)
+			got.Done(balancer.Answered)
 		}
 		r.dialer.Default(manualdial.Script{})
 		r.wantStatus("then it serves", "zh", "READY zh@h:1")
@@ -113,8 +113,8 @@ func TestReplace(t *testing.T) {
 		if second.Session() == any(first) || first.Closed() {
 			t.Errorf("the old one is picked: %v, closed under its call: %v", second.Session() == any(first), first.Closed())
 		}
-		second.Done(route.Answered)
-		l.Done(route.Answered)
+		second.Done(balancer.Answered)
+		l.Done(balancer.Answered)
 		synctest.Wait()
 		if !first.Closed() {
 			t.Error("the old one was not closed")
@@ -224,7 +224,7 @@ func TestView(t *testing.T) {
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 		r.offer(true, []target.Endpoint{zh1, zh2}, target.Plugin{Name: "zh", Required: true})
 		if s, _ := r.Plugin("zh"); !s.Required {
 			t.Error("a change of what is required was not seen")
@@ -314,7 +314,7 @@ func TestShutdown(t *testing.T) {
 			t.Error("the idle session should be closed, and the one with a call not")
 		}
 		r.wantStatus("all leave", "zh", "SHUTDOWN zh@h:1; SHUTDOWN zh@h:2")
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 		r.ended <- <-r.ended
 		if _, err := r.Wait(t.Context(), r.View().Generation); !errors.Is(err, fleet.ErrShutdown) {
 			t.Errorf("Wait after Run: %v", err)
@@ -329,7 +329,7 @@ func TestShutdownIsBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, func(o *fleet.Options) { o.DrainTimeout, o.CloseTimeout = 5*time.Second, 3*time.Second })
 		r.find(zh1, zh2, zh3)
-		stuck := []route.Lease{r.pick("zh", "zh@h:1", "zh@h:2"), r.pick("zh", "zh@h:1", "zh@h:3")}
+		stuck := []balancer.Lease{r.pick("zh", "zh@h:1", "zh@h:2"), r.pick("zh", "zh@h:1", "zh@h:3")}
 		release := r.dialer.Session("zh@h:2").HoldClose()
 		at := time.Now()
 		r.stop()
@@ -345,7 +345,7 @@ func TestShutdownIsBounded(t *testing.T) {
 		}
 		release()
 		for _, l := range stuck {
-			l.Done(route.Lost)
+			l.Done(balancer.Lost)
 		}
 		r.ended <- nil
 		synctest.Wait()
@@ -438,7 +438,7 @@ func TestSessionsBelongToThePodThatDrains(t *testing.T) {
 			}
 		}
 		restarts("while it drains", 1)
-		lease.Done(route.Answered)
+		lease.Done(balancer.Answered)
 		r.pass(time.Second)
 		r.offer(true, nil, target.Plugin{Name: "zh"})
 		r.pass(time.Minute)

@@ -12,11 +12,11 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/conn/manualdial"
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/fleet"
-	"github.com/reattach/reattach/host/route"
 	"github.com/reattach/reattach/host/target"
 	"go.uber.org/goleak"
 )
@@ -101,7 +101,7 @@ func (r *rig) pass(d time.Duration) {
 }
 
 // pick begins a call that must find an endpoint at once.
-func (r *rig) pick(plugin string, tried ...string) route.Lease {
+func (r *rig) pick(plugin string, tried ...string) balancer.Lease {
 	r.t.Helper()
 	ctx, cancel := context.WithCancel(r.t.Context())
 	cancel() // waiting is an error
@@ -119,7 +119,7 @@ func (r *rig) picked(plugin string, calls int) []string {
 	for range calls {
 		l := r.pick(plugin)
 		ids = append(ids, l.Endpoint())
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 	}
 	slices.Sort(ids)
 	return slices.Compact(ids)

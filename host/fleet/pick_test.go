@@ -16,7 +16,6 @@ import (
 	"github.com/reattach/reattach/host/conn/manualdial"
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/fleet"
-	"github.com/reattach/reattach/host/route"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -36,10 +35,10 @@ func TestPick(t *testing.T) {
 			if l.Endpoint() != "zh@h:2" || l.Session() != any(r.dialer.Session("zh@h:2")) {
 				t.Fatalf("%s was picked although it was tried, session %v", l.Endpoint(), l.Session())
 			}
-			l.Done(route.Answered)
+			l.Done(balancer.Answered)
 		}
 		l := r.pick("zh", "zh@h:1", "zh@h:2", "zh@h:3")
-		defer l.Done(route.Answered)
+		defer l.Done(balancer.Answered)
 		if s, _ := r.Plugin("zh"); s.Ready != 3 || s.Waiting != 0 {
 			t.Errorf("%d ready, %d waiting", s.Ready, s.Waiting)
 		}
@@ -66,7 +65,7 @@ func TestPickWaits(t *testing.T) {
 					go func() {
 						l, err := r.Pool("zh").Pick(t.Context(), "netrpc", nil)
 						if err == nil {
-							l.Done(route.Answered)
+							l.Done(balancer.Answered)
 						}
 						done <- err
 					}()
@@ -130,7 +129,7 @@ func TestPoolOutlivesItsPlugin(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l.Done(route.Answered)
+			l.Done(balancer.Answered)
 			r.find()
 		}
 		if pool != r.Pool("zh") || pool.Plugin() != "zh" {
@@ -248,7 +247,7 @@ func TestPickByProtocol(t *testing.T) {
 				if err != nil || l.Endpoint() != want {
 					t.Fatalf("%s: %v, %v, want %s", protocol, l, err, want)
 				}
-				l.Done(route.Answered)
+				l.Done(balancer.Answered)
 			}
 		}
 	})
@@ -289,7 +288,7 @@ func TestZone(t *testing.T) {
 		if n := r.dialer.Dials("zh@h:1"); n != 1 {
 			t.Errorf("%d dials: a hint is no reason to attach anew", n)
 		}
-		l.Done(route.Answered)
+		l.Done(balancer.Answered)
 		r.dialer.Session("zh@h:2").End(errors.New("gone"))
 		r.dialer.Default(manualdial.Script{Hold: true})
 		synctest.Wait()
@@ -307,7 +306,7 @@ func TestEjectedIsNotPickedWhileOthersAreReady(t *testing.T) {
 				if l.Endpoint() != id {
 					t.Fatalf("%s was picked", l.Endpoint())
 				}
-				l.Done(route.TimedOut)
+				l.Done(balancer.TimedOut)
 			}
 			synctest.Wait()
 		}
@@ -317,7 +316,7 @@ func TestEjectedIsNotPickedWhileOthersAreReady(t *testing.T) {
 		r.wantPicked("the other is not", "zh", "zh@h:2")
 		r.wantEvents("said", "ejected zh@h:1: 3 calls in a row timed out")
 		for range 3 {
-			r.pick("zh").Done(route.TimedOut)
+			r.pick("zh").Done(balancer.TimedOut)
 		}
 		r.wantStatus("never all of them", "zh", "READY zh@h:1; READY zh@h:2")
 		r.wantPicked("both are better than none", "zh", "zh@h:1", "zh@h:2")
@@ -360,7 +359,7 @@ func TestPoolRenew(t *testing.T) {
 		if r.dialer.Sessions("zh@h:1")[0].Closed() {
 			t.Error("a session was closed under a call")
 		}
-		held.Done(route.Answered)
+		held.Done(balancer.Answered)
 		if s, _ := r.Plugin("zh"); s.Endpoints[0].Failures != 0 {
 			t.Errorf("renewal counts as %d failures", s.Endpoints[0].Failures)
 		}
@@ -374,7 +373,7 @@ func TestPoolRenew(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l.Done(route.Answered)
+			l.Done(balancer.Answered)
 		}
 		if _, err := r.Pool("zh").Pick(t.Context(), "grpc", nil); !errors.Is(err, fleet.ErrOtherDialect) {
 			t.Errorf("got %v, want that none speaks gRPC any more", err)

@@ -6,8 +6,8 @@ import (
 	"context"
 	"sync/atomic"
 
+	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
-	"github.com/reattach/reattach/host/route"
 )
 
 // Pool is all endpoints of one plugin. It stays valid for the life of the
@@ -40,7 +40,7 @@ func (p *Pool) Release() {
 	p.fleet.dropLocked(p)
 }
 
-// Pick implements route.Router, for what Options.Dialect gives in the place of a
+// Pick implements balancer.Router, for what Options.Dialect gives in the place of a
 // protocol. Beyond what that says, it fails at once, with a [NotReadyError], if
 // every endpoint has failed for good, if there is none because of a problem of
 // discovery, if those that are ready speak another dialect and no other one is on its
@@ -48,7 +48,7 @@ func (p *Pool) Release() {
 // [ErrShutdown]); with an [UnknownPluginError], if no
 // source knows the plugin. While sources have yet to say what they know, it
 // waits instead.
-func (p *Pool) Pick(ctx context.Context, dialect string, tried []string) (route.Lease, error) {
+func (p *Pool) Pick(ctx context.Context, dialect string, tried []string) (balancer.Lease, error) {
 	if l := p.snap.Load().pick(dialect, tried); l != nil {
 		return l, nil
 	}
@@ -84,7 +84,7 @@ func (p *Pool) Ready(ctx context.Context, dialect string) (conn.Info, error) {
 	if err != nil {
 		return conn.Info{}, err
 	}
-	defer l.Done(route.NotSent)
+	defer l.Done(balancer.NotSent)
 	return l.Info(), nil
 }
 

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/balancer"
 )
 
 // DefaultTimeout bounds a call whose method has no timeout of its own.
@@ -15,7 +17,7 @@ const DefaultTimeout = 30 * time.Second
 type Config struct {
 	// Router picks the endpoint of each call. It is required. A stub gives it a
 	// context that has ended where it does not want to wait.
-	Router Router
+	Router balancer.Router
 	// Methods are the options of each method. Nil: every method has
 	// DefaultTimeout and is not idempotent.
 	Methods Methods

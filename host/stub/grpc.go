@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/reattach/reattach/host/balancer"
 )
 
 // GRPC is a routed stub that speaks gRPC: what plugin.GRPCPlugin's GRPCClient
@@ -119,7 +121,7 @@ func (c *grpcCall) observe(endpoint string, err error) {
 }
 
 // next picks an endpoint and returns its connection. The error is the call's.
-func (c *grpcCall) next(ctx context.Context) (Lease, *grpc.ClientConn, error) {
+func (c *grpcCall) next(ctx context.Context) (balancer.Lease, *grpc.ClientConn, error) {
 	for {
 		lease, err := c.pick(ctx)
 		if err != nil {
@@ -134,11 +136,11 @@ func (c *grpcCall) next(ctx context.Context) (Lease, *grpc.ClientConn, error) {
 		}
 		c.search.cause = fmt.Errorf("session of %s (%T) does not speak gRPC", lease.Endpoint(), lease.Session())
 		c.search.avoid(lease.Endpoint())
-		lease.Done(NotSent)
+		lease.Done(balancer.NotSent)
 	}
 }
 
-func (c *grpcCall) pick(ctx context.Context) (Lease, error) {
+func (c *grpcCall) pick(ctx context.Context) (balancer.Lease, error) {
 	r := c.routes
 	if c.search.tried == nil {
 		lease, err := r.Router.Pick(r.atOnce, protocolGRPC, nil)
@@ -148,7 +150,7 @@ func (c *grpcCall) pick(ctx context.Context) (Lease, error) {
 		}
 		if err == nil {
 			c.search.avoid(lease.Endpoint())
-			lease.Done(NotSent)
+			lease.Done(balancer.NotSent)
 		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
@@ -172,12 +174,12 @@ func (c *grpcCall) notPicked(ctx context.Context, cause error) error {
 
 // lost says what becomes of a call whose connection was lost: the error it
 // ends with, or nil if it is to be sent again. It gives the lease back.
-func (c *grpcCall) lost(lease Lease, sent bool, err error) error {
+func (c *grpcCall) lost(lease balancer.Lease, sent bool, err error) error {
 	endpoint := lease.Endpoint()
 	if sent {
-		lease.Done(Lost)
+		lease.Done(balancer.Lost)
 	} else {
-		lease.Done(NotSent)
+		lease.Done(balancer.NotSent)
 	}
 	if c.search.lost(endpoint, sent, c.options, err) {
 		return nil
@@ -187,9 +189,9 @@ func (c *grpcCall) lost(lease Lease, sent bool, err error) error {
 
 // cutShort is the error of a call, or of a stream that could not be opened, whose
 // context ended first.
-func (c *grpcCall) cutShort(ctx context.Context, lease Lease, sent bool) error {
+func (c *grpcCall) cutShort(ctx context.Context, lease balancer.Lease, sent bool) error {
 	<-ctx.Done() // at once: the plugin may have been quicker to notice the deadline
-	outcome := Abandoned
+	outcome := balancer.Abandoned
 	if deadline, ok := ctx.Deadline(); ok && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		outcome = c.options.unanswered(deadline.Sub(c.handed.time()))
 	}
@@ -207,7 +209,7 @@ func endedBy(ctx context.Context, endpoint string, sent bool) Fault {
 }
 
 // answered remembers whose answer came last.
-func (r *grpcRoutes) answered(lease Lease) {
+func (r *grpcRoutes) answered(lease balancer.Lease) {
 	session := lease.Session()
 	if last := r.latest.Load(); last == nil || *last != session {
 		kept := session // in the usual case nothing escapes

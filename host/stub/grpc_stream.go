@@ -13,6 +13,8 @@ import (
 	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/reattach/reattach/host/balancer"
 )
 
 // stream is a grpc.StreamClientInterceptor. A stream stays with the endpoint
@@ -59,7 +61,7 @@ func (c *grpcCall) openStream(ctx context.Context, desc *grpc.StreamDesc, fullMe
 		case isContextError(err) && hasExpired(ctx):
 			return nil, lease.Endpoint(), c.cutShort(ctx, lease, mark.sent(conn, fullMethod))
 		default:
-			lease.Done(Answered)
+			lease.Done(balancer.Answered)
 			return nil, lease.Endpoint(), err
 		}
 	}
@@ -70,7 +72,7 @@ type routedStream struct {
 	grpc.ClientStream
 	call  *grpcCall
 	ctx   context.Context // the caller's, of the stream
-	lease Lease
+	lease balancer.Lease
 	conn  *grpc.ClientConn
 
 	mu     sync.Mutex
@@ -109,15 +111,15 @@ func (s *routedStream) releaseLocked() {
 	err := s.result
 	switch {
 	case err == nil:
-		s.lease.Done(Answered)
+		s.lease.Done(balancer.Answered)
 	case s.isLost(err):
-		s.lease.Done(Lost)
+		s.lease.Done(balancer.Lost)
 		err = s.lost(err)
 	case s.isCallers(err):
-		s.lease.Done(Abandoned)
+		s.lease.Done(balancer.Abandoned)
 		err = s.callers()
 	default:
-		s.lease.Done(Answered)
+		s.lease.Done(balancer.Answered)
 	}
 	c.observe(endpoint, err)
 }

@@ -12,6 +12,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
+
+	"github.com/reattach/reattach/host/balancer"
 )
 
 // unary is a grpc.UnaryClientInterceptor.
@@ -66,7 +68,7 @@ func (c *grpcCall) invoke(ctx context.Context, fullMethod string, req, reply any
 		switch {
 		case err == nil:
 			c.routes.answered(lease)
-			lease.Done(Answered)
+			lease.Done(balancer.Answered)
 			return endpoint, nil
 		case errors.Is(err, plugin.ErrConnectionLost):
 			if err := c.lost(lease, mark.sent(conn, fullMethod), err); err != nil {
@@ -76,7 +78,7 @@ func (c *grpcCall) invoke(ctx context.Context, fullMethod string, req, reply any
 			return endpoint, c.cutShort(ctx, lease, mark.sent(conn, fullMethod))
 		default:
 			c.routes.answered(lease)
-			lease.Done(Answered)
+			lease.Done(balancer.Answered)
 			return endpoint, err
 		}
 	}

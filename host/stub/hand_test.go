@@ -16,6 +16,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/balancer"
 )
 
 // handRouter is a Router whose endpoints come and go as a test says.
@@ -35,7 +37,7 @@ func newHandRouter(ready ...*handSession) *handRouter {
 
 var errNobody = errors.New("nobody is ready: a test")
 
-func (r *handRouter) Pick(ctx context.Context, protocol string, tried []string) (Lease, error) {
+func (r *handRouter) Pick(ctx context.Context, protocol string, tried []string) (balancer.Lease, error) {
 	for {
 		r.mu.Lock()
 		if s := r.pickLocked(tried); s != nil {
@@ -93,7 +95,7 @@ func (l *handLease) Endpoint() string       { return l.session.name }
 func (l *handLease) Session() any           { return l.session }
 func (l *handLease) Ended() <-chan struct{} { return l.session.ended }
 
-func (l *handLease) Done(o Outcome) {
+func (l *handLease) Done(o balancer.Outcome) {
 	l.router.mu.Lock()
 	defer l.router.mu.Unlock()
 	if l.once {

@@ -10,6 +10,8 @@ import (
 	"sync/atomic"
 
 	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/balancer"
 )
 
 // lane carries the calls of one stub on one session: a channel on which the
@@ -89,7 +91,7 @@ func (l *lane) open() {
 }
 
 // send takes over the call and the lease, or says why not.
-func (l *lane) send(k *call, lease Lease) error {
+func (l *lane) send(k *call, lease balancer.Lease) error {
 	l.sending.Lock()
 	defer l.sending.Unlock()
 	switch {

@@ -11,6 +11,8 @@ import (
 	"reflect"
 
 	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/balancer"
 )
 
 // laneReader decodes the answers on a lane.
@@ -106,7 +108,7 @@ func (l *lane) answered(k *call) (endpoint string) {
 		l.codec.latest.Store(l)
 	}
 	endpoint = k.lease.Endpoint()
-	k.lease.Done(Answered)
+	k.lease.Done(balancer.Answered)
 	return endpoint
 }
 

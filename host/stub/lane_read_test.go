@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/balancer"
 )
 
 // oneSession is a Router, and all that it picks.
@@ -17,12 +19,12 @@ type oneSession struct{ channel plugin.RPCChannel }
 
 func (s *oneSession) OpenRPC(string) (plugin.RPCChannel, error) { return s.channel, nil }
 
-func (s *oneSession) Pick(context.Context, string, []string) (Lease, error) { return s, nil }
+func (s *oneSession) Pick(context.Context, string, []string) (balancer.Lease, error) { return s, nil }
 
 func (s *oneSession) Endpoint() string       { return "a" }
 func (s *oneSession) Session() any           { return s }
 func (s *oneSession) Ended() <-chan struct{} { return nil }
-func (s *oneSession) Done(Outcome)           {}
+func (s *oneSession) Done(balancer.Outcome)  {}
 
 // slowBody is a channel on which every request is answered at once, with a body
 // that does not come before the gate is open.

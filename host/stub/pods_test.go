@@ -15,6 +15,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/balancer"
 )
 
 var testHandshake = plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "STUB_TEST", MagicCookieValue: "hello"}
@@ -144,8 +146,8 @@ func (l crewLease) Endpoint() string       { return l.member.name }
 func (l crewLease) Session() any           { return l.member }
 func (l crewLease) Ended() <-chan struct{} { return l.member.Done() }
 
-func (l crewLease) Done(o Outcome) {
-	if o == TimedOut {
+func (l crewLease) Done(o balancer.Outcome) {
+	if o == balancer.TimedOut {
 		l.member.crew.late.Add(1)
 	}
 	l.member.crew.leases.Add(-1)
@@ -214,7 +216,7 @@ func (c *crew) change(f func([]*crewMember) []*crewMember) {
 var errNoCrew = errors.New("no pod is ready")
 
 // Pick implements Router.
-func (c *crew) Pick(ctx context.Context, _ string, tried []string) (Lease, error) {
+func (c *crew) Pick(ctx context.Context, _ string, tried []string) (balancer.Lease, error) {
 	for {
 		c.mu.Lock()
 		ready, changed := c.ready, c.changed

@@ -8,6 +8,8 @@ import (
 	"net/rpc"
 	"reflect"
 	"time"
+
+	"github.com/reattach/reattach/host/balancer"
 )
 
 // call is one call of a net/rpc stub. At any moment it has one owner, which
@@ -24,7 +26,7 @@ type call struct {
 
 	attempts int     // times that the call was handed to an endpoint
 	detour   *search // nil until an attempt has failed
-	lease    Lease
+	lease    balancer.Lease
 	end      uint64 // where the request ends in what the lane's channel was given; see lane.sending
 }
 
@@ -51,7 +53,7 @@ const laneWait = time.Second
 
 // route brings a call onto a lane, or ends it. lease may be nil. It runs in a
 // goroutine of its own.
-func (c *rpcCodec) route(k *call, lease Lease) {
+func (c *rpcCodec) route(k *call, lease balancer.Lease) {
 	ctx, cancel := context.WithDeadline(c.ctx, k.deadline().time())
 	defer cancel()
 	for {
@@ -68,7 +70,7 @@ func (c *rpcCodec) route(k *call, lease Lease) {
 		}
 		endpoint := lease.Endpoint()
 		if isFinal(err) {
-			lease.Done(NotSent)
+			lease.Done(balancer.NotSent)
 			c.fault(k, Fault{Reason: ReasonArguments, Err: err})
 			return
 		}
@@ -83,15 +85,15 @@ func (c *rpcCodec) route(k *call, lease Lease) {
 }
 
 // outcomeOf tells the fleet why an endpoint did not take a call.
-func outcomeOf(err error) Outcome {
+func outcomeOf(err error) balancer.Outcome {
 	if errors.Is(err, errLaneSlow) {
-		return TimedOut
+		return balancer.TimedOut
 	}
-	return NotSent
+	return balancer.NotSent
 }
 
 // offer puts the call on the lane of a lease, and waits for it where it must.
-func (c *rpcCodec) offer(ctx context.Context, k *call, lease Lease) error {
+func (c *rpcCodec) offer(ctx context.Context, k *call, lease balancer.Lease) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, laneWait, errLaneSlow)
 	defer cancel()
 	for {
@@ -156,13 +158,13 @@ func (c *rpcCodec) lost(k *call, sent bool, cause error) {
 	again := k.search().lost(endpoint, sent, k.options, cause)
 	switch {
 	case errors.Is(cause, errStubClosed):
-		lease.Done(Abandoned)
+		lease.Done(balancer.Abandoned)
 		c.closed(k)
 		return
 	case sent:
-		lease.Done(Lost)
+		lease.Done(balancer.Lost)
 	default:
-		lease.Done(NotSent)
+		lease.Done(balancer.NotSent)
 	}
 	if !again {
 		c.fault(k, Fault{Reason: ReasonLost, Endpoint: endpoint, Err: cause})

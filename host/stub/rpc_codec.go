@@ -14,6 +14,8 @@ import (
 	"sync/atomic"
 
 	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/balancer"
 )
 
 // rpcCodec is an rpc.ClientCodec without a connection. It sends each request
@@ -79,7 +81,7 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 		case err == nil:
 			return nil
 		case isFinal(err):
-			lease.Done(NotSent)
+			lease.Done(balancer.NotSent)
 			go c.fault(k, Fault{Reason: ReasonArguments, Err: err})
 			return nil
 		}
@@ -128,7 +130,7 @@ func (c *rpcCodec) Close() error {
 
 // laneOf returns the lane of the lease's session, which may still be opening,
 // or nil once the stub is closed.
-func (c *rpcCodec) laneOf(lease Lease) *lane {
+func (c *rpcCodec) laneOf(lease balancer.Lease) *lane {
 	session := lease.Session()
 	c.mu.Lock()
 	defer c.mu.Unlock()

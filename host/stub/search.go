@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/reattach/reattach/host/balancer"
 )
 
 // The pause before an endpoint is tried again, when every one has been. It
@@ -32,7 +34,7 @@ type search struct {
 
 // next picks an endpoint, with a pause if all have been tried. It returns
 // refused, or the error of the Router.
-func (s *search) next(ctx context.Context, router Router, protocol string) (Lease, error) {
+func (s *search) next(ctx context.Context, router balancer.Router, protocol string) (balancer.Lease, error) {
 	for {
 		lease, err := router.Pick(ctx, protocol, s.tried)
 		if err != nil {
@@ -40,7 +42,7 @@ func (s *search) next(ctx context.Context, router Router, protocol string) (Leas
 		}
 		if slices.Contains(s.tried, lease.Endpoint()) {
 			if err := s.again(ctx); err != nil {
-				lease.Done(NotSent)
+				lease.Done(balancer.NotSent)
 				return nil, err
 			}
 		}
@@ -49,11 +51,11 @@ func (s *search) next(ctx context.Context, router Router, protocol string) (Leas
 		}
 		// The router has not noticed yet.
 		s.avoid(lease.Endpoint())
-		lease.Done(NotSent)
+		lease.Done(balancer.NotSent)
 	}
 }
 
-func hasEnded(lease Lease) bool {
+func hasEnded(lease balancer.Lease) bool {
 	select {
 	case <-lease.Ended():
 		return true

@@ -19,8 +19,8 @@ const module = "github.com/reattach/reattach"
 // layers are the directories of host/, lowest first. A package may import packages
 // of lower layers and of its own directory, and nothing else of host/.
 var layers = [][]string{
-	{"target", "route"},
-	{"balancer", "discovery", "conn"},
+	{"target", "balancer"},
+	{"discovery", "conn"},
 	{"attach", "fleet", "stub"},
 	{"daemon"},
 	{"api"},
@@ -43,7 +43,7 @@ var forbidden = []struct{ from, to, reason string }{
 	{"plugin", module + "/host", "a plugin does not need the host"},
 	{"pluginzh", module + "/host", "a plugin does not need the host"},
 	{"host/target", "github.com/", "the shared nouns need the standard library only"},
-	{"host/route", "github.com/", "what stub and fleet share needs the standard library only"},
+	{"host/balancer", "github.com/", "whatever routes calls needs the standard library only"},
 }
 
 type listed struct {

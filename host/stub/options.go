@@ -5,69 +5,8 @@ package stub
 import (
 	"time"
 
-	"github.com/hashicorp/go-plugin"
-	"google.golang.org/grpc"
-
-	"github.com/reattach/reattach/host/route"
+	"github.com/reattach/reattach/host/balancer"
 )
-
-// RPCSession is a session that speaks net/rpc.
-type RPCSession interface {
-	// OpenRPC asks the plugin to serve a kind on a channel of its own, under the
-	// service name "Plugin". The channel ends with the session at the latest. The
-	// caller closes it.
-	OpenRPC(kind string) (plugin.RPCChannel, error)
-}
-
-// GRPCSession is a session that speaks gRPC.
-type GRPCSession interface {
-	// ClientConn is the session's connection; the session closes it. It reports
-	// false if the session does not speak gRPC.
-	ClientConn() (*grpc.ClientConn, bool)
-}
-
-// MuxBrokerSession is an RPCSession on which the plugin can be dialled: after
-// an answer that names a broker id.
-type MuxBrokerSession interface {
-	// MuxBroker is the session's own broker.
-	MuxBroker() *plugin.MuxBroker
-}
-
-// GRPCBrokerSession is the same for a GRPCSession.
-type GRPCBrokerSession interface {
-	// GRPCBroker is the session's own broker.
-	GRPCBroker() *plugin.GRPCBroker
-}
-
-// What a stub and a fleet say to each other, under the names that stubs use.
-type (
-	// Router picks an endpoint for one call.
-	Router = route.Router
-	// Lease is one call on one endpoint. Its Session is an [RPCSession] or a
-	// [GRPCSession].
-	Lease = route.Lease
-	// Outcome says how a call ended.
-	Outcome = route.Outcome
-)
-
-// The outcomes of a call; see package route.
-const (
-	Answered  = route.Answered
-	Lost      = route.Lost
-	TimedOut  = route.TimedOut
-	NotSent   = route.NotSent
-	Abandoned = route.Abandoned
-)
-
-// unanswered is the outcome of a call that ended at a deadline. It counts against an
-// endpoint only if that had at least half of the time that the method may take: a caller
-// may be less patient, and a call may have spent its time on the way to the endpoint.
-func (o CallOptions) unanswered(had time.Duration) Outcome {
-	if had < o.Timeout/2 {
-		return Abandoned
-	}
-	return TimedOut
-}
 
 // CallOptions are what a host declares of one method.
 type CallOptions struct {
@@ -106,6 +45,16 @@ func (o CallOptions) MaxRepeats() int {
 		return DefaultRepeats
 	}
 	return o.Repeats
+}
+
+// unanswered is the outcome of a call that ended at a deadline. It counts against an
+// endpoint only if that had at least half of the time that the method may take: a caller
+// may be less patient, and a call may have spent its time on the way to the endpoint.
+func (o CallOptions) unanswered(had time.Duration) balancer.Outcome {
+	if had < o.Timeout/2 {
+		return balancer.Abandoned
+	}
+	return balancer.TimedOut
 }
 
 // Methods gives the options of a method by its name in the Go interface

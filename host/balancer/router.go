@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package route holds what a stub and a fleet say to each other: which
-// endpoint takes a call, and how the call ended. It depends on the standard
-// library alone.
-package route
+package balancer
 
 import (
 	"context"

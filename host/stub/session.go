@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+)
+
+// RPCSession is a session that speaks net/rpc.
+type RPCSession interface {
+	// OpenRPC asks the plugin to serve a kind on a channel of its own, under the
+	// service name "Plugin". The channel ends with the session at the latest. The
+	// caller closes it.
+	OpenRPC(kind string) (plugin.RPCChannel, error)
+}
+
+// GRPCSession is a session that speaks gRPC.
+type GRPCSession interface {
+	// ClientConn is the session's connection; the session closes it. It reports
+	// false if the session does not speak gRPC.
+	ClientConn() (*grpc.ClientConn, bool)
+}
+
+// MuxBrokerSession is an RPCSession on which the plugin can be dialled: after
+// an answer that names a broker id.
+type MuxBrokerSession interface {
+	// MuxBroker is the session's own broker.
+	MuxBroker() *plugin.MuxBroker
+}
+
+// GRPCBrokerSession is the same for a GRPCSession.
+type GRPCBrokerSession interface {
+	// GRPCBroker is the session's own broker.
+	GRPCBroker() *plugin.GRPCBroker
+}
