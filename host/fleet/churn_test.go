@@ -57,9 +57,10 @@ func (c *churn) step(ctx context.Context) {
 	}
 }
 
-// TestChurn calls while endpoints come, go, die, drain and are replaced.
+// TestChurn calls while endpoints come, go, die, drain and are replaced, until enough of
+// both has happened.
 func TestChurn(t *testing.T) {
-	const callers = 64
+	const callers, enoughChanges, enoughCalls = 64, 100, 10_000
 	r := run(t, func(o *fleet.Options) {
 		o.Conn.Backoff = conn.Backoff{Min: time.Millisecond, Max: 4 * time.Millisecond}
 	})
@@ -67,13 +68,14 @@ func TestChurn(t *testing.T) {
 	for i := range 12 {
 		c.all = append(c.all, network("zh", fmt.Sprintf("h:%d", i+1)))
 	}
-	ctx, stop := context.WithTimeout(t.Context(), 2*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	r.sets <- &discovery.Set{Synced: true, Endpoints: c.all, Plugins: []target.Plugin{{Name: "zh"}}}
 	var calls, lost, changes atomic.Int64
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		for ctx.Err() == nil {
+		defer stop()
+		for ctx.Err() == nil && (changes.Load() < enoughChanges || calls.Load() < enoughCalls) {
 			c.step(ctx)
 			changes.Add(1)
 			l, err := r.Pool("zh").Ready(ctx, "") // pace: somebody must be able to call in between
@@ -94,7 +96,7 @@ func TestChurn(t *testing.T) {
 	}
 	wg.Wait()
 	t.Logf("%d calls, of which %d lost their session, %d changes", calls.Load(), lost.Load(), changes.Load())
-	if calls.Load() < 1000 || changes.Load() < 50 {
+	if calls.Load() < enoughCalls || changes.Load() < enoughChanges {
 		t.Errorf("%d calls and %d changes show nothing", calls.Load(), changes.Load())
 	}
 	for _, p := range r.View().Plugins {
