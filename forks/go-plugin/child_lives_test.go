@@ -73,6 +73,46 @@ func TestKilledChildLeavesNoSocket(t *testing.T) {
 	}
 }
 
+// TestKilledChildLeavesNoBrokeredSocket kills one that accepts brokered connections.
+func TestKilledChildLeavesNoBrokeredSocket(t *testing.T) {
+	for _, name := range []string{EnvUnixSocketDir, "TMPDIR"} {
+		t.Run(name, func(t *testing.T) {
+			cfg := childConfig("")
+			cfg.Cmd.Env = append(printRole(ProtocolGRPC), envServer+"=has a relay")
+			cfg.Plugins, cfg.AllowedProtocols = PluginSet{"relay": &relay{}}, []Protocol{ProtocolGRPC}
+			sockets := socketsIn(t, cfg, name)
+			client := NewClient(cfg)
+			defer client.Kill()
+			protocol, err := client.Client()
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw, err := protocol.Dispense("relay")
+			if err != nil {
+				t.Fatal(err)
+			}
+			stub := raw.(*relay)
+			id, err := stub.call(t.Context(), "Lend", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := askBroker(t.Context(), stub.broker, parseID(id)); err != nil {
+				t.Fatal(err)
+			}
+			if found := sockets(); len(found) < 2 {
+				t.Fatalf("sockets %q, want one that is brokered", found)
+			}
+			if err := cfg.Cmd.Process.Kill(); err != nil {
+				t.Fatal(err)
+			}
+			<-client.Done()
+			if found := sockets(); len(found) != 0 {
+				t.Errorf("left: %q", found)
+			}
+		})
+	}
+}
+
 // TestRemoveDeadSocket leaves alone what is in use, and what is no socket.
 func TestRemoveDeadSocket(t *testing.T) {
 	lis, err := listenUnix(UnixSocketConfig{socketDir: t.TempDir()})

@@ -60,6 +60,7 @@ func (p *localPlugin) connectGRPC() (sessionClient, *grpcmux.ClientMuxer, error)
 		brokers:        brokerListeners,
 		unixSocket:     p.socketConfig(),
 		addrTranslator: p.currentRunner(),
+		announced:      p.noteBrokered,
 		shared:         p.config.Broker,
 		stdout:         p.config.SyncStdout,
 		stderr:         p.config.SyncStderr,

@@ -29,14 +29,15 @@ type localPlugin struct {
 	opening sync.Mutex // one open at a time
 	killing sync.Mutex // one Kill at a time
 
-	mu      sync.Mutex // guards these seven
-	client  sessionClient
-	mux     *grpcmux.ClientMuxer
-	runner  runner.AttachedRunner
-	socket  UnixSocketConfig
-	listens *childSocket       // where a plugin that is ours listens, once that is known
-	ended   bool               // there is no process any more
-	abandon context.CancelFunc // ends a start that is under way; nil before
+	mu       sync.Mutex // guards these eight
+	client   sessionClient
+	mux      *grpcmux.ClientMuxer
+	runner   runner.AttachedRunner
+	socket   UnixSocketConfig
+	brokered brokeredSockets
+	listens  *childSocket       // where a plugin that is ours listens, once that is known
+	ended    bool               // there is no process any more
+	abandon  context.CancelFunc // ends a start that is under way; nil before
 
 	ctx    context.Context // ends when the plugin has, its cause says how
 	gone   context.CancelCauseFunc
@@ -148,10 +149,14 @@ func (p *localPlugin) ownSocket(socket *childSocket) {
 func (p *localPlugin) closeSocket() {
 	p.mu.Lock()
 	p.ended = true
-	socket := p.listens
+	socket, brokered := p.listens, p.brokered
+	p.brokered = nil
 	p.mu.Unlock()
 	if socket != nil {
 		socket.close()
+	}
+	for path := range brokered {
+		removeDeadSocket(path)
 	}
 }
 

@@ -67,7 +67,9 @@ func (cfg *grpcClientConfig) newOwnBroker(conn grpc.ClientConnInterface, lobby *
 		session := func(context.Context) (*grpcmux.Mux, error) { return cfg.mux.Mux, nil }
 		return newGRPCBroker(core, newMuxTransport(core, session), cfg.tls)
 	default:
-		return newGRPCBroker(core, newListenerTransport(core, cfg.unixSocket, cfg.addrTranslator), cfg.tls)
+		transport := newListenerTransport(core, cfg.unixSocket, cfg.addrTranslator)
+		transport.announced = cfg.announced
+		return newGRPCBroker(core, transport, cfg.tls)
 	}
 }
 

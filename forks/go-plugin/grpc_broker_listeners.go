@@ -19,6 +19,8 @@ type listenerTransport struct {
 	sockets    UnixSocketConfig
 	translator runner.AddrTranslator // nil: both sides see the same addresses
 	mail       *mailroom
+	// announced, if not nil, is told where the other side listens. It does not block.
+	announced func(network, address string)
 
 	mu   sync.Mutex
 	open map[*announcedListener]struct{} // nil once closed
@@ -86,6 +88,9 @@ func (t *listenerTransport) receive(msg *pluginpb.ConnInfo) {
 	if msg.GetKnock() != nil {
 		t.core.logger.Warn("the other side's broker knocks though no multiplexing was agreed", "id", msg.GetServiceId())
 		return
+	}
+	if t.announced != nil {
+		t.announced(msg.GetNetwork(), msg.GetAddress())
 	}
 	t.mail.deliverOrKeep(msg)
 }

@@ -60,11 +60,12 @@ type grpcClientConfig struct {
 	plugins     map[string]Plugin
 
 	brokers        brokerKind
-	unixSocket     UnixSocketConfig      // of brokerListeners
-	addrTranslator runner.AddrTranslator // of brokerListeners; nil: none
-	mux            *grpcmux.ClientMuxer  // of brokerMux; the client closes it
-	tls            *tls.Config           // of brokered connections; nil: plaintext
-	shared         *SharedBroker         // what the broker joins; may be nil
+	unixSocket     UnixSocketConfig              // of brokerListeners
+	addrTranslator runner.AddrTranslator         // of brokerListeners; nil: none
+	announced      func(network, address string) // of brokerListeners: where the plugin accepts; nil: nobody asks
+	mux            *grpcmux.ClientMuxer          // of brokerMux; the client closes it
+	tls            *tls.Config                   // of brokered connections; nil: plaintext
+	shared         *SharedBroker                 // what the broker joins; may be nil
 
 	stdout, stderr io.Writer // nil: dropped
 	noOutput       bool      // the plugin keeps none for this host
