@@ -140,8 +140,12 @@ func TestPoint9ChildrenAreNotNetworkPlugins(t *testing.T) {
 				t.Errorf("the child of %s has PLUGIN_HOST: %v, and listens on %s; want a child's unix socket", plugin, told, network)
 			}
 		}
-		// Who asks for it gets it.
-		if told, network := child(t, fork, fork, "PLUGIN_HOST=127.0.0.1"); !told || network != "tcp" {
+		// A value of the host's own is a copy of its environment.
+		if told, network := child(t, fork, fork, "PLUGIN_HOST=127.0.0.1"); told || network != "unix" {
+			t.Errorf("a child with a copy of its host's environment has PLUGIN_HOST: %v, and listens on %s; want a unix socket", told, network)
+		}
+		// Another one was asked for.
+		if told, network := child(t, fork, fork, "PLUGIN_HOST=localhost"); !told || network != "tcp" {
 			t.Errorf("a child whose Cmd.Env sets PLUGIN_HOST has it: %v, and listens on %s; want tcp", told, network)
 		}
 	}}.run(t)
