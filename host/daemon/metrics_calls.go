@@ -12,7 +12,7 @@ import (
 )
 
 // calls observes the calls of one kind of a plugin.
-func (m *metrics) calls(plugin, kind string) stub.Observer {
+func (m *metrics) calls(plugin, kind string) *callMetrics {
 	c := &callMetrics{metrics: m, plugin: plugin, kind: kind}
 	c.kept.Store(&keptSeries{})
 	return c
@@ -24,6 +24,8 @@ type callMetrics struct {
 	*metrics
 	plugin, kind string
 	kept         atomic.Pointer[keptSeries]
+	// answered says that a call had a result: the plugin serves the kind.
+	answered atomic.Bool
 }
 
 // keptSeries never changes. It is of no use any more once series have been
@@ -44,6 +46,9 @@ func (m *callMetrics) Called(call stub.Call) {
 	series := m.series(call.Method)
 	if call.Err == nil {
 		series.good.Inc()
+		if !m.answered.Load() {
+			m.answered.Store(true)
+		}
 	} else {
 		m.called.WithLabelValues(m.plugin, m.kind, call.Method, string(stub.SourceOf(call.Err))).Inc()
 	}

@@ -32,8 +32,8 @@ type Plugin struct {
 	// Waiting counts the calls that wait for an endpoint.
 	Waiting int `json:"waiting"`
 	// Kinds are the interfaces that its endpoints say they serve, whether or not
-	// this daemon knows them, ordered by name. It is empty for a plugin
-	// that does not tell.
+	// this daemon knows them, and those of which it has answered a call: children
+	// and plugins of the original library do not tell. They are ordered by name.
 	Kinds []string `json:"kinds"`
 	// Endpoints are ordered by ID.
 	Endpoints []Endpoint `json:"endpoints"`
@@ -201,10 +201,11 @@ func (d *Daemon) newPlugin(s fleet.PluginStatus, problems []target.Problem) Plug
 	for _, e := range s.Endpoints {
 		p.Endpoints = append(p.Endpoints, newEndpoint(e))
 		for _, k := range e.Info.Kinds {
-			if at, found := slices.BinarySearch(p.Kinds, k.Name); !found {
-				p.Kinds = slices.Insert(p.Kinds, at, k.Name)
-			}
+			p.addKind(k.Name)
 		}
+	}
+	for _, kind := range d.answered(s.Name) {
+		p.addKind(kind)
 	}
 	for _, problem := range problems {
 		if problem.Plugin == s.Name {
@@ -215,6 +216,12 @@ func (d *Daemon) newPlugin(s fleet.PluginStatus, problems []target.Problem) Plug
 		d.tellKept(&p, s, kept)
 	}
 	return p
+}
+
+func (p *Plugin) addKind(name string) {
+	if at, found := slices.BinarySearch(p.Kinds, name); !found {
+		p.Kinds = slices.Insert(p.Kinds, at, name)
+	}
 }
 
 func newEndpoint(s fleet.EndpointStatus) Endpoint {

@@ -27,6 +27,7 @@ type routed struct {
 	info    conn.Info // of the session that it was made for
 	pool    *fleet.Pool
 	broker  *plugin.SharedBroker // of the plugin, when it was made
+	calls   *callMetrics
 	impl    any
 	end     func() error
 	// released says that nobody should begin to use it.
@@ -69,6 +70,19 @@ func (d *Daemon) stub(name string, k *Kind, info conn.Info) (*routed, error) {
 	}
 }
 
+// answered gives the kinds of which a plugin has answered a call, in any order.
+func (d *Daemon) answered(plugin string) []string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	var kinds []string
+	for key, r := range d.stubs {
+		if key.plugin == plugin && r.calls.answered.Load() {
+			kinds = append(kinds, key.kind)
+		}
+	}
+	return kinds
+}
+
 func (d *Daemon) keptStub(key stubKey) *routed {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -104,15 +118,16 @@ func (d *Daemon) makeStub(name string, k *Kind, info conn.Info) (*routed, error)
 	}
 	pool := d.fleet.Pool(name)
 	broker := d.brokers.of(name)
+	calls := d.metrics.calls(name, k.name)
 	config := stub.Config{
-		Router: speakers{pool, d.dialects.of(info)}, Methods: k, Observer: d.metrics.calls(name, k.name), Broker: broker,
+		Router: speakers{pool, d.dialects.of(info)}, Methods: k, Observer: calls, Broker: broker,
 	}
 	r, err := d.newStub(glue, k, info.Protocol, config)
 	if err != nil {
 		pool.Release()
 		return nil, err
 	}
-	r.dialect, r.info, r.pool, r.broker = d.dialects.of(info), info, pool, broker
+	r.dialect, r.info, r.pool, r.broker, r.calls = d.dialects.of(info), info, pool, broker, calls
 	if r.impl == nil || !reflect.TypeOf(r.impl).Implements(k.iface) {
 		r.close()
 		return nil, fmt.Errorf("kind %q: its plugin.Plugin made a %T, which is not a %s", k.name, r.impl, k.iface)

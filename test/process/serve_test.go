@@ -151,11 +151,16 @@ func TestServe(t *testing.T) {
 	var list struct {
 		Plugins []struct {
 			Name      string
+			Kinds     []string
 			Endpoints []struct{ State, Instance string }
 		}
 	}
 	if err := json.Unmarshal([]byte(listed.Stdout), &list); err != nil || len(list.Plugins) != 2 || listed.Code != 0 {
 		t.Fatalf("plugins: %+v, %v", listed, err)
+	}
+	// A child does not tell what it serves, and has answered.
+	if diff := cmp.Diff([]string{"greeter"}, list.Plugins[0].Kinds); diff != "" {
+		t.Errorf("kinds of the child (-want +got)\n%s", diff)
 	}
 	child, err := strconv.Atoi(strings.TrimPrefix(list.Plugins[0].Endpoints[0].Instance, "pid "))
 	if err != nil {
