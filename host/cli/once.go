@@ -29,6 +29,8 @@ func (c *config) useOnce(ctx context.Context, stdout, stderr io.Writer) (err err
 	if err != nil {
 		return err
 	}
+	// A call without a context ends only with its session.
+	defer context.AfterFunc(ctx, l.cancel)()
 	said := make([]bytes.Buffer, len(found.Plugins))
 	codes := make([]int, len(found.Plugins))
 	var uses sync.WaitGroup

@@ -5,6 +5,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -71,6 +72,9 @@ func (p *prober) walk(ctx context.Context) error {
 	} {
 		began := time.Now()
 		said, err := hop.take(ctx)
+		if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+			return ctx.Err() // interrupted: the hop may be good
+		}
 		if err != nil {
 			hint := p.hint(hop.name, err)
 			fmt.Fprintf(p.out, "FAIL  %-8s %s\n", hop.name, oneLine(err.Error()))
