@@ -3,39 +3,37 @@
 package cli
 
 import (
+	"bytes"
 	"fmt"
-	"reflect"
-	"regexp"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/kelseyhightower/envconfig"
 )
 
 // variable is one environment variable, as its field declares it.
 type variable struct{ name, usual, meaning string }
 
-// words are the parts of a field's name, as envconfig splits them.
-var words = regexp.MustCompile(`[A-Z]+[a-z0-9]*`)
+// listed is how envconfig writes what it reads, for environment.
+const listed = `{{range .}}{{printf "%q %q %q\n" (usage_key .) (usage_default .) (usage_description .)}}{{end}}`
 
 // environment lists what the program reads.
 func (o Options) environment() []variable {
-	var all []variable
+	var text bytes.Buffer
 	c := config{program: o}
 	for _, part := range c.parts() {
-		for f := range reflect.TypeOf(part.fields).Elem().Fields() {
-			if !f.IsExported() {
-				continue
-			}
-			name := f.Tag.Get("envconfig")
-			if name == "" {
-				name = strings.ToUpper(strings.Join(words.FindAllString(f.Name, -1), "_"))
-			}
-			if part.prefix != "" {
-				name = part.prefix + "_" + name
-			}
-			all = append(all, variable{name, f.Tag.Get("default"), f.Tag.Get("desc")})
+		if err := envconfig.Usagef(part.prefix, part.fields, &text, listed); err != nil {
+			continue // no pointer to a struct: readConfig says so
 		}
 	}
-	return all
+	var all []variable
+	for {
+		var v variable
+		if _, err := fmt.Fscanf(&text, "%q %q %q\n", &v.name, &v.usual, &v.meaning); err != nil {
+			return all // at the end
+		}
+		all = append(all, v)
+	}
 }
 
 // environmentText is the list for a terminal.

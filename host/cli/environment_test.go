@@ -4,7 +4,10 @@ package cli
 
 import (
 	"regexp"
+	"slices"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/reattach/reattach/host/cli/kube"
 )
@@ -24,5 +27,44 @@ func TestNamesBesideKubernetes(t *testing.T) {
 			t.Errorf("variable %+v: its name collides or is missing, or it does not say what it is for", v)
 		}
 		seen[v.name] = true
+	}
+}
+
+// TestVariablesOfOthers: each name that is listed is the one that is read, whatever the
+// tags of the fields.
+func TestVariablesOfOthers(t *testing.T) {
+	type database struct {
+		Host string `desc:"where it runs"`
+	}
+	type stranger struct {
+		GreetName string `desc:"who is greeted"`
+		APIKey    string `split_words:"true" default:"none" desc:"key of the API"`
+		Low       string `envconfig:"low_case" desc:"in small letters"`
+		Left      string `ignored:"true"`
+		Database  database
+		private   string
+	}
+	read := stranger{private: "read by nobody"}
+	program := Options{Name: "x", Environment: &read}
+	want := []variable{
+		{"GREETNAME", "", "who is greeted"},
+		{"API_KEY", "none", "key of the API"},
+		{"LOW_CASE", "", "in small letters"},
+		{"DATABASE_HOST", "", "where it runs"},
+	}
+	for _, v := range want {
+		t.Setenv(v.name, v.name)
+	}
+	anyway := Options{Name: "x"}.environment()
+	got := slices.DeleteFunc(program.environment(), func(v variable) bool { return slices.Contains(anyway, v) })
+	if diff := cmp.Diff(want, got, cmp.AllowUnexported(variable{})); diff != "" {
+		t.Error(diff)
+	}
+	if _, err := program.readConfig(); err != nil {
+		t.Fatal(err)
+	}
+	all := stranger{"GREETNAME", "API_KEY", "LOW_CASE", "", database{"DATABASE_HOST"}, "read by nobody"}
+	if diff := cmp.Diff(all, read, cmp.AllowUnexported(stranger{})); diff != "" {
+		t.Error(diff)
 	}
 }
