@@ -62,8 +62,9 @@ func (f found) code() int {
 // open gives the client that the environment asks for; server overrides it if it is
 // not empty. The caller closes the client.
 func (c *config) open(ctx context.Context, server string, stderr io.Writer) (client, error) {
+	given := c.own("SERVER") + "="
 	if server != "" {
-		c.Server = server
+		c.Server, given = server, "--server "
 	}
 	if c.Server == "" {
 		here := c.daemonHere(ctx)
@@ -74,7 +75,7 @@ func (c *config) open(ctx context.Context, server string, stderr io.Writer) (cli
 		c.Server = here
 	}
 	if c.Server != "" {
-		return c.newRemote()
+		return c.newRemote(given)
 	}
 	return c.newLocal(ctx, stderr)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/target"
 )
 
 func (o Options) pluginsCommand() *cobra.Command {
@@ -39,7 +40,7 @@ if there is such, or a plugin has no endpoint that takes calls. With --watch it 
 			}
 			defer func() { err = errors.Join(err, of.Close()) }()
 			if watch {
-				return watchPlugins(cmd.Context(), of, format, cmd.OutOrStdout())
+				return watchPlugins(cmd.Context(), of.Watch, format, cmd.OutOrStdout())
 			}
 			return listPlugins(cmd.Context(), of, format, cmd.OutOrStdout())
 		},
@@ -64,12 +65,13 @@ func listPlugins(ctx context.Context, of client, show format, w io.Writer) error
 	return nil
 }
 
-// watchPlugins shows all plugins, and then those that look different.
-func watchPlugins(ctx context.Context, of client, show format, w io.Writer) error {
+// watchPlugins shows all that was found, and then what looks different.
+func watchPlugins(ctx context.Context, watch func(context.Context, func(found) error) error, show format, w io.Writer) error {
 	shown := make(map[string]string)
+	told := make(map[target.Problem]bool)
 	first := true
-	err := of.Watch(ctx, func(all found) error {
-		changed := make([]daemon.Plugin, 0, len(all.Plugins))
+	return watch(ctx, func(all found) error {
+		var changed found
 		now := make(map[string]string, len(all.Plugins))
 		for _, p := range all.Plugins {
 			var text strings.Builder
@@ -78,20 +80,25 @@ func watchPlugins(ctx context.Context, of client, show format, w io.Writer) erro
 			}
 			now[p.Name] = text.String()
 			if shown[p.Name] != now[p.Name] {
-				changed = append(changed, p)
+				changed.Plugins = append(changed.Plugins, p)
 			}
 		}
 		for name := range shown {
 			if _, still := now[name]; !still {
-				changed = append(changed, daemon.Plugin{Name: name})
+				changed.Plugins = append(changed.Plugins, daemon.Plugin{Name: name})
 			}
 		}
-		shown = now
-		if len(changed) == 0 {
+		still := make(map[target.Problem]bool)
+		for _, p := range all.ofNoPlugin() {
+			if still[p] = true; !told[p] {
+				changed.Problems = append(changed.Problems, p)
+			}
+		}
+		shown, told = now, still
+		if len(changed.Plugins)+len(changed.Problems) == 0 {
 			return nil
 		}
 		defer func() { first = false }()
-		return show(w, found{Plugins: changed}, first)
+		return show(w, changed, first)
 	})
-	return err
 }

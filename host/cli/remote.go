@@ -38,18 +38,20 @@ type remote struct {
 	// state asks how things are, which a daemon answers at once; calls take as long
 	// as the daemon lets them.
 	state, calls *http.Client
+	patience     time.Duration // for an answer about how things are
 }
 
-func (c *config) newRemote() (*remote, error) {
+// newRemote gives the daemon at c.Server. given says in an error where that was given.
+func (c *config) newRemote(given string) (*remote, error) {
 	address := c.Server
 	if !strings.Contains(address, "://") {
 		address = "http://" + address
 	}
 	base, err := url.Parse(address)
-	if err != nil || base.Host == "" {
-		return nil, failf(exitUsage, "%s=%q: want a URL such as http://127.0.0.1:8080", c.own("SERVER"), c.Server)
+	if err != nil || base.Host == "" || base.Scheme != "http" && base.Scheme != "https" {
+		return nil, failf(exitUsage, "%s%q: want a URL such as http://127.0.0.1:8080", given, c.Server)
 	}
-	r := &remote{base: base, state: c.httpClient(c.AttachTimeout), calls: c.httpClient(0)}
+	r := &remote{base: base, state: c.httpClient(c.AttachTimeout), calls: c.httpClient(0), patience: c.AttachTimeout}
 	if c.TokenFile != "" {
 		raw, err := os.ReadFile(c.TokenFile)
 		if err != nil {
@@ -80,6 +82,8 @@ func (r *remote) Close() error {
 
 // Plugins implements client.
 func (r *remote) Plugins(ctx context.Context) (found, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.patience)
+	defer cancel()
 	var answer found
 	err := r.ask(ctx, http.MethodGet, nil, &answer, "plugins")
 	return answer, err

@@ -17,6 +17,8 @@ import (
 	"github.com/hashicorp/go-plugin"
 
 	"github.com/reattach/reattach/commons"
+	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/target"
 )
 
 // TestProbeNeedsNoPlugins holds that an address is all that basic probe needs: it is
@@ -41,16 +43,70 @@ func TestDaemonThatDoesNotAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer mute.Close()
+	stopped := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		fmt.Fprint(w, `{"plugins":[`)
+		_ = http.NewResponseController(w).Flush()
+		<-r.Context().Done()
+	}))
+	defer stopped.Close()
 	t.Setenv("ATTACH_TIMEOUT", "100ms")
-	for _, args := range [][]string{{"plugins"}, {"plugins", "--watch"}} {
+	for _, tc := range []struct{ args, server, want string }{
+		{"plugins", mute.Addr().String(), "ask the daemon"},
+		{"plugins --watch", mute.Addr().String(), "ask the daemon"},
+		{"plugins", stopped.URL, "read the answer of http://127.0.0.1:"},
+	} {
 		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 		defer cancel()
 		var stdout, stderr bytes.Buffer
-		code := basic().run(ctx, append(args, "--server", mute.Addr().String()), &stdout, &stderr)
-		if code != exitUnreachable || ctx.Err() != nil || !strings.Contains(stderr.String(), "ask the daemon") {
-			t.Errorf("%v: code %d, %q, %v", args, code, stderr.String(), ctx.Err())
+		code := basic().run(ctx, append(strings.Fields(tc.args), "--server", tc.server), &stdout, &stderr)
+		if code != exitUnreachable || ctx.Err() != nil || !strings.Contains(stderr.String(), tc.want) {
+			t.Errorf("%v: code %d, %q, %v", tc, code, stderr.String(), ctx.Err())
 		}
 	}
+}
+
+// TestServerThatIsNoURL holds that an address which nothing can be asked at is a wrong
+// argument, and that the error says where it stands.
+func TestServerThatIsNoURL(t *testing.T) {
+	for _, server := range []string{"ftp://127.0.0.1", "http://", "http:// x", "unix:///run/basic"} {
+		want := fmt.Sprintf("%q: want a URL such as http://127.0.0.1:8080", server)
+		var stdout, stderr bytes.Buffer
+		if code := basic().run(t.Context(), []string{"plugins", "--server", server}, &stdout, &stderr); code != exitUsage || stderr.String() != "basic: --server "+want+"\n" {
+			t.Errorf("code %d, %q", code, stderr.String())
+		}
+		stderr.Reset()
+		t.Setenv("BASIC_SERVER", server)
+		if code := basic().run(t.Context(), []string{"plugins"}, &stdout, &stderr); code != exitUsage || stderr.String() != "basic: BASIC_SERVER="+want+"\n" {
+			t.Errorf("code %d, %q", code, stderr.String())
+		}
+	}
+}
+
+// TestWatchShowsProblems holds that what belongs to no plugin is shown as well, and once.
+func TestWatchShowsProblems(t *testing.T) {
+	problem := target.Problem{Subject: "/bin/none", Reason: "not executable", Source: "dir"}
+	of := changes{{Problems: []target.Problem{problem}}, {Plugins: []daemon.Plugin{{Name: "zh", Ready: true}}, Problems: []target.Problem{problem}}, {}}
+	for output, show := range formats() {
+		var shown strings.Builder
+		if err := watchPlugins(t.Context(), of.Watch, show, &shown); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(shown.String(), problem.Reason); n != 1 || !strings.Contains(shown.String(), "zh") {
+			t.Errorf("%s: the problem is shown %d times, want once:\n%s", output, n, &shown)
+		}
+	}
+}
+
+// changes is a client that has seen some.
+type changes []found
+
+func (c changes) Watch(_ context.Context, show func(found) error) error {
+	for _, f := range c {
+		if err := show(f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // TestWatchSaysWhatEndedIt holds that the end of a stream of events is told from a
@@ -86,7 +142,7 @@ func TestWatchSaysWhatEndedIt(t *testing.T) {
 			}))
 			defer server.Close()
 			c := config{hostConfig: hostConfig{AttachTimeout: 10 * time.Second}, programConfig: programConfig{Server: server.URL}}
-			of, err := c.newRemote()
+			of, err := c.newRemote("--server ")
 			if err != nil {
 				t.Fatal(err)
 			}
