@@ -50,14 +50,20 @@ func (v *victim) clientConfig(version int) *plugin.ClientConfig {
 // attach makes a session that lasts until the end of the test, and a greeter of it.
 func (v *victim) attach(version int) (*plugin.Session, commons.Greeter) {
 	v.t.Helper()
-	s, err := plugin.Attach(v.t.Context(), v.clientConfig(version))
+	return attach(v.t, v.clientConfig(version))
+}
+
+// attach does so with a configuration of the caller's.
+func attach(t *testing.T, config *plugin.ClientConfig) (*plugin.Session, commons.Greeter) {
+	t.Helper()
+	s, err := plugin.Attach(t.Context(), config)
 	if err != nil {
-		v.t.Fatal(err)
+		t.Fatal(err)
 	}
-	v.t.Cleanup(func() { _ = s.Close() })
+	t.Cleanup(func() { _ = s.Close() })
 	g, err := s.Dispense(commons.GreeterKind)
 	if err != nil {
-		v.t.Fatal(err)
+		t.Fatal(err)
 	}
 	return s, g.(commons.Greeter)
 }
