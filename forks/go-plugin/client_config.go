@@ -38,11 +38,13 @@ type ClientConfig struct {
 	// HandshakeConfig must equal the plugin's.
 	HandshakeConfig
 
-	// Plugins are the kinds that the host knows of app version ProtocolVersion.
+	// Plugins are the kinds that the host knows of app version ProtocolVersion,
+	// and of Reattach.ProtocolVersion where that is set.
 	Plugins PluginSet
 
-	// VersionedPlugins are the kinds of further app versions. The highest
-	// version that both sides have is used.
+	// VersionedPlugins are the kinds of further app versions, and come before
+	// Plugins where both have one. The highest version that both sides have is
+	// used.
 	VersionedPlugins map[int]PluginSet
 
 	// Cmd is a command that was not started. The client starts it, and Kill
@@ -167,7 +169,8 @@ type ReattachConfig struct {
 	Protocol Protocol
 
 	// ProtocolVersion is the app version in test mode, and with a remote plugin
-	// that does not know the handshake. Zero is HandshakeConfig's.
+	// that does not know the handshake; one that does chooses among this and the
+	// others that the host knows. Zero is HandshakeConfig's.
 	ProtocolVersion int
 
 	// Addr is where the plugin listens.
@@ -284,11 +287,16 @@ func (c *ClientConfig) validate() error {
 	return nil
 }
 
-// versions returns the kinds of every app version that the host knows.
+// versions returns the kinds of every app version that the host knows. Hosts of
+// the original library give Plugins of whichever version Reattach names, and leave
+// the handshake's as it is, or zero.
 func (c *ClientConfig) versions() map[int]PluginSet {
 	all := make(map[int]PluginSet)
 	if c.Plugins != nil {
 		all[int(c.ProtocolVersion)] = c.Plugins
+		if c.Reattach != nil && c.Reattach.ProtocolVersion != 0 {
+			all[c.Reattach.ProtocolVersion] = c.Plugins
+		}
 	}
 	maps.Copy(all, c.VersionedPlugins)
 	return all

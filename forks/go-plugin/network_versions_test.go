@@ -5,6 +5,7 @@ package plugin
 import (
 	"bufio"
 	"context"
+	"errors"
 	"os"
 	"os/exec"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin/internal/hello"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -152,5 +154,69 @@ func TestDefaultVersionMustBeServed(t *testing.T) {
 	t.Setenv(envDefaultVersion, "five")
 	if _, err := NetworkConfigFromEnv(); err == nil || !strings.Contains(err.Error(), envDefaultVersion) {
 		t.Errorf("error %v", err)
+	}
+}
+
+// A host that reattaches names the version of its Plugins beside the address, as
+// Terraform does, whose handshake has another or none: the original library looks at
+// no other version there.
+func TestReattachNamesTheVersionOfPlugins(t *testing.T) {
+	cases := map[string]struct {
+		reason                     string
+		handshake, reattach, serve int
+		versioned                  bool // the host's kinds of version 6 are in VersionedPlugins
+		want                       int  // zero: refused
+	}{
+		"handshake without a version": {"only Reattach names one", 0, 6, 6, false, 6},
+		"handshake with another":      {"Reattach is closer to the plugin", 4, 6, 6, false, 6},
+		"plugin of the handshake's":   {"what was right before Reattach said more stays so", 4, 6, 4, false, 4},
+		"kinds of that version":       {"VersionedPlugins say more than Plugins", 4, 6, 6, true, 6},
+		"nothing named":               {"zero is a version like any other", 0, 0, 6, false, 0},
+		"only the handshake's":        {"nothing says that the host knows 6", 4, 0, 6, false, 0},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			p := serveEcho(t, func(o *ServeConfig) { o.ProtocolVersion = uint(tc.serve) })
+			cfg := p.clientConfig()
+			cfg.ProtocolVersion, cfg.Reattach.ProtocolVersion = uint(tc.handshake), tc.reattach
+			if tc.versioned {
+				cfg.VersionedPlugins, cfg.Plugins = map[int]PluginSet{6: cfg.Plugins}, PluginSet{}
+			}
+			session, err := Attach(t.Context(), cfg)
+			if tc.want == 0 {
+				var refused *RefusedError
+				if !errors.As(err, &refused) || refused.Code != hello.CodeVersion {
+					t.Errorf("%s: error %v, want a refusal of the version", tc.reason, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", tc.reason, err)
+			}
+			defer session.Close()
+			if session.Version() != tc.want {
+				t.Errorf("%s: version %d, want %d", tc.reason, session.Version(), tc.want)
+			}
+			mustEcho(t, session)
+			if tc.want != tc.reattach {
+				return
+			}
+
+			legacy, err := attachLegacy(t.Context(), cfg.withDefaults())
+			if err != nil {
+				t.Fatalf("%s: without the handshake: %v", tc.reason, err)
+			}
+			defer legacy.Close()
+			mustEcho(t, legacy)
+		})
+	}
+}
+
+func mustEcho(t *testing.T, from interface {
+	Dispense(string) (interface{}, error)
+}) {
+	t.Helper()
+	if reply, err := dispenseEcho(t, from).Echo("here"); reply != "here" || err != nil {
+		t.Errorf("Echo = %q, %v", reply, err)
 	}
 }

@@ -49,6 +49,7 @@ func main() {
 	startErrors(dir)
 	life(dir)
 	reattach(dir)
+	reattachVersions()
 	testMode()
 	discover(dir)
 }
@@ -153,6 +154,30 @@ func reattach(dir string) {
 	c.Kill()
 	note("killed", c.ID(), c.Exited())
 	owner.Kill()
+}
+
+// reattachVersions finds a plugin with Plugins alone, which are of whatever version
+// Reattach names, with a process or without one.
+func reattachVersions() {
+	owner := plugin.NewClient(config(func(*plugin.ClientConfig) {}))
+	if _, err := owner.Start(); err != nil {
+		panic(err)
+	}
+	defer owner.Kill()
+	for _, version := range []uint{0, 4, 6} {
+		for _, pid := range []int{owner.ReattachConfig().Pid, 0} {
+			running := *owner.ReattachConfig()
+			running.Pid, running.ProtocolVersion = pid, 6
+			c := plugin.NewClient(config(func(c *plugin.ClientConfig) { c.Cmd, c.Reattach, c.ProtocolVersion = nil, &running, version }))
+			client, err := c.Client()
+			if err != nil {
+				note("reattach", version, pid != 0, err)
+				continue
+			}
+			got, err := client.Dispense("kind")
+			note("reattach", version, pid != 0, got, err)
+		}
+	}
 }
 
 // testMode serves in this process, as the tests of plugins do.
