@@ -119,27 +119,17 @@ func (d *Daemon) Synced(ctx context.Context) error {
 	if err := d.manager.WaitSynced(ctx); err != nil {
 		return err
 	}
+	found := d.manager.Current().Generation
 	for generation := uint64(0); ; {
 		view, err := d.fleet.Wait(ctx, generation)
 		if err != nil {
 			return fmt.Errorf("wait for what the sources found: %w", err)
 		}
-		if view.Synced && shows(view, d.manager.Current().Endpoints) {
+		if view.Set >= found {
 			return nil
 		}
 		generation = view.Generation
 	}
-}
-
-// shows reports whether the fleet has taken up what was found.
-func shows(view fleet.View, found []target.Endpoint) bool {
-	shown := make(map[string]bool)
-	for _, p := range view.Plugins {
-		for _, e := range p.Endpoints {
-			shown[e.Endpoint.ID] = true
-		}
-	}
-	return !slices.ContainsFunc(found, func(e target.Endpoint) bool { return !shown[e.ID] })
 }
 
 // Refresh asks the sources to look again now.

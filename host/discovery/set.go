@@ -52,11 +52,12 @@ func merge(all []sourceGroups) *Set {
 	}
 	set.Endpoints = make([]target.Endpoint, 0, total)
 	owner := make(map[string]int, total) // by ID, an index of set.Endpoints
-	required := make(map[string]bool)
+	plugins := make(map[string]target.Plugin)
 	for _, s := range all {
 		for _, g := range s.groups {
 			for _, p := range g.Plugins {
-				required[p.Name] = required[p.Name] || p.Required
+				p.Required = p.Required || plugins[p.Name].Required
+				plugins[p.Name] = p
 			}
 			for _, p := range g.Problems {
 				p.Source = s.source
@@ -70,14 +71,14 @@ func merge(all []sourceGroups) *Set {
 				}
 				owner[e.ID] = len(set.Endpoints)
 				set.Endpoints = append(set.Endpoints, e)
-				required[e.Plugin] = required[e.Plugin] || false
+				if _, declared := plugins[e.Plugin]; !declared {
+					plugins[e.Plugin] = target.Plugin{Name: e.Plugin}
+				}
 			}
 		}
 	}
 	slices.SortFunc(set.Endpoints, target.CompareEndpoints)
-	for _, name := range slices.Sorted(maps.Keys(required)) {
-		set.Plugins = append(set.Plugins, target.Plugin{Name: name, Required: required[name]})
-	}
+	set.Plugins = slices.SortedFunc(maps.Values(plugins), target.ComparePlugins)
 	slices.SortFunc(set.Problems, target.CompareProblems)
 	set.Problems = slices.Compact(set.Problems)
 	return set

@@ -40,6 +40,7 @@ type Fleet struct {
 	events  []Event            // to be sent once the pools are published
 	touched []*Pool            // to be published
 	changed bool               // something that a View shows
+	set     uint64             // generation of the newest one from discovery
 	closing bool
 	conns   sync.WaitGroup
 }
@@ -47,9 +48,11 @@ type Fleet struct {
 // place is where an entry stands.
 type place struct{ plugin, id string }
 
-// generation is the number of a View; next is closed when there is a newer one.
+// generation is the number of a View, and of the set that it shows; next is closed
+// when there is a newer one.
 type generation struct {
 	number uint64
+	set    uint64
 	next   chan struct{}
 }
 
@@ -138,7 +141,7 @@ func (f *Fleet) Run(ctx context.Context, sets <-chan *discovery.Set) error {
 	}
 }
 
-// apply follows a whole new set.
+// apply follows a whole new set, which discovery has validated.
 func (f *Fleet) apply(set *discovery.Set) {
 	f.mu.Lock() // so that a pool that is being made has the old facts, and is seen below, or the new ones
 	f.facts.Store(factsOf(set))
@@ -146,7 +149,7 @@ func (f *Fleet) apply(set *discovery.Set) {
 		f.poolLocked(p.Name)
 	}
 	f.mu.Unlock()
-	f.changed = true
+	f.changed, f.set = true, set.Generation
 	for _, p := range f.allPools() {
 		known, required := f.facts.Load().lookup(p.name)
 		s := p.snap.Load()
@@ -156,10 +159,6 @@ func (f *Fleet) apply(set *discovery.Set) {
 	}
 	seen := make(map[place]bool, len(set.Endpoints))
 	for _, e := range set.Endpoints {
-		if err := e.Validate(); err != nil {
-			f.opts.Logger.Error("cannot use what discovery offers", "error", err)
-			continue
-		}
 		at := place{e.Plugin, e.ID}
 		seen[at] = true
 		f.entryAt(at).set(e)
@@ -249,7 +248,7 @@ func (f *Fleet) publish() {
 	if f.changed {
 		f.changed = false
 		old := f.generation.Load()
-		f.generation.Store(&generation{number: old.number + 1, next: make(chan struct{})})
+		f.generation.Store(&generation{number: old.number + 1, set: f.set, next: make(chan struct{})})
 		close(old.next)
 	}
 	if len(f.events) > 0 {

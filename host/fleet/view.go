@@ -17,6 +17,8 @@ type View struct {
 	// Generation grows with every change of a plugin or of an endpoint's state.
 	// Counts such as InFlight change without it.
 	Generation uint64 `json:"generation"`
+	// Set is the generation of the newest set of discovery that it shows.
+	Set uint64 `json:"set"`
 	// Synced is set once every source has said what it knows.
 	Synced bool `json:"synced"`
 	// Plugins are ordered by name.
@@ -79,7 +81,7 @@ type Replacement struct {
 func (f *Fleet) View() View {
 	g := f.generation.Load() // first: what is newer shows in the next one
 	facts := f.facts.Load()
-	v := View{Generation: g.number, Synced: facts.synced, Problems: slices.Clone(facts.problems)}
+	v := View{Generation: g.number, Set: g.set, Synced: facts.synced, Problems: slices.Clone(facts.problems)}
 	for _, p := range f.allPools() {
 		if s := p.snap.Load(); s.known || len(s.rows) > 0 {
 			v.Plugins = append(v.Plugins, p.status(s))
