@@ -10,7 +10,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
-.PHONY: adversary bench bench-quick chaos build run test check compat interop generate api-check fuzz clean help build-so so-demo c-demo
+.PHONY: adversary bench bench-quick chaos consumers build run test check compat interop images e2e generate api-check fuzz clean help build-so so-demo c-demo
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12

@@ -34,7 +34,9 @@ type body struct {
 func readBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, *body, error) {
 	b := &body{from: connectionOf(r)}
 	raw, err := io.ReadAll(&bodyReader{http.MaxBytesReader(w, r.Body, limit), b})
-	b.whole()
+	if !b.whole() && err == nil {
+		err = errBodies
+	}
 	if err != nil {
 		b.release()
 		return nil, nil, err
@@ -86,12 +88,13 @@ func (b *body) grow(n int) bool {
 	return !full || victim != nil
 }
 
-// whole notes that no more is read: whatever becomes of the call is not for its
-// connection to end.
-func (b *body) whole() {
+// whole notes that no more is read, so that the connection is not closed for others to
+// have room. It reports false if it was.
+func (b *body) whole() bool {
 	b.from.all.mu.Lock()
 	defer b.from.all.mu.Unlock()
 	b.from.body = nil
+	return !b.dropped
 }
 
 // release gives the body's bytes back.
