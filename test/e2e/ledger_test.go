@@ -140,8 +140,9 @@ func (l *ledger) log(ctx context.Context, pod string) {
 			var line struct {
 				Message string    `json:"@message"`
 				At      time.Time `json:"@timestamp"`
+				Times   int       `json:"times"`
 			}
-			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Message == called {
+			if json.Unmarshal(lines.Bytes(), &line) == nil && line.Message == called && line.Times == once {
 				l.called(pod, line.At)
 			}
 		}

@@ -29,14 +29,17 @@ type load struct {
 // token is what hosts ask for that take calls from outside of their pod.
 const token = "0123456789abcdef0123456789abcdef"
 
-// called is what a plugin logs of each call by a load. The hosts of deploy/ greet each
-// plugin with other methods.
-const called = "message from greeter.Hi"
+// called is what a plugin logs of each call by a load, with as many times as once. The
+// hosts greet each plugin by the same method, and say twice.
+const (
+	called = "message from greeter.Hi"
+	once   = 1
+)
 
 func call(client *http.Client, url string) error { return callPlugin(client, url, "pluginzh") }
 
 func callPlugin(client *http.Client, url, plugin string) error {
-	q, err := http.NewRequest(http.MethodPost, url+"/api/v1/plugins/"+plugin+"/kinds/greeter/methods/Hi", strings.NewReader(`{"times":1}`))
+	q, err := http.NewRequest(http.MethodPost, url+"/api/v1/plugins/"+plugin+"/kinds/greeter/methods/Hi", strings.NewReader(fmt.Sprintf(`{"times":%d}`, once)))
 	if err != nil {
 		return err
 	}

@@ -23,7 +23,7 @@ func (g greeter) Greet(name string) (string, error) {
 }
 
 func (g greeter) Hi(times int) (string, error) {
-	g.logger.Debug("message from greeter.Hi")
+	g.logger.Debug("message from greeter.Hi", "times", times)
 	return fmt.Sprintf("大家好！=%d=", times), nil
 }
 
