@@ -23,8 +23,8 @@ type NetworkOptions struct {
 
 	// TLS names the files of this host's identity and of the CA that vouches
 	// for plugins; they may be replaced at any time. Without any, connections
-	// are plain TCP. Missing names are those of
-	// this option's fields.
+	// are plain TCP. Errors call a file without a name after the field, such
+	// as "option TLS.CA".
 	TLS tlsfile.Files
 	// PlainPlugins are the names of plugins that are spoken to in plain TCP
 	// although TLS is configured.

@@ -81,7 +81,10 @@ type programConfig struct {
 func (o Options) readConfig() (config, error) {
 	c := config{program: o}
 	for _, part := range c.parts() {
-		if err := envconfig.Process(part.prefix, part.fields); err != nil {
+		switch err := envconfig.Process(part.prefix, part.fields); {
+		case errors.Is(err, envconfig.ErrInvalidSpecification):
+			return c, failf(exitUsage, "Environment or Finders has a %T: want a pointer to a struct", part.fields)
+		case err != nil:
 			return c, &failure{exitUsage, o.readable(err)}
 		}
 		for _, field := range reflect.ValueOf(part.fields).Elem().Fields() {

@@ -5,6 +5,7 @@ package cli
 import (
 	"regexp"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -66,5 +67,18 @@ func TestVariablesOfOthers(t *testing.T) {
 	all := stranger{"GREETNAME", "API_KEY", "LOW_CASE", "", database{"DATABASE_HOST"}, "read by nobody"}
 	if diff := cmp.Diff(all, read, cmp.AllowUnexported(stranger{})); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestEnvironmentThatIsNoPointer holds that a program is told what is wrong with it.
+func TestEnvironmentThatIsNoPointer(t *testing.T) {
+	program := basic()
+	program.Environment = struct{ Name string }{}
+	if _, err := program.readConfig(); err == nil || err.Error() != "Environment or Finders has a struct { Name string }: want a pointer to a struct" {
+		t.Errorf("got %v", err)
+	}
+	var stdout strings.Builder
+	if code := program.run(t.Context(), []string{"--help"}, &stdout, &stdout); code != exitOK || !strings.Contains(stdout.String(), "PLUGIN_DIR") {
+		t.Errorf("code %d\n%s", code, &stdout)
 	}
 }

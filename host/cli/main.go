@@ -32,7 +32,8 @@ const exitCodes = `Exit codes:
 `
 
 // Main runs the program with the process's arguments, environment and streams, and
-// gives its exit code.
+// gives its exit code. It is for a main function, which calls it once and then ends:
+// the process's signals and standard streams are its own from then on.
 func Main(o Options) int {
 	ctx, end := untilTold(context.Background())
 	defer end()

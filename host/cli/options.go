@@ -35,9 +35,11 @@ type Options struct {
 	Versions  func(plugin.PluginSet) map[int]plugin.PluginSet
 	Kinds     []daemon.Kind
 	// OnceReady is called with each plugin that became ready: once by the program
-	// without a command, and each time by serve. What it writes to w is printed with
-	// the plugin's name. An error is printed likewise, and becomes the exit code of the
-	// program without a command; in serve nothing else comes of it.
+	// without a command, and each time by serve. It runs in a goroutine for each plugin,
+	// and must return when ctx ends; calls without a context fail then. What it writes to
+	// w is printed with the plugin's name, when it has returned. An error is printed
+	// likewise, and becomes the exit code of the program without a command; in serve
+	// nothing else comes of it.
 	OnceReady func(ctx context.Context, d *daemon.Daemon, plugin string, w io.Writer) error
 	// Environment is a pointer to a struct of what the program reads besides: fields as
 	// envconfig has them, each with a tag desc for people. It is filled in before
@@ -48,15 +50,17 @@ type Options struct {
 }
 
 // Finder finds plugins where not every program looks, so that a program links only
-// what it names. It is a pointer to a struct whose exported fields are read from the
-// environment as those of Options.Environment are.
+// what it names. The value that implements it must be a pointer to a struct, whose
+// exported fields are read from the environment as those of Options.Environment are. No
+// two programs may share one.
 type Finder interface {
 	// Wanted reports whether the environment asks for it.
 	Wanted() bool
 	// Source gives what finds the plugins. It is called if it is wanted, and once.
 	Source(logger hclog.Logger) (discovery.Source, error)
-	// Follow is told of the daemon that uses the source, before that runs, and whom to
-	// give metrics. It returns what ends it.
+	// Follow is called by serve alone, after Source, with the daemon that uses the source
+	// and has not begun to run. Metrics that it registers are served with the others. It
+	// must not block; end is called once, when the daemon has ended.
 	Follow(d *daemon.Daemon, metrics prometheus.Registerer) (end func())
 }
 
