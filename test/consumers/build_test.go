@@ -79,7 +79,7 @@ func TestProgramsAreWhatTheyAreCalled(t *testing.T) {
 	for _, s := range sides() {
 		var names []string
 		for _, c := range consumers() {
-			names = append(names, c.name, c.hostName())
+			names = append(names, c.pluginName(), c.hostName())
 		}
 		for _, name := range names {
 			info, err := buildinfo.ReadFile(program(t, s, name))

@@ -30,10 +30,18 @@ var all = flag.Bool("all", false, "run as many hosts at once with children as ov
 // consumer is a plugin system: its plugin is the program peer/NAME, and its host
 // what peer/host does under the same name.
 type consumer struct {
-	name  string
-	host  string   // the program that is the host, where it is not host
-	env   []string // what a network plugin needs to start; a child has it of its host
-	shows []string // what upstream's host must print of upstream's child, at least
+	name   string
+	plugin string   // the program that is the plugin, where it has another name
+	host   string   // the program that is the host, where it is not host
+	env    []string // what a network plugin needs to start; a child has it of its host
+	shows  []string // what upstream's host must print of upstream's child, at least
+}
+
+func (c consumer) pluginName() string {
+	if c.plugin != "" {
+		return c.plugin
+	}
+	return c.name
 }
 
 func (c consumer) hostName() string {
@@ -57,6 +65,16 @@ func consumers() []consumer {
 				"MINE: the secret is", "MINE: row 9 of Q9", "5242880 bytes of padding, 100000 rows", "no frame has -1 rows",
 				"error of the call: true", "piece 2 of what MINE sent", "MINE: packet 9 of goes on", "gRPC server: true",
 			},
+		},
+		{
+			name: "once-panics", plugin: "once",
+			env:   []string{"ONCE=panics"},
+			shows: []string{"MINE: call 20 said word19", "MINE may not say bad", "share the server: MINE (<nil>)"},
+		},
+		{
+			name: "once-same", plugin: "once",
+			env:   []string{"ONCE=same"},
+			shows: []string{"MINE: call 20 said word19", "MINE may not say bad", "share the server: MINE (<nil>)"},
 		},
 		{
 			name:  "terraform",
@@ -103,7 +121,7 @@ func TestChild(t *testing.T) {
 			for _, host := range sides() {
 				for _, child := range sides() {
 					c.crowd(t, fmt.Sprintf("child    %s-%s", host, child), want, atOnce, func() {},
-						program(t, host, c.hostName()), c.name, "child", program(t, child, c.name))
+						program(t, host, c.hostName()), c.name, "child", program(t, child, c.pluginName()))
 				}
 			}
 		})
@@ -116,7 +134,7 @@ func TestNetwork(t *testing.T) {
 	for _, c := range consumers() {
 		t.Run(c.name, func(t *testing.T) {
 			want := c.truth(t)
-			p := startNetwork(t, program(t, fork, c.name), c.env)
+			p := startNetwork(t, program(t, fork, c.pluginName()), c.env)
 			for host, how := range map[side]string{upstream: "reattach", fork: "attach"} {
 				c.crowd(t, fmt.Sprintf("network  %s-fork", host), want, atOnce, func() { p.probe(t) },
 					program(t, host, c.hostName()), c.name, how, p.address)
@@ -129,7 +147,7 @@ func TestNetwork(t *testing.T) {
 // truth is what upstream's host prints of upstream's child.
 func (c consumer) truth(t *testing.T) string {
 	t.Helper()
-	want, err := runHost(program(t, upstream, c.hostName()), c.name, "child", program(t, upstream, c.name))
+	want, err := runHost(program(t, upstream, c.hostName()), c.name, "child", program(t, upstream, c.pluginName()))
 	if err != nil {
 		t.Fatal(err)
 	}

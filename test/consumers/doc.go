@@ -15,6 +15,9 @@
 // Grafana is a data source of grafana-plugin-sdk-go. It is served by the SDK's own
 // Manage, which makes one gRPC server and panics when it is asked for another.
 //
+// Once has no SDK: its gRPC factory panics, or hands out the same server, when it
+// is called again.
+//
 // Terraform is a provider of terraform-plugin-framework. There is no terraform
 // program in the tests: peer/host speaks the plugin protocol, version 6, to it.
 //

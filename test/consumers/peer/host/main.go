@@ -52,6 +52,8 @@ func hosts() map[string]host {
 	return map[string]host{
 		"argo":         argo(),
 		"grafana":      grafana(),
+		"once-panics":  once("panics"),
+		"once-same":    once("same"),
 		"terraform":    terraform(),
 		"vault":        vaultHost{mounts: 4},
 		"vault-single": vaultHost{mounts: 2},
@@ -96,12 +98,12 @@ func (s system) run(ctx context.Context, how, where string, out io.Writer, self 
 func (s system) client(how, where string) (*plugin.Client, func(), error) {
 	config := &plugin.ClientConfig{
 		HandshakeConfig:  s.handshake,
-		VersionedPlugins: map[int]plugin.PluginSet{s.version: s.plugins},
 		AllowedProtocols: []plugin.Protocol{s.protocol},
 		Logger:           hclog.NewNullLogger(),
 	}
 	if how == "child" {
 		config.Cmd = exec.Command(where)
+		config.VersionedPlugins = map[int]plugin.PluginSet{s.version: s.plugins}
 		config.AutoMTLS = s.autoMTLS
 		client := plugin.NewClient(config)
 		return client, client.Kill, nil
