@@ -102,13 +102,13 @@ func storm(t *testing.T, pods []*pod, c *crew, l *ledger, get, add func(id strin
 		})
 	}
 	for n := range events {
-		happening[n%len(happening)](t, pods[rand.IntN(len(pods))])
-		c.awaitReady(t, len(pods))
+		p := pods[rand.IntN(len(pods))]
+		c.reattach(t, func() { happening[n%len(happening)](t, p) }, p)
 	}
 	// In quiet times the calls are spread.
 	c.spread()
 	mark := gets.Load() + adds.Load()
-	deadline := time.Now().Add(20 * time.Second)
+	deadline := time.Now().Add(time.Minute)
 	for gets.Load()+adds.Load() < mark+3000 && time.Now().Before(deadline) {
 		<-time.After(time.Millisecond)
 	}

@@ -95,6 +95,7 @@ func (h *shopHandler) fail(context.Context, string) (string, error) {
 }
 
 func (h *shopHandler) hang(ctx context.Context, _ string) (string, error) {
+	h.ledger.hung <- struct{}{}
 	<-ctx.Done()
 	return "", ctx.Err()
 }

@@ -101,13 +101,12 @@ func TestGRPCOptions(t *testing.T) {
 }
 
 func TestGRPCDeadlines(t *testing.T) {
-	_, c := grpcPods(t, newLedger())
-	empty := &crew{changed: make(chan struct{}), broker: c.broker}
-	short := methodOptions{"Hang": {Timeout: 50 * time.Millisecond}, "Chat": {Timeout: 50 * time.Millisecond}}
+	const timeout, soon, late = 2 * time.Second, 500 * time.Millisecond, 3 * time.Second
+	short := methodOptions{"Hang": {Timeout: timeout}, "Chat": {Timeout: 50 * time.Millisecond}}
 	cases := map[string]struct {
 		reason string
-		crew   *crew
-		ctx    func() (context.Context, context.CancelFunc)
+		empty  bool // no endpoint is ready
+		ctx    func(hung <-chan struct{}) (context.Context, context.CancelFunc)
 		want   codes.Code
 		text   string
 		host   bool
@@ -116,16 +115,14 @@ func TestGRPCDeadlines(t *testing.T) {
 		"the method's": {
 			counts: 1,
 			reason: "a call without a deadline has the one of its method",
-			crew:   c,
-			ctx:    func() (context.Context, context.CancelFunc) { return context.WithCancel(context.Background()) },
+			ctx:    endless,
 			want:   codes.DeadlineExceeded,
 			text:   "reattach: no answer in time from stub-test@",
 		},
 		"the caller's": {
 			reason: "the caller's deadline wins, and is the caller's",
-			crew:   c,
-			ctx: func() (context.Context, context.CancelFunc) {
-				return context.WithTimeout(context.Background(), 10*time.Millisecond)
+			ctx: func(<-chan struct{}) (context.Context, context.CancelFunc) {
+				return context.WithTimeout(context.Background(), soon)
 			},
 			want: codes.DeadlineExceeded,
 			text: "reattach: the caller ended Hang on stub-test@",
@@ -134,9 +131,8 @@ func TestGRPCDeadlines(t *testing.T) {
 		"the caller's, patient": {
 			counts: 1,
 			reason: "the endpoint had more than the time that its method may take",
-			crew:   c,
-			ctx: func() (context.Context, context.CancelFunc) {
-				return context.WithTimeout(context.Background(), 300*time.Millisecond)
+			ctx: func(<-chan struct{}) (context.Context, context.CancelFunc) {
+				return context.WithTimeout(context.Background(), late)
 			},
 			want: codes.DeadlineExceeded,
 			text: "reattach: the caller ended Hang on stub-test@",
@@ -144,10 +140,12 @@ func TestGRPCDeadlines(t *testing.T) {
 		},
 		"cancelled": {
 			reason: "what the caller ends is the host's side, and may have run",
-			crew:   c,
-			ctx: func() (context.Context, context.CancelFunc) {
+			ctx: func(hung <-chan struct{}) (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancel(context.Background())
-				time.AfterFunc(10*time.Millisecond, cancel)
+				go func() {
+					<-hung
+					cancel()
+				}()
 				return ctx, cancel
 			},
 			want: codes.Canceled,
@@ -156,15 +154,15 @@ func TestGRPCDeadlines(t *testing.T) {
 		},
 		"nobody ready": {
 			reason: "the deadline also holds for waiting",
-			crew:   empty,
-			ctx:    func() (context.Context, context.CancelFunc) { return context.WithCancel(context.Background()) },
+			empty:  true,
+			ctx:    endless,
 			want:   codes.Unavailable,
 			text:   "reattach: no endpoint took Hang; it was not sent: no pod is ready",
 		},
 		"nobody ready, cancelled": {
 			reason: "what the caller ends while it waits surely has not run",
-			crew:   empty,
-			ctx: func() (context.Context, context.CancelFunc) {
+			empty:  true,
+			ctx: func(<-chan struct{}) (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancel(context.Background())
 				time.AfterFunc(10*time.Millisecond, cancel)
 				return ctx, cancel
@@ -176,31 +174,41 @@ func TestGRPCDeadlines(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			shop := grpcShop(t, tc.crew, func(c *Config) { c.Methods = short })
-			before := tc.crew.late.Load()
-			ctx, cancel := tc.ctx()
+			t.Parallel()
+			l, c := newLedger(), emptyCrew()
+			if !tc.empty {
+				_, c = grpcPods(t, l)
+			}
+			shop := grpcShop(t, c, func(c *Config) { c.Methods = short })
+			ctx, cancel := tc.ctx(l.hung)
 			defer cancel()
 			_, err := callText(ctx, shop.conn, "/test.Shop/Hang", "")
 			if status.Code(err) != tc.want || !strings.HasPrefix(err.Error(), tc.text) {
 				t.Errorf("%s: got %v", tc.reason, err)
 			}
 			f, ok := Cause(err)
-			if !ok || (f.Source() == SourceHost) != tc.host || f.MayHaveRun != (tc.crew == c) {
+			if !ok || (f.Source() == SourceHost) != tc.host || f.MayHaveRun == tc.empty {
 				t.Errorf("%s: got fault %+v", tc.reason, f)
 			}
-			if got := tc.crew.late.Load() - before; got != tc.counts {
+			if got := c.late.Load(); got != tc.counts {
 				t.Errorf("%s: it counts %d times against the endpoint, want %d", tc.reason, got, tc.counts)
 			}
 		})
 	}
 	t.Run("stream without an endpoint", func(t *testing.T) {
-		shop := grpcShop(t, empty, func(c *Config) { c.Methods = short })
+		shop := grpcShop(t, emptyCrew(), func(c *Config) { c.Methods = short })
 		_, err := shop.chat(t.Context())
 		if f, ok := Cause(err); !ok || f.Reason != ReasonUnavailable {
 			t.Errorf("got %v, want unavailable", err)
 		}
 	})
 }
+
+func endless(<-chan struct{}) (context.Context, context.CancelFunc) {
+	return context.WithCancel(context.Background())
+}
+
+func emptyCrew() *crew { return &crew{changed: make(chan struct{})} }
 
 func (c *shopCaller) chat(ctx context.Context) (grpc.ClientStream, error) {
 	return c.conn.NewStream(ctx, &shopService.Streams[0], "/test.Shop/Chat")
@@ -258,9 +266,11 @@ func TestGRPCStreams(t *testing.T) {
 		"lost": {
 			reason: "a stream does not move to another endpoint",
 			play: func(t *testing.T, s grpc.ClientStream, _ func()) {
-				for _, p := range pods {
-					p.cut()
-				}
+				c.reattach(t, func() {
+					for _, p := range pods {
+						p.cut()
+					}
+				}, pods...)
 				var err error
 				for err == nil {
 					_, err = say(s, "x")
@@ -268,7 +278,6 @@ func TestGRPCStreams(t *testing.T) {
 				if f, ok := Cause(err); !ok || f.Reason != ReasonLost || !errors.Is(err, plugin.ErrConnectionLost) {
 					t.Errorf("got %v, want lost", err)
 				}
-				c.awaitReady(t, 3)
 			},
 			want: want{Source: SourceNetwork},
 		},
@@ -297,8 +306,7 @@ func TestGRPCStreams(t *testing.T) {
 }
 
 func TestGRPCClose(t *testing.T) {
-	empty := &crew{changed: make(chan struct{})}
-	stub, err := NewGRPC(Config{Router: empty})
+	stub, err := NewGRPC(Config{Router: emptyCrew()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/rpc"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -144,10 +145,13 @@ func TestGRPCPluginsWordsAreNoFault(t *testing.T) {
 
 // TestGRPCOutcomeOfRepeats plays what may follow an attempt that was sent and lost.
 func TestGRPCOutcomeOfRepeats(t *testing.T) {
+	const within = 3 * time.Second // what happens must have happened
 	cases := map[string]struct {
 		reason string
-		// left is how many pods live on, and end says how the call's context ends.
+		// left is how many pods live on.
 		left int
+		// end says how the call's context ends. What it returns is called when the
+		// first attempt is lost.
 		end  func(context.Context) (context.Context, context.CancelFunc)
 		want Fault
 		code codes.Code
@@ -158,17 +162,15 @@ func TestGRPCOutcomeOfRepeats(t *testing.T) {
 		},
 		"cancelled": {
 			reason: "nor when its caller then leaves",
-			end: func(ctx context.Context) (context.Context, context.CancelFunc) {
-				ctx, cancel := context.WithCancel(ctx)
-				time.AfterFunc(200*time.Millisecond, cancel)
-				return ctx, cancel
-			},
-			want: Fault{Reason: ReasonCaller, MayHaveRun: true}, code: codes.Canceled,
+			end:    context.WithCancel,
+			want:   Fault{Reason: ReasonCaller, MayHaveRun: true}, code: codes.Canceled,
 		},
 		"caller's deadline": {
 			reason: "nor when its deadline passes without an endpoint",
 			end: func(ctx context.Context) (context.Context, context.CancelFunc) {
-				return context.WithTimeout(ctx, 200*time.Millisecond)
+				ctx, cancel := context.WithTimeout(ctx, within)
+				t.Cleanup(cancel)
+				return ctx, func() {}
 			},
 			want: Fault{Reason: ReasonLost, MayHaveRun: true}, code: codes.Unavailable,
 		},
@@ -180,36 +182,37 @@ func TestGRPCOutcomeOfRepeats(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			pods, c := grpcPods(t, newLedger())
+			t.Parallel()
+			l := newLedger()
+			pods, c := grpcPods(t, l)
 			seen := recorder{make(chan seenCall, 10)}
 			shop := grpcShop(t, c, func(c *Config) {
-				c.Methods, c.Observer = methodOptions{"Hang": {Idempotent: true, Timeout: 500 * time.Millisecond}}, seen
+				c.Methods, c.Observer = methodOptions{"Hang": {Idempotent: true, Timeout: within}}, seen
 			})
 			// The others go first, so that the call has but one place to be sent to.
 			for _, p := range pods[:2-tc.left] {
 				p.kill()
 			}
 			c.awaitReady(t, 1+tc.left)
-			ctx, cancel := t.Context(), context.CancelFunc(func() {})
+			ctx, lost := t.Context(), context.CancelFunc(func() {})
 			if tc.end != nil {
-				ctx, cancel = tc.end(ctx)
+				ctx, lost = tc.end(ctx)
 			}
-			defer cancel()
+			defer lost()
 			ended := make(chan error, 1)
 			go func() {
 				_, err := callText(ctx, shop.conn, "/test.Shop/Hang", "")
 				ended <- err
 			}()
-			for had := 0; had == 0; {
-				had = c.hadCalls(func(addr string) {
-					for _, p := range pods {
-						if p.stop != nil && strings.HasSuffix(addr, p.addr.String()) {
-							<-time.After(20 * time.Millisecond) // for the call to arrive
-							p.kill()
-						}
-					}
-				})
+			<-l.hung
+			busy := c.hadCall()
+			for _, p := range pods {
+				if busy.isOf(p) {
+					p.kill()
+				}
 			}
+			<-busy.Done()
+			lost()
 			err := <-ended
 			f, ok := Cause(err)
 			if !ok || f.Reason != tc.want.Reason || f.MayHaveRun != tc.want.MayHaveRun || f.Endpoint == "" || status.Code(err) != tc.code {
@@ -227,21 +230,11 @@ func TestGRPCOutcomeOfRepeats(t *testing.T) {
 	}
 }
 
-// hadCalls hands the first member that has had a call to f, and counts it.
-func (c *crew) hadCalls(f func(name string)) int {
+// hadCall is the ready member that has had a call.
+func (c *crew) hadCall() *crewMember {
 	c.mu.Lock()
-	var name string
-	for _, m := range c.ready {
-		if m.calls.Load() > 0 {
-			name = m.name
-		}
-	}
-	c.mu.Unlock()
-	if name == "" {
-		return 0
-	}
-	f(name)
-	return 1
+	defer c.mu.Unlock()
+	return c.ready[slices.IndexFunc(c.ready, func(m *crewMember) bool { return m.calls.Load() > 0 })]
 }
 
 // TestGRPCStreamEndedByItsCaller holds that a stream which its caller ended, by
@@ -252,7 +245,7 @@ func TestGRPCStreamEndedByItsCaller(t *testing.T) {
 	shop := grpcShop(t, c, func(c *Config) { c.Observer = seen })
 	for name, want := range map[string]error{"cancelled": context.Canceled, "deadline": context.DeadlineExceeded} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 			defer cancel()
 			s, err := shop.chat(ctx)
 			if err != nil {

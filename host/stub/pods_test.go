@@ -139,6 +139,10 @@ type crewMember struct {
 	calls atomic.Int64
 }
 
+func memberName(p *pod) string { return "stub-test@" + p.addr.String() }
+
+func (m *crewMember) isOf(p *pod) bool { return m.name == memberName(p) }
+
 // crewLease is a Lease on a member.
 type crewLease struct{ member *crewMember }
 
@@ -187,7 +191,7 @@ func (c *crew) keep(ctx context.Context, p *pod, protocol plugin.Protocol) {
 			}
 			continue
 		}
-		m := &crewMember{Session: session, crew: c, name: "stub-test@" + p.addr.String()}
+		m := &crewMember{Session: session, crew: c, name: memberName(p)}
 		c.change(func(ready []*crewMember) []*crewMember { return append(ready, m) })
 		select {
 		case <-session.Done():
@@ -240,21 +244,42 @@ func (c *crew) Pick(ctx context.Context, _ string, tried []string) (balancer.Lea
 	}
 }
 
-// awaitReady waits until n pods are ready.
+// awaitReady waits until n pods are ready. It may count those that have just been
+// lost: reattach does not.
 func (c *crew) awaitReady(t testing.TB, n int) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	c.await(t, func(ready []*crewMember) bool { return len(ready) == n })
+}
+
+// reattach does what ends the sessions with pods, and waits until new ones have
+// taken their places.
+func (c *crew) reattach(t testing.TB, misfortune func(), pods ...*pod) {
+	t.Helper()
+	c.mu.Lock()
+	before := c.ready
+	c.mu.Unlock()
+	misfortune()
+	c.await(t, func(ready []*crewMember) bool {
+		return len(ready) == len(before) && !slices.ContainsFunc(ready, func(m *crewMember) bool {
+			return slices.Contains(before, m) && slices.ContainsFunc(pods, m.isOf)
+		})
+	})
+}
+
+func (c *crew) await(t testing.TB, enough func(ready []*crewMember) bool) {
+	t.Helper()
+	deadline := time.After(time.Minute)
 	for {
 		c.mu.Lock()
-		ready, changed := len(c.ready), c.changed
+		ready, changed := c.ready, c.changed
 		c.mu.Unlock()
-		if ready == n {
+		if enough(ready) {
 			return
 		}
 		select {
 		case <-changed:
 		case <-deadline:
-			t.Fatalf("%d pods are ready, want %d", ready, n)
+			t.Fatalf("%d pods are ready, which is not what was awaited", len(ready))
 		}
 	}
 }
@@ -277,9 +302,10 @@ func (c *crew) spread() (least, most int64) {
 type ledger struct {
 	mu   sync.Mutex
 	runs map[string]int
+	hung chan struct{} // of each call that has begun to hang
 }
 
-func newLedger() *ledger { return &ledger{runs: map[string]int{}} }
+func newLedger() *ledger { return &ledger{runs: map[string]int{}, hung: make(chan struct{}, 10)} }
 
 func (l *ledger) add(id string) int {
 	l.mu.Lock()
