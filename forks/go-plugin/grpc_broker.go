@@ -77,6 +77,7 @@ type brokerDialer struct {
 type brokerCore struct {
 	link   brokerLink
 	logger hclog.Logger
+	wait   time.Duration // brokerWait, but in tests
 
 	// Of the host's side. openLink opens the link, if it is not open, and does
 	// not wait for it: the plugin asks on it for what the host accepts.
@@ -97,7 +98,7 @@ type brokerCore struct {
 }
 
 func newBrokerCore(logger hclog.Logger) *brokerCore {
-	core := &brokerCore{logger: logger}
+	core := &brokerCore{logger: logger, wait: brokerWait}
 	core.ctx, core.end = context.WithCancelCause(context.Background())
 	return core
 }
@@ -239,7 +240,7 @@ func (b *GRPCBroker) dial(id uint32, opts []grpc.DialOption) (*grpc.ClientConn, 
 		}
 		return broker.dial(id, opts)
 	}
-	ctx, cancel := b.core.within(context.Background(), brokerWait)
+	ctx, cancel := b.core.within(context.Background(), b.core.wait)
 	defer cancel()
 	dialer, err := b.transport.dialer(ctx, id)
 	if err != nil {
@@ -266,7 +267,7 @@ func (b *GRPCBroker) dialEagerly(dialer brokerDialer, opts []grpc.DialOption) (*
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := b.core.within(context.Background(), 2*brokerWait)
+	ctx, cancel := b.core.within(context.Background(), 2*b.core.wait)
 	defer cancel()
 	select {
 	case err = <-first:

@@ -3,6 +3,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"sync"
@@ -60,6 +61,7 @@ func (cfg *grpcClientConfig) newBroker(conn grpc.ClientConnInterface) *GRPCBroke
 // newOwnBroker returns a broker whose tunnel, if it has one, leads into lobby.
 func (cfg *grpcClientConfig) newOwnBroker(conn grpc.ClientConnInterface, lobby *lobby.Lobby) *GRPCBroker {
 	core := newBrokerCore(cfg.logger.Named("broker"))
+	core.wait = cmp.Or(cfg.brokerWait, core.wait)
 	switch cfg.brokers {
 	case brokerTunnel:
 		return newGRPCBroker(core, &hostTunnelTransport{core, tunnel.NewHost(conn, lobby)}, nil)
@@ -78,14 +80,15 @@ func (cfg *grpcClientConfig) newOwnBroker(conn grpc.ClientConnInterface, lobby *
 // nil for a session that has a service to itself.
 func (cfg *grpcServiceConfig) newBroker(shared *sharedSessions) (*GRPCBroker, *tunnel.Plugin) {
 	core := newBrokerCore(cfg.logger.Named("broker"))
+	core.wait = cmp.Or(cfg.brokerWait, core.wait)
 	switch cfg.brokers {
 	case brokerTunnel:
 		transport := &pluginTunnelTransport{core: core}
 		if shared != nil {
-			transport.plugin = tunnel.NewPlugin(brokerWait, shared.brokers.group.lobby)
+			transport.plugin = tunnel.NewPlugin(core.wait, shared.brokers.group.lobby)
 		} else {
 			transport.own = lobby.New()
-			transport.plugin = tunnel.NewPlugin(brokerWait, transport.own)
+			transport.plugin = tunnel.NewPlugin(core.wait, transport.own)
 		}
 		return newGRPCBroker(core, transport, nil), transport.plugin
 	case brokerMux:

@@ -13,10 +13,10 @@ import (
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
 
-// admitWait is how long a knock waits for somebody to accept its id. It is
-// shorter than the other side waits for the answer: a stream that was promised
+// answerTime is what a knock that waits for somebody to accept its id leaves of
+// the time that the other side waits for the answer: a stream that was promised
 // and does not come would shift all later ones.
-const admitWait = brokerWait - 500*time.Millisecond
+const answerTime = 500 * time.Millisecond
 
 // muxTransport makes brokered connections inside the session's yamux session.
 type muxTransport struct {
@@ -50,7 +50,7 @@ func (t *muxTransport) dialer(_ context.Context, id uint32) (brokerDialer, error
 
 // knock asks the other side to accept the next stream for id.
 func (t *muxTransport) knock(ctx context.Context, id uint32) error {
-	ctx, cancel := t.core.within(ctx, brokerWait)
+	ctx, cancel := t.core.within(ctx, t.core.wait)
 	defer cancel()
 	ack := t.acks.expect(id)
 	if err := t.core.link.send(ctx, knockMessage(id, &pluginpb.ConnInfo_Knock{})); err != nil {
@@ -80,7 +80,7 @@ func (t *muxTransport) receive(msg *pluginpb.ConnInfo) {
 
 // admit answers a knock.
 func (t *muxTransport) admit(id uint32) {
-	ctx, cancel := t.core.within(context.Background(), admitWait)
+	ctx, cancel := t.core.within(context.Background(), t.core.wait-answerTime)
 	defer cancel()
 	mux, err := t.session(ctx)
 	if err == nil {

@@ -51,7 +51,7 @@ func TestBrokerManyAtOnce(t *testing.T) {
 			var calls sync.WaitGroup
 			for session := range 3 {
 				p := newGRPCPair(t, brokerCases[name])
-				for i := range 20 { // all at once within the broker's bound, on a busy machine too
+				for i := range 20 {
 					calls.Go(func() {
 						text := fmt.Sprintf("host %d of session %d", i, session)
 						if got, err := p.stub.callback(t.Context(), "Via", text); got != text || err != nil {
@@ -84,7 +84,8 @@ func TestBrokerMultiplexedAtOnce(t *testing.T) {
 }
 
 func TestBrokerNobodyAccepts(t *testing.T) {
-	p := newGRPCPair(t, pairOptions{brokers: brokerTunnel})
+	const wait = time.Second
+	p := newGRPCPair(t, pairOptions{brokers: brokerTunnel, wait: wait})
 	start := time.Now()
 	var dials sync.WaitGroup
 	dials.Go(func() {
@@ -100,8 +101,8 @@ func TestBrokerNobodyAccepts(t *testing.T) {
 		}
 	})
 	dials.Wait()
-	if waited := time.Since(start); waited < brokerWait {
-		t.Errorf("gave up after %v, want %v at least", waited, brokerWait)
+	if waited := time.Since(start); waited < wait {
+		t.Errorf("gave up after %v, want %v at least", waited, wait)
 	}
 }
 
@@ -149,7 +150,7 @@ func TestBrokerCloseEndsWaiting(t *testing.T) {
 					if err == nil {
 						t.Errorf("%s = nil error after Close", what)
 					}
-				case <-time.After(brokerWait - time.Second):
+				case <-time.After(time.Minute):
 					t.Errorf("%s still waits after Close", what)
 				}
 			}

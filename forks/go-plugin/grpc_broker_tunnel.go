@@ -41,7 +41,7 @@ func (t *hostTunnelTransport) dialer(_ context.Context, id uint32) (brokerDialer
 	return brokerDialer{eager: true, dial: func(ctx context.Context) (net.Conn, error) {
 		// The plugin says why it refuses. We wait longer than it does, but not
 		// for ever.
-		ctx, cancel := t.core.within(ctx, 2*brokerWait)
+		ctx, cancel := t.core.within(ctx, 2*t.core.wait)
 		defer cancel()
 		conn, err := t.host.Dial(ctx, id)
 		if err != nil {
@@ -61,7 +61,7 @@ func (t *hostTunnelTransport) receive(msg *pluginpb.ConnInfo) {
 }
 
 func (t *hostTunnelTransport) answer(id uint32, knock string) {
-	ctx, cancel := t.core.within(context.Background(), brokerWait)
+	ctx, cancel := t.core.within(context.Background(), t.core.wait)
 	defer cancel()
 	err := t.host.Answer(ctx, id, knock)
 	if err == nil {
@@ -89,7 +89,7 @@ func (t *pluginTunnelTransport) accept(_ context.Context, id uint32) (net.Listen
 
 func (t *pluginTunnelTransport) dialer(_ context.Context, id uint32) (brokerDialer, error) {
 	return brokerDialer{eager: true, dial: func(ctx context.Context) (net.Conn, error) {
-		ctx, cancel := t.core.within(ctx, 2*brokerWait)
+		ctx, cancel := t.core.within(ctx, 2*t.core.wait)
 		defer cancel()
 		return t.plugin.Dial(ctx, id, func(name string) error {
 			knock := knockMessage(id, &pluginpb.ConnInfo_Knock{})

@@ -60,6 +60,7 @@ type grpcClientConfig struct {
 	plugins     map[string]Plugin
 
 	brokers        brokerKind
+	brokerWait     time.Duration                 // of brokerCore; zero: brokerWait
 	unixSocket     UnixSocketConfig              // of brokerListeners
 	addrTranslator runner.AddrTranslator         // of brokerListeners; nil: none
 	announced      func(network, address string) // of brokerListeners: where the plugin accepts; nil: nobody asks

@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
@@ -30,6 +31,9 @@ type grpcPair struct {
 type pairOptions struct {
 	brokers brokerKind
 	mutual  bool // TLS as AutoMTLS makes it
+	// wait is what the brokers wait instead of brokerWait; zero: longer than any
+	// machine is busy.
+	wait    time.Duration
 	service func(*grpcServiceConfig)
 	client  func(*grpcClientConfig)
 }
@@ -40,16 +44,17 @@ func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
 	if err != nil {
 		t.Fatal(err)
 	}
+	setDefault(&o.wait, 2*time.Minute)
 	p := &grpcPair{impl: newRelay("plugin")}
 	serving := grpcServiceConfig{
 		plugins: PluginSet{"relay": p.impl},
-		brokers: o.brokers,
-		stdio:   newReaderOutput(nil, nil),
-		logger:  hclog.NewNullLogger(),
+		brokers: o.brokers, brokerWait: o.wait,
+		stdio:  newReaderOutput(nil, nil),
+		logger: hclog.NewNullLogger(),
 	}
 	calling := grpcClientConfig{
 		plugins: PluginSet{"relay": &relay{}},
-		brokers: o.brokers,
+		brokers: o.brokers, brokerWait: o.wait,
 		logger:  hclog.NewNullLogger(),
 		doneCtx: t.Context(),
 		remote:  true,

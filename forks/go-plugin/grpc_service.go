@@ -12,6 +12,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
@@ -37,6 +38,7 @@ type grpcServiceConfig struct {
 	shared bool
 
 	brokers    brokerKind
+	brokerWait time.Duration        // of brokerCore; zero: brokerWait
 	unixSocket UnixSocketConfig     // of brokerListeners
 	mux        *grpcmux.ServerMuxer // of brokerMux; the service shuts it down
 	tls        *tls.Config          // of brokered connections; nil: plaintext

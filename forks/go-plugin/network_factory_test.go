@@ -3,6 +3,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,7 +25,13 @@ type factoryPlugin struct {
 
 	factory  func(n int32, opts []grpc.ServerOption) *grpc.Server // n counts from 1; nil: DefaultGRPCServer
 	register func(n int32) error                                  // before the relay registers; nil: nothing
+
+	// handshake is NetworkConfig.HandshakeTimeout: brief where a test waits until the
+	// plugin has had its time, and otherwise more than a busy machine takes.
+	handshake time.Duration
 }
+
+const brief = 4 * time.Second
 
 func (p *factoryPlugin) newServer(opts []grpc.ServerOption) *grpc.Server {
 	n := p.made.Add(1)
@@ -48,7 +55,7 @@ func (p *factoryPlugin) serve(t *testing.T) *servedPlugin {
 	p.relay = newRelay("plugin")
 	return serveEcho(t, func(o *ServeConfig) {
 		o.Plugins, o.GRPCServer = PluginSet{"relay": p}, p.newServer
-		o.Network.HandshakeTimeout = 2 * time.Second
+		o.Network.HandshakeTimeout = cmp.Or(p.handshake, time.Minute)
 	})
 }
 
@@ -57,6 +64,7 @@ func attachRelay(t *testing.T, p *servedPlugin) (*Session, *relay) {
 	t.Helper()
 	cfg := p.clientConfig()
 	cfg.Plugins, cfg.AllowedProtocols = PluginSet{"relay": &relay{}}, []Protocol{ProtocolGRPC}
+	cfg.DialTimeout = time.Minute
 	session, err := Attach(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
@@ -120,7 +128,7 @@ func strangePlugins(t *testing.T) map[string]*factoryPlugin {
 			}
 			return grpc.NewServer(opts...)
 		}},
-		"factory blocks": {factory: func(n int32, opts []grpc.ServerOption) *grpc.Server {
+		"factory blocks": {handshake: brief, factory: func(n int32, opts []grpc.ServerOption) *grpc.Server {
 			if n > 1 {
 				<-forever
 			}
@@ -133,7 +141,7 @@ func strangePlugins(t *testing.T) map[string]*factoryPlugin {
 			}
 			return nil
 		}},
-		"registration blocks": {register: func(n int32) error {
+		"registration blocks": {handshake: brief, register: func(n int32) error {
 			if n > 1 {
 				<-forever
 			}
@@ -188,6 +196,7 @@ func TestFirstSessionsAtOnce(t *testing.T) {
 		all.Go(func() {
 			cfg := p.clientConfig()
 			cfg.Plugins, cfg.AllowedProtocols = PluginSet{"relay": &relay{}}, []Protocol{ProtocolGRPC}
+			cfg.DialTimeout = time.Minute
 			session, err := Attach(t.Context(), cfg)
 			if err != nil {
 				t.Errorf("attach: %v", err)
@@ -296,6 +305,7 @@ func TestPluginThatCannotBeServedYet(t *testing.T) {
 	p := plugin.serve(t)
 	cfg := p.clientConfig()
 	cfg.Plugins, cfg.AllowedProtocols = PluginSet{"relay": &relay{}}, []Protocol{ProtocolGRPC}
+	cfg.DialTimeout = time.Minute
 	for range 2 {
 		_, err := Attach(t.Context(), cfg)
 		refused := new(RefusedError)
@@ -342,7 +352,7 @@ func TestRegistrationsPerSession(t *testing.T) {
 // A factory that was slow once is asked again when it has returned, and not before.
 func TestFactoryThatIsSlowOnce(t *testing.T) {
 	goOn := make(chan struct{})
-	plugin := &factoryPlugin{factory: func(n int32, opts []grpc.ServerOption) *grpc.Server {
+	plugin := &factoryPlugin{handshake: brief, factory: func(n int32, opts []grpc.ServerOption) *grpc.Server {
 		if n == 2 {
 			<-goOn
 		}
