@@ -26,7 +26,7 @@ import (
 	"github.com/reattach/reattach/host/daemon"
 )
 
-const patience = 20 * time.Second
+const patience = time.Minute
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -88,6 +88,7 @@ func start(t *testing.T, change func(*api.Options, *daemon.Options)) *host {
 	do.Registerer = registry
 	ao := api.DefaultOptions()
 	ao.Address, ao.Gatherer = "127.0.0.1:0", registry
+	ao.DrainTimeout = patience // and not what one write may take
 	if change != nil {
 		change(&ao, &do)
 	}

@@ -105,12 +105,12 @@ func endOnce(t *testing.T, way ending, children, version int, busy bool) {
 		}
 	}
 	way.tell(t, l)
-	late := time.AfterFunc(2*patience, func() { _ = l.cmd.Process.Kill() })
+	late := time.AfterFunc(patience, func() { _ = l.cmd.Process.Kill() })
 	for range l.lines { // until it has ended
 		continue
 	}
 	if !late.Stop() {
-		t.Errorf("the host did not end within %v", 2*patience)
+		t.Errorf("the host did not end within %v", patience)
 	}
 	_ = l.cmd.Wait()
 	began := time.Now()
@@ -139,7 +139,7 @@ func newLife(t *testing.T, command string, children, version int) *life {
 	if command != "" {
 		path = roleOf(t, command)
 	}
-	l.served = serveHostAt(t, path, "PLUGIN_DIR="+l.dir, "TMPDIR="+l.tmp, "CONTRACT_VERSIONS="+strconv.Itoa(version), "ATTACH_TIMEOUT=30s")
+	l.served = serveHostAt(t, path, "PLUGIN_DIR="+l.dir, "TMPDIR="+l.tmp, "CONTRACT_VERSIONS="+strconv.Itoa(version), "ATTACH_TIMEOUT="+patience.String())
 	eventually(t, func() error {
 		body, err := l.get("/api/v1/plugins")
 		if got := strings.Count(body, `"state":"READY"`); err == nil && got < children {
