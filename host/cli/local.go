@@ -124,6 +124,9 @@ func unsettled(p daemon.Plugin) bool {
 func (l *local) Watch(ctx context.Context, show func(found) error) error {
 	changes := l.d.Subscribe(64)
 	defer changes.Close()
+	within, cancel := context.WithTimeout(ctx, l.c.AttachTimeout+spare)
+	defer cancel()
+	_ = l.d.Synced(within) // what cannot be used makes no event
 	for {
 		if err := show(l.found()); err != nil {
 			return err

@@ -10,6 +10,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +98,33 @@ func TestWatchShowsProblems(t *testing.T) {
 		}
 	}
 }
+
+// TestWatchShowsWhatCannotBeUsed: a file that is no plugin has no endpoint that could
+// change.
+func TestWatchShowsWhatCannotBeUsed(t *testing.T) {
+	const reason = "it is not executable"
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "bad.po"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PLUGIN_DIR", dir)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var shown, stderr strings.Builder
+	code := basic().run(ctx, []string{"plugins", "--watch"}, writerFunc(func(p []byte) (int, error) {
+		if shown.Write(p); strings.Contains(shown.String(), reason) {
+			cancel()
+		}
+		return len(p), nil
+	}), &stderr)
+	if code != exitOK || !strings.Contains(shown.String(), reason) {
+		t.Errorf("code %d, %s\n%s", code, &stderr, &shown)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 
 // changes is a client that has seen some.
 type changes []found
