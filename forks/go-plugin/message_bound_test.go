@@ -17,6 +17,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
 const mib = 1 << 20
@@ -296,7 +298,7 @@ func FuzzBoundGob(f *testing.F) {
 		limited, free := gob.NewDecoder(boundGob(bytes.NewReader(data), bound)), gob.NewDecoder(bytes.NewReader(data))
 		for range 100 {
 			var header rpc.Request
-			err := decodeGob(limited, &header)
+			err := rpcmux.Decode(limited, &header)
 			if large := (*MessageTooLargeError)(nil); errors.As(err, &large) {
 				if large.Size <= uint64(bound) {
 					t.Fatalf("%v", err)
@@ -304,7 +306,7 @@ func FuzzBoundGob(f *testing.F) {
 				return
 			}
 			var want rpc.Request
-			wanted := decodeGob(free, &want)
+			wanted := rpcmux.Decode(free, &want)
 			if (err == nil) != (wanted == nil) || header != want {
 				t.Fatalf("%+v, %v; without a bound %+v, %v", header, err, want, wanted)
 			}

@@ -151,7 +151,7 @@ func (c *streamChannel) ReadHeader(r *rpc.Response) error {
 
 // ReadReply implements RPCChannel.
 func (c *streamChannel) ReadReply(target reflect.Value) error {
-	err := decodeGobValue(c.dec, target)
+	err := rpcmux.DecodeValue(c.dec, target)
 	if err != nil && c.source.err != nil {
 		return c.fail(c.source.err)
 	}

@@ -7,6 +7,8 @@ import (
 	"errors"
 	"io"
 	"net/rpc"
+
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
 // What is here speaks the gob encoding of net/rpc, byte for byte. It exists
@@ -60,7 +62,7 @@ func (c *clientCodec) ReadResponseHeader(r *rpc.Response) error { return c.lost(
 // ReadResponseBody implements rpc.ClientCodec. An rpc.Client does not read on
 // after an error.
 func (c *clientCodec) ReadResponseBody(body any) error {
-	err := decodeGob(c.dec, body)
+	err := rpcmux.Decode(c.dec, body)
 	if err == nil {
 		return nil
 	}

@@ -130,18 +130,6 @@ func encodeGob(enc *gob.Encoder, value any) (err error) {
 	return enc.Encode(value)
 }
 
-// decodeGob decodes a value into what into points to; nil drops it.
-func decodeGob(dec *gob.Decoder, into any) (err error) {
-	defer recoverGob(&err)
-	return dec.Decode(into)
-}
-
-// decodeGobValue is decodeGob for a reflect.Value.
-func decodeGobValue(dec *gob.Decoder, into reflect.Value) (err error) {
-	defer recoverGob(&err)
-	return dec.DecodeValue(into)
-}
-
 // recoverGob turns a panic into an error.
 func recoverGob(err *error) {
 	if p := recover(); p != nil {

@@ -119,7 +119,7 @@ func (r *rpcRequest) uncount() {
 // ReadRequestBody implements rpc.ServerCodec. When it returns without an error
 // and body is not nil, the method is called.
 func (r *rpcRequest) ReadRequestBody(body any) error {
-	if err := decodeGob(r.service.dec, body); err != nil || body == nil {
+	if err := rpcmux.Decode(r.service.dec, body); err != nil || body == nil {
 		// The calls under way are still answered, but no more requests are read.
 		r.broken = err != nil && losesStep(reflect.TypeOf(body))
 		return err

@@ -191,7 +191,7 @@ func (c *Channel) ReadReply(target reflect.Value) error {
 	if c.host.message.kind == failure {
 		return nil
 	}
-	err := decodeValue(c.dec, target)
+	err := DecodeValue(c.dec, target)
 	if err != nil && c.host.in.source.err != nil {
 		return c.stop(c.host.in.source.err)
 	}

@@ -4,12 +4,7 @@ package rpcmux
 
 import (
 	"encoding/binary"
-	"encoding/gob"
-	"errors"
-	"reflect"
 	"sync"
-
-	"github.com/hashicorp/go-plugin/internal/panictext"
 )
 
 // kind is what a message is.
@@ -78,27 +73,6 @@ func (b *buffer) isOwed() bool {
 		return true
 	}
 	return false
-}
-
-// decode reads a value.
-func decode(dec *gob.Decoder, into any) (err error) {
-	defer recovered(&err)
-	return dec.Decode(into)
-}
-
-// decodeValue reads a value.
-func decodeValue(dec *gob.Decoder, into reflect.Value) (err error) {
-	defer recovered(&err)
-	return dec.DecodeValue(into)
-}
-
-// recovered turns a panic into an error. gob panics at a nil pointer, and at
-// some of what a peer can make up; types that encode and decode themselves may
-// at anything.
-func recovered(err *error) {
-	if p := recover(); p != nil {
-		*err = errors.New(panictext.Of(p))
-	}
 }
 
 // recycle lets others use the buffer.

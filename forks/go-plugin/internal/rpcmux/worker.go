@@ -153,7 +153,7 @@ func (w *worker) ReadRequestBody(body any) error {
 	if w.early != nil {
 		defer close(w.early.decoded)
 	}
-	err := decode(w.service.dec, body)
+	err := Decode(w.service.dec, body)
 	w.began = time.Now()
 	if err != nil || body == nil || w.early != nil {
 		return err
