@@ -5,6 +5,7 @@ package plugin
 import (
 	"bytes"
 	"crypto/rand"
+	"maps"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -30,6 +31,8 @@ const (
 	markWait = time.Second
 	// messageHead is what gRPC puts before a message, in bytes.
 	messageHead = 5
+	// fewStreams of a connection are kept without a look at which of them have ended.
+	fewStreams = 8
 )
 
 // outputWire finds the streams of a service that carry output.
@@ -109,6 +112,7 @@ type wireWatch struct {
 	frames  frameWalk
 	headers []byte // of one frame, while marks are looked for
 	streams map[uint32]*countedOutput
+	many    int // how many streams are too many to keep those that have ended
 }
 
 // wrote takes what was written next. It is used by one goroutine at a time.
@@ -129,13 +133,23 @@ func (w *wireWatch) look(piece []byte) {
 			return
 		}
 		if s := w.wire.find(w.headers); s != nil {
-			if w.streams == nil {
-				w.streams = make(map[uint32]*countedOutput)
-			}
-			w.streams[w.frames.stream()] = s
+			w.count(s)
 		}
 		w.headers = nil
 	}
+}
+
+// count counts what is written of the stream at hand. A host may ask for its output as
+// often as it likes.
+func (w *wireWatch) count(s *countedOutput) {
+	if w.streams == nil {
+		w.streams = make(map[uint32]*countedOutput)
+	}
+	if len(w.streams) >= w.many {
+		maps.DeleteFunc(w.streams, func(_ uint32, s *countedOutput) bool { return s.hasEnded() })
+		w.many = max(fewStreams, 2*len(w.streams))
+	}
+	w.streams[w.frames.stream()] = s
 }
 
 // watchedListener is that of a server whose connections are watched.

@@ -5,6 +5,7 @@ package plugin
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -48,6 +49,31 @@ func TestOutputWireCounts(t *testing.T) {
 	}
 	if !output.Settled() || output.Sync(t.Context()) != nil || !isClosed(output.found) || wire.pending.Load() != 0 {
 		t.Errorf("after all: %+v", output)
+	}
+}
+
+// A host that asks for its output again and again on one connection leaves nothing of
+// the streams that have ended.
+func TestOutputWireForgetsEndedStreams(t *testing.T) {
+	var wire outputWire
+	watch := wireWatch{wire: &wire}
+	for i := range 1000 {
+		mark := fmt.Sprintf("THEMARKOFSTREAM%d", i)
+		output := &countedOutput{found: make(chan struct{})}
+		wire.marks = map[*countedOutput][]byte{output: hpack.AppendHuffmanString(nil, mark)}
+		wire.pending.Store(1)
+		var sent, block bytes.Buffer
+		_ = hpack.NewEncoder(&block).WriteField(hpack.HeaderField{Name: headerOutput, Value: mark})
+		headers := http2.HeadersFrameParam{StreamID: uint32(2*i + 1), BlockFragment: block.Bytes(), EndHeaders: true}
+		_ = http2.NewFramer(&sent, nil).WriteHeaders(headers)
+		watch.wrote(sent.Bytes())
+		if !isClosed(output.found) {
+			t.Fatalf("stream %d was not found", i)
+		}
+		output.end()
+	}
+	if n := len(watch.streams); n > 2*fewStreams {
+		t.Errorf("%d streams are kept, all of which have ended", n)
 	}
 }
 

@@ -94,6 +94,12 @@ func (o *owedOutput) end() {
 	o.notify()
 }
 
+func (o *owedOutput) hasEnded() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.ended
+}
+
 func (o *owedOutput) notify() {
 	if o.changed != nil {
 		close(o.changed)
