@@ -31,8 +31,8 @@ type PluginConfig struct {
 	// Nil lets a panic end the process.
 	Panicked func(method string, value any) (text string)
 	// Settled and Settle, if not nil, see to it that the plugin's output goes ahead
-	// of an answer, on all channels but 0: Settled is asked, and if it says no, Settle
-	// is called, which may block.
+	// of a method's answer, on all channels but 0: Settled is asked, and if it says no,
+	// Settle is called, which may block.
 	Settled func() bool
 	Settle  func()
 	// Subscribe is called when the host asks for output, once. Nil has no output.

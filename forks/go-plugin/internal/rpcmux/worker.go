@@ -206,11 +206,11 @@ func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 	return err
 }
 
-// settle lets the plugin's output leave first. Its pieces wait for the host, so that
-// another worker reads meanwhile.
+// settle lets what the method has written leave first. Its pieces wait for the host, so
+// that another worker reads meanwhile.
 func (w *worker) settle() {
 	p := w.plugin
-	if w.message.channel == 0 || p.config.Settled == nil || p.config.Settled() {
+	if w.message.channel == 0 || w.state.Load() == reading || p.config.Settled == nil || p.config.Settled() {
 		return
 	}
 	if w.state.CompareAndSwap(calling, relieved) {
