@@ -52,6 +52,9 @@ func (p *localPlugin) startChild() (reached reachedPlugin, err error) {
 	if err == nil {
 		reached, err = p.accept(line, child, cert)
 	}
+	if err == nil && errors.Is(ctx.Err(), context.Canceled) {
+		err = errKilled // Kill may not have waited.
+	}
 	if err != nil {
 		p.killRunner(child)
 		p.setRunner(nil)

@@ -34,7 +34,8 @@ func (p *localPlugin) connectNetRPC() (sessionClient, error) {
 		return nil, err
 	}
 	// Opening the streams takes a handshake, with TLS.
-	defer context.AfterFunc(p.inUse, func() { _ = conn.Close() })()
+	socket := conn
+	defer context.AfterFunc(p.inUse, func() { _ = socket.Close() })()
 	if p.reached.tls != nil {
 		// gRPC brings TLS of its own; net/rpc is wrapped.
 		conn = tls.Client(conn, p.reached.tls)

@@ -15,6 +15,14 @@ import (
 // will.
 const gracePeriod = 2 * time.Second
 
+// askWait bounds how long Kill waits for the connection over which the plugin is asked,
+// and for that connection's end. It is more than all that it is made of, whose bounds
+// do not hold where a logger of the host takes nothing.
+const askWait = 20 * time.Second
+
+// errNotAsked is why a plugin is killed that may not know that it is to end.
+var errNotAsked = errors.New("the connection does not close")
+
 // errKilled is what Start returns when Kill came before the plugin was there.
 var errKilled = errors.New("plugin was killed while it started")
 
@@ -23,12 +31,16 @@ var errKilled = errors.New("plugin was killed while it started")
 func (p *localPlugin) kill() {
 	p.killing.Lock()
 	defer p.killing.Unlock()
-	p.settle()
+	settled := p.settle()
 	r := p.currentRunner()
-	if r == nil || r.ID() == "" {
+	switch {
+	case r == nil || r.ID() == "":
 		return
+	case settled:
+		p.end(r)
+	default:
+		p.killRunner(r)
 	}
-	p.end(r)
 	p.setRunner(nil)
 	p.removeSocketDir()
 }
@@ -40,16 +52,19 @@ func (p *localPlugin) setAbandon(abandon context.CancelFunc) {
 	p.abandon = abandon
 }
 
-// settle gives up a start that is under way, and waits until it has ended.
-func (p *localPlugin) settle() {
+// settle gives up a start that is under way, and reports whether it has ended. Code of
+// the host may keep it.
+func (p *localPlugin) settle() bool {
 	p.mu.Lock()
 	abandon := p.abandon
 	p.mu.Unlock()
 	if abandon != nil {
 		abandon()
 	}
-	p.starting.Lock()
-	defer p.starting.Unlock()
+	return returnsWithin(endWait, func() {
+		p.starting.Lock()
+		defer p.starting.Unlock()
+	})
 }
 
 // end asks the process to end, and kills it if it does not. What there is to log is
@@ -61,7 +76,7 @@ func (p *localPlugin) end(r runner.AttachedRunner) {
 		p.killRunner(r)
 		return
 	}
-	err := p.askToEnd()
+	err := p.askToEnd(askWait)
 	if err == nil && closesWithin(gracePeriod, p.ctx.Done()) {
 		p.awaitOver()
 		return
@@ -81,27 +96,38 @@ func (p *localPlugin) end(r runner.AttachedRunner) {
 
 // askToEnd closes the protocol client, which asks the plugin to end. A plugin that
 // was not connected to yet is, so that it can be asked; but no connection may take
-// longer than an answer from now on.
-func (p *localPlugin) askToEnd() error {
+// longer than an answer from now on, nor all of it longer than wait.
+func (p *localPlugin) askToEnd(wait time.Duration) error {
 	timer := time.AfterFunc(shutdownWait, p.unused)
 	defer timer.Stop()
-	client, err := p.open()
-	if err != nil {
+	asked := make(chan error, 1)
+	go func() {
+		client, err := p.open()
+		if err == nil {
+			err = client.Close()
+		}
+		asked <- err
+	}()
+	late := time.NewTimer(wait)
+	defer late.Stop()
+	select {
+	case err := <-asked:
 		return err
+	case <-late.C:
+		return errNotAsked
 	}
-	return client.Close()
 }
 
 // closeClient lets go of the connection to a plugin that has ended by itself.
 func (p *localPlugin) closeClient() {
 	if client, _ := p.connected(); client != nil {
-		_ = client.Close()
+		returnsWithin(askWait, func() { _ = client.Close() })
 	}
 }
 
 func (p *localPlugin) closeMux() {
 	if _, mux := p.connected(); mux != nil {
-		_ = mux.Close()
+		returnsWithin(endWait, func() { _ = mux.Close() })
 	}
 }
 

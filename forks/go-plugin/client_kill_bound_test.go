@@ -3,6 +3,8 @@
 package plugin
 
 import (
+	"bytes"
+	"errors"
 	"os/exec"
 	"testing"
 	"time"
@@ -37,6 +39,10 @@ func (w *haltedWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
 // mustReturn fails the test if f hangs.
 func mustReturn(t *testing.T, what string, f func()) {
 	t.Helper()
@@ -62,6 +68,10 @@ func TestKillBesideHaltedWriter(t *testing.T) {
 	log := func(c *ClientConfig, w *haltedWriter) {
 		c.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: w})
 	}
+	multiplexed := func(c *ClientConfig, w *haltedWriter) {
+		log(c, w)
+		c.GRPCBrokerMultiplex = true
+	}
 	synced := func(c *ClientConfig, w *haltedWriter) { c.SyncStderr = w }
 	for name, tc := range map[string]struct {
 		protocol Protocol
@@ -76,6 +86,8 @@ func TestKillBesideHaltedWriter(t *testing.T) {
 		"SyncStderr of a Runner":       {ProtocolGRPC, synced, true},
 		"log of the host":              {ProtocolNetRPC, log, false},
 		"log of the host, of a Runner": {ProtocolNetRPC, log, true},
+		"log of the host, gRPC":        {ProtocolGRPC, log, false},
+		"log of the host, multiplexed": {ProtocolGRPC, multiplexed, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // They wait for bounds.
@@ -131,5 +143,80 @@ func TestStartFailsBesideHaltedWriter(t *testing.T) {
 			})
 			mustReturn(t, "Kill", client.Kill)
 		})
+	}
+}
+
+// TestKillBesideStartThatLogs kills a plugin whose Start waits for the host's log.
+func TestKillBesideStartThatLogs(t *testing.T) {
+	for name, change := range map[string]func(*ClientConfig){"child": func(*ClientConfig) {}, "Runner": runByRunner} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			writer := newHaltedWriter(t)
+			cfg := childConfig("echo")
+			cmd := cfg.Cmd
+			cfg.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: writerFunc(func(p []byte) (int, error) {
+				if bytes.Contains(p, []byte("waiting for RPC address")) {
+					close(writer.halted)
+				}
+				return writer.Write(p)
+			})})
+			change(cfg)
+			client := NewClient(cfg)
+			go func() { _, _ = client.Start() }()
+			mustReturn(t, "the first line of the log", func() { <-writer.reached })
+			mustReturn(t, "Kill", client.Kill)
+			if isRunning(cmd.Process.Pid) {
+				t.Error("the process runs on")
+			}
+		})
+	}
+}
+
+// stuckClient does not close for as long as the test runs.
+type stuckClient struct {
+	sessionClient
+	freed chan struct{}
+}
+
+func (c stuckClient) Close() error {
+	<-c.freed
+	return c.sessionClient.Close()
+}
+
+// TestAskBesideStuckClose asks a plugin to end whose connection cannot be closed, because
+// something that ends with it waits for the host's log.
+func TestAskBesideStuckClose(t *testing.T) {
+	client := NewClient(childConfig("echo"))
+	if _, err := client.Client(); err != nil {
+		t.Fatal(err)
+	}
+	p := client.plugin.(*localPlugin)
+	real := p.client
+	freed := make(chan struct{})
+	p.client = stuckClient{real, freed}
+	if err := p.askToEnd(time.Millisecond); !errors.Is(err, errNotAsked) {
+		t.Errorf("asking gives %v, want %v", err, errNotAsked)
+	}
+	close(freed)
+	client.Kill()
+}
+
+// TestOpenBesideEnd connects to a plugin that has ended meanwhile: nobody would close
+// that connection.
+func TestOpenBesideEnd(t *testing.T) {
+	cfg := childConfig("")
+	cfg.Cmd.Env, cfg.AllowedProtocols = printRole(ProtocolGRPC), []Protocol{ProtocolGRPC}
+	client := NewClient(cfg)
+	if _, err := client.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer client.Kill()
+	p := client.plugin.(*localPlugin)
+	p.gone(errExited)
+	if _, err := client.Client(); !errors.Is(err, errExited) {
+		t.Errorf("connecting gives %v, want %v", err, errExited)
+	}
+	if client, _ := p.connected(); client != nil {
+		t.Error("the connection is kept")
 	}
 }

@@ -185,10 +185,22 @@ func (p *localPlugin) open() (ClientProtocol, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !p.keep(client, mux) {
+		_ = client.Close()
+		return nil, errExited
+	}
+	return client, nil
+}
+
+// keep keeps a connection for Kill to close, unless that has looked for one already.
+func (p *localPlugin) keep(client sessionClient, mux *grpcmux.ClientMuxer) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.inUse.Err() != nil {
+		return false
+	}
 	p.client, p.mux = client, mux
-	return client, nil
+	return true
 }
 
 // connected returns what open has made; nil before.
