@@ -29,6 +29,8 @@ const (
 	// markWait is how long the mark may take to be sent. A plugin that brings TLS of
 	// its own hides it, and has its output sent in whatever order.
 	markWait = time.Second
+	// maxMarks bounds for how many marks all headers are looked through.
+	maxMarks = 64
 	// messageHead is what gRPC puts before a message, in bytes.
 	messageHead = 5
 	// fewStreams of a connection are kept without a look at which of them have ended.
@@ -48,15 +50,11 @@ func (w *outputWire) begin(stream grpc.ServerStream) *countedOutput {
 	if grpc.SetSendCompressor(stream.Context(), encoding.Identity) != nil {
 		return nil
 	}
-	s := &countedOutput{found: make(chan struct{})}
 	mark := rand.Text()
-	w.mu.Lock()
-	if w.marks == nil {
-		w.marks = make(map[*countedOutput][]byte)
+	s := w.expect(mark)
+	if s == nil {
+		return nil
 	}
-	w.marks[s] = hpack.AppendHuffmanString(nil, mark)
-	w.pending.Add(1)
-	w.mu.Unlock()
 	defer w.forget(s)
 	if stream.SendHeader(metadata.Pairs(headerOutput, mark)) != nil {
 		return nil
@@ -70,6 +68,22 @@ func (w *outputWire) begin(stream grpc.ServerStream) *countedOutput {
 	case <-timer.C:
 	}
 	return nil
+}
+
+// expect looks for a mark from now on, unless it looks for too many.
+func (w *outputWire) expect(mark string) *countedOutput {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.marks) >= maxMarks {
+		return nil
+	}
+	if w.marks == nil {
+		w.marks = make(map[*countedOutput][]byte)
+	}
+	s := &countedOutput{found: make(chan struct{})}
+	w.marks[s] = hpack.AppendHuffmanString(nil, mark)
+	w.pending.Add(1)
+	return s
 }
 
 func (w *outputWire) forget(s *countedOutput) {

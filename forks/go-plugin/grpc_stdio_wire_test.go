@@ -19,9 +19,7 @@ import (
 func TestOutputWireCounts(t *testing.T) {
 	const mark = "THEMARKOFTHESTREAM"
 	var wire outputWire
-	output := &countedOutput{found: make(chan struct{})}
-	wire.marks = map[*countedOutput][]byte{output: hpack.AppendHuffmanString(nil, mark)}
-	wire.pending.Store(1)
+	output := wire.expect(mark)
 
 	var sent bytes.Buffer
 	framer := http2.NewFramer(&sent, nil)
@@ -52,6 +50,27 @@ func TestOutputWireCounts(t *testing.T) {
 	}
 }
 
+// Hosts that ask for output and read no headers do not make those of all other hosts
+// slow to look through: what cannot be looked for any more is not counted.
+func TestOutputWireBoundsMarks(t *testing.T) {
+	var wire outputWire
+	var streams []*countedOutput
+	for range maxMarks {
+		s := wire.expect("mark")
+		if s == nil {
+			t.Fatalf("%d marks are too many, want %d", len(streams)+1, maxMarks+1)
+		}
+		streams = append(streams, s)
+	}
+	if wire.expect("mark") != nil {
+		t.Error("there is no bound")
+	}
+	wire.forget(streams[0])
+	if wire.expect("mark") == nil {
+		t.Error("a mark that was forgotten counts")
+	}
+}
+
 // A host that asks for its output again and again on one connection leaves nothing of
 // the streams that have ended.
 func TestOutputWireForgetsEndedStreams(t *testing.T) {
@@ -59,9 +78,7 @@ func TestOutputWireForgetsEndedStreams(t *testing.T) {
 	watch := wireWatch{wire: &wire}
 	for i := range 1000 {
 		mark := fmt.Sprintf("THEMARKOFSTREAM%d", i)
-		output := &countedOutput{found: make(chan struct{})}
-		wire.marks = map[*countedOutput][]byte{output: hpack.AppendHuffmanString(nil, mark)}
-		wire.pending.Store(1)
+		output := wire.expect(mark)
 		var sent, block bytes.Buffer
 		_ = hpack.NewEncoder(&block).WriteField(hpack.HeaderField{Name: headerOutput, Value: mark})
 		headers := http2.HeadersFrameParam{StreamID: uint32(2*i + 1), BlockFragment: block.Bytes(), EndHeaders: true}
