@@ -41,28 +41,37 @@ func runInterrupted(t *testing.T, program Options, busy <-chan struct{}, args ..
 	}
 }
 
-// TestInterruptedProbe: a hop that was cut short is not one that failed.
-func TestInterruptedProbe(t *testing.T) {
-	t.Setenv("ATTACH_TIMEOUT", "1h")
-	mute, err := net.Listen("tcp", "127.0.0.1:0") // accepts, and says nothing
+// muteAddress is where somebody listens and says nothing. asked is closed when the
+// first handshake comes.
+func muteAddress(t *testing.T) (address string, asked <-chan struct{}) {
+	t.Helper()
+	mute, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer mute.Close()
-	asked := make(chan struct{})
+	t.Cleanup(func() { _ = mute.Close() })
+	came := make(chan struct{})
 	go func() {
 		for {
 			c, err := mute.Accept()
 			if err != nil {
 				return
 			}
-			defer c.Close()
-			if n, _ := c.Read(make([]byte, 1)); n > 0 { // the handshake, after the hop tcp
-				close(asked)
+			t.Cleanup(func() { _ = c.Close() })
+			if n, _ := c.Read(make([]byte, 1)); n > 0 {
+				close(came)
+				return
 			}
 		}
 	}()
-	if said := runInterrupted(t, basic(), asked, "probe", mute.Addr().String()); strings.Contains(said, "FAIL") {
+	return mute.Addr().String(), came
+}
+
+// TestInterruptedProbe: a hop that was cut short is not one that failed.
+func TestInterruptedProbe(t *testing.T) {
+	t.Setenv("ATTACH_TIMEOUT", "1h")
+	address, asked := muteAddress(t)
+	if said := runInterrupted(t, basic(), asked, "probe", address); strings.Contains(said, "FAIL") {
 		t.Errorf("a hop has failed:\n%s", said)
 	}
 }
@@ -79,17 +88,11 @@ func (s stuck) Greet(string) (string, error) {
 	return "", nil
 }
 
-// TestInterruptedUse: what a program asks of a plugin without a context ends with the
+// TestInterruptedCalls: what is asked of a plugin without a context ends with the
 // program as well.
-func TestInterruptedUse(t *testing.T) {
+func TestInterruptedCalls(t *testing.T) {
 	t.Setenv("PLUGIN_DIR", "")
 	t.Setenv("CALL_TIMEOUT", "1h")
-	s := stuck{asked: make(chan struct{}), let: make(chan struct{})}
-	t.Setenv("NETWORK_PLUGIN", servePlugin(t, plugin.ServeConfig{
-		HandshakeConfig:  commons.Handshake(),
-		VersionedPlugins: commons.Versions(plugin.PluginSet{commons.GreeterKind: &commons.GreeterPlugin{Impl: s}}),
-	}))
-	defer close(s.let)
 	program := basic()
 	program.OnceReady = func(ctx context.Context, d *daemon.Daemon, plugin string, _ io.Writer) error {
 		greeter, err := daemon.Dispense[commons.Greeter](ctx, d, plugin, commons.GreeterKind)
@@ -99,5 +102,30 @@ func TestInterruptedUse(t *testing.T) {
 		_, err = greeter.Greet("Ada")
 		return err
 	}
-	runInterrupted(t, program, s.asked)
+	for name, args := range map[string][]string{"once": {}, "call": {"call", "zh", "greeter.Greet", "Ada"}} {
+		t.Run(name, func(t *testing.T) {
+			s := stuck{asked: make(chan struct{}), let: make(chan struct{})}
+			t.Setenv("NETWORK_PLUGIN", "zh="+servePlugin(t, plugin.ServeConfig{
+				HandshakeConfig:  commons.Handshake(),
+				VersionedPlugins: commons.Versions(plugin.PluginSet{commons.GreeterKind: &commons.GreeterPlugin{Impl: s}}),
+			}))
+			defer close(s.let)
+			runInterrupted(t, program, s.asked, args...)
+		})
+	}
+}
+
+// TestInterruptedAttach: nothing is said of a plugin that was still being attached to.
+func TestInterruptedAttach(t *testing.T) {
+	t.Setenv("PLUGIN_DIR", "")
+	t.Setenv("ATTACH_TIMEOUT", "1h")
+	for name, args := range map[string][]string{"once": {}, "plugins": {"plugins"}, "call": {"call", "zh", "greeter.Greet", "Ada"}} {
+		t.Run(name, func(t *testing.T) {
+			address, asked := muteAddress(t)
+			t.Setenv("NETWORK_PLUGIN", "zh="+address)
+			if said := runInterrupted(t, basic(), asked, args...); said != "" {
+				t.Errorf("it says %q", said)
+			}
+		})
+	}
 }
