@@ -71,7 +71,7 @@ func (o Options) run(ctx context.Context, args []string, stdout, stderr io.Write
 
 // told is an error as a paragraph, of which every line but the first is indented.
 func told(err error) string {
-	text := printable.Text(printable.Clip(err.Error(), maxError))
+	text := printable.Text(printable.Clip(strings.TrimPrefix(err.Error(), "\n"), maxError))
 	return printable.Clip(strings.ReplaceAll(text, "\n", "\n  "), maxError)
 }
 
