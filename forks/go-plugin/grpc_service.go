@@ -63,6 +63,8 @@ type grpcService struct {
 	inside bool // of TLS, which watches the connections
 	logger hclog.Logger
 
+	maxMessage int // bounds the text of an error, see boundStatus
+
 	broker *GRPCBroker     // what the plugin was given
 	main   *grpcSession    // of every connection; nil: sessions are shared's
 	shared *sharedSessions // nil: there is only main
@@ -83,7 +85,7 @@ var errSameServer = errors.New("ServeConfig.GRPCServer returns a server that it 
 // newGRPCService makes the server and registers everything. It starts no
 // goroutine; one who does not serve it must stop it all the same.
 func newGRPCService(cfg grpcServiceConfig) (*grpcService, error) {
-	s := &grpcService{health: health.NewServer(), mux: cfg.mux, wire: cfg.wire, logger: cfg.logger}
+	s := &grpcService{health: health.NewServer(), mux: cfg.mux, wire: cfg.wire, logger: cfg.logger, maxMessage: cfg.maxMessage}
 	if s.inside = s.wire != nil; !s.inside {
 		s.wire = new(outputWire)
 	}

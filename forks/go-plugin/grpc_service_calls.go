@@ -32,7 +32,8 @@ func (s *grpcService) superviseCall(ctx context.Context, req any, info *grpc.Una
 	}
 	defer s.countCall(ctx)()
 	defer s.settleOutput(ctx)
-	return handler(ctx, req)
+	reply, err := handler(ctx, req)
+	return reply, boundStatus(err, s.maxMessage)
 }
 
 // settleOutput sends what the plugin has written ahead of an answer.
@@ -76,7 +77,7 @@ func (s *grpcService) superviseStream(srv any, stream grpc.ServerStream, info *g
 	if !isOwnMethod(info.FullMethod) {
 		defer s.countCall(stream.Context())()
 		defer s.settleOutput(stream.Context())
-		return handler(srv, settledStream{stream, s})
+		return boundStatus(handler(srv, settledStream{stream, s}), s.maxMessage)
 	}
 	if info.FullMethod == pluginpb.GRPCStdio_StreamStdio_FullMethodName {
 		s.output.begin()

@@ -48,13 +48,15 @@ func (bulkPlugin) Client(_ *MuxBroker, c *rpc.Client) (interface{}, error) {
 
 func (bulkPlugin) GRPCServer(_ *GRPCBroker, s *grpc.Server) error {
 	method := func(name string, f func([]byte) ([]byte, error)) grpc.MethodDesc {
-		return grpc.MethodDesc{MethodName: name, Handler: func(_ any, _ context.Context, dec func(any) error, _ grpc.UnaryServerInterceptor) (any, error) {
+		return grpc.MethodDesc{MethodName: name, Handler: func(_ any, ctx context.Context, dec func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
 			in := new(wrapperspb.BytesValue)
 			if err := dec(in); err != nil {
 				return nil, err
 			}
-			out, err := f(in.GetValue())
-			return wrapperspb.Bytes(out), err
+			return through(ctx, in, &grpc.UnaryServerInfo{FullMethod: "/test.Bulk/" + name}, func(context.Context, any) (any, error) {
+				out, err := f(in.GetValue())
+				return wrapperspb.Bytes(out), err
+			})
 		}}
 	}
 	s.RegisterService(&grpc.ServiceDesc{ServiceName: "test.Bulk", HandlerType: (*any)(nil), Methods: []grpc.MethodDesc{
@@ -230,13 +232,17 @@ func TestRequestOf5MiBByGRPC(t *testing.T) {
 
 // TestErrorTextsAreBounded: an error is a message too.
 func TestErrorTextsAreBounded(t *testing.T) {
-	b := bulkNetwork(t, ProtocolNetRPC, 2*mib, 2*mib)
-	err := b.Refuse(3 * mib)
-	if err == nil || len(err.Error()) > 2*mib || !strings.HasSuffix(err.Error(), "longer than a message may be)") {
-		t.Errorf("an error of 3 MiB came with %d bytes", len(fmt.Sprint(err)))
-	}
-	if n, err := b.Take(nil); n != 0 || err != nil {
-		t.Errorf("after that, a call gave %v", err)
+	for _, protocol := range []Protocol{ProtocolNetRPC, ProtocolGRPC} {
+		b := bulkNetwork(t, protocol, 2*mib, 2*mib)
+		for _, n := range []int{3 * mib, 20 * mib} {
+			err := b.Refuse(n)
+			if text := fmt.Sprint(err); len(text) > 2<<10 || !strings.Contains(text, fmt.Sprintf("has %d bytes, at most 209", n)) {
+				t.Errorf("%s: an error of %d bytes came as %.2000s", protocol, n, text)
+			}
+			if n, err := b.Take(nil); n != 0 || err != nil {
+				t.Errorf("%s: after that, a call gave %v", protocol, err)
+			}
+		}
 	}
 }
 

@@ -148,9 +148,15 @@ func (r *rpcRequest) WriteResponse(response *rpc.Response, body any) error {
 	return nil
 }
 
+// headerRoom is what an answer's header has at most beside its texts, in bytes.
+const headerRoom = 64
+
 func (s *rpcService) send(response *rpc.Response, body any) error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
+	if s.maxMessage > 0 { // it is in the header, which has no bound of its own
+		response.Error = rpcmux.ClipError(response.Error, max(0, s.maxMessage-len(response.ServiceMethod)-headerRoom))
+	}
 	err := s.enc.add(response, body)
 	if err != nil && response.Error == "" {
 		response.Error = rpcmux.CannotEncode(err)

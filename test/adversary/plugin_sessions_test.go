@@ -74,10 +74,10 @@ func TestLargeMessages(t *testing.T) {
 	const bound = 1 << 20
 	v := startPlugin(t, fmt.Sprintf("PLUGIN_MAX_MESSAGE=%d", bound))
 	for _, version := range []int{commons.VersionNetRPC, commons.VersionGRPC} {
-		f := measure(t, "15 messages of 2 MiB and more where 1 MiB is allowed, version %d", version)
+		f := measure(t, "25 messages of 2 MiB and more where 1 MiB is allowed, version %d", version)
 		s, g := v.attach(version)
 		for range 5 {
-			for _, order := range []string{fmt.Sprintf("reply %d", 2*bound), strings.Repeat("x", 2*bound), strings.Repeat("x", 20*bound)} {
+			for _, order := range []string{fmt.Sprintf("reply %d", 2*bound), fmt.Sprintf("error %d", 2*bound), fmt.Sprintf("error %d", 20*bound), strings.Repeat("x", 2*bound), strings.Repeat("x", 20*bound)} {
 				if _, err := g.Greet(order); err == nil || len(err.Error()) > 64<<10 {
 					t.Errorf("version %d, %.20s: %.200s", version, order, fmt.Sprint(err))
 				}

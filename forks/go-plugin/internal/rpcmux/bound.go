@@ -27,11 +27,16 @@ func bound(maximum int) int {
 	return maximum
 }
 
-// clipTo gives at most n bytes of a text, and says so if there are more.
-func clipTo(text string, n int) string {
-	const more = "… (clipped: the text is longer than a message may be)"
+// keptError is how much is kept of the text of an error that is longer than may be
+// sent, in bytes.
+const keptError = 1 << 10
+
+// ClipError gives the text of an error that is to be sent, of which at most n bytes may
+// be: of a longer one it gives the beginning, and both sizes.
+func ClipError(text string, n int) string {
 	if len(text) <= n {
 		return text
 	}
-	return strings.ToValidUTF8(text[:max(0, n-len(more))], "") + more
+	return fmt.Sprintf("%s… (the error's text has %d bytes, at most %d are allowed: MaxMessageBytes, PLUGIN_MAX_MESSAGE)",
+		strings.ToValidUTF8(text[:min(len(text), keptError)], ""), len(text), n)
 }

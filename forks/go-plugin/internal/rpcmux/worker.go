@@ -242,7 +242,7 @@ func (w *worker) answer(r *rpc.Response, body any) error {
 	b := newMessage(failure)
 	b.number(s.id)
 	b.number(r.Seq)
-	b.text(clipTo(r.Error, bound(w.plugin.config.MaxSend)-len(b.data)))
+	b.text(ClipError(r.Error, bound(w.plugin.config.MaxSend)-len(b.data)))
 	if err := b.seal(0); err != nil {
 		return err
 	}
