@@ -5,7 +5,6 @@ package consumers
 import (
 	"debug/buildinfo"
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"sync"
@@ -24,23 +23,24 @@ const (
 func sides() []side { return []side{upstream, fork} }
 
 // built builds the programs of both sides once for all tests, into a directory
-// for each side, and beside these the program basic.
+// for each side, and beside these the program basic. They stay there: what is up to
+// date is not linked again the next time.
 var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "consumers")
+	dir, err := filepath.Abs("../../build/consumers")
 	if err != nil {
-		return "", fmt.Errorf("create a directory for the programs: %w", err)
+		return "", fmt.Errorf("find the directory for the programs: %w", err)
 	}
 	for s, modfile := range map[side]string{upstream: "go.mod", fork: "fork.mod"} {
 		for _, module := range []string{".", "terraform011"} {
 			cmd := exec.Command("go", "build", "-C", module, "-ldflags=-s -w", "-modfile="+modfile, "-o", filepath.Join(dir, string(s))+"/", "./peer/...")
 			if out, err := cmd.CombinedOutput(); err != nil {
-				return dir, fmt.Errorf("build the programs of %s in %s: %w\n%s", s, module, err, out)
+				return "", fmt.Errorf("build the programs of %s in %s: %w\n%s", s, module, err, out)
 			}
 		}
 	}
 	cmd := exec.Command("go", "build", "-C", "../..", "-o", filepath.Join(dir, "basic"), "./host")
 	if out, err := cmd.CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("build basic: %w\n%s", err, out)
+		return "", fmt.Errorf("build basic: %w\n%s", err, out)
 	}
 	return dir, nil
 })
@@ -64,14 +64,6 @@ func directory(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return dir
-}
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	if dir, _ := built(); dir != "" {
-		_ = os.RemoveAll(dir)
-	}
-	os.Exit(code)
 }
 
 // The rest of the tests is worth nothing if both sides are the same library.
