@@ -106,11 +106,12 @@ func (o *readerOutput) isTaken() bool {
 // awaitTaker waits for the first host. A Go host asks for the output before it
 // calls, but the call may be served first.
 func (o *readerOutput) awaitTaker(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, takerWait)
-	defer cancel()
+	timer := time.NewTimer(takerWait)
+	defer timer.Stop()
 	select {
 	case <-o.came:
-	case <-ctx.Done():
+	case <-ctx.Done(): // Another answer waits for as long.
+	case <-timer.C:
 		o.first.Do(func() { close(o.came) })
 	}
 }
