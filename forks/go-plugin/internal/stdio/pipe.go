@@ -30,16 +30,16 @@ type Pipe struct {
 	W *os.File
 
 	r       *os.File
-	end     pipeEnd     // of r
-	taking  atomic.Bool // something was read, and not passed on yet
-	over    atomic.Bool // r is read no more, and may be closed
-	reading sync.Mutex  // guards what is asked now
-	now     []chan struct{}
-	left    int  // of maxPipe, for now
-	last    bool // nothing is read after that
+	end     pipeEnd       // of r
+	taking  atomic.Bool   // something was read, and not passed on yet
+	over    atomic.Bool   // r is read no more, and may be closed
+	reading sync.Mutex    // guards what is asked now
+	now     chan struct{} // nil: nobody asks
+	left    int           // of maxPipe, for now
+	last    bool          // nothing is read after that
 
 	mu        sync.Mutex
-	asked     []chan struct{} // not looked at yet
+	asked     chan struct{} // not looked at yet, of all who ask meanwhile; nil: nobody does
 	finishing bool
 	ended     bool // Read gives nothing more
 }
@@ -125,9 +125,7 @@ func (p *Pipe) answer() {
 		p.stop()
 		return
 	}
-	for _, done := range p.now {
-		close(done)
-	}
+	close(p.now)
 	p.now = nil
 }
 
@@ -138,8 +136,10 @@ func (p *Pipe) stop() {
 	p.ended = true
 	p.over.Store(true)
 	p.taking.Store(false)
-	for _, done := range append(p.asked, p.now...) {
-		close(done)
+	for _, done := range []chan struct{}{p.asked, p.now} {
+		if done != nil {
+			close(done)
+		}
 	}
 	p.asked, p.now = nil, nil
 }
@@ -150,13 +150,16 @@ func (p *Pipe) ask(finish bool) <-chan struct{} {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.finishing = p.finishing || finish
+	if p.asked != nil {
+		return p.asked
+	}
 	done := make(chan struct{})
 	if p.ended {
 		close(done)
 		return done
 	}
 	if p.r.SetReadDeadline(time.Unix(1, 0)) == nil {
-		p.asked = append(p.asked, done)
+		p.asked = done
 		return done
 	}
 	if finish {
