@@ -88,6 +88,11 @@ func consumers() []consumer {
 			shows: []string{"prefix: Which prefix?", "MINE: note 19", "MINE: step 9 of note 19", "no note may say bad", "not provisioned", "the user has left"},
 		},
 		{
+			name:  "tflint",
+			env:   []string{"TFLINT_RULESET_PLUGIN=5adSn1bX8nrDfgBqiAqqEkC6OE1h3iD8SqbMc5UUONx8x3xCF0KlPDsBRNDjoYDP"},
+			shows: []string{"[sample_note]", `n19 says "MINE: note 19" of sample_note at main.tf:59`, "no note may say bad"},
+		},
+		{
 			name:  "vault",
 			env:   vaultEnv(),
 			shows: []string{"connection of its own: false", "MINE, mount 3", "no secret may be bad", "disabled in inmem backend", "others are there"},

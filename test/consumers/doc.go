@@ -24,6 +24,8 @@
 // Terraform 0.11 is a provider and a provisioner over net/rpc. Its dependencies are
 // old, so the module terraform011 has them, and a host of its own.
 //
+// Tflint is a ruleset of tflint-plugin-sdk, which calls its host back.
+//
 // Vault is a secrets engine, once with multiplexing and once without, and its host
 // what Vault's core and catalog do with the SDK.
 package consumers

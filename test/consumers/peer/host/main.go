@@ -55,6 +55,7 @@ func hosts() map[string]host {
 		"once-panics":  once("panics"),
 		"once-same":    once("same"),
 		"terraform":    terraform(),
+		"tflint":       tflintHost{},
 		"vault":        vaultHost{mounts: 4},
 		"vault-single": vaultHost{mounts: 2},
 	}
