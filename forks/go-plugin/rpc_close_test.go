@@ -9,59 +9,58 @@ import (
 	"net/rpc"
 	"runtime"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/hashicorp/yamux"
 )
 
 // A child that takes long to answer Quit, and whose last output comes with the answer:
-// the wait for it begins then.
+// the wait for it begins then. In real time: yamux pools its timers, and one of a
+// synctest bubble would end a later test outside.
 func TestOutputAfterLateQuit(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		here, there := net.Pipe()
-		child, err := yamux.Server(there, yamuxConfig(nil))
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer child.Close()
-		go func() {
-			var streams [3]net.Conn
-			for i := range streams {
-				stream, err := child.Accept()
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				streams[i] = stream
-			}
-			var request rpc.Request
-			if err := gob.NewDecoder(streams[0]).Decode(&request); err != nil {
+	t.Parallel()
+	here, there := net.Pipe()
+	child, err := yamux.Server(there, yamuxConfig(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer child.Close()
+	go func() {
+		var streams [3]net.Conn
+		for i := range streams {
+			stream, err := child.Accept()
+			if err != nil {
 				t.Error(err)
+				return
 			}
-			<-time.After(outputWait + time.Second) // of the bubble
-			enc := gob.NewEncoder(streams[0])
-			_ = enc.Encode(rpc.Response{ServiceMethod: request.ServiceMethod, Seq: request.Seq})
-			_ = enc.Encode(struct{}{})
-			<-time.After(outputWait / 2)
-			_, _ = io.WriteString(streams[1], "the last words")
-			_, _ = streams[1].Close(), streams[2].Close()
-		}()
-		client, err := NewRPCClient(here, nil)
-		if err != nil {
-			t.Fatal(err)
+			streams[i] = stream
 		}
-		var stdout lockedBuffer
-		if err := client.SyncStreams(&stdout, io.Discard); err != nil {
-			t.Fatal(err)
-		}
-		if err := client.Close(); err != nil {
+		var request rpc.Request
+		if err := gob.NewDecoder(streams[0]).Decode(&request); err != nil {
 			t.Error(err)
 		}
-		if got := stdout.String(); got != "the last words" {
-			t.Errorf("the output is %q", got)
-		}
-	})
+		<-time.After(outputWait + time.Second)
+		enc := gob.NewEncoder(streams[0])
+		_ = enc.Encode(rpc.Response{ServiceMethod: request.ServiceMethod, Seq: request.Seq})
+		_ = enc.Encode(struct{}{})
+		<-time.After(outputWait / 2)
+		_, _ = io.WriteString(streams[1], "the last words")
+		_, _ = streams[1].Close(), streams[2].Close()
+	}()
+	client, err := NewRPCClient(here, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var stdout lockedBuffer
+	if err := client.SyncStreams(&stdout, io.Discard); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Close(); err != nil {
+		t.Error(err)
+	}
+	if got := stdout.String(); got != "the last words" {
+		t.Errorf("the output is %q", got)
+	}
 }
 
 // Quitter is an argument that ends the goroutine which decodes it.
