@@ -31,10 +31,11 @@ func (w *worker) ended(returned *bool) {
 	}
 	text := p.config.Panicked(w.method.name, recover())
 	if w.state.Load() == reading {
-		p.fail(errDecoderEnded)
+		// Whoever waits for the session's end finds its calls over.
 		if !w.answered && w.message.channel != 0 {
 			p.callEnded()
 		}
+		p.fail(errDecoderEnded)
 		return
 	}
 	if !w.answered {
