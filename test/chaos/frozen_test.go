@@ -69,7 +69,13 @@ func TestFrozenReplica(t *testing.T) {
 	}
 }
 
-// idempotent makes every call one that may be repeated.
+// idempotent makes every call one that may be repeated. Callers rest in between: what is
+// timed is how soon a host notices, and not how busy the machine is.
 type idempotent struct{ counter.Counter }
+
+func (i idempotent) Get(id string) (string, error) {
+	pause(10 * time.Millisecond)
+	return i.Counter.Get(id)
+}
 
 func (i idempotent) Add(id string) (string, error) { return i.Get(id) }
