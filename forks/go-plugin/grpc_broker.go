@@ -26,6 +26,9 @@ const (
 	// brokerGrace is how long calls on brokered connections may take to finish
 	// when the broker closes.
 	brokerGrace = 5 * time.Second
+	// maxAnswers is how many knocks of the other side wait for their answer at once.
+	// No more messages are read from it meanwhile.
+	maxAnswers = 1024
 )
 
 var errBrokerClosed = errors.New("broker closed")
@@ -60,7 +63,8 @@ type brokerTransport interface {
 	// dialer returns how to connect to id, now and after the connection was
 	// lost. ctx bounds this call only.
 	dialer(ctx context.Context, id uint32) (brokerDialer, error)
-	// receive acts on a message from the other side, and does not block.
+	// receive acts on a message from the other side. It blocks only while too many
+	// are being answered.
 	receive(*pluginpb.ConnInfo)
 	// close closes what the transport has opened.
 	close()
@@ -87,6 +91,8 @@ type brokerCore struct {
 	// wants to broker; nil: nobody wants to know.
 	needed func(error)
 
+	answers chan struct{} // one item for each that is being worked on
+
 	ctx context.Context // ends with the broker
 	end context.CancelCauseFunc
 
@@ -98,7 +104,7 @@ type brokerCore struct {
 }
 
 func newBrokerCore(logger hclog.Logger) *brokerCore {
-	core := &brokerCore{logger: logger, wait: brokerWait}
+	core := &brokerCore{logger: logger, wait: brokerWait, answers: make(chan struct{}, maxAnswers)}
 	core.ctx, core.end = context.WithCancelCause(context.Background())
 	return core
 }
@@ -122,6 +128,20 @@ func (c *brokerCore) spawn(f func()) {
 	if !c.closed {
 		c.work.Go(f)
 	}
+}
+
+// answer is spawn for what a message of the other side asks for. It waits while too
+// much of that is under way, and does nothing once the broker is closed.
+func (c *brokerCore) answer(f func()) {
+	select {
+	case c.answers <- struct{}{}:
+	case <-c.ctx.Done():
+		return
+	}
+	c.spawn(func() {
+		defer func() { <-c.answers }()
+		f()
+	})
 }
 
 // use notes that somebody wants to broker.

@@ -8,9 +8,15 @@ import (
 	"sync"
 
 	"google.golang.org/grpc"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
+
+// maxConnInfo is the largest message of the other side's broker that is acted on, in
+// bytes. Honest ones hold a number and an address, or why a knock was refused; many may
+// have to be kept.
+const maxConnInfo = 16 << 10
 
 // connInfoStream is either side of GRPCBroker.StartStream.
 type connInfoStream interface {
@@ -89,6 +95,11 @@ func (b *GRPCBroker) serveLink(stream connInfoStream) error {
 		msg, err := stream.Recv()
 		if err != nil {
 			return err
+		}
+		if size := proto.Size(msg); size > maxConnInfo {
+			b.core.logger.Warn("the other side's broker sends a message that is too large",
+				"id", msg.GetServiceId(), "bytes", size, "at_most", maxConnInfo)
+			continue
 		}
 		b.transport.receive(msg)
 	}

@@ -70,7 +70,7 @@ func (t *muxTransport) knock(ctx context.Context, id uint32) error {
 func (t *muxTransport) receive(msg *pluginpb.ConnInfo) {
 	switch {
 	case isKnock(msg):
-		t.core.spawn(func() { t.admit(msg.GetServiceId()) })
+		t.core.answer(func() { t.admit(msg.GetServiceId()) })
 	case !isAck(msg):
 		t.core.logger.Warn("the other side's broker announces an address though multiplexing was agreed", "id", msg.GetServiceId())
 	case !t.acks.deliver(msg) && msg.GetKnock().GetError() == "":

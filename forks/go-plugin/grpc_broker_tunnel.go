@@ -57,7 +57,7 @@ func (t *hostTunnelTransport) receive(msg *pluginpb.ConnInfo) {
 		t.core.logger.Warn("the plugin's broker sends what does not belong into a tunnel", "id", msg.GetServiceId())
 		return
 	}
-	t.core.spawn(func() { t.answer(msg.GetServiceId(), msg.GetAddress()) })
+	t.core.answer(func() { t.answer(msg.GetServiceId(), msg.GetAddress()) })
 }
 
 func (t *hostTunnelTransport) answer(id uint32, knock string) {

@@ -23,6 +23,7 @@ type streamArrivals struct {
 type arrival struct {
 	stream chan net.Conn
 	expiry *time.Timer // of a stream that nobody has accepted yet
+	leave  func()      // called once when that stream waits no more
 }
 
 func newStreamArrivals() *streamArrivals {
@@ -36,9 +37,9 @@ func (s *streamArrivals) expect(id uint32) *arrival {
 	return s.arrivalLocked(id)
 }
 
-// deliver leaves the stream for whoever accepts id. It reports false when one
-// is waiting there already.
-func (s *streamArrivals) deliver(id uint32, stream net.Conn) bool {
+// deliver leaves the stream for whoever accepts id, and calls leave when it waits no
+// more. It reports false when one is waiting there already.
+func (s *streamArrivals) deliver(id uint32, stream net.Conn, leave func()) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	a := s.arrivalLocked(id)
@@ -46,6 +47,7 @@ func (s *streamArrivals) deliver(id uint32, stream net.Conn) bool {
 		return false
 	}
 	a.stream <- stream
+	a.leave = leave
 	a.expiry = time.AfterFunc(brokerTimeout, func() { s.forget(id, a) })
 	return true
 }
@@ -68,7 +70,12 @@ func (s *streamArrivals) forget(id uint32, a *arrival) {
 	if a.expiry != nil {
 		a.expiry.Stop()
 	}
+	leave := a.leave
+	a.leave = nil
 	s.mu.Unlock()
+	if leave != nil {
+		leave()
+	}
 	select {
 	case stream := <-a.stream:
 		_ = stream.Close()

@@ -16,6 +16,10 @@ import (
 // would not help.
 const brokerTimeout = 5 * time.Second
 
+// maxArrivals is how many streams of a session may wait to be accepted. What the other
+// side opens beyond waits in yamux, which refuses all but its own backlog.
+const maxArrivals = 1024
+
 // muxSession is what a MuxBroker needs of the multiplexed connection.
 // *yamux.Session implements it.
 type muxSession interface {
@@ -35,6 +39,7 @@ type MuxBroker struct {
 
 	session  muxSession
 	arrivals *streamArrivals
+	waiting  chan struct{} // one item for each stream that waits to be accepted
 	patience time.Duration // of Accept
 	serving  rpcServing    // of AcceptAndServe
 }
@@ -42,7 +47,10 @@ type MuxBroker struct {
 // newMuxBroker returns the broker of a session. arrivals are its own, or those
 // that it shares with others.
 func newMuxBroker(session muxSession, arrivals *streamArrivals) *MuxBroker {
-	return &MuxBroker{session: session, arrivals: arrivals, patience: brokerTimeout}
+	return &MuxBroker{
+		session: session, arrivals: arrivals, patience: brokerTimeout,
+		waiting: make(chan struct{}, maxArrivals),
+	}
 }
 
 // NextId returns an id that this side has not used before in this session (it
@@ -139,6 +147,11 @@ func (m *MuxBroker) Close() error {
 // The library calls it; a user of the broker never does.
 func (m *MuxBroker) Run() {
 	for {
+		select {
+		case m.waiting <- struct{}{}:
+		case <-m.session.CloseChan():
+			return
+		}
 		stream, err := m.session.Accept()
 		if err != nil {
 			return
@@ -152,10 +165,21 @@ func (m *MuxBroker) Run() {
 func (m *MuxBroker) admit(stream net.Conn) {
 	_ = stream.SetReadDeadline(time.Now().Add(brokerTimeout))
 	id, err := readStreamID(stream)
-	if err != nil || stream.SetReadDeadline(time.Time{}) != nil || !m.arrivals.deliver(id, stream) {
+	if err != nil || stream.SetReadDeadline(time.Time{}) != nil {
 		_ = stream.Close()
+		m.waitsNoMore()
+		return
+	}
+	if !m.arrivals.deliver(id, stream, m.waitsNoMore) {
+		_ = stream.Close()
+		// yamux keeps the stream until the other side closes it as well. So one that is
+		// refused at once must not make room for the next at once.
+		time.AfterFunc(brokerTimeout, m.waitsNoMore)
 	}
 }
+
+// waitsNoMore makes room for another stream. It is called once for each.
+func (m *MuxBroker) waitsNoMore() { <-m.waiting }
 
 func writeStreamID(w io.Writer, id uint32) error {
 	var b [4]byte

@@ -233,7 +233,7 @@ func TestSharedMuxBrokerAccept(t *testing.T) {
 		"late": {
 			reason: "a call may have to wait for an instance, so its callback is waited for",
 			play: func(b *SharedBroker, s *silentStream) {
-				time.AfterFunc(wait-time.Second, func() { b.streams.deliver(1, s) })
+				time.AfterFunc(wait-time.Second, func() { b.streams.deliver(1, s, func() {}) })
 			},
 			took: wait - time.Second,
 		},
@@ -246,8 +246,8 @@ func TestSharedMuxBrokerAccept(t *testing.T) {
 		"second instance": {
 			reason: "an instance that dialled and died makes way for the one that the call was sent to next",
 			play: func(b *SharedBroker, s *silentStream) {
-				b.streams.deliver(1, &silentStream{gone: true})
-				time.AfterFunc(time.Second, func() { b.streams.deliver(1, s) })
+				b.streams.deliver(1, &silentStream{gone: true}, func() {})
+				time.AfterFunc(time.Second, func() { b.streams.deliver(1, s, func() {}) })
 			},
 			took: time.Second,
 		},

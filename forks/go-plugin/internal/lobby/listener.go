@@ -7,6 +7,9 @@ import (
 	"sync"
 )
 
+// maxQueue is how many connections of one id wait to be accepted.
+const maxQueue = 1024
+
 // Listener is a net.Listener for one id.
 type Listener struct {
 	lobby *Lobby
@@ -20,11 +23,11 @@ type Listener struct {
 	closed bool
 }
 
-// Deliver hands conn over without waiting for Accept. A closed listener closes
-// conn and reports false.
+// Deliver hands conn over without waiting for Accept. A listener that is closed, or
+// for which too many wait already, closes conn and reports false.
 func (l *Listener) Deliver(conn net.Conn) bool {
 	l.mu.Lock()
-	if l.closed {
+	if l.closed || len(l.queue) >= maxQueue {
 		l.mu.Unlock()
 		_ = conn.Close()
 		return false
@@ -33,6 +36,12 @@ func (l *Listener) Deliver(conn net.Conn) bool {
 	l.mu.Unlock()
 	l.wake()
 	return true
+}
+
+func (l *Listener) full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue) >= maxQueue
 }
 
 func (l *Listener) wake() {

@@ -42,12 +42,16 @@ func (l *Lobby) Listen(id uint32, addr net.Addr) *Listener {
 	return lis
 }
 
-// Find returns the listener of id, waiting for one until ctx ends.
+// Find returns the listener of id, waiting for one until ctx ends. It is an error if so
+// many connections wait there that it would take no other.
 func (l *Lobby) Find(ctx context.Context, id uint32) (*Listener, error) {
 	for {
 		l.mu.Lock()
 		lis, closed, changed := l.listeners[id], l.closed, l.changed
 		l.mu.Unlock()
+		if lis != nil && lis.full() {
+			return nil, fmt.Errorf("broker id %d: %d connections wait for Accept", id, maxQueue)
+		}
 		if lis != nil {
 			return lis, nil
 		}

@@ -133,3 +133,27 @@ func TestCloseEndsEverything(t *testing.T) {
 		t.Errorf("Accept in a closed lobby = %v, want net.ErrClosed", err)
 	}
 }
+
+func TestQueueIsBounded(t *testing.T) {
+	l := New()
+	lis := l.Listen(1, testAddr{})
+	defer lis.Close()
+	for i := range maxQueue {
+		if !lis.Deliver(&deadConn{}) {
+			t.Fatalf("connection %d was not taken", i)
+		}
+	}
+	late := &deadConn{}
+	if lis.Deliver(late) || !late.closed {
+		t.Errorf("connection %d was taken, or not closed", maxQueue)
+	}
+	if _, err := l.Find(t.Context(), 1); err == nil || !strings.Contains(err.Error(), "1024") {
+		t.Errorf("Find = %v, want an error that tells how many wait", err)
+	}
+	if _, err := lis.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	if !lis.Deliver(&deadConn{}) {
+		t.Error("nothing is taken though one was accepted")
+	}
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package adversary
+
+import (
+	"bufio"
+	"encoding/binary"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+const (
+	// stormMemory is what basic may occupy while a plugin storms its broker: hostMemory,
+	// and 4096 announcements of 16 KiB that nobody has dialled yet. The 1024 streams or
+	// knocks that wait take some 16 MiB of hostMemory.
+	stormMemory = hostMemory + 4096*16<<10
+	// stormGoroutines are those that wait for the id of a stream, or for somebody to
+	// accept the id of a knock: 1024 of a session, and of the one before it if that has
+	// just ended.
+	stormGoroutines = spareHost + 2*1024
+)
+
+// firstStranger is an id that no host accepts: each counts its own from one.
+const firstStranger = 1 << 20
+
+// yamuxFrame is one that opens a stream and sends data on it.
+func yamuxFrame(stream uint32, data string) string {
+	head := []byte{0, 0, 0, 1} // version, data, SYN
+	head = binary.BigEndian.AppendUint32(head, stream)
+	head = binary.BigEndian.AppendUint32(head, uint32(len(data)))
+	return string(head) + data
+}
+
+// stormStreams opens brokered streams without end, each of which says what named gives.
+// muxed is a session of messages (PROTOCOL.md, "Messages").
+func stormStreams(muxed bool, named func(n uint32) string) func(net.Conn) {
+	more := map[string]any{}
+	if muxed {
+		more["features"] = []string{"rpc-mux"}
+	}
+	return func(c net.Conn) {
+		go func() { _, _ = io.Copy(io.Discard, c) }()
+		w := bufio.NewWriterSize(c, 64<<10)
+		_, err := w.WriteString(answerOf("netrpc", more))
+		for n := uint32(1); err == nil; n++ {
+			frame := yamuxFrame(2*n, named(n)) // A plugin's streams have even numbers.
+			if muxed {
+				frame = string(binary.BigEndian.AppendUint32(nil, uint32(len(frame)+1))) + "\x05" + frame
+			}
+			_, err = w.WriteString(frame)
+		}
+	}
+}
+
+func brokerID(id uint32) string { return string(binary.LittleEndian.AppendUint32(nil, id)) }
+
+// rawCodec has messages as they are on the wire.
+type rawCodec struct{}
+
+func (rawCodec) Marshal(v any) ([]byte, error)      { return v.([]byte), nil }
+func (rawCodec) Unmarshal(data []byte, v any) error { *v.(*[]byte) = data; return nil }
+func (rawCodec) Name() string                       { return "proto" }
+
+// stormLink serves gRPC, is well, takes every tunnel, and sends messages of the broker
+// without end.
+func stormLink(features []string, message func(n uint32) []byte) func(net.Conn) {
+	serve := func(_ any, s grpc.ServerStream) error {
+		method, _ := grpc.MethodFromServerStream(s)
+		switch method {
+		case "/grpc.health.v1.Health/Check":
+			return s.SendMsg([]byte("\x08\x01")) // SERVING
+		case "/plugin.GRPCBroker/StartStream":
+			go func() {
+				for s.RecvMsg(new([]byte)) == nil {
+				}
+			}()
+			for n := uint32(1); ; n++ {
+				if err := s.SendMsg(message(n)); err != nil {
+					return err
+				}
+			}
+		}
+		_ = s.SendHeader(metadata.MD{})
+		<-s.Context().Done()
+		return nil
+	}
+	return func(c net.Conn) {
+		_, _ = io.WriteString(c, answerOf("grpc", map[string]any{"features": features}))
+		server := grpc.NewServer(grpc.ForceServerCodec(rawCodec{}), grpc.UnknownServiceHandler(serve))
+		defer server.Stop()
+		conn := &hangUp{Conn: c, done: make(chan struct{})}
+		_ = server.Serve(&once{conn})
+		<-conn.done
+	}
+}
+
+// connInfo is the message ConnInfo of PROTOCOL.md, section 3.
+func connInfo(id uint32, network, address string, knock bool) []byte {
+	b := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(id))
+	b = protowire.AppendString(protowire.AppendTag(b, 2, protowire.BytesType), network)
+	b = protowire.AppendString(protowire.AppendTag(b, 3, protowire.BytesType), address)
+	if knock {
+		b = protowire.AppendString(protowire.AppendTag(b, 4, protowire.BytesType), "\x08\x01")
+	}
+	return b
+}
+
+// TestBrokerStorms has a plugin dial ids that the host never accepted, without end.
+func TestBrokerStorms(t *testing.T) {
+	t.Parallel()
+	long := strings.Repeat("x", 1<<20)
+	tunnel := []string{"grpc-tunnel"}
+	stranger := func(n uint32) string { return brokerID(firstStranger + n) }
+	for name, behave := range map[string]func(net.Conn){
+		"streams over messages":             stormStreams(true, stranger),
+		"streams over yamux":                stormStreams(false, stranger),
+		"streams for one id":                stormStreams(true, func(uint32) string { return brokerID(firstStranger) }),
+		"streams that name no id":           stormStreams(true, func(uint32) string { return "" }),
+		"streams over yamux without an id":  stormStreams(false, func(uint32) string { return "" }),
+		"knocks":                            stormLink(tunnel, func(n uint32) []byte { return connInfo(firstStranger+n, "", fmt.Sprint(n), true) }),
+		"knocks for one id":                 stormLink(tunnel, func(n uint32) []byte { return connInfo(firstStranger, "", "same", true) }),
+		"knocks with long names":            stormLink(tunnel, func(n uint32) []byte { return connInfo(firstStranger+n, "", long, true) }),
+		"announcements instead of knocks":   stormLink(tunnel, func(n uint32) []byte { return connInfo(firstStranger+n, "tcp", "127.0.0.1:1", false) }),
+		"announcements":                     stormLink(nil, func(n uint32) []byte { return connInfo(firstStranger+n, "tcp", "127.0.0.1:1", false) }),
+		"announcements with long addresses": stormLink(nil, func(n uint32) []byte { return connInfo(firstStranger+n, "tcp", long, false) }),
+	} {
+		t.Run(name, func(t *testing.T) {
+			underAttackWithin(t, "a plugin that storms the broker: "+name, serveHostile(t, behave), stormMemory, stormGoroutines, nil)
+		})
+	}
+}
