@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/reattach/reattach/test/alone"
 )
 
 const (
@@ -43,6 +45,9 @@ func buildAndRun(m *testing.M) (int, error) {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
+	if err := alone.Wait(); err != nil {
+		return 0, err
+	}
 	for name, from := range map[string]string{"basic": "../../host", "zh.po": "../../pluginzh", "peer.po": "./peer"} {
 		cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, name), from)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

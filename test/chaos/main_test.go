@@ -17,9 +17,9 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/reattach/reattach/host/daemon"
-	"github.com/reattach/reattach/test/chaos/counter"
-
 	"github.com/reattach/reattach/host/stub"
+	"github.com/reattach/reattach/test/alone"
+	"github.com/reattach/reattach/test/chaos/counter"
 )
 
 // duration is how long the storm lasts: make chaos makes it a minute.
@@ -51,6 +51,9 @@ func buildAndRun(m *testing.M) (int, error) {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
+	if err := alone.Wait(); err != nil {
+		return 0, err
+	}
 	for name, from := range map[string]string{"replica": "./replica", "en": "../../plugin", "zh": "../../pluginzh"} {
 		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), from)
 		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
