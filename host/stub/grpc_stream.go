@@ -5,6 +5,7 @@ package stub
 import (
 	"context"
 	"errors"
+	"io"
 	"sync"
 
 	"github.com/hashicorp/go-plugin"
@@ -79,6 +80,8 @@ type routedStream struct {
 	begun  bool
 	ended  bool
 	result error
+	// unread undoes the wait for what the caller is told of a stream that was lost.
+	unread func() bool
 }
 
 // begin says that the stream was opened: from now on its end gives the lease
@@ -106,23 +109,44 @@ func (s *routedStream) finish(err error) {
 	}
 }
 
+// releaseLocked gives the lease back, and tells the observer how the stream ended. Of
+// one that was lost, the plugin's answer may have come before and lie unread: it is what
+// the caller is told then, so that the observer waits for it, for as long as the caller's
+// context lives.
 func (s *routedStream) releaseLocked() {
-	c, endpoint := s.call, s.lease.Endpoint()
 	err := s.result
 	switch {
 	case err == nil:
 		s.lease.Done(balancer.Answered)
 	case s.isLost(err):
 		s.lease.Done(balancer.Lost)
-		err = s.lost(err)
+		s.unread = context.AfterFunc(s.ctx, func() { s.observe(s.lost(err)) })
+		return
 	case s.isCallers(err):
 		s.lease.Done(balancer.Abandoned)
 		err = s.callers()
 	default:
 		s.lease.Done(balancer.Answered)
 	}
-	c.observe(endpoint, err)
+	s.observe(err)
 }
+
+// told says what the caller was told of the end; io.EOF is the good one.
+func (s *routedStream) told(err error) {
+	s.mu.Lock()
+	unread := s.unread
+	s.unread = nil
+	s.mu.Unlock()
+	if unread == nil || !unread() {
+		return // it was observed
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	s.observe(err)
+}
+
+func (s *routedStream) observe(err error) { s.call.observe(s.lease.Endpoint(), err) }
 
 // isLost tells a lost connection from the plugin's own error, as well as it can
 // be told: the session knows better, but gRPC asks before the session does.
@@ -181,5 +205,7 @@ func (s *routedStream) RecvMsg(m any) error {
 		s.call.routes.answered(s.lease)
 		return nil
 	}
-	return s.explain(err)
+	err = s.explain(err)
+	s.told(err)
+	return err
 }

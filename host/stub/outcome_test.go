@@ -237,6 +237,36 @@ func (c *crew) hadCall() *crewMember {
 	return c.ready[slices.IndexFunc(c.ready, func(m *crewMember) bool { return m.calls.Load() > 0 })]
 }
 
+// TestGRPCStreamAnsweredBeforeTheEnd: the error of a plugin that has left since is the
+// plugin's for all who are told, however late the caller reads it.
+func TestGRPCStreamAnsweredBeforeTheEnd(t *testing.T) {
+	pods, c := grpcPods(t, newLedger())
+	seen := recorder{make(chan seenCall, 10)}
+	s, err := grpcShop(t, c, func(c *Config) { c.Observer = seen }).chat(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := say(s, "hello"); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SendMsg(wrapperspb.String("fail")); err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pods {
+		c.reattach(t, func() { drained(t, p) }, p)
+	}
+	err = s.RecvMsg(new(wrapperspb.StringValue))
+	if status.Convert(err).Message() != "sold out" || SourceOf(err) != SourcePlugin {
+		t.Errorf("the caller got %v", err)
+	}
+	if call := <-seen.calls; call.Source != SourcePlugin {
+		t.Errorf("counted as %+v", call)
+	}
+	if n := c.leases.Load(); n != 0 {
+		t.Errorf("%d leases were not given back", n)
+	}
+}
+
 // TestGRPCStreamEndedByItsCaller holds that a stream which its caller ended, by
 // leaving or by a deadline, is the caller's side for all who are told.
 func TestGRPCStreamEndedByItsCaller(t *testing.T) {
