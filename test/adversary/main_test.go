@@ -9,12 +9,10 @@ package adversary
 import (
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/reattach/reattach/test/alone"
+	"github.com/reattach/reattach/test/kit"
 )
 
 const (
@@ -45,15 +43,11 @@ func buildAndRun(m *testing.M) (int, error) {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
-	if err := alone.Wait(); err != nil {
+	if err := kit.Alone(); err != nil {
 		return 0, err
 	}
-	for name, from := range map[string]string{"basic": "../../host", "zh.po": "../../pluginzh", "peer.po": "./peer"} {
-		cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, name), from)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return 0, fmt.Errorf("build %s: %w\n%s", from, err, out)
-		}
+	if err := kit.Build(dir, map[string]string{"basic": "../../host", "zh.po": "../../pluginzh", "peer.po": "./peer"}); err != nil {
+		return 0, err
 	}
 	return m.Run(), nil
 }
@@ -61,18 +55,5 @@ func buildAndRun(m *testing.M) (int, error) {
 // eventually waits until condition holds, and fails with what it last said.
 func eventually(t *testing.T, condition func() error) {
 	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := condition()
-		if err == nil {
-			return
-		}
-		select {
-		case <-deadline:
-			t.Fatalf("after %v: %v", patience, err)
-		case <-tick.C:
-		}
-	}
+	kit.Eventually(t, patience, condition)
 }

@@ -18,8 +18,8 @@ import (
 
 	"github.com/reattach/reattach/host/daemon"
 	"github.com/reattach/reattach/host/stub"
-	"github.com/reattach/reattach/test/alone"
 	"github.com/reattach/reattach/test/chaos/counter"
+	"github.com/reattach/reattach/test/kit"
 )
 
 // duration is how long the storm lasts: make chaos makes it a minute.
@@ -51,15 +51,11 @@ func buildAndRun(m *testing.M) (int, error) {
 	}
 	defer os.RemoveAll(dir)
 	bin = dir
-	if err := alone.Wait(); err != nil {
+	if err := kit.Alone(); err != nil {
 		return 0, err
 	}
-	for name, from := range map[string]string{"replica": "./replica", "en": "../../plugin", "zh": "../../pluginzh"} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), from)
-		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return 0, fmt.Errorf("build %s: %w\n%s", from, err, out)
-		}
+	if err := kit.Build(dir, map[string]string{"replica": "./replica", "en": "../../plugin", "zh": "../../pluginzh"}); err != nil {
+		return 0, err
 	}
 	return m.Run(), nil
 }

@@ -14,6 +14,8 @@ import (
 	"path/filepath"
 	"testing"
 	"time"
+
+	"github.com/reattach/reattach/test/kit"
 )
 
 // patience is how long a test waits for what ought to take moments, and may take
@@ -90,18 +92,5 @@ func run(cmd *exec.Cmd, env ...string) (outcome, error) {
 // eventually waits until condition holds, and fails with what it last said.
 func eventually(t *testing.T, condition func() error) {
 	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := condition()
-		if err == nil {
-			return
-		}
-		select {
-		case <-deadline:
-			t.Fatalf("after %v: %v", patience, err)
-		case <-tick.C:
-		}
-	}
+	kit.Eventually(t, patience, condition)
 }

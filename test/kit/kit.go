@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+// Package kit is what the packages have in common that test programs from outside.
+package kit
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// Build builds static programs into dir: for each name, the package at a path.
+func Build(dir string, programs map[string]string) error {
+	for name, from := range programs {
+		cmd := exec.Command("go", "build", "-trimpath", "-o", filepath.Join(dir, name), from)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("build %s: %w\n%s", from, err, out)
+		}
+	}
+	return nil
+}
+
+// Alone returns when no other process holds the machine, and holds it until the process
+// ends, however that comes about. Packages of tests that fill the machine call it, since
+// go test runs packages side by side: one floods the ports and the processors by which
+// another measures how soon something happens.
+func Alone() error {
+	path := filepath.Join(os.TempDir(), "reattach-tests.lock")
+	// A descriptor that no finalizer closes, and that no child inherits.
+	fd, err := syscall.Open(path, syscall.O_CREAT|syscall.O_RDWR|syscall.O_CLOEXEC, 0o600)
+	if err != nil {
+		return fmt.Errorf("wait for other tests, open %s: %w", path, err)
+	}
+	if err := syscall.Flock(fd, syscall.LOCK_EX); err != nil {
+		return fmt.Errorf("wait for other tests, lock %s: %w", path, err)
+	}
+	return nil
+}
+
+// Eventually waits until condition holds, and fails with what it last said.
+func Eventually(t *testing.T, patience time.Duration, condition func() error) {
+	t.Helper()
+	deadline := time.After(patience)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		err := condition()
+		if err == nil {
+			return
+		}
+		select {
+		case <-deadline:
+			t.Fatalf("after %v: %v", patience, err)
+		case <-tick.C:
+		}
+	}
+}
