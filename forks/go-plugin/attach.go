@@ -20,14 +20,6 @@ import (
 	"github.com/hashicorp/go-plugin/internal/sniff"
 )
 
-// Features that a host asks for in the handshake. PROTOCOL.md describes them.
-const (
-	featureGoAway       = "goaway"
-	featureGRPCTunnel   = "grpc-tunnel"
-	featureGRPCOnDemand = "grpc-on-demand"
-	featureNoOutput     = "no-output"
-)
-
 // Attach makes one session with the remote plugin at config.Reattach.Addr: it
 // connects, speaks TLS if config.TLSConfig is set, and shakes hands, which
 // chooses version and protocol. It gives up when ctx ends or after
@@ -206,9 +198,9 @@ func helloRequest(cfg *ClientConfig) *hello.Request {
 	for i, p := range cfg.AllowedProtocols {
 		protocols[i] = string(p)
 	}
-	features := []string{featureGoAway, featureGRPCTunnel, featureGRPCOnDemand, featureRPCMux}
+	features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureRPCMux}
 	if !cfg.wantsOutput() {
-		features = append(features, featureNoOutput)
+		features = append(features, hello.FeatureNoOutput)
 	}
 	return &hello.Request{
 		Core:      CoreProtocolVersion,

@@ -4,49 +4,40 @@ package plugin
 
 import (
 	"context"
-	"errors"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/idleread"
 )
 
-// agreement is what the two sides of a remote session agreed on.
-type agreement struct {
-	version    int
-	protocol   Protocol
-	features   []string
-	maxMessage int // that the plugin takes; zero: it did not say
-}
-
-func (a agreement) has(feature string) bool { return slices.Contains(a.features, feature) }
-
 // agree returns the outcome of the handshake, or for a peer without one what
 // the configuration says of it.
-func agree(cfg *ClientConfig, info *PeerInfo) (agreement, error) {
-	a := agreement{version: cfg.Reattach.ProtocolVersion, protocol: cfg.Reattach.Protocol}
+func agree(cfg *ClientConfig, info *PeerInfo) (hello.Agreement, error) {
+	a := hello.Agreement{Version: cfg.Reattach.ProtocolVersion, Protocol: string(cfg.Reattach.Protocol)}
 	switch {
 	case info != nil:
-		a = agreement{version: info.Version, protocol: Protocol(info.Protocol), features: info.Features, maxMessage: info.MaxMessage}
+		a = hello.Agreement{Version: info.Version, Protocol: info.Protocol, Features: info.Features, MaxMessage: info.MaxMessage}
 	case cfg.GRPCBrokerMultiplex:
 		return a, ErrGRPCBrokerMuxNotSupported
 	default:
-		setDefault(&a.version, int(cfg.ProtocolVersion))
-		setDefault(&a.protocol, ProtocolNetRPC)
+		setDefault(&a.Version, int(cfg.ProtocolVersion))
+		setDefault(&a.Protocol, hello.NetRPC)
 	}
-	return a, cfg.allows(a.protocol)
+	return a, cfg.allows(Protocol(a.Protocol))
 }
 
 // newSession speaks the agreed protocol on a connection that is past the
 // handshake. It owns conn, and closes it on an error.
 func newSession(cfg ClientConfig, conn net.Conn, info *PeerInfo) (*Session, error) {
 	cfg.Logger = newRatedLogger(cfg.Logger)
-	s := &Session{info: info, pingTimeout: cfg.PingTimeout, keepalive: cfg.KeepaliveInterval, draining: make(chan struct{})}
-	s.sayDraining = sync.OnceFunc(func() { close(s.draining) })
+	s := &Session{
+		info: info, draining: make(chan struct{}),
+		pingTimeout: cfg.PingTimeout, keepalive: cfg.KeepaliveInterval, takesOutput: cfg.wantsOutput(),
+	}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
-	s.conn = &sessionConn{Conn: conn, opened: time.Now(), failed: s.end}
+	s.conn = &sessionConn{Conn: conn, opened: time.Now(), lost: s.lose}
 
 	err := s.open(&cfg)
 	if err != nil {
@@ -58,41 +49,38 @@ func newSession(cfg ClientConfig, conn net.Conn, info *PeerInfo) (*Session, erro
 	return s, nil
 }
 
-func (s *Session) open(cfg *ClientConfig) error {
-	a, err := agree(cfg, s.info)
+func (s *Session) open(cfg *ClientConfig) (err error) {
+	if s.agreed, err = agree(cfg, s.info); err != nil {
+		return err
+	}
+	plugins, err := cfg.selectVersion(s.agreed.Version)
 	if err != nil {
 		return err
 	}
-	plugins, err := cfg.selectVersion(a.version)
-	if err != nil {
-		return err
+	if s.agreed.Protocol == hello.GRPC {
+		return s.openGRPC(cfg, plugins)
 	}
-	s.version = a.version
-	if a.protocol == ProtocolGRPC {
-		return s.openGRPC(cfg, plugins, a)
-	}
-	return s.openNetRPC(cfg, plugins, a)
+	return s.openNetRPC(cfg, plugins)
 }
 
-func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet, a agreement) error {
+func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet) error {
 	mux := yamuxConfig(cfg.Logger)
 	// The session's own probe notices a dead peer, sooner than yamux's.
 	mux.EnableKeepAlive = false
 	mux.ConnectionWriteTimeout = cfg.PingTimeout
 	client := &RPCClient{
 		plugins:     plugins,
-		detach:      func() { s.end(ErrDetached) },
-		asks:        s.asksToEnd(cfg),
+		detach:      s.detach,
 		pingTimeout: cfg.PingTimeout,
 		maxMessage:  cfg.MaxMessageBytes,
-		maxSend:     commonBound(cfg.MaxMessageBytes, a.maxMessage),
+		maxSend:     commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
 		why:         s.Err,
 		shared:      cfg.Broker,
 		panicked:    newPanicGuard().reportTo(cfg.Logger),
 	}
-	if a.has(featureRPCMux) {
+	if s.agreed.Has(hello.FeatureRPCMux) {
 		client.listed = s.info.Kinds
-		newRPCMuxClient(s.conn, client, mux, s.sayDraining, func(err error) { s.end(connectionLost(err)) })
+		newRPCMuxClient(s.conn, client, mux, s.setDraining, s.lose)
 	} else if _, err := newRPCClient(s.conn, client, mux); err != nil {
 		return err
 	}
@@ -100,15 +88,20 @@ func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet, a agreement) 
 	return client.SyncStreams(cfg.SyncStdout, cfg.SyncStderr)
 }
 
-func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet, a agreement) error {
+func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 	// The original library secures every brokered connection like the main one.
 	brokers, brokered := brokerListeners, cfg.TLSConfig
-	tunnel := a.has(featureGRPCTunnel)
+	tunnel := s.agreed.Has(hello.FeatureGRPCTunnel)
 	if tunnel {
 		brokers, brokered = brokerTunnel, nil // inside of the main one
 	}
+	signs := drainSigns{leaving: s.setDraining}
+	if s.agreed.Has(hello.FeatureGRPCOnDemand) {
+		// The plugin says so with its answers, and that of a stream may be late.
+		signs.streaming = sync.OnceFunc(s.askForDrain)
+	}
 	s.conn.reader = idleread.NewReader(s.conn.Conn)
-	s.conn.goAway = &goAwayWatch{leaving: s.sayDraining}
+	s.conn.goAway = &goAwayWatch{leaving: s.setDraining}
 	client, err := newGRPCClient(grpcClientConfig{
 		dial:        dialOnce(s.conn),
 		creds:       establishedTLS{s.conn},
@@ -118,42 +111,22 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet, a agreement) er
 		tls:         brokered,
 		shared:      cfg.Broker,
 		maxMessage:  cfg.MaxMessageBytes,
-		maxSend:     commonBound(cfg.MaxMessageBytes, a.maxMessage),
+		maxSend:     commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
 		panicked:    newPanicGuard().reportTo(cfg.Logger),
 		stdout:      cfg.SyncStdout,
 		stderr:      cfg.SyncStderr,
 		logger:      cfg.Logger,
-		onDemand:    tunnel && a.has(featureGRPCOnDemand),
-		noOutput:    a.has(featureNoOutput),
-		drainSigns:  s.drainSigns(a),
+		onDemand:    tunnel && s.agreed.Has(hello.FeatureGRPCOnDemand),
+		noOutput:    s.agreed.Has(hello.FeatureNoOutput),
+		drainSigns:  signs,
 		doneCtx:     s.ctx,
-		remote:      true,
-		detach:      func() { s.end(ErrDetached) },
-		asks:        s.asksToEnd(cfg),
+		detach:      s.detach,
 	})
 	if err != nil {
 		return err
 	}
 	s.client = client
 	return nil
-}
-
-// asksToEnd reports, once the session has ended, whether the plugin is to be asked
-// to end it, for the output that it still has. One that has shaken hands takes that
-// for no more. A session that was lost has nobody to ask.
-func (s *Session) asksToEnd(cfg *ClientConfig) func() bool {
-	wanted := s.info != nil && cfg.wantsOutput()
-	return func() bool { return wanted && errors.Is(s.Err(), ErrDetached) }
-}
-
-// drainSigns tells the session that the plugin is about to leave. One that says
-// so with its answers is asked once there is a stream: it may go on for as long
-// as the plugin waits for it.
-func (s *Session) drainSigns(a agreement) drainSigns {
-	if !a.has(featureGRPCOnDemand) {
-		return drainSigns{leaving: s.sayDraining}
-	}
-	return drainSigns{leaving: s.sayDraining, streaming: sync.OnceFunc(s.askForDrain)}
 }
 
 // dialOnce hands conn to the first caller. A gRPC connection redials when it is

@@ -33,7 +33,7 @@ func TestBrokerNextHost(t *testing.T) {
 		plugins: PluginSet{"relay": &relay{}},
 		logger:  hclog.NewNullLogger(),
 		doneCtx: t.Context(),
-		remote:  true,
+		detach:  noAsking,
 	})
 	if err != nil {
 		t.Fatal(err)

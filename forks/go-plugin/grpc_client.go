@@ -40,9 +40,7 @@ type GRPCClient struct {
 	controller  pluginpb.GRPCControllerClient
 	mux         *grpcmux.ClientMuxer // nil without multiplexing
 	pingTimeout time.Duration
-	detach      func()
-	asks        func() bool
-	remote      bool
+	detach      func() (ask bool) // nil: the plugin is this host's to end
 
 	stdio   *stdioReceiver     // nil: none is received
 	output  *outputReader      // the same
@@ -88,13 +86,11 @@ type grpcClientConfig struct {
 	doneCtx     context.Context // handed to the plugins' GRPCClient
 	pingTimeout time.Duration   // of Ping; zero: none
 
-	// remote or detach make Close leave the plugin alone. detach is called
-	// before anything is closed, so that the session can know why it ends. asks,
-	// if not nil, reports after that whether the plugin may be asked to end the
-	// session: it takes Shutdown for no more than that.
-	remote bool
-	detach func()
-	asks   func() bool
+	// detach, if not nil, makes Close leave the plugin alone. It is called before
+	// anything is closed, so that the session can know why it ends, and reports
+	// whether the plugin is to be asked to end the session: it takes Shutdown for no
+	// more than that.
+	detach func() (ask bool)
 }
 
 // newGRPCClient starts a session. It does not wait for the connection.
@@ -120,8 +116,6 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 		mux:         cfg.mux,
 		pingTimeout: cfg.pingTimeout,
 		detach:      cfg.detach,
-		asks:        cfg.asks,
-		remote:      cfg.remote,
 		end:         cancel,
 	}
 	c.broker.maxMessage = cfg.maxMessage
@@ -150,9 +144,6 @@ func (c *GRPCClient) Close() error {
 }
 
 func (c *GRPCClient) close() error {
-	if c.detach != nil {
-		c.detach()
-	}
 	// The writers may block, so that the wait is bounded.
 	reading, cancel := context.WithTimeout(context.Background(), outputWait)
 	defer cancel()
@@ -180,11 +171,11 @@ func (c *GRPCClient) close() error {
 // end the session, because it takes Shutdown for no more than that; how long the
 // answer may take; and what ends when nobody can answer.
 func (c *GRPCClient) endsHow(reading context.Context) (done context.Context, wait time.Duration, asks bool) {
-	if c.detach == nil && !c.remote {
+	if c.detach == nil {
 		return c.doneCtx, shutdownWait, true
 	}
 	// doneCtx has ended, if it is the session's.
-	return reading, outputWait, c.asks != nil && c.asks()
+	return reading, outputWait, c.detach()
 }
 
 // shutDown asks the plugin to end. It reports whether the output ends by itself
@@ -229,7 +220,7 @@ func (c *GRPCClient) Dispense(name string) (interface{}, error) {
 	if !ok {
 		return nil, fmt.Errorf("plugin %q doesn't support gRPC", name)
 	}
-	if !c.remote && c.detach == nil {
+	if c.detach == nil {
 		// A child sends its output ahead of an answer to whoever has asked for it. Over
 		// the network, it is kept for the host.
 		ctx, cancel := context.WithTimeout(context.Background(), outputWait)

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/hello"
 )
 
 // What a plugin sends, as HTTP/2 has it on the wire.
@@ -35,7 +37,7 @@ func scriptedSession(t *testing.T) (s *Session, plugin net.Conn) {
 		Logger:            hclog.NewNullLogger(),
 		KeepaliveInterval: -1,
 	}.withDefaults()
-	features := []string{featureGoAway, featureGRPCTunnel, featureGRPCOnDemand, featureNoOutput}
+	features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureNoOutput}
 	s, err := newSession(cfg, here, &PeerInfo{Version: int(testHandshake.ProtocolVersion), Protocol: string(ProtocolGRPC), Features: features})
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +114,7 @@ func (closedByPeer) Read(p []byte) (int, error) { return copy(p, "answer"), nil 
 // answers have come, and are to be read before the session ends.
 func TestFailedWriteLeavesAnswersToBeRead(t *testing.T) {
 	var ended error
-	c := &sessionConn{Conn: closedByPeer{}, opened: time.Now(), failed: func(err error) { ended = err }}
+	c := &sessionConn{Conn: closedByPeer{}, opened: time.Now(), lost: func(err error) { ended = err }}
 	if _, err := c.Write([]byte("ping")); !errors.Is(err, syscall.EPIPE) || ended != nil {
 		t.Errorf("write says %v, the session ended with %v", err, ended)
 	}

@@ -138,7 +138,7 @@ func TestNoOutputIsKeptForNobody(t *testing.T) {
 	if status.Code(err) != codes.Unimplemented {
 		t.Errorf("output for a host that asked for none: %v", err)
 	}
-	if !slices.Contains(session.Info().Features, featureNoOutput) {
+	if !slices.Contains(session.Info().Features, hello.FeatureNoOutput) {
 		t.Errorf("agreed on %v", session.Info().Features)
 	}
 
@@ -146,7 +146,7 @@ func TestNoOutputIsKeptForNobody(t *testing.T) {
 	eventually(t, "the output is asked for", func() bool {
 		return slices.Contains(streams.list(), pluginpb.GRPCStdio_StreamStdio_FullMethodName)
 	})
-	if slices.Contains(session.Info().Features, featureNoOutput) {
+	if slices.Contains(session.Info().Features, hello.FeatureNoOutput) {
 		t.Errorf("agreed on %v", session.Info().Features)
 	}
 }
@@ -160,7 +160,7 @@ func TestHostThatWatches(t *testing.T) {
 	}
 	request := helloRequest(p.clientConfig())
 	request.Protocols = []string{string(ProtocolGRPC)}
-	request.Features = []string{featureGoAway, featureGRPCTunnel}
+	request.Features = []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel}
 	if err := hello.WriteRequest(conn, request); err != nil {
 		t.Fatal(err)
 	}
@@ -174,8 +174,7 @@ func TestHostThatWatches(t *testing.T) {
 		brokers: brokerTunnel,
 		plugins: PluginSet{"relay": newRelay("")},
 		logger:  hclog.NewNullLogger(),
-		remote:  true,
-		detach:  func() {},
+		detach:  noAsking,
 		doneCtx: t.Context(),
 	})
 	if err != nil {

@@ -57,7 +57,7 @@ func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
 		brokers: o.brokers, brokerWait: o.wait,
 		logger:  hclog.NewNullLogger(),
 		doneCtx: t.Context(),
-		remote:  true,
+		detach:  noAsking,
 		dial: func(ctx context.Context) (net.Conn, error) {
 			var dialer net.Dialer
 			return dialer.DialContext(ctx, "tcp", lis.Addr().String())
@@ -132,3 +132,6 @@ func mutualTLS(t testing.TB) (plugin, host *tls.Config) {
 	}
 	return plugin, host
 }
+
+// noAsking detaches from a plugin, and asks nothing of it.
+func noAsking() bool { return false }

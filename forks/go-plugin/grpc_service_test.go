@@ -168,12 +168,12 @@ func TestGRPCRemoteCloseOnlyDetaches(t *testing.T) {
 	shutdown, detached := make(chan struct{}), false
 	p := newGRPCPair(t, pairOptions{
 		service: func(cfg *grpcServiceConfig) { cfg.onShutdown = func() { close(shutdown) } },
-		client:  func(cfg *grpcClientConfig) { cfg.remote, cfg.detach = false, func() { detached = true } },
+		client:  func(cfg *grpcClientConfig) { cfg.detach = func() bool { detached = true; return false } },
 	})
 	if err := p.client.Close(); err != nil || !detached {
 		t.Errorf("Close = %v, detached %v", err, detached)
 	}
-	other, err := newGRPCClient(grpcClientConfig{dial: p.dial, logger: hclog.NewNullLogger(), doneCtx: t.Context(), remote: true})
+	other, err := newGRPCClient(grpcClientConfig{dial: p.dial, logger: hclog.NewNullLogger(), doneCtx: t.Context(), detach: noAsking})
 	if err != nil {
 		t.Fatal(err)
 	}

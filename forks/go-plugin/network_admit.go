@@ -136,13 +136,12 @@ func (s *networkServer) negotiate(conn net.Conn, r *bufio.Reader, admitted func(
 		return nil, err
 	}
 	cookie := hello.Cookie{Key: s.opts.MagicCookieKey, Value: s.opts.MagicCookieValue}
-	choice, err := hello.Negotiate(request, cookie, s.offers.forHost(request.Protocols))
+	agreed, err := hello.Negotiate(request, cookie, s.offers.forHost(request.Protocols))
 	if err != nil {
 		return nil, err
 	}
 	// The session takes the reader's place as soon as it is admitted.
-	host := s.newHostSession(sniff.NewConn(conn, r), choice, request.Host)
-	host.maxMessage = request.MaxMessage
+	host := s.newHostSession(sniff.NewConn(conn, r), agreed, request.Host)
 	if err := s.sessions.add(host); err != nil {
 		return nil, err
 	}
@@ -151,7 +150,7 @@ func (s *networkServer) negotiate(conn net.Conn, r *bufio.Reader, admitted func(
 		s.leave(host)
 		return nil, &hello.Refusal{Code: hello.CodeBusy, Message: printable.Line(printable.Clip(err.Error(), maxRefusal))}
 	}
-	line, err := s.offers.line(choice, s.kinds(choice))
+	line, err := s.offers.line(agreed, s.kinds(agreed))
 	if err == nil {
 		_, err = conn.Write(line)
 	}
@@ -166,11 +165,11 @@ func (s *networkServer) negotiate(conn net.Conn, r *bufio.Reader, admitted func(
 const maxRefusal = 512
 
 // kinds is what the plugin serves in a session that is prepared.
-func (s *networkServer) kinds(choice hello.Choice) []hello.Kind {
-	if choice.Protocol == string(ProtocolGRPC) {
-		return s.services[choice.Version].kinds()
+func (s *networkServer) kinds(agreed hello.Agreement) []hello.Kind {
+	if agreed.Protocol == string(ProtocolGRPC) {
+		return s.services[agreed.Version].kinds()
 	}
-	kinds, _ := s.offers.netRPC[choice.Version]()
+	kinds, _ := s.offers.netRPC[agreed.Version]()
 	return kinds
 }
 
@@ -178,7 +177,7 @@ func (s *networkServer) kinds(choice hello.Choice) []hello.Kind {
 // with the original library, or any gRPC client. It gets what the original
 // library would have served.
 func (s *networkServer) greetless(conn net.Conn, proto sniff.Proto, stranger string, admitted func()) (*hostSession, error) {
-	var choice hello.Choice
+	var agreed hello.Agreement
 	healthOnly := false
 	switch proto {
 	case sniff.Yamux:
@@ -186,12 +185,12 @@ func (s *networkServer) greetless(conn net.Conn, proto sniff.Proto, stranger str
 		if !ok {
 			return nil, errors.New("it speaks net/rpc, but no version of this plugin does")
 		}
-		choice = hello.Choice{Version: v.version, Protocol: string(ProtocolNetRPC)}
+		agreed = hello.Agreement{Version: v.version, Protocol: string(ProtocolNetRPC)}
 	case sniff.HTTP2:
 		v, ok := s.defaultVersion(ProtocolGRPC)
 		// Without a gRPC version there is still the health service to be asked.
 		healthOnly = !ok
-		choice = hello.Choice{Version: v.version, Protocol: string(ProtocolGRPC)}
+		agreed = hello.Agreement{Version: v.version, Protocol: string(ProtocolGRPC)}
 	default:
 		refusal := &hello.Refusal{Code: hello.CodeMalformed,
 			Message: "this is a go-plugin plugin; what came is no handshake, no yamux and no HTTP/2"}
@@ -199,7 +198,7 @@ func (s *networkServer) greetless(conn net.Conn, proto sniff.Proto, stranger str
 		lingerOn(conn)
 		return nil, errors.New("what it sent is no handshake, no yamux and no HTTP/2: " + stranger)
 	}
-	host := s.newHostSession(conn, choice, "")
+	host := s.newHostSession(conn, agreed, "")
 	if healthOnly {
 		host.plugins = nil // those of version 0, if there is one, speak net/rpc
 	}

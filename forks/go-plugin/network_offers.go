@@ -5,7 +5,6 @@ package plugin
 import (
 	"crypto/rand"
 	"encoding/hex"
-	"fmt"
 	"net"
 	"runtime/debug"
 	"slices"
@@ -24,10 +23,6 @@ type offers struct {
 	name, instance string
 	build          *hello.Build
 	maxMessage     int // bytes; zero: no bound
-
-	// lines holds the answers that were given, by what was chosen: of that there
-	// are few combinations.
-	lines sync.Map // string: []byte
 }
 
 func newOffers(name string, served []servedVersion) *offers {
@@ -54,7 +49,7 @@ func (o *offers) forHost(protocols []string) []hello.Offer {
 	for _, v := range o.served {
 		// The protocol that the original library would choose comes first.
 		if v.protocol == ProtocolGRPC {
-			add(v.version, ProtocolGRPC, featureGoAway, featureGRPCTunnel, featureGRPCOnDemand, featureNoOutput)
+			add(v.version, ProtocolGRPC, hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureNoOutput)
 			if prefersGRPC {
 				continue
 			}
@@ -62,7 +57,7 @@ func (o *offers) forHost(protocols []string) []hello.Offer {
 				continue
 			}
 		}
-		add(v.version, ProtocolNetRPC, featureGoAway, featureRPCMux)
+		add(v.version, ProtocolNetRPC, hello.FeatureGoAway, hello.FeatureRPCMux)
 	}
 	return all
 }
@@ -73,33 +68,19 @@ func prefers(protocols []string, a, b Protocol) bool {
 	return first >= 0 && (second < 0 || first < second)
 }
 
-// line is the answer to a host whose session is the given choice.
-func (o *offers) line(choice hello.Choice, kinds []hello.Kind) ([]byte, error) {
-	key := fmt.Sprint(choice)
-	if line, ok := o.lines.Load(key); ok {
-		return line.([]byte), nil
-	}
-	line, err := hello.EncodeAnswer(o.answer(choice, kinds))
-	if err != nil {
-		return nil, err
-	}
-	o.lines.Store(key, line)
-	return line, nil
-}
-
-// answer is what a host is told whose session is the given choice.
-func (o *offers) answer(choice hello.Choice, kinds []hello.Kind) *hello.Answer {
-	return &hello.Answer{
-		Version:  choice.Version,
-		Protocol: choice.Protocol,
-		Features: choice.Features,
+// line is the answer to a host with which a is agreed.
+func (o *offers) line(a hello.Agreement, kinds []hello.Kind) ([]byte, error) {
+	return hello.EncodeAnswer(&hello.Answer{
+		Version:  a.Version,
+		Protocol: a.Protocol,
+		Features: a.Features,
 		Name:     o.name,
 		Instance: o.instance,
 		Kinds:    kinds,
 		Build:    o.build,
 
 		MaxMessage: o.maxMessage,
-	}
+	})
 }
 
 // versions lists the app versions on offer, for the log.

@@ -5,7 +5,6 @@ package plugin
 import (
 	"context"
 	"net"
-	"slices"
 	"sync"
 	"time"
 
@@ -25,11 +24,9 @@ const hostKeepalive = 15 * time.Second
 type hostSession struct {
 	server  *networkServer
 	conn    net.Conn
-	choice  hello.Choice
+	agreed  hello.Agreement
 	plugins PluginSet
 	logger  hclog.Logger
-	// maxMessage is how many bytes the host takes at once; zero: it did not say.
-	maxMessage int
 	// panicked says what becomes of a panic in a method.
 	panicked panicFunc
 
@@ -45,17 +42,17 @@ type hostSession struct {
 	setup   sync.Once
 }
 
-func (s *networkServer) newHostSession(conn net.Conn, choice hello.Choice, name string) *hostSession {
-	who := []any{"peer", conn.RemoteAddr().String(), "protocol", choice.Protocol, "version", choice.Version}
+func (s *networkServer) newHostSession(conn net.Conn, agreed hello.Agreement, name string) *hostSession {
+	who := []any{"peer", conn.RemoteAddr().String(), "protocol", agreed.Protocol, "version", agreed.Version}
 	if name != "" {
 		who = append(who, "host", name)
 	}
-	host := &hostSession{server: s, conn: conn, choice: choice, logger: s.about.With(who...), ready: make(chan struct{})}
+	host := &hostSession{server: s, conn: conn, agreed: agreed, logger: s.about.With(who...), ready: make(chan struct{})}
 	if !s.config.ExitOnPanic {
 		host.panicked = s.panics.reportTo(s.logger.With(who...)) // at a rate of its own
 	}
 	for _, v := range s.served {
-		if v.version == choice.Version {
+		if v.version == agreed.Version {
 			host.plugins = v.plugins
 		}
 	}
@@ -72,16 +69,14 @@ func (h *hostSession) serve(ended func(error)) {
 		ended(err)
 	}
 	switch {
-	case h.choice.Protocol == string(ProtocolGRPC):
+	case h.agreed.Protocol == string(ProtocolGRPC):
 		h.serveGRPC(end)
-	case h.agreed(featureRPCMux):
+	case h.agreed.Has(hello.FeatureRPCMux):
 		end(h.serveRPCMux())
 	default:
 		end(h.serveNetRPC())
 	}
 }
-
-func (h *hostSession) agreed(feature string) bool { return slices.Contains(h.choice.Features, feature) }
 
 func (h *hostSession) isReady() { h.setup.Do(func() { close(h.ready) }) }
 
@@ -113,7 +108,7 @@ func (h *hostSession) serveNetRPC() error {
 // answer, which describes that. The caller calls discard when the session has ended,
 // or will not begin.
 func (h *hostSession) prepare() error {
-	if h.choice.Protocol != string(ProtocolGRPC) {
+	if h.agreed.Protocol != string(ProtocolGRPC) {
 		return nil
 	}
 	output, release := h.stdioSource()
@@ -141,7 +136,7 @@ func (h *hostSession) prepare() error {
 
 // newService returns a service of the session's own, or one to join.
 func (h *hostSession) newService(own grpcServiceConfig) (*grpcService, error) {
-	services := h.server.services[h.choice.Version]
+	services := h.server.services[h.agreed.Version]
 	if services == nil || h.plugins == nil {
 		own.newServer = nil // there is only the health to ask for
 		return newGRPCService(own)
@@ -167,7 +162,7 @@ func (h *hostSession) grpcConfig(output stdioSource) grpcServiceConfig {
 		onShutdown: h.awaitHangUp,
 		logger:     h.logger,
 	}
-	if h.agreed(featureGRPCTunnel) {
+	if h.agreed.Has(hello.FeatureGRPCTunnel) {
 		cfg.brokers, cfg.tls = brokerTunnel, nil // inside of the main one
 	}
 	return cfg
@@ -185,7 +180,7 @@ func (h *hostSession) serveGRPC(ended func(error)) {
 // once it has read the rest of the output.
 func (h *hostSession) awaitHangUp() {
 	wait := hangUpWait
-	if h.agreed(featureNoOutput) {
+	if h.agreed.Has(hello.FeatureNoOutput) {
 		wait = 0
 	}
 	time.AfterFunc(wait, func() { _ = h.conn.Close() })
@@ -194,9 +189,9 @@ func (h *hostSession) awaitHangUp() {
 // stdioSource is the plugin's output as this host gets it; nil if it wants none.
 func (h *hostSession) stdioSource() (source stdioSource, release func()) {
 	switch {
-	case h.agreed(featureNoOutput):
+	case h.agreed.Has(hello.FeatureNoOutput):
 		return nil, func() {}
-	case h.agreed(featureGRPCTunnel):
+	case h.agreed.Has(hello.FeatureGRPCTunnel):
 		kept := newSessionOutput(h.server.output)
 		return kept, kept.close
 	default:

@@ -92,7 +92,7 @@ func TestAttachNegotiatesAndCalls(t *testing.T) {
 	session := p.attach(t)
 
 	want := &PeerInfo{
-		Core: CoreProtocolVersion, Version: 1, Protocol: "netrpc", Name: "echo-test", Features: []string{featureGoAway, featureRPCMux},
+		Core: CoreProtocolVersion, Version: 1, Protocol: "netrpc", Name: "echo-test", Features: []string{hello.FeatureGoAway, hello.FeatureRPCMux},
 		Kinds: []hello.Kind{{Name: "echo", Methods: []hello.Method{
 			{Name: "Echo", Args: "string", Reply: "string"},
 			{Name: "Fail", Args: "struct {}", Reply: "struct {}"},

@@ -135,7 +135,7 @@ func (r *outputRound) attach() (*Session, error) {
 		return nil, err
 	}
 	request := helloRequest(&cfg)
-	request.Features = []string{featureGoAway}
+	request.Features = []string{hello.FeatureGoAway}
 	if err := hello.WriteRequest(conn, request); err != nil {
 		return nil, err
 	}

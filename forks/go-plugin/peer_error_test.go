@@ -82,7 +82,7 @@ func TestErrorsOfAPeerAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.detach = func() {}
+	client.detach = func() bool { return false }
 	checkPeerError(t, "ping", client.Ping())
 	_, err = client.Dispense("echo")
 	checkPeerError(t, "dispense", err)

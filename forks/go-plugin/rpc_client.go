@@ -34,11 +34,9 @@ type RPCClient struct {
 	panicked panicFunc
 
 	// detach, if not nil, ends a session with a plugin that is not this host's
-	// to end: Close calls it first, and sends Quit only if asks says so.
-	detach func()
-	// asks, if not nil, reports whether the plugin may be asked to end the
-	// session: it takes Quit for no more than that.
-	asks func() bool
+	// to end: Close calls it first, and sends Quit only if it says so, to a plugin
+	// that ends no more than the session.
+	detach func() (ask bool)
 	// pingTimeout bounds Ping; zero waits for ever.
 	pingTimeout time.Duration
 	// maxMessage bounds each message, in bytes; zero does not.
@@ -225,8 +223,7 @@ func (c *RPCClient) Close() error {
 func (c *RPCClient) quit() (asked bool, err error) {
 	wait := shutdownWait
 	if c.detach != nil {
-		c.detach()
-		if c.asks == nil || !c.asks() {
+		if !c.detach() {
 			return false, nil
 		}
 		wait = outputWait

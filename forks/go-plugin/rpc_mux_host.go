@@ -16,13 +16,10 @@ import (
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
-// featureRPCMux is the feature by which two peers of this library put their
-// net/rpc calls on the connection themselves, without yamux. PROTOCOL.md.
-const featureRPCMux = "rpc-mux"
-
-// newRPCMuxClient completes client for a session with that feature. draining is
-// called when the plugin says that it is about to leave, and ended when the
-// session can be used no more.
+// newRPCMuxClient completes client for a session with the feature rpc-mux, by which two
+// peers of this library put their net/rpc calls on the connection themselves, without
+// yamux. draining is called when the plugin says that it is about to leave, and ended
+// when the session can be used no more.
 func newRPCMuxClient(conn net.Conn, client *RPCClient, cfg *yamux.Config, draining func(), ended func(error)) *RPCClient {
 	streams := &lazyStreams{}
 	client.host = rpcmux.NewHost(conn, rpcmux.HostConfig{

@@ -15,7 +15,7 @@ import (
 )
 
 // muxPeer is what a plugin with the feature rpc-mux has said of itself.
-var muxPeer = &PeerInfo{Version: 1, Protocol: string(ProtocolNetRPC), Features: []string{featureGoAway, featureRPCMux}}
+var muxPeer = &PeerInfo{Version: 1, Protocol: string(ProtocolNetRPC), Features: []string{hello.FeatureGoAway, hello.FeatureRPCMux}}
 
 // muxHost makes a session with the feature rpc-mux on a connection.
 func muxHost(t *testing.T, conn net.Conn, change func(*ClientConfig)) *Session {
@@ -47,7 +47,7 @@ func muxPlugin(t *testing.T, conn net.Conn, impl Plugin) *hostSession {
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := server.newHostSession(conn, hello.Choice{Version: 1, Protocol: string(ProtocolNetRPC), Features: muxPeer.Features}, "")
+	host := server.newHostSession(conn, hello.Agreement{Version: 1, Protocol: string(ProtocolNetRPC), Features: muxPeer.Features}, "")
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

@@ -29,7 +29,7 @@ func (h *hostSession) serveRPCMux() error {
 		Relief:    &h.server.relief,
 		Silence:   hostKeepalive,
 
-		MaxSend:    commonBound(h.server.config.MaxMessageBytes, h.maxMessage),
+		MaxSend:    commonBound(h.server.config.MaxMessageBytes, h.agreed.MaxMessage),
 		MaxReceive: h.server.config.MaxMessageBytes,
 	})
 	defer streams.Close()

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
 
+	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/idleread"
 )
 
@@ -23,20 +24,21 @@ import (
 // closed, and never comes back: [Attach] makes the next one. All methods may be
 // called from any goroutine.
 type Session struct {
-	info    *PeerInfo
-	version int
+	info   *PeerInfo
+	agreed hello.Agreement
 
 	pingTimeout, keepalive time.Duration // of ClientConfig
+	takesOutput            bool          // there is somebody for what the plugin writes
 
 	conn   *sessionConn
 	client sessionClient
 
-	ctx         context.Context // ends with the session, its cause says why
-	end         context.CancelCauseFunc
-	draining    chan struct{}
-	sayDraining func()     // closes draining, once
-	asking      sync.Mutex // no worker starts while Close begins to wait
-	workers     sync.WaitGroup
+	ctx      context.Context         // ends with the session, its cause says why
+	end      context.CancelCauseFunc // the first call counts
+	draining chan struct{}
+	drains   sync.Once  // closes draining
+	asking   sync.Mutex // no worker starts while Close begins to wait
+	workers  sync.WaitGroup
 }
 
 // sessionClient is what both protocols' clients offer a session.
@@ -56,15 +58,10 @@ type sessionClient interface {
 func (s *Session) Info() *PeerInfo { return s.info }
 
 // Version is the app version that both sides agreed on.
-func (s *Session) Version() int { return s.version }
+func (s *Session) Version() int { return s.agreed.Version }
 
 // Protocol is what is spoken on the session.
-func (s *Session) Protocol() Protocol {
-	if _, ok := s.client.(*GRPCClient); ok {
-		return ProtocolGRPC
-	}
-	return ProtocolNetRPC
-}
+func (s *Session) Protocol() Protocol { return Protocol(s.agreed.Protocol) }
 
 // RemoteAddr is the plugin's address.
 func (s *Session) RemoteAddr() net.Addr { return s.conn.RemoteAddr() }
@@ -142,22 +139,27 @@ func (s *Session) start() {
 		_ = s.client.Close()
 		_ = s.conn.Close()
 	})
-	if s.mustAskForDrain() {
-		s.askForDrain()
+	a := s.agreed
+	if a.Has(hello.FeatureGoAway) && !a.Has(hello.FeatureRPCMux) && !a.Has(hello.FeatureGRPCOnDemand) {
+		s.askForDrain() // who has not asked from the beginning is not told
 	}
 	if s.keepalive > 0 {
 		s.keepAlive()
 	}
 }
 
-// mustAskForDrain reports whether the plugin says that it is about to leave
-// only to who has asked from the beginning.
-func (s *Session) mustAskForDrain() bool {
-	if s.info == nil {
-		return false
-	}
-	a := agreement{features: s.info.Features}
-	return a.has(featureGoAway) && !a.has(featureRPCMux) && !a.has(featureGRPCOnDemand)
+// setDraining notes that the plugin has said that it is about to leave.
+func (s *Session) setDraining() { s.drains.Do(func() { close(s.draining) }) }
+
+// lose ends the session because its connection has failed.
+func (s *Session) lose(err error) { s.end(connectionLost(err)) }
+
+// detach ends the session because this side closes its client. It reports whether the
+// plugin is to be asked to end it, too, for the output that it still has. One that has
+// shaken hands takes that for no more; with one that was lost there is nobody to ask.
+func (s *Session) detach() (ask bool) {
+	s.end(ErrDetached)
+	return s.info != nil && s.takesOutput && errors.Is(s.Err(), ErrDetached)
 }
 
 // askForDrain asks the plugin to say when it is about to leave, and does not
@@ -168,11 +170,13 @@ func (s *Session) askForDrain() {
 	if s.ctx.Err() != nil {
 		return
 	}
-	s.workers.Go(func() {
+	s.workers.Add(1)
+	go func() {
+		defer s.workers.Done()
 		if s.client.watchDrain(s.ctx) == nil {
-			s.sayDraining()
+			s.setDraining()
 		}
-	})
+	}()
 }
 
 // keepAlive probes the plugin whenever nothing came from it for the interval,
@@ -205,8 +209,7 @@ func (s *Session) probe() time.Duration {
 		return rest
 	}
 	if err := s.Ping(); err != nil {
-		s.end(connectionLost(fmt.Errorf("plugin at %s does not answer a ping within %v: %w",
-			s.RemoteAddr(), s.pingTimeout, err)))
+		s.lose(fmt.Errorf("plugin at %s does not answer a ping within %v: %w", s.RemoteAddr(), s.pingTimeout, err))
 		return 0
 	}
 	return s.keepalive
@@ -220,7 +223,7 @@ type sessionConn struct {
 	net.Conn
 	opened time.Time
 	heard  atomic.Int64 // when a read last brought something: nanoseconds since opened
-	failed func(error)
+	lost   func(error)  // may be called again
 
 	// Of gRPC, which alone reads so. It may close the connection by itself, and
 	// read no more.
@@ -258,7 +261,7 @@ func (c *sessionConn) note(read []byte, err error) {
 		}
 	}
 	if err != nil && !isDeadline(err) {
-		c.failed(connectionLost(err))
+		c.lost(err)
 	}
 }
 
@@ -274,7 +277,7 @@ func isDeadline(err error) bool {
 // Close implements net.Conn.
 func (c *sessionConn) Close() error {
 	if c.goAway != nil {
-		c.failed(connectionLost(net.ErrClosed))
+		c.lost(net.ErrClosed)
 	}
 	return c.Conn.Close()
 }

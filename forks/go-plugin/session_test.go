@@ -82,7 +82,7 @@ func TestKeepaliveBound(t *testing.T) {
 		defer there.Close()
 		s := &Session{keepalive: 2 * time.Second, pingTimeout: 500 * time.Millisecond, client: mutePlugin{}}
 		s.ctx, s.end = context.WithCancelCause(t.Context())
-		s.conn = &sessionConn{Conn: here, opened: time.Now(), failed: s.end}
+		s.conn = &sessionConn{Conn: here, opened: time.Now(), lost: s.lose}
 		go s.keepAlive()
 
 		<-time.After(100 * time.Millisecond) // of the bubble: an interval has begun
@@ -127,7 +127,7 @@ func TestSessionOutlivesDeadline(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var ended error
-			c := &sessionConn{Conn: brokenConn{err: test.err}, failed: func(err error) { ended = err }}
+			c := &sessionConn{Conn: brokenConn{err: test.err}, lost: func(err error) { ended = err }}
 			_, err := c.Read(make([]byte, 1))
 			if !errors.Is(err, test.err) || (ended != nil) != test.ends {
 				t.Errorf("read says %v, the session ended with %v", err, ended)

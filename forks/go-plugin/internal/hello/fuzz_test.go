@@ -102,19 +102,19 @@ func FuzzNegotiate(f *testing.F) {
 				want = o
 			}
 		}
-		choice, err := Negotiate(req, Cookie{}, offers)
+		agreed, err := Negotiate(req, Cookie{}, offers)
 		if err != nil {
 			if _, ok := errors.AsType[*Refusal](err); !ok || want.Version >= 0 || !canBeShown(err.Error()) {
 				t.Fatalf("refused with %q, although there is %+v", err, want)
 			}
 			return
 		}
-		if choice.Version != want.Version || choice.Protocol != want.Protocol {
-			t.Fatalf("%+v was chosen, want %+v", choice, want)
+		if agreed.Version != want.Version || agreed.Protocol != want.Protocol {
+			t.Fatalf("%+v was chosen, want %+v", agreed, want)
 		}
-		for i, feature := range choice.Features {
-			if !slices.Contains(req.Features, feature) || !slices.Contains(want.Features, feature) || slices.Contains(choice.Features[:i], feature) {
-				t.Fatalf("features %q of %q and %q", choice.Features, req.Features, want.Features)
+		for i, feature := range agreed.Features {
+			if !slices.Contains(req.Features, feature) || !slices.Contains(want.Features, feature) || slices.Contains(agreed.Features[:i], feature) {
+				t.Fatalf("features %q of %q and %q", agreed.Features, req.Features, want.Features)
 			}
 		}
 		if _, err := Negotiate(req, Cookie{Key: "K", Value: "v"}, offers); err == nil && req.Cookie != (Cookie{Key: "K", Value: "v"}) {

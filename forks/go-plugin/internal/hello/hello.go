@@ -20,6 +20,22 @@ const Prefix = "go-plugin/"
 // CORE-PROTOCOL-VERSION of the line that a child process prints, moved onto the wire.
 const Core = 1
 
+// The protocols of a session, as the handshake spells them.
+const (
+	NetRPC = "netrpc"
+	GRPC   = "grpc"
+)
+
+// The features that this version knows: parts of the protocol that a host may ask for.
+// PROTOCOL.md describes them.
+const (
+	FeatureGoAway       = "goaway"
+	FeatureGRPCTunnel   = "grpc-tunnel"
+	FeatureGRPCOnDemand = "grpc-on-demand"
+	FeatureNoOutput     = "no-output"
+	FeatureRPCMux       = "rpc-mux"
+)
+
 // Bounds of one line in bytes, newline included.
 const (
 	MaxRequest = 16 << 10

@@ -16,27 +16,33 @@ type Offer struct {
 	Features []string
 }
 
-// Choice is what a session will speak.
-type Choice struct {
+// Agreement is what both sides of a session have agreed on.
+type Agreement struct {
 	Version  int
 	Protocol string
-	// Features that the host asked for and the offer grants, in the host's order.
+	// Features that the host asked for and the plugin grants, in the host's order.
 	Features []string
+	// MaxMessage is how many bytes one message to the other side may have; zero: it
+	// did not say.
+	MaxMessage int
 }
+
+// Has reports whether a feature is part of the session.
+func (a Agreement) Has(feature string) bool { return slices.Contains(a.Features, feature) }
 
 // Negotiate chooses how to serve req: the highest version that both sides have
 // in a protocol that the host takes, and among protocols of that version the
 // one the host prefers. A zero cookie is not compared. The error is always a
 // *Refusal, ready to be written.
-func Negotiate(req *Request, cookie Cookie, offers []Offer) (Choice, error) {
+func Negotiate(req *Request, cookie Cookie, offers []Offer) (Agreement, error) {
 	if refusal := checkCookie(req.Cookie, cookie); refusal != nil {
-		return Choice{}, refusal
+		return Agreement{}, refusal
 	}
 	common := slices.DeleteFunc(slices.Clone(offers), func(o Offer) bool {
 		return !slices.Contains(req.Versions, o.Version)
 	})
 	if len(common) == 0 {
-		return Choice{}, refuseVersion(req, offers)
+		return Agreement{}, refuseVersion(req, offers)
 	}
 	// Stable, so that of two equal offers the first wins.
 	slices.SortStableFunc(common, func(a, b Offer) int { return cmp.Compare(b.Version, a.Version) })
@@ -50,9 +56,11 @@ func Negotiate(req *Request, cookie Cookie, offers []Offer) (Choice, error) {
 		best, rank = o, r
 	}
 	if rank < 0 {
-		return Choice{}, refuseProtocol(req, common)
+		return Agreement{}, refuseProtocol(req, common)
 	}
-	return Choice{Version: best.Version, Protocol: best.Protocol, Features: shared(req.Features, best.Features)}, nil
+	return Agreement{
+		Version: best.Version, Protocol: best.Protocol, Features: shared(req.Features, best.Features), MaxMessage: req.MaxMessage,
+	}, nil
 }
 
 // checkCookie never names a value: the message ends up in logs and terminals.

@@ -16,7 +16,7 @@ func TestNegotiate(t *testing.T) {
 		return &Request{Cookie: cookie, Versions: versions, Protocols: protocols, Features: []string{"goaway", "grpc-tunnel"}}
 	}
 	type want struct {
-		choice Choice
+		agreed Agreement
 		err    *Refusal
 	}
 	cases := map[string]struct {
@@ -31,28 +31,28 @@ func TestNegotiate(t *testing.T) {
 			req:    request([]int{3, 1, 2}, "netrpc"),
 			cookie: cookie,
 			offers: []Offer{{Version: 1, Protocol: "netrpc"}, {Version: 2, Protocol: "netrpc"}, {Version: 4, Protocol: "netrpc"}},
-			want:   want{choice: Choice{Version: 2, Protocol: "netrpc"}},
+			want:   want{agreed: Agreement{Version: 2, Protocol: "netrpc"}},
 		},
 		"LowerVersionForProtocol": {
 			reason: "A version whose protocol the host does not take is passed over for a lower one that it can speak.",
 			req:    request([]int{1, 2}, "netrpc"),
 			cookie: cookie,
 			offers: []Offer{{Version: 1, Protocol: "netrpc"}, {Version: 2, Protocol: "grpc"}},
-			want:   want{choice: Choice{Version: 1, Protocol: "netrpc"}},
+			want:   want{agreed: Agreement{Version: 1, Protocol: "netrpc"}},
 		},
 		"PreferredProtocol": {
 			reason: "Of two protocols of one version the host's first is taken.",
 			req:    request([]int{1}, "grpc", "netrpc"),
 			cookie: cookie,
 			offers: []Offer{{Version: 1, Protocol: "netrpc"}, {Version: 1, Protocol: "grpc"}},
-			want:   want{choice: Choice{Version: 1, Protocol: "grpc"}},
+			want:   want{agreed: Agreement{Version: 1, Protocol: "grpc"}},
 		},
 		"VersionBeforePreference": {
 			reason: "The host's preference between protocols never costs it a version.",
 			req:    request([]int{1, 2}, "grpc", "netrpc"),
 			cookie: cookie,
 			offers: []Offer{{Version: 1, Protocol: "grpc"}, {Version: 2, Protocol: "netrpc"}},
-			want:   want{choice: Choice{Version: 2, Protocol: "netrpc"}},
+			want:   want{agreed: Agreement{Version: 2, Protocol: "netrpc"}},
 		},
 		"Features": {
 			reason: "Only features that both have are granted, once each.",
@@ -60,13 +60,13 @@ func TestNegotiate(t *testing.T) {
 				Features: []string{"future", "goaway", "goaway"}},
 			cookie: cookie,
 			offers: []Offer{{Version: 1, Protocol: "netrpc", Features: []string{"goaway", "other"}}},
-			want:   want{choice: Choice{Version: 1, Protocol: "netrpc", Features: []string{"goaway"}}},
+			want:   want{agreed: Agreement{Version: 1, Protocol: "netrpc", Features: []string{"goaway"}}},
 		},
 		"NoCookieConfigured": {
 			reason: "A plugin without a cookie takes every host.",
 			req:    request([]int{1}, "netrpc"),
 			offers: []Offer{{Version: 1, Protocol: "netrpc"}},
-			want:   want{choice: Choice{Version: 1, Protocol: "netrpc"}},
+			want:   want{agreed: Agreement{Version: 1, Protocol: "netrpc"}},
 		},
 		"OneVersion": {
 			reason: "The wording of upstream's host, word for word.",
@@ -127,9 +127,9 @@ func TestNegotiate(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			choice, err := Negotiate(tc.req, tc.cookie, tc.offers)
+			agreed, err := Negotiate(tc.req, tc.cookie, tc.offers)
 			refusal, _ := err.(*Refusal)
-			got := want{choice: choice, err: refusal}
+			got := want{agreed: agreed, err: refusal}
 			if diff := cmp.Diff(tc.want, got, cmp.AllowUnexported(want{}), cmpopts.EquateEmpty()); diff != "" {
 				t.Errorf("%s\nNegotiate: -want, +got:\n%s", tc.reason, diff)
 			}

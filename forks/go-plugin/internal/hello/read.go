@@ -75,7 +75,7 @@ func ReadAnswer(r *bufio.Reader) (*Answer, error) {
 // answerError turns what readLine says about a host's line into words about a
 // plugin's: a *Refusal must mean that the plugin sent one.
 func answerError(err error) error {
-	if refusal, ok := errors.AsType[*Refusal](err); ok {
+	if refusal := (*Refusal)(nil); errors.As(err, &refusal) {
 		return fmt.Errorf("read the plugin's hello: %s", refusal.Message)
 	}
 	if errors.Is(err, os.ErrDeadlineExceeded) {
