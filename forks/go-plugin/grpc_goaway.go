@@ -2,7 +2,11 @@
 
 package plugin
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/hashicorp/go-plugin/internal/h2frames"
+)
 
 // goAwayBody is what a GOAWAY has at least: the last stream, the error code.
 const goAwayBody = 8
@@ -13,7 +17,7 @@ const goAwayBody = 8
 type goAwayWatch struct {
 	leaving func() // called once
 
-	frames frameWalk
+	frames h2frames.Walk
 	begun  bool // the first frame is that of HTTP/2
 	over   bool // nothing is looked for any more
 	have   int
@@ -23,24 +27,24 @@ type goAwayWatch struct {
 // see takes what was read next. It is used by one goroutine at a time.
 func (w *goAwayWatch) see(p []byte) {
 	if !w.over {
-		w.frames.walk(p, w.look)
+		w.frames.Next(p, w.look)
 	}
 }
 
 func (w *goAwayWatch) look(piece []byte) {
 	switch {
 	case w.over:
-	case !w.begun && w.frames.kind() != frameSettings:
+	case !w.begun && w.frames.Kind() != h2frames.Settings:
 		// Dial options of the host's own may put something else beneath gRPC.
 		w.over = true
-	case w.frames.kind() == frameGoAway:
+	case w.frames.Kind() == h2frames.GoAway:
 		n := copy(w.body[w.have:], piece)
 		w.have += n
 		if n > 0 && w.have == goAwayBody && binary.BigEndian.Uint32(w.body[goAwayBody-4:]) == 0 {
 			w.over = true
 			w.leaving()
 		}
-		if w.frames.left == 0 {
+		if w.frames.Left() == 0 {
 			w.have = 0
 		}
 	default:

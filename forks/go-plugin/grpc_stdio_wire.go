@@ -16,6 +16,8 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/metadata"
+
+	"github.com/hashicorp/go-plugin/internal/h2frames"
 )
 
 // gRPC takes a message and sends it when the host makes room for its stream, an
@@ -123,27 +125,27 @@ func (s *countedOutput) add(size int) { s.owe(messageHead + size) }
 // wireWatch looks through what is written to one connection.
 type wireWatch struct {
 	wire    *outputWire
-	frames  frameWalk
+	frames  h2frames.Walk
 	headers []byte // of one frame, while marks are looked for
 	streams map[uint32]*countedOutput
 	many    int // how many streams are too many to keep those that have ended
 }
 
 // wrote takes what was written next. It is used by one goroutine at a time.
-func (w *wireWatch) wrote(p []byte) { w.frames.walk(p, w.look) }
+func (w *wireWatch) wrote(p []byte) { w.frames.Next(p, w.look) }
 
 func (w *wireWatch) look(piece []byte) {
-	switch w.frames.kind() {
-	case frameData:
-		if s := w.streams[w.frames.stream()]; s != nil {
+	switch w.frames.Kind() {
+	case h2frames.Data:
+		if s := w.streams[w.frames.Stream()]; s != nil {
 			s.give(len(piece))
 		}
-	case frameHeaders:
+	case h2frames.Headers:
 		if w.wire.pending.Load() == 0 && len(w.headers) == 0 {
 			return
 		}
 		w.headers = append(w.headers, piece...)
-		if w.frames.left > 0 {
+		if w.frames.Left() > 0 {
 			return
 		}
 		if s := w.wire.find(w.headers); s != nil {
@@ -163,7 +165,7 @@ func (w *wireWatch) count(s *countedOutput) {
 		maps.DeleteFunc(w.streams, func(_ uint32, s *countedOutput) bool { return s.hasEnded() })
 		w.many = max(fewStreams, 2*len(w.streams))
 	}
-	w.streams[w.frames.stream()] = s
+	w.streams[w.frames.Stream()] = s
 }
 
 // watchedListener is that of a server whose connections are watched.
