@@ -11,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/reopen"
 )
 
 // maxConnInfo is the largest message of the other side's broker that is acted on, in
@@ -113,7 +114,7 @@ func (b *GRPCBroker) runClient(conn grpc.ClientConnInterface, done context.Conte
 	ctx, cancel := context.WithCancel(b.core.ctx)
 	defer cancel()
 	defer context.AfterFunc(done, cancel)()
-	err := keepOpen(ctx, func() error { return b.openLink(ctx, conn) })
+	err := reopen.Stream(ctx, func() error { return b.openLink(ctx, conn) })
 	err = fmt.Errorf("the plugin's broker has gone: %w", err)
 	if done.Err() == nil {
 		b.core.lose(err)

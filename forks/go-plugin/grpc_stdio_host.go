@@ -15,6 +15,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/reopen"
 )
 
 // stdioReceiver passes the plugin's output on to the host's writers. When the
@@ -47,10 +48,10 @@ func newStdioReceiver(ctx context.Context, cfg *grpcClientConfig, conn grpc.Clie
 // run passes output on until it ends.
 func (r *stdioReceiver) run() {
 	defer r.final()
-	err := keepOpen(r.retry, func() error {
+	err := reopen.Stream(r.retry, func() error {
 		err := r.receive()
 		r.asked.Do(func() { close(r.opened) })
-		if wasReplaced(err) {
+		if reopen.Replaced(err) {
 			r.logger.Debug("the connection of the plugin's output was lost, asking for it on the next one", "reason", err)
 		}
 		return err

@@ -308,7 +308,7 @@ var notBounds = map[string][]string{
 		"host/discovery/static Interval", "host/discovery/static MinInterval", "host/discovery/static RetryInterval",
 	},
 	"the pause before the host's own next attempt": {
-		"forks/go-plugin minReopenPause", "host/discovery MinBackoff", "host/discovery MaxBackoff",
+		"forks/go-plugin/internal/reopen minPause", "host/discovery MinBackoff", "host/discovery MaxBackoff",
 		"host/discovery/kubernetes Duration", "host/discovery/kubernetes Cap", "host/stub firstPause", "host/stub lastPause",
 	},
 	"after how long a state is believed": {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package reopen
 
 import (
 	"context"
@@ -18,14 +18,14 @@ import (
 func TestStreamsAreReopened(t *testing.T) {
 	const streams = 40
 	for name, c := range map[string]struct{ life, most time.Duration }{
-		"connections of some age": {life: time.Minute, most: minReopenPause},
-		"connections that fail":   {life: 0, most: maxReopenPause},
+		"connections of some age": {life: time.Minute, most: minPause},
+		"connections that fail":   {life: 0, most: maxPause},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				var ended time.Time
 				opened := 0
-				err := keepOpen(t.Context(), func() error {
+				err := Stream(t.Context(), func() error {
 					if gap := time.Since(ended); opened > 0 && gap > c.most {
 						t.Errorf("stream %d was opened %v after the last, want at most %v", opened, gap, c.most)
 					}
@@ -48,7 +48,7 @@ func TestReopeningEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		replaced := status.Error(codes.Unavailable, "the connection was replaced")
-		err := keepOpen(ctx, func() error { cancel(); return replaced })
+		err := Stream(ctx, func() error { cancel(); return replaced })
 		if err != replaced {
 			t.Errorf("it ended with %v, want why the stream did", err)
 		}
