@@ -74,13 +74,13 @@ func (p *localPlugin) newRunner(cmd *exec.Cmd) (runner.Runner, error) {
 		return child, err
 	}
 	p.mu.Lock()
-	err := p.socket.makeSocketDir()
+	err := p.sockets.MakeDir(p.tempDir)
 	p.mu.Unlock()
 	if err != nil {
 		return nil, err
 	}
-	cmd.Env = append(cmd.Env, EnvUnixSocketDir+"="+p.socket.socketDir)
-	return p.config.RunnerFunc(p.logger, cmd, p.socket.socketDir)
+	cmd.Env = append(cmd.Env, EnvUnixSocketDir+"="+p.sockets.Dir)
+	return p.config.RunnerFunc(p.logger, cmd, p.sockets.Dir)
 }
 
 // command completes the command's environment.
@@ -130,8 +130,8 @@ func (p *localPlugin) handshakeEnv() []string {
 	if p.config.EndWithHost {
 		env = append(env, envEndWithHost+"=true")
 	}
-	if p.socket.Group != "" {
-		env = append(env, EnvUnixSocketGroup+"="+p.socket.Group)
+	if p.sockets.Group != "" {
+		env = append(env, EnvUnixSocketGroup+"="+p.sockets.Group)
 	}
 	return env
 }

@@ -206,6 +206,17 @@ func (r *ReattachConfig) remote() bool {
 	return false
 }
 
+// UnixSocketConfig says where sockets go and who may use them.
+type UnixSocketConfig struct {
+	// Group owns the sockets and may write to them: a name or a number. The
+	// process must be a member of it. Empty: only the owner may.
+	Group string
+
+	// TempDir is the directory under which a directory for the sockets is made.
+	// It must exist. Empty: the system's default.
+	TempDir string
+}
+
 // withDefaults returns a copy with every zero duration, size and writer
 // replaced by its default.
 func (c ClientConfig) withDefaults() ClientConfig {

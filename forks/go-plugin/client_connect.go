@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/listen"
 )
 
 // connect makes the protocol client of a plugin on this machine, and the muxer
@@ -59,7 +60,7 @@ func (p *localPlugin) connectGRPC() (sessionClient, *grpcmux.ClientMuxer, error)
 		dialOptions:    p.config.GRPCDialOptions,
 		plugins:        p.reached.plugins,
 		brokers:        brokerListeners,
-		unixSocket:     p.socketConfig(),
+		sockets:        p.currentSockets(),
 		addrTranslator: p.currentRunner(),
 		announced:      p.noteBrokered,
 		shared:         p.config.Broker,
@@ -107,8 +108,8 @@ func (p *localPlugin) dialFirst() (net.Conn, error) {
 	return p.dial(ctx)
 }
 
-func (p *localPlugin) socketConfig() UnixSocketConfig {
+func (p *localPlugin) currentSockets() listen.Sockets {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.socket
+	return p.sockets
 }

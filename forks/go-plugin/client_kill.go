@@ -134,8 +134,8 @@ func (p *localPlugin) closeMux() {
 func (p *localPlugin) removeSocketDir() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if dir := p.socket.socketDir; dir != "" {
+	if dir := p.sockets.Dir; dir != "" {
 		_ = os.RemoveAll(dir)
-		p.socket.socketDir = ""
+		p.sockets.Dir = ""
 	}
 }

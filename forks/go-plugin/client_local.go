@@ -12,13 +12,15 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/runner"
 )
 
 // localPlugin is a process, or whatever a Runner stands for, on this machine.
 type localPlugin struct {
-	config ClientConfig
-	logger hclog.Logger
+	config  ClientConfig
+	logger  hclog.Logger
+	tempDir string // of UnixSocketConfig
 
 	starting sync.Mutex // held while start works; guards the four below
 	started  bool
@@ -33,7 +35,7 @@ type localPlugin struct {
 	client   sessionClient
 	mux      *grpcmux.ClientMuxer
 	runner   runner.AttachedRunner
-	socket   UnixSocketConfig
+	sockets  listen.Sockets // of the plugin and of what is brokered
 	brokered brokeredSockets
 	listens  *childSocket       // where a plugin that is ours listens, once that is known
 	ended    bool               // there is no process any more
@@ -59,7 +61,7 @@ type reachedPlugin struct {
 func newLocalPlugin(config ClientConfig) *localPlugin {
 	p := &localPlugin{config: config, logger: config.Logger}
 	if config.UnixSocketConfig != nil {
-		p.socket = *config.UnixSocketConfig
+		p.sockets.Group, p.tempDir = config.UnixSocketConfig.Group, config.UnixSocketConfig.TempDir
 	}
 	p.ctx, p.gone = context.WithCancelCause(context.Background())
 	p.inUse, p.unused = context.WithCancel(p.ctx)

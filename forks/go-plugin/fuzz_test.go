@@ -32,6 +32,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/lobby"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/tunnel"
@@ -177,7 +178,7 @@ func FuzzNetworkConfig(f *testing.F) {
 		}
 		t.Setenv(names[which], value)
 		cfg, err := NetworkConfigFromEnv()
-		ports, portErr := portsFromEnv()
+		ports, portErr := listen.PortsFromEnv()
 		if err := errors.Join(err, portErr); err != nil {
 			if !strings.Contains(err.Error(), names[which]) {
 				t.Fatalf("%s=%q: %v", names[which], value, err)
@@ -188,7 +189,7 @@ func FuzzNetworkConfig(f *testing.F) {
 			checkMaxMessage("", filled.MaxMessageBytes) != nil || filled.DefaultVersion < 0 || filled.Name == "" {
 			t.Fatalf("%s=%q: %+v", names[which], value, filled)
 		}
-		if ports.low < 0 || ports.low > ports.high || ports.high > 65535 {
+		if ports.Low < 0 || ports.Low > ports.High || ports.High > 65535 {
 			t.Fatalf("%s=%q: %+v", names[which], value, ports)
 		}
 	})
@@ -481,7 +482,7 @@ func FuzzBrokerMessages(f *testing.F) {
 		defer core.close(errBrokerClosed)
 		ended, cancel := context.WithCancel(t.Context())
 		cancel()
-		listeners := newListenerTransport(core, UnixSocketConfig{}, nil)
+		listeners := newListenerTransport(core, listen.Sockets{}, nil)
 		listeners.receive(&msg)
 		dialer, err := listeners.dialer(ended, msg.GetServiceId())
 		if err != nil {

@@ -69,7 +69,7 @@ func (cfg *grpcClientConfig) newOwnBroker(conn grpc.ClientConnInterface, lobby *
 		session := func(context.Context) (*grpcmux.Mux, error) { return cfg.mux.Mux, nil }
 		return newGRPCBroker(core, newMuxTransport(core, session), cfg.tls)
 	default:
-		transport := newListenerTransport(core, cfg.unixSocket, cfg.addrTranslator)
+		transport := newListenerTransport(core, cfg.sockets, cfg.addrTranslator)
 		transport.announced = cfg.announced
 		return newGRPCBroker(core, transport, cfg.tls)
 	}
@@ -94,6 +94,6 @@ func (cfg *grpcServiceConfig) newBroker(shared *sharedSessions) (*GRPCBroker, *t
 	case brokerMux:
 		return newGRPCBroker(core, newMuxTransport(core, cfg.mux.Session), cfg.tls), nil
 	default:
-		return newGRPCBroker(core, newListenerTransport(core, cfg.unixSocket, nil), cfg.tls), nil
+		return newGRPCBroker(core, newListenerTransport(core, cfg.sockets, nil), cfg.tls), nil
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"sync"
 
+	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/runner"
 )
@@ -16,7 +17,7 @@ import (
 // address. It is how brokers connect unless the peers agreed on better.
 type listenerTransport struct {
 	core       *brokerCore
-	sockets    UnixSocketConfig
+	sockets    listen.Sockets
 	translator runner.AddrTranslator // nil: both sides see the same addresses
 	mail       *mailroom
 	// announced, if not nil, is told where the other side listens. It does not block.
@@ -26,7 +27,7 @@ type listenerTransport struct {
 	open map[*announcedListener]struct{} // nil once closed
 }
 
-func newListenerTransport(core *brokerCore, sockets UnixSocketConfig, translator runner.AddrTranslator) *listenerTransport {
+func newListenerTransport(core *brokerCore, sockets listen.Sockets, translator runner.AddrTranslator) *listenerTransport {
 	return &listenerTransport{
 		core:       core,
 		sockets:    sockets,
@@ -37,7 +38,7 @@ func newListenerTransport(core *brokerCore, sockets UnixSocketConfig, translator
 }
 
 func (t *listenerTransport) accept(ctx context.Context, id uint32) (net.Listener, error) {
-	lis, err := listenLocal(t.sockets)
+	lis, err := listen.Local(t.sockets)
 	if err != nil {
 		return nil, err
 	}

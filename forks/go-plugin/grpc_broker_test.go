@@ -15,6 +15,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
 
@@ -109,7 +110,7 @@ func TestBrokerNobodyAccepts(t *testing.T) {
 func TestBrokerNoAnnouncement(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		core := newBrokerCore(nil)
-		b := newGRPCBroker(core, newListenerTransport(core, UnixSocketConfig{}, nil), nil)
+		b := newGRPCBroker(core, newListenerTransport(core, listen.Sockets{}, nil), nil)
 		start := time.Now()
 		_, err := b.Dial(815)
 		if err == nil || !strings.Contains(err.Error(), "815") || !strings.Contains(err.Error(), "announce") {
@@ -207,7 +208,7 @@ func (p prefixTranslator) HostToPlugin(network, addr string) (string, string, er
 func TestBrokerTranslatesAddresses(t *testing.T) {
 	translator := prefixTranslator{prefix: "/container"}
 	core := newBrokerCore(nil)
-	host := newGRPCBroker(core, newListenerTransport(core, UnixSocketConfig{}, translator), nil)
+	host := newGRPCBroker(core, newListenerTransport(core, listen.Sockets{}, translator), nil)
 	defer host.Close()
 	sent := &recordedLink{}
 	defer core.link.attach(sent)()

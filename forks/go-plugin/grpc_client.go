@@ -20,6 +20,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/runner"
 )
@@ -59,7 +60,7 @@ type grpcClientConfig struct {
 
 	brokers        brokerKind
 	brokerWait     time.Duration                 // of brokerCore; zero: brokerWait
-	unixSocket     UnixSocketConfig              // of brokerListeners
+	sockets        listen.Sockets                // of brokerListeners
 	addrTranslator runner.AddrTranslator         // of brokerListeners; nil: none
 	announced      func(network, address string) // of brokerListeners: where the plugin accepts; nil: nobody asks
 	mux            *grpcmux.ClientMuxer          // of brokerMux; the client closes it

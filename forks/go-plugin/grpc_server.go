@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
@@ -67,7 +68,7 @@ func (s *GRPCServer) Init() error {
 	cfg := grpcServiceConfig{
 		plugins:    s.Plugins,
 		newServer:  s.Server,
-		unixSocket: unixSocketConfigFromEnv(),
+		sockets:    listen.SocketsFromEnv(),
 		tls:        s.TLS,
 		stdio:      s.output,
 		onShutdown: func() { s.service.stopAfterHost() },

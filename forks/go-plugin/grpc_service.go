@@ -24,6 +24,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/panictext"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
@@ -39,7 +40,7 @@ type grpcServiceConfig struct {
 
 	brokers    brokerKind
 	brokerWait time.Duration        // of brokerCore; zero: brokerWait
-	unixSocket UnixSocketConfig     // of brokerListeners
+	sockets    listen.Sockets       // of brokerListeners
 	mux        *grpcmux.ServerMuxer // of brokerMux; the service shuts it down
 	tls        *tls.Config          // of brokered connections; nil: plaintext
 

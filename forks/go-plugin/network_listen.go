@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"syscall"
+
+	"github.com/hashicorp/go-plugin/internal/listen"
 )
 
 // noWords are the values of PLUGIN_HOST that mean no to whoever wrote them.
@@ -62,12 +64,12 @@ func meantAsAddress(value string) bool {
 // listenNetwork opens the socket of network mode: PLUGIN_HOST says on which
 // address, PLUGIN_MIN_PORT and PLUGIN_MAX_PORT on which port.
 func listenNetwork(host string) (net.Listener, error) {
-	ports, err := portsFromEnv()
+	ports, err := listen.PortsFromEnv()
 	if err != nil {
 		return nil, err
 	}
-	if ports.low == 0 && ports.high != 0 {
-		return nil, fmt.Errorf("%s is %d without a %s: set both, to the same port if it is to be that one", envMaxPort, ports.high, envMinPort)
+	if ports.Low == 0 && ports.High != 0 {
+		return nil, fmt.Errorf("%s is %d without a %s: set both, to the same port if it is to be that one", envMaxPort, ports.High, envMinPort)
 	}
 	hosts, err := bindHosts(host)
 	if err != nil {
@@ -75,7 +77,7 @@ func listenNetwork(host string) (net.Listener, error) {
 	}
 	var failed error
 	for _, addr := range hosts {
-		lis, err := listenTCP(addr, ports)
+		lis, err := listen.TCP(addr, ports)
 		if err == nil {
 			return lis, nil
 		}

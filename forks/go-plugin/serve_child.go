@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
@@ -74,7 +75,7 @@ func newChildServer(opts *ServeConfig, logger hclog.Logger, stdout, stderr io.Re
 	if err := s.configureTLS(); err != nil {
 		return nil, err
 	}
-	if s.listener, err = listenLocal(unixSocketConfigFromEnv()); err != nil {
+	if s.listener, err = listen.Local(listen.SocketsFromEnv()); err != nil {
 		return nil, err
 	}
 	s.configureProtocol(stdout, stderr, pipes)

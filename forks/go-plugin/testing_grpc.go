@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/listen"
 )
 
 // TestGRPCConn serves what register registers, over TCP on the loopback
@@ -41,7 +42,7 @@ func TestGRPCConn(t testing.TB, register func(*grpc.Server)) (*grpc.ClientConn, 
 // closes the client, which stops the server.
 func TestPluginGRPCConn(t testing.TB, multiplex bool, ps map[string]Plugin) (*GRPCClient, *GRPCServer) {
 	t.Helper()
-	lis, err := listenLocal(UnixSocketConfig{})
+	lis, err := listen.Local(listen.Sockets{})
 	if err != nil {
 		t.Fatalf("listen: %v", err)
 	}
