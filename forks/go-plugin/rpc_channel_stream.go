@@ -58,6 +58,10 @@ func (c *streamChannel) Send(method string, number uint64, args any) (end uint64
 	}
 	c.header = rpc.Request{ServiceMethod: method, Seq: number}
 	if err := c.enc.add(&c.header, args); err != nil {
+		if c.enc.broken != nil { // no other request can be sent: whoever reads learns it, and may open another channel
+			c.broken = lostBecause(c.why, c.enc.broken)
+			_ = c.conn.Close()
+		}
 		return 0, &rpcmux.EncodeError{Err: err}
 	}
 	if !c.writing {

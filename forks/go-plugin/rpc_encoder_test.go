@@ -342,3 +342,36 @@ func TestNestedTypes(t *testing.T) {
 		}
 	}
 }
+
+// Fickle can be encoded once and then not again.
+type Fickle struct{ encoded *int }
+
+// GobEncode implements gob.GobEncoder.
+func (f Fickle) GobEncode() ([]byte, error) {
+	if *f.encoded++; *f.encoded > 1 {
+		return nil, errors.New("not again")
+	}
+	return []byte{1}, nil
+}
+
+// GobDecode implements gob.GobDecoder.
+func (*Fickle) GobDecode([]byte) error { return nil }
+
+// TestChannelOutOfStepEnds: of a channel that can send nothing more, the one who reads
+// learns that it has ended, and opens another one.
+func TestChannelOutOfStepEnds(t *testing.T) {
+	gob.Register(Fickle{})
+	here, there := net.Pipe()
+	defer there.Close()
+	c := NewRPCChannel(here)
+	_, err := c.Send("Plugin.Take", 1, Box{Fickle{new(int)}, nil})
+	if unfit := (*RPCEncodeError)(nil); !errors.As(err, &unfit) {
+		t.Fatalf("Send: %v", err)
+	}
+	if err := c.ReadHeader(&rpc.Response{}); !errors.Is(err, ErrConnectionLost) {
+		t.Errorf("ReadHeader: %v, want that the connection is lost", err)
+	}
+	if _, err := c.Send("Plugin.Take", 2, Box{}); !errors.Is(err, ErrConnectionLost) {
+		t.Errorf("the next Send: %v, want that the connection is lost", err)
+	}
+}
