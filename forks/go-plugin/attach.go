@@ -156,7 +156,7 @@ func dialPlugin(ctx context.Context, cfg *ClientConfig) (net.Conn, error) {
 		// A gRPC server of the original library insists on it, and nobody minds.
 		tlsConfig.NextProtos = []string{"h2"}
 	}
-	secure := tls.Client(rpcmux.NewSpillConn(conn), tlsConfig)
+	secure := tls.Client(rpcmux.NewOverflowConn(conn), tlsConfig)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("%w: %w", ErrTLS, err)

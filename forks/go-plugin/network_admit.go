@@ -67,7 +67,7 @@ func (s *networkServer) secure(ctx context.Context, conn net.Conn) (net.Conn, *b
 	case proto != sniff.TLS:
 		return conn, r, proto, nil
 	}
-	secure := tls.Server(rpcmux.NewSpillConn(sniff.NewConn(conn, r)), s.tls)
+	secure := tls.Server(rpcmux.NewOverflowConn(sniff.NewConn(conn, r)), s.tls)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		lingerOn(conn) // It has been sent an alert.
 		return nil, nil, proto, fmt.Errorf("TLS: %w", err)

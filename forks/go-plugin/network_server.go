@@ -38,7 +38,7 @@ type networkServer struct {
 	pending   *pendingGate
 	sessions  *sessionSet
 	panics    *panicGuard
-	relief    rpcmux.Relief
+	watchdog  rpcmux.Watchdog
 	draining  chan struct{}
 }
 

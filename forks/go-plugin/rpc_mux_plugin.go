@@ -26,7 +26,7 @@ func (h *hostSession) serveRPCMux() error {
 		Settle:    func() { h.before.settle(context.Background()) },
 		Subscribe: h.subscribeMux,
 		Streams:   streams.begin,
-		Relief:    &h.server.relief,
+		Watchdog:  &h.server.watchdog,
 		Silence:   hostKeepalive,
 
 		MaxSend:    commonBound(h.server.config.MaxMessageBytes, h.agreed.MaxMessage),

@@ -316,9 +316,9 @@ var notBounds = map[string][]string{
 		"host/discovery/kubernetes aftermath", "host/discovery/kubernetes eventLife",
 	},
 	"how work is divided, for speed": {
-		"forks/go-plugin readChunk", "forks/go-plugin/internal/rpcmux batch", "forks/go-plugin/internal/rpcmux patience",
-		"forks/go-plugin/internal/rpcmux piece", "forks/go-plugin/internal/rpcmux quick", "forks/go-plugin/internal/rpcmux tlsBatch",
-		"forks/go-plugin/internal/rpcmux together", "forks/go-plugin/internal/rpcmux veryQuick",
+		"forks/go-plugin readChunk", "forks/go-plugin/internal/rpcmux largeAnswer", "forks/go-plugin/internal/rpcmux checkInterval",
+		"forks/go-plugin/internal/rpcmux writeSize", "forks/go-plugin/internal/rpcmux quick", "forks/go-plugin/internal/rpcmux tlsBatch",
+		"forks/go-plugin/internal/rpcmux batchThreshold", "forks/go-plugin/internal/rpcmux veryQuick",
 	},
 	"a port, and the size of a number on the wire": {"forks/go-plugin defaultMaxPort", "forks/go-plugin/internal/rpcmux lengthSize"},
 	"when a wait is told, which goes on":           {"host/conn slow"},

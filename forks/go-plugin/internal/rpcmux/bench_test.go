@@ -72,7 +72,7 @@ func BenchmarkRPCMuxParallel(b *testing.B) {
 }
 
 // BenchmarkRPCMuxChannels is 64 callers on eight channels, whose readers pass
-// the turn to one another.
+// the read lock to one another.
 func BenchmarkRPCMuxChannels(b *testing.B) {
 	here, there := tcpPair(b)
 	p := newPair(b, here, there, HostConfig{}, PluginConfig{})

@@ -26,11 +26,11 @@ type Channel struct {
 	enc     *gob.Encoder // nil: the next request begins a new stream
 	sink    sink
 
-	dec    *gob.Decoder
-	mine   bool          // the reader has the turn to read
-	turn   chan struct{} // another reader gives it the turn and a message
-	closed chan struct{}
-	close  sync.Once
+	dec     *gob.Decoder
+	reading bool          // the reader holds the read lock
+	handed  chan struct{} // another reader hands it the read lock and a message
+	closed  chan struct{}
+	close   sync.Once
 }
 
 // sink is where an encoder writes: into the message that is being made.
@@ -59,7 +59,7 @@ func (e *EncodeError) Unwrap() error { return e.Err }
 // Channel returns the channel of an id that the plugin named. Each is asked for
 // once. The caller closes it.
 func (h *Host) Channel(id uint64) *Channel {
-	c := &Channel{host: h, id: id, turn: make(chan struct{}, 1), closed: make(chan struct{})}
+	c := &Channel{host: h, id: id, handed: make(chan struct{}, 1), closed: make(chan struct{})}
 	c.dec = gob.NewDecoder(&h.in)
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -122,7 +122,7 @@ func (c *Channel) Await(ctx context.Context) error {
 	if c.isClosed() {
 		return errChannelClosed
 	}
-	return c.host.out.awaitOr(ctx, c.closed)
+	return c.host.out.awaitRoom(ctx, c.closed)
 }
 
 // ReadHeader waits for the next answer. An error means that the channel or the
@@ -130,9 +130,9 @@ func (c *Channel) Await(ctx context.Context) error {
 func (c *Channel) ReadHeader(r *rpc.Response) error {
 	h := c.host
 	there := false // a message, which another reader found
-	if !c.mine {
+	if !c.reading {
 		var err error
-		if there, err = c.awaitTurn(); err != nil {
+		if there, err = c.lockRead(); err != nil {
 			return err
 		}
 	}
@@ -146,16 +146,15 @@ func (c *Channel) ReadHeader(r *rpc.Response) error {
 			h.pending.Add(-1)
 			return c.header(r)
 		}
-		given := h.give(h.message.channel)
-		if !given {
-			// Somebody has closed the channel without waiting for the answer.
+		if !h.handTo(h.message.channel) {
+			// The channel was closed before its answer came.
 			h.pending.Add(-1)
 			there = false
 			continue
 		}
-		c.mine = false
+		c.reading = false
 		var err error
-		if there, err = c.awaitTurn(); err != nil {
+		if there, err = c.lockRead(); err != nil {
 			return err
 		}
 	}
@@ -198,29 +197,30 @@ func (c *Channel) ReadReply(target reflect.Value) error {
 	return err
 }
 
-// give hands the turn and the message at hand to the reader of another channel.
-func (h *Host) give(id uint64) bool {
+// handTo hands the read lock and the message at hand to the reader of another
+// channel. It reports false if that channel was closed.
+func (h *Host) handTo(id uint64) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	c := h.channels[id]
 	if c == nil {
 		return false
 	}
-	c.turn <- struct{}{} // never blocks: there is only one turn
+	c.handed <- struct{}{} // never blocks: there is only one read lock
 	return true
 }
 
-// awaitTurn waits until this reader may read. It reports whether a message for
+// lockRead waits until this reader may read. It reports whether a message for
 // it is at hand already.
-func (c *Channel) awaitTurn() (there bool, err error) {
+func (c *Channel) lockRead() (there bool, err error) {
 	select {
-	case <-c.turn:
+	case <-c.handed:
 		there = true
-	case <-c.host.turn:
+	case <-c.host.readLock:
 	case <-c.closed:
 		select {
-		case <-c.turn: // given before it was closed
-			c.mine = true
+		case <-c.handed: // before it was closed
+			c.reading = true
 			c.host.pending.Add(-1)
 		default:
 		}
@@ -228,25 +228,25 @@ func (c *Channel) awaitTurn() (there bool, err error) {
 	case <-c.host.done:
 		return false, c.host.Err()
 	}
-	c.mine = true
+	c.reading = true
 	return there, nil
 }
 
-// stop ends reading on the channel, for the session's sake: it passes the turn
-// on, or ends the session if the connection has failed.
+// stop ends reading on the channel: it releases the read lock, or ends the session
+// if the connection has failed.
 func (c *Channel) stop(err error) error {
 	if !errors.Is(err, errChannelClosed) {
 		c.host.fail(err)
 		return c.host.Err()
 	}
-	c.leaveTurn()
+	c.unlockRead()
 	return err
 }
 
-func (c *Channel) leaveTurn() {
-	if c.mine {
-		c.mine = false
-		c.host.turn <- struct{}{}
+func (c *Channel) unlockRead() {
+	if c.reading {
+		c.reading = false
+		c.host.readLock <- struct{}{}
 	}
 }
 

@@ -44,10 +44,10 @@ func TestCloseWithMessageGiven(t *testing.T) {
 		here, there := net.Pipe()
 		h := NewHost(here, HostConfig{})
 		c := h.Channel(1)
-		<-h.turn
+		<-h.readLock
 		h.pending.Add(1)
 		h.message = message{kind: failure, channel: c.id}
-		if !h.give(c.id) {
+		if !h.handTo(c.id) {
 			t.Fatal("nobody took the message")
 		}
 		go func() { _, _ = there.Read(make([]byte, 100)) }()

@@ -13,9 +13,7 @@ import (
 // Decode reads a value of gob into what into points to; nil drops it. What a type
 // that decodes itself panics with is an error.
 func Decode(dec *gob.Decoder, into any) (err error) {
-	defer restoreMap(&err, giveMap(reflect.ValueOf(into)))
-	defer recovered(&err)
-	return dec.Decode(into)
+	return DecodeValue(dec, reflect.ValueOf(into))
 }
 
 // DecodeValue is Decode for a reflect.Value, of which the zero one drops it.

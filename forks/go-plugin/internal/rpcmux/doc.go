@@ -5,8 +5,8 @@
 // describes them.
 //
 // Beside yamux with a net/rpc connection in each stream, it saves goroutines,
-// buffers and system calls. No goroutine stands between the connection and who
-// waits for it: the host's readers pass the turn to read to one another, and
+// buffers and system calls. No goroutine stands between the connection and
+// whoever waits for it: the host's readers pass a read lock to one another, and
 // the plugin runs a method that is known to be quick in the goroutine that read
 // its request. Messages that are due at the same time leave in one write.
 package rpcmux

@@ -26,33 +26,28 @@ type HostConfig struct {
 
 // Host is the host's side of a session: channels on which it calls.
 //
-// It has no reader of its own. Whoever waits for an answer on a channel reads,
-// and hands a message of another channel to who waits there, together with the
-// turn to read. So a call's answer is read by who waits for it, unless calls of
-// several channels alternate.
+// It has no reader of its own. Whoever waits for an answer on a channel takes the
+// read lock and reads, and hands a message of another channel, together with the
+// lock, to whoever waits there. So an answer is read by the caller that waits for
+// it, unless calls of several channels alternate.
 type Host struct {
+	session
 	config  HostConfig
-	conn    net.Conn
-	in      inbox
-	out     outbox
-	streams *streamConn
 	outputs chan outputChunk // one at most: what the credit was for
 	drained sync.Once
 
 	// pending counts calls without an answer.
 	pending atomic.Int64
-	// turn is there while nobody reads.
-	turn chan struct{}
-	// message is the last that was read. Who has the turn owns it.
+	// readLock holds a token while nobody reads.
+	readLock chan struct{}
+	// message is the last that was read. It belongs to the holder of the read lock.
 	message message
 
-	mu       sync.Mutex
+	// The rest is guarded by the session's mu.
 	channels map[uint64]*Channel
 	opened   uint64   // channels that this side has opened
 	parked   *Channel // waits for the first byte of a message
 	woken    bool     // by a deadline
-	err      error
-	done     chan struct{}
 }
 
 // NewHost starts a session on a connection that is past its handshake. Channel
@@ -60,59 +55,18 @@ type Host struct {
 func NewHost(conn net.Conn, config HostConfig) *Host {
 	h := &Host{
 		config:   config,
-		conn:     conn,
-		in:       newInbox(conn, config.MaxReceive, nil),
-		out:      outbox{conn: conn, try: newTryWriter(conn)},
-		turn:     make(chan struct{}, 1),
+		readLock: make(chan struct{}, 1),
 		channels: make(map[uint64]*Channel),
 		outputs:  make(chan outputChunk, 1),
-		done:     make(chan struct{}),
 	}
-	h.out.broken = h.fail
-	h.streams = newStreamConn(&h.out, conn)
-	h.turn <- struct{}{}
+	h.ended = config.Ended
+	h.init(conn, config.MaxSend, config.MaxReceive, nil)
+	h.readLock <- struct{}{}
 	return h
 }
 
-// StreamConn returns what carries the yamux session of brokered streams. It
-// ends with the session.
-func (h *Host) StreamConn() net.Conn { return h.streams }
-
-// Done is closed when the session has ended.
-func (h *Host) Done() <-chan struct{} { return h.done }
-
-// Err says why the session has ended, or nil.
-func (h *Host) Err() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	return h.err
-}
-
-// Close ends the session and closes its connection.
-func (h *Host) Close() error {
-	h.fail(net.ErrClosed)
-	return nil
-}
-
-// fail ends the session once.
-func (h *Host) fail(err error) {
-	h.mu.Lock()
-	if h.err != nil {
-		h.mu.Unlock()
-		return
-	}
-	h.err = err
-	close(h.done)
-	h.mu.Unlock()
-	if h.config.Ended != nil {
-		h.config.Ended(err)
-	}
-	h.out.fail(err) // closes the connection
-	h.streams.end(err)
-}
-
 // receive reads until there is a message for a channel, and leaves it in
-// h.message. The caller, the reader of c, has the turn.
+// h.message. The caller, the reader of c, holds the read lock.
 func (h *Host) receive(c *Channel) error {
 	for {
 		if err := h.await(c); err != nil {
@@ -148,8 +102,8 @@ func (h *Host) receive(c *Channel) error {
 	}
 }
 
-// await waits until there is something to read. Close of the channel
-// interrupts it: the turn must not stay with a reader that nobody waits for.
+// await waits until there is something to read. Close of the channel interrupts it:
+// a reader whose channel is closed must not keep the read lock.
 func (h *Host) await(c *Channel) error {
 	if h.in.buffered() > h.in.left {
 		return nil // Part of the next message is here already.
@@ -199,27 +153,14 @@ func (h *Host) unpark() (woken bool) {
 	return woken
 }
 
-// Moved counts what the peer's side of the connection gave and took of long
-// messages. It grows while one is on its way, and nothing else can be.
-func (h *Host) Moved() uint64 { return h.in.source.reads.Load() + h.out.advanced.Load() }
-
-// send sends a message that has no value.
-func (h *Host) send(b *buffer) error {
-	if err := b.seal(h.config.MaxSend); err != nil {
-		return err
-	}
-	_, err := h.out.put(b, now)
-	return err
-}
-
-// urgencyOfCall says how a request leaves. While few calls are under way, each
-// is waited for. When there are many, it pays to let some more come together.
+// urgencyOfCall says how a request leaves. While few calls are under way, each is
+// written at once. When there are many, it pays to let some more join it.
 func (h *Host) urgencyOfCall() urgency {
-	if h.pending.Add(1) > lonely {
+	if h.pending.Add(1) > fewCalls {
 		return soon
 	}
 	return now
 }
 
-// lonely is up to how many calls under way each request is written at once.
-const lonely = 3
+// fewCalls is up to how many calls under way each request is written at once.
+const fewCalls = 3

@@ -11,7 +11,7 @@ import (
 	"sync/atomic"
 )
 
-// inbox reads messages. Whoever has the turn to read uses it, nobody else.
+// inbox reads messages. Only the reader of the session uses it.
 // As an io.Reader and io.ByteReader it gives what is left of the current
 // message.
 type inbox struct {

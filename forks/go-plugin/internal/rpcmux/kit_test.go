@@ -199,8 +199,8 @@ func tlsPair(t testing.TB) (here, there net.Conn) {
 	roots := x509.NewCertPool()
 	roots.AddCert(cert)
 	here, there = tcpPair(t)
-	client := tls.Client(NewSpillConn(here), &tls.Config{RootCAs: roots, ServerName: "plugin"})
-	server := tls.Server(NewSpillConn(there), &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}})
+	client := tls.Client(NewOverflowConn(here), &tls.Config{RootCAs: roots, ServerName: "plugin"})
+	server := tls.Server(NewOverflowConn(there), &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}})
 	shaken := make(chan error, 1)
 	go func() { shaken <- server.Handshake() }()
 	if err := errors.Join(client.Handshake(), <-shaken); err != nil {

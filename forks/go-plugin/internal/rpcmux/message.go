@@ -66,8 +66,9 @@ func (b *buffer) seal(maximum int) error {
 	return nil
 }
 
-// isOwed says that the message must leave before a plugin does.
-func (b *buffer) isOwed() bool {
+// isPending says that the connection must have taken the message before a plugin
+// may exit: an answer, or the notice that it drains.
+func (b *buffer) isPending() bool {
 	switch kind(b.data[lengthSize]) &^ fresh {
 	case answer, failure, draining:
 		return true

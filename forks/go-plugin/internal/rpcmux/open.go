@@ -63,7 +63,7 @@ func (w *worker) open() {
 	p := w.plugin
 	defer p.control.Done()
 	var handler Handler = unserved{errNotOpened}
-	defer func() { w.service.serveEarly(p, handler) }() // Open may end its goroutine.
+	defer func() { w.service.serveQueued(p, handler) }() // Open may end its goroutine.
 	w.callBegins()
 	opened, err := p.config.Open(w.kind)
 	if err != nil {

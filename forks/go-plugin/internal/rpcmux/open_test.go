@@ -45,7 +45,7 @@ func TestOpen(t *testing.T) {
 	})
 }
 
-// A kind whose author takes time to make it holds up only who calls it.
+// A kind whose author takes time to make it holds up only its own callers.
 func TestOpenSlowly(t *testing.T) {
 	onEach(t, func(t *testing.T, here, there net.Conn) {
 		asked, made := make(chan struct{}), make(chan struct{})

@@ -11,12 +11,12 @@ import (
 )
 
 const (
-	// full is how many bytes may wait that the connection has not taken.
-	full = 256 << 10
-	// together is from how many bytes on messages do not wait for others.
-	together = 32 << 10
-	// piece is how many bytes the connection is given at once to wait for.
-	piece = 64 << 10
+	// maxUnwritten is how many bytes may wait that the connection has not taken.
+	maxUnwritten = 256 << 10
+	// batchThreshold is from how many bytes on messages do not wait for others.
+	batchThreshold = 32 << 10
+	// writeSize is how many bytes the connection is given at once to wait for.
+	writeSize = 64 << 10
 )
 
 // urgency says when a message is to leave.
@@ -37,8 +37,8 @@ const (
 // a goroutine.
 type outbox struct {
 	conn net.Conn
-	// try writes what the connection takes without waiting.
-	try tryWriter
+	// socket writes what the connection takes without waiting; nil if it cannot.
+	socket nonblockingWriter
 	// broken is told of an error of the connection. It calls fail.
 	broken func(error)
 
@@ -47,9 +47,9 @@ type outbox struct {
 	writing bool    // somebody writes, and looks once more before it stops
 	taken   uint64  // bytes that the connection was given, ever
 	written uint64  // bytes of them that it took
-	owed    uint64  // where the last message ends that is owed
+	pending uint64  // where the last pending answer ends, see isPending
 	err     error
-	// advanced counts full pieces that the connection took while somebody waited
+	// advanced counts parts of writeSize that the connection took while somebody waited
 	// for it to do so. Small messages of ours are no sign of life of the peer.
 	advanced atomic.Uint64
 	changed  chan struct{} // closed when room was made, or all was written; nil: nobody waits
@@ -58,7 +58,7 @@ type outbox struct {
 // put queues a sealed message, and returns where it ends in all that was ever
 // queued.
 func (o *outbox) put(b *buffer, when urgency) (end uint64, err error) {
-	isOwed := b.isOwed()
+	pending := b.isPending()
 	o.mu.Lock()
 	if o.err != nil {
 		defer o.mu.Unlock()
@@ -71,10 +71,10 @@ func (o *outbox) put(b *buffer, when urgency) (end uint64, err error) {
 		b.recycle()
 	}
 	end = o.taken + uint64(len(o.waiting.data))
-	if isOwed {
-		o.owed = end
+	if pending {
+		o.pending = end
 	}
-	if when == later && len(o.waiting.data) >= together {
+	if when == later && len(o.waiting.data) >= batchThreshold {
 		when = now
 	}
 	o.leave(when)
@@ -94,19 +94,19 @@ func (o *outbox) leave(when urgency) {
 		return
 	}
 	o.writing = true
-	if when == soon || o.try == nil {
+	if when == soon || o.socket == nil {
 		o.mu.Unlock()
 		go o.drain(nil, 0)
 		return
 	}
 	batch := o.take()
 	o.mu.Unlock()
-	n, err := o.try.try(batch.data)
+	n, err := o.socket.writeSome(batch.data)
 	if err != nil {
 		o.broken(err)
 		return
 	}
-	if n < len(batch.data) || !o.try.settled() {
+	if n < len(batch.data) || !o.socket.flushed() {
 		go o.drain(batch, n)
 		return
 	}
@@ -115,7 +115,7 @@ func (o *outbox) leave(when urgency) {
 	more := o.proceedLocked()
 	o.mu.Unlock()
 	if more {
-		// Who put it relies on us, but our own caller has waited enough.
+		// It came meanwhile. The caller has waited long enough for its own.
 		go o.drain(nil, 0)
 	}
 }
@@ -123,7 +123,7 @@ func (o *outbox) leave(when urgency) {
 // drain writes batch from n on, and then what waits, until nothing does.
 func (o *outbox) drain(batch *buffer, n int) {
 	if batch == nil {
-		// Others that are about to put something shall get to do so.
+		// Others that are about to put something may still do so.
 		runtime.Gosched()
 	}
 	for {
@@ -156,17 +156,17 @@ func (o *outbox) proceedLocked() bool {
 }
 
 func (o *outbox) write(data []byte) error {
-	if o.try != nil {
-		if err := o.try.settle(); err != nil || len(data) == 0 {
+	if o.socket != nil {
+		if err := o.socket.flush(); err != nil || len(data) == 0 {
 			return err
 		}
 	}
-	for len(data) > piece {
-		if _, err := o.conn.Write(data[:piece]); err != nil {
+	for len(data) > writeSize {
+		if _, err := o.conn.Write(data[:writeSize]); err != nil {
 			return err
 		}
 		o.advanced.Add(1)
-		data = data[piece:]
+		data = data[writeSize:]
 	}
 	_, err := o.conn.Write(data)
 	return err
@@ -207,31 +207,31 @@ func (o *outbox) position() uint64 {
 	return o.taken
 }
 
-// isFull reports whether the connection is slower than who writes. Who can
-// wait should.
+// isFull reports whether the connection is slower than its writers, which should
+// wait if they can.
 func (o *outbox) isFull() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.fullLocked()
 }
 
-func (o *outbox) fullLocked() bool { return o.waiting != nil && len(o.waiting.data) >= full }
+func (o *outbox) fullLocked() bool { return o.waiting != nil && len(o.waiting.data) >= maxUnwritten }
 
-// hasUnsent reports whether there is a message that is owed, and that the
-// connection has not taken.
+// hasUnsent reports whether there is a pending answer that the connection has not
+// taken.
 func (o *outbox) hasUnsent() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.err == nil && o.written < o.owed
+	return o.err == nil && o.written < o.pending
 }
 
-// awaitSent waits until the connection has taken what is owed by now.
+// awaitSent waits until the connection has taken the answers that are pending now.
 func (o *outbox) awaitSent(ctx context.Context) error {
 	o.flush()
 	o.mu.Lock()
-	owed := o.owed
+	end := o.pending
 	o.mu.Unlock()
-	return o.awaitThat(ctx, nil, func() bool { return o.written >= owed })
+	return o.awaitThat(ctx, nil, func() bool { return o.written >= end })
 }
 
 // awaitWritten waits until the connection has taken all that was put by now.
@@ -246,11 +246,9 @@ func (o *outbox) awaitWritten(ctx context.Context) error {
 	return o.awaitThat(ctx, nil, func() bool { return o.written >= end })
 }
 
-// await waits for room, or for the end of ctx or of the connection.
-func (o *outbox) await(ctx context.Context) error { return o.awaitOr(ctx, nil) }
-
-// awaitOr also ends when stop is closed.
-func (o *outbox) awaitOr(ctx context.Context, stop <-chan struct{}) error {
+// awaitRoom waits until the outbox is not full, or for the end of ctx or of the
+// connection, or until stop is closed, which may be nil.
+func (o *outbox) awaitRoom(ctx context.Context, stop <-chan struct{}) error {
 	return o.awaitThat(ctx, stop, func() bool { return !o.fullLocked() })
 }
 

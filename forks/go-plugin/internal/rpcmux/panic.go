@@ -21,9 +21,8 @@ func (w *worker) serve(handler Handler) {
 	returned = true
 }
 
-// ended is deferred by serve. The worker need not see to it that somebody reads
-// on: the session's Relief finds it in the same call for as long as this takes,
-// or for ever if the method has ended the goroutine.
+// ended is deferred by serve. It starts no reader: if the method has ended the
+// goroutine, the session's Watchdog does.
 func (w *worker) ended(returned *bool) {
 	p := w.plugin
 	if *returned || p.config.Panicked == nil {

@@ -43,8 +43,8 @@ type PluginConfig struct {
 	// MaxSend and MaxReceive bound one message in each direction, in bytes. The
 	// host was told the second. Zero is no bound but the format's.
 	MaxSend, MaxReceive int
-	// Relief is shared by the sessions of a process. Nil is one of its own.
-	Relief *Relief
+	// Watchdog is shared by the sessions of a process. Nil is one of its own.
+	Watchdog *Watchdog
 	// Silence is after how long a host that says nothing, and takes nothing that
 	// is on its way, is asked for a sign of life, and after as long again given
 	// up. Zero never asks.
@@ -67,48 +67,34 @@ var ErrSilent = errors.New("the host gives no sign of life")
 
 // Plugin is the plugin's side of a session: kinds, each on a channel.
 type Plugin struct {
-	config  PluginConfig
-	conn    net.Conn
-	in      inbox
-	out     outbox
-	streams *streamConn
-	feed    *outputFeed
+	session
+	config PluginConfig
+	feed   *outputFeed
 
-	// rest is where one goroutine waits that has nothing to do. It is the first
+	// idle is where one goroutine waits that has nothing to do. It is the first
 	// to be asked when a reader is needed.
-	rest    chan struct{}
-	resting atomic.Bool
+	idle   chan struct{}
+	idling atomic.Bool
 
 	// control counts the calls of channel 0 under way, which Serve waits for.
 	control sync.WaitGroup
 
-	mu         sync.Mutex
+	// These are guarded by the session's mu.
 	services   map[uint64]*service
 	registered uint64 // channels, by Register
-	err        error
-	done       chan struct{}
 }
 
 // NewPlugin prepares a session on a connection that is past its handshake.
 func NewPlugin(conn net.Conn, config PluginConfig) *Plugin {
-	if config.Relief == nil {
-		config.Relief = &Relief{}
+	if config.Watchdog == nil {
+		config.Watchdog = &Watchdog{}
 	}
 	if config.Open == nil {
 		config.Open = func(kind string) (Handler, error) { return nil, fmt.Errorf("unknown plugin type: %s", kind) }
 	}
-	p := &Plugin{
-		config:   config,
-		conn:     conn,
-		out:      outbox{conn: conn, try: newTryWriter(conn)},
-		rest:     make(chan struct{}),
-		services: make(map[uint64]*service),
-		done:     make(chan struct{}),
-	}
+	p := &Plugin{config: config, idle: make(chan struct{}), services: make(map[uint64]*service)}
 	// What waits to be written leaves before reading may have to wait.
-	p.in = newInbox(conn, config.MaxReceive, p.out.flush)
-	p.out.broken = p.fail
-	p.streams = newStreamConn(&p.out, conn)
+	p.init(conn, config.MaxSend, config.MaxReceive, p.out.flush)
 	p.services[0] = newService(p, 0, config.Control)
 	return p
 }
@@ -151,7 +137,7 @@ func (p *Plugin) watchSilence() (stop func()) {
 	armed := make(chan struct{})
 	timer = time.AfterFunc(p.config.Silence, func() {
 		<-armed
-		moved := p.in.source.reads.Load() + p.out.advanced.Load()
+		moved := p.Moved()
 		switch {
 		case moved != last:
 			last, asked = moved, false
@@ -180,20 +166,6 @@ func (p *Plugin) Register(handler Handler) (id uint64) {
 	return id
 }
 
-// StreamConn returns what carries the yamux session of brokered streams. It
-// ends with the session.
-func (p *Plugin) StreamConn() net.Conn { return p.streams }
-
-// Done is closed when the session has ended.
-func (p *Plugin) Done() <-chan struct{} { return p.done }
-
-// Err says why the session has ended, or nil.
-func (p *Plugin) Err() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.err
-}
-
 // SayDraining tells the host that the plugin is about to leave. It does not
 // wait.
 func (p *Plugin) SayDraining() { _ = p.send(newMessage(draining)) }
@@ -205,31 +177,3 @@ func (p *Plugin) HasUnsent() bool { return p.out.hasUnsent() }
 // AwaitSent waits until the connection has taken what HasUnsent knows of now.
 // The error says that it will not, or that ctx has ended.
 func (p *Plugin) AwaitSent(ctx context.Context) error { return p.out.awaitSent(ctx) }
-
-// Close ends the session.
-func (p *Plugin) Close() error {
-	p.fail(net.ErrClosed)
-	return nil
-}
-
-func (p *Plugin) fail(err error) {
-	p.mu.Lock()
-	if p.err != nil {
-		p.mu.Unlock()
-		return
-	}
-	p.err = err
-	close(p.done)
-	p.mu.Unlock()
-	p.out.fail(err) // closes the connection
-	p.streams.end(err)
-}
-
-// send sends a message without a value.
-func (p *Plugin) send(b *buffer) error {
-	if err := b.seal(p.config.MaxSend); err != nil {
-		return err
-	}
-	_, err := p.out.put(b, now)
-	return err
-}

@@ -18,7 +18,7 @@ func TestAnswersOfLargeBatch(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		here, there := net.Pipe()
 		host, _ := rawHost(t, here, there, PluginConfig{}, newThing())
-		const size = batch - 100
+		const size = largeAnswer - 100
 		for n := range uint64(500) { // until the method is known to be quick
 			host.write(host.request(1, n, "Plugin.Blank", size))
 			host.next()
@@ -99,14 +99,14 @@ func TestProbesWithoutEnd(t *testing.T) {
 			}
 		}()
 		plugin := newRawPeer(t, there)
-		for range full / 4 {
+		for range maxUnwritten / 4 {
 			plugin.write(rawMessage(probe, ""))
 		}
 		synctest.Wait()
 		h.out.mu.Lock()
 		waiting := len(h.out.waiting.data)
 		h.out.mu.Unlock()
-		if waiting > full+100 {
+		if waiting > maxUnwritten+100 {
 			t.Errorf("%d bytes wait to be taken", waiting)
 		}
 		_ = there.Close()
@@ -134,7 +134,7 @@ func TestHostThatDoesNotRead(t *testing.T) {
 		p.out.mu.Lock()
 		waiting := len(p.out.waiting.data)
 		p.out.mu.Unlock()
-		if ran := calls.ended.Load(); waiting > full+2*size || ran > 3*full/size {
+		if ran := calls.ended.Load(); waiting > maxUnwritten+2*size || ran > 3*maxUnwritten/size {
 			t.Errorf("%d bytes wait to be taken, of %d calls", waiting, ran)
 		}
 		for range 1000 { // and it goes on when it does read
@@ -144,7 +144,7 @@ func TestHostThatDoesNotRead(t *testing.T) {
 	})
 }
 
-// Who calls a plugin that does not read is told so, can wait, and learns of the
+// A caller of a plugin that does not read is told so, can wait, and learns of the
 // end of the session or of the channel.
 func TestPluginThatDoesNotRead(t *testing.T) {
 	for name, end := range map[string]func(h *Host, c *Channel, cancel context.CancelFunc){
@@ -163,7 +163,7 @@ func TestPluginThatDoesNotRead(t *testing.T) {
 				var end1 uint64
 				for n := uint64(0); err == nil; n++ {
 					end1, err = c.Send("Plugin.Blank", n, make([]byte, 1000))
-					if n > 2*full/1000 {
+					if n > 2*maxUnwritten/1000 {
 						t.Fatal("there is no end to what it takes")
 					}
 					synctest.Wait()

@@ -12,8 +12,9 @@ type service struct {
 	id  uint64
 	rpc Handler // nil: the channel is being opened
 
-	// What came meanwhile. Whoever opens the channel reads values until then.
-	early []*early
+	// queue holds the requests that came meanwhile. The goroutine that opens the
+	// channel reads values until it is empty.
+	queue []*queuedRequest
 
 	// The reader's own.
 	values  valueSource
@@ -37,8 +38,8 @@ func newService(p *Plugin, id uint64, handler Handler) *service {
 
 // method is what is known of a method.
 type method struct {
-	name string
-	pace pace
+	name    string
+	latency latency
 }
 
 func (s *service) method(name []byte) *method {
@@ -46,7 +47,7 @@ func (s *service) method(name []byte) *method {
 		return m
 	}
 	m := &method{name: string(name)}
-	m.pace.busy.Store(unknown)
+	m.latency.busy.Store(unknown)
 	if len(s.methods) < maxMethods {
 		s.methods[m.name] = m
 	}

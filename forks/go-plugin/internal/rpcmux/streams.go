@@ -26,7 +26,7 @@ func newStreamConn(out *outbox, conn net.Conn) *streamConn {
 	return c
 }
 
-// deliver gives the bytes of the message at hand to who reads the connection.
+// deliver gives the bytes of the message at hand to the reader of the connection.
 // first is called before the first.
 func (c *streamConn) deliver(in *inbox, first func()) error {
 	c.arrived.Do(func() {
@@ -40,7 +40,7 @@ func (c *streamConn) deliver(in *inbox, first func()) error {
 			return err
 		}
 		if _, err := c.w.Write(data); err != nil {
-			return in.skip() // Nobody wants streams any more.
+			return in.skip() // The streams were closed.
 		}
 	}
 }
@@ -53,7 +53,7 @@ func (c *streamConn) Read(p []byte) (int, error) { return c.r.Read(p) }
 
 // Write implements net.Conn. It waits while the connection is full.
 func (c *streamConn) Write(p []byte) (int, error) {
-	if err := c.out.await(context.Background()); err != nil {
+	if err := c.out.awaitRoom(context.Background(), nil); err != nil {
 		return 0, err
 	}
 	b := newMessage(streams)

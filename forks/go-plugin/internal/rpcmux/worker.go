@@ -13,37 +13,37 @@ import (
 
 // worker reads requests and calls what they ask for. There is always one worker
 // of a session that reads. Before it calls a method that may take its time it
-// makes another one the reader, and one that was mistaken is relieved by a timer.
+// makes another one the reader; if it expected wrongly, the watchdog does.
 // It implements rpc.ServerCodec for the one request that it has at a time.
 type worker struct {
 	plugin   *Plugin
 	message  message
 	service  *service
 	method   *method
-	kind     string // that a channel is being opened for
-	early    *early // this worker's request, or the one at hand, came early
+	kind     string         // that a channel is being opened for
+	queued   *queuedRequest // the request at hand, if its channel is still being opened
 	began    time.Time
-	crowded  bool // more than this request was at hand
+	backlog  bool // more requests had arrived
 	state    atomic.Int32
 	answered bool          // the request at hand
 	calls    atomic.Uint64 // that were begun without another reader
-	watched  atomic.Bool   // by the session's Relief
+	watched  atomic.Bool   // by the session's Watchdog
 	seen     uint64        // calls when it last looked; its own
 }
 
 // States of a worker.
 const (
 	reading  int32 = iota
-	calling        // and nobody reads
-	relieved       // another worker reads
+	calling        // a method, while no worker reads
+	replaced       // another worker reads
 )
 
-// work reads whenever nobody does, until it is not needed.
+// work reads whenever no other worker does, until it is not needed.
 func (p *Plugin) work() {
-	for p.read() && p.resting.CompareAndSwap(false, true) {
+	for p.read() && p.idling.CompareAndSwap(false, true) {
 		select {
-		case <-p.rest:
-			p.resting.Store(false)
+		case <-p.idle:
+			p.idling.Store(false)
 		case <-p.done:
 			return
 		}
@@ -65,7 +65,7 @@ func (p *Plugin) read() (handedOver bool) {
 			w.serve(w.service.rpc)
 		}
 		if w.state.Load() == reading {
-			continue // It could not be called.
+			continue // There was no such method, or its arguments could not be decoded.
 		}
 		if !w.state.CompareAndSwap(calling, reading) {
 			p.out.flush() // The answer may have been left to the reader.
@@ -78,7 +78,7 @@ func (p *Plugin) read() (handedOver bool) {
 func (w *worker) next() error {
 	p := w.plugin
 	// A host that takes no answers gets to ask nothing more.
-	if err := p.out.await(context.Background()); err != nil {
+	if err := p.out.awaitRoom(context.Background(), nil); err != nil {
 		return err
 	}
 	for {
@@ -90,10 +90,10 @@ func (w *worker) next() error {
 			if err := w.find(); err != nil {
 				return err
 			}
-			if w.early == nil {
+			if w.queued == nil {
 				return nil
 			}
-			if err := w.early.takeIn(&p.in); err != nil {
+			if err := w.queued.takeBody(&p.in); err != nil {
 				return err
 			}
 		case open:
@@ -121,15 +121,15 @@ func (w *worker) find() error {
 	w.service = p.services[w.message.channel]
 	switch {
 	case p.err != nil:
-		return p.err // Nobody may begin who is to be waited for.
+		return p.err // Serve no longer waits for a call that begins now.
 	case w.service == nil:
 		return fmt.Errorf("%w: a request on channel %d, which is not open", errMalformed, w.message.channel)
 	case w.message.channel == 0:
 		p.control.Add(1)
 	}
-	w.method, w.early = w.service.method(w.message.method), nil
+	w.method, w.queued = w.service.method(w.message.method), nil
 	if w.service.rpc == nil {
-		w.early = w.postponeLocked()
+		w.queued = w.enqueueLocked()
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func (w *worker) find() error {
 func (w *worker) ReadRequestHeader(r *rpc.Request) error {
 	r.ServiceMethod, r.Seq = w.method.name, w.message.number
 	w.answered = false
-	if w.message.channel != 0 && w.early == nil {
+	if w.message.channel != 0 && w.queued == nil {
 		w.plugin.callBegun()
 	}
 	if w.message.fresh {
@@ -150,17 +150,17 @@ func (w *worker) ReadRequestHeader(r *rpc.Request) error {
 // ReadRequestBody implements rpc.ServerCodec. When it returns without an error
 // and body is not nil, the method is called.
 func (w *worker) ReadRequestBody(body any) error {
-	if w.early != nil {
-		defer close(w.early.decoded)
+	if w.queued != nil {
+		defer close(w.queued.decoded)
 	}
 	err := Decode(w.service.dec, body)
 	w.began = time.Now()
-	if err != nil || body == nil || w.early != nil {
+	if err != nil || body == nil || w.queued != nil {
 		return err
 	}
-	w.crowded = w.plugin.in.buffered() > 0
-	if !w.method.pace.isQuick(w.crowded) {
-		w.state.Store(relieved)
+	w.backlog = w.plugin.in.buffered() > 0
+	if !w.method.latency.isQuick(w.backlog) {
+		w.state.Store(replaced)
 		w.plugin.newReader()
 		return nil
 	}
@@ -169,17 +169,17 @@ func (w *worker) ReadRequestBody(body any) error {
 }
 
 // callBegins is called before this goroutine runs code of the plugin's author
-// while nobody else reads.
+// while no other worker reads.
 func (w *worker) callBegins() {
 	w.calls.Add(1)
 	w.state.Store(calling)
-	w.plugin.config.Relief.watch(w)
+	w.plugin.config.Watchdog.watch(w)
 }
 
 // newReader makes another goroutine read.
 func (p *Plugin) newReader() {
 	select {
-	case p.rest <- struct{}{}:
+	case p.idle <- struct{}{}:
 	default:
 		go p.work()
 	}
@@ -189,9 +189,9 @@ func (p *Plugin) newReader() {
 func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 	p := w.plugin
 	if w.state.Load() != reading {
-		w.method.pace.record(time.Since(w.began))
+		w.method.latency.record(time.Since(w.began))
 	}
-	w.settle()
+	w.outputFirst()
 	err := w.answer(r, body)
 	w.answered = true
 	switch {
@@ -206,14 +206,14 @@ func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 	return err
 }
 
-// settle lets what the method has written leave first. Its pieces wait for the host, so
-// that another worker reads meanwhile.
-func (w *worker) settle() {
+// outputFirst sends what the method has written to the plugin's output. That may wait
+// for the host, so another worker reads meanwhile.
+func (w *worker) outputFirst() {
 	p := w.plugin
 	if w.message.channel == 0 || w.state.Load() == reading || p.config.Settled == nil || p.config.Settled() {
 		return
 	}
-	if w.state.CompareAndSwap(calling, relieved) {
+	if w.state.CompareAndSwap(calling, replaced) {
 		p.newReader()
 	}
 	p.config.Settle()
@@ -253,15 +253,15 @@ func (w *worker) answer(r *rpc.Response, body any) error {
 // answers leave together.
 func (w *worker) put(b *buffer) error {
 	when := now
-	if w.crowded && w.state.Load() == calling && len(b.data) < batch {
+	if w.backlog && w.state.Load() == calling && len(b.data) < largeAnswer {
 		when = later
 	}
 	_, err := w.plugin.out.put(b, when)
 	return err
 }
 
-// batch is from what size on an answer does not wait for others, in bytes.
-const batch = 4 << 10
+// largeAnswer is from what size on an answer does not wait for others, in bytes.
+const largeAnswer = 4 << 10
 
 // Close implements rpc.ServerCodec. ServeRequest does not call it.
 func (w *worker) Close() error { return w.plugin.Close() }

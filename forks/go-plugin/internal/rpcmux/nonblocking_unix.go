@@ -10,13 +10,13 @@ import (
 )
 
 // newSocketWriter returns nil if the socket cannot be reached.
-func newSocketWriter(conn syscall.Conn) tryWriter {
+func newSocketWriter(conn syscall.Conn) nonblockingWriter {
 	raw, err := conn.SyscallConn()
 	if err != nil {
 		return nil
 	}
 	w := &socketWriter{raw: raw}
-	w.attempt = w.write // made once: it is passed at every write
+	w.attempt = w.writeTo // made once: it is passed at every write
 	return w
 }
 
@@ -29,20 +29,20 @@ type socketWriter struct {
 	err     error
 }
 
-func (w *socketWriter) try(p []byte) (int, error) {
+func (w *socketWriter) writeSome(p []byte) (int, error) {
 	w.data, w.n, w.err = p, 0, nil
 	err := w.raw.Write(w.attempt)
 	w.data = nil
 	return w.n, errors.Join(err, w.err)
 }
 
-func (w *socketWriter) settle() error { return nil }
+func (w *socketWriter) flush() error { return nil }
 
-func (w *socketWriter) settled() bool { return true }
+func (w *socketWriter) flushed() bool { return true }
 
-// write is called with the socket, which does not block. It always says that it
+// writeTo is called with the socket, which does not block. It always says that it
 // is done: what is left over is written by others.
-func (w *socketWriter) write(fd uintptr) (done bool) {
+func (w *socketWriter) writeTo(fd uintptr) (done bool) {
 	for {
 		n, err := syscall.Write(int(fd), w.data)
 		switch {

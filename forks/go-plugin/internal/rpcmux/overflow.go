@@ -7,13 +7,13 @@ import (
 	"sync"
 )
 
-// SpillConn is a connection that goes beneath TLS, so that a session can write
+// OverflowConn is a connection that goes beneath TLS, so that a session can write
 // without waiting: while it is told to, it keeps what the connection does not
 // take at once, and writes it in the background. Otherwise it is the connection
 // itself.
-type SpillConn struct {
+type OverflowConn struct {
 	net.Conn
-	socket tryWriter // nil: it always waits
+	socket nonblockingWriter // nil: it always waits
 
 	mu      sync.Mutex
 	keeping bool
@@ -22,25 +22,25 @@ type SpillConn struct {
 	err     error
 }
 
-// NewSpillConn returns a connection that writes to conn.
-func NewSpillConn(conn net.Conn) *SpillConn {
-	c := &SpillConn{Conn: conn, socket: newTryWriter(conn)}
+// NewOverflowConn returns a connection that writes to conn.
+func NewOverflowConn(conn net.Conn) *OverflowConn {
+	c := &OverflowConn{Conn: conn, socket: newNonblockingWriter(conn)}
 	c.changed = sync.NewCond(&c.mu)
 	return c
 }
 
 // keep says whether Write keeps what is left over, or waits.
-func (c *SpillConn) keep(on bool) {
+func (c *OverflowConn) keep(on bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.keeping = on
 }
 
 // Write implements net.Conn.
-func (c *SpillConn) Write(p []byte) (int, error) {
+func (c *OverflowConn) Write(p []byte) (int, error) {
 	c.mu.Lock()
 	if !c.keeping {
-		err := c.settleLocked()
+		err := c.flushLocked()
 		c.mu.Unlock()
 		if err != nil {
 			return 0, err
@@ -54,7 +54,7 @@ func (c *SpillConn) Write(p []byte) (int, error) {
 	n := 0
 	if len(c.rest) == 0 {
 		var err error
-		if n, err = c.socket.try(p); err != nil {
+		if n, err = c.socket.writeSome(p); err != nil {
 			return n, err
 		}
 	}
@@ -68,7 +68,7 @@ func (c *SpillConn) Write(p []byte) (int, error) {
 }
 
 // drain writes what was kept.
-func (c *SpillConn) drain() {
+func (c *OverflowConn) drain() {
 	for {
 		c.mu.Lock()
 		rest := c.rest
@@ -91,19 +91,19 @@ func (c *SpillConn) drain() {
 	}
 }
 
-func (c *SpillConn) settled() bool {
+func (c *OverflowConn) flushed() bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return len(c.rest) == 0
 }
 
-func (c *SpillConn) settle() error {
+func (c *OverflowConn) flush() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.settleLocked()
+	return c.flushLocked()
 }
 
-func (c *SpillConn) settleLocked() error {
+func (c *OverflowConn) flushLocked() error {
 	for len(c.rest) > 0 && c.err == nil {
 		c.changed.Wait()
 	}

@@ -59,7 +59,7 @@ func TestManyCallers(t *testing.T) {
 	})
 }
 
-// Channels come and go while others are used: whoever had the turn to read, was
+// Channels come and go while others are used: whichever held the read lock, was
 // given it or waited for it.
 func TestChannelsComeAndGo(t *testing.T) {
 	onEach(t, func(t *testing.T, here, there net.Conn) {
@@ -102,14 +102,14 @@ func TestChannelsComeAndGo(t *testing.T) {
 	})
 }
 
-// The end of a channel does not depend on its reader's turn.
+// The end of a channel does not depend on its reader's read lock.
 func TestCloseInEveryState(t *testing.T) {
 	for name, begin := range map[string]func(p *pair, c, other *Channel) (ended <-chan error){
 		"reads": func(p *pair, c, _ *Channel) <-chan error {
 			defer p.awaitParked(c)
 			return readOn(c)
 		},
-		"waits for the turn": func(p *pair, c, other *Channel) <-chan error {
+		"waits for the read lock": func(p *pair, c, other *Channel) <-chan error {
 			_ = readOn(other)
 			p.awaitParked(other)
 			return readOn(c)

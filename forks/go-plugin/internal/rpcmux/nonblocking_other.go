@@ -7,4 +7,4 @@ package rpcmux
 import "syscall"
 
 // newSocketWriter returns nil: a goroutine writes.
-func newSocketWriter(syscall.Conn) tryWriter { return nil }
+func newSocketWriter(syscall.Conn) nonblockingWriter { return nil }

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// A plugin that reads nothing does not hold up who sends, and gets all of it
+// A plugin that reads nothing does not hold up the sender, and gets all of it
 // once it reads, over TLS as over TCP.
 func TestSendDoesNotWait(t *testing.T) {
 	for name, connect := range connections() {
@@ -71,23 +71,23 @@ func TestSendDoesNotWait(t *testing.T) {
 // before it is.
 func TestSpillConnKeepsOrder(t *testing.T) {
 	here, there := tcpPair(t)
-	spill := NewSpillConn(here)
-	spill.keep(true)
+	conn := NewOverflowConn(here)
+	conn.keep(true)
 	var want []byte
-	for i := 0; spill.settled(); i++ {
+	for i := 0; conn.flushed(); i++ {
 		block := bytes.Repeat([]byte{byte(i)}, 64<<10)
-		if _, err := spill.Write(block); err != nil {
+		if _, err := conn.Write(block); err != nil {
 			t.Fatal(err)
 		}
 		want = append(want, block...)
 	}
 	last := []byte("the last words")
-	if _, err := spill.Write(last); err != nil { // behind what waits already
+	if _, err := conn.Write(last); err != nil { // behind what waits already
 		t.Fatal(err)
 	}
 	want = append(want, last...)
-	settled := make(chan error, 1)
-	go func() { settled <- spill.settle() }()
+	flushed := make(chan error, 1)
+	go func() { flushed <- conn.flush() }()
 	got := make([]byte, len(want))
 	for n := 0; n < len(got); {
 		k, err := there.Read(got[n:])
@@ -99,26 +99,26 @@ func TestSpillConnKeepsOrder(t *testing.T) {
 	if !bytes.Equal(got, want) {
 		t.Error("the bytes came in another order")
 	}
-	if err := <-settled; err != nil || !spill.settled() {
-		t.Errorf("settle = %v, settled = %v", err, spill.settled())
+	if err := <-flushed; err != nil || !conn.flushed() {
+		t.Errorf("flush = %v, flushed = %v", err, conn.flushed())
 	}
 }
 
-// A connection that fails while something waits says so to who waits.
+// A connection that fails while something waits says so to whoever waits.
 func TestSpillConnFails(t *testing.T) {
 	here, _ := tcpPair(t)
-	spill := NewSpillConn(here)
-	spill.keep(true)
-	for spill.settled() {
-		if _, err := spill.Write(make([]byte, 64<<10)); err != nil {
+	conn := NewOverflowConn(here)
+	conn.keep(true)
+	for conn.flushed() {
+		if _, err := conn.Write(make([]byte, 64<<10)); err != nil {
 			t.Fatal(err)
 		}
 	}
 	_ = here.Close()
-	if err := spill.settle(); err == nil {
-		t.Error("settle reports success, though the connection was closed")
+	if err := conn.flush(); err == nil {
+		t.Error("flush reports success, though the connection was closed")
 	}
-	if _, err := spill.Write([]byte("x")); err == nil {
+	if _, err := conn.Write([]byte("x")); err == nil {
 		t.Error("Write reports success, though the connection was closed")
 	}
 }

@@ -7,29 +7,29 @@ import (
 	"net"
 )
 
-// tryWriter writes what a connection takes without waiting.
-type tryWriter interface {
-	// try returns how much of p was written.
-	try(p []byte) (int, error)
-	// settle waits until all that was written has reached the operating system.
-	// settled reports whether it has.
-	settle() error
-	settled() bool
+// nonblockingWriter writes what a connection takes without waiting.
+type nonblockingWriter interface {
+	// writeSome returns how much of p was written.
+	writeSome(p []byte) (int, error)
+	// flush waits until all that was written has reached the operating system.
+	// flushed reports whether it has.
+	flush() error
+	flushed() bool
 }
 
 // transparent is a connection that writes to another what it is given, as it is.
-// Neither NetConn nor an embedded connection says that: who has them may
+// Neither NetConn nor an embedded connection says that: what wraps them may
 // encrypt, compress or count.
 type transparent interface{ WritesTo() net.Conn }
 
-// newTryWriter returns nil for a connection that cannot be asked not to wait:
+// newNonblockingWriter returns nil for a connection that cannot be asked not to wait:
 // one that changes what is written, or is none of the operating system. One
 // writer may be used at a time.
-func newTryWriter(conn net.Conn) tryWriter {
+func newNonblockingWriter(conn net.Conn) nonblockingWriter {
 	switch conn := beneath(conn).(type) {
 	case *tls.Conn:
-		if spill, ok := conn.NetConn().(*SpillConn); ok && spill.socket != nil {
-			return &tlsWriter{conn, spill}
+		if overflow, ok := conn.NetConn().(*OverflowConn); ok && overflow.socket != nil {
+			return &tlsWriter{conn, overflow}
 		}
 	case *net.TCPConn:
 		return newSocketWriter(conn)
@@ -53,22 +53,22 @@ func beneath(conn net.Conn) net.Conn {
 // tlsWriter writes to a TLS connection, which waits for the one beneath it in
 // the middle of a record. So that one keeps what is left over.
 type tlsWriter struct {
-	conn  *tls.Conn
-	spill *SpillConn
+	conn     *tls.Conn
+	overflow *OverflowConn
 }
 
 // tlsBatch is the most that is encrypted at once without a goroutine of its own.
 const tlsBatch = 16 << 10
 
-func (w *tlsWriter) try(p []byte) (int, error) {
-	if len(p) > tlsBatch || !w.spill.settled() {
+func (w *tlsWriter) writeSome(p []byte) (int, error) {
+	if len(p) > tlsBatch || !w.overflow.flushed() {
 		return 0, nil
 	}
-	w.spill.keep(true)
-	defer w.spill.keep(false)
+	w.overflow.keep(true)
+	defer w.overflow.keep(false)
 	return w.conn.Write(p)
 }
 
-func (w *tlsWriter) settle() error { return w.spill.settle() }
+func (w *tlsWriter) flush() error { return w.overflow.flush() }
 
-func (w *tlsWriter) settled() bool { return w.spill.settled() }
+func (w *tlsWriter) flushed() bool { return w.overflow.flushed() }

@@ -8,7 +8,7 @@ import (
 )
 
 // How long a method may take for its call to be run by the goroutine that has
-// read it. Nobody reads meanwhile, so it must be less than it costs to wake
+// read it. No other one reads meanwhile, so it must be less than it costs to wake
 // another goroutine; when more requests wait, less than the reading of one.
 const (
 	quick     = 50 * time.Microsecond
@@ -22,18 +22,18 @@ const (
 	slowRun = 8
 	tooSlow = 2 * slowRun
 	slowest = 8 * slowRun
-	unknown = 3 * slowRun // of a method in a crowd; a lonely one is tried
+	unknown = 3 * slowRun // of a new method while more requests wait; a single one is tried
 )
 
-// pace is how long the runs of a method take.
-type pace struct {
+// latency estimates how long the next run of a method takes.
+type latency struct {
 	slow atomic.Int32 // more than quick
 	busy atomic.Int32 // more than veryQuick
 }
 
-func (p *pace) record(took time.Duration) {
-	score(&p.slow, took > quick)
-	score(&p.busy, took > veryQuick)
+func (l *latency) record(took time.Duration) {
+	score(&l.slow, took > quick)
+	score(&l.busy, took > veryQuick)
 }
 
 // score may miss a run when several end at once.
@@ -46,11 +46,11 @@ func score(n *atomic.Int32, slow bool) {
 	}
 }
 
-// isQuick guesses whether the next run is. crowded says that more requests
+// isQuick guesses whether the next run is. backlog says that more requests
 // wait to be read.
-func (p *pace) isQuick(crowded bool) bool {
-	if crowded {
-		return p.busy.Load() < tooSlow
+func (l *latency) isQuick(backlog bool) bool {
+	if backlog {
+		return l.busy.Load() < tooSlow
 	}
-	return p.slow.Load() < tooSlow
+	return l.slow.Load() < tooSlow
 }

@@ -26,19 +26,19 @@ func TestCallsBeforeOpened(t *testing.T) {
 		defer slow.Close()
 		fast := rpc.NewClientWithCodec(clientCodec{p.host.Open("fast")})
 		defer fast.Close()
-		early := make([]*rpc.Call, 10)
-		for i := range early {
+		queued := make([]*rpc.Call, 10)
+		for i := range queued {
 			if i%2 == 0 {
-				early[i] = slow.Go("Plugin.Text", made{"text"}, new(string), nil)
+				queued[i] = slow.Go("Plugin.Text", made{"text"}, new(string), nil)
 			} else {
-				early[i] = slow.Go("Plugin.None", made{"text"}, new(string), nil)
+				queued[i] = slow.Go("Plugin.None", made{"text"}, new(string), nil)
 			}
 		}
 		<-asked
 		mustUpper(t, fast)
 		eventually(t, "the waiting calls are counted", func() bool { return calls.begun.Load() == 11 && calls.ended.Load() == 1 })
 		close(release)
-		for i, call := range early {
+		for i, call := range queued {
 			<-call.Done
 			if got := *call.Reply.(*string); i%2 == 0 && (call.Error != nil || got != "text") || i%2 == 1 && call.Error == nil {
 				t.Errorf("call %d: got %q, %v", i, got, call.Error)
