@@ -33,8 +33,8 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/hashicorp/go-plugin/internal/listen"
-	"github.com/hashicorp/go-plugin/internal/lobby"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 	"github.com/hashicorp/go-plugin/internal/tunnel"
 	"github.com/hashicorp/go-plugin/printable"
 	"github.com/hashicorp/go-plugin/runner"
@@ -419,46 +419,6 @@ func FuzzStdioWriters(f *testing.F) {
 	})
 }
 
-// FuzzMailroom delivers what a peer announces. The room keeps the last word about each
-// id, and a bounded number of them.
-func FuzzMailroom(f *testing.F) {
-	f.Add([]byte{1, 1, 2}, uint16(0))
-	f.Add([]byte{3, 4, 3}, uint16(mailLimit))
-	f.Fuzz(func(t *testing.T, ids []byte, more uint16) {
-		room := newMailroom()
-		for n := range min(int(more), mailLimit) { // as if it had come, but sooner
-			room.kept[1000+uint32(n)] = keptMail{&pluginpb.ConnInfo{}, time.Now()}
-		}
-		last := make(map[uint32]string)
-		for i, id := range ids {
-			last[uint32(id)] = strconv.Itoa(i)
-			room.deliverOrKeep(&pluginpb.ConnInfo{ServiceId: uint32(id), Address: strconv.Itoa(i)})
-		}
-		if len(room.kept) > mailLimit || len(room.waiting) != 0 {
-			t.Fatalf("%d messages are kept, %d ids are waited for", len(room.kept), len(room.waiting))
-		}
-		ended, cancel := context.WithCancel(t.Context())
-		cancel()
-		for id, want := range last {
-			box := room.expect(id)
-			select {
-			case msg := <-box.msg:
-				if msg.GetAddress() != want {
-					t.Fatalf("id %d is at %q, want %q", id, msg.GetAddress(), want)
-				}
-			default:
-				t.Fatalf("what came of id %d last is lost", id)
-			}
-			if _, err := room.expect(id).wait(ended); err == nil {
-				t.Fatalf("id %d comes twice", id)
-			}
-		}
-		if len(room.waiting) != 0 {
-			t.Fatalf("%d ids are waited for by nobody", len(room.waiting))
-		}
-	})
-}
-
 // FuzzBrokerMessages sends anything to each sort of broker, and dials what it
 // announced: nothing is dialled but what has an address, and what is said of the rest
 // can be shown.
@@ -493,14 +453,14 @@ func FuzzBrokerMessages(f *testing.F) {
 		// The same as the answer to a knock of ours.
 		mux := newMuxTransport(core, nil)
 		knocked := make(chan error, 1)
-		defer core.link.attach(&answeringLink{func() { mux.acks.deliver(&msg) }})()
+		defer core.link.attach(&answeringLink{func() { mux.acks.Deliver(msg.GetServiceId(), &msg) }})()
 		go func() { knocked <- mux.knock(t.Context(), msg.GetServiceId()) }()
 		if err := <-knocked; err != nil {
 			checkShown(t, err.Error())
 		} else if msg.GetKnock().GetError() != "" {
 			t.Fatalf("%v is no refusal", &msg)
 		}
-		plugin := &pluginTunnelTransport{core: core, plugin: tunnel.NewPlugin(time.Second, lobby.New())}
+		plugin := &pluginTunnelTransport{core: core, plugin: tunnel.NewPlugin(time.Second, rendezvous.NewListeners())}
 		_, err = plugin.plugin.Dial(ended, msg.GetServiceId(), func(name string) error {
 			msg.Address = name
 			plugin.receive(&msg)

@@ -13,7 +13,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
-	"github.com/hashicorp/go-plugin/internal/lobby"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 	"github.com/hashicorp/go-plugin/internal/tunnel"
 )
 
@@ -39,7 +39,7 @@ func newGRPCBroker(core *brokerCore, transport brokerTransport, tlsConfig *tls.C
 
 // newBroker returns the host's broker of a session on conn.
 func (cfg *grpcClientConfig) newBroker(conn grpc.ClientConnInterface) *GRPCBroker {
-	arrivals := lobby.New()
+	arrivals := rendezvous.NewListeners()
 	if cfg.shared != nil {
 		arrivals = cfg.shared.group.lobby
 	}
@@ -59,7 +59,7 @@ func (cfg *grpcClientConfig) newBroker(conn grpc.ClientConnInterface) *GRPCBroke
 }
 
 // newOwnBroker returns a broker whose tunnel, if it has one, leads into lobby.
-func (cfg *grpcClientConfig) newOwnBroker(conn grpc.ClientConnInterface, lobby *lobby.Lobby) *GRPCBroker {
+func (cfg *grpcClientConfig) newOwnBroker(conn grpc.ClientConnInterface, lobby *rendezvous.Listeners) *GRPCBroker {
 	core := newBrokerCore(cfg.logger.Named("broker"))
 	core.wait = cmp.Or(cfg.brokerWait, core.wait)
 	switch cfg.brokers {
@@ -87,7 +87,7 @@ func (cfg *grpcServiceConfig) newBroker(shared *sharedSessions) (*GRPCBroker, *t
 		if shared != nil {
 			transport.plugin = tunnel.NewPlugin(core.wait, shared.brokers.group.lobby)
 		} else {
-			transport.own = lobby.New()
+			transport.own = rendezvous.NewListeners()
 			transport.plugin = tunnel.NewPlugin(core.wait, transport.own)
 		}
 		return newGRPCBroker(core, transport, nil), transport.plugin

@@ -7,19 +7,28 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 	"github.com/hashicorp/go-plugin/runner"
+)
+
+// Bounds of what the other side has announced and nobody has dialled yet: how many
+// announcements are kept, and how long.
+const (
+	maxAnnounced  = 4096
+	keepAnnounced = time.Minute
 )
 
 // listenerTransport opens a listener for each accepted id and announces its
 // address. It is how brokers connect unless the peers agreed on better.
 type listenerTransport struct {
-	core       *brokerCore
-	sockets    listen.Sockets
-	translator runner.AddrTranslator // nil: both sides see the same addresses
-	mail       *mailroom
+	core          *brokerCore
+	sockets       listen.Sockets
+	translator    runner.AddrTranslator // nil: both sides see the same addresses
+	announcements *rendezvous.Table[uint32, *pluginpb.ConnInfo]
 	// announced, if not nil, is told where the other side listens. It does not block.
 	announced func(network, address string)
 
@@ -29,11 +38,11 @@ type listenerTransport struct {
 
 func newListenerTransport(core *brokerCore, sockets listen.Sockets, translator runner.AddrTranslator) *listenerTransport {
 	return &listenerTransport{
-		core:       core,
-		sockets:    sockets,
-		translator: translator,
-		mail:       newMailroom(),
-		open:       map[*announcedListener]struct{}{},
+		core:          core,
+		sockets:       sockets,
+		translator:    translator,
+		announcements: rendezvous.New[uint32](rendezvous.Options[*pluginpb.ConnInfo]{Keep: keepAnnounced, Limit: maxAnnounced}),
+		open:          map[*announcedListener]struct{}{},
 	}
 }
 
@@ -66,7 +75,7 @@ func (t *listenerTransport) announce(ctx context.Context, id uint32, addr net.Ad
 }
 
 func (t *listenerTransport) dialer(ctx context.Context, id uint32) (brokerDialer, error) {
-	msg, err := t.mail.expect(id).wait(ctx)
+	msg, err := t.announcements.Take(ctx, id)
 	if err != nil {
 		return brokerDialer{}, fmt.Errorf("the other side did not announce it: %w", err)
 	}
@@ -93,10 +102,11 @@ func (t *listenerTransport) receive(msg *pluginpb.ConnInfo) {
 	if t.announced != nil {
 		t.announced(msg.GetNetwork(), msg.GetAddress())
 	}
-	t.mail.deliverOrKeep(msg)
+	t.announcements.Put(msg.GetServiceId(), msg)
 }
 
 func (t *listenerTransport) close() {
+	t.announcements.Close()
 	t.mu.Lock()
 	open := t.open
 	t.open = nil

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
 // answerTime is what a knock that waits for somebody to accept its id leaves of
@@ -23,11 +24,11 @@ type muxTransport struct {
 	core *brokerCore
 	// session waits for the yamux session, which its owner closes.
 	session func(context.Context) (*grpcmux.Mux, error)
-	acks    *mailroom
+	acks    *rendezvous.Table[uint32, *pluginpb.ConnInfo]
 }
 
 func newMuxTransport(core *brokerCore, session func(context.Context) (*grpcmux.Mux, error)) *muxTransport {
-	return &muxTransport{core: core, session: session, acks: newMailroom()}
+	return &muxTransport{core: core, session: session, acks: rendezvous.New[uint32](rendezvous.Options[*pluginpb.ConnInfo]{})}
 }
 
 func (t *muxTransport) accept(ctx context.Context, id uint32) (net.Listener, error) {
@@ -52,12 +53,12 @@ func (t *muxTransport) dialer(_ context.Context, id uint32) (brokerDialer, error
 func (t *muxTransport) knock(ctx context.Context, id uint32) error {
 	ctx, cancel := t.core.within(ctx, t.core.wait)
 	defer cancel()
-	ack := t.acks.expect(id)
+	ack := t.acks.Expect(id)
+	defer ack.Cancel()
 	if err := t.core.link.send(ctx, knockMessage(id, &pluginpb.ConnInfo_Knock{})); err != nil {
-		ack.cancel()
 		return err
 	}
-	msg, err := ack.wait(ctx)
+	msg, err := ack.Take(ctx)
 	if err != nil {
 		return fmt.Errorf("no answer to the knock for broker id %d: %w", id, err)
 	}
@@ -73,7 +74,7 @@ func (t *muxTransport) receive(msg *pluginpb.ConnInfo) {
 		t.core.answer(func() { t.admit(msg.GetServiceId()) })
 	case !isAck(msg):
 		t.core.logger.Warn("the other side's broker announces an address though multiplexing was agreed", "id", msg.GetServiceId())
-	case !t.acks.deliver(msg) && msg.GetKnock().GetError() == "":
+	case !t.acks.Deliver(msg.GetServiceId(), msg) && msg.GetKnock().GetError() == "":
 		t.redeem(msg.GetServiceId())
 	}
 }

@@ -3,7 +3,6 @@
 package plugin
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -252,70 +251,3 @@ type recordedLink struct{ msgs []*pluginpb.ConnInfo }
 func (l *recordedLink) Send(msg *pluginpb.ConnInfo) error { l.msgs = append(l.msgs, msg); return nil }
 
 func (l *recordedLink) Recv() (*pluginpb.ConnInfo, error) { return nil, net.ErrClosed }
-
-func TestMailroom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		room := newMailroom()
-		msg := func(id uint32, address string) *pluginpb.ConnInfo {
-			return &pluginpb.ConnInfo{ServiceId: id, Address: address}
-		}
-		take := func(id uint32) string {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-			defer cancel()
-			got, err := room.expect(id).wait(ctx)
-			if err != nil {
-				return err.Error()
-			}
-			return got.GetAddress()
-		}
-		room.deliverOrKeep(msg(1, "old"))
-		room.deliverOrKeep(msg(1, "new"))
-		if got := take(1); got != "new" {
-			t.Errorf("kept message = %q, want the newest", got)
-		}
-		if got := take(1); got != context.DeadlineExceeded.Error() {
-			t.Errorf("a message was delivered twice: %q", got)
-		}
-		if room.deliver(msg(1, "nobody")) {
-			t.Error("a message was delivered to a waiter that had given up")
-		}
-		room.deliverOrKeep(msg(2, "stale"))
-		time.Sleep(mailKept)
-		if got := take(2); got != context.DeadlineExceeded.Error() {
-			t.Errorf("a stale message was delivered: %q", got)
-		}
-		room.deliverOrKeep(msg(3, "never fetched"))
-		time.Sleep(mailKept)
-		room.deliverOrKeep(msg(4, "fresh"))
-		if len(room.kept) != 1 || len(room.waiting) != 0 {
-			t.Errorf("%d messages and %d waiters are left, want only the fresh message", len(room.kept), len(room.waiting))
-		}
-		first, second := room.expect(5), room.expect(5)
-		room.deliver(msg(5, "first"))
-		room.deliver(msg(5, "second"))
-		for want, box := range map[string]*mailbox{"first": first, "second": second} {
-			if got, err := box.wait(t.Context()); err != nil || got.GetAddress() != want {
-				t.Errorf("waiter got %v, %v, want %s", got, err, want)
-			}
-		}
-	})
-}
-
-// A peer that announces what nobody dials costs a bounded share of memory.
-func TestMailroomIsBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		room := newMailroom()
-		for id := range uint32(mailLimit + 2) {
-			room.deliverOrKeep(&pluginpb.ConnInfo{ServiceId: id})
-			time.Sleep(time.Microsecond)
-		}
-		if len(room.kept) != mailLimit {
-			t.Errorf("%d messages are kept, want %d", len(room.kept), mailLimit)
-		}
-		for id, want := range map[uint32]bool{0: false, 1: false, 2: true, mailLimit + 1: true} {
-			if _, kept := room.kept[id]; kept != want {
-				t.Errorf("message %d is kept: %v, want %v", id, kept, want)
-			}
-		}
-	})
-}

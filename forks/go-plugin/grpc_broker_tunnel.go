@@ -6,8 +6,8 @@ import (
 	"context"
 	"net"
 
-	"github.com/hashicorp/go-plugin/internal/lobby"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 	"github.com/hashicorp/go-plugin/internal/tunnel"
 )
 
@@ -80,7 +80,7 @@ func (t *hostTunnelTransport) close() { t.host.Close() }
 type pluginTunnelTransport struct {
 	core   *brokerCore
 	plugin *tunnel.Plugin
-	own    *lobby.Lobby // of this session alone; nil: it is shared
+	own    *rendezvous.Listeners // of this session alone; nil: it is shared
 }
 
 func (t *pluginTunnelTransport) accept(_ context.Context, id uint32) (net.Listener, error) {

@@ -12,8 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 
-	"github.com/hashicorp/go-plugin/internal/lobby"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
 // brokerGroup is the gRPC side of a [SharedBroker]. What sessions with a
@@ -21,7 +21,7 @@ import (
 // Any other session has to accept what the group accepts.
 type brokerGroup struct {
 	ids   atomic.Uint32
-	lobby *lobby.Lobby
+	lobby *rendezvous.Listeners
 
 	mu       sync.Mutex
 	members  map[*GRPCBroker]struct{}
@@ -30,7 +30,7 @@ type brokerGroup struct {
 
 func newBrokerGroup() *brokerGroup {
 	return &brokerGroup{
-		lobby:    lobby.New(),
+		lobby:    rendezvous.NewListeners(),
 		members:  map[*GRPCBroker]struct{}{},
 		accepted: map[*groupListener]struct{}{},
 	}
@@ -84,7 +84,7 @@ func (a groupAddr) String() string { return fmt.Sprintf("broker id %d", uint32(a
 
 // groupListener takes the connections that any session brings for one id.
 type groupListener struct {
-	*lobby.Listener
+	*rendezvous.Listener
 	group *brokerGroup
 	id    uint32
 	ctx   context.Context // ends with the listener

@@ -22,22 +22,22 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/yamux"
 
-	"github.com/hashicorp/go-plugin/internal/lobby"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
 // Mux is what both sides have once they are connected.
 type Mux struct {
 	session *yamux.Session
-	lobby   *lobby.Lobby
-	main    *lobby.Listener // gets what nobody knocked for; nil: such streams are refused
-	dialing chan struct{}   // holds an item while a dial is under way
+	lobby   *rendezvous.Listeners
+	main    *rendezvous.Listener // gets what nobody knocked for; nil: such streams are refused
+	dialing chan struct{}        // holds an item while a dial is under way
 
 	mu       sync.Mutex
-	expected []*lobby.Listener // of the next streams, in the order of the acks
+	expected []*rendezvous.Listener // of the next streams, in the order of the acks
 }
 
-func newMux(session *yamux.Session, main *lobby.Listener) *Mux {
-	return &Mux{session: session, main: main, lobby: lobby.New(), dialing: make(chan struct{}, 1)}
+func newMux(session *yamux.Session, main *rendezvous.Listener) *Mux {
+	return &Mux{session: session, main: main, lobby: rendezvous.NewListeners(), dialing: make(chan struct{}, 1)}
 }
 
 // yamuxConfig is the protocol's: yamux's defaults, spelled out because
@@ -133,7 +133,7 @@ func (m *Mux) route() {
 }
 
 // next is whose the next stream is.
-func (m *Mux) next() *lobby.Listener {
+func (m *Mux) next() *rendezvous.Listener {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if len(m.expected) == 0 {

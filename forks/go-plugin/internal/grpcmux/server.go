@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/yamux"
 
-	"github.com/hashicorp/go-plugin/internal/lobby"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
 // ServerMuxer is the plugin's side. It is a net.Listener too: of the main
@@ -20,7 +20,7 @@ import (
 type ServerMuxer struct {
 	logger hclog.Logger
 	lis    net.Listener
-	main   *lobby.Listener
+	main   *rendezvous.Listener
 
 	ready   chan struct{} // closed when mux or failure is set
 	mux     *Mux
@@ -34,7 +34,7 @@ func NewServerMuxer(logger hclog.Logger, lis net.Listener) *ServerMuxer {
 	m := &ServerMuxer{
 		logger: logger,
 		lis:    lis,
-		main:   lobby.New().Listen(0, lis.Addr()),
+		main:   rendezvous.NewListeners().Listen(0, lis.Addr()),
 		ready:  make(chan struct{}),
 	}
 	m.working.Go(m.run)

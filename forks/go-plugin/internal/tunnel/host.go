@@ -17,8 +17,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
-	"github.com/hashicorp/go-plugin/internal/lobby"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
 // The request metadata of Tunnel/Open.
@@ -35,7 +35,7 @@ const linger = 5 * time.Second
 // goroutine.
 type Host struct {
 	client pluginpb.TunnelClient
-	lobby  *lobby.Lobby
+	lobby  *rendezvous.Listeners
 	ctx    context.Context // of every stream
 	cancel context.CancelFunc
 	pumps  sync.WaitGroup
@@ -43,7 +43,7 @@ type Host struct {
 
 // NewHost opens its streams on conn, and hands them over in lobby, which
 // several sessions may share. The caller closes all three.
-func NewHost(conn grpc.ClientConnInterface, lobby *lobby.Lobby) *Host {
+func NewHost(conn grpc.ClientConnInterface, lobby *rendezvous.Listeners) *Host {
 	h := &Host{client: pluginpb.NewTunnelClient(conn), lobby: lobby}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	return h

@@ -8,15 +8,15 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/hashicorp/go-plugin/internal/lobby"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
 // Plugin is the plugin's side of one session, to be registered as its
@@ -25,11 +25,10 @@ type Plugin struct {
 	pluginpb.UnimplementedTunnelServer
 
 	wait  time.Duration
-	lobby *lobby.Lobby
+	lobby *rendezvous.Listeners
 
-	mu     sync.Mutex
-	knocks uint64
-	dials  map[string]chan answer // by knock
+	knocks atomic.Uint64                     // so far
+	dials  *rendezvous.Table[string, answer] // by knock
 }
 
 // answer is what a knock came to.
@@ -38,11 +37,18 @@ type answer struct {
 	err  error
 }
 
+// close ends what nobody has waited for.
+func (a answer) close() {
+	if a.conn != nil {
+		_ = a.conn.Close()
+	}
+}
+
 // NewPlugin returns the plugin's side. What it accepts arrives in lobby, which
 // several sessions may share, and which the caller closes. A host's stream for an id
 // that nobody accepts is refused after wait.
-func NewPlugin(wait time.Duration, lobby *lobby.Lobby) *Plugin {
-	return &Plugin{wait: wait, lobby: lobby, dials: map[string]chan answer{}}
+func NewPlugin(wait time.Duration, lobby *rendezvous.Listeners) *Plugin {
+	return &Plugin{wait: wait, lobby: lobby, dials: rendezvous.New[string](rendezvous.Options[answer]{Dropped: answer.close})}
 }
 
 // Listen accepts id from the host until the listener is closed.
@@ -52,18 +58,15 @@ func (p *Plugin) Listen(id uint32) net.Listener { return p.lobby.Listen(id, Addr
 // the host's Answer; what the host says against it goes to Refuse. ctx bounds
 // the dial, not the connection.
 func (p *Plugin) Dial(ctx context.Context, id uint32, knock func(name string) error) (net.Conn, error) {
-	name, answered := p.expect()
+	name := strconv.FormatUint(p.knocks.Add(1), 10)
+	dial := p.dials.Expect(name)
+	defer dial.Cancel()
 	if err := knock(name); err != nil {
-		p.settle(name, answer{})
 		return nil, fmt.Errorf("knock for broker id %d: %w", id, err)
 	}
-	var a answer
-	select {
-	case a = <-answered:
-	case <-ctx.Done():
-		// Unless the answer comes in this very moment.
-		p.settle(name, answer{err: fmt.Errorf("no answer from the host: %w", context.Cause(ctx))})
-		a = <-answered
+	a, err := dial.Take(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("dial broker id %d: no answer from the host: %w", id, err)
 	}
 	if a.err != nil {
 		return nil, fmt.Errorf("dial broker id %d: %w", id, a.err)
@@ -73,7 +76,7 @@ func (p *Plugin) Dial(ctx context.Context, id uint32, knock func(name string) er
 
 // Refuse ends the dial of a knock that the host does not answer with a stream.
 func (p *Plugin) Refuse(knock, reason string) {
-	p.settle(knock, answer{err: errors.New(reason)})
+	p.dials.Deliver(knock, answer{err: errors.New(reason)})
 }
 
 // Open serves one stream from the host until both its ends have closed.
@@ -118,7 +121,7 @@ func first(values []string) string {
 // handOver gives conn to the dial that knocked for it, or to who accepts id.
 func (p *Plugin) handOver(ctx context.Context, id uint32, knock string, conn net.Conn) error {
 	if knock != "" {
-		if !p.settle(knock, answer{conn: conn}) {
+		if !p.dials.Deliver(knock, answer{conn: conn}) {
 			return fmt.Errorf("nobody waits for an answer to knock %s for broker id %d any more", knock, id)
 		}
 		return nil
@@ -133,27 +136,4 @@ func (p *Plugin) handOver(ctx context.Context, id uint32, knock string, conn net
 		return fmt.Errorf("broker id %d is not accepted any more", id)
 	}
 	return nil
-}
-
-// expect names a new knock.
-func (p *Plugin) expect() (name string, answered <-chan answer) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.knocks++
-	name = strconv.FormatUint(p.knocks, 10)
-	dial := make(chan answer, 1)
-	p.dials[name] = dial
-	return name, dial
-}
-
-// settle answers a knock, once. It reports false when nobody waits for it.
-func (p *Plugin) settle(name string, a answer) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	dial, ok := p.dials[name]
-	if ok {
-		delete(p.dials, name)
-		dial <- a
-	}
-	return ok
 }

@@ -22,8 +22,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
-	"github.com/hashicorp/go-plugin/internal/lobby"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -36,7 +36,7 @@ func session(t testing.TB, wait time.Duration) (*Host, *Plugin, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	arrivals := lobby.New()
+	arrivals := rendezvous.NewListeners()
 	plugin := NewPlugin(wait, arrivals)
 	server := grpc.NewServer()
 	pluginpb.RegisterTunnelServer(server, plugin)
@@ -46,7 +46,7 @@ func session(t testing.TB, wait time.Duration) (*Host, *Plugin, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := NewHost(conn, lobby.New())
+	host := NewHost(conn, rendezvous.NewListeners())
 	end := sync.OnceFunc(func() {
 		host.Close()
 		arrivals.Close()
@@ -203,8 +203,8 @@ func TestNobodyAccepts(t *testing.T) {
 	if err := host.Answer(ctx, 74, "none"); err == nil {
 		t.Error("Answer to an id that nobody accepts = nil error")
 	}
-	if len(plugin.dials) != 0 {
-		t.Errorf("%d dials are left over", len(plugin.dials))
+	if plugin.dials.Deliver("1", answer{}) || plugin.dials.Deliver("2", answer{}) {
+		t.Error("a dial that has failed still waits")
 	}
 }
 

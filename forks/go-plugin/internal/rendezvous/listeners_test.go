@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package lobby
+//go:build go1.25
+
+package rendezvous
 
 import (
 	"context"
@@ -27,7 +29,7 @@ func (c *deadConn) Close() error { c.closed = true; return nil }
 
 func TestFindWaitsForAListener(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		l := New()
+		l := NewListeners()
 		found := make(chan *Listener)
 		go func() {
 			lis, err := l.Find(t.Context(), 7)
@@ -56,7 +58,7 @@ func TestFindGivesUp(t *testing.T) {
 		reason := errors.New("five seconds are over")
 		ctx, cancel := context.WithTimeoutCause(t.Context(), 5*time.Second, reason)
 		defer cancel()
-		_, err := New().Find(ctx, 41)
+		_, err := NewListeners().Find(ctx, 41)
 		if !errors.Is(err, reason) || !strings.Contains(err.Error(), "41") {
 			t.Errorf("Find = %v, want an error that names id 41 and the cause", err)
 		}
@@ -64,7 +66,7 @@ func TestFindGivesUp(t *testing.T) {
 }
 
 func TestAcceptKeepsTheOrder(t *testing.T) {
-	lis := New().Listen(1, testAddr{})
+	lis := NewListeners().Listen(1, testAddr{})
 	conns := []*deadConn{{}, {}, {}}
 	for _, conn := range conns {
 		if !lis.Deliver(conn) {
@@ -80,7 +82,7 @@ func TestAcceptKeepsTheOrder(t *testing.T) {
 }
 
 func TestLaterListenerTakesTheID(t *testing.T) {
-	l := New()
+	l := NewListeners()
 	first, second := l.Listen(1, testAddr{}), l.Listen(1, testAddr{})
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
@@ -93,20 +95,20 @@ func TestLaterListenerTakesTheID(t *testing.T) {
 func TestCloseEndsEverything(t *testing.T) {
 	cases := map[string]struct {
 		reason string
-		close  func(*Lobby, *Listener)
+		close  func(*Listeners, *Listener)
 	}{
 		"listener": {
 			reason: "a closed listener must not be found again",
-			close:  func(_ *Lobby, lis *Listener) { _ = lis.Close() },
+			close:  func(_ *Listeners, lis *Listener) { _ = lis.Close() },
 		},
-		"lobby": {
-			reason: "a closed lobby must close its listeners",
-			close:  func(l *Lobby, _ *Listener) { l.Close() },
+		"all": {
+			reason: "to close all must close each",
+			close:  func(l *Listeners, _ *Listener) { l.Close() },
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			l := New()
+			l := NewListeners()
 			lis := l.Listen(1, testAddr{})
 			waiting, late := &deadConn{}, &deadConn{}
 			lis.Deliver(waiting)
@@ -127,15 +129,15 @@ func TestCloseEndsEverything(t *testing.T) {
 			}
 		})
 	}
-	l := New()
+	l := NewListeners()
 	l.Close()
 	if _, err := l.Listen(2, testAddr{}).Accept(); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Accept in a closed lobby = %v, want net.ErrClosed", err)
+		t.Errorf("Accept after all were closed = %v, want net.ErrClosed", err)
 	}
 }
 
 func TestQueueIsBounded(t *testing.T) {
-	l := New()
+	l := NewListeners()
 	lis := l.Listen(1, testAddr{})
 	defer lis.Close()
 	for i := range maxQueue {

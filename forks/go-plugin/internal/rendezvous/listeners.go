@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package rendezvous
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"sync"
+)
+
+// maxQueue is how many connections of one id wait to be accepted.
+const maxQueue = 1024
+
+// Listeners are the listeners of broker ids. All methods may be called from any
+// goroutine.
+type Listeners struct{ byID *Table[uint32, *Listener] }
+
+// NewListeners returns no listeners yet.
+func NewListeners() *Listeners {
+	return &Listeners{New[uint32](Options[*Listener]{Shared: true, Dropped: (*Listener).stop})}
+}
+
+// Listen accepts id from now on. Where an id is accepted twice at one time, the
+// later listener gets what arrives. addr is what the listener's Addr reports.
+// After Close the listener is closed from the start.
+func (l *Listeners) Listen(id uint32, addr net.Addr) *Listener {
+	lis := &Listener{addr: addr}
+	lis.more.L = &lis.mu
+	lis.remove = func() { l.byID.Remove(id, lis) }
+	if !l.byID.Put(id, lis) {
+		lis.stop()
+	}
+	return lis
+}
+
+// Find returns the listener of id, waiting for one until ctx ends. It is an error if so
+// many connections wait there that it would take no other.
+func (l *Listeners) Find(ctx context.Context, id uint32) (*Listener, error) {
+	lis, err := l.byID.Take(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("nobody accepts broker id %d: %w", id, err)
+	}
+	if lis.full() {
+		return nil, fmt.Errorf("broker id %d: %d connections wait for Accept", id, maxQueue)
+	}
+	return lis, nil
+}
+
+// Close closes every listener, and all that come later.
+func (l *Listeners) Close() { l.byID.Close() }
+
+// Listener is a net.Listener for one id.
+type Listener struct {
+	addr   net.Addr
+	remove func() // from the table
+
+	mu     sync.Mutex
+	more   sync.Cond // queue has grown, or closed is set
+	queue  []net.Conn
+	closed bool
+}
+
+// Deliver hands conn over without waiting for Accept. A listener that is closed, or
+// for which too many wait already, closes conn and reports false.
+func (l *Listener) Deliver(conn net.Conn) bool {
+	l.mu.Lock()
+	taken := !l.closed && len(l.queue) < maxQueue
+	if taken {
+		l.queue = append(l.queue, conn)
+		l.more.Signal()
+	}
+	l.mu.Unlock()
+	if !taken {
+		_ = conn.Close()
+	}
+	return taken
+}
+
+func (l *Listener) full() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return len(l.queue) >= maxQueue
+}
+
+// Accept returns the next connection that was delivered, and net.ErrClosed
+// after Close. The caller closes the connection.
+func (l *Listener) Accept() (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for len(l.queue) == 0 && !l.closed {
+		l.more.Wait()
+	}
+	if l.closed {
+		return nil, &net.OpError{Op: "accept", Net: l.addr.Network(), Addr: l.addr, Err: net.ErrClosed}
+	}
+	conn := l.queue[0]
+	l.queue = l.queue[1:]
+	return conn, nil
+}
+
+// Close stops accepting the id and closes what was delivered and not accepted.
+func (l *Listener) Close() error {
+	l.remove()
+	l.stop()
+	return nil
+}
+
+func (l *Listener) stop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	for _, conn := range l.queue {
+		_ = conn.Close()
+	}
+	l.queue = nil
+	l.more.Broadcast()
+}
+
+// Addr returns the address given to Listen.
+func (l *Listener) Addr() net.Addr { return l.addr }

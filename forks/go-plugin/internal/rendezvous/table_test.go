@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build go1.25
+
+package rendezvous_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// try takes what is there now.
+func try(t *testing.T, table *rendezvous.Table[int, string], key int) string {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	v, err := table.Take(ctx, key)
+	if err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("Take(%d) = %v", key, err)
+	}
+	return v
+}
+
+// TestTableKeeps puts values before anybody waits for them.
+func TestTableKeeps(t *testing.T) {
+	const keep = time.Minute
+	cases := map[string]struct {
+		reason  string
+		options rendezvous.Options[string]
+		play    func(*rendezvous.Table[int, string])
+		want    map[int][]string // what is taken, one after the other
+		dropped []string
+	}{
+		"once": {
+			reason: "each value goes to one who takes it",
+			play:   func(t *rendezvous.Table[int, string]) { t.Put(1, "a"); t.Put(2, "b") },
+			want:   map[int][]string{1: {"a", ""}, 2: {"b", ""}},
+		},
+		"newest": {
+			reason: "Put replaces, and what was replaced is not dropped",
+			play:   func(t *rendezvous.Table[int, string]) { t.Put(1, "old"); t.Put(1, "new") },
+			want:   map[int][]string{1: {"new", ""}},
+		},
+		"first": {
+			reason: "Add does not replace",
+			play:   func(t *rendezvous.Table[int, string]) { t.Add(1, "old"); t.Add(1, "new") },
+			want:   map[int][]string{1: {"old", ""}},
+		},
+		"not kept": {
+			reason: "Deliver keeps nothing",
+			play:   func(t *rendezvous.Table[int, string]) { t.Deliver(1, "a") },
+			want:   map[int][]string{1: {""}},
+		},
+		"shared": {
+			reason:  "a shared value stays until it is removed",
+			options: rendezvous.Options[string]{Shared: true},
+			play: func(t *rendezvous.Table[int, string]) {
+				t.Put(1, "a")
+				t.Put(2, "b")
+				t.Remove(1, "another")
+				t.Remove(2, "b")
+			},
+			want:    map[int][]string{1: {"a", "a"}, 2: {""}},
+			dropped: []string{"a"}, // by Close
+		},
+		"expired": {
+			reason: "nothing is kept for ever",
+			play: func(t *rendezvous.Table[int, string]) {
+				t.Put(1, "stale")
+				time.Sleep(keep - 1)
+				t.Put(2, "fresh")
+				time.Sleep(1)
+			},
+			want:    map[int][]string{1: {""}, 2: {"fresh"}},
+			dropped: []string{"stale"},
+		},
+		"renewed": {
+			reason: "a value that replaced another has its own time",
+			play: func(t *rendezvous.Table[int, string]) {
+				t.Put(1, "old")
+				time.Sleep(keep - 1)
+				t.Put(1, "new")
+				time.Sleep(keep - 1)
+			},
+			want: map[int][]string{1: {"new"}},
+		},
+		"limit": {
+			reason:  "a peer that says more than anybody asks for costs so much and no more",
+			options: rendezvous.Options[string]{Limit: 2},
+			play: func(t *rendezvous.Table[int, string]) {
+				t.Put(1, "a")
+				t.Put(2, "b")
+				t.Put(1, "c") // takes no further place
+				t.Put(3, "d")
+			},
+			want:    map[int][]string{1: {"c"}, 2: {""}, 3: {"d"}},
+			dropped: []string{"b"},
+		},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var dropped []string
+				tc.options.Keep = keep
+				tc.options.Dropped = func(s string) { dropped = append(dropped, s) }
+				table := rendezvous.New[int](tc.options)
+				tc.play(table)
+				synctest.Wait()
+				for key, want := range tc.want {
+					for _, want := range want {
+						if got := try(t, table, key); got != want {
+							t.Errorf("%s: key %d gave %q, want %q", tc.reason, key, got, want)
+						}
+					}
+				}
+				table.Close()
+				if !slices.Equal(dropped, tc.dropped) {
+					t.Errorf("%s: dropped %q, want %q", tc.reason, dropped, tc.dropped)
+				}
+				time.Sleep(2 * keep) // No timer is left that drops anything again.
+				if !slices.Equal(dropped, tc.dropped) {
+					t.Errorf("%s: later dropped %q, want %q", tc.reason, dropped, tc.dropped)
+				}
+			})
+		})
+	}
+}
+
+func TestTableWaits(t *testing.T) {
+	for shared, want := range map[bool][]string{false: {"a", "b", "c"}, true: {"a", "a", "a"}} {
+		table := rendezvous.New[int](rendezvous.Options[string]{Shared: shared})
+		waiters := []*rendezvous.Waiter[int, string]{table.Expect(1), table.Expect(1), table.Expect(1)}
+		other := table.Expect(2)
+		for _, v := range []string{"a", "b", "c"} {
+			table.Put(1, v)
+		}
+		for i, w := range waiters {
+			if got, err := w.Take(t.Context()); got != want[i] || err != nil {
+				t.Errorf("shared %v: waiter %d got %q, %v, want %q", shared, i, got, err, want[i])
+			}
+		}
+		other.Cancel()
+		if v, ok := <-other.C; ok {
+			t.Errorf("a waiter for another key got %q", v)
+		}
+	}
+}
+
+// Whoever has given up gets nothing, and no value is lost with it.
+func TestTableWaiterGivesUp(t *testing.T) {
+	var dropped []string
+	table := rendezvous.New[int](rendezvous.Options[string]{Dropped: func(s string) { dropped = append(dropped, s) }})
+	reason := errors.New("five seconds are over")
+	ctx, cancel := context.WithCancelCause(t.Context())
+	cancel(reason)
+	if _, err := table.Take(ctx, 1); err != reason {
+		t.Errorf("Take = %v, want the cause of its context", err)
+	}
+	table.Expect(1).Cancel()
+	if table.Deliver(1, "a") {
+		t.Error("a value was delivered though nobody waits")
+	}
+	late := table.Expect(1)
+	if !table.Deliver(1, "b") {
+		t.Error("a value was not delivered though somebody waits")
+	}
+	late.Cancel()
+	late.Cancel()
+	if !slices.Equal(dropped, []string{"b"}) {
+		t.Errorf("dropped %q, want what came before Cancel", dropped)
+	}
+	// A value that came before the context's end is not lost.
+	late = table.Expect(1)
+	table.Deliver(1, "c")
+	if got, err := late.Take(ctx); got != "c" || err != nil {
+		t.Errorf("Take = %q, %v", got, err)
+	}
+}
+
+func TestTableClose(t *testing.T) {
+	table := rendezvous.New[int](rendezvous.Options[string]{})
+	waits := table.Expect(1)
+	table.Close()
+	table.Close()
+	for what, w := range map[string]*rendezvous.Waiter[int, string]{"before": waits, "after": table.Expect(1)} {
+		if _, err := w.Take(t.Context()); !errors.Is(err, net.ErrClosed) {
+			t.Errorf("Take of who began to wait %s Close = %v, want net.ErrClosed", what, err)
+		}
+	}
+	if table.Put(1, "a") || table.Add(1, "a") || table.Deliver(1, "a") {
+		t.Error("a closed table took a value")
+	}
+}
+
+// A value and its waiter meet, whoever is first.
+func TestTableAtOnce(t *testing.T) {
+	table := rendezvous.New[int](rendezvous.Options[int]{Keep: time.Minute})
+	defer table.Close()
+	var work sync.WaitGroup
+	for key := range 500 {
+		work.Go(func() { table.Add(key, -key) })
+		work.Go(func() {
+			if v, err := table.Take(t.Context(), key); err != nil || v != -key {
+				t.Errorf("Take(%d) = %d, %v", key, v, err)
+			}
+		})
+	}
+	work.Wait()
+}
