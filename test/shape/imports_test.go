@@ -35,6 +35,10 @@ var leaves = map[string]struct{ importers, linkers []string }{
 		importers: []string{"host/discovery/kubernetes"},
 		linkers:   []string{"host/discovery/kubernetes", "host/cli/kube", "host"},
 	},
+	// They come with client-go's tools/record.
+	"github.com/go-openapi/": {
+		linkers: []string{"host/discovery/kubernetes", "host/cli/kube", "host"},
+	},
 }
 
 // forbidden are imports that no layer explains: what must not import what.

@@ -42,7 +42,7 @@ type Report struct {
 	// time or the port of a client: equal messages are counted as one Event.
 	Message string
 
-	at time.Time // when it was reported: warnings are written first
+	at time.Time // when it happened: warnings are written first
 }
 
 // Reporter writes Events about Services, so that "kubectl describe service"
@@ -101,7 +101,7 @@ func (r *Reporter) run(ctx context.Context, lookup func(plugin string) (*corev1.
 		if !known {
 			continue
 		}
-		written, err := r.events.write(ctx, svc, report, report.at)
+		written, err := r.events.write(ctx, svc, report)
 		switch {
 		case ctx.Err() != nil:
 			return
