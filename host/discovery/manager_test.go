@@ -5,6 +5,7 @@ package discovery_test
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -135,6 +136,34 @@ func TestManagerCollectsPluginsAndProblems(t *testing.T) {
 			t.Errorf("problems (-want +got)\n%s", diff)
 		}
 	})
+}
+
+// TestManagerMergesEveryFieldOfAPlugin: what one source says of a plugin stays when
+// another one declares it as well, whichever comes first, and whatever the field.
+func TestManagerMergesEveryFieldOfAPlugin(t *testing.T) {
+	for field := range reflect.TypeFor[target.Plugin]().Fields() {
+		said := target.Plugin{Name: "zh"}
+		switch v := reflect.ValueOf(&said).Elem().FieldByIndex(field.Index); v.Kind() {
+		case reflect.Bool:
+			v.SetBool(true)
+		case reflect.String:
+			v.SetString("zh")
+		default:
+			t.Fatalf("field %s is a %s: say here what a value of it is", field.Name, field.Type)
+		}
+		for _, declared := range [][]target.Plugin{{said, {Name: "zh"}}, {{Name: "zh"}, said}} {
+			synctest.Test(t, func(t *testing.T) {
+				m := start(t, discovery.Options{Sources: []discovery.Source{
+					manual.New("one", target.Group{Key: "k", Plugins: declared[:1]}),
+					manual.New("two", target.Group{Key: "k", Plugins: declared[1:]}),
+				}})
+				synctest.Wait()
+				if diff := cmp.Diff([]target.Plugin{said}, m.Current().Plugins); diff != "" {
+					t.Errorf("field %s of the plugin (-want +got)\n%s", field.Name, diff)
+				}
+			})
+		}
+	}
 }
 
 func TestManagerSlowReaderSkips(t *testing.T) {

@@ -18,7 +18,7 @@ type Set struct {
 	// Endpoints has each ID once, ordered by plugin, then by ID.
 	Endpoints []target.Endpoint
 	// Plugins are all that a source declared or that have an endpoint,
-	// ordered by name. One is required if any source says so.
+	// ordered by name. What several sources say of one is merged.
 	Plugins []target.Plugin
 	// Problems are those of all sources, and the conflicts between them.
 	Problems []target.Problem
@@ -56,7 +56,9 @@ func merge(all []sourceGroups) *Set {
 	for _, s := range all {
 		for _, g := range s.groups {
 			for _, p := range g.Plugins {
-				p.Required = p.Required || plugins[p.Name].Required
+				if first, declared := plugins[p.Name]; declared {
+					p = first.Merge(p)
+				}
 				plugins[p.Name] = p
 			}
 			for _, p := range g.Problems {

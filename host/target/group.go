@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 )
 
@@ -18,6 +19,18 @@ type Plugin struct {
 	Name string
 	// Required makes the host unready while no endpoint of it is ready.
 	Required bool
+}
+
+// Merge gives what two declarations of one plugin say together: every field is that of
+// p, or that of o where p says nothing. A field that is added to Plugin is merged too.
+func (p Plugin) Merge(o Plugin) Plugin {
+	merged, other := reflect.ValueOf(&p).Elem(), reflect.ValueOf(o)
+	for i := range merged.NumField() {
+		if field := merged.Field(i); field.IsZero() {
+			field.Set(other.Field(i))
+		}
+	}
+	return p
 }
 
 // Problem is something that a source found and cannot offer, such as a file
