@@ -4,6 +4,8 @@ package plugin
 
 import (
 	"context"
+	"github.com/hashicorp/go-plugin/internal/logging"
+	"github.com/hashicorp/go-plugin/internal/panics"
 	"net"
 	"sync"
 	"time"
@@ -31,7 +33,7 @@ func agree(cfg *ClientConfig, info *PeerInfo) (hello.Agreement, error) {
 // newSession speaks the agreed protocol on a connection that is past the
 // handshake. It owns conn, and closes it on an error.
 func newSession(cfg ClientConfig, conn net.Conn, info *PeerInfo) (*Session, error) {
-	cfg.Logger = newRatedLogger(cfg.Logger)
+	cfg.Logger = logging.NewRated(cfg.Logger)
 	s := &Session{
 		info: info, draining: make(chan struct{}),
 		pingTimeout: cfg.PingTimeout, keepalive: cfg.KeepaliveInterval, takesOutput: cfg.wantsOutput(),
@@ -76,7 +78,7 @@ func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet) error {
 		maxSend:     commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
 		why:         s.Err,
 		shared:      cfg.Broker,
-		panicked:    newPanicGuard().reportTo(cfg.Logger),
+		panicked:    panics.NewGuard().ReportTo(cfg.Logger),
 	}
 	if s.agreed.Has(hello.FeatureRPCMux) {
 		client.listed = s.info.Kinds
@@ -112,7 +114,7 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 		shared:      cfg.Broker,
 		maxMessage:  cfg.MaxMessageBytes,
 		maxSend:     commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
-		panicked:    newPanicGuard().reportTo(cfg.Logger),
+		panicked:    panics.NewGuard().ReportTo(cfg.Logger),
 		stdout:      cfg.SyncStdout,
 		stderr:      cfg.SyncStderr,
 		logger:      cfg.Logger,

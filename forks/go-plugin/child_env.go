@@ -6,13 +6,15 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 // outerHandshake is what a host sets for one child. In the environment of a
 // process that is both, it was said by the host of that process, about the two
 // of them. Where sockets go (PLUGIN_UNIX_SOCKET_DIR) holds for all.
 var outerHandshake = []string{
-	envClientCert, envMultiplexGRPC, EnvUnixSocketGroup, envProtocolVersions, envMinPort, envMaxPort, envEndWithHost,
+	env.ClientCert, env.MultiplexGRPC, EnvUnixSocketGroup, env.ProtocolVersions, env.MinPort, env.MaxPort, envEndWithHost,
 }
 
 // HostEnv returns the environment that a child inherits from this process:
@@ -43,5 +45,5 @@ func withoutOwnEnv(env []string) []string {
 
 // isOwnEnv reports whether a variable says something to one process alone.
 func isOwnEnv(name string) bool {
-	return slices.Contains(networkEnv, name) || slices.Contains(outerHandshake, name)
+	return slices.Contains(env.Network(), name) || slices.Contains(outerHandshake, name)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"net"
 	"strconv"
 	"strings"
@@ -46,7 +47,7 @@ func (l childLine) format() string {
 func parseChildLine(text string) (childLine, error) {
 	line, err := parseChildFields(text)
 	if err != nil {
-		return childLine{}, briefError(err)
+		return childLine{}, peererr.Brief(err)
 	}
 	return line, nil
 }
@@ -61,7 +62,7 @@ func parseChildFields(text string) (childLine, error) {
 		return childLine{}, fmt.Errorf("error parsing core protocol version: %w", err)
 	}
 	if core != CoreProtocolVersion {
-		return childLine{}, incompatiblef("incompatible core API version with plugin. "+
+		return childLine{}, peererr.Incompatiblef("incompatible core API version with plugin. "+
 			"Plugin version: %d, Core version: %d. Rebuild the plugin with a current go-plugin", core, CoreProtocolVersion)
 	}
 	line := childLine{network: fields[2], address: fields[3], protocol: ProtocolNetRPC}
@@ -112,7 +113,7 @@ func unrecognizedLine(text string, child runner.Runner, note string) error {
 		}
 	}
 	if text == "" {
-		return &markedError{mark: ErrSaidNothing, text: message} // It may do better the next time.
+		return peererr.Marked(ErrSaidNothing, message) // It may do better the next time.
 	}
-	return incompatiblef("%s", message)
+	return peererr.Incompatiblef("%s", message)
 }

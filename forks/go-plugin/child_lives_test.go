@@ -5,6 +5,7 @@ package plugin
 import (
 	"bytes"
 	"errors"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"io"
 	"net"
 	"os"
@@ -191,9 +192,9 @@ func TestEndWithHostThroughScript(t *testing.T) {
 // has another parent, whose end means nothing.
 func TestEndWithHostIsNotInherited(t *testing.T) {
 	for _, mode := range []string{"", "127.0.0.1"} {
-		t.Run(envHost+"="+mode, func(t *testing.T) {
+		t.Run(env.Host+"="+mode, func(t *testing.T) {
 			cfg := childConfig("environ")
-			cfg.Cmd.Env = append(cfg.Cmd.Env, envHost+"="+mode)
+			cfg.Cmd.Env = append(cfg.Cmd.Env, env.Host+"="+mode)
 			cfg.EndWithHost = true
 			client := NewClient(cfg)
 			defer client.Kill()
@@ -225,10 +226,10 @@ func TestChildOfPlugin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(envClientCert, string(cert.pem))
-	t.Setenv(envMultiplexGRPC, "true")
+	t.Setenv(env.ClientCert, string(cert.pem))
+	t.Setenv(env.MultiplexGRPC, "true")
 	t.Setenv(EnvUnixSocketGroup, "no such group")
-	t.Setenv(envProtocolVersions, "77")
+	t.Setenv(env.ProtocolVersions, "77")
 	t.Setenv(envEndWithHost, "true")
 	for name, change := range map[string]func(*ClientConfig){
 		"inherited": func(*ClientConfig) {},

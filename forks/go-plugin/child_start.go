@@ -7,6 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"io"
 	"maps"
 	"net"
@@ -104,7 +106,7 @@ func (p *localPlugin) command(cert *oneTimeCertificate) (*exec.Cmd, error) {
 	}
 	cmd.Env = append(cmd.Env, p.handshakeEnv()...)
 	if cert != nil {
-		cmd.Env = append(cmd.Env, envClientCert+"="+string(cert.pem))
+		cmd.Env = append(cmd.Env, env.ClientCert+"="+string(cert.pem))
 	}
 	if cmd.Stdin == nil {
 		cmd.Stdin = os.Stdin
@@ -118,22 +120,22 @@ func (p *localPlugin) handshakeEnv() []string {
 	for _, v := range slices.Sorted(maps.Keys(p.config.versions())) {
 		versions = append(versions, strconv.Itoa(v))
 	}
-	env := []string{
+	vars := []string{
 		p.config.MagicCookieKey + "=" + p.config.MagicCookieValue,
-		fmt.Sprintf("%s=%d", envMinPort, p.config.MinPort),
-		fmt.Sprintf("%s=%d", envMaxPort, p.config.MaxPort),
-		envProtocolVersions + "=" + strings.Join(versions, ","),
+		fmt.Sprintf("%s=%d", env.MinPort, p.config.MinPort),
+		fmt.Sprintf("%s=%d", env.MaxPort, p.config.MaxPort),
+		env.ProtocolVersions + "=" + strings.Join(versions, ","),
 	}
 	if p.config.GRPCBrokerMultiplex {
-		env = append(env, envMultiplexGRPC+"=true")
+		vars = append(vars, env.MultiplexGRPC+"=true")
 	}
 	if p.config.EndWithHost {
-		env = append(env, envEndWithHost+"=true")
+		vars = append(vars, envEndWithHost+"=true")
 	}
 	if p.sockets.Group != "" {
-		env = append(env, EnvUnixSocketGroup+"="+p.sockets.Group)
+		vars = append(vars, EnvUnixSocketGroup+"="+p.sockets.Group)
 	}
-	return env
+	return vars
 }
 
 // supervise reads the child's output and waits for its end. The channel gives
@@ -212,7 +214,7 @@ func (p *localPlugin) accept(text string, child runner.Runner, cert *oneTimeCert
 	}
 	reached, err := p.acceptLine(line, child, cert)
 	if err != nil {
-		return reachedPlugin{}, briefError(err)
+		return reachedPlugin{}, peererr.Brief(err)
 	}
 	return reached, nil
 }

@@ -9,6 +9,7 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"io"
 	"net"
 	"os"
@@ -152,11 +153,11 @@ func TestChild(t *testing.T) {
 // TestChildOfNetworkHost is a host that is a network plugin itself, or runs in
 // a pod that sets these variables for it.
 func TestChildOfNetworkHost(t *testing.T) {
-	for _, name := range networkEnv {
+	for _, name := range env.Network() {
 		t.Setenv(name, "of the host")
 	}
-	t.Setenv(envHost, "true")
-	t.Setenv(envHealthAddr, "256.0.0.1:1")
+	t.Setenv(env.Host, "true")
+	t.Setenv(env.HealthAddr, "256.0.0.1:1")
 	for name, change := range map[string]func(*ClientConfig){
 		"inherited": func(*ClientConfig) {},
 		"copied":    func(c *ClientConfig) { c.Cmd.Env = append(os.Environ(), c.Cmd.Env...) },
@@ -183,10 +184,10 @@ func TestChildOfNetworkHost(t *testing.T) {
 // TestEnvOfNetworkChild starts a child in network mode from a host that is in
 // network mode: what the host chose for the child is the child's.
 func TestEnvOfNetworkChild(t *testing.T) {
-	t.Setenv(envHost, "true")
-	t.Setenv(envHealthAddr, "256.0.0.1:1")
+	t.Setenv(env.Host, "true")
+	t.Setenv(env.HealthAddr, "256.0.0.1:1")
 	cfg := childConfig("echo")
-	cfg.Cmd.Env = append(os.Environ(), append(cfg.Cmd.Env, envHost+"=127.0.0.1")...)
+	cfg.Cmd.Env = append(os.Environ(), append(cfg.Cmd.Env, env.Host+"=127.0.0.1")...)
 	client := NewClient(cfg)
 	defer client.Kill()
 	addr, err := client.Start()
@@ -309,7 +310,7 @@ func TestReattachByPid(t *testing.T) {
 // and PLUGIN_HOST, found by its printed line, ended by SIGTERM.
 func TestNetworkProcess(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), envRole+"=stdio", "TEST_PLUGIN=hello", envHost+"=127.0.0.1", envHealthAddr+"=127.0.0.1:0")
+	cmd.Env = append(os.Environ(), envRole+"=stdio", "TEST_PLUGIN=hello", env.Host+"=127.0.0.1", env.HealthAddr+"=127.0.0.1:0")
 	pipe, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"io"
 	"maps"
 	"net"
@@ -318,7 +319,7 @@ func (c *ClientConfig) allows(p Protocol) error {
 	if slices.Contains(c.AllowedProtocols, p) {
 		return nil
 	}
-	return incompatiblef("unsupported plugin protocol %q. Supported: %v", p, c.AllowedProtocols)
+	return peererr.Incompatiblef("unsupported plugin protocol %q. Supported: %v", p, c.AllowedProtocols)
 }
 
 // selectVersion returns the kinds of the version that the plugin chose.
@@ -326,7 +327,7 @@ func (c *ClientConfig) selectVersion(version int) (PluginSet, error) {
 	all := c.versions()
 	set, ok := all[version]
 	if !ok {
-		return nil, incompatiblef("incompatible API version with plugin. Plugin version: %d, Client versions: %v",
+		return nil, peererr.Incompatiblef("incompatible API version with plugin. Plugin version: %d, Client versions: %v",
 			version, slices.Sorted(maps.Keys(all)))
 	}
 	return set, nil

@@ -5,6 +5,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 )
 
 // Done is closed when a plugin on this machine has ended and its last output
@@ -41,7 +42,7 @@ func processEnded(err error) error {
 	if err == nil {
 		err = errors.New("the plugin's process has exited")
 	}
-	return connectionLost(err)
+	return peererr.Lost(err)
 }
 
 // PingContext asks the plugin for an answer until ctx ends.

@@ -5,6 +5,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"os"
 	"os/exec"
@@ -176,11 +177,11 @@ func TestAttachConn(t *testing.T) {
 }
 
 func TestHostEnv(t *testing.T) {
-	t.Setenv(envHost, "true")
+	t.Setenv(env.Host, "true")
 	t.Setenv("SOMETHING_ELSE", "1")
-	env := HostEnv()
-	if slices.Contains(env, envHost+"=true") || !slices.Contains(env, "SOMETHING_ELSE=1") {
-		t.Errorf("%q, want all but what makes a child listen on the network", env)
+	vars := HostEnv()
+	if slices.Contains(vars, env.Host+"=true") || !slices.Contains(vars, "SOMETHING_ELSE=1") {
+		t.Errorf("%q, want all but what makes a child listen on the network", vars)
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 	"slices"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
-	"github.com/hashicorp/go-plugin/internal/panictext"
+	"github.com/hashicorp/go-plugin/internal/panics"
 )
 
 // describeNetRPC lists the kinds of a set with the methods that each serves
@@ -34,7 +34,7 @@ func netRPCMethods(p Plugin) (methods []hello.Method, err error) {
 	defer func() {
 		// A plugin that cannot be asked may still be able to serve.
 		if r := recover(); r != nil {
-			methods, err = nil, fmt.Errorf("Server panics: %s", panictext.Of(r))
+			methods, err = nil, fmt.Errorf("Server panics: %s", panics.Of(r))
 		}
 	}()
 	impl, err := p.Server(newMuxBroker(endedSession{}, newStreamArrivals()))

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
 	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 )
 
 // Errors that callers branch on.
@@ -40,7 +41,7 @@ var (
 	//
 	// One is out of this library's reach: a net/rpc client whose connection is
 	// known to be lost refuses further calls with rpc.ErrShutdown of net/rpc.
-	ErrConnectionLost = errors.New("connection to plugin lost")
+	ErrConnectionLost = peererr.ErrConnectionLost
 
 	// ErrNotPlugin is matched by the error of [Attach] for a server that is no
 	// plugin, such as a web server.

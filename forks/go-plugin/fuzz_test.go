@@ -9,6 +9,8 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"errors"
+	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"io"
 	"log"
 	"net"
@@ -146,7 +148,7 @@ func FuzzHostVersions(f *testing.F) {
 		if strings.Contains(text, "\x00") {
 			return // no environment holds it
 		}
-		t.Setenv(envProtocolVersions, text)
+		t.Setenv(env.ProtocolVersions, text)
 		got, err := versionForHost(served, hostVersionsFromEnv(hclog.NewNullLogger()))
 		if err != nil {
 			t.Fatal(err)
@@ -166,7 +168,7 @@ func FuzzHostVersions(f *testing.F) {
 // FuzzNetworkConfig sets one variable of network mode to anything. An error names it,
 // and without one the bounds are bounds.
 func FuzzNetworkConfig(f *testing.F) {
-	names := slices.Concat(networkEnv, []string{envMinPort, envMaxPort})
+	names := slices.Concat(env.Network(), []string{env.MinPort, env.MaxPort})
 	for i := range names {
 		for _, value := range []string{"5", "-1s\x1b", "exit", "9223372036854775807"} {
 			f.Add(i, value)
@@ -204,7 +206,7 @@ func FuzzBindHosts(f *testing.F) {
 		hosts, err := bindHosts(value)
 		word := strings.ToLower(strings.TrimSpace(value))
 		if err != nil {
-			if !strings.HasPrefix(err.Error(), envHost+" is ") {
+			if !strings.HasPrefix(err.Error(), env.Host+" is ") {
 				t.Fatalf("%q: %v", value, err)
 			}
 			return
@@ -258,7 +260,7 @@ func FuzzOneTimePEM(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		cfg, err := own.serverConfig(text)
 		if err != nil {
-			if !strings.HasPrefix(err.Error(), envClientCert) {
+			if !strings.HasPrefix(err.Error(), env.ClientCert) {
 				t.Fatal(err)
 			}
 			return
@@ -489,12 +491,12 @@ func FuzzPeerError(f *testing.F) {
 		if wrapped {
 			err = errors.Join(errEcho, said)
 		}
-		err = peerError(err)
+		err = peererr.Clean(err)
 		checkShown(t, err.Error())
 		if status.Code(err) != codes.Code(code) {
 			t.Fatalf("%v became %v", said, err)
 		}
-		if again := peerError(err); again.Error() != err.Error() {
+		if again := peererr.Clean(err); again.Error() != err.Error() {
 			t.Fatalf("%q is changed again to %q", err, again)
 		}
 	})
@@ -506,14 +508,14 @@ func FuzzPeerText(f *testing.F) {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		shown := peerText(text)
+		shown := peererr.Text(text)
 		if printable.Line(shown) != shown || len(shown) > printable.MaxText+len("… (cut)") {
 			t.Fatalf("%q", shown)
 		}
 		if printable.Line(text) == text && len(text) <= printable.MaxText && shown != text {
 			t.Fatalf("%q became %q", text, shown)
 		}
-		if again := peerText(shown); !strings.HasPrefix(again, strings.TrimSuffix(shown, "… (cut)")[:min(len(shown), 1<<9)&^7]) && len(shown) < 1<<9 {
+		if again := peererr.Text(shown); !strings.HasPrefix(again, strings.TrimSuffix(shown, "… (cut)")[:min(len(shown), 1<<9)&^7]) && len(shown) < 1<<9 {
 			t.Fatalf("%q became %q", shown, again)
 		}
 	})
@@ -545,7 +547,7 @@ func FuzzProbe(f *testing.F) {
 		f.Add([]byte(sent))
 	}
 	f.Fuzz(func(t *testing.T, sent []byte) {
-		server := newHealthHTTP(nil, new(atomic.Uint64))
+		server := newHealthHTTP(nil, new(atomic.Uint64).Load)
 		server.ReadTimeout = 50 * time.Millisecond
 		server.ErrorLog = log.New(io.Discard, "", 0)
 		here, there := net.Pipe()
@@ -589,7 +591,7 @@ func FuzzProbePath(f *testing.F) {
 			return
 		}
 		w := httptest.NewRecorder()
-		newHealthHTTP(ending, new(atomic.Uint64)).Handler.ServeHTTP(w, &http.Request{Method: method, URL: at, Host: "x", RequestURI: path, Header: http.Header{}})
+		newHealthHTTP(ending, new(atomic.Uint64).Load).Handler.ServeHTTP(w, &http.Request{Method: method, URL: at, Host: "x", RequestURI: path, Header: http.Header{}})
 		good := (method == http.MethodGet || method == http.MethodHead) && (at.Path == "/healthz" || at.Path == "/metrics" || at.Path == "/readyz" && !leaves)
 		if good != (w.Code == http.StatusOK) {
 			t.Fatalf("%s %s: %d", method, path, w.Code)

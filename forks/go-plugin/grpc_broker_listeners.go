@@ -5,6 +5,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"net"
 	"sync"
 	"time"
@@ -82,11 +83,11 @@ func (t *listenerTransport) dialer(ctx context.Context, id uint32) (brokerDialer
 	network, address := msg.GetNetwork(), msg.GetAddress()
 	if t.translator != nil {
 		if network, address, err = t.translator.PluginToHost(network, address); err != nil {
-			return brokerDialer{}, briefError(fmt.Errorf("translate address %s of the plugin: %w", msg.GetAddress(), err))
+			return brokerDialer{}, peererr.Brief(fmt.Errorf("translate address %s of the plugin: %w", msg.GetAddress(), err))
 		}
 	}
 	if network != "tcp" && network != "unix" {
-		return brokerDialer{}, briefError(fmt.Errorf("address %q is announced on network %q, want tcp or unix", address, network))
+		return brokerDialer{}, peererr.Brief(fmt.Errorf("address %q is announced on network %q, want tcp or unix", address, network))
 	}
 	return brokerDialer{dial: func(ctx context.Context) (net.Conn, error) {
 		var dialer net.Dialer

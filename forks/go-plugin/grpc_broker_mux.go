@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"net"
 	"time"
 
@@ -63,7 +64,7 @@ func (t *muxTransport) knock(ctx context.Context, id uint32) error {
 		return fmt.Errorf("no answer to the knock for broker id %d: %w", id, err)
 	}
 	if refused := msg.GetKnock().GetError(); refused != "" {
-		return fmt.Errorf("the other side does not open broker id %d: %s", id, peerText(refused))
+		return fmt.Errorf("the other side does not open broker id %d: %s", id, peererr.Text(refused))
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ package plugin
 
 import (
 	"context"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"net"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
@@ -45,7 +46,7 @@ func (t *hostTunnelTransport) dialer(_ context.Context, id uint32) (brokerDialer
 		defer cancel()
 		conn, err := t.host.Dial(ctx, id)
 		if err != nil {
-			return nil, peerError(err)
+			return nil, peererr.Clean(err)
 		}
 		return conn, nil
 	}}, nil
@@ -102,7 +103,7 @@ func (t *pluginTunnelTransport) dialer(_ context.Context, id uint32) (brokerDial
 // receive learns of a knock that the host does not answer with a stream.
 func (t *pluginTunnelTransport) receive(msg *pluginpb.ConnInfo) {
 	if isAck(msg) {
-		t.plugin.Refuse(msg.GetAddress(), peerText(msg.GetKnock().GetError()))
+		t.plugin.Refuse(msg.GetAddress(), peererr.Text(msg.GetKnock().GetError()))
 		return
 	}
 	t.core.logger.Warn("the host's broker sends what does not belong into a tunnel", "id", msg.GetServiceId())

@@ -7,6 +7,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/panics"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"io"
 	"net"
 	"sync"
@@ -80,7 +82,7 @@ type grpcClientConfig struct {
 	maxMessage, maxSend int
 
 	// panicked says what becomes of a panic in what the broker serves.
-	panicked   panicFunc
+	panicked   panics.Func
 	brokerLost func(error) // of brokerCore.needed; set by newGRPCClient
 
 	logger      hclog.Logger
@@ -121,7 +123,7 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 	}
 	c.broker.maxMessage = cfg.maxMessage
 	c.broker.serverOptions = append(c.broker.serverOptions, boundServed(cfg.maxMessage)...)
-	c.broker.serverOptions = append(c.broker.serverOptions, cfg.panicked.interceptors()...)
+	c.broker.serverOptions = append(c.broker.serverOptions, panicInterceptors(cfg.panicked)...)
 	c.closing = sync.OnceValue(c.close)
 	if !cfg.noOutput {
 		c.stdio = newStdioReceiver(ctx, &cfg, conn)
@@ -160,7 +162,7 @@ func (c *GRPCClient) close() error {
 		c.awaitOutput(rest)
 	}
 	c.end()
-	c.lose(connectionLost(net.ErrClosed))
+	c.lose(peererr.Lost(net.ErrClosed))
 	err := c.Conn.Close()
 	if c.mux != nil {
 		_ = c.mux.Close()
@@ -247,7 +249,7 @@ func (c *GRPCClient) Ping() error {
 // has answered.
 func (c *GRPCClient) pingContext(ctx context.Context) error {
 	_, err := grpc_health_v1.NewHealthClient(c.Conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: GRPCServiceName})
-	return peerError(err)
+	return peererr.Clean(err)
 }
 
 // watchDrain blocks until the plugin says that it is about to leave, which
@@ -265,7 +267,7 @@ func (c *GRPCClient) watchDrain(ctx context.Context) error {
 		case errors.Is(err, io.EOF):
 			return fmt.Errorf("watch the plugin's health: %w", io.ErrUnexpectedEOF)
 		case err != nil:
-			return fmt.Errorf("watch the plugin's health: %w", peerError(err))
+			return fmt.Errorf("watch the plugin's health: %w", peererr.Clean(err))
 		case health.GetStatus() == grpc_health_v1.HealthCheckResponse_NOT_SERVING:
 			return nil
 		}

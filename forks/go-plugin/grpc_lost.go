@@ -5,6 +5,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"io"
 	"net"
 	"os"
@@ -128,7 +129,7 @@ func (l *lossCounter) explain(err error, cc *grpc.ClientConn, before uint64) err
 		lost = l.lost.Load() != before || cc.GetState() != connectivity.Ready || isTransportText(st.Message())
 	}
 	if lost {
-		return connectionLost(err)
+		return peererr.Lost(err)
 	}
 	return err
 }

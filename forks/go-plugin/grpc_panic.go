@@ -4,23 +4,28 @@ package plugin
 
 import (
 	"context"
+	"github.com/hashicorp/go-plugin/internal/panics"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 )
 
-// interceptors returns what a gRPC server needs to answer panics: nothing for a
-// nil panicFunc. Interceptors of the plugin's own that come later in the chain
-// see a panic first.
-func (p panicFunc) interceptors() []grpc.ServerOption {
+// panicInterceptors returns what a gRPC server needs to answer panics: nothing for
+// a nil f. Interceptors of the plugin's own that come later in the chain see a panic
+// first.
+func panicInterceptors(f panics.Func) []grpc.ServerOption {
+	p := panicAnswers(f)
 	if p == nil {
 		return nil
 	}
 	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(p.unary), grpc.ChainStreamInterceptor(p.stream)}
 }
 
-func (p panicFunc) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (reply any, err error) {
+// panicAnswers answers the panics of gRPC methods.
+type panicAnswers panics.Func
+
+func (p panicAnswers) unary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (reply any, err error) {
 	returned := false
 	defer p.answer(ctx, info.FullMethod, &returned, &err)
 	reply, err = handler(ctx, req)
@@ -29,7 +34,7 @@ func (p panicFunc) unary(ctx context.Context, req any, info *grpc.UnaryServerInf
 	return reply, err
 }
 
-func (p panicFunc) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
+func (p panicAnswers) stream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) (err error) {
 	returned := false
 	defer p.answer(stream.Context(), info.FullMethod, &returned, &err)
 	err = handler(srv, stream)
@@ -41,7 +46,7 @@ func (p panicFunc) stream(srv any, stream grpc.ServerStream, info *grpc.StreamSe
 }
 
 // answer is deferred by what calls a method.
-func (p panicFunc) answer(ctx context.Context, method string, returned *bool, err *error) {
+func (p panicAnswers) answer(ctx context.Context, method string, returned *bool, err *error) {
 	if *returned {
 		return
 	}

@@ -5,6 +5,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"os"
 	"os/exec"
@@ -166,7 +167,7 @@ func untilAnswered(t *testing.T, ctx context.Context, call func() error) {
 // those that serve like plugins of the original library.
 func TestRemoteConnectionIsReplaced(t *testing.T) {
 	for _, server := range []string{"bounds their age", "allows few pings"} {
-		for kind, env := range map[string][]string{"network": {envHost + "=127.0.0.1"}, "no handshake": nil} {
+		for kind, env := range map[string][]string{"network": {env.Host + "=127.0.0.1"}, "no handshake": nil} {
 			t.Run(kind+", "+server, func(t *testing.T) {
 				t.Parallel()
 				pod := startPrintPod(t, ProtocolGRPC, append(env, envServer+"="+server)...)

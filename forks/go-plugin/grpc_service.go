@@ -22,10 +22,11 @@ import (
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 
+	"github.com/hashicorp/go-plugin/internal/calls"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/listen"
-	"github.com/hashicorp/go-plugin/internal/panictext"
+	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
 
@@ -45,7 +46,7 @@ type grpcServiceConfig struct {
 	tls        *tls.Config          // of brokered connections; nil: plaintext
 
 	maxMessage int         // bounds each message, in bytes; zero leaves it to gRPC
-	panicked   panicFunc   // in a method
+	panicked   panics.Func // in a method
 	stdio      stdioSource // nil: none is served
 	wire       *outputWire // whose TLS is in options; nil: there is none
 	onShutdown func()      // GRPCController.Shutdown is being answered; runs in a goroutine
@@ -71,8 +72,8 @@ type grpcService struct {
 	shared *sharedSessions // nil: there is only main
 	kinds  []hello.Kind    // what the plugin has registered
 
-	calls    callGauge       // of the plugin
-	output   callGauge       // hosts that are being sent the output
+	calls    calls.Gauge     // of the plugin
+	output   calls.Gauge     // hosts that are being sent the output
 	leaves   atomic.Bool     // the plugin is about to leave
 	ending   context.Context // ends the sessions' own streams
 	end      context.CancelFunc
@@ -148,8 +149,8 @@ func isRegistered(server *grpc.Server, service string) bool {
 // the process down, and with it the sessions of other hosts.
 func (s *grpcService) recoverAs(err *error, what string) {
 	if r := recover(); r != nil {
-		s.logger.Error("plugin panics before it serves", "in", what, "panic", panictext.Of(r), "stack", string(debug.Stack()))
-		*err = fmt.Errorf("%s panics: %s", what, panictext.Of(r))
+		s.logger.Error("plugin panics before it serves", "in", what, "panic", panics.Of(r), "stack", string(debug.Stack()))
+		*err = fmt.Errorf("%s panics: %s", what, panics.Of(r))
 	}
 }
 

@@ -45,18 +45,18 @@ func (s *grpcService) settleOutput(ctx context.Context) {
 
 // countCall counts one call of the plugin until ended is called.
 func (s *grpcService) countCall(ctx context.Context) (ended func()) {
-	s.calls.begin()
+	s.calls.Begin()
 	if s.shared == nil {
-		return s.calls.end
+		return s.calls.End
 	}
 	session := s.shared.find(ctx)
 	if session == nil {
-		return s.calls.end
+		return s.calls.End
 	}
-	session.calls.begin()
+	session.calls.Begin()
 	return func() {
-		session.calls.end()
-		s.calls.end()
+		session.calls.End()
+		s.calls.End()
 	}
 }
 
@@ -80,8 +80,8 @@ func (s *grpcService) superviseStream(srv any, stream grpc.ServerStream, info *g
 		return boundStatus(handler(srv, settledStream{stream, s}), s.maxMessage)
 	}
 	if info.FullMethod == pluginpb.GRPCStdio_StreamStdio_FullMethodName {
-		s.output.begin()
-		defer s.output.end()
+		s.output.Begin()
+		defer s.output.End()
 		return handler(srv, stream) // sends the rest of the output first
 	}
 	ending := s.ending

@@ -34,12 +34,12 @@ func (s *grpcService) notifyDrain() {
 }
 
 // inFlight is how many calls of the plugin are being run.
-func (s *grpcService) inFlight() int64 { return int64(s.calls.count()) }
+func (s *grpcService) inFlight() int64 { return int64(s.calls.Count()) }
 
 // waitIdle returns when the plugin has had no call for a moment, or when ctx
 // ends, with its error.
 func (s *grpcService) waitIdle(ctx context.Context) error {
-	return s.calls.waitQuiet(ctx, drainQuiet)
+	return s.calls.WaitQuiet(ctx, drainQuiet)
 }
 
 // drain tells the hosts and stops gracefully. Of several sessions that share the
@@ -64,8 +64,8 @@ func (s *grpcService) drain(ctx context.Context) (cut int) {
 // through a tunnel need new streams: there it has to wait.
 func (s *grpcService) gracefulStop(ctx context.Context) (cut int) {
 	defer s.stop()
-	if s.tunnelled() && s.calls.waitQuiet(ctx, 0) != nil {
-		return s.calls.count()
+	if s.tunnelled() && s.calls.WaitQuiet(ctx, 0) != nil {
+		return s.calls.Count()
 	}
 	stopped := make(chan struct{})
 	go func() {
@@ -73,12 +73,12 @@ func (s *grpcService) gracefulStop(ctx context.Context) (cut int) {
 		s.server.GracefulStop()
 	}()
 	// What came in before the GOAWAY is still answered.
-	if s.calls.waitQuiet(ctx, 0) == nil {
-		hasOutput := s.output.count() > 0
+	if s.calls.WaitQuiet(ctx, 0) == nil {
+		hasOutput := s.output.Count() > 0
 		s.end()
 		s.awaitStop(ctx, stopped, hasOutput)
 	}
-	cut = s.calls.count()
+	cut = s.calls.Count()
 	s.server.Stop()
 	return cut
 }
@@ -94,7 +94,7 @@ func (s *grpcService) awaitStop(ctx context.Context, stopped <-chan struct{}, ha
 	case <-ctx.Done():
 	case <-flush.C:
 		if hasOutput {
-			_ = s.calls.waitQuiet(ctx, 0)
+			_ = s.calls.WaitQuiet(ctx, 0)
 			return
 		}
 		select {

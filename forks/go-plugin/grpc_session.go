@@ -4,6 +4,8 @@ package plugin
 
 import (
 	"context"
+	"github.com/hashicorp/go-plugin/internal/calls"
+	"github.com/hashicorp/go-plugin/internal/panics"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -20,12 +22,12 @@ type grpcSession struct {
 	tunnel     *tunnel.Plugin // nil: brokered connections are no tunnels
 	stdio      stdioSource    // nil: the host wants none
 	onShutdown func()
-	panicked   panicFunc
+	panicked   panics.Func
 
 	before *outputBefore   // nil: no output is sent
 	wire   *outputWire     // the same
-	calls  callGauge       // of the plugin, if the service is shared
-	output callGauge       // streams of the output
+	calls  calls.Gauge     // of the plugin, if the service is shared
+	output calls.Gauge     // streams of the output
 	ending context.Context // ends the session's own streams
 	end    context.CancelFunc
 }
@@ -55,7 +57,7 @@ func (g *grpcSession) finishOutput() {
 	g.end()
 	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
 	defer cancel()
-	_ = g.output.waitQuiet(ctx, 0)
+	_ = g.output.WaitQuiet(ctx, 0)
 }
 
 // session returns the session of a call, or nil for a call on a brokered
@@ -77,11 +79,11 @@ func (s *grpcService) tunnelled() bool {
 
 // panicInterceptors answer panics as the session of the call says, or as p says for
 // what belongs to no session. For a nil p there are none.
-func (s *grpcService) panicInterceptors(p panicFunc) []grpc.ServerOption {
+func (s *grpcService) panicInterceptors(p panics.Func) []grpc.ServerOption {
 	if p == nil || s.shared == nil {
-		return p.interceptors()
+		return panicInterceptors(p)
 	}
-	of := func(ctx context.Context) panicFunc {
+	of := func(ctx context.Context) panics.Func {
 		if session := s.session(ctx); session != nil {
 			return session.panicked
 		}
@@ -89,10 +91,10 @@ func (s *grpcService) panicInterceptors(p panicFunc) []grpc.ServerOption {
 	}
 	return []grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-			return of(ctx).unary(ctx, req, info, next)
+			return panicAnswers(of(ctx)).unary(ctx, req, info, next)
 		}),
 		grpc.ChainStreamInterceptor(func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-			return of(stream.Context()).stream(srv, stream, info, next)
+			return panicAnswers(of(stream.Context())).stream(srv, stream, info, next)
 		}),
 	}
 }

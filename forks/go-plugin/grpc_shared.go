@@ -111,7 +111,7 @@ func (s *sharedSessions) callee() (*GRPCBroker, error) {
 		if len(s.sessions) == 1 {
 			return session.broker, nil
 		}
-		if session.calls.count() > 0 {
+		if session.calls.Count() > 0 {
 			busy = session
 			calling++
 		}

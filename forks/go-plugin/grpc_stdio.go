@@ -34,8 +34,8 @@ type stdioSubscription interface {
 
 // sendOutput serves one stream of the output.
 func (g *grpcSession) sendOutput(stream pluginpb.GRPCStdio_StreamStdioServer) error {
-	g.output.begin()
-	defer g.output.end()
+	g.output.Begin()
+	defer g.output.End()
 	ctx := stream.Context()
 	output := g.stdio.subscribe()
 	defer output.close()

@@ -2,6 +2,8 @@
 
 package plugin
 
+import "github.com/hashicorp/go-plugin/internal/env"
+
 // HandshakeConfig is what a host and its plugins must agree on. Programs share
 // it as a variable of a package that both import.
 type HandshakeConfig struct {
@@ -18,18 +20,12 @@ type HandshakeConfig struct {
 	MagicCookieValue string
 }
 
-// Environment through which a host talks to the child that it starts.
+// Environment through which a host tells a child where its sockets go.
 const (
 	// EnvUnixSocketDir names the directory in which a child creates its sockets.
-	EnvUnixSocketDir = "PLUGIN_UNIX_SOCKET_DIR"
+	EnvUnixSocketDir = env.UnixSocketDir
 
 	// EnvUnixSocketGroup is the name or number of the group that may write to
 	// the sockets of a child.
-	EnvUnixSocketGroup = "PLUGIN_UNIX_SOCKET_GROUP"
-
-	envMinPort          = "PLUGIN_MIN_PORT"
-	envMaxPort          = "PLUGIN_MAX_PORT"
-	envProtocolVersions = "PLUGIN_PROTOCOL_VERSIONS"
-	envClientCert       = "PLUGIN_CLIENT_CERT"
-	envMultiplexGRPC    = "PLUGIN_MULTIPLEX_GRPC"
+	EnvUnixSocketGroup = env.UnixSocketGroup
 )

@@ -4,6 +4,7 @@ package plugin
 
 import (
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"math"
 	"os"
 	"strconv"
@@ -31,15 +32,15 @@ func checkMaxMessage(name string, n int) error {
 
 // maxMessageFromEnv reads PLUGIN_MAX_MESSAGE; absent it is zero.
 func maxMessageFromEnv() (int, error) {
-	text := strings.TrimSpace(os.Getenv(envMaxMessage))
+	text := strings.TrimSpace(os.Getenv(env.MaxMessage))
 	if text == "" {
 		return 0, nil
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n == 0 {
-		return 0, fmt.Errorf("%s is %q, want a number of bytes, such as %d", envMaxMessage, text, DefaultMaxMessageBytes)
+		return 0, fmt.Errorf("%s is %q, want a number of bytes, such as %d", env.MaxMessage, text, DefaultMaxMessageBytes)
 	}
-	return n, checkMaxMessage(envMaxMessage, n)
+	return n, checkMaxMessage(env.MaxMessage, n)
 }
 
 // commonBound is the bound on what a side sends that has one of its own, and a peer

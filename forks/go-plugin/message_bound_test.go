@@ -8,6 +8,7 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"io"
 	"net"
 	"net/rpc"
@@ -250,9 +251,9 @@ func TestMaxMessageFromEnv(t *testing.T) {
 	for text, want := range map[string]string{
 		"": "", "1048576": "", "-1": "", "1000": "at least 1048576 bytes", "0": "a number of bytes", "64Mi": "a number of bytes",
 	} {
-		t.Setenv(envMaxMessage, text)
+		t.Setenv(env.MaxMessage, text)
 		_, err := NetworkConfigFromEnv()
-		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), envMaxMessage)) {
+		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), env.MaxMessage)) {
 			t.Errorf("%q gave %v, want %q", text, err, want)
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"io"
 	"net"
 	"time"
@@ -60,7 +61,7 @@ func (s *networkServer) secure(ctx context.Context, conn net.Conn) (net.Conn, *b
 	switch {
 	case proto == sniff.TLS && s.tls == nil:
 		sendAlert(conn, alertHandshakeFailure)
-		return nil, nil, proto, fmt.Errorf("it speaks TLS, but TLS is not configured here (%s, %s)", envTLSCert, envTLSKey)
+		return nil, nil, proto, fmt.Errorf("it speaks TLS, but TLS is not configured here (%s, %s)", env.TLSCert, env.TLSKey)
 	case proto != sniff.TLS && s.tls != nil:
 		sendAlert(conn, alertUnexpectedMessage)
 		return nil, nil, proto, fmt.Errorf("it does not speak TLS, which this plugin requires (%s)", proto)

@@ -4,6 +4,7 @@ package plugin
 
 import (
 	"context"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"os"
 	"os/exec"
@@ -129,7 +130,7 @@ func TestHalfAPrefixIsNotSilence(t *testing.T) {
 // its child: the child was meant for that host alone.
 func TestChildOfAutoMTLSIsNotServedInPlaintext(t *testing.T) {
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = []string{envRole + "=echo", "TEST_PLUGIN=hello", envHost + "=127.0.0.1", envClientCert + "=certificate"}
+	cmd.Env = []string{envRole + "=echo", "TEST_PLUGIN=hello", env.Host + "=127.0.0.1", env.ClientCert + "=certificate"}
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
 	stdout, err := cmd.StdoutPipe()
@@ -143,7 +144,7 @@ func TestChildOfAutoMTLSIsNotServedInPlaintext(t *testing.T) {
 	if n, _ := stdout.Read(make([]byte, 100)); n > 0 {
 		t.Fatal("it serves")
 	}
-	if err := cmd.Wait(); err == nil || !strings.Contains(stderr.String(), envClientCert) || !strings.Contains(stderr.String(), envTLSCert) {
+	if err := cmd.Wait(); err == nil || !strings.Contains(stderr.String(), env.ClientCert) || !strings.Contains(stderr.String(), env.TLSCert) {
 		t.Errorf("exit %v, want a reason that names the variables:\n%s", err, stderr.String())
 	}
 }

@@ -10,32 +10,9 @@ import (
 	"strings"
 	"time"
 
+	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/tlsfile"
 )
-
-// Environment of network mode.
-const (
-	envHost             = "PLUGIN_HOST"
-	envName             = "PLUGIN_NAME"
-	envDrainTimeout     = "PLUGIN_DRAIN_TIMEOUT"
-	envHandshakeTimeout = "PLUGIN_HANDSHAKE_TIMEOUT"
-	envMaxSessions      = "PLUGIN_MAX_SESSIONS"
-	envTLSCert          = "PLUGIN_TLS_CERT_FILE"
-	envTLSKey           = "PLUGIN_TLS_KEY_FILE"
-	envTLSClientCA      = "PLUGIN_TLS_CLIENT_CA_FILE"
-	envHealthAddr       = "PLUGIN_HEALTH_ADDR"
-	envDefaultVersion   = "PLUGIN_DEFAULT_VERSION"
-	envOneServer        = "PLUGIN_ONE_SERVER"
-	envPanic            = "PLUGIN_PANIC"
-	envMaxMessage       = "PLUGIN_MAX_MESSAGE"
-)
-
-// networkEnv is what a host must not pass on to its children: it says where
-// this very process listens.
-var networkEnv = []string{
-	envHost, envName, envDrainTimeout, envHandshakeTimeout, envMaxSessions,
-	envTLSCert, envTLSKey, envTLSClientCA, envHealthAddr, envDefaultVersion, envOneServer, envPanic, envMaxMessage,
-}
 
 const (
 	defaultDrainTimeout     = 25 * time.Second
@@ -99,44 +76,44 @@ type NetworkConfig struct {
 // NetworkConfigFromEnv reads the variables that NetworkConfig's fields name.
 func NetworkConfigFromEnv() (*NetworkConfig, error) {
 	cfg := &NetworkConfig{
-		Name:       os.Getenv(envName),
-		HealthAddr: os.Getenv(envHealthAddr),
+		Name:       os.Getenv(env.Name),
+		HealthAddr: os.Getenv(env.HealthAddr),
 		TLS: tlsfile.Files{
-			Cert: os.Getenv(envTLSCert), CertName: envTLSCert,
-			Key: os.Getenv(envTLSKey), KeyName: envTLSKey,
-			CA: os.Getenv(envTLSClientCA), CAName: envTLSClientCA,
+			Cert: os.Getenv(env.TLSCert), CertName: env.TLSCert,
+			Key: os.Getenv(env.TLSKey), KeyName: env.TLSKey,
+			CA: os.Getenv(env.TLSClientCA), CAName: env.TLSClientCA,
 		},
 	}
 	var err error
-	if cfg.DrainTimeout, err = durationFromEnv(envDrainTimeout); err != nil {
+	if cfg.DrainTimeout, err = durationFromEnv(env.DrainTimeout); err != nil {
 		return nil, err
 	}
-	if cfg.HandshakeTimeout, err = durationFromEnv(envHandshakeTimeout); err != nil {
+	if cfg.HandshakeTimeout, err = durationFromEnv(env.HandshakeTimeout); err != nil {
 		return nil, err
 	}
 	if cfg.MaxMessageBytes, err = maxMessageFromEnv(); err != nil {
 		return nil, err
 	}
-	switch text := strings.TrimSpace(os.Getenv(envPanic)); text {
+	switch text := strings.TrimSpace(os.Getenv(env.Panic)); text {
 	case "", "answer":
 	case "exit":
 		cfg.ExitOnPanic = true
 	default:
-		return nil, fmt.Errorf("%s is %q, want answer or exit", envPanic, text)
+		return nil, fmt.Errorf("%s is %q, want answer or exit", env.Panic, text)
 	}
-	if text := strings.TrimSpace(os.Getenv(envMaxSessions)); text != "" {
+	if text := strings.TrimSpace(os.Getenv(env.MaxSessions)); text != "" {
 		if cfg.MaxSessions, err = strconv.Atoi(text); err != nil || cfg.MaxSessions < 1 {
-			return nil, fmt.Errorf("%s is %q, want a number from 1 on", envMaxSessions, text)
+			return nil, fmt.Errorf("%s is %q, want a number from 1 on", env.MaxSessions, text)
 		}
 	}
-	if text := strings.TrimSpace(os.Getenv(envDefaultVersion)); text != "" {
+	if text := strings.TrimSpace(os.Getenv(env.DefaultVersion)); text != "" {
 		if cfg.DefaultVersion, err = strconv.Atoi(text); err != nil || cfg.DefaultVersion < 1 {
-			return nil, fmt.Errorf("%s is %q, want an app version from 1 on", envDefaultVersion, text)
+			return nil, fmt.Errorf("%s is %q, want an app version from 1 on", env.DefaultVersion, text)
 		}
 	}
-	if text := strings.TrimSpace(os.Getenv(envOneServer)); text != "" {
+	if text := strings.TrimSpace(os.Getenv(env.OneServer)); text != "" {
 		if cfg.OneServer, err = strconv.ParseBool(text); err != nil {
-			return nil, fmt.Errorf("%s is %q, want true or false", envOneServer, text)
+			return nil, fmt.Errorf("%s is %q, want true or false", env.OneServer, text)
 		}
 	}
 	return cfg, nil

@@ -5,6 +5,7 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"sync"
 	"time"
 )
@@ -39,7 +40,7 @@ func (s *networkServer) drain() error {
 	}
 	if lost > 0 {
 		return fmt.Errorf("drain: %d calls did not finish within %v (%s) and were cut off",
-			lost, s.config.DrainTimeout, envDrainTimeout)
+			lost, s.config.DrainTimeout, env.DrainTimeout)
 	}
 	s.logger.Info("plugin drained")
 	return nil

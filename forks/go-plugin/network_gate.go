@@ -6,6 +6,7 @@ import (
 	"container/list"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"maps"
 	"net"
 	"slices"
@@ -71,7 +72,7 @@ func (s *sessionSet) add(host *hostSession) error {
 	}
 	if len(s.sessions) >= s.limit {
 		return &hello.Refusal{Code: hello.CodeBusy,
-			Message: fmt.Sprintf("%d hosts are attached already; run more replicas or raise %s", s.limit, envMaxSessions)}
+			Message: fmt.Sprintf("%d hosts are attached already; run more replicas or raise %s", s.limit, env.MaxSessions)}
 	}
 	s.sessions[host] = struct{}{}
 	return nil

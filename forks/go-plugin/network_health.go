@@ -5,10 +5,10 @@ package plugin
 import (
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"net/http"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -42,13 +42,13 @@ type healthServer struct {
 // startHealth serves on addr, or nowhere if it is empty. /healthz says that the
 // process runs, /readyz that it takes new sessions, /metrics how many methods
 // have panicked. logger takes what the server cannot do.
-func startHealth(addr string, draining <-chan struct{}, panics *atomic.Uint64, logger hclog.Logger) (*healthServer, error) {
+func startHealth(addr string, draining <-chan struct{}, panics func() uint64, logger hclog.Logger) (*healthServer, error) {
 	if addr == "" {
 		return nil, nil
 	}
 	lis, err := net.Listen("tcp", addr)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", envHealthAddr, err)
+		return nil, fmt.Errorf("%s: %w", env.HealthAddr, err)
 	}
 	s := &healthServer{
 		http: newHealthHTTP(draining, panics), addr: lis.Addr(), probes: newPendingGate(maxProbes), done: make(chan struct{}),
@@ -62,7 +62,7 @@ func startHealth(addr string, draining <-chan struct{}, panics *atomic.Uint64, l
 }
 
 // newHealthHTTP answers one request of each connection.
-func newHealthHTTP(draining <-chan struct{}, panics *atomic.Uint64) *http.Server {
+func newHealthHTTP(draining <-chan struct{}, panics func() uint64) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -75,7 +75,7 @@ func newHealthHTTP(draining <-chan struct{}, panics *atomic.Uint64) *http.Server
 	})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-		fmt.Fprintf(w, metricsText, panics.Load())
+		fmt.Fprintf(w, metricsText, panics())
 	})
 	s := &http.Server{Handler: mux, ReadTimeout: probeTimeout, WriteTimeout: probeTimeout, MaxHeaderBytes: 8 << 10}
 	s.SetKeepAlivesEnabled(false)

@@ -5,6 +5,7 @@ package plugin
 import (
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"net/netip"
 	"slices"
@@ -28,7 +29,7 @@ func bindHosts(value string) ([]netip.Addr, error) {
 	switch {
 	case slices.Contains(noWords, word):
 		return nil, fmt.Errorf("%s is %q, and any value turns network mode on: unset it to serve as a child, "+
-			"or set it to the IP address to bind, or to true for all addresses", envHost, value)
+			"or set it to the IP address to bind, or to true for all addresses", env.Host, value)
 	case word == "localhost":
 		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1}), netip.IPv6Loopback()}, nil
 	}
@@ -38,7 +39,7 @@ func bindHosts(value string) ([]netip.Addr, error) {
 		return []netip.Addr{addr.Unmap()}, nil
 	case meantAsAddress(value):
 		return nil, fmt.Errorf("%s is %q, which is no IP address: want one such as 127.0.0.1 or ::1, without a port "+
-			"(%s and %s say that), or true for all addresses", envHost, value, envMinPort, envMaxPort)
+			"(%s and %s say that), or true for all addresses", env.Host, value, env.MinPort, env.MaxPort)
 	}
 	return []netip.Addr{netip.IPv6Unspecified(), netip.IPv4Unspecified()}, nil
 }
@@ -69,7 +70,7 @@ func listenNetwork(host string) (net.Listener, error) {
 		return nil, err
 	}
 	if ports.Low == 0 && ports.High != 0 {
-		return nil, fmt.Errorf("%s is %d without a %s: set both, to the same port if it is to be that one", envMaxPort, ports.High, envMinPort)
+		return nil, fmt.Errorf("%s is %d without a %s: set both, to the same port if it is to be that one", env.MaxPort, ports.High, env.MinPort)
 	}
 	hosts, err := bindHosts(host)
 	if err != nil {

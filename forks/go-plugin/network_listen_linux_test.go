@@ -4,6 +4,7 @@ package plugin
 
 import (
 	"bytes"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"os"
 	"os/exec"
 	"strings"
@@ -53,17 +54,17 @@ func listenWithoutIPv6(t *testing.T) {
 		t.Skip("IPv6 is still there")
 	}
 	for _, value := range []string{"true", "0.0.0.0", "localhost", "127.0.0.1"} {
-		address, stderr := startOnNetwork(t, nil, envHost+"="+value)
+		address, stderr := startOnNetwork(t, nil, env.Host+"="+value)
 		if address == "" {
-			t.Errorf("%s=%s does not listen: %s", envHost, value, stderr)
+			t.Errorf("%s=%s does not listen: %s", env.Host, value, stderr)
 			continue
 		}
 		if !reachable(t, "127.0.0.1", address) {
-			t.Errorf("%s=%s announces %s, and cannot be reached at 127.0.0.1", envHost, value, address)
+			t.Errorf("%s=%s announces %s, and cannot be reached at 127.0.0.1", env.Host, value, address)
 		}
 	}
-	if address, stderr := startOnNetwork(t, nil, envHost+"=::1"); address != "" || !strings.Contains(stderr, "::1") {
-		t.Errorf("%s=::1 listens on %q, says %s; want an error that names it", envHost, address, stderr)
+	if address, stderr := startOnNetwork(t, nil, env.Host+"=::1"); address != "" || !strings.Contains(stderr, "::1") {
+		t.Errorf("%s=::1 listens on %q, says %s; want an error that names it", env.Host, address, stderr)
 	}
 }
 

@@ -5,6 +5,7 @@ package plugin
 import (
 	"bufio"
 	"bytes"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"os"
 	"os/exec"
@@ -118,7 +119,7 @@ func TestListensWherePluginHostSays(t *testing.T) {
 	}
 	for value, want := range cases {
 		t.Run(value, func(t *testing.T) {
-			address, stderr := startOnNetwork(t, nil, envHost+"="+value)
+			address, stderr := startOnNetwork(t, nil, env.Host+"="+value)
 			if address == "" {
 				t.Fatalf("it does not listen: %s", stderr)
 			}
@@ -139,20 +140,20 @@ func TestListensWherePluginHostSays(t *testing.T) {
 func TestRefusesToListen(t *testing.T) {
 	cases := map[string]struct{ env, says []string }{}
 	for _, no := range []string{"false", "FALSE", "False", "f", "0", "off", "OFF", "no", "n", "none", "disabled", " off "} {
-		cases["no:"+no] = struct{ env, says []string }{[]string{envHost + "=" + no}, []string{envHost, strings.TrimSpace(no), "unset it"}}
+		cases["no:"+no] = struct{ env, says []string }{[]string{env.Host + "=" + no}, []string{env.Host, strings.TrimSpace(no), "unset it"}}
 	}
 	for _, mistake := range []string{"127.0.0.256", "127.1", "127.0.0.1:7000", "10.0.0.0/8", "[::1]:7000", "::1::", "localhost:7000", "fe80::1%"} {
-		cases["mistake:"+mistake] = struct{ env, says []string }{[]string{envHost + "=" + mistake}, []string{envHost, mistake, "no IP address"}}
+		cases["mistake:"+mistake] = struct{ env, says []string }{[]string{env.Host + "=" + mistake}, []string{env.Host, mistake, "no IP address"}}
 	}
-	on := func(more ...string) []string { return append([]string{envHost + "=127.0.0.1"}, more...) }
-	cases["maximum only"] = struct{ env, says []string }{on(envMaxPort + "=7000"), []string{"PLUGIN_MAX_PORT is 7000 without a PLUGIN_MIN_PORT", "set both"}}
-	cases["minimum only"] = struct{ env, says []string }{on(envMinPort + "=7000"), []string{"PLUGIN_MIN_PORT is 7000 without a PLUGIN_MAX_PORT", "set both"}}
-	cases["maximum, minimum of zero"] = struct{ env, says []string }{on(envMinPort+"=0", envMaxPort+"=7000"), []string{"PLUGIN_MAX_PORT", "PLUGIN_MIN_PORT", "set both"}}
-	cases["no port"] = struct{ env, says []string }{on(envMinPort + "=http"), []string{"PLUGIN_MIN_PORT", "http"}}
-	cases["drain without unit"] = struct{ env, says []string }{on(envDrainTimeout + "=5"), []string{"PLUGIN_DRAIN_TIMEOUT is 5: give a unit, such as 5s"}}
-	cases["handshake without unit"] = struct{ env, says []string }{on(envHandshakeTimeout + "=10"), []string{"PLUGIN_HANDSHAKE_TIMEOUT is 10: give a unit, such as 10s"}}
-	cases["no duration"] = struct{ env, says []string }{on(envDrainTimeout + "=soon"), []string{"PLUGIN_DRAIN_TIMEOUT", `soon`, "positive duration such as 25s"}}
-	cases["sessions"] = struct{ env, says []string }{on(envMaxSessions + "=many"), []string{"PLUGIN_MAX_SESSIONS", "many"}}
+	on := func(more ...string) []string { return append([]string{env.Host + "=127.0.0.1"}, more...) }
+	cases["maximum only"] = struct{ env, says []string }{on(env.MaxPort + "=7000"), []string{"PLUGIN_MAX_PORT is 7000 without a PLUGIN_MIN_PORT", "set both"}}
+	cases["minimum only"] = struct{ env, says []string }{on(env.MinPort + "=7000"), []string{"PLUGIN_MIN_PORT is 7000 without a PLUGIN_MAX_PORT", "set both"}}
+	cases["maximum, minimum of zero"] = struct{ env, says []string }{on(env.MinPort+"=0", env.MaxPort+"=7000"), []string{"PLUGIN_MAX_PORT", "PLUGIN_MIN_PORT", "set both"}}
+	cases["no port"] = struct{ env, says []string }{on(env.MinPort + "=http"), []string{"PLUGIN_MIN_PORT", "http"}}
+	cases["drain without unit"] = struct{ env, says []string }{on(env.DrainTimeout + "=5"), []string{"PLUGIN_DRAIN_TIMEOUT is 5: give a unit, such as 5s"}}
+	cases["handshake without unit"] = struct{ env, says []string }{on(env.HandshakeTimeout + "=10"), []string{"PLUGIN_HANDSHAKE_TIMEOUT is 10: give a unit, such as 10s"}}
+	cases["no duration"] = struct{ env, says []string }{on(env.DrainTimeout + "=soon"), []string{"PLUGIN_DRAIN_TIMEOUT", `soon`, "positive duration such as 25s"}}
+	cases["sessions"] = struct{ env, says []string }{on(env.MaxSessions + "=many"), []string{"PLUGIN_MAX_SESSIONS", "many"}}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			address, stderr := startOnNetwork(t, nil, tc.env...)
@@ -171,8 +172,8 @@ func TestRefusesToListen(t *testing.T) {
 // TestEnvironmentMayHaveBlanks holds that what a file of variables leaves around
 // values does no harm.
 func TestEnvironmentMayHaveBlanks(t *testing.T) {
-	if address, stderr := startOnNetwork(t, nil, envHost+"=127.0.0.1 ", envDrainTimeout+"= 5s", envMaxSessions+"=5 ",
-		envMinPort+"= 0", envMaxPort+"=0 ", envProtocolVersions+"=1, 2"); address == "" || stderr != "" {
+	if address, stderr := startOnNetwork(t, nil, env.Host+"=127.0.0.1 ", env.DrainTimeout+"= 5s", env.MaxSessions+"=5 ",
+		env.MinPort+"= 0", env.MaxPort+"=0 ", env.ProtocolVersions+"=1, 2"); address == "" || stderr != "" {
 		t.Errorf("listens on %q, says %s", address, stderr)
 	}
 }

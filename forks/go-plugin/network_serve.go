@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"os"
 	"os/signal"
@@ -23,7 +24,7 @@ const flushTimeout = 2 * time.Second
 // PLUGIN_HOST on to a child. It wants TLS that nobody else can see through, and
 // a certificate for one run does not go round on the network.
 var errPlaintextChild = fmt.Errorf("a host with AutoMTLS has started this plugin as its child (%s is set), but %s makes it serve "+
-	"the network, without TLS: start children without %s, or set %s and %s", envClientCert, envHost, envHost, envTLSCert, envTLSKey)
+	"the network, without TLS: start children without %s, or set %s and %s", env.ClientCert, env.Host, env.Host, env.TLSCert, env.TLSKey)
 
 // serveNetwork serves hosts on the network until the process is told to end.
 func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
@@ -48,10 +49,10 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 		// Not empty, or there would be no server.
 		server.announced, _ = versionForHost(server.served, hostVersionsFromEnv(logger))
 	}
-	if server.tls == nil && os.Getenv(envClientCert) != "" {
+	if server.tls == nil && os.Getenv(env.ClientCert) != "" {
 		return errPlaintextChild
 	}
-	host := os.Getenv(envHost)
+	host := os.Getenv(env.Host)
 	lis, err := listenNetwork(host)
 	if err != nil {
 		return err

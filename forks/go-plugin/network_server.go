@@ -7,6 +7,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/logging"
+	"github.com/hashicorp/go-plugin/internal/panics"
 	"net"
 	"sync"
 	"time"
@@ -37,7 +39,7 @@ type networkServer struct {
 	output    *stdio.Hub
 	pending   *pendingGate
 	sessions  *sessionSet
-	panics    *panicGuard
+	panics    *panics.Guard
 	watchdog  rpcmux.Watchdog
 	draining  chan struct{}
 }
@@ -47,7 +49,7 @@ func newNetworkServer(opts *ServeConfig, logger hclog.Logger, output *stdio.Hub)
 	s := &networkServer{
 		opts:     opts,
 		logger:   logger,
-		about:    newRatedLogger(logger),
+		about:    logging.NewRated(logger),
 		served:   servedVersions(opts),
 		output:   output,
 		draining: make(chan struct{}),
@@ -71,7 +73,7 @@ func newNetworkServer(opts *ServeConfig, logger hclog.Logger, output *stdio.Hub)
 	}
 	s.pending = newPendingGate(maxPending)
 	s.sessions = newSessionSet(s.config.MaxSessions)
-	s.panics = newPanicGuard()
+	s.panics = panics.NewGuard()
 	s.offers = newOffers(s.config.Name, s.served)
 	s.services = make(map[int]*grpcServices)
 	for _, v := range s.served {
@@ -107,7 +109,7 @@ func serverTLS(opts *ServeConfig, files tlsfile.Files, logger hclog.Logger) (*tl
 // serve accepts connections until ctx ends, and returns when all of them have
 // ended.
 func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
-	health, err := startHealth(s.config.HealthAddr, s.draining, &s.panics.count, s.logger)
+	health, err := startHealth(s.config.HealthAddr, s.draining, s.panics.Count, s.logger)
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}

@@ -4,6 +4,8 @@ package plugin
 
 import (
 	"context"
+	"github.com/hashicorp/go-plugin/internal/calls"
+	"github.com/hashicorp/go-plugin/internal/panics"
 	"net"
 	"sync"
 	"time"
@@ -28,9 +30,9 @@ type hostSession struct {
 	plugins PluginSet
 	logger  hclog.Logger
 	// panicked says what becomes of a panic in a method.
-	panicked panicFunc
+	panicked panics.Func
 
-	calls  callGauge    // of net/rpc
+	calls  calls.Gauge  // of net/rpc
 	before outputBefore // of net/rpc
 	grpc   *grpcService // of gRPC, once ready
 	// Of gRPC: the connection, and what ends the session, which may be called again.
@@ -49,7 +51,7 @@ func (s *networkServer) newHostSession(conn net.Conn, agreed hello.Agreement, na
 	}
 	host := &hostSession{server: s, conn: conn, agreed: agreed, logger: s.about.With(who...), ready: make(chan struct{})}
 	if !s.config.ExitOnPanic {
-		host.panicked = s.panics.reportTo(s.logger.With(who...)) // at a rate of its own
+		host.panicked = s.panics.ReportTo(s.logger.With(who...)) // at a rate of its own
 	}
 	for _, v := range s.served {
 		if v.version == agreed.Version {
@@ -144,7 +146,7 @@ func (h *hostSession) newService(own grpcServiceConfig) (*grpcService, error) {
 	shared := own
 	shared.shared, shared.options, shared.logger = true, h.grpcOptions(establishedTLS{}), h.server.logger
 	if h.panicked != nil {
-		shared.panicked = h.server.panics.reportTo(h.server.logger)
+		shared.panicked = h.server.panics.ReportTo(h.server.logger)
 	}
 	return services.get(own, shared)
 }
@@ -225,9 +227,9 @@ func (h *hostSession) drain(ctx context.Context) (cut int) {
 	if h.mux != nil {
 		return h.drainMux(ctx)
 	}
-	if h.calls.waitQuiet(ctx, drainQuiet) != nil {
+	if h.calls.WaitQuiet(ctx, drainQuiet) != nil {
 		// Before the connection is closed: calls that notice it end at once.
-		cut = h.calls.count()
+		cut = h.calls.Count()
 	}
 	if h.rpc != nil {
 		h.rpc.finishOutput()

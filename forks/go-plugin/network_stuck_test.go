@@ -5,6 +5,7 @@ package plugin
 import (
 	"bufio"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"os"
 	"os/exec"
@@ -56,7 +57,7 @@ func TestNobodyReads(t *testing.T) {
 		t.Run(role, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(os.Environ(), envRole+"="+role, "TEST_PLUGIN=hello", envHost+"=127.0.0.1", envDrainTimeout+"=1s")
+			cmd.Env = append(os.Environ(), envRole+"="+role, "TEST_PLUGIN=hello", env.Host+"=127.0.0.1", env.DrainTimeout+"=1s")
 			stdout, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)

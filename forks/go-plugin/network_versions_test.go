@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"os"
 	"os/exec"
 	"strings"
@@ -111,15 +112,15 @@ func TestAnnouncedVersionIsServed(t *testing.T) {
 		apart bool
 	}{
 		"nothing said":       {nil, "1|3|tcp|", false},
-		"host's versions":    {[]string{envProtocolVersions + "=5"}, "1|5|tcp|", true},
-		"operator's version": {[]string{envDefaultVersion + "=5"}, "1|5|tcp|", true},
-		"both":               {[]string{envProtocolVersions + "=5", envDefaultVersion + "=3"}, "1|3|tcp|", false},
-		"another protocol":   {[]string{envDefaultVersion + "=4"}, "1|4|tcp|", false},
+		"host's versions":    {[]string{env.ProtocolVersions + "=5"}, "1|5|tcp|", true},
+		"operator's version": {[]string{env.DefaultVersion + "=5"}, "1|5|tcp|", true},
+		"both":               {[]string{env.ProtocolVersions + "=5", env.DefaultVersion + "=3"}, "1|3|tcp|", false},
+		"another protocol":   {[]string{env.DefaultVersion + "=4"}, "1|4|tcp|", false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			cmd := exec.Command(os.Args[0])
-			cmd.Env = append([]string{envRole + "=mounts", "TEST_PLUGIN=hello", envHost + "=127.0.0.1"}, tc.env...)
+			cmd.Env = append([]string{envRole + "=mounts", "TEST_PLUGIN=hello", env.Host + "=127.0.0.1"}, tc.env...)
 			stdout, err := cmd.StdoutPipe()
 			if err != nil {
 				t.Fatal(err)
@@ -151,8 +152,8 @@ func TestDefaultVersionMustBeServed(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "PLUGIN_DEFAULT_VERSION asks for app version 7: this plugin has [5 4 3]") {
 		t.Errorf("error %v", err)
 	}
-	t.Setenv(envDefaultVersion, "five")
-	if _, err := NetworkConfigFromEnv(); err == nil || !strings.Contains(err.Error(), envDefaultVersion) {
+	t.Setenv(env.DefaultVersion, "five")
+	if _, err := NetworkConfigFromEnv(); err == nil || !strings.Contains(err.Error(), env.DefaultVersion) {
 		t.Errorf("error %v", err)
 	}
 }

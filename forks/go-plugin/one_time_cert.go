@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"math/big"
 	"time"
 )
@@ -89,7 +90,7 @@ func (c *oneTimeCertificate) clientConfig(line string) (*tls.Config, error) {
 func (c *oneTimeCertificate) serverConfig(hostPEM string) (*tls.Config, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM([]byte(hostPEM)) {
-		return nil, fmt.Errorf("%s holds no certificate in PEM", envClientCert)
+		return nil, fmt.Errorf("%s holds no certificate in PEM", env.ClientCert)
 	}
 	return c.config(pool), nil
 }

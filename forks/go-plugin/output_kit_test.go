@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"io"
 	"net"
 	"net/rpc"
@@ -163,15 +164,15 @@ type printPod struct {
 }
 
 // startPrintPod starts one that serves as env says, else on the loopback address.
-func startPrintPod(t *testing.T, protocol Protocol, env ...string) *printPod {
+func startPrintPod(t *testing.T, protocol Protocol, vars ...string) *printPod {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), printRole(protocol)...)
 	cmd.Env = append(cmd.Env, testHandshake.MagicCookieKey+"="+testHandshake.MagicCookieValue)
-	if env == nil {
-		env = []string{envHost + "=127.0.0.1"}
+	if vars == nil {
+		vars = []string{env.Host + "=127.0.0.1"}
 	}
-	cmd.Env = append(cmd.Env, env...)
+	cmd.Env = append(cmd.Env, vars...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

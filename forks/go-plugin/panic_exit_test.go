@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"os"
 	"os/exec"
@@ -72,7 +73,7 @@ func TestPanicExit(t *testing.T) {
 		for _, mode := range []string{"exit", "answer", ""} {
 			t.Run(role+" "+mode, func(t *testing.T) {
 				cmd := exec.Command(os.Args[0])
-				cmd.Env = []string{envRole + "=" + role, "TEST_PLUGIN=hello", envHost + "=127.0.0.1", envPanic + "=" + mode}
+				cmd.Env = []string{envRole + "=" + role, "TEST_PLUGIN=hello", env.Host + "=127.0.0.1", env.Panic + "=" + mode}
 				var stderr bytes.Buffer
 				cmd.Stderr = &stderr
 				stdout, err := cmd.StdoutPipe()

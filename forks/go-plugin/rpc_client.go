@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/panics"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"io"
 	"net"
 	"net/rpc"
@@ -31,7 +33,7 @@ type RPCClient struct {
 	// shared is what the broker joins; it may be nil.
 	shared *SharedBroker
 	// panicked says what becomes of a panic in what the broker serves.
-	panicked panicFunc
+	panicked panics.Func
 
 	// detach, if not nil, ends a session with a plugin that is not this host's
 	// to end: Close calls it first, and sends Quit only if it says so, to a plugin
@@ -146,7 +148,7 @@ func (c *RPCClient) openStream(name string) (net.Conn, error) {
 // does.
 func (c *RPCClient) dispense(name string) (id uint32, err error) {
 	err = c.control.Call("Dispenser.Dispense", name, &id)
-	return id, peerError(err)
+	return id, peererr.Clean(err)
 }
 
 // Ping asks the plugin for an answer. An error means that the session is no
@@ -189,7 +191,7 @@ func (c *RPCClient) controlCall(ctx context.Context, method string) error {
 	go func() { answer <- c.control.Call(method, true, &struct{}{}) }()
 	select {
 	case err := <-answer:
-		return peerError(err)
+		return peererr.Clean(err)
 	case <-ctx.Done():
 		return fmt.Errorf("%s: %w", method, context.Cause(ctx))
 	}

@@ -4,6 +4,7 @@ package plugin
 
 import (
 	"encoding/gob"
+	"github.com/hashicorp/go-plugin/internal/calls"
 	"io"
 	"net"
 	"net/rpc"
@@ -76,7 +77,7 @@ func (quitterService) Take(*Quitter, *struct{}) error { return nil }
 // Such a call is over: a plugin that drains does not wait for it.
 func TestDecoderEndsItsCall(t *testing.T) {
 	here, there := net.Pipe()
-	var calls callGauge
+	var calls calls.Gauge
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
@@ -88,7 +89,7 @@ func TestDecoderEndsItsCall(t *testing.T) {
 		t.Error("the call was answered")
 	}
 	<-served
-	if n := calls.count(); n != 0 {
+	if n := calls.Count(); n != 0 {
 		t.Errorf("%d calls in flight, want none", n)
 	}
 }

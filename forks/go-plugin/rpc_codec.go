@@ -5,6 +5,7 @@ package plugin
 import (
 	"encoding/gob"
 	"errors"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"io"
 	"net/rpc"
 
@@ -18,8 +19,8 @@ import (
 
 // callCounter counts the calls that a server has read and not yet answered.
 type callCounter interface {
-	begin()
-	end()
+	Begin()
+	End()
 }
 
 // writeTo writes what was added.
@@ -101,5 +102,5 @@ func lostBecause(why func() error, err error) error {
 			err = reason
 		}
 	}
-	return connectionLost(err)
+	return peererr.Lost(err)
 }

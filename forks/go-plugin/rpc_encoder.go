@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"reflect"
 
-	"github.com/hashicorp/go-plugin/internal/panictext"
+	"github.com/hashicorp/go-plugin/internal/panics"
 )
 
 // pairEncoder encodes headers and bodies in turn into one gob stream, as net/rpc
@@ -133,6 +133,6 @@ func encodeGob(enc *gob.Encoder, value any) (err error) {
 // recoverGob turns a panic into an error.
 func recoverGob(err *error) {
 	if p := recover(); p != nil {
-		*err = errors.New(panictext.Of(p))
+		*err = errors.New(panics.Of(p))
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/panics"
 	"net/rpc"
 
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
@@ -19,7 +20,7 @@ type muxControl struct {
 	broker  *MuxBroker
 	session *rpcmux.Plugin
 	// panicked says what becomes of a panic in Server.
-	panicked panicFunc
+	panicked panics.Func
 }
 
 // ServeRequest implements rpcmux.Handler.

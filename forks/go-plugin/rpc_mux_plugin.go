@@ -19,7 +19,7 @@ func (h *hostSession) serveRPCMux() error {
 	session := rpcmux.NewPlugin(h.conn, rpcmux.PluginConfig{
 		Control:   control,
 		Open:      control.open,
-		Calls:     countedCalls{&h.calls},
+		Calls:     &h.calls,
 		Answered:  h.answered,
 		Panicked:  h.panicked,
 		Settled:   h.before.settled,
@@ -60,7 +60,7 @@ func (h *hostSession) answered(method string) {
 func (h *hostSession) drainMux(ctx context.Context) (cut int) {
 	defer h.finishMuxOutput()
 	h.mux.SayDraining()
-	for h.calls.waitQuiet(ctx, drainQuiet) == nil {
+	for h.calls.WaitQuiet(ctx, drainQuiet) == nil {
 		if !h.mux.HasUnsent() {
 			return 0
 		}
@@ -69,7 +69,7 @@ func (h *hostSession) drainMux(ctx context.Context) (cut int) {
 			return 1 // at least
 		}
 	}
-	return h.calls.count()
+	return h.calls.Count()
 }
 
 // finishMuxOutput sends what the plugin has written by now. A host that does not
@@ -94,12 +94,3 @@ func (o muxOutput) Next() (stderr bool, data []byte, err error) {
 	chunk, err := o.Subscription.Next(context.Background())
 	return chunk.Channel == stdio.Stderr, chunk.Data, err
 }
-
-// countedCalls is a callGauge under exported names.
-type countedCalls struct{ *callGauge }
-
-// Begin implements rpcmux.Counter.
-func (c countedCalls) Begin() { c.begin() }
-
-// End implements rpcmux.Counter.
-func (c countedCalls) End() { c.end() }

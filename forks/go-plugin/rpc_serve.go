@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/gob"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/panics"
 	"io"
 	"net/rpc"
 	"reflect"
@@ -102,7 +103,7 @@ func (r *rpcRequest) ReadRequestHeader(header *rpc.Request) error {
 	}
 	r.header = rpc.Request{ServiceMethod: header.ServiceMethod, Seq: header.Seq}
 	if r.service.calls != nil {
-		r.service.calls.begin()
+		r.service.calls.Begin()
 		r.counted = true
 	}
 	return nil
@@ -112,7 +113,7 @@ func (r *rpcRequest) ReadRequestHeader(header *rpc.Request) error {
 func (r *rpcRequest) uncount() {
 	if r.counted {
 		r.counted = false
-		r.service.calls.end()
+		r.service.calls.End()
 	}
 }
 
@@ -175,7 +176,7 @@ func (r *rpcRequest) Close() error { return r.service.conn.Close() }
 // The zero value is that of a host.
 type rpcServing struct {
 	calls      callCounter   // nil where nobody asks
-	panicked   panicFunc     // says what becomes of a panic in a method
+	panicked   panics.Func   // says what becomes of a panic in a method
 	before     *outputBefore // nil: no output is sent before an answer
 	maxMessage int           // bounds each message, in bytes; zero does not
 }

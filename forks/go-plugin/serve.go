@@ -5,6 +5,8 @@ package plugin
 import (
 	"context"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/logging"
 	"os"
 
 	"github.com/hashicorp/go-hclog"
@@ -28,11 +30,11 @@ func Serve(opts *ServeConfig) {
 	}
 	logger := serverLogger(opts)
 	serve, flush := serveChild, func(context.Context) {}
-	if os.Getenv(envHost) != "" {
+	if os.Getenv(env.Host) != "" {
 		serve = serveNetwork
-		var queue *logQueue
-		logger, queue = newQueuedLogger(logger)
-		flush = queue.flush
+		var queue *logging.Queue
+		logger, queue = logging.NewQueued(logger)
+		flush = queue.Flush
 	}
 	err := serve(opts, logger)
 	if err != nil {
@@ -57,7 +59,7 @@ func cookieNote(h HandshakeConfig) string {
 		return "This binary is a plugin. It is meant to be started by the program that uses it, not by hand.\n" +
 			"Start that program: it finds its plugins and runs them.\n" +
 			"To run the plugin as a network service of its own, set " + h.MagicCookieKey + " to the value that its host\n" +
-			"expects, and " + envHost + "=true.\n"
+			"expects, and " + env.Host + "=true.\n"
 	}
 	return ""
 }

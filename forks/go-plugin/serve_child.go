@@ -6,6 +6,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"io"
 	"net"
 	"os"
@@ -94,7 +95,7 @@ func (s *childServer) configureTLS() error {
 			return fmt.Errorf("TLSProvider: %w", err)
 		}
 	}
-	host := os.Getenv(envClientCert)
+	host := os.Getenv(env.ClientCert)
 	if s.tls != nil || host == "" {
 		return nil
 	}
@@ -137,7 +138,7 @@ func (s *childServer) configureProtocol(stdout, stderr io.Reader, pipes stdio.Pi
 // multiplexed reports whether the host wants brokered connections on the one
 // connection.
 func multiplexed() bool {
-	on, _ := strconv.ParseBool(os.Getenv(envMultiplexGRPC))
+	on, _ := strconv.ParseBool(os.Getenv(env.MultiplexGRPC))
 	return on
 }
 
@@ -149,7 +150,7 @@ func (s *childServer) line() childLine {
 		protocol: s.version.protocol,
 		cert:     s.cert,
 	}
-	if os.Getenv(envMultiplexGRPC) != "" {
+	if os.Getenv(env.MultiplexGRPC) != "" {
 		line.mux = "true"
 	}
 	return line

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -152,7 +153,7 @@ func (s *Session) start() {
 func (s *Session) setDraining() { s.drains.Do(func() { close(s.draining) }) }
 
 // lose ends the session because its connection has failed.
-func (s *Session) lose(err error) { s.end(connectionLost(err)) }
+func (s *Session) lose(err error) { s.end(peererr.Lost(err)) }
 
 // detach ends the session because this side closes its client. It reports whether the
 // plugin is to be asked to end it, too, for the output that it still has. One that has

@@ -5,6 +5,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"io"
 	"net"
 	"os"
@@ -60,8 +61,8 @@ func TestLossIsNoEndOfFile(t *testing.T) {
 	if errors.Is(err, io.EOF) || !errors.Is(err, ErrConnectionLost) {
 		t.Errorf("call cut off ended with %v, want ErrConnectionLost and no io.EOF", err)
 	}
-	if err := connectionLost(io.EOF); !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-		t.Errorf("connectionLost(io.EOF) = %v, want an unexpected end", err)
+	if err := peererr.Lost(io.EOF); !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		t.Errorf("peererr.Lost(io.EOF) = %v, want an unexpected end", err)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"github.com/hashicorp/go-plugin/internal/panics"
 	"net"
 	"time"
 
@@ -32,7 +33,7 @@ type SharedBroker struct {
 	streams *streamArrivals // of net/rpc
 	group   *brokerGroup    // of gRPC
 	// panicked answers a panic in what this host serves to its plugins.
-	panicked panicFunc
+	panicked panics.Func
 
 	ctx context.Context // ends with the broker
 	end context.CancelFunc
@@ -47,7 +48,7 @@ func NewSharedBroker(wait time.Duration, logger hclog.Logger) *SharedBroker {
 		logger = hclog.NewNullLogger()
 	}
 	b := &SharedBroker{logger: logger, wait: wait, streams: newStreamArrivals(), group: newBrokerGroup()}
-	b.panicked = newPanicGuard().reportTo(logger)
+	b.panicked = panics.NewGuard().ReportTo(logger)
 	b.ctx, b.end = context.WithCancel(context.Background())
 	return b
 }
@@ -79,7 +80,7 @@ func (b *SharedBroker) grpcBroker(callee func() (*GRPCBroker, error)) *GRPCBroke
 	broker := newGRPCBroker(core, &groupTransport{group: b.group}, nil)
 	broker.ids = &b.group.ids
 	broker.callee = callee
-	broker.serverOptions = append(b.panicked.interceptors(), boundServed(b.maxMessage())...)
+	broker.serverOptions = append(panicInterceptors(b.panicked), boundServed(b.maxMessage())...)
 	broker.maxMessage = b.maxMessage()
 	stop := context.AfterFunc(b.ctx, func() { _ = broker.Close() })
 	context.AfterFunc(core.ctx, func() { stop() })

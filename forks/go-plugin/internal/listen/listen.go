@@ -12,11 +12,8 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
-)
 
-const (
-	envMinPort = "PLUGIN_MIN_PORT"
-	envMaxPort = "PLUGIN_MAX_PORT"
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 // Local opens a listener for connections of this machine: a unix socket, or on
@@ -37,18 +34,18 @@ type Ports struct{ Low, High int }
 
 // PortsFromEnv reads PLUGIN_MIN_PORT and PLUGIN_MAX_PORT. An absent one is 0.
 func PortsFromEnv() (Ports, error) {
-	low, err := portFromEnv(envMinPort)
+	low, err := portFromEnv(env.MinPort)
 	if err != nil {
 		return Ports{}, err
 	}
-	high, err := portFromEnv(envMaxPort)
+	high, err := portFromEnv(env.MaxPort)
 	switch {
 	case err != nil:
 		return Ports{}, err
 	case low > high && high == 0:
-		return Ports{}, fmt.Errorf("%s is %d without a %s: set both, to the same port if it is to be that one", envMinPort, low, envMaxPort)
+		return Ports{}, fmt.Errorf("%s is %d without a %s: set both, to the same port if it is to be that one", env.MinPort, low, env.MaxPort)
 	case low > high:
-		return Ports{}, fmt.Errorf("%s is %d, greater than %s, which is %d", envMinPort, low, envMaxPort, high)
+		return Ports{}, fmt.Errorf("%s is %d, greater than %s, which is %d", env.MinPort, low, env.MaxPort, high)
 	}
 	return Ports{low, high}, nil
 }
@@ -81,5 +78,5 @@ func TCP(host netip.Addr, ports Ports) (net.Listener, error) {
 		}
 	}
 	return nil, fmt.Errorf("no port of %d to %d (%s, %s) can be bound on %s: %w",
-		ports.Low, ports.High, envMinPort, envMaxPort, host, err)
+		ports.Low, ports.High, env.MinPort, env.MaxPort, host, err)
 }

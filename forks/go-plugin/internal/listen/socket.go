@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"syscall"
+
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 // Sockets says where unix sockets go and who may use them.
@@ -26,7 +28,7 @@ type Sockets struct {
 // SocketsFromEnv reads PLUGIN_UNIX_SOCKET_DIR and PLUGIN_UNIX_SOCKET_GROUP, by which
 // a host tells its child what it wants.
 func SocketsFromEnv() Sockets {
-	return Sockets{Dir: os.Getenv("PLUGIN_UNIX_SOCKET_DIR"), Group: os.Getenv("PLUGIN_UNIX_SOCKET_GROUP")}
+	return Sockets{Dir: os.Getenv(env.UnixSocketDir), Group: os.Getenv(env.UnixSocketGroup)}
 }
 
 // MakeDir makes a directory for the sockets of one plugin, in parent, and has s use

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"reflect"
 
-	"github.com/hashicorp/go-plugin/internal/panictext"
+	"github.com/hashicorp/go-plugin/internal/panics"
 )
 
 // Decode reads a value of gob into what into points to; nil drops it. What a type
@@ -50,6 +50,6 @@ func restoreMap(err *error, given reflect.Value) {
 // at anything.
 func recovered(err *error) {
 	if p := recover(); p != nil {
-		*err = errors.New(panictext.Of(p))
+		*err = errors.New(panics.Of(p))
 	}
 }

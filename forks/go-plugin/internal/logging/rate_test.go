@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package logging
 
 import (
 	"bytes"
@@ -16,7 +16,7 @@ import (
 func TestRatedLogger(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log bytes.Buffer
-		logger := newRatedLogger(hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: &log}))
+		logger := NewRated(hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: &log}))
 		flood := func() {
 			yamux := logger.Named("yamux").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})
 			for range 1000 {

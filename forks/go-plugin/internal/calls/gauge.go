@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+// Package calls counts calls in flight, for whoever waits until there are none.
+package calls
 
 import (
 	"context"
@@ -8,22 +9,24 @@ import (
 	"time"
 )
 
-// callGauge counts calls in flight and tells when there are none.
-type callGauge struct {
+// Gauge counts calls in flight and tells when there are none.
+type Gauge struct {
 	mu       sync.Mutex
 	inFlight int
 	started  uint64        // calls ever begun
 	idle     chan struct{} // closed when inFlight falls to zero; nil if nobody waits
 }
 
-func (g *callGauge) begin() {
+// Begin counts a call in.
+func (g *Gauge) Begin() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inFlight++
 	g.started++
 }
 
-func (g *callGauge) end() {
+// End counts a call out.
+func (g *Gauge) End() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inFlight--
@@ -33,15 +36,16 @@ func (g *callGauge) end() {
 	}
 }
 
-func (g *callGauge) count() int {
+// Count is how many calls are in flight.
+func (g *Gauge) Count() int {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.inFlight
 }
 
-// waitQuiet returns when no call has been in flight for the duration quiet, or
+// WaitQuiet returns when no call has been in flight for the duration quiet, or
 // when ctx ends, with its error.
-func (g *callGauge) waitQuiet(ctx context.Context, quiet time.Duration) error {
+func (g *Gauge) WaitQuiet(ctx context.Context, quiet time.Duration) error {
 	timer := time.NewTimer(quiet)
 	defer timer.Stop()
 	for {
@@ -57,7 +61,7 @@ func (g *callGauge) waitQuiet(ctx context.Context, quiet time.Duration) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		}
-		if _, now := g.snapshot(); now == started && g.count() == 0 {
+		if _, now := g.snapshot(); now == started && g.Count() == 0 {
 			return nil
 		}
 	}
@@ -65,7 +69,7 @@ func (g *callGauge) waitQuiet(ctx context.Context, quiet time.Duration) error {
 
 // idleChan returns a channel that is closed once nothing is in flight, and how
 // many calls had begun by now.
-func (g *callGauge) idleChan() (<-chan struct{}, uint64) {
+func (g *Gauge) idleChan() (<-chan struct{}, uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if g.inFlight == 0 {
@@ -79,7 +83,7 @@ func (g *callGauge) idleChan() (<-chan struct{}, uint64) {
 	return g.idle, g.started
 }
 
-func (g *callGauge) snapshot() (inFlight int, started uint64) {
+func (g *Gauge) snapshot() (inFlight int, started uint64) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.inFlight, g.started

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package logging
 
 import (
 	"context"
@@ -9,20 +9,20 @@ import (
 	"github.com/hashicorp/go-hclog"
 )
 
-// logBacklog is how many lines wait for whoever reads the log.
-const logBacklog = 1024
+// backlog is how many lines wait for whoever reads the log.
+const backlog = 1024
 
-// logQueue holds lines until they are written.
-type logQueue struct {
+// Queue holds lines until they are written.
+type Queue struct {
 	lines   chan func()
 	dropped atomic.Int64
 }
 
-// newQueuedLogger makes a logger that never blocks: a plugin must serve, drain and end
-// although nobody reads its log. Lines beyond logBacklog are dropped and counted. It
+// NewQueued makes a logger that never blocks: a plugin must serve, drain and end
+// although nobody reads its log. Lines beyond backlog are dropped and counted. It
 // starts what writes them to logger, for as long as the process runs.
-func newQueuedLogger(logger hclog.Logger) (hclog.Logger, *logQueue) {
-	q := &logQueue{lines: make(chan func(), logBacklog)}
+func NewQueued(logger hclog.Logger) (hclog.Logger, *Queue) {
+	q := &Queue{lines: make(chan func(), backlog)}
 	go func() {
 		for write := range q.lines {
 			write()
@@ -34,7 +34,7 @@ func newQueuedLogger(logger hclog.Logger) (hclog.Logger, *logQueue) {
 	return &passedLogger{logger, func(_ hclog.Level, write func()) { q.add(write) }}, q
 }
 
-func (q *logQueue) add(write func()) {
+func (q *Queue) add(write func()) {
 	select {
 	case q.lines <- write:
 	default:
@@ -42,8 +42,8 @@ func (q *logQueue) add(write func()) {
 	}
 }
 
-// flush waits until all that was logged before is written, or ctx has ended.
-func (q *logQueue) flush(ctx context.Context) {
+// Flush waits until all that was logged before is written, or ctx has ended.
+func (q *Queue) Flush(ctx context.Context) {
 	written := make(chan struct{})
 	select {
 	case q.lines <- func() { close(written) }:

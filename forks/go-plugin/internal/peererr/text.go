@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package peererr
 
 import (
 	"net/rpc"
@@ -11,24 +11,24 @@ import (
 	"github.com/hashicorp/go-plugin/printable"
 )
 
-// peerError makes the text of an error fit to be shown, and bounds it, that the
+// Clean makes the text of an error fit to be shown, and bounds it, that the
 // other side gave to a question of this library: a ping, a dispense, its health.
 // Errors of a plugin's own methods belong to their callers, and pass as they are.
-func peerError(err error) error {
+func Clean(err error) error {
 	if said, ok := err.(rpc.ServerError); ok {
-		return rpc.ServerError(peerText(string(said)))
+		return rpc.ServerError(Text(string(said)))
 	}
 	if s, ok := status.FromError(err); ok && s.Code() != codes.OK {
-		if text := peerText(s.Message()); text != s.Message() {
+		if text := Text(s.Message()); text != s.Message() {
 			return status.Error(s.Code(), text)
 		}
 	}
 	return err
 }
 
-// briefError makes an error fit to be shown, and bounds it, that quotes what the other
+// Brief makes an error fit to be shown, and bounds it, that quotes what the other
 // side said.
-func briefError(err error) error {
+func Brief(err error) error {
 	text := err.Error()
 	if shown := printable.Text(printable.Clip(text, printable.MaxText)); shown != text {
 		return &markedError{mark: err, text: printable.Clip(shown, printable.MaxText)}
@@ -36,6 +36,6 @@ func briefError(err error) error {
 	return err
 }
 
-func peerText(s string) string {
+func Text(s string) string {
 	return printable.Clip(printable.Line(printable.Clip(s, printable.MaxText)), printable.MaxText)
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package panictext puts what a program has panicked with into words that a peer
-// may be told.
-package panictext
+// Package panics turns a panic of a plugin's method into an error of its caller, and
+// puts what a program has panicked with into words that a peer may be told.
+package panics
 
 import (
 	"fmt"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package logging
 
 import (
 	"sync"
@@ -13,15 +13,15 @@ import (
 // one second, or all hosts of a plugin together. The rest is counted.
 const peerLinesPerSecond = 20
 
-// newRatedLogger bounds what is logged about peers: whoever connects, attaches and
+// NewRated bounds what is logged about peers: whoever connects, attaches and
 // detaches, or sends what has no place in its session, as often as it can.
-func newRatedLogger(logger hclog.Logger) hclog.Logger {
-	rates := make([]lineRate, hclog.Off+1)
+func NewRated(logger hclog.Logger) hclog.Logger {
+	rates := make([]Rate, hclog.Off+1)
 	for i := range rates {
-		rates[i].limit = peerLinesPerSecond
+		rates[i].Limit = peerLinesPerSecond
 	}
 	return &passedLogger{logger, func(level hclog.Level, write func()) {
-		suppressed, ok := rates[min(max(level, 0), hclog.Off)].allow(time.Now())
+		suppressed, ok := rates[min(max(level, 0), hclog.Off)].Allow(time.Now())
 		if suppressed > 0 {
 			logger.Log(level, "a peer caused more lines of this level than are logged", "lines", suppressed)
 		}
@@ -31,24 +31,24 @@ func newRatedLogger(logger hclog.Logger) hclog.Logger {
 	}}
 }
 
-// lineRate bounds the log lines that peers can cause.
-type lineRate struct {
-	limit int // lines in one second
+// Rate bounds the log lines that peers can cause.
+type Rate struct {
+	Limit int // lines in one second
 
 	mu     sync.Mutex
 	second time.Time
 	count  int
 }
 
-// allow reports whether a line may be written now, and how many were not in
+// Allow reports whether a line may be written now, and how many were not in
 // the second before.
-func (l *lineRate) allow(now time.Time) (suppressed int, ok bool) {
+func (l *Rate) Allow(now time.Time) (suppressed int, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if now.Sub(l.second) >= time.Second {
-		suppressed = max(0, l.count-l.limit)
+		suppressed = max(0, l.count-l.Limit)
 		l.second, l.count = now, 0
 	}
 	l.count++
-	return suppressed, l.count <= l.limit
+	return suppressed, l.count <= l.Limit
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+// Package logging has loggers that bound what is logged: by rate, or by what waits
+// to be written.
+package logging
 
 import (
 	"bytes"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package logging
 
 import (
 	"bytes"
@@ -30,7 +30,7 @@ func (w *stuckWriter) Write(line []byte) (int, error) {
 func TestLinesBelowTheLevelAreNotQueued(t *testing.T) {
 	begun := make(chan struct{})
 	stuck := &stuckWriter{begun: begun, free: make(chan struct{})}
-	logger, queue := newQueuedLogger(hclog.New(&hclog.LoggerOptions{
+	logger, queue := NewQueued(hclog.New(&hclog.LoggerOptions{
 		Level: hclog.Info, Output: stuck, DisableTime: true,
 	}))
 	defer close(queue.lines)
@@ -45,7 +45,7 @@ func TestLinesBelowTheLevelAreNotQueued(t *testing.T) {
 		"StandardWriter": func() { _, _ = logger.StandardWriter(quiet).Write([]byte("below\n")) },
 	}
 	for name, log := range below {
-		for range logBacklog + 1 {
+		for range backlog + 1 {
 			log()
 		}
 		if n := len(queue.lines); n > 0 {
@@ -55,7 +55,7 @@ func TestLinesBelowTheLevelAreNotQueued(t *testing.T) {
 	}
 	logger.Info("last")
 	close(stuck.free)
-	queue.flush(context.Background())
+	queue.Flush(context.Background())
 	if got, want := stuck.lines.String(), "[INFO]  first\n[INFO]  last\n"; got != want {
 		t.Errorf("the log holds\n%.500s\nwant\n%s", got, want)
 	}
@@ -66,11 +66,11 @@ func TestSinksGetLinesBelowTheLevel(t *testing.T) {
 	var out bytes.Buffer
 	intercept := hclog.NewInterceptLogger(&hclog.LoggerOptions{Level: hclog.Info, Output: io.Discard})
 	intercept.RegisterSink(hclog.NewSinkAdapter(&hclog.LoggerOptions{Level: hclog.Debug, Output: &out, DisableTime: true}))
-	logger, queue := newQueuedLogger(intercept)
+	logger, queue := NewQueued(intercept)
 	defer close(queue.lines)
 	logger.Debug("one")
 	logger.Named("named").Debug("two")
-	queue.flush(context.Background())
+	queue.Flush(context.Background())
 	if got, want := out.String(), "[DEBUG] one\n[DEBUG] named: two\n"; got != want {
 		t.Errorf("the sink has %q, want %q", got, want)
 	}
@@ -82,7 +82,7 @@ func TestSinksGetLinesBelowTheLevel(t *testing.T) {
 func TestLogDoesNotBlock(t *testing.T) {
 	begun := make(chan struct{})
 	stuck := &stuckWriter{begun: begun, free: make(chan struct{})}
-	logger, queue := newQueuedLogger(hclog.New(&hclog.LoggerOptions{
+	logger, queue := NewQueued(hclog.New(&hclog.LoggerOptions{
 		Level: hclog.Info, Output: stuck, DisableTime: true,
 	}))
 	// It writes for as long as a process runs.
@@ -102,7 +102,7 @@ func TestLogDoesNotBlock(t *testing.T) {
 	copy(line, "XXXXXX") // as package log does with its buffer
 
 	close(stuck.free)
-	queue.flush(context.Background())
+	queue.Flush(context.Background())
 	const want = "[INFO]  first\n[INFO]  info\n[WARN]  named: warn: with=1\n" +
 		"[ERROR] standard\n[INFO]  yamux: standard, named\n[ERROR] writer\n"
 	if got := stuck.lines.String(); got != want {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package peererr
 
 import (
 	"errors"
@@ -10,10 +10,10 @@ import (
 // lostError is a transport's error that also matches [ErrConnectionLost].
 type lostError struct{ cause error }
 
-// connectionLost makes err match ErrConnectionLost. It returns nil for nil. An
+// Lost makes err match ErrConnectionLost. It returns nil for nil. An
 // end that comes in the middle of something is unexpected, as net/rpc has it:
 // nobody should take a lost connection for the end of what was to be read.
-func connectionLost(err error) error {
+func Lost(err error) error {
 	if err == nil || errors.Is(err, ErrConnectionLost) {
 		return err
 	}

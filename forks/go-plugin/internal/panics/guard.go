@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package panics
 
 import (
 	"runtime/debug"
@@ -9,14 +9,14 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
-	"github.com/hashicorp/go-plugin/internal/panictext"
+	"github.com/hashicorp/go-plugin/internal/logging"
 )
 
-// panicFunc turns what a method has panicked with into the text of the error
+// Func turns what a method has panicked with into the text of the error
 // that its caller gets. It is called by the deferred function that has recovered
 // the value, which is nil if the method has ended its goroutine instead. A nil
-// panicFunc lets a panic end the process.
-type panicFunc func(method string, value any) (text string)
+// Func lets a panic end the process.
+type Func func(method string, value any) (text string)
 
 const (
 	// maxPanicStack bounds the stack in the log, in bytes.
@@ -26,22 +26,26 @@ const (
 	panicsPerSecond = 5
 )
 
-// panicGuard counts and logs the panics of one plugin's methods. One process
+// Guard counts and logs the panics of one plugin's methods. One process
 // serves many hosts, and a call that makes a method panic must not end the calls
 // of all others.
-type panicGuard struct {
+type Guard struct {
 	count atomic.Uint64
-	lines lineRate
+	lines logging.Rate
 }
 
-func newPanicGuard() *panicGuard { return &panicGuard{lines: lineRate{limit: panicsPerSecond}} }
+// NewGuard returns a guard that has seen no panic.
+func NewGuard() *Guard { return &Guard{lines: logging.Rate{Limit: panicsPerSecond}} }
 
-// reportTo returns a panicFunc that logs to logger.
-func (g *panicGuard) reportTo(logger hclog.Logger) panicFunc {
+// Count is how many methods have panicked.
+func (g *Guard) Count() uint64 { return g.count.Load() }
+
+// ReportTo returns a Func that logs to logger.
+func (g *Guard) ReportTo(logger hclog.Logger) Func {
 	return func(method string, value any) string {
 		g.count.Add(1)
-		text := panicText(method, value)
-		suppressed, ok := g.lines.allow(time.Now())
+		text := text(method, value)
+		suppressed, ok := g.lines.Allow(time.Now())
 		if suppressed > 0 {
 			logger.Error("more methods panicked", "count", suppressed)
 		}
@@ -54,11 +58,11 @@ func (g *panicGuard) reportTo(logger hclog.Logger) panicFunc {
 	}
 }
 
-// panicText is what a caller is told: one line, without the stack.
-func panicText(method string, value any) string {
-	method = panictext.Line(method)
+// text is what a caller is told: one line, without the stack.
+func text(method string, value any) string {
+	method = Line(method)
 	if value == nil {
 		return method + " ended its goroutine and returned nothing"
 	}
-	return method + " panicked: " + panictext.Of(value)
+	return method + " panicked: " + Of(value)
 }
