@@ -319,7 +319,8 @@ var notBounds = map[string][]string{
 		"forks/go-plugin/internal/rpcmux writeSize", "forks/go-plugin/internal/rpcmux quick", "forks/go-plugin/internal/rpcmux tlsBatch",
 		"forks/go-plugin/internal/rpcmux batchThreshold", "forks/go-plugin/internal/rpcmux veryQuick",
 	},
-	"a port, and the size of a number on the wire": {"forks/go-plugin defaultMaxPort", "forks/go-plugin/internal/rpcmux lengthSize"},
-	"when a wait is told, which goes on":           {"host/conn slow"},
-	"where reads have no deadlines (Windows)":      {"forks/go-plugin/internal/stdio blindWait"},
+	"a port, and the size of a number on the wire": {"forks/go-plugin defaultMaxPort", "forks/go-plugin/internal/rpcmux lengthSize",
+		"forks/go-plugin/internal/h2frames headerSize"},
+	"when a wait is told, which goes on":      {"host/conn slow"},
+	"where reads have no deadlines (Windows)": {"forks/go-plugin/internal/stdio blindWait"},
 }
