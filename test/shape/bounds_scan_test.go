@@ -313,6 +313,7 @@ var notBounds = map[string][]string{
 	},
 	"after how long a state is believed": {
 		"forks/go-plugin drainQuiet", "forks/go-plugin/tlsfile settleTime", "host/conn StableAfter", "host/discovery/dir Settle",
+		"host/discovery/kubernetes outageGrace",
 	},
 	"how work is divided, for speed": {
 		"forks/go-plugin readChunk", "forks/go-plugin/internal/rpcmux largeAnswer", "forks/go-plugin/internal/rpcmux checkInterval",

@@ -24,7 +24,7 @@ func groupsOf(plugin string, svc *corev1.Service, slices []*discoveryv1.Endpoint
 	type place struct{ group, index int }
 	places := make(map[string]place)
 	ending := endingOf(slices)
-	twins := s.twinsOf(slices, ending)
+	duplicates := s.duplicatesOf(slices, ending)
 	for i, slice := range slices {
 		group := &groups[i+1]
 		group.Key = "endpointslice/" + serviceKey(slice.Namespace, slice.Name)
@@ -36,7 +36,7 @@ func groupsOf(plugin string, svc *corev1.Service, slices []*discoveryv1.Endpoint
 			continue
 		}
 		for _, e := range slice.Endpoints {
-			if !s.offers(e, ending) || twins.cover(slice, e) {
+			if !s.offers(e, ending) || duplicates.have(slice, e) {
 				continue
 			}
 			found := s.endpoint(e, port)
@@ -138,33 +138,33 @@ func podUID(e discoveryv1.Endpoint) types.UID {
 	return e.TargetRef.UID
 }
 
-// twins tells which addresses of the second family belong to what the first
-// one has already. Endpoints without a pod are one twin, having the UID "".
-type twins struct {
+// duplicates tells which addresses of the second family belong to what the first
+// one has already. All endpoints without a pod have the UID "".
+type duplicates struct {
 	family discoveryv1.AddressType
 	first  map[types.UID]bool
 }
 
-func (s *settings) twinsOf(slices []*discoveryv1.EndpointSlice, ending map[instance]bool) twins {
-	t := twins{family: s.family, first: make(map[types.UID]bool)}
+func (s *settings) duplicatesOf(slices []*discoveryv1.EndpointSlice, ending map[instance]bool) duplicates {
+	d := duplicates{family: s.family, first: make(map[types.UID]bool)}
 	for _, slice := range slices {
 		if slice.AddressType != s.family {
 			continue
 		}
 		for _, e := range slice.Endpoints {
 			if s.offers(e, ending) {
-				t.first[podUID(e)] = true
+				d.first[podUID(e)] = true
 			}
 		}
 	}
-	return t
+	return d
 }
 
-// cover reports whether e is a second address of something.
-func (t twins) cover(slice *discoveryv1.EndpointSlice, e discoveryv1.Endpoint) bool {
+// have reports whether e is a second address of something.
+func (d duplicates) have(slice *discoveryv1.EndpointSlice, e discoveryv1.Endpoint) bool {
 	switch slice.AddressType {
 	case discoveryv1.AddressTypeIPv4, discoveryv1.AddressTypeIPv6:
-		return slice.AddressType != t.family && t.first[podUID(e)]
+		return slice.AddressType != d.family && d.first[podUID(e)]
 	}
 	return false
 }

@@ -12,8 +12,18 @@ import (
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
+
+// persisted makes an attempt as an informer makes its requests.
+func persisted(ctx context.Context, attempt func() error) error {
+	i := &informer{health: &watchHealth{changed: func() {}}}
+	_, err := persist(ctx, i, "list", metav1.ListOptions{}, func(context.Context, metav1.ListOptions) (any, error) {
+		return nil, attempt()
+	})
+	return err
+}
 
 func TestPersist(t *testing.T) {
 	resource := schema.GroupResource{Resource: "services"}
@@ -35,7 +45,7 @@ func TestPersist(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				attempts := 0
-				err := persist(t.Context(), func() error {
+				err := persisted(t.Context(), func() error {
 					if attempts++; attempts < 3 {
 						return c.err
 					}
@@ -57,7 +67,7 @@ func TestPersistThroughOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		begun, last, attempts := time.Now(), time.Now(), 0
 		longest := time.Duration(0)
-		err := persist(t.Context(), func() error {
+		err := persisted(t.Context(), func() error {
 			longest, last = max(longest, time.Since(last)), time.Now()
 			if attempts++; time.Since(begun) < time.Hour {
 				return syscall.ECONNREFUSED
@@ -79,7 +89,7 @@ func TestPersistEnds(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 		begun := time.Now()
-		if err := persist(ctx, func() error { return syscall.ECONNREFUSED }); !errors.Is(err, syscall.ECONNREFUSED) {
+		if err := persisted(ctx, func() error { return syscall.ECONNREFUSED }); !errors.Is(err, syscall.ECONNREFUSED) {
 			t.Errorf("error %v, want that of the last attempt", err)
 		}
 		if took := time.Since(begun); took != time.Minute {

@@ -19,51 +19,40 @@ import (
 // byService is the index of EndpointSlices by the key of their Service.
 const byService = "service"
 
+// place is one namespace, or all of them.
+type place struct {
+	services, slices *informer
+}
+
 // newPlace makes the informers of one namespace, or of all where it is empty.
-func newPlace(c *client, namespace, selector string, s *sight) (*place, error) {
-	p := &place{
-		services: newInformer(c.core, "services", namespace, selector, &corev1.Service{}, nil, s),
-		slices: newInformer(c.discovery, "endpointslices", namespace, discoveryv1.LabelServiceName, &discoveryv1.EndpointSlice{},
+func (h *watchHealth) newPlace(c *client, namespace, selector string) *place {
+	return &place{
+		services: h.newInformer(c.core, "services", namespace, selector, &corev1.Service{}, nil),
+		slices: h.newInformer(c.discovery, "endpointslices", namespace, discoveryv1.LabelServiceName, &discoveryv1.EndpointSlice{},
 			cache.Indexers{byService: func(obj any) ([]string, error) {
 				if slice, ok := obj.(*discoveryv1.EndpointSlice); ok {
 					return []string{serviceOf(slice)}, nil
 				}
 				return nil, nil
-			}}, s),
+			}}),
 	}
-	for _, informer := range []cache.SharedIndexInformer{p.services, p.slices} {
-		if err := informer.SetTransform(strip); err != nil {
-			return nil, err
-		}
-	}
-	return p, nil
 }
 
-func newInformer(c rest.Interface, resource, namespace, selector string, example runtime.Object, by cache.Indexers, s *sight) cache.SharedIndexInformer {
+func (h *watchHealth) newInformer(c rest.Interface, resource, namespace, selector string, example runtime.Object, by cache.Indexers) *informer {
 	plain := cache.NewFilteredListWatchFromClient(c, resource, namespace, func(o *metav1.ListOptions) { o.LabelSelector = selector })
-	o := &observed{resource: resource, namespace: namespace}
+	i := &informer{resource: resource, namespace: namespace, health: h}
 	watched := &cache.ListWatch{
-		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (list runtime.Object, err error) {
-			err = persist(ctx, func() error {
-				list, err = plain.ListWithContext(ctx, opts)
-				s.note(ctx, o, "list", err)
-				return err
-			})
-			return list, err
+		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {
+			return persist(ctx, i, "list", opts, plain.ListWithContext)
 		},
-		WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (stream apiwatch.Interface, err error) {
-			err = persist(ctx, func() error {
-				stream, err = plain.WatchWithContext(ctx, opts)
-				s.note(ctx, o, "watch", err)
-				return err
-			})
-			return stream, err
+		WatchFuncWithContext: func(ctx context.Context, opts metav1.ListOptions) (apiwatch.Interface, error) {
+			return persist(ctx, i, "watch", opts, plain.WatchWithContext)
 		},
 	}
-	informer := cache.NewSharedIndexInformerWithOptions(watched, example,
+	i.SharedIndexInformer = cache.NewSharedIndexInformerWithOptions(watched, example,
 		cache.SharedIndexInformerOptions{Indexers: by, ObjectDescription: resource})
-	s.add(informer, o)
-	return informer
+	h.informers = append(h.informers, i)
+	return i
 }
 
 // service finds a Service by its key. It must not be changed.

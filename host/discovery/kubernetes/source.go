@@ -55,7 +55,7 @@ type Options struct {
 	// Logger takes what client-go has to say. Nil discards it.
 	Logger hclog.Logger
 
-	aftermath time.Duration
+	outageGrace time.Duration
 }
 
 func (o Options) withDefaults() (Options, error) {
@@ -89,8 +89,8 @@ func (o Options) withDefaults() (Options, error) {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
 	}
-	if o.aftermath == 0 {
-		o.aftermath = aftermath
+	if o.outageGrace == 0 {
+		o.outageGrace = outageGrace
 	}
 	return o, nil
 }

@@ -19,7 +19,10 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/reattach/reattach/host/discovery"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // running is a source behind a Manager, until the test ends.
 type running struct {
@@ -83,7 +86,12 @@ func (r *running) untilIDs(what string, want ...string) {
 }
 
 // trouble gives the text of what the source reports at present.
-func (r *running) trouble() string { return text(r.manager.Status()[0].LastError) }
+func (r *running) trouble() string {
+	if err := r.manager.Status()[0].LastError; err != nil {
+		return err.Error()
+	}
+	return ""
+}
 
 func TestLabelAttachesAndDetaches(t *testing.T) {
 	a := newAPI(t)

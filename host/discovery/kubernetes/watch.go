@@ -24,20 +24,15 @@ type watch struct {
 	opts      Options
 	report    func(Report)
 	places    []*place
-	sight     *sight
+	health    watchHealth
 	wake      chan struct{}
 	log       hclog.Logger
 	mu        sync.Mutex
 	dirty     map[string]bool                    // keys of Services, NAMESPACE/NAME
 	sent      map[string]map[string]target.Group // by key of the Service, then of the group
 	delivered bool
-	held      map[string]bool  // keys of Services whose endpoints are kept, see heed
-	settle    <-chan time.Time // when to look at these again
-}
-
-// place is one namespace, or all of them.
-type place struct {
-	services, slices cache.SharedIndexInformer
+	held      map[string]bool  // keys of Services whose endpoints are kept, see withGrace
+	graceOver <-chan time.Time // when to look at these again
 }
 
 func newWatch(c *client, opts Options, report func(Report)) (*watch, error) {
@@ -48,18 +43,17 @@ func newWatch(c *client, opts Options, report func(Report)) (*watch, error) {
 		sent:  make(map[string]map[string]target.Group),
 		held:  make(map[string]bool),
 	}
-	w.sight = newSight(w.nudge)
+	w.health.changed = w.nudge
 	for _, namespace := range opts.namespacesOf() {
-		p, err := newPlace(c, namespace, opts.Selector, w.sight)
-		if err != nil {
+		w.places = append(w.places, w.health.newPlace(c, namespace, opts.Selector))
+	}
+	for _, informer := range w.health.informers {
+		if err := informer.SetTransform(strip); err != nil {
 			return nil, err
 		}
-		for _, informer := range []cache.SharedIndexInformer{p.services, p.slices} {
-			if _, err := informer.AddEventHandler(w.handler()); err != nil {
-				return nil, err
-			}
+		if _, err := informer.AddEventHandler(w.handler()); err != nil {
+			return nil, err
 		}
-		w.places = append(w.places, p)
 	}
 	return w, nil
 }
@@ -78,8 +72,8 @@ func (w *watch) handler() cache.ResourceEventHandler {
 		AddFunc:    func(obj any) { w.mark(obj) },
 		UpdateFunc: func(before, after any) { w.mark(before); w.mark(after) },
 		DeleteFunc: func(obj any) {
-			if gone, ok := obj.(cache.DeletedFinalStateUnknown); ok {
-				obj = gone.Obj
+			if last, ok := obj.(cache.DeletedFinalStateUnknown); ok {
+				obj = last.Obj
 			}
 			w.mark(obj)
 		},
@@ -122,32 +116,30 @@ func (w *watch) takeDirty() []string {
 }
 
 // run delivers to sink until ctx ends, and returns when everything it started
-// has ended. beside runs meanwhile.
-func (w *watch) run(ctx context.Context, sink discovery.Sink, beside func(context.Context)) {
+// has ended. also runs meanwhile.
+func (w *watch) run(ctx context.Context, sink discovery.Sink, also func(context.Context)) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	logged := logr.NewContext(ctx, NewLogr(w.log))
-	for _, p := range w.places {
-		for _, informer := range []cache.SharedIndexInformer{p.services, p.slices} {
-			wg.Go(func() { informer.RunWithContext(logged) })
-			wg.Go(func() {
-				select {
-				case <-informer.HasSyncedChecker().Done():
-					w.nudge()
-				case <-ctx.Done():
-				}
-			})
-		}
+	for _, informer := range w.health.informers {
+		wg.Go(func() { informer.RunWithContext(logged) })
+		wg.Go(func() {
+			select {
+			case <-informer.HasSyncedChecker().Done():
+				w.nudge()
+			case <-ctx.Done():
+			}
+		})
 	}
-	wg.Go(func() { beside(ctx) })
+	wg.Go(func() { also(ctx) })
 	for last := ""; ; {
 		select {
 		case <-ctx.Done():
 			return
-		case <-w.settle:
-			w.settled()
+		case <-w.graceOver:
+			w.endGrace()
 		case <-w.wake:
 		}
 		last = w.step(sink, last)
@@ -157,7 +149,7 @@ func (w *watch) run(ctx context.Context, sink discovery.Sink, beside func(contex
 // step sends what is due. last is the text of the error reported so far; the
 // one that step gives takes its place.
 func (w *watch) step(sink discovery.Sink, last string) string {
-	err := w.sight.err()
+	err := w.health.err()
 	if !w.delivered && !w.ready() {
 		if err != nil && err.Error() != last {
 			sink.Error(err)
@@ -194,7 +186,7 @@ func (w *watch) ready() bool {
 		switch {
 		case p.services.HasSynced() && p.slices.HasSynced():
 			seen++
-		case !w.sight.refused(p.services) && !w.sight.refused(p.slices):
+		case !p.services.refused() && !p.slices.refused():
 			return false
 		}
 	}
@@ -242,7 +234,7 @@ func (w *watch) read(key string, sent map[string]target.Group) []target.Group {
 		if !ok || declines(svc) {
 			continue
 		}
-		return w.heed(key, w.pluginName(svc), svc, p.slicesOf(key), sent)
+		return w.withGrace(key, w.pluginName(svc), svc, p.slicesOf(key), sent)
 	}
 	return nil
 }

@@ -12,18 +12,18 @@ import (
 	"github.com/reattach/reattach/host/target"
 )
 
-// aftermath is how long after an outage of the API server its word that no pod of a
+// outageGrace is how long after an outage of the API server its word that no pod of a
 // Service is ready is not taken for the truth. The cluster has not heard of its nodes
 // meanwhile; it declares all of their pods unready as soon as the server is back, until
 // it has, which takes its controllers a minute or so.
-const aftermath = 2 * time.Minute
+const outageGrace = 2 * time.Minute
 
-// heed gives the groups of a Service as they are to be sent. sent is what was. In the
-// aftermath of an outage a Service without any ready endpoint keeps those that it had and
-// still has, unless they leave. Whether they answer is for their sessions to find out.
-func (w *watch) heed(key, plugin string, svc *corev1.Service, found []*discoveryv1.EndpointSlice, sent map[string]target.Group) []target.Group {
+// withGrace gives the groups of a Service as they are to be sent. sent is what was. For
+// outageGrace a Service without any ready endpoint keeps those that it had and still has,
+// unless they leave. Whether they answer is for their sessions to find out.
+func (w *watch) withGrace(key, plugin string, svc *corev1.Service, found []*discoveryv1.EndpointSlice, sent map[string]target.Group) []target.Group {
 	groups := groupsOf(plugin, svc, found)
-	remaining := w.sight.doubt(w.opts.aftermath)
+	remaining := w.health.graceLeft(w.opts.outageGrace)
 	if remaining <= 0 || slices.ContainsFunc(groups, takesCalls) {
 		delete(w.held, key)
 		return groups
@@ -48,8 +48,8 @@ func (w *watch) heed(key, plugin string, svc *corev1.Service, found []*discovery
 		w.log.Warn("after an outage of its API server the cluster calls no pod ready: those that were are kept for the time being",
 			"service", key, "endpoints", kept, "for", remaining.Round(time.Second))
 	}
-	if w.settle == nil {
-		w.settle = time.After(remaining)
+	if w.graceOver == nil {
+		w.graceOver = time.After(remaining)
 	}
 	return groups
 }
@@ -59,9 +59,9 @@ func takesCalls(g target.Group) bool {
 	return slices.ContainsFunc(g.Endpoints, func(e target.Endpoint) bool { return !e.Draining })
 }
 
-// settled looks again at the Services whose endpoints were kept.
-func (w *watch) settled() {
-	w.settle = nil
+// endGrace looks again at the Services whose endpoints were kept.
+func (w *watch) endGrace() {
+	w.graceOver = nil
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for key := range w.held {

@@ -41,7 +41,7 @@ func afterOutage(t *testing.T, opts Options, outage bool, changed ...discoveryv1
 	return r
 }
 
-func TestAftermath(t *testing.T) {
+func TestOutageGrace(t *testing.T) {
 	const mark, one, two = "mark@10.0.0.9:7000", "zh@10.0.0.1:7000", "zh@10.0.0.2:7000"
 	cases := map[string]struct {
 		reason  string
@@ -62,7 +62,7 @@ func TestAftermath(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // an informer takes its time between two watches
-			r := afterOutage(t, Options{aftermath: time.Hour}, !c.quiet, c.changed...)
+			r := afterOutage(t, Options{outageGrace: time.Hour}, !c.quiet, c.changed...)
 			if got := r.offered(); !slices.Equal(got, c.want) {
 				t.Errorf("%s: endpoints %v, want %v", c.reason, got, c.want)
 			}
@@ -70,16 +70,16 @@ func TestAftermath(t *testing.T) {
 	}
 }
 
-// TestAftermathEnds holds that the cluster is believed again, by and by or at once.
-func TestAftermathEnds(t *testing.T) {
+// TestOutageGraceEnds holds that the cluster is believed again, by and by or at once.
+func TestOutageGraceEnds(t *testing.T) {
 	down := []discoveryv1.Endpoint{pod("10.0.0.1", "1", unready), pod("10.0.0.2", "2", unready)}
 	t.Run("InTime", func(t *testing.T) {
 		t.Parallel()
-		afterOutage(t, Options{aftermath: 100 * time.Millisecond}, true, down...).untilIDs("nothing is kept for long", "mark@10.0.0.9:7000")
+		afterOutage(t, Options{outageGrace: 100 * time.Millisecond}, true, down...).untilIDs("nothing is kept for long", "mark@10.0.0.9:7000")
 	})
 	t.Run("ByAReadyPod", func(t *testing.T) {
 		t.Parallel()
-		r := afterOutage(t, Options{aftermath: time.Hour}, true, down...)
+		r := afterOutage(t, Options{outageGrace: time.Hour}, true, down...)
 		r.api.put(slice("ns", "zh", "a", pod("10.0.0.1", "1", unready), pod("10.0.0.2", "2")))
 		r.untilIDs("the node of one has been heard of", "mark@10.0.0.9:7000", "zh@10.0.0.2:7000")
 	})
