@@ -11,6 +11,7 @@ import (
 	"github.com/reattach/reattach/host/discovery/manual"
 	"github.com/reattach/reattach/host/discovery/sourcetest"
 	"github.com/reattach/reattach/host/target"
+	"go.uber.org/goleak"
 )
 
 // world drives the source by its own methods.
@@ -46,6 +47,8 @@ func endpoint(n int) target.Endpoint {
 		Address: address, Fingerprint: "build 0",
 	}
 }
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 func TestConformance(t *testing.T) {
 	for name, bubble := range map[string]bool{"RealTime": false, "Bubble": true} {

@@ -16,6 +16,7 @@ import (
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/discovery/sourcetest"
 	"github.com/reattach/reattach/host/target"
+	"go.uber.org/goleak"
 )
 
 // flawEnv tells a child process of this test which flaw to put to the suite.
@@ -109,6 +110,8 @@ func endpoint(n int) target.Endpoint {
 		Placement: target.Network, Address: address,
 	}
 }
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // TestSuiteFindsFlaws runs the suite in child processes, one per flaw, as a
 // failing subtest would fail this test too.
