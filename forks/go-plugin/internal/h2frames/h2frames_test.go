@@ -15,38 +15,38 @@ import (
 type frame struct {
 	Kind    byte
 	Stream  uint32
-	Payload []byte
+	Payload string
 }
 
 // However a connection's bytes are cut, the frames are those that were written.
 func TestWalk(t *testing.T) {
+	long := bytes.Repeat([]byte("x"), 70_000)
 	var sent bytes.Buffer
 	framer := http2.NewFramer(&sent, nil)
 	_ = framer.WriteSettings()
 	_ = framer.WriteHeaders(http2.HeadersFrameParam{StreamID: 1<<31 - 1, BlockFragment: []byte("fields"), EndHeaders: true})
-	_ = framer.WriteData(3, false, bytes.Repeat([]byte("x"), 70_000))
+	_ = framer.WriteData(3, false, long)
 	_ = framer.WriteData(3, true, nil)
 	_ = framer.WriteGoAway(3, http2.ErrCodeNo, []byte("bye"))
 	want := []frame{
-		{h2frames.Settings, 0, nil},
-		{h2frames.Headers, 1<<31 - 1, []byte("fields")},
-		{h2frames.Data, 3, bytes.Repeat([]byte("x"), 70_000)},
-		{h2frames.Data, 3, nil},
-		{h2frames.GoAway, 0, []byte("\x00\x00\x00\x03\x00\x00\x00\x00bye")},
+		{h2frames.Settings, 0, ""},
+		{h2frames.Headers, 1<<31 - 1, "fields"},
+		{h2frames.Data, 3, string(long)},
+		{h2frames.Data, 3, ""},
+		{h2frames.GoAway, 0, "\x00\x00\x00\x03\x00\x00\x00\x00bye"},
 	}
 	for _, size := range []int{1, 8, 9, 10, 4096, sent.Len()} {
 		var walk h2frames.Walk
 		var got []frame
-		begins := true
+		var payload []byte
 		for rest := sent.Bytes(); len(rest) > 0; {
 			n := min(size, len(rest))
 			walk.Next(rest[:n], func(piece []byte) {
-				if begins {
-					got = append(got, frame{Kind: walk.Kind(), Stream: walk.Stream()})
+				payload = append(payload, piece...)
+				if walk.Left() == 0 {
+					got = append(got, frame{walk.Kind(), walk.Stream(), string(payload)})
+					payload = payload[:0]
 				}
-				last := &got[len(got)-1]
-				last.Payload = append(last.Payload, piece...)
-				begins = walk.Left() == 0
 			})
 			rest = rest[n:]
 		}
