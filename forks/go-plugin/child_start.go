@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/runner"
 )
 
@@ -143,9 +144,9 @@ func (p *localPlugin) handshakeEnv() []string {
 // a child never blocks on it.
 func (p *localPlugin) supervise(child runner.Runner) <-chan string {
 	lines := make(chan string, 1)
-	outputs := []*outputReader{
-		readOutput(func() { firstLineOf(child.Stdout(), lines) }),
-		readOutput(func() { p.forwardLog(child.Name(), child.Stderr()) }),
+	outputs := []*stdio.Pump{
+		stdio.StartPump(func() { firstLineOf(child.Stdout(), lines) }),
+		stdio.StartPump(func() { p.forwardLog(child.Name(), child.Stderr()) }),
 	}
 	go func() {
 		if p.config.RunnerFunc != nil {
@@ -153,7 +154,7 @@ func (p *localPlugin) supervise(child runner.Runner) <-chan string {
 			// runner of our own reads to the end, but does not wait for ever
 			// when something that the child left behind holds them open.
 			for _, output := range outputs {
-				output.await(p.watch.unread)
+				_ = output.Wait(p.watch.unread)
 			}
 		}
 		p.awaitEnd(child, child.Name(), outputs)

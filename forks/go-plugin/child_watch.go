@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/runner"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // endWait bounds how long Kill waits for a process that was killed, and for the
@@ -52,14 +54,14 @@ func returnsWithin(d time.Duration, f func()) bool {
 }
 
 // awaitEnd marks the plugin as gone when it is. Its last output is passed on first,
-// unless that takes more than outputWait.
-func (p *localPlugin) awaitEnd(r runner.AttachedRunner, name string, outputs []*outputReader) {
+// unless that takes more than stdio.FlushTimeout.
+func (p *localPlugin) awaitEnd(r runner.AttachedRunner, name string, outputs []*stdio.Pump) {
 	defer close(p.watch.over)
 	err := r.Wait(context.Background())
-	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+	ctx, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
 	defer cancel()
 	for _, output := range outputs {
-		output.await(ctx) // for its last line
+		_ = output.Wait(ctx) // for its last line
 	}
 	if client, _ := p.connected(); client != nil {
 		client.awaitOutput(ctx)
@@ -89,7 +91,7 @@ func (p *localPlugin) killRunner(r runner.AttachedRunner) {
 
 // awaitOver waits until the plugin's end was noticed and all was done about it.
 func (p *localPlugin) awaitOver() {
-	if !p.watch.within(outputWait) {
+	if !p.watch.within(stdio.FlushTimeout) {
 		p.watch.forget()
 		p.watch.within(endWait)
 	}

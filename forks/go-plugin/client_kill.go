@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/runner"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // gracePeriod is how long a child may take to end once it has answered that it
@@ -86,7 +88,7 @@ func (p *localPlugin) end(r runner.AttachedRunner) {
 	if ended {
 		return
 	}
-	returnsWithin(outputWait, func() {
+	returnsWithin(stdio.FlushTimeout, func() {
 		if err != nil {
 			p.logger.Warn("error closing client during Kill", "error", err)
 		}

@@ -37,6 +37,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/tunnel"
 	"github.com/hashicorp/go-plugin/printable"
 	"github.com/hashicorp/go-plugin/runner"
@@ -354,7 +355,7 @@ func (s *stdioScript) Recv() (*pluginpb.StdioData, error) {
 func received(t *testing.T, messages [][]byte, stdout, stderr io.Writer) {
 	t.Helper()
 	r := &stdioReceiver{
-		client: &stdioScript{messages: messages}, stdout: stdout, stderr: stderr,
+		client: &stdioScript{messages: messages}, stdout: stdio.NewSink(stdout, nil), stderr: stdio.NewSink(stderr, nil),
 		logger: hclog.NewNullLogger(), ctx: t.Context(), retry: t.Context(), opened: make(chan struct{}),
 	}
 	if err := r.receive(); !errors.Is(err, io.EOF) {

@@ -24,6 +24,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/runner"
 )
 
@@ -46,7 +47,7 @@ type GRPCClient struct {
 	detach      func() (ask bool) // nil: the plugin is this host's to end
 
 	stdio   *stdioReceiver     // nil: none is received
-	output  *outputReader      // the same
+	output  *stdio.Pump        // the same
 	end     context.CancelFunc // of the output
 	closing func() error       // closes, once
 	lost    context.Context    // ends when Done is closed
@@ -127,7 +128,7 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 	c.closing = sync.OnceValue(c.close)
 	if !cfg.noOutput {
 		c.stdio = newStdioReceiver(ctx, &cfg, conn)
-		c.output = readOutput(c.stdio.run)
+		c.output = stdio.StartPump(c.stdio.run)
 	}
 	return c, nil
 }
@@ -148,7 +149,7 @@ func (c *GRPCClient) Close() error {
 
 func (c *GRPCClient) close() error {
 	// The writers may block, so that the wait is bounded.
-	reading, cancel := context.WithTimeout(context.Background(), outputWait)
+	reading, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
 	defer cancel()
 	done, wait, asks := c.endsHow(reading)
 	if asks {
@@ -157,7 +158,7 @@ func (c *GRPCClient) close() error {
 	_ = c.broker.Close()
 	if asks && c.shutDown(done, wait) {
 		// What came before the answer is read from now on, however long that took.
-		rest, cancel := context.WithTimeout(context.Background(), outputWait)
+		rest, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
 		defer cancel()
 		c.awaitOutput(rest)
 	}
@@ -178,7 +179,7 @@ func (c *GRPCClient) endsHow(reading context.Context) (done context.Context, wai
 		return c.doneCtx, shutdownWait, true
 	}
 	// doneCtx has ended, if it is the session's.
-	return reading, outputWait, c.detach()
+	return reading, stdio.FlushTimeout, c.detach()
 }
 
 // shutDown asks the plugin to end. It reports whether the output ends by itself
@@ -210,7 +211,7 @@ func (c *GRPCClient) awaitOutput(ctx context.Context) {
 	if c.stdio != nil {
 		c.stdio.final()
 	}
-	c.output.await(ctx)
+	_ = c.output.Wait(ctx)
 }
 
 // Dispense returns a stub for the kind of that name.
@@ -226,7 +227,7 @@ func (c *GRPCClient) Dispense(name string) (interface{}, error) {
 	if c.detach == nil {
 		// A child sends its output ahead of an answer to whoever has asked for it. Over
 		// the network, it is kept for the host.
-		ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+		ctx, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
 		defer cancel()
 		c.awaitStream(ctx, c.doneCtx)
 	}

@@ -39,7 +39,7 @@ func (s *grpcService) superviseCall(ctx context.Context, req any, info *grpc.Una
 // settleOutput sends what the plugin has written ahead of an answer.
 func (s *grpcService) settleOutput(ctx context.Context) {
 	if session := s.session(ctx); session != nil {
-		session.before.settle(ctx)
+		session.before.Wait(ctx)
 	}
 }
 

@@ -10,6 +10,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // serve serves until the service is stopped or lis is closed. The caller stops
@@ -87,7 +89,7 @@ func (s *grpcService) gracefulStop(ctx context.Context) (cut int) {
 // output holds up its end, also when all of it was handed to the connection, so
 // it is not waited for.
 func (s *grpcService) awaitStop(ctx context.Context, stopped <-chan struct{}, hasOutput bool) {
-	flush := time.NewTimer(flushTimeout)
+	flush := time.NewTimer(stdio.FlushTimeout)
 	defer flush.Stop()
 	select {
 	case <-stopped:

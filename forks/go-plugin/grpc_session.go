@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/tunnel"
 )
 
@@ -24,7 +25,7 @@ type grpcSession struct {
 	onShutdown func()
 	panicked   panics.Func
 
-	before *outputBefore   // nil: no output is sent
+	before *stdio.Barrier  // nil: no output is sent
 	wire   *outputWire     // the same
 	calls  calls.Gauge     // of the plugin, if the service is shared
 	output calls.Gauge     // streams of the output
@@ -36,8 +37,8 @@ type grpcSession struct {
 func (s *grpcService) newSession(cfg *grpcServiceConfig) *grpcSession {
 	session := &grpcSession{stdio: cfg.stdio, onShutdown: cfg.onShutdown, panicked: cfg.panicked}
 	if cfg.stdio != nil {
-		session.before = &outputBefore{}
-		session.before.follow(cfg.stdio)
+		session.before = new(stdio.Barrier)
+		session.before.Follow(cfg.stdio)
 		session.wire = s.wire
 	}
 	session.broker, session.tunnel = cfg.newBroker(s.shared)
@@ -52,10 +53,10 @@ func (g *grpcSession) close() {
 
 // finishOutput ends the session's own streams, that of the output after what the
 // plugin has written by now. A host that does not read is waited for no longer
-// than outputWait.
+// than stdio.FlushTimeout.
 func (g *grpcSession) finishOutput() {
 	g.end()
-	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+	ctx, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
 	defer cancel()
 	_ = g.output.WaitQuiet(ctx, 0)
 }

@@ -4,18 +4,17 @@ package plugin
 
 import (
 	"context"
-	"io"
 
-	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // stdioSource is the plugin's output, for any number of hosts.
 type stdioSource interface {
-	writtenOutput
+	stdio.Syncer
 	subscribe() stdioSubscription
 }
 
@@ -40,9 +39,9 @@ func (g *grpcSession) sendOutput(stream pluginpb.GRPCStdio_StreamStdioServer) er
 	output := g.stdio.subscribe()
 	defer output.close()
 	sent := g.countOutput(stream)
-	defer sent.end()
+	defer sent.End()
 	defer context.AfterFunc(g.ending, func() {
-		ctx, cancel := context.WithTimeout(ctx, outputWait)
+		ctx, cancel := context.WithTimeout(ctx, stdio.FlushTimeout)
 		defer cancel()
 		output.finish(ctx)
 	})()
@@ -58,7 +57,7 @@ func (g *grpcSession) sendOutput(stream pluginpb.GRPCStdio_StreamStdioServer) er
 		if isStderr {
 			msg.Channel = pluginpb.StdioData_STDERR
 		}
-		sent.add(proto.Size(msg))
+		sent.addMessage(proto.Size(msg))
 		if err := stream.Send(msg); err != nil {
 			output.unsent(isStderr, data)
 			return err
@@ -71,21 +70,10 @@ func (g *grpcSession) sendOutput(stream pluginpb.GRPCStdio_StreamStdioServer) er
 func (g *grpcSession) countOutput(stream grpc.ServerStream) *countedOutput {
 	sent := g.wire.begin(stream)
 	if sent == nil {
-		return &countedOutput{owedOutput: owedOutput{ended: true}}
+		sent = new(countedOutput)
+		sent.End()
+		return sent
 	}
-	g.before.follow(g.stdio, sent)
+	g.before.Follow(g.stdio, sent)
 	return sent
-}
-
-// writeOutput returns the writer for what comes next: one that failed gets no
-// more, and what comes is read all the same, so that the plugin does not block.
-func writeOutput(w io.Writer, data []byte, logger hclog.Logger) io.Writer {
-	if w == nil {
-		return io.Discard
-	}
-	if _, err := w.Write(data); err != nil {
-		logger.Error("the plugin's output cannot be written", "error", err)
-		return io.Discard
-	}
-	return w
 }

@@ -16,13 +16,14 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/reopen"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // stdioReceiver passes the plugin's output on to the host's writers. When the
 // connection was replaced under it, it asks for the output again.
 type stdioReceiver struct {
 	client         pluginpb.GRPCStdioClient
-	stdout, stderr io.Writer
+	stdout, stderr *stdio.Sink
 	logger         hclog.Logger
 
 	ctx    context.Context    // of the streams
@@ -33,11 +34,13 @@ type stdioReceiver struct {
 }
 
 func newStdioReceiver(ctx context.Context, cfg *grpcClientConfig, conn grpc.ClientConnInterface) *stdioReceiver {
+	logger := cfg.logger.Named("stdio")
+	failed := func(err error) { logger.Error("the plugin's output cannot be written", "error", err) }
 	r := &stdioReceiver{
 		client: pluginpb.NewGRPCStdioClient(conn),
-		stdout: cfg.stdout,
-		stderr: cfg.stderr,
-		logger: cfg.logger.Named("stdio"),
+		stdout: stdio.NewSink(cfg.stdout, failed),
+		stderr: stdio.NewSink(cfg.stderr, failed),
+		logger: logger,
 		ctx:    ctx,
 		opened: make(chan struct{}),
 	}
@@ -86,9 +89,9 @@ func (r *stdioReceiver) receive() error {
 		}
 		switch msg.GetChannel() {
 		case pluginpb.StdioData_STDOUT:
-			r.stdout = writeOutput(r.stdout, msg.GetData(), r.logger)
+			_, _ = r.stdout.Write(msg.GetData())
 		case pluginpb.StdioData_STDERR:
-			r.stderr = writeOutput(r.stderr, msg.GetData(), r.logger)
+			_, _ = r.stderr.Write(msg.GetData())
 		default:
 			r.logger.Warn("output of an unknown channel is dropped", "channel", msg.GetChannel())
 		}

@@ -32,10 +32,10 @@ type readerOutput struct {
 	once    sync.Once
 	pipes   stdio.Pipes // what is read, as far as it is known
 
-	owed   owedOutput    // chunks: read, and sent
-	takers atomic.Int32  // hosts
-	came   chan struct{} // closed when the first has come, or is not waited for
-	first  sync.Once     // closes came
+	inFlight stdio.InFlight // chunks: read, and sent
+	takers   atomic.Int32   // hosts
+	came     chan struct{}  // closed when the first has come, or is not waited for
+	first    sync.Once      // closes came
 }
 
 type outputChunk struct {
@@ -75,13 +75,13 @@ func (o *readerOutput) subscribe() stdioSubscription {
 	return &readerSubscription{output: o}
 }
 
-// Settled implements writtenOutput.
+// Settled implements stdio.Syncer.
 func (o *readerOutput) Settled() bool {
 	// What has left the pipes is counted.
-	return !o.isTaken() || o.pipes.Settled() && o.owed.Settled()
+	return !o.isTaken() || o.pipes.Settled() && o.inFlight.Settled()
 }
 
-// Sync implements writtenOutput.
+// Sync implements stdio.Syncer.
 func (o *readerOutput) Sync(ctx context.Context) error {
 	o.awaitTaker(ctx)
 	if !o.isTaken() {
@@ -90,7 +90,7 @@ func (o *readerOutput) Sync(ctx context.Context) error {
 	if err := o.pipes.Sync(ctx); err != nil {
 		return err
 	}
-	return o.owed.Sync(ctx)
+	return o.inFlight.Sync(ctx)
 }
 
 // isTaken reports whether a host takes the output, or may be about to.
@@ -123,7 +123,7 @@ func (o *readerOutput) finish(ctx context.Context) {
 		if r == nil {
 			continue
 		}
-		f, ok := r.(finisher)
+		f, ok := r.(stdio.Finisher)
 		if !ok {
 			o.close()
 			return
@@ -137,7 +137,7 @@ func (o *readerOutput) read(r io.Reader, isStderr bool) {
 		buf := make([]byte, readChunk)
 		n, err := r.Read(buf)
 		if n > 0 {
-			o.owed.owe(1)
+			o.inFlight.Add(1)
 			select {
 			case o.chunks <- outputChunk{isStderr, buf[:n]}:
 			case <-o.closed:
@@ -186,7 +186,7 @@ func (s *readerSubscription) next(ctx context.Context) (isStderr bool, data []by
 func (s *readerSubscription) sent() {
 	if s.holds {
 		s.holds = false
-		s.output.owed.give(1)
+		s.output.inFlight.Arrive(1)
 	}
 }
 

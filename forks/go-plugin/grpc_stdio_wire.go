@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/hashicorp/go-plugin/internal/h2frames"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // gRPC takes a message and sends it when the host makes room for its stream, an
@@ -115,12 +116,12 @@ func (w *outputWire) find(headers []byte) *countedOutput {
 // countedOutput is how many bytes of an output stream have been given to its
 // connection.
 type countedOutput struct {
-	owedOutput
+	stdio.InFlight
 	found chan struct{}
 }
 
-// add says that a message of so many bytes is about to be sent.
-func (s *countedOutput) add(size int) { s.owe(messageHead + size) }
+// addMessage says that a message of so many bytes is about to be sent.
+func (s *countedOutput) addMessage(size int) { s.Add(messageHead + size) }
 
 // wireWatch looks through what is written to one connection.
 type wireWatch struct {
@@ -138,7 +139,7 @@ func (w *wireWatch) look(piece []byte) {
 	switch w.frames.Kind() {
 	case h2frames.Data:
 		if s := w.streams[w.frames.Stream()]; s != nil {
-			s.give(len(piece))
+			s.Arrive(len(piece))
 		}
 	case h2frames.Headers:
 		if w.wire.pending.Load() == 0 && len(w.headers) == 0 {
@@ -162,7 +163,7 @@ func (w *wireWatch) count(s *countedOutput) {
 		w.streams = make(map[uint32]*countedOutput)
 	}
 	if len(w.streams) >= w.many {
-		maps.DeleteFunc(w.streams, func(_ uint32, s *countedOutput) bool { return s.hasEnded() })
+		maps.DeleteFunc(w.streams, func(_ uint32, s *countedOutput) bool { return s.HasEnded() })
 		w.many = max(fewStreams, 2*len(w.streams))
 	}
 	w.streams[w.frames.Stream()] = s

@@ -37,7 +37,7 @@ func TestOutputWireCounts(t *testing.T) {
 	_ = framer.WriteSettingsAck()
 	_ = framer.WriteData(3, false, []byte("56789"))
 
-	output.add(10 - messageHead)
+	output.addMessage(10 - messageHead)
 	watch := wireWatch{wire: &wire}
 	for i, b := range sent.Bytes() {
 		if output.Settled() {
@@ -87,7 +87,7 @@ func TestOutputWireForgetsEndedStreams(t *testing.T) {
 		if !isClosed(output.found) {
 			t.Fatalf("stream %d was not found", i)
 		}
-		output.end()
+		output.End()
 	}
 	if n := len(watch.streams); n > 2*fewStreams {
 		t.Errorf("%d streams are kept, all of which have ended", n)
@@ -97,13 +97,13 @@ func TestOutputWireForgetsEndedStreams(t *testing.T) {
 func TestCountedOutputSync(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		output := &countedOutput{}
-		output.add(1)
+		output.addMessage(1)
 		short, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if output.Sync(short) == nil {
 			t.Error("Sync has not waited")
 		}
-		for _, proceed := range []func(){func() { output.give(messageHead + 1) }, output.end} {
+		for _, proceed := range []func(){func() { output.Arrive(messageHead + 1) }, output.End} {
 			synced := make(chan error)
 			go func() { synced <- output.Sync(t.Context()) }()
 			synctest.Wait()
@@ -111,7 +111,7 @@ func TestCountedOutputSync(t *testing.T) {
 			if err := <-synced; err != nil {
 				t.Error(err)
 			}
-			output.add(1)
+			output.addMessage(1)
 		}
 		if !output.Settled() {
 			t.Error("an output that has ended is not settled")

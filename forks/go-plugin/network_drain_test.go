@@ -151,7 +151,7 @@ type endless struct{}
 func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestDrainOfHostThatReadsNoOutput(t *testing.T) {
-	t.Parallel() // It takes flushTimeout.
+	t.Parallel() // It takes stdio.FlushTimeout.
 	output := newReaderOutput(endless{}, nil)
 	defer output.close()
 	p := newGRPCPair(t, pairOptions{service: func(cfg *grpcServiceConfig) { cfg.stdio = output }})
@@ -186,7 +186,7 @@ func (p *stuckPlugin) Server(b *MuxBroker) (interface{}, error) {
 }
 
 func TestDrainIsNotHeldByPluginThatBlocks(t *testing.T) {
-	t.Parallel() // It takes flushTimeout.
+	t.Parallel() // It takes stdio.FlushTimeout.
 	stuck := &stuckPlugin{echoPlugin: echoPlugin{newEchoImpl()}, entered: make(chan struct{}), leave: make(chan struct{})}
 	defer close(stuck.leave)
 	p := serveEcho(t, func(o *ServeConfig) { o.Plugins = PluginSet{"echo": stuck} })

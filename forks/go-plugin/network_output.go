@@ -13,7 +13,7 @@ import (
 // subscribeStreams gives a net/rpc session the plugin's output as two streams.
 func (h *hostSession) subscribeStreams() (stdout, stderr io.Reader, stop func()) {
 	out, errs := h.server.output.Split()
-	h.before.follow(out, errs)
+	h.before.Follow(out, errs)
 	return out, errs, func() {
 		_ = out.Close()
 		_ = errs.Close()
@@ -34,13 +34,13 @@ func (h *hubOutput) open() *stdio.Subscription {
 	return sub
 }
 
-// Settled implements writtenOutput.
+// Settled implements stdio.Syncer.
 func (h *hubOutput) Settled() bool {
 	sub := h.latest.Load()
 	return sub == nil || sub.Settled()
 }
 
-// Sync implements writtenOutput.
+// Sync implements stdio.Syncer.
 func (h *hubOutput) Sync(ctx context.Context) error {
 	if sub := h.latest.Load(); sub != nil {
 		return sub.Sync(ctx)

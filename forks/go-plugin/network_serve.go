@@ -17,9 +17,6 @@ import (
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
-// flushTimeout bounds the wait for whoever reads the container's output.
-const flushTimeout = 2 * time.Second
-
 // errPlaintextChild is what a host with AutoMTLS gets that hands its own
 // PLUGIN_HOST on to a child. It wants TLS that nobody else can see through, and
 // a certificate for one run does not go round on the network.
@@ -70,7 +67,7 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 	defer func() {
 		os.Stdout, os.Stderr = stdout, stderr
 		// What the plugin wrote last is still on its way.
-		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
 		defer cancel()
 		if err := captured.Close(ctx); err != nil {
 			logger.Warn("plugin's last output is lost", "error", err)
@@ -80,7 +77,7 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 	// A second signal ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	context.AfterFunc(ctx, stop)
-	context.AfterFunc(ctx, func() { endInTime(server.config.DrainTimeout+2*flushTimeout, ended) })
+	context.AfterFunc(ctx, func() { endInTime(server.config.DrainTimeout+2*stdio.FlushTimeout, ended) })
 	return server.serve(ctx, lis)
 }
 

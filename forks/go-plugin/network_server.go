@@ -144,7 +144,7 @@ func awaitSessions(handlers *sync.WaitGroup) error {
 		defer close(ended)
 		handlers.Wait()
 	}()
-	grace := time.NewTimer(flushTimeout)
+	grace := time.NewTimer(stdio.FlushTimeout)
 	defer grace.Stop()
 	select {
 	case <-ended:

@@ -16,6 +16,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // hostKeepalive is after how long a silent host is probed. A host whose node is
@@ -32,9 +33,9 @@ type hostSession struct {
 	// panicked says what becomes of a panic in a method.
 	panicked panics.Func
 
-	calls  calls.Gauge  // of net/rpc
-	before outputBefore // of net/rpc
-	grpc   *grpcService // of gRPC, once ready
+	calls  calls.Gauge   // of net/rpc
+	before stdio.Barrier // of net/rpc
+	grpc   *grpcService  // of gRPC, once ready
 	// Of gRPC: the connection, and what ends the session, which may be called again.
 	served  *servedConn
 	discard func()

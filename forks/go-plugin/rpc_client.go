@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // RPCClient is the host's side of a net/rpc session.
@@ -29,7 +30,7 @@ type RPCClient struct {
 	host           *rpcmux.Host
 	listed         []PeerKind // in the handshake
 	stdout, stderr net.Conn
-	outputs        []*outputReader // since SyncStreams
+	outputs        []*stdio.Pump // since SyncStreams
 	// shared is what the broker joins; it may be nil.
 	shared *SharedBroker
 	// panicked says what becomes of a panic in what the broker serves.
@@ -86,13 +87,13 @@ func (c *RPCClient) SyncStreams(stdout io.Writer, stderr io.Writer) error {
 		c.receiveMuxOutput(stdout, stderr)
 		return nil
 	}
-	c.outputs = []*outputReader{c.receive(stdout, c.stdout), c.receive(stderr, c.stderr)}
+	c.outputs = []*stdio.Pump{c.receive(stdout, c.stdout), c.receive(stderr, c.stderr)}
 	return nil
 }
 
-func (c *RPCClient) receive(dst io.Writer, stream net.Conn) *outputReader {
-	return readOutput(func() {
-		copyOutput(dst, stream)
+func (c *RPCClient) receive(dst io.Writer, stream net.Conn) *stdio.Pump {
+	return stdio.StartPump(func() {
+		stdio.Copy(stdio.NewSink(dst, nil), stream)
 		_ = stream.Close()
 	})
 }
@@ -101,7 +102,7 @@ func (c *RPCClient) receive(dst io.Writer, stream net.Conn) *outputReader {
 // there is no more, or until ctx ends.
 func (c *RPCClient) awaitOutput(ctx context.Context) {
 	for _, output := range c.outputs {
-		output.await(ctx)
+		_ = output.Wait(ctx)
 	}
 }
 
@@ -207,7 +208,7 @@ func (c *RPCClient) Close() error {
 	}
 	asked, err := c.quit()
 	// What came before the answer is read from now on, however long that took.
-	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+	ctx, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
 	defer cancel()
 	if asked && err == nil && c.host == nil {
 		c.awaitOutput(ctx) // With rpc-mux, it came before the answer.
@@ -228,7 +229,7 @@ func (c *RPCClient) quit() (asked bool, err error) {
 		if !c.detach() {
 			return false, nil
 		}
-		wait = outputWait
+		wait = stdio.FlushTimeout
 	}
 	// A plugin that hangs does not answer, and yamux would notice it only after
 	// 40 s.

@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/yamux"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // A child that takes long to answer Quit, and whose last output comes with the answer:
@@ -40,11 +42,11 @@ func TestOutputAfterLateQuit(t *testing.T) {
 		if err := gob.NewDecoder(streams[0]).Decode(&request); err != nil {
 			t.Error(err)
 		}
-		<-time.After(outputWait + time.Second)
+		<-time.After(stdio.FlushTimeout + time.Second)
 		enc := gob.NewEncoder(streams[0])
 		_ = enc.Encode(rpc.Response{ServiceMethod: request.ServiceMethod, Seq: request.Seq})
 		_ = enc.Encode(struct{}{})
-		<-time.After(outputWait / 2)
+		<-time.After(stdio.FlushTimeout / 2)
 		_, _ = io.WriteString(streams[1], "the last words")
 		_, _ = streams[1].Close(), streams[2].Close()
 	}()

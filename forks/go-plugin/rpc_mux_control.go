@@ -10,6 +10,7 @@ import (
 	"net/rpc"
 
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // muxControl serves the control channel of a session with the feature rpc-mux:
@@ -58,7 +59,7 @@ func (c *muxControl) serve(method string, codec rpc.ServerCodec) (reply any, err
 
 // finishOutput sends what the plugin has written by now, before the answer.
 func (c *muxControl) finishOutput() {
-	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+	ctx, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
 	defer cancel()
 	c.session.FinishOutput(ctx)
 }

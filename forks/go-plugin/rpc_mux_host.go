@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // newRPCMuxClient completes client for a session with the feature rpc-mux, by which two
@@ -88,25 +89,18 @@ func (c *muxChannel) ReadReply(target reflect.Value) error {
 // receiveMuxOutput copies the plugin's output. A writer that fails stops
 // receiving, not the plugin.
 func (c *RPCClient) receiveMuxOutput(stdout, stderr io.Writer) {
-	writers := [2]io.Writer{stdout, stderr}
-	for i, w := range writers {
-		if w == nil {
-			writers[i] = io.Discard
-		}
-	}
-	if writers == [2]io.Writer{io.Discard, io.Discard} {
+	sinks := [2]*stdio.Sink{stdio.NewSink(stdout, nil), stdio.NewSink(stderr, nil)}
+	if sinks[0].Drops() && sinks[1].Drops() {
 		return
 	}
 	passOn := c.host.ReceiveOutput(func(isStderr bool, data []byte) {
-		w := &writers[0]
+		to := sinks[0]
 		if isStderr {
-			w = &writers[1]
+			to = sinks[1]
 		}
-		if _, err := (*w).Write(data); err != nil {
-			*w = io.Discard
-		}
+		_, _ = to.Write(data)
 	})
-	c.outputs = []*outputReader{readOutput(passOn)}
+	c.outputs = []*stdio.Pump{stdio.StartPump(passOn)}
 }
 
 func notNetRPC(kind string, p Protocol) error {

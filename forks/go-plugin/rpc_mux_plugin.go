@@ -22,8 +22,8 @@ func (h *hostSession) serveRPCMux() error {
 		Calls:     &h.calls,
 		Answered:  h.answered,
 		Panicked:  h.panicked,
-		Settled:   h.before.settled,
-		Settle:    func() { h.before.settle(context.Background()) },
+		Settled:   h.before.Settled,
+		Settle:    func() { h.before.Wait(context.Background()) },
 		Subscribe: h.subscribeMux,
 		Streams:   streams.begin,
 		Watchdog:  &h.server.watchdog,
@@ -49,7 +49,7 @@ func (h *hostSession) serveRPCMux() error {
 // answered ends the session, not the plugin, once Control.Quit was answered.
 func (h *hostSession) answered(method string) {
 	if method == "Control.Quit" {
-		ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+		ctx, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
 		defer cancel()
 		_ = h.mux.AwaitSent(ctx)
 		_ = h.conn.Close()
@@ -73,9 +73,9 @@ func (h *hostSession) drainMux(ctx context.Context) (cut int) {
 }
 
 // finishMuxOutput sends what the plugin has written by now. A host that does not
-// read is waited for no longer than outputWait.
+// read is waited for no longer than stdio.FlushTimeout.
 func (h *hostSession) finishMuxOutput() {
-	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+	ctx, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
 	defer cancel()
 	h.mux.FinishOutput(ctx)
 }
@@ -83,7 +83,7 @@ func (h *hostSession) finishMuxOutput() {
 // subscribeMux gives a session the plugin's output as one sequence.
 func (h *hostSession) subscribeMux() rpcmux.Output {
 	sub := h.server.output.Subscribe()
-	h.before.follow(sub)
+	h.before.Follow(sub)
 	return muxOutput{sub}
 }
 

@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // rpcService serves net/rpc on one connection. One goroutine reads at a time. It
@@ -134,7 +135,7 @@ func (r *rpcRequest) ReadRequestBody(body any) error {
 // WriteResponse implements rpc.ServerCodec.
 func (r *rpcRequest) WriteResponse(response *rpc.Response, body any) error {
 	s := r.service
-	s.before.settle(context.Background())
+	s.before.Wait(context.Background())
 	err := s.send(response, body)
 	r.answered = true
 	if s.answered != nil {
@@ -175,10 +176,10 @@ func (r *rpcRequest) Close() error { return r.service.conn.Close() }
 // rpcServing is how the calls of a session are served, and those of what it brokers.
 // The zero value is that of a host.
 type rpcServing struct {
-	calls      callCounter   // nil where nobody asks
-	panicked   panics.Func   // says what becomes of a panic in a method
-	before     *outputBefore // nil: no output is sent before an answer
-	maxMessage int           // bounds each message, in bytes; zero does not
+	calls      callCounter    // nil where nobody asks
+	panicked   panics.Func    // says what becomes of a panic in a method
+	before     *stdio.Barrier // nil: no output is sent before an answer
+	maxMessage int            // bounds each message, in bytes; zero does not
 }
 
 // serveNetRPC serves the exported methods of v under "Plugin" until conn ends.

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/yamux"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // RPCServer serves plugins over net/rpc to any number of connections.
@@ -27,7 +29,7 @@ type RPCServer struct {
 	// DoneCh, if not nil, is closed when a host asks the plugin to end.
 	DoneCh chan<- struct{}
 
-	before *outputBefore // nil: nobody knows what was written
+	before *stdio.Barrier // nil: nobody knows what was written
 	done   sync.Once
 }
 
@@ -145,7 +147,7 @@ func (s *rpcSession) answered(method string) {
 type sentOutput struct {
 	src    io.Reader
 	stream net.Conn
-	*outputReader
+	*stdio.Pump
 }
 
 // sendOutput copies one of the plugin's outputs to the host until either ends.
@@ -154,7 +156,7 @@ func (s *rpcSession) sendOutput(stream net.Conn, src io.Reader) {
 	if src == nil {
 		return
 	}
-	reader := readOutput(func() {
+	reader := stdio.StartPump(func() {
 		_, _ = io.Copy(stream, src)
 		_ = stream.Close()
 	})
@@ -164,23 +166,23 @@ func (s *rpcSession) sendOutput(stream net.Conn, src io.Reader) {
 }
 
 // finishOutput sends what the plugin has written by now, and ends the streams. A
-// host that does not read is waited for no longer than outputWait.
+// host that does not read is waited for no longer than stdio.FlushTimeout.
 func (s *rpcSession) finishOutput() {
-	ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+	ctx, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
 	defer cancel()
 	s.mu.Lock()
 	sending := s.sending
 	s.mu.Unlock()
 	for _, out := range sending {
-		if src, ok := out.src.(finisher); ok {
+		if src, ok := out.src.(stdio.Finisher); ok {
 			src.Finish(ctx)
 		} else {
 			_ = out.stream.Close() // Nobody knows whether anything is to come.
 		}
 	}
 	for _, out := range sending {
-		if _, ok := out.src.(finisher); ok {
-			out.await(ctx)
+		if _, ok := out.src.(stdio.Finisher); ok {
+			_ = out.Wait(ctx)
 		}
 	}
 }

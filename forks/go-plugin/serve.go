@@ -10,6 +10,8 @@ import (
 	"os"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // Serve serves the plugins, and returns when the host has asked the process to
@@ -40,7 +42,7 @@ func Serve(opts *ServeConfig) {
 	if err != nil {
 		logger.Error("plugin ends", "error", err)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), flushTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
 	defer cancel()
 	flush(ctx)
 	if err != nil {

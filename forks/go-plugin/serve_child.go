@@ -113,8 +113,8 @@ func (s *childServer) configureProtocol(stdout, stderr io.Reader, pipes stdio.Pi
 		if s.tls != nil {
 			s.listener = tls.NewListener(s.listener, s.tls)
 		}
-		before := &outputBefore{}
-		before.follow(pipes)
+		before := new(stdio.Barrier)
+		before.Follow(pipes)
 		s.protocol = &RPCServer{Plugins: s.version.plugins, Stdout: stdout, Stderr: stderr, DoneCh: s.done, before: before}
 		return
 	}
@@ -170,7 +170,7 @@ func outputPipes() (stdout, stderr *stdio.Pipe, err error) {
 // teedPipe also writes what is read of a pipe somewhere else.
 type teedPipe struct {
 	io.Reader
-	finisher
+	stdio.Finisher
 }
 
 func teePipe(p *stdio.Pipe, to io.Writer) io.Reader { return teedPipe{io.TeeReader(p, to), p} }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/idleread"
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // Session is one attachment of this host to one remote plugin. It ends when
@@ -133,7 +134,7 @@ func (s *Session) start() {
 		if !errors.Is(s.Err(), ErrDetached) {
 			// What has come can still be read.
 			_ = s.conn.Close()
-			ctx, cancel := context.WithTimeout(context.Background(), outputWait)
+			ctx, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
 			defer cancel()
 			s.client.awaitOutput(ctx)
 		}

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 )
 
@@ -18,7 +17,7 @@ type Captured struct {
 	// Stdout and Stderr are to be installed as os.Stdout and os.Stderr.
 	Stdout, Stderr *os.File
 
-	pumps []*pump
+	pipes []*capturedPipe
 }
 
 // Capture makes two pipes. What is written to Captured.Stdout and
@@ -30,20 +29,19 @@ type Captured struct {
 //
 // The caller installs the files, and before Close puts its own back.
 func Capture(hub *Hub, stdout, stderr *os.File) (*Captured, error) {
-	out, err := newPump(hub, Stdout, stdout)
+	out, err := newCapturedPipe(hub, Stdout, stdout)
 	if err != nil {
 		return nil, err
 	}
-	errs, err := newPump(hub, Stderr, stderr)
+	errs, err := newCapturedPipe(hub, Stderr, stderr)
 	if err != nil {
 		return nil, errors.Join(err, out.pipe.Close(), out.closeOriginal())
 	}
-	c := &Captured{Stdout: out.pipe.W, Stderr: errs.pipe.W, pumps: []*pump{out, errs}}
-	for _, p := range c.pumps {
+	for _, p := range []*capturedPipe{out, errs} {
 		hub.follow(p.pipe)
-		go p.run()
+		p.pump = StartPump(p.move)
 	}
-	return c, nil
+	return &Captured{Stdout: out.pipe.W, Stderr: errs.pipe.W, pipes: []*capturedPipe{out, errs}}, nil
 }
 
 // Close closes Stdout and Stderr and waits until everything that was written
@@ -53,43 +51,44 @@ func Capture(hub *Hub, stdout, stderr *os.File) (*Captured, error) {
 // original is returned too.
 func (c *Captured) Close(ctx context.Context) error {
 	var errs []error
-	for _, p := range c.pumps {
+	for _, p := range c.pipes {
 		if err := p.pipe.W.Close(); err != nil && !errors.Is(err, os.ErrClosed) {
 			errs = append(errs, fmt.Errorf("close the captured %s: %w", p.ch, err))
 		}
 		p.pipe.Finish(ctx)
 	}
-	for _, p := range c.pumps {
-		select {
-		case <-p.done:
+	for _, p := range c.pipes {
+		if err := p.pump.Wait(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("flush %s: %w", p.ch, err))
+		} else {
 			errs = append(errs, p.failed)
-		case <-ctx.Done():
-			errs = append(errs, fmt.Errorf("flush %s: %w", p.ch, context.Cause(ctx)))
 		}
-		// Ends a pump that still waits; one that is done does not care.
+		// Ends a pump that still waits; one that has ended does not care.
 		_ = p.pipe.closeRead()
 	}
 	return errors.Join(errs...)
 }
 
-// pump moves one channel from a pipe to the hub and the original.
-type pump struct {
+// capturedPipe is one channel on its way from a pipe to the hub and the original.
+type capturedPipe struct {
 	hub      *Hub
 	ch       Channel
 	pipe     *Pipe
 	original *os.File // our own duplicate; nil for none
-	buffer   []byte   // not on run's stack, which would be the largest of the process
-	done     chan struct{}
-	failed   error // why the original gets no more; to be read after done
+	buffer   []byte   // not on move's stack, which would be the largest of the process
+	pump     *Pump
+	sink     *Sink // over original
+	failed   error // why the original gets no more; to be read after the pump has ended
 }
 
-func newPump(hub *Hub, ch Channel, original *os.File) (*pump, error) {
-	p := &pump{hub: hub, ch: ch, buffer: make([]byte, pumpBuffer), done: make(chan struct{})}
+func newCapturedPipe(hub *Hub, ch Channel, original *os.File) (*capturedPipe, error) {
+	p := &capturedPipe{hub: hub, ch: ch, sink: NewSink(nil, nil), buffer: make([]byte, pumpBuffer)}
 	var err error
 	if original != nil {
 		if p.original, err = duplicate(original); err != nil {
 			return nil, fmt.Errorf("duplicate %s: %w", ch, err)
 		}
+		p.sink = NewSink(p.original, func(err error) { p.failed = fmt.Errorf("write the original %s: %w", ch, err) })
 	}
 	if p.pipe, err = NewPipe(); err != nil {
 		return nil, errors.Join(fmt.Errorf("create a pipe for %s: %w", ch, err), p.closeOriginal())
@@ -97,15 +96,14 @@ func newPump(hub *Hub, ch Channel, original *os.File) (*pump, error) {
 	return p, nil
 }
 
-func (p *pump) closeOriginal() error {
+func (p *capturedPipe) closeOriginal() error {
 	if p.original == nil {
 		return nil
 	}
 	return p.original.Close()
 }
 
-func (p *pump) run() {
-	defer close(p.done)
+func (p *capturedPipe) move() {
 	defer p.closeOriginal() //nolint:errcheck // a duplicate; what was written is written
 	for {
 		n, err := p.pipe.Read(p.buffer)
@@ -118,17 +116,8 @@ func (p *pump) run() {
 	}
 }
 
-func (p *pump) deliver(data []byte) {
+func (p *capturedPipe) deliver(data []byte) {
 	p.hub.Write(p.ch, data)
 	p.pipe.Passed() // The original may block.
-	if p.original == nil || p.failed != nil {
-		return
-	}
-	n, err := p.original.Write(data)
-	if err == nil && n < len(data) {
-		err = io.ErrShortWrite
-	}
-	if err != nil {
-		p.failed = fmt.Errorf("write the original %s: %w", p.ch, err)
-	}
+	_, _ = p.sink.Write(data)
 }

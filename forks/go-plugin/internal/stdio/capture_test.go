@@ -198,7 +198,7 @@ func TestCloseIsBounded(t *testing.T) {
 		t.Errorf("want the context's cause, got %v", err)
 	}
 	r.Close() // lets the pump go, for goleak
-	<-captured.pumps[0].done
+	_ = captured.pipes[0].pump.Wait(t.Context())
 }
 
 // TestPumpsHaveSmallStacks holds that what a pump moves is not on its stack: Go
