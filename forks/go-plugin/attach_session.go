@@ -4,14 +4,14 @@ package plugin
 
 import (
 	"context"
-	"github.com/hashicorp/go-plugin/internal/logging"
-	"github.com/hashicorp/go-plugin/internal/panics"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/idleread"
+	"github.com/hashicorp/go-plugin/internal/logging"
+	"github.com/hashicorp/go-plugin/internal/panics"
 )
 
 // agree returns the outcome of the handshake, or for a peer without one what

@@ -5,9 +5,10 @@ package plugin
 import (
 	"context"
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 // drainQuiet is how long a session must be without a call before it is closed.
@@ -20,7 +21,7 @@ const drainQuiet = 250 * time.Millisecond
 // DrainTimeout and says how many calls it cut off.
 func (s *networkServer) drain() error {
 	close(s.draining)
-	hosts := s.sessions.close()
+	hosts := s.hosts.Close()
 	s.logger.Info("plugin drains", "sessions", len(hosts), "timeout", s.config.DrainTimeout)
 
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
@@ -28,9 +29,11 @@ func (s *networkServer) drain() error {
 	var all sync.WaitGroup
 	cut := make([]int, len(hosts))
 	for i, host := range hosts {
-		all.Go(func() {
+		all.Add(1)
+		go func() {
+			defer all.Done()
 			cut[i] = host.drain(ctx)
-		})
+		}()
 	}
 	all.Wait()
 

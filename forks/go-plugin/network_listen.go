@@ -5,13 +5,13 @@ package plugin
 import (
 	"errors"
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"net/netip"
 	"slices"
 	"strings"
 	"syscall"
 
+	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/listen"
 )
 

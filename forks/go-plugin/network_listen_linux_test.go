@@ -4,13 +4,14 @@ package plugin
 
 import (
 	"bytes"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"os"
 	"os/exec"
 	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
+
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 // envBare marks the re-executed test that is alone in a network of its own.

@@ -5,12 +5,13 @@ package plugin
 import (
 	"bufio"
 	"bytes"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 // startOnNetwork starts this test binary as a plugin in network mode, and gives

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"os"
 	"os/signal"
@@ -14,6 +13,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
@@ -38,13 +39,9 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 		opts = &served
 	}
 	output := stdio.NewHub(outputBuffer)
-	server, err := newNetworkServer(opts, logger, output)
+	server, err := newNetworkServer(opts, hostVersionsFromEnv(logger), logger, output)
 	if err != nil {
 		return err
-	}
-	if server.config.DefaultVersion == 0 {
-		// Not empty, or there would be no server.
-		server.announced, _ = versionForHost(server.served, hostVersionsFromEnv(logger))
 	}
 	if server.tls == nil && os.Getenv(env.ClientCert) != "" {
 		return errPlaintextChild
@@ -61,7 +58,11 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 	}
 	// A program that started this one as a child, in a container say, finds the
 	// port where it always does.
-	fmt.Println(server.line(announced(host, lis.Addr())).format())
+	line := childLine{
+		version: server.announced.version, protocol: server.announced.protocol,
+		network: "tcp", address: announced(host, lis.Addr()).String(),
+	}
+	fmt.Println(line.format())
 	stdout, stderr := os.Stdout, os.Stderr
 	os.Stdout, os.Stderr = captured.Stdout, captured.Stderr
 	defer func() {
@@ -99,7 +100,7 @@ func endInTime(timeout time.Duration, ended <-chan struct{}) {
 // it reads no environment, checks no cookie in it, and leaves signals and the
 // standard streams alone.
 func ServeListener(ctx context.Context, lis net.Listener, opts *ServeConfig) error {
-	server, err := newNetworkServer(opts, serverLogger(opts), stdio.NewHub(outputBuffer))
+	server, err := newNetworkServer(opts, nil, serverLogger(opts), stdio.NewHub(outputBuffer))
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}

@@ -7,13 +7,16 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/logging"
-	"github.com/hashicorp/go-plugin/internal/panics"
 	"net"
 	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/admission"
+	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/logging"
+	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/tlsfile"
@@ -26,36 +29,36 @@ const outputBuffer = 1 << 20
 // networkServer serves one plugin to many hosts, each connection a session of
 // its own.
 type networkServer struct {
-	opts   *ServeConfig
-	config NetworkConfig
-	logger hclog.Logger
-	about  hclog.Logger // hosts, as often as a flood of them may be logged
-	served []servedVersion
+	opts     *ServeConfig
+	config   NetworkConfig
+	logger   hclog.Logger
+	about    hclog.Logger // hosts, as often as a flood of them may be logged
+	served   []servedVersion
+	tls      *tls.Config           // nil: plain TCP
+	services map[int]*grpcServices // of gRPC, by app version
+	output   *stdio.Hub
+	panics   *panics.Guard
+	watchdog rpcmux.Watchdog
+	draining chan struct{}
+
 	// announced is what hosts get that name no version.
-	announced servedVersion
-	offers    *offers
-	services  map[int]*grpcServices // of gRPC, by app version
-	tls       *tls.Config           // nil: plain TCP
-	output    *stdio.Hub
-	pending   *pendingGate
-	sessions  *sessionSet
-	panics    *panics.Guard
-	watchdog  rpcmux.Watchdog
-	draining  chan struct{}
+	announced  servedVersion
+	handshaker *admission.Handshaker
+	hosts      *admission.Hosts[*hostSession]
 }
 
-// newNetworkServer does everything that can fail before a socket is open.
-func newNetworkServer(opts *ServeConfig, logger hclog.Logger, output *stdio.Hub) (*networkServer, error) {
+// newNetworkServer does everything that can fail before a socket is open. hostVersions
+// are those of a host that has started the plugin, if one has.
+func newNetworkServer(opts *ServeConfig, hostVersions []int, logger hclog.Logger, output *stdio.Hub) (*networkServer, error) {
 	s := &networkServer{
 		opts:     opts,
 		logger:   logger,
 		about:    logging.NewRated(logger),
 		served:   servedVersions(opts),
 		output:   output,
+		panics:   panics.NewGuard(),
 		draining: make(chan struct{}),
-	}
-	if len(s.served) == 0 {
-		return nil, errors.New("ServeConfig has neither Plugins nor VersionedPlugins: there is nothing to serve")
+		services: make(map[int]*grpcServices),
 	}
 	if opts.Network != nil {
 		s.config = *opts.Network
@@ -65,22 +68,37 @@ func newNetworkServer(opts *ServeConfig, logger hclog.Logger, output *stdio.Hub)
 	}
 	s.config = s.config.withDefaults()
 	var err error
-	if s.announced, err = announcedVersion(s.served, s.config.DefaultVersion); err != nil {
+	if s.announced, err = versionForHost(s.served, hostVersions); err != nil {
 		return nil, err
+	}
+	if v := s.config.DefaultVersion; v != 0 {
+		if s.announced, err = chosenVersion(s.served, v); err != nil {
+			return nil, err
+		}
 	}
 	if s.tls, err = serverTLS(opts, s.config.TLS, logger); err != nil {
 		return nil, err
 	}
-	s.pending = newPendingGate(maxPending)
-	s.sessions = newSessionSet(s.config.MaxSessions)
-	s.panics = panics.NewGuard()
-	s.offers = newOffers(s.config.Name, s.served)
-	s.services = make(map[int]*grpcServices)
-	for _, v := range s.served {
+	versions := make([]admission.Version, len(s.served))
+	for i, v := range s.served {
+		versions[i] = admission.Version{Number: v.version, Protocol: string(v.protocol), NetRPC: func() bool {
+			_, ok := v.netRPC()
+			return ok
+		}}
 		if v.protocol == ProtocolGRPC {
 			s.services[v.version] = newGRPCServices(v.version, s.config, logger)
 		}
 	}
+	s.hosts = admission.NewHosts[*hostSession](s.config.MaxSessions)
+	s.handshaker = admission.NewHandshaker(admission.Config{
+		TLS:        s.tls,
+		Timeout:    s.config.HandshakeTimeout,
+		Cookie:     hello.Cookie{Key: opts.MagicCookieKey, Value: opts.MagicCookieValue},
+		Name:       s.config.Name,
+		MaxMessage: max(s.config.MaxMessageBytes, 0),
+		Versions:   versions,
+		Default:    s.announced.version,
+	})
 	return s, nil
 }
 
@@ -109,21 +127,27 @@ func serverTLS(opts *ServeConfig, files tlsfile.Files, logger hclog.Logger) (*tl
 // serve accepts connections until ctx ends, and returns when all of them have
 // ended.
 func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
-	health, err := startHealth(s.config.HealthAddr, s.draining, s.panics.Count, s.logger)
+	health, err := admission.StartHealth(s.config.HealthAddr, s.draining, s.panics.Count, s.logger)
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}
-	defer health.close()
-	s.offers.maxMessage = max(s.config.MaxMessageBytes, 0)
+	defer health.Close()
+	versions := make([]int, len(s.served))
+	for i, v := range s.served {
+		versions[i] = v.version
+	}
 	s.logger.Info("plugin serves on the network", "name", s.config.Name, "address", lis.Addr().String(),
-		"tls", s.tls != nil, "versions", s.offers.versions())
+		"tls", s.tls != nil, "versions", versions)
 
 	// The sessions outlive ctx: they drain first.
 	hard, abort := context.WithCancel(context.Background())
 	defer abort()
 	var handlers sync.WaitGroup
 	stop := context.AfterFunc(ctx, func() { _ = lis.Close() })
-	err = s.accept(ctx, hard, lis, &handlers)
+	err = admission.Accept(ctx, lis, s.logger, func(conn net.Conn) {
+		handlers.Add(1)
+		go s.handle(hard, conn, handlers.Done)
+	})
 	if !stop() {
 		err = nil // The listener was closed on purpose.
 	}
@@ -154,68 +178,46 @@ func awaitSessions(handlers *sync.WaitGroup) error {
 	}
 }
 
-// accept hands every connection to a goroutine, until ctx ends or the listener
-// fails for good. hard is the life of the connections.
-func (s *networkServer) accept(ctx, hard context.Context, lis net.Listener, handlers *sync.WaitGroup) error {
-	var delay time.Duration
-	trouble := acceptTrouble{logger: s.logger}
-	for {
-		conn, err := lis.Accept()
-		if err == nil {
-			delay = 0
-			trouble.over(time.Now())
-			handlers.Add(1)
-			go s.handle(hard, conn, handlers.Done)
-			continue
-		}
-		// Listeners of other packages have errors of their own for being closed.
-		var passing interface{ Temporary() bool }
-		if ctx.Err() != nil || !errors.As(err, &passing) || !passing.Temporary() {
-			return err
-		}
-		// Most likely the process is out of file descriptors. That passes, and
-		// a plugin that gave up would take its attached hosts with it.
-		delay = min(max(2*delay, 5*time.Millisecond), time.Second)
-		trouble.report(err, time.Now())
-		select {
-		case <-time.After(delay):
-		case <-ctx.Done():
-		}
+// attach shakes hands with a host and makes its session. The caller serves that, or ends
+// it if there is an error besides. At the session's end, ended is called.
+func (s *networkServer) attach(ctx context.Context, conn net.Conn, ended func()) (*hostSession, error) {
+	candidate, err := s.handshaker.Handshake(ctx, conn)
+	if err != nil {
+		return nil, err
 	}
+	host := s.newHostSession(candidate.Conn, candidate.Agreed, candidate.Host, ended)
+	if err := s.hosts.Add(host); err != nil {
+		return host, candidate.Refuse(err)
+	}
+	candidate.Reserved()
+	if err := host.prepare(); err != nil {
+		return host, candidate.Refuse(err)
+	}
+	return host, candidate.Accept(host.kinds)
 }
 
 // handle sees one connection through from its first byte to its end, and calls
 // done then, which may be after it has returned.
 func (s *networkServer) handle(ctx context.Context, conn net.Conn, done func()) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
-	host, err := s.admit(ctx, conn)
-	end := func() {
+	ended := func() {
 		stop()
 		_ = conn.Close()
-		if host != nil {
-			s.leave(host)
-		}
 		done()
 	}
-	if err != nil {
-		logRefusal(s.about, conn.RemoteAddr(), err)
-		end()
+	host, err := s.attach(ctx, conn, ended)
+	switch {
+	case err == nil:
+		host.serve()
 		return
+	case host != nil:
+		host.end(nil)
+	default:
+		ended()
 	}
-	host.serve(func(err error) {
-		if err != nil {
-			host.logger.Debug("session ended", "error", err)
-		}
-		end()
-	})
-}
-
-// leave forgets a host that was counted in, whether its session began or not:
-// its connection may be closed from outside at any moment of the handshake.
-func (s *networkServer) leave(host *hostSession) {
-	s.sessions.remove(host)
-	host.isReady() // lets a drain that has seen it go on
-	if host.discard != nil {
-		host.discard()
+	if errors.Is(err, admission.ErrSilent) || errors.Is(err, net.ErrClosed) {
+		s.about.Debug("connection closed before a handshake", "peer", conn.RemoteAddr().String(), "error", err)
+	} else {
+		s.about.Warn("host refused", "peer", conn.RemoteAddr().String(), "error", err)
 	}
 }

@@ -4,8 +4,6 @@ package plugin
 
 import (
 	"context"
-	"github.com/hashicorp/go-plugin/internal/calls"
-	"github.com/hashicorp/go-plugin/internal/panics"
 	"net"
 	"sync"
 	"time"
@@ -14,7 +12,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/hashicorp/go-plugin/internal/calls"
 	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
@@ -28,60 +28,79 @@ type hostSession struct {
 	server  *networkServer
 	conn    net.Conn
 	agreed  hello.Agreement
-	plugins PluginSet
+	version servedVersion // zero: there is only the health to ask for
 	logger  hclog.Logger
 	// panicked says what becomes of a panic in a method.
 	panicked panics.Func
 
-	calls  calls.Gauge   // of net/rpc
-	before stdio.Barrier // of net/rpc
-	grpc   *grpcService  // of gRPC, once ready
-	// Of gRPC: the connection, and what ends the session, which may be called again.
-	served  *servedConn
-	discard func()
-	mux     *rpcmux.Plugin // of net/rpc with the feature rpc-mux, once ready
-	rpc     *rpcSession    // of net/rpc without it, once ready
-	ready   chan struct{}
-	setup   sync.Once
+	calls  calls.Gauge    // of net/rpc
+	before stdio.Barrier  // of net/rpc
+	grpc   *grpcService   // of gRPC
+	served *servedConn    // of gRPC: the connection
+	leave  func()         // of gRPC: gives back what prepare took; nil: nothing
+	mux    *rpcmux.Plugin // of net/rpc with the feature rpc-mux
+	rpc    *rpcSession    // of net/rpc without it
+	// ready is closed when the fields above are set for good, so that the session can
+	// drain.
+	ready  chan struct{}
+	setup  sync.Once
+	ending sync.Once
+	ended  func() // called once, at the end
 }
 
-func (s *networkServer) newHostSession(conn net.Conn, agreed hello.Agreement, name string) *hostSession {
-	who := []any{"peer", conn.RemoteAddr().String(), "protocol", agreed.Protocol, "version", agreed.Version}
+func (s *networkServer) newHostSession(conn net.Conn, agreed hello.Agreement, name string, ended func()) *hostSession {
+	about := []any{"peer", conn.RemoteAddr().String(), "protocol", agreed.Protocol, "version", agreed.Version}
 	if name != "" {
-		who = append(who, "host", name)
+		about = append(about, "host", name)
 	}
-	host := &hostSession{server: s, conn: conn, agreed: agreed, logger: s.about.With(who...), ready: make(chan struct{})}
+	host := &hostSession{server: s, conn: conn, agreed: agreed, logger: s.about.With(about...), ready: make(chan struct{}), ended: ended}
 	if !s.config.ExitOnPanic {
-		host.panicked = s.panics.ReportTo(s.logger.With(who...)) // at a rate of its own
+		host.panicked = s.panics.ReportTo(s.logger.With(about...)) // at a rate of its own
 	}
 	for _, v := range s.served {
-		if v.version == agreed.Version {
-			host.plugins = v.plugins
+		// gRPC is also agreed with whoever asks for the health of a plugin that has
+		// only net/rpc.
+		if v.version == agreed.Version && (v.protocol == ProtocolGRPC || agreed.Protocol == hello.NetRPC) {
+			host.version = v
 		}
 	}
 	return host
 }
 
 // serve speaks the session's protocol until the host hangs up or the connection
-// is closed. Then it calls ended, which may be after it has returned.
-func (h *hostSession) serve(ended func(error)) {
+// is closed. Then it ends the session, which may be after it has returned.
+func (h *hostSession) serve() {
 	h.logger.Debug("host attached")
-	end := func(err error) {
-		h.isReady()
-		_ = h.conn.Close()
-		ended(err)
-	}
 	switch {
-	case h.agreed.Protocol == string(ProtocolGRPC):
-		h.serveGRPC(end)
+	case h.agreed.Protocol == hello.GRPC:
+		h.setReady()
+		h.grpc.serveSession(h.served, func() { h.end(nil) })
 	case h.agreed.Has(hello.FeatureRPCMux):
-		end(h.serveRPCMux())
+		h.end(h.serveRPCMux())
 	default:
-		end(h.serveNetRPC())
+		h.end(h.serveNetRPC())
 	}
 }
 
-func (h *hostSession) isReady() { h.setup.Do(func() { close(h.ready) }) }
+// end is the one place where a session ends, whether it was served or not: it closes
+// the connection and gives back what the session holds. err may be nil. Only the
+// first call counts; others wait for it.
+func (h *hostSession) end(err error) {
+	h.ending.Do(func() {
+		if err != nil {
+			h.logger.Debug("session ended", "error", err)
+		}
+		_ = h.conn.Close()
+		h.server.hosts.Remove(h)
+		h.setReady() // lets a drain that has seen it go on
+		if h.leave != nil {
+			h.leave()
+		}
+		h.ended()
+	})
+}
+
+func (h *hostSession) setReady() { h.setup.Do(func() { close(h.ready) }) }
 
 // rpcServing is how a net/rpc session is served.
 func (h *hostSession) rpcServing() rpcServing {
@@ -92,7 +111,7 @@ func (h *hostSession) serveNetRPC() error {
 	stdout, stderr, stop := h.subscribeStreams()
 	defer stop()
 	session := &rpcSession{
-		plugins:     h.plugins,
+		plugins:     h.version.plugins,
 		stdout:      stdout,
 		stderr:      stderr,
 		quit:        func() { _ = h.conn.Close() }, // ends this session, not the plugin
@@ -101,17 +120,16 @@ func (h *hostSession) serveNetRPC() error {
 		openTimeout: h.server.config.HandshakeTimeout,
 	}
 	h.rpc = session
-	h.isReady()
+	h.setReady()
 	mux := yamuxConfig(h.logger)
 	mux.KeepAliveInterval = hostKeepalive
 	return session.serve(h.conn, mux)
 }
 
 // prepare lets the plugin register what a gRPC session needs. It comes before the
-// answer, which describes that. The caller calls discard when the session has ended,
-// or will not begin.
+// answer, which describes that.
 func (h *hostSession) prepare() error {
-	if h.agreed.Protocol != string(ProtocolGRPC) {
+	if h.agreed.Protocol != hello.GRPC {
 		return nil
 	}
 	output, release := h.stdioSource()
@@ -130,17 +148,17 @@ func (h *hostSession) prepare() error {
 	if service.shared != nil {
 		leave = service.join(&own, h.served)
 	}
-	h.discard = sync.OnceFunc(func() {
+	h.leave = func() {
 		leave()
 		release()
-	})
+	}
 	return nil
 }
 
 // newService returns a service of the session's own, or one to join.
 func (h *hostSession) newService(own grpcServiceConfig) (*grpcService, error) {
 	services := h.server.services[h.agreed.Version]
-	if services == nil || h.plugins == nil {
+	if services == nil || h.version.plugins == nil {
 		own.newServer = nil // there is only the health to ask for
 		return newGRPCService(own)
 	}
@@ -152,9 +170,18 @@ func (h *hostSession) newService(own grpcServiceConfig) (*grpcService, error) {
 	return services.get(own, shared)
 }
 
+// kinds is what the plugin serves in a session that is prepared.
+func (h *hostSession) kinds() []hello.Kind {
+	if h.agreed.Protocol == hello.GRPC {
+		return h.server.services[h.agreed.Version].kinds()
+	}
+	kinds, _ := h.version.netRPC()
+	return kinds
+}
+
 func (h *hostSession) grpcConfig(output stdioSource) grpcServiceConfig {
 	cfg := grpcServiceConfig{
-		plugins:    h.plugins,
+		plugins:    h.version.plugins,
 		newServer:  h.server.opts.GRPCServer,
 		options:    h.grpcOptions(establishedTLS{h.conn}),
 		brokers:    brokerListeners,
@@ -169,14 +196,6 @@ func (h *hostSession) grpcConfig(output stdioSource) grpcServiceConfig {
 		cfg.brokers, cfg.tls = brokerTunnel, nil // inside of the main one
 	}
 	return cfg
-}
-
-func (h *hostSession) serveGRPC(ended func(error)) {
-	h.isReady()
-	h.grpc.serveSession(h.served, func() {
-		h.discard()
-		ended(nil)
-	})
 }
 
 // awaitHangUp ends a session that its host wants to end. The host hangs up by itself

@@ -5,7 +5,6 @@ package plugin
 import (
 	"bufio"
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 // floodingPlugin writes for ever once it is dispensed, to where the role says.

@@ -6,7 +6,6 @@ import (
 	"bufio"
 	"context"
 	"errors"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"os"
 	"os/exec"
 	"strings"
@@ -14,10 +13,12 @@ import (
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
-	"github.com/hashicorp/go-plugin/internal/hello"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/hello"
 )
 
 // mounts holds a value for each mount of a host, as Vault's plugins do: since
@@ -148,7 +149,7 @@ func TestDefaultVersionMustBeServed(t *testing.T) {
 		VersionedPlugins: mountVersions(), GRPCServer: DefaultGRPCServer, Logger: hclog.NewNullLogger(),
 		Network: &NetworkConfig{DefaultVersion: 7},
 	}
-	_, err := newNetworkServer(opts, opts.Logger, nil)
+	_, err := newNetworkServer(opts, nil, opts.Logger, nil)
 	if err == nil || !strings.Contains(err.Error(), "PLUGIN_DEFAULT_VERSION asks for app version 7: this plugin has [5 4 3]") {
 		t.Errorf("error %v", err)
 	}

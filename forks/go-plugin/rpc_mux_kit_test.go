@@ -43,15 +43,15 @@ func muxHost(t *testing.T, conn net.Conn, change func(*ClientConfig)) *Session {
 func muxPlugin(t *testing.T, conn net.Conn, impl Plugin) *hostSession {
 	t.Helper()
 	server, err := newNetworkServer(&ServeConfig{HandshakeConfig: testHandshake, Plugins: PluginSet{"echo": impl}},
-		hclog.NewNullLogger(), stdio.NewHub(outputBuffer))
+		nil, hclog.NewNullLogger(), stdio.NewHub(outputBuffer))
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := server.newHostSession(conn, hello.Agreement{Version: 1, Protocol: string(ProtocolNetRPC), Features: muxPeer.Features}, "")
+	host := server.newHostSession(conn, hello.Agreement{Version: 1, Protocol: string(ProtocolNetRPC), Features: muxPeer.Features}, "", func() {})
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		host.serve(func(error) {})
+		host.serve()
 	}()
 	t.Cleanup(func() {
 		_ = conn.Close()

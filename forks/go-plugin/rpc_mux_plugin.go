@@ -14,7 +14,7 @@ import (
 // serveRPCMux serves a host with the feature rpc-mux until it hangs up or the
 // connection is closed.
 func (h *hostSession) serveRPCMux() error {
-	control := &muxControl{plugins: h.plugins, panicked: h.panicked}
+	control := &muxControl{plugins: h.version.plugins, panicked: h.panicked}
 	streams := &lazyStreams{}
 	session := rpcmux.NewPlugin(h.conn, rpcmux.PluginConfig{
 		Control:   control,
@@ -42,7 +42,7 @@ func (h *hostSession) serveRPCMux() error {
 	})
 	control.broker, control.session = broker, session
 	h.mux = session
-	h.isReady()
+	h.setReady()
 	return session.Serve()
 }
 

@@ -4,14 +4,17 @@ package plugin
 
 import (
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"maps"
 	"os"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/hello"
 )
 
 // servedVersion is one app version that a plugin can serve.
@@ -19,6 +22,8 @@ type servedVersion struct {
 	version  int
 	protocol Protocol
 	plugins  PluginSet
+	// netRPC lists the kinds as net/rpc would serve them, see describeNetRPC.
+	netRPC func() ([]hello.Kind, bool)
 }
 
 // servedVersions lists what the plugin has, highest version first.
@@ -30,7 +35,8 @@ func servedVersions(opts *ServeConfig) []servedVersion {
 	}
 	var served []servedVersion
 	for version, set := range all {
-		served = append(served, servedVersion{version, protocolOf(set, opts), set})
+		served = append(served, servedVersion{version, protocolOf(set, opts), set,
+			sync.OnceValues(func() ([]hello.Kind, bool) { return describeNetRPC(set) })})
 	}
 	slices.SortFunc(served, func(a, b servedVersion) int { return b.version - a.version })
 	return served
@@ -65,12 +71,8 @@ func versionForHost(served []servedVersion, hostVersions []int) (servedVersion, 
 	return served[len(served)-1], nil
 }
 
-// announcedVersion is what a network plugin serves to hosts that name no version:
-// the chosen one, or the lowest for 0.
-func announcedVersion(served []servedVersion, chosen int) (servedVersion, error) {
-	if chosen == 0 {
-		return served[len(served)-1], nil
-	}
+// chosenVersion is the version that whoever deploys a network plugin has chosen.
+func chosenVersion(served []servedVersion, chosen int) (servedVersion, error) {
 	have := make([]int, 0, len(served))
 	for _, v := range served {
 		if v.version == chosen {

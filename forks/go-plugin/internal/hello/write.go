@@ -36,26 +36,17 @@ func WriteRequest(w io.Writer, req *Request) error {
 	return send(w, line)
 }
 
-// WriteAnswer writes the plugin's line, that of EncodeAnswer, with one Write.
-func WriteAnswer(w io.Writer, a *Answer) error {
-	line, err := EncodeAnswer(a)
-	if err != nil {
-		return err
-	}
-	return send(w, line)
-}
-
-// EncodeAnswer returns the plugin's line. An answer that would exceed MaxAnswer
-// goes without the types of its methods, else without its methods, else without
-// its kinds, and is marked Partial: a plugin with a very large interface must
+// WriteAnswer writes the plugin's line with one Write. An answer that would exceed
+// MaxAnswer goes without the types of its methods, else without its methods, else
+// without its kinds, and is marked Partial: a plugin with a very large interface must
 // still be reachable.
-func EncodeAnswer(a *Answer) ([]byte, error) {
+func WriteAnswer(w io.Writer, a *Answer) error {
 	filled := *a
 	filled.Core = Core
 	filled.dropLongTypes()
 	kinds := filled.Kinds
 	if err := filled.check(); err != nil {
-		return nil, fmt.Errorf("write hello: %w", err)
+		return fmt.Errorf("write hello: %w", err)
 	}
 	for _, shorten := range []func(){
 		func() {},
@@ -65,11 +56,14 @@ func EncodeAnswer(a *Answer) ([]byte, error) {
 	} {
 		shorten()
 		line, err := encode(&answerLine{Answer: &filled})
-		if err != nil || len(line) <= MaxAnswer {
-			return line, err
+		if err != nil {
+			return err
+		}
+		if len(line) <= MaxAnswer {
+			return send(w, line)
 		}
 	}
-	return nil, fmt.Errorf("write hello: the answer exceeds %d bytes even without its kinds", MaxAnswer)
+	return fmt.Errorf("write hello: the answer exceeds %d bytes even without its kinds", MaxAnswer)
 }
 
 // WriteRefusal writes the plugin's line with one Write. The caller closes the

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package admission
 
 import (
 	"bytes"
@@ -21,11 +21,11 @@ import (
 func TestProbesBesideReadersOfNothing(t *testing.T) {
 	draining := make(chan struct{})
 	panics := new(atomic.Uint64)
-	s, err := startHealth("127.0.0.1:0", draining, panics.Load, hclog.NewNullLogger())
+	s, err := StartHealth("127.0.0.1:0", draining, panics.Load, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
+	defer s.Close()
 	request := bytes.Repeat([]byte("GET /readyz HTTP/1.1\r\nHost: plugin\r\n\r\n"), 1000)
 	for range 3 * maxProbes {
 		conn, err := net.Dial("tcp", s.addr.String())
@@ -53,7 +53,7 @@ func TestProbesBesideReadersOfNothing(t *testing.T) {
 		t.Errorf("/healthz gives %d and /readyz %d", healthy, ready)
 	}
 	s.probes.mu.Lock()
-	held := s.probes.waiting.Len()
+	held := s.probes.conns.Len()
 	s.probes.mu.Unlock()
 	if held > maxProbes {
 		t.Errorf("%d connections are held, of at most %d", held, maxProbes)
@@ -68,11 +68,11 @@ func TestProbesBesideReadersOfNothing(t *testing.T) {
 func TestHealthTroubleIsLogged(t *testing.T) {
 	var out bytes.Buffer
 	logger := hclog.New(&hclog.LoggerOptions{Output: &out, DisableTime: true})
-	s, err := startHealth("127.0.0.1:0", nil, new(atomic.Uint64).Load, logger)
+	s, err := StartHealth("127.0.0.1:0", nil, noPanics, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.close()
+	s.Close()
 	s.http.ErrorLog.Print("http: Accept error: too many open files; retrying in 5ms")
 	if got, want := out.String(), "[WARN]  health: http: Accept error: too many open files; retrying in 5ms\n"; got != want {
 		t.Errorf("the log has %q, want %q", got, want)
@@ -107,11 +107,11 @@ func TestAcceptTrouble(t *testing.T) {
 func TestPanicsAreCounted(t *testing.T) {
 	panics := new(atomic.Uint64)
 	panics.Store(3)
-	s, err := startHealth("127.0.0.1:0", nil, panics.Load, hclog.NewNullLogger())
+	s, err := StartHealth("127.0.0.1:0", nil, panics.Load, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.close()
+	defer s.Close()
 	client := &http.Client{Transport: &http.Transport{}, Timeout: probeTimeout}
 	defer client.CloseIdleConnections()
 	answer, err := client.Get("http://" + s.addr.String() + "/metrics")

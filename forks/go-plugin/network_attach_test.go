@@ -4,7 +4,6 @@ package plugin
 
 import (
 	"context"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +16,9 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/test/bufconn"
+
+	"github.com/hashicorp/go-plugin/internal/admission"
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 // Listeners of other packages have errors of their own for being closed.
@@ -121,7 +123,7 @@ func TestHalfAPrefixIsNotSilence(t *testing.T) {
 	}
 	_ = conn.CloseWrite()
 	eventually(t, "the log says how far it came", func() bool { return strings.Contains(log.String(), "broke off after 5 bytes") })
-	if strings.Contains(log.String(), errSilent.Error()) {
+	if strings.Contains(log.String(), admission.ErrSilent.Error()) {
 		t.Errorf("the log says that it said nothing:\n%s", log.String())
 	}
 }

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package admission
 
 import (
 	"errors"
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"net/http"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 const (
@@ -27,22 +27,22 @@ const metricsText = `# HELP reattach_plugin_method_panics_total Methods that hav
 reattach_plugin_method_panics_total %d
 `
 
-// healthServer answers HTTP probes, one for each connection, so that a client which
+// Health answers HTTP probes, one for each connection, so that a client which
 // asks on and reads nothing holds a connection for a short time only. Beyond maxProbes
 // the oldest connection goes: the next probe of the kubelet always gets in. A probe of
 // Kubernetes cannot speak the plugin's protocol, and must not need its client
 // certificate.
-type healthServer struct {
+type Health struct {
 	http   *http.Server
 	addr   net.Addr
-	probes *pendingGate
+	probes *connBound
 	done   chan struct{}
 }
 
-// startHealth serves on addr, or nowhere if it is empty. /healthz says that the
+// StartHealth serves on addr, or nowhere if it is empty. /healthz says that the
 // process runs, /readyz that it takes new sessions, /metrics how many methods
-// have panicked. logger takes what the server cannot do.
-func startHealth(addr string, draining <-chan struct{}, panics func() uint64, logger hclog.Logger) (*healthServer, error) {
+// have panicked. logger takes what the server cannot do. The caller closes it.
+func StartHealth(addr string, draining <-chan struct{}, panics func() uint64, logger hclog.Logger) (*Health, error) {
 	if addr == "" {
 		return nil, nil
 	}
@@ -50,8 +50,8 @@ func startHealth(addr string, draining <-chan struct{}, panics func() uint64, lo
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", env.HealthAddr, err)
 	}
-	s := &healthServer{
-		http: newHealthHTTP(draining, panics), addr: lis.Addr(), probes: newPendingGate(maxProbes), done: make(chan struct{}),
+	s := &Health{
+		http: newHealthHTTP(draining, panics), addr: lis.Addr(), probes: newConnBound(maxProbes), done: make(chan struct{}),
 	}
 	s.http.ErrorLog = logger.Named("health").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn})
 	go func() {
@@ -82,8 +82,8 @@ func newHealthHTTP(draining <-chan struct{}, panics func() uint64) *http.Server 
 	return s
 }
 
-// close ends serving. It may be called on nil.
-func (s *healthServer) close() {
+// Close ends serving. It may be called on nil.
+func (s *Health) Close() {
 	if s == nil {
 		return
 	}
@@ -92,10 +92,10 @@ func (s *healthServer) close() {
 	}
 }
 
-// probeListener lets connections in through a gate.
+// probeListener bounds the connections.
 type probeListener struct {
 	net.Listener
-	gate *pendingGate
+	bound *connBound
 }
 
 // Accept implements net.Listener.
@@ -104,7 +104,7 @@ func (l *probeListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &probeConn{conn, sync.OnceFunc(l.gate.enter(conn))}, nil
+	return &probeConn{conn, l.bound.enter(conn)}, nil
 }
 
 type probeConn struct {

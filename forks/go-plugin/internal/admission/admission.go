@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package admission brings the connections of a network plugin to the point where
+// sessions begin. It accepts them, bounds how many are on their way, speaks TLS, tells
+// hosts that shake hands from those that do not, agrees with them on a version, a
+// protocol and features, and answers or refuses them. It also answers the HTTP probes
+// of a pod. Of what is served afterwards it knows nothing.
+package admission
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"net"
+	"time"
+
+	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/sniff"
+	"github.com/hashicorp/go-plugin/printable"
+)
+
+// Config says what a plugin has, and what it wants of hosts.
+type Config struct {
+	// TLS is what connections begin with; nil: none.
+	TLS *tls.Config
+	// Timeout bounds the time from the start of a handshake, TLS included, to the
+	// answer.
+	Timeout time.Duration
+	// Cookie is what a host must send. A zero one is not compared.
+	Cookie hello.Cookie
+	// Name is the plugin's name, for people.
+	Name string
+	// MaxMessage is how many bytes one message to the plugin may have; zero says
+	// nothing of it.
+	MaxMessage int
+	// Versions are the app versions of the plugin, the highest first.
+	Versions []Version
+	// Default is the version of hosts that do not shake hands, if it is served over
+	// the protocol that they speak. It is the lowest that is, otherwise.
+	Default int
+}
+
+// maxPending is how many connections may be on their way through the
+// handshake at once. Each costs a goroutine, a 4 KiB buffer, up to 16 KiB of
+// hello and, with TLS, some 50 KiB while its handshake runs.
+const maxPending = 1024
+
+// Handshaker shakes hands for a plugin. Its methods may be called from any goroutine.
+type Handshaker struct {
+	Config
+	instance string
+	build    *hello.Build
+	pending  *connBound
+}
+
+// NewHandshaker returns the handshaker of this run of the plugin.
+func NewHandshaker(cfg Config) *Handshaker {
+	return &Handshaker{Config: cfg, instance: newInstance(), build: buildInfo(), pending: newConnBound(maxPending)}
+}
+
+// Candidate is a host with which an agreement was found, and that waits for an answer:
+// the caller calls Accept or Refuse, once.
+type Candidate struct {
+	// Conn is what the session will be on: inside of TLS, past the hello.
+	Conn net.Conn
+	// Agreed is what the session will speak.
+	Agreed hello.Agreement
+	// Host is how the host names itself; empty: it does not.
+	Host string
+
+	by     *Handshaker
+	shakes bool   // the host has said hello, and is told
+	settle func() // ends the time in which conn is pending; may be called again
+}
+
+// Handshake speaks with a connection up to the answer. Until then the other side is
+// nobody, and gets a bounded share of time and memory: if there are too many of them,
+// the oldest connection is closed. One with which there is an error has been told so,
+// as far as it can be. The caller closes conn, in any case.
+func (h *Handshaker) Handshake(ctx context.Context, conn net.Conn) (*Candidate, error) {
+	settle := h.pending.enter(conn)
+	_ = conn.SetDeadline(time.Now().Add(h.Timeout))
+	candidate, err := h.agree(ctx, conn)
+	if err != nil {
+		settle()
+		return nil, err
+	}
+	candidate.by, candidate.settle = h, settle
+	return candidate, nil
+}
+
+func (h *Handshaker) agree(ctx context.Context, conn net.Conn) (*Candidate, error) {
+	conn, r, proto, err := h.secure(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	c := &Candidate{shakes: proto == sniff.Hello}
+	if c.shakes {
+		c.Agreed, c.Host, err = h.negotiate(r)
+	} else {
+		c.Agreed, err = h.withoutHandshake(conn, r, proto)
+	}
+	if err != nil {
+		return nil, refuse(conn, err)
+	}
+	c.Conn = sniff.NewConn(conn, r) // which takes the reader's place
+	return c, nil
+}
+
+func (h *Handshaker) negotiate(r *bufio.Reader) (agreed hello.Agreement, host string, err error) {
+	request, err := hello.ReadRequest(r)
+	if err != nil {
+		return agreed, "", err
+	}
+	agreed, err = hello.Negotiate(request, h.Cookie, h.offers(request.Protocols))
+	return agreed, request.Host, err
+}
+
+// Reserved keeps the candidate from being pushed out by others. It is called as soon as
+// the plugin has counted it among its hosts, which are bounded, too.
+func (c *Candidate) Reserved() { c.settle() }
+
+// Accept answers the host, whose session begins on Conn then. kinds lists what the plugin
+// serves in that session, and is only called for a host that wants to know.
+func (c *Candidate) Accept(kinds func() []hello.Kind) error {
+	c.settle()
+	if c.shakes {
+		if err := hello.WriteAnswer(c.Conn, c.by.answer(c.Agreed, kinds())); err != nil {
+			return err
+		}
+	}
+	return c.Conn.SetDeadline(time.Time{})
+}
+
+// maxRefusal bounds the words of the plugin's own error in a refusal, in bytes.
+const maxRefusal = 512
+
+// Refuse tells the host why it is not served: by a [hello.Refusal], or by an error that
+// may pass. It returns what the host was told.
+func (c *Candidate) Refuse(err error) error {
+	defer c.settle()
+	if !c.shakes {
+		return err
+	}
+	if refusal := (*hello.Refusal)(nil); !errors.As(err, &refusal) {
+		err = &hello.Refusal{Code: hello.CodeBusy, Message: printable.Line(printable.Clip(err.Error(), maxRefusal))}
+	}
+	return refuse(c.Conn, err)
+}
+
+// refuse tells the peer of a refusal, if err is one, and returns err.
+func refuse(conn net.Conn, err error) error {
+	if refusal := (*hello.Refusal)(nil); errors.As(err, &refusal) {
+		_ = hello.WriteRefusal(conn, refusal)
+		lingerOn(conn)
+	}
+	return err
+}

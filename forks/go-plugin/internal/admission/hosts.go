@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package admission
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/hello"
+)
+
+// Hosts holds the sessions of the attached hosts, up to a limit. Its methods may be
+// called from any goroutine.
+type Hosts[S comparable] struct {
+	mu       sync.Mutex
+	limit    int
+	closed   bool // draining: no more
+	sessions map[S]struct{}
+}
+
+// NewHosts returns an empty set for limit sessions.
+func NewHosts[S comparable](limit int) *Hosts[S] {
+	return &Hosts[S]{limit: limit, sessions: make(map[S]struct{})}
+}
+
+// Add counts a session in, or refuses it by a [hello.Refusal].
+func (h *Hosts[S]) Add(session S) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.closed {
+		return &hello.Refusal{Code: hello.CodeDraining, Message: "the plugin is shutting down"}
+	}
+	if len(h.sessions) >= h.limit {
+		return &hello.Refusal{Code: hello.CodeBusy,
+			Message: fmt.Sprintf("%d hosts are attached already; run more replicas or raise %s", h.limit, env.MaxSessions)}
+	}
+	h.sessions[session] = struct{}{}
+	return nil
+}
+
+// Remove forgets a session, which need not have been added.
+func (h *Hosts[S]) Remove(session S) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	delete(h.sessions, session)
+}
+
+// Close refuses further sessions and returns those that are left.
+func (h *Hosts[S]) Close() []S {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.closed = true
+	return slices.Collect(maps.Keys(h.sessions))
+}
