@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 const (
@@ -100,7 +101,7 @@ type brokerCore struct {
 	closed bool
 	used   bool
 	lost   error
-	work   sync.WaitGroup // of answers to the other side's messages
+	work   wait.Group // of answers to the other side's messages
 }
 
 func newBrokerCore(logger hclog.Logger) *brokerCore {

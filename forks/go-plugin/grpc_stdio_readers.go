@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/stdio"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // readChunk is how much of a child's output is read at once.
@@ -59,7 +60,7 @@ func (o *readerOutput) close() { o.once.Do(func() { close(o.closed) }) }
 
 func (o *readerOutput) subscribe() stdioSubscription {
 	o.start.Do(func() {
-		var reading sync.WaitGroup
+		var reading wait.Group
 		for i, r := range o.readers {
 			if r != nil {
 				reading.Go(func() { o.read(r, i == 1) })

@@ -5,6 +5,8 @@ package plugin
 import (
 	"sync"
 	"sync/atomic"
+
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // Killed is 1 once [CleanupClients] was called: errors of connections are to
@@ -37,7 +39,7 @@ func (r *clientRegistry) take() []*Client {
 // host calls it once, before it exits.
 func CleanupClients() {
 	atomic.StoreUint32(&Killed, 1)
-	var all sync.WaitGroup
+	var all wait.Group
 	for _, c := range managed.take() {
 		all.Go(c.Kill)
 	}

@@ -5,10 +5,10 @@ package plugin
 import (
 	"context"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // drainQuiet is how long a session must be without a call before it is closed.
@@ -26,14 +26,10 @@ func (s *networkServer) drain() error {
 
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
 	defer cancel()
-	var all sync.WaitGroup
+	var all wait.Group
 	cut := make([]int, len(hosts))
 	for i, host := range hosts {
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			cut[i] = host.drain(ctx)
-		}()
+		all.Go(func() { cut[i] = host.drain(ctx) })
 	}
 	all.Wait()
 

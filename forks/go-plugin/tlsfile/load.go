@@ -108,7 +108,8 @@ func read(s setting) ([]byte, error) {
 	if err == nil {
 		return text, nil
 	}
-	if pathErr, ok := errors.AsType[*os.PathError](err); ok {
+	var pathErr *os.PathError
+	if errors.As(err, &pathErr) {
 		err = pathErr.Err // the path is in the message already
 	}
 	return nil, fmt.Errorf("TLS: read %s: %w", s, err)

@@ -5,16 +5,17 @@ package grpcmux
 import (
 	"fmt"
 	"net"
-	"sync"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/yamux"
+
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // ClientMuxer is the host's side. A stream that nobody knocked for is refused.
 type ClientMuxer struct {
 	*Mux
-	routing sync.WaitGroup
+	routing wait.Group
 }
 
 // NewClientMuxer starts the session on conn, which belongs to it from now on

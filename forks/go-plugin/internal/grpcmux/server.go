@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/yamux"
 
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // ServerMuxer is the plugin's side. It is a net.Listener too: of the main
@@ -25,7 +25,7 @@ type ServerMuxer struct {
 	ready   chan struct{} // closed when mux or failure is set
 	mux     *Mux
 	failure error
-	working sync.WaitGroup
+	working wait.Group
 }
 
 // NewServerMuxer waits for one connection on lis, in the background, and

@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"net"
 	"strconv"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -19,6 +18,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // The request metadata of Tunnel/Open.
@@ -38,7 +38,7 @@ type Host struct {
 	lobby  *rendezvous.Listeners
 	ctx    context.Context // of every stream
 	cancel context.CancelFunc
-	pumps  sync.WaitGroup
+	pumps  wait.Group
 }
 
 // NewHost opens its streams on conn, and hands them over in lobby, which
