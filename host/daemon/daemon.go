@@ -29,7 +29,6 @@ type Daemon struct {
 	kinds    map[string]*Kind
 	versions map[int]plugin.PluginSet
 	dialects dialects
-	brokers  *brokers
 	manager  *discovery.Manager
 	fleet    *fleet.Fleet
 	metrics  *metrics
@@ -41,13 +40,9 @@ type Daemon struct {
 	// atOnce has ended: a pick with it takes what is ready, and does not wait.
 	atOnce context.Context
 
-	mu        sync.Mutex
-	stubs     map[stubKey]*routed
-	dispensed map[dispensedKey]*dispensed
-	// What was dispensed without a switch keeps to a dialect. The first one of a
-	// plugin is what its sessions shall speak.
-	keepsTo map[dispensedKey]string
-	speaks  map[string]string // by plugin
+	mu      sync.Mutex
+	plugins map[string]*held
+	ended   bool // Run has returned
 }
 
 // New makes a daemon and starts nothing. Whatever can be wrong with the options is
@@ -68,9 +63,7 @@ func newDaemon(opts Options) (*Daemon, error) {
 		return nil, err
 	}
 	d := &Daemon{
-		opts: opts, log: opts.Logger, kinds: make(map[string]*Kind), brokers: newBrokers(opts.CallTimeout, opts.MaxMessageBytes),
-		stubs: make(map[stubKey]*routed), dispensed: make(map[dispensedKey]*dispensed),
-		keepsTo: make(map[dispensedKey]string), speaks: make(map[string]string),
+		opts: opts, log: opts.Logger, kinds: make(map[string]*Kind), plugins: make(map[string]*held),
 	}
 	d.life, d.end = context.WithCancel(context.Background())
 	atOnce, ended := context.WithCancel(context.Background())
@@ -139,7 +132,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return errors.New("run daemon: Run was called before")
 	}
 	defer d.end()
-	defer d.closeStubs()
+	defer d.releaseAll()
 	run := context.WithoutCancel(ctx)
 	finding, stopFinding := context.WithCancel(run)
 	attached, detach := context.WithCancel(run)
@@ -151,7 +144,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	found := begin(func() error { return d.manager.Run(finding) })
 	fleet := begin(func() error { return d.fleet.Run(attached, d.manager.Sets()) })
 	followed := begin(func() error { return d.follow(hooks) })
-	swept := begin(func() error { return d.sweep(hooks) })
+	released := begin(func() error { return d.releaseUnknown(hooks) })
 	<-ctx.Done()
 	d.log.Debug("daemon stops")
 
@@ -162,7 +155,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	// The fleet has deadlines of its own; this one is for what they miss.
 	err = errors.Join(err, fleet.within("stop sessions", d.opts.DrainTimeout+2*d.opts.StopTimeout))
 	err = errors.Join(err, followed.within("stop hooks", d.opts.StopTimeout))
-	err = errors.Join(err, swept.within("stop releasing stubs", d.opts.StopTimeout))
+	err = errors.Join(err, released.within("stop releasing stubs", d.opts.StopTimeout))
 	if err != nil {
 		return fmt.Errorf("stop daemon: %w", err)
 	}

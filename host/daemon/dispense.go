@@ -43,12 +43,12 @@ func Dispense[T any](ctx context.Context, d *Daemon, plugin, kind string) (T, er
 	return v.(T), nil
 }
 
-type dispensedKey struct{ plugin, kind string }
-
 // dispensed is the one value for a plugin and a kind.
 type dispensed struct {
 	value any
-	kept  bool // a caller of Dispense has it, and there is no switch
+	// dialect is what a value without a switch keeps to. Empty for one with a switch.
+	dialect string
+	kept    bool // a caller of Dispense has it, and there is no switch
 }
 
 func (d *Daemon) kind(name string) (*Kind, error) {
@@ -61,21 +61,20 @@ func (d *Daemon) kind(name string) (*Kind, error) {
 // dispense gives the one value that there is for a plugin and a kind. With keep it is
 // released no more.
 func (d *Daemon) dispense(ctx context.Context, plugin string, k *Kind, keep bool) (any, error) {
-	key := dispensedKey{plugin, k.name}
 	for {
-		if v, ok := d.lookup(key, keep); ok {
-			return v, nil
+		if v := d.value(plugin, k.name, keep); v != nil {
+			return v.value, nil
 		}
-		if err := d.makeValue(ctx, key, k); err != nil {
+		if err := d.makeValue(ctx, plugin, k); err != nil {
 			return nil, err
 		}
 	}
 }
 
-// makeValue has lookup find a value for key, unless what stands behind it is released at
-// once.
-func (d *Daemon) makeValue(ctx context.Context, key dispensedKey, k *Kind) error {
-	pool := d.fleet.Pool(key.plugin)
+// makeValue makes a value for a plugin and a kind, unless what stands behind it is
+// released at once.
+func (d *Daemon) makeValue(ctx context.Context, plugin string, k *Kind) error {
+	pool := d.fleet.Pool(plugin)
 	defer pool.Release() // the stub has it too
 	info, err := d.ready(ctx, pool)
 	if err != nil {
@@ -84,10 +83,10 @@ func (d *Daemon) makeValue(ctx context.Context, key dispensedKey, k *Kind) error
 		}
 		return err
 	}
-	if err := serves(key.plugin, k, info); err != nil {
+	if err := serves(plugin, k, info); err != nil {
 		return err
 	}
-	stub, err := d.stub(key.plugin, k, info)
+	stub, err := d.stub(plugin, k, info)
 	if err != nil {
 		return err
 	}
@@ -99,40 +98,41 @@ func (d *Daemon) makeValue(ctx context.Context, key dispensedKey, k *Kind) error
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.dispensed[key] != nil || stub.released.Load() {
+	h := d.hold(plugin)
+	if h.values[k.name] != nil || stub.released.Load() {
 		return nil
 	}
-	d.dispensed[key] = &dispensed{value: v}
-	if k.route == nil {
-		d.keepTo(key, pool, stub.dialect)
+	made := &dispensed{value: v}
+	h.values[k.name] = made
+	if k.route != nil {
+		return nil
+	}
+	// The plugin's sessions shall speak what the value does, as far as the plugin can.
+	made.dialect = stub.dialect
+	if h.dialect == "" {
+		h.dialect = stub.dialect
+		pool.Renew(func(info conn.Info) bool { return d.dialects.of(info) != stub.dialect })
 	}
 	return nil
-}
-
-// keepTo notes the dialect of a value that knows no other, and lets the plugin's
-// sessions speak it, as far as the plugin can. The caller holds mu.
-func (d *Daemon) keepTo(key dispensedKey, pool *fleet.Pool, dialect string) {
-	d.keepsTo[key] = dialect
-	if d.speaks[key.plugin] != "" {
-		return
-	}
-	d.speaks[key.plugin] = dialect
-	pool.Renew(func(info conn.Info) bool { return d.dialects.of(info) != dialect })
 }
 
 // dialectOf gives the dialect that the value for a plugin and a kind keeps to, or
 // nothing.
 func (d *Daemon) dialectOf(plugin string, k *Kind) string {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.keepsTo[dispensedKey{plugin, k.name}]
+	if v := d.value(plugin, k.name, false); v != nil {
+		return v.dialect
+	}
+	return ""
 }
 
 // wanted gives the dialect that a plugin's sessions shall speak, or nothing.
 func (d *Daemon) wanted(plugin string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.speaks[plugin]
+	if h := d.plugins[plugin]; h != nil {
+		return h.dialect
+	}
+	return ""
 }
 
 // ready waits for an endpoint and gives what its session is. It prefers one that
@@ -144,18 +144,6 @@ func (d *Daemon) ready(ctx context.Context, pool *fleet.Pool) (conn.Info, error)
 		}
 	}
 	return pool.Ready(ctx, "")
-}
-
-// lookup finds the value for a plugin and a kind. With keep it is released no more.
-func (d *Daemon) lookup(key dispensedKey, keep bool) (any, bool) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	found := d.dispensed[key]
-	if found == nil {
-		return nil, false
-	}
-	found.kept = found.kept || keep
-	return found.value, true
 }
 
 // mayServe reports whether a plugin lists a kind, or does not tell.

@@ -2,14 +2,20 @@
 
 package daemon
 
-// Sweep does at once what sweep does in time.
-func Sweep(d *Daemon) { closeAll(d.release()) }
+// Release does at once what releaseUnknown does in time.
+func Release(d *Daemon) {
+	for _, end := range d.release() {
+		end()
+	}
+}
 
 // Held counts what stands behind plugins.
 func Held(d *Daemon) (stubs, values, brokers int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.brokers.mu.Lock()
-	defer d.brokers.mu.Unlock()
-	return len(d.stubs), len(d.dispensed), len(d.brokers.all)
+	for _, h := range d.plugins {
+		stubs += len(h.stubs)
+		values += len(h.values)
+	}
+	return stubs, values, len(d.plugins)
 }

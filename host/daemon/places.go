@@ -59,7 +59,7 @@ func (r required) Run(ctx context.Context, sink discovery.Sink) error {
 
 // dialers gives one for each placement that the daemon can reach.
 func (d *Daemon) dialers() (map[target.Placement]conn.Dialer, error) {
-	contract := attach.Contract{Handshake: d.opts.Handshake, Versions: d.versions, Protocols: d.dialects.protocols(), Broker: d.brokers.of}
+	contract := attach.Contract{Handshake: d.opts.Handshake, Versions: d.versions, Protocols: d.dialects.protocols(), Broker: d.broker}
 	from := map[target.Placement]func(attach.Contract) (conn.Dialer, error){
 		target.Network: func(c attach.Contract) (conn.Dialer, error) {
 			return attach.Network(attach.NetworkOptions{

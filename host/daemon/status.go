@@ -202,8 +202,8 @@ func (d *Daemon) newPlugin(s fleet.PluginStatus, problems []target.Problem) Plug
 			p.Problems = append(p.Problems, problem.String())
 		}
 	}
-	for _, kept := range d.kept(s.Name) {
-		d.tellKept(&p, s, kept)
+	for _, bound := range d.boundKinds(s.Name) {
+		d.warnOfBound(&p, s, bound)
 	}
 	return p
 }

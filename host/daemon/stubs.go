@@ -6,9 +6,7 @@ import (
 	"context"
 	"fmt"
 	"reflect"
-	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/hashicorp/go-plugin"
 
@@ -18,8 +16,8 @@ import (
 	"github.com/reattach/reattach/host/stub"
 )
 
-// stubKey names a routed stub: one for each dialect that a plugin's endpoints speak.
-type stubKey struct{ plugin, kind, dialect string }
+// stubKey names a routed stub of a plugin: one for each dialect that its endpoints speak.
+type stubKey struct{ kind, dialect string }
 
 // routed is a stub whose calls go to whichever endpoint is ready and speaks dialect.
 type routed struct {
@@ -53,9 +51,9 @@ func (s speakers) Pick(ctx context.Context, _ string, tried []string) (balancer.
 
 // stub gives the routed stub for the dialect of a session.
 func (d *Daemon) stub(name string, k *Kind, info conn.Info) (*routed, error) {
-	key := stubKey{name, k.name, d.dialects.of(info)}
+	key := stubKey{k.name, d.dialects.of(info)}
 	for {
-		if r := d.keptStub(key); r != nil {
+		if r := d.sharedStub(name, key); r != nil {
 			return r, nil
 		}
 		// Without the lock: the kind's glue is somebody else's code, and may well call
@@ -64,7 +62,7 @@ func (d *Daemon) stub(name string, k *Kind, info conn.Info) (*routed, error) {
 		if err != nil {
 			return nil, err
 		}
-		if r, err = d.keepStub(key, r); r != nil || err != nil {
+		if r, err = d.shareStub(name, key, r); r != nil || err != nil {
 			return r, err
 		}
 	}
@@ -74,41 +72,47 @@ func (d *Daemon) stub(name string, k *Kind, info conn.Info) (*routed, error) {
 func (d *Daemon) answered(plugin string) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	h := d.plugins[plugin]
+	if h == nil {
+		return nil
+	}
 	var kinds []string
-	for key, r := range d.stubs {
-		if key.plugin == plugin && r.calls.answered.Load() {
+	for key, r := range h.stubs {
+		if r.calls.answered.Load() {
 			kinds = append(kinds, key.kind)
 		}
 	}
 	return kinds
 }
 
-func (d *Daemon) keptStub(key stubKey) *routed {
+func (d *Daemon) sharedStub(plugin string, key stubKey) *routed {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.stubs[key]
+	if h := d.plugins[plugin]; h != nil {
+		return h.stubs[key]
+	}
+	return nil
 }
 
-// keepStub gives the stub that all callers share: r, or the one that somebody else
+// shareStub gives the stub that all callers share: r, or the one that somebody else
 // made meanwhile. It gives neither a stub nor an error if the plugin's broker was
 // released meanwhile: r would hear no callbacks.
-func (d *Daemon) keepStub(key stubKey, r *routed) (*routed, error) {
+func (d *Daemon) shareStub(plugin string, key stubKey, r *routed) (shared *routed, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if first := d.stubs[key]; first != nil {
-		r.close()
-		return first, nil
+	h := d.plugins[plugin]
+	switch {
+	case d.ended: // nobody would close it any more
+		err = fleet.ErrShutdown
+	case h == nil || h.broker != r.broker:
+	case h.stubs[key] != nil:
+		shared = h.stubs[key]
+	default:
+		h.stubs[key] = r
+		return r, nil
 	}
-	if d.stubs == nil { // nobody would close it any more
-		r.close()
-		return nil, fleet.ErrShutdown
-	}
-	if !d.brokers.has(key.plugin, r.broker) {
-		r.close()
-		return nil, nil
-	}
-	d.stubs[key] = r
-	return r, nil
+	r.close()
+	return shared, err
 }
 
 func (d *Daemon) makeStub(name string, k *Kind, info conn.Info) (*routed, error) {
@@ -117,7 +121,7 @@ func (d *Daemon) makeStub(name string, k *Kind, info conn.Info) (*routed, error)
 		return nil, fmt.Errorf("%w: kind %q: version %d, which plugin %s speaks, does not have it", ErrNotServed, k.name, info.Version, name)
 	}
 	pool := d.fleet.Pool(name)
-	broker := d.brokers.of(name)
+	broker := d.broker(name)
 	calls := d.metrics.calls(name, k.name)
 	config := stub.Config{
 		Router: speakers{pool, d.dialects.of(info)}, Methods: k, Observer: calls, Broker: broker,
@@ -162,69 +166,4 @@ func (d *Daemon) newStub(glue plugin.Plugin, k *Kind, protocol string, config st
 		return nil, fmt.Errorf("kind %q: %w", k.name, err)
 	}
 	return &routed{impl: impl, end: s.Close}, nil
-}
-
-// closeStubs ends every stub; calls on them fail from then on.
-func (d *Daemon) closeStubs() {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	for _, r := range d.stubs {
-		r.close()
-	}
-	d.stubs = nil
-	d.brokers.close()
-}
-
-// brokers holds the callbacks' broker of each plugin, shared by its sessions.
-type brokers struct {
-	wait       time.Duration
-	maxMessage int // of SharedBroker.MaxMessageBytes
-	mu         sync.Mutex
-	all        map[string]*plugin.SharedBroker
-}
-
-func newBrokers(wait time.Duration, maxMessage int) *brokers {
-	return &brokers{wait: wait, maxMessage: maxMessage, all: make(map[string]*plugin.SharedBroker)}
-}
-
-// of gives the broker of a plugin.
-func (b *brokers) of(name string) *plugin.SharedBroker {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if b.all[name] == nil {
-		b.all[name] = plugin.NewSharedBroker(b.wait, nil)
-		b.all[name].MaxMessageBytes = b.maxMessage
-	}
-	return b.all[name]
-}
-
-// has reports whether broker is that of a plugin still.
-func (b *brokers) has(name string, broker *plugin.SharedBroker) bool {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.all[name] == broker
-}
-
-// take gives up the brokers of plugins that are unused, for the caller to close. While
-// unused is asked nobody gets a broker, as a session does that is being made.
-func (b *brokers) take(unused func(name string) bool) []*plugin.SharedBroker {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	var taken []*plugin.SharedBroker
-	for name, broker := range b.all {
-		if unused(name) {
-			taken = append(taken, broker)
-			delete(b.all, name)
-		}
-	}
-	return taken
-}
-
-func (b *brokers) close() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for name, broker := range b.all {
-		broker.Close()
-		delete(b.all, name)
-	}
 }

@@ -76,7 +76,7 @@ func TestNamesThatComeAndGoCostNothing(t *testing.T) {
 					t.Errorf("a plugin that is gone gives %v, and one that nobody knows gives %v", err, greet("nobody"))
 				}
 			}
-			daemon.Sweep(d)
+			daemon.Release(d)
 		}
 	}
 	comeAndGo(0)
@@ -147,7 +147,7 @@ func TestStubThatIsMadeWhileItsPluginGoes(t *testing.T) {
 			}
 			return nil
 		})
-		daemon.Sweep(d)
+		daemon.Release(d)
 	}
 	if _, err := daemon.Dispense[commons.PingPonger](t.Context(), d, "p", commons.PingPongerKind); err != nil {
 		t.Fatal(err)
@@ -178,7 +178,7 @@ func TestNamesThatNobodyCalls(t *testing.T) {
 		}
 		return nil
 	})
-	daemon.Sweep(d)
+	daemon.Release(d)
 	if stubs, values, brokers := daemon.Held(d); stubs != 0 || values != 0 || brokers != 0 {
 		t.Errorf("%d stubs, %d values and %d brokers are left of a plugin that is gone", stubs, values, brokers)
 	}
