@@ -99,8 +99,8 @@ func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args jso
 	}
 	runs = true
 	result, err := m.callWithin(ctx, impl, values, settings.returned)
-	if gone, ok := errors.AsType[*fleet.UnknownPluginError](err); ok {
-		return nil, unknown{gone} // it was known once
+	if forgotten, ok := errors.AsType[*fleet.UnknownPluginError](err); ok {
+		return nil, unknown{forgotten} // it was known once
 	}
 	if err != nil {
 		err = abandoned(ctx, method, err)
@@ -120,7 +120,7 @@ func (d *Daemon) awaitEndpoint(ctx context.Context, plugin string, k *Kind, meth
 	if err == nil {
 		return nil
 	}
-	if _, gone := errors.AsType[*fleet.UnknownPluginError](err); gone {
+	if _, unheard := errors.AsType[*fleet.UnknownPluginError](err); unheard {
 		return unknown{err}
 	}
 	err = notDispensed(ctx, method, err)
@@ -161,7 +161,7 @@ func abandoned(ctx context.Context, method string, err error) error {
 }
 
 // lateness is how much longer than the deadline a method without a context may
-// take. The stub began to count a moment later than the caller of callWithin, and it
+// take. The stub began to count a little later than the caller of callWithin, and it
 // alone knows whether an endpoint had the call.
 const lateness = 250 * time.Millisecond
 

@@ -17,16 +17,18 @@ import (
 // gets calls, because its other methods work as ever.
 var ErrContract = errors.New("differs from this host's interface")
 
-// judge compares what a plugin says it serves with the host's interfaces. A
-// plugin that serves a kind without saying its methods is taken at its word, and
-// one that lacks a kind altogether is merely another plugin.
-func judge(kinds map[string]*Kind, info conn.Info) error {
+// CheckContract compares what a session says that its plugin serves with the
+// interfaces of kinds. The error matches [ErrContract] and names what is missing. A
+// plugin that serves a kind without saying its methods is taken at its word, and one
+// that lacks a kind altogether is merely another plugin.
+func CheckContract(kinds []Kind, info conn.Info) error {
 	var found []error
 	for _, served := range info.Kinds {
-		k := kinds[served.Name]
-		if k == nil || served.Methods == nil {
+		i := slices.IndexFunc(kinds, func(k Kind) bool { return k.name == served.Name })
+		if i < 0 || served.Methods == nil {
 			continue
 		}
+		k := &kinds[i]
 		if missing := k.missingFrom(served); len(missing) > 0 {
 			found = append(found, fmt.Errorf("kind %s %w: it lacks %s", served.Name, ErrContract, strings.Join(missing, ", ")))
 		}
@@ -35,16 +37,6 @@ func judge(kinds map[string]*Kind, info conn.Info) error {
 		}
 	}
 	return errors.Join(found...)
-}
-
-// CheckContract compares what a session says that its plugin serves with the
-// interfaces of kinds. The error matches [ErrContract] and names what is missing.
-func CheckContract(kinds []Kind, info conn.Info) error {
-	byName := make(map[string]*Kind, len(kinds))
-	for i := range kinds {
-		byName[kinds[i].name] = &kinds[i]
-	}
-	return judge(byName, info)
 }
 
 // missingFrom gives the methods that a plugin does not have, as the host's

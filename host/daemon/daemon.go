@@ -107,7 +107,7 @@ func newDaemon(opts Options) (*Daemon, error) {
 		Conn: conn.Options{
 			DialTimeout:  opts.AttachTimeout,
 			DrainTimeout: opts.DrainTimeout,
-			Check:        func(_ target.Endpoint, info conn.Info) error { return judge(d.kinds, info) },
+			Check:        func(_ target.Endpoint, info conn.Info) error { return CheckContract(opts.Kinds, info) },
 			Observe:      d.metrics.observe,
 		},
 	})
@@ -162,7 +162,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	return nil
 }
 
-// task is something that runs beside Run.
+// task is something that runs while Run waits.
 type task struct {
 	done chan struct{}
 	err  error

@@ -24,7 +24,7 @@ import (
 // a plugin or kind that nobody knows, and [ErrNotServed] for a plugin that says it
 // lacks the kind.
 //
-// What stands behind the value is released when its plugin is gone, and made again by
+// What stands behind the value is released when no source knows its plugin any more, and made again by
 // the next call, if the kind has a switch. Without one the value is the glue's own: it
 // costs a few goroutines for as long as the daemon runs.
 func Dispense[T any](ctx context.Context, d *Daemon, plugin, kind string) (T, error) {

@@ -11,7 +11,7 @@ import (
 )
 
 // follow calls the hook of each plugin that became ready, and forgets the metrics of
-// each that is gone, until ctx ends. It returns when all hooks have.
+// each that is not known any more, until ctx ends. It returns when all hooks have.
 func (d *Daemon) follow(ctx context.Context) error {
 	var hooks sync.WaitGroup
 	defer hooks.Wait()

@@ -157,7 +157,7 @@ func TestKindMistakes(t *testing.T) {
 	}
 }
 
-func TestJudge(t *testing.T) {
+func TestCheckContract(t *testing.T) {
 	k := NewKind[every]("every", nothing{})
 	methods := func(names ...string) []conn.Method {
 		list := []conn.Method{}
@@ -171,16 +171,16 @@ func TestJudge(t *testing.T) {
 		serves []conn.Kind
 		want   string
 	}{
-		"says nothing":   {"an old plugin does not list anything", nil, ""},
-		"another kind":   {"a plugin need not serve all kinds", []conn.Kind{{Name: "other", Methods: methods()}}, ""},
-		"no methods":     {"what is not said is not judged", []conn.Kind{{Name: "every"}}, ""},
-		"all and more":   {"newer plugins are welcome", []conn.Kind{{Name: "every", Methods: methods("None", "Both", "Move", "Fails", "Watch", "New")}}, ""},
-		"some are gone":  {"those are named as Go writes them", []conn.Kind{{Name: "every", Methods: methods("None", "Both", "Watch")}}, "kind every differs from this host's interface: it lacks Fails() error, Move(daemon.point, ...int) (daemon.point, error)"},
-		"all but listed": {"an empty list is a list", []conn.Kind{{Name: "every", Methods: methods()}}, "it lacks Both("},
+		"says nothing":     {"an old plugin does not list anything", nil, ""},
+		"another kind":     {"a plugin need not serve all kinds", []conn.Kind{{Name: "other", Methods: methods()}}, ""},
+		"no methods":       {"what is not said is not compared", []conn.Kind{{Name: "every"}}, ""},
+		"all and more":     {"newer plugins are welcome", []conn.Kind{{Name: "every", Methods: methods("None", "Both", "Move", "Fails", "Watch", "New")}}, ""},
+		"some are missing": {"those are named as Go writes them", []conn.Kind{{Name: "every", Methods: methods("None", "Both", "Watch")}}, "kind every differs from this host's interface: it lacks Fails() error, Move(daemon.point, ...int) (daemon.point, error)"},
+		"all but listed":   {"an empty list is a list", []conn.Kind{{Name: "every", Methods: methods()}}, "it lacks Both("},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			err := judge(map[string]*Kind{"every": &k}, conn.Info{Kinds: tc.serves})
+			err := CheckContract([]Kind{k}, conn.Info{Kinds: tc.serves})
 			if (err == nil) != (tc.want == "") || err != nil && (!errors.Is(err, ErrContract) || !strings.Contains(err.Error(), tc.want)) {
 				t.Errorf("%s: got %v, want %q", tc.reason, err, tc.want)
 			}

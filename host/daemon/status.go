@@ -20,7 +20,7 @@ type Event = fleet.Event
 // What it cannot hold is dropped and counted.
 type Subscription = fleet.Subscription
 
-// Plugin is how one plugin fares at one moment.
+// Plugin is how one plugin fares at one time.
 type Plugin struct {
 	// Name is the plugin's name.
 	Name string `json:"name"`
@@ -42,7 +42,7 @@ type Plugin struct {
 	Problems []string `json:"problems"`
 }
 
-// Endpoint is how one endpoint fares at one moment.
+// Endpoint is how one endpoint fares at one time.
 type Endpoint struct {
 	ID        string           `json:"id"`
 	Address   string           `json:"address"`
