@@ -5,7 +5,6 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -21,8 +20,6 @@ type metrics struct {
 	attached   *prometheus.CounterVec
 	reattached *prometheus.CounterVec
 	failed     *prometheus.CounterVec
-
-	forgotten atomic.Uint64 // how often series were deleted
 }
 
 func newMetrics() *metrics {
@@ -46,7 +43,10 @@ func newMetrics() *metrics {
 
 // register adds everything to r, or nothing.
 func (m *metrics) register(r prometheus.Registerer, d *Daemon) error {
-	all := []prometheus.Collector{m.called, m.took, m.retried, m.repeated, m.attached, m.reattached, m.failed, newStates(d)}
+	all := []prometheus.Collector{newStates(d)}
+	for _, v := range m.vectors() {
+		all = append(all, v)
+	}
 	for i, c := range all {
 		if err := r.Register(c); err != nil {
 			for _, done := range all[:i] {
@@ -58,17 +58,21 @@ func (m *metrics) register(r prometheus.Registerer, d *Daemon) error {
 	return nil
 }
 
-// forget deletes the series of a plugin that is gone.
+// vectors are all that have series of plugins.
+func (m *metrics) vectors() []vector {
+	return []vector{m.called, m.took, m.retried, m.repeated, m.attached, m.reattached, m.failed}
+}
+
+type vector interface {
+	prometheus.Collector
+	DeletePartialMatch(prometheus.Labels) int
+}
+
+// forget deletes the series of a plugin that is not known any more.
 func (m *metrics) forget(plugin string) {
-	gone := prometheus.Labels{"plugin": plugin}
-	m.called.DeletePartialMatch(gone)
-	m.took.DeletePartialMatch(gone)
-	m.retried.DeletePartialMatch(gone)
-	m.repeated.DeletePartialMatch(gone)
-	m.attached.DeletePartialMatch(gone)
-	m.reattached.DeletePartialMatch(gone)
-	m.failed.DeletePartialMatch(gone)
-	m.forgotten.Add(1) // the last: see callMetrics
+	for _, v := range m.vectors() {
+		v.DeletePartialMatch(prometheus.Labels{"plugin": plugin})
+	}
 }
 
 // observe counts what a Conn tells, from the Conn's goroutine.
