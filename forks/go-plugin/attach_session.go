@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/idleread"
 	"github.com/hashicorp/go-plugin/internal/logging"
@@ -97,52 +98,38 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 	if tunnel {
 		brokers, brokered = brokerTunnel, nil // inside of the main one
 	}
-	signs := drainSigns{leaving: s.setDraining}
+	signs := grpcconn.DrainSigns{Leaving: s.setDraining}
 	if s.agreed.Has(hello.FeatureGRPCOnDemand) {
 		// The plugin says so with its answers, and that of a stream may be late.
-		signs.streaming = sync.OnceFunc(s.askForDrain)
+		signs.Streaming = sync.OnceFunc(s.askForDrain)
 	}
 	s.conn.reader = idleread.NewReader(s.conn.Conn)
-	s.conn.goAway = &goAwayWatch{leaving: s.setDraining}
+	s.conn.goAway = &grpcconn.GoAwayWatch{Leaving: s.setDraining}
 	client, err := newGRPCClient(grpcClientConfig{
-		dial:        dialOnce(s.conn),
-		creds:       establishedTLS{s.conn},
-		dialOptions: cfg.GRPCDialOptions,
-		plugins:     plugins,
-		brokers:     brokers,
-		tls:         brokered,
-		shared:      cfg.Broker,
-		maxMessage:  cfg.MaxMessageBytes,
-		maxSend:     commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
-		panicked:    panics.NewGuard().ReportTo(cfg.Logger),
-		stdout:      cfg.SyncStdout,
-		stderr:      cfg.SyncStderr,
-		logger:      cfg.Logger,
-		onDemand:    tunnel && s.agreed.Has(hello.FeatureGRPCOnDemand),
-		noOutput:    s.agreed.Has(hello.FeatureNoOutput),
-		drainSigns:  signs,
-		doneCtx:     s.ctx,
-		detach:      s.detach,
+		conn: grpcconn.Config{
+			Dial:       grpcconn.DialOnce(s.conn),
+			Creds:      grpcconn.EstablishedTLS{Conn: s.conn},
+			Drain:      signs,
+			MaxReceive: cfg.MaxMessageBytes,
+			MaxSend:    commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
+			Options:    cfg.GRPCDialOptions,
+		},
+		plugins:  plugins,
+		brokers:  brokers,
+		tls:      brokered,
+		shared:   cfg.Broker,
+		panicked: panics.NewGuard().ReportTo(cfg.Logger),
+		stdout:   cfg.SyncStdout,
+		stderr:   cfg.SyncStderr,
+		logger:   cfg.Logger,
+		onDemand: tunnel && s.agreed.Has(hello.FeatureGRPCOnDemand),
+		noOutput: s.agreed.Has(hello.FeatureNoOutput),
+		doneCtx:  s.ctx,
+		detach:   s.detach,
 	})
 	if err != nil {
 		return err
 	}
 	s.client = client
 	return nil
-}
-
-// dialOnce hands conn to the first caller. A gRPC connection redials when it is
-// lost, but a session has only the one connection that shook hands.
-func dialOnce(conn net.Conn) func(context.Context) (net.Conn, error) {
-	var mu sync.Mutex
-	return func(context.Context) (net.Conn, error) {
-		mu.Lock()
-		defer mu.Unlock()
-		if conn == nil {
-			return nil, ErrConnectionLost
-		}
-		c := conn
-		conn = nil
-		return c, nil
-	}
 }

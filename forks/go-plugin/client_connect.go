@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/grpc/credentials"
 
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/listen"
 )
@@ -56,8 +57,12 @@ func (p *localPlugin) connectNetRPC() (sessionClient, error) {
 
 func (p *localPlugin) connectGRPC() (sessionClient, *grpcmux.ClientMuxer, error) {
 	cfg := grpcClientConfig{
-		dial:           p.dial,
-		dialOptions:    p.config.GRPCDialOptions,
+		conn: grpcconn.Config{
+			Dial:       p.dial,
+			MaxReceive: p.config.MaxMessageBytes,
+			MaxSend:    p.config.MaxMessageBytes,
+			Options:    p.config.GRPCDialOptions,
+		},
 		plugins:        p.reached.plugins,
 		brokers:        brokerListeners,
 		sockets:        p.currentSockets(),
@@ -69,12 +74,10 @@ func (p *localPlugin) connectGRPC() (sessionClient, *grpcmux.ClientMuxer, error)
 		logger:         p.logger,
 		doneCtx:        p.ctx,
 		pingTimeout:    p.config.PingTimeout,
-		maxMessage:     p.config.MaxMessageBytes,
-		maxSend:        p.config.MaxMessageBytes,
 	}
 	if p.reached.tls != nil {
 		cfg.tls = p.reached.tls
-		cfg.creds = credentials.NewTLS(p.reached.tls)
+		cfg.conn.Creds = credentials.NewTLS(p.reached.tls)
 	}
 	if p.config.GRPCBrokerMultiplex {
 		conn, err := p.dialFirst()
@@ -86,7 +89,7 @@ func (p *localPlugin) connectGRPC() (sessionClient, *grpcmux.ClientMuxer, error)
 			return nil, nil, err
 		}
 		cfg.brokers, cfg.mux = brokerMux, mux
-		cfg.dial = func(ctx context.Context) (net.Conn, error) { return mux.Dial(ctx, nil) }
+		cfg.conn.Dial = func(ctx context.Context) (net.Conn, error) { return mux.Dial(ctx, nil) }
 	}
 	client, err := newGRPCClient(cfg)
 	if err != nil {

@@ -50,14 +50,3 @@ func (c *RPCClient) PingContext(ctx context.Context) error { return c.pingContex
 
 // Done is closed when the session's connection is.
 func (c *RPCClient) Done() <-chan struct{} { return c.broker.session.CloseChan() }
-
-// Done is closed by Close, or when the plugin's broker was lost for good under a
-// host that brokers connections: calls may go on then, but callbacks do not. The
-// loss of a connection alone is no such thing, because it is replaced.
-func (c *GRPCClient) Done() <-chan struct{} { return c.lost.Done() }
-
-// Err is nil until Done is closed. Then it says why.
-func (c *GRPCClient) Err() error { return context.Cause(c.lost) }
-
-// PingContext asks the plugin for an answer until ctx ends.
-func (c *GRPCClient) PingContext(ctx context.Context) error { return c.pingContext(ctx) }

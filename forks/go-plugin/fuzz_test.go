@@ -27,6 +27,7 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/peererr"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
@@ -279,9 +280,9 @@ func goAwaySeeds(f *testing.F) {
 
 // leaves runs the pieces through a watch, and tells how often it saw the plugin leave.
 func leaves(pieces ...[]byte) (times int) {
-	w := &goAwayWatch{leaving: func() { times++ }}
+	w := &grpcconn.GoAwayWatch{Leaving: func() { times++ }}
 	for _, p := range pieces {
-		w.see(p)
+		w.See(p)
 	}
 	return times
 }

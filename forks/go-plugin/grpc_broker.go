@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
@@ -87,7 +88,7 @@ type brokerCore struct {
 	// Of the host's side. openLink opens the link, if it is not open, and does
 	// not wait for it: the plugin asks on it for what the host accepts.
 	openLink func()
-	drain    drainSigns
+	drain    grpcconn.DrainSigns
 	// needed is called, maybe again, when the link was lost for good and somebody
 	// wants to broker; nil: nobody wants to know.
 	needed func(error)
@@ -270,21 +271,28 @@ func (b *GRPCBroker) dial(id uint32, opts []grpc.DialOption) (*grpc.ClientConn, 
 	if dialer.eager {
 		return b.dialEagerly(dialer, opts)
 	}
-	return dialGRPC(dialer.dial, b.creds, b.core.drain, boundCalls(b.maxMessage, b.maxMessage), opts)
+	return b.connect(dialer.dial, opts)
+}
+
+// connect makes a brokered connection.
+func (b *GRPCBroker) connect(dial func(context.Context) (net.Conn, error), opts []grpc.DialOption) (*grpc.ClientConn, error) {
+	return grpcconn.New(grpcconn.Config{
+		Dial: dial, Creds: b.creds, Drain: b.core.drain, MaxReceive: b.maxMessage, MaxSend: b.maxMessage, Options: opts,
+	})
 }
 
 // dialEagerly waits for the outcome of the first dial. The connection makes
 // that dial itself, so that it owns what comes of it.
 func (b *GRPCBroker) dialEagerly(dialer brokerDialer, opts []grpc.DialOption) (*grpc.ClientConn, error) {
 	first := make(chan error, 1)
-	conn, err := dialGRPC(func(ctx context.Context) (net.Conn, error) {
+	conn, err := b.connect(func(ctx context.Context) (net.Conn, error) {
 		conn, err := dialer.dial(ctx)
 		select {
 		case first <- err:
 		default:
 		}
 		return conn, err
-	}, b.creds, b.core.drain, boundCalls(b.maxMessage, b.maxMessage), opts)
+	}, opts)
 	if err != nil {
 		return nil, err
 	}

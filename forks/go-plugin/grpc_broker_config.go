@@ -44,7 +44,7 @@ func (cfg *grpcClientConfig) newBroker(conn grpc.ClientConnInterface) *GRPCBroke
 		arrivals = cfg.shared.group.lobby
 	}
 	b := cfg.newOwnBroker(conn, arrivals)
-	b.core.drain, b.core.needed = cfg.drainSigns, cfg.brokerLost
+	b.core.drain, b.core.needed = cfg.conn.Drain, cfg.brokerLost
 	b.core.openLink = sync.OnceFunc(func() {
 		b.core.spawn(func() { b.runClient(conn, cfg.doneCtx) })
 	})

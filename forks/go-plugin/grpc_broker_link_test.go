@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
 
@@ -29,7 +30,7 @@ func TestBrokerNextHost(t *testing.T) {
 		t.Fatal(err)
 	}
 	next, err := newGRPCClient(grpcClientConfig{
-		dial:    p.dial,
+		conn:    grpcconn.Config{Dial: p.dial},
 		plugins: PluginSet{"relay": &relay{}},
 		logger:  hclog.NewNullLogger(),
 		doneCtx: t.Context(),
@@ -64,10 +65,10 @@ func TestPluginWithoutOwnServices(t *testing.T) {
 	defer serving.Wait()
 	defer server.Stop()
 	client, err := newGRPCClient(grpcClientConfig{
-		dial: func(ctx context.Context) (net.Conn, error) {
+		conn: grpcconn.Config{Dial: func(ctx context.Context) (net.Conn, error) {
 			var dialer net.Dialer
 			return dialer.DialContext(ctx, "tcp", lis.Addr().String())
-		},
+		}},
 		logger:  hclog.NewNullLogger(),
 		doneCtx: t.Context(),
 	})

@@ -45,7 +45,7 @@ func TestAnswersTellOfDrain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			told := make(chan struct{})
 			p := newGRPCPair(t, pairOptions{brokers: brokerTunnel, client: func(cfg *grpcClientConfig) {
-				cfg.onDemand, cfg.leaving = true, sync.OnceFunc(func() { close(told) })
+				cfg.onDemand, cfg.conn.Drain.Leaving = true, sync.OnceFunc(func() { close(told) })
 			}})
 			p.stub.held, p.stub.gate = p.impl.held, p.impl.gate
 			end := tc.begin(t, p.stub)

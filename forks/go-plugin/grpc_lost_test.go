@@ -24,7 +24,7 @@ func lostPair(t *testing.T) (*grpcPair, *cutProxy) {
 	p := newGRPCPair(t, pairOptions{
 		brokers: brokerTunnel,
 		client: func(cfg *grpcClientConfig) {
-			direct := cfg.dial
+			direct := cfg.conn.Dial
 			// Find the address that a dial would reach.
 			conn, err := direct(t.Context())
 			if err != nil {
@@ -33,11 +33,11 @@ func lostPair(t *testing.T) (*grpcPair, *cutProxy) {
 			addr := conn.RemoteAddr().(*net.TCPAddr)
 			_ = conn.Close()
 			proxy = newCutProxy(t, addr)
-			cfg.dial = func(ctx context.Context) (net.Conn, error) {
+			cfg.conn.Dial = func(ctx context.Context) (net.Conn, error) {
 				var dialer net.Dialer
 				return dialer.DialContext(ctx, "tcp", proxy.lis.Addr().String())
 			}
-			cfg.dialOptions = []grpc.DialOption{grpc.WithKeepaliveParams(keepalive.ClientParameters{
+			cfg.conn.Options = []grpc.DialOption{grpc.WithKeepaliveParams(keepalive.ClientParameters{
 				Time: 10 * time.Second, Timeout: 500 * time.Millisecond,
 			})}
 		},

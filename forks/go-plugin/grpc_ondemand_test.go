@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/sniff"
@@ -170,7 +171,7 @@ func TestHostThatWatches(t *testing.T) {
 		t.Fatalf("answer %+v, %v", answer, err)
 	}
 	client, err := newGRPCClient(grpcClientConfig{
-		dial:    dialOnce(sniff.NewConn(conn, r)),
+		conn:    grpcconn.Config{Dial: grpcconn.DialOnce(sniff.NewConn(conn, r))},
 		brokers: brokerTunnel,
 		plugins: PluginSet{"relay": newRelay("")},
 		logger:  hclog.NewNullLogger(),

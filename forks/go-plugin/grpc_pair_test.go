@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 )
 
@@ -58,15 +59,15 @@ func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
 		logger:  hclog.NewNullLogger(),
 		doneCtx: t.Context(),
 		detach:  noAsking,
-		dial: func(ctx context.Context) (net.Conn, error) {
+		conn: grpcconn.Config{Dial: func(ctx context.Context) (net.Conn, error) {
 			var dialer net.Dialer
 			return dialer.DialContext(ctx, "tcp", lis.Addr().String())
-		},
+		}},
 	}
 	if o.mutual {
 		serving.tls, calling.tls = mutualTLS(t)
 		serving.options = append(serving.options, grpc.Creds(credentials.NewTLS(serving.tls)))
-		calling.creds = credentials.NewTLS(calling.tls)
+		calling.conn.Creds = credentials.NewTLS(calling.tls)
 	}
 	served := lis
 	if o.brokers == brokerMux {
@@ -80,7 +81,7 @@ func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
 	if o.client != nil {
 		o.client(&calling)
 	}
-	p.dial = calling.dial
+	p.dial = calling.conn.Dial
 	p.start(t, serving, calling, served)
 	return p
 }

@@ -23,6 +23,7 @@ import (
 	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 
 	"github.com/hashicorp/go-plugin/internal/calls"
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/listen"
@@ -65,7 +66,7 @@ type grpcService struct {
 	inside bool // of TLS, which watches the connections
 	logger hclog.Logger
 
-	maxMessage int // bounds the text of an error, see boundStatus
+	maxMessage int // bounds the text of an error, see grpcconn.BoundStatus
 
 	broker *GRPCBroker     // what the plugin was given
 	main   *grpcSession    // of every connection; nil: sessions are shared's
@@ -104,7 +105,7 @@ func newGRPCService(cfg grpcServiceConfig) (*grpcService, error) {
 		grpc.ChainUnaryInterceptor(s.superviseCall),
 		grpc.ChainStreamInterceptor(s.superviseStream),
 	}, s.panicInterceptors(cfg.panicked)...)
-	bound := boundServed(cfg.maxMessage)
+	bound := grpcconn.ServerBound(cfg.maxMessage)
 	s.broker.maxMessage = cfg.maxMessage
 	s.broker.serverOptions = append(s.broker.serverOptions, slices.Concat(bound, supervision)...)
 	err := s.makeServer(&cfg, slices.Concat(cfg.options, bound, supervision))

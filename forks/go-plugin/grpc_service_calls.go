@@ -4,36 +4,24 @@ package plugin
 
 import (
 	"context"
-	"strings"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
-
-// isOwnMethod reports whether a full method name belongs to one of the
-// session's own services. Their calls are not the plugin's.
-func isOwnMethod(method string) bool {
-	service := strings.TrimPrefix(method[:max(0, strings.LastIndexByte(method, '/'))], "/")
-	switch service {
-	case "plugin.GRPCBroker", "plugin.GRPCController", "plugin.GRPCStdio", "reattach.v1.Tunnel",
-		"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection":
-		return true
-	}
-	return false
-}
 
 // superviseCall counts the plugin's calls.
 func (s *grpcService) superviseCall(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	defer s.tellLeaving(ctx)
-	if isOwnMethod(info.FullMethod) {
+	if grpcconn.IsSessionMethod(info.FullMethod) {
 		return handler(ctx, req)
 	}
 	defer s.countCall(ctx)()
 	defer s.settleOutput(ctx)
 	reply, err := handler(ctx, req)
-	return reply, boundStatus(err, s.maxMessage)
+	return reply, grpcconn.BoundStatus(err, s.maxMessage)
 }
 
 // settleOutput sends what the plugin has written ahead of an answer.
@@ -65,7 +53,7 @@ func (s *grpcService) countCall(ctx context.Context) (ended func()) {
 func (s *grpcService) tellLeaving(ctx context.Context) {
 	if s.leaves.Load() {
 		// Fails only outside of a call.
-		_ = grpc.SetTrailer(ctx, metadata.Pairs(trailerLeaving, "1"))
+		_ = grpc.SetTrailer(ctx, metadata.Pairs(grpcconn.TrailerLeaving, "1"))
 	}
 }
 
@@ -74,10 +62,10 @@ func (s *grpcService) tellLeaving(ctx context.Context) {
 // from stopping gracefully.
 func (s *grpcService) superviseStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	defer s.tellLeaving(stream.Context())
-	if !isOwnMethod(info.FullMethod) {
+	if !grpcconn.IsSessionMethod(info.FullMethod) {
 		defer s.countCall(stream.Context())()
 		defer s.settleOutput(stream.Context())
-		return boundStatus(handler(srv, settledStream{stream, s}), s.maxMessage)
+		return grpcconn.BoundStatus(handler(srv, settledStream{stream, s}), s.maxMessage)
 	}
 	if info.FullMethod == pluginpb.GRPCStdio_StreamStdio_FullMethodName {
 		s.output.Begin()

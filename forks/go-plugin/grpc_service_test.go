@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
 
@@ -48,12 +49,12 @@ func TestGRPCHealthAndReflection(t *testing.T) {
 		t.Errorf("services (-want +got):\n%s", diff)
 	}
 	for _, name := range want[:len(want)-1] {
-		if !isOwnMethod("/" + name + "/Any") {
+		if !grpcconn.IsSessionMethod("/" + name + "/Any") {
 			t.Errorf("calls of %s are counted as the plugin's", name)
 		}
 	}
 	for _, method := range []string{"/test.Relay/Hold", "/plugin.GRPCBrokerage/X", "", "/", "odd"} {
-		if isOwnMethod(method) {
+		if grpcconn.IsSessionMethod(method) {
 			t.Errorf("calls of %q are not counted as the plugin's", method)
 		}
 	}
@@ -173,7 +174,7 @@ func TestGRPCRemoteCloseOnlyDetaches(t *testing.T) {
 	if err := p.client.Close(); err != nil || !detached {
 		t.Errorf("Close = %v, detached %v", err, detached)
 	}
-	other, err := newGRPCClient(grpcClientConfig{dial: p.dial, logger: hclog.NewNullLogger(), doneCtx: t.Context(), detach: noAsking})
+	other, err := newGRPCClient(grpcClientConfig{conn: grpcconn.Config{Dial: p.dial}, logger: hclog.NewNullLogger(), doneCtx: t.Context(), detach: noAsking})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,7 +187,7 @@ func TestGRPCRemoteCloseOnlyDetaches(t *testing.T) {
 		t.Error("a host that only detaches sent Shutdown")
 	default:
 	}
-	if _, err := other.controller.Shutdown(t.Context(), &pluginpb.Empty{}); err != nil {
+	if _, err := pluginpb.NewGRPCControllerClient(other.Conn).Shutdown(t.Context(), &pluginpb.Empty{}); err != nil {
 		t.Errorf("Shutdown = %v", err)
 	}
 	<-shutdown

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/tunnel"
@@ -82,22 +83,14 @@ func (s *grpcService) tunnelled() bool {
 // what belongs to no session. For a nil p there are none.
 func (s *grpcService) panicInterceptors(p panics.Func) []grpc.ServerOption {
 	if p == nil || s.shared == nil {
-		return panicInterceptors(p)
+		return grpcconn.AnswerPanics(p)
 	}
-	of := func(ctx context.Context) panics.Func {
+	return grpcconn.AnswerPanicsOf(func(ctx context.Context) panics.Func {
 		if session := s.session(ctx); session != nil {
 			return session.panicked
 		}
 		return p
-	}
-	return []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
-			return panicAnswers(of(ctx)).unary(ctx, req, info, next)
-		}),
-		grpc.ChainStreamInterceptor(func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-			return panicAnswers(of(stream.Context())).stream(srv, stream, info, next)
-		}),
-	}
+	})
 }
 
 // errNotAgreed is what a host gets for a service that its session does not have.

@@ -26,14 +26,16 @@ type stdioReceiver struct {
 	stdout, stderr *stdio.Sink
 	logger         hclog.Logger
 
-	ctx    context.Context    // of the streams
+	output *stdio.Pump
+	ctx    context.Context // of the streams
+	end    context.CancelFunc
 	retry  context.Context    // ends when there is no use in another stream
 	final  context.CancelFunc // ends retry
 	opened chan struct{}      // closed when the first stream was asked for
 	asked  sync.Once
 }
 
-func newStdioReceiver(ctx context.Context, cfg *grpcClientConfig, conn grpc.ClientConnInterface) *stdioReceiver {
+func newStdioReceiver(cfg *grpcClientConfig, conn grpc.ClientConnInterface) *stdioReceiver {
 	logger := cfg.logger.Named("stdio")
 	failed := func(err error) { logger.Error("the plugin's output cannot be written", "error", err) }
 	r := &stdioReceiver{
@@ -41,12 +43,25 @@ func newStdioReceiver(ctx context.Context, cfg *grpcClientConfig, conn grpc.Clie
 		stdout: stdio.NewSink(cfg.stdout, failed),
 		stderr: stdio.NewSink(cfg.stderr, failed),
 		logger: logger,
-		ctx:    ctx,
 		opened: make(chan struct{}),
 	}
-	r.retry, r.final = context.WithCancel(ctx)
+	r.ctx, r.end = context.WithCancel(context.Background())
+	r.retry, r.final = context.WithCancel(r.ctx)
+	r.output = stdio.StartPump(r.run)
 	return r
 }
+
+// Opened implements grpcconn.Output.
+func (r *stdioReceiver) Opened() <-chan struct{} { return r.opened }
+
+// Finish implements grpcconn.Output.
+func (r *stdioReceiver) Finish(ctx context.Context) {
+	r.final()
+	_ = r.output.Wait(ctx)
+}
+
+// Close implements grpcconn.Output.
+func (r *stdioReceiver) Close() { r.end() }
 
 // run passes output on until it ends.
 func (r *stdioReceiver) run() {

@@ -4,13 +4,11 @@ package plugin
 
 import (
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/env"
-	"math"
 	"os"
 	"strconv"
 	"strings"
 
-	"google.golang.org/grpc"
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 const (
@@ -53,26 +51,4 @@ func commonBound(own, peer int) int {
 		return peer
 	}
 	return own
-}
-
-// grpcBound is a bound as gRPC takes it; zero is none.
-func grpcBound(n int) int {
-	if n <= 0 {
-		return math.MaxInt32
-	}
-	return n
-}
-
-// boundCalls bounds the messages of a gRPC client.
-func boundCalls(receive, send int) grpc.DialOption {
-	return grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(grpcBound(receive)), grpc.MaxCallSendMsgSize(grpcBound(send)))
-}
-
-// boundServed bounds the messages of a gRPC server. Zero leaves it with gRPC's own
-// bound of 4 MiB for requests, which children have always had.
-func boundServed(n int) []grpc.ServerOption {
-	if n == 0 {
-		return nil
-	}
-	return []grpc.ServerOption{grpc.MaxRecvMsgSize(grpcBound(n)), grpc.MaxSendMsgSize(grpcBound(n))}
 }

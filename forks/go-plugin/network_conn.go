@@ -3,13 +3,9 @@
 package plugin
 
 import (
-	"context"
-	"crypto/tls"
 	"io"
 	"net"
 	"sync"
-
-	"google.golang.org/grpc/credentials"
 
 	"github.com/hashicorp/go-plugin/internal/idleread"
 )
@@ -83,63 +79,4 @@ func (c *servedConn) Write(p []byte) (int, error) {
 func (c *servedConn) Close() error {
 	defer c.closed()
 	return c.Conn.Close()
-}
-
-// establishedTLS tells either side of gRPC of the TLS that its connection is
-// inside of: an implementation sees who calls (peer.FromContext), and a host may
-// send credentials with its calls that want to be kept secret. A nil conn is the one
-// that gRPC serves.
-type establishedTLS struct{ conn net.Conn }
-
-func (e establishedTLS) ServerHandshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return e.handshake(conn)
-}
-
-func (e establishedTLS) ClientHandshake(_ context.Context, _ string, conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	return e.handshake(conn)
-}
-
-func (e establishedTLS) handshake(conn net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	beneath := e.conn
-	if beneath == nil {
-		beneath = conn
-	}
-	secure, ok := unwrapTLS(beneath)
-	if !ok {
-		return conn, plainInfo{credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}, nil
-	}
-	return conn, credentials.TLSInfo{
-		State:          secure.ConnectionState(),
-		CommonAuthInfo: credentials.CommonAuthInfo{SecurityLevel: credentials.PrivacyAndIntegrity},
-	}, nil
-}
-
-func (e establishedTLS) Info() credentials.ProtocolInfo {
-	if _, ok := unwrapTLS(e.conn); ok {
-		return credentials.ProtocolInfo{SecurityProtocol: "tls"}
-	}
-	return credentials.ProtocolInfo{SecurityProtocol: "insecure"}
-}
-
-func (e establishedTLS) Clone() credentials.TransportCredentials { return e }
-
-func (e establishedTLS) OverrideServerName(string) error { return nil }
-
-// plainInfo is what a call over plain TCP knows of its caller.
-type plainInfo struct{ credentials.CommonAuthInfo }
-
-func (plainInfo) AuthType() string { return "insecure" }
-
-// unwrapTLS finds the TLS connection inside a sniffed one.
-func unwrapTLS(conn net.Conn) (*tls.Conn, bool) {
-	for {
-		if secure, ok := conn.(*tls.Conn); ok {
-			return secure, true
-		}
-		wrapper, ok := conn.(interface{ NetConn() net.Conn })
-		if !ok {
-			return nil, false
-		}
-		conn = wrapper.NetConn()
-	}
 }

@@ -16,6 +16,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
+
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 )
 
 // factoryPlugin is a gRPC plugin whose factory and registration can be strange.
@@ -251,7 +253,7 @@ func TestSharedServerShutdown(t *testing.T) {
 	p := plugin.serve(t)
 	_, stub := attachRelay(t, p)
 	old, err := newGRPCClient(grpcClientConfig{
-		dial: dialerOf(p.addr.String()), logger: p.clientConfig().Logger, doneCtx: t.Context(), brokers: brokerListeners,
+		conn: grpcconn.Config{Dial: dialerOf(p.addr.String())}, logger: p.clientConfig().Logger, doneCtx: t.Context(), brokers: brokerListeners,
 	})
 	if err != nil {
 		t.Fatal(err)

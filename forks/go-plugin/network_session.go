@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/hashicorp/go-plugin/internal/calls"
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
@@ -163,7 +164,7 @@ func (h *hostSession) newService(own grpcServiceConfig) (*grpcService, error) {
 		return newGRPCService(own)
 	}
 	shared := own
-	shared.shared, shared.options, shared.logger = true, h.grpcOptions(establishedTLS{}), h.server.logger
+	shared.shared, shared.options, shared.logger = true, h.grpcOptions(grpcconn.EstablishedTLS{}), h.server.logger
 	if h.panicked != nil {
 		shared.panicked = h.server.panics.ReportTo(h.server.logger)
 	}
@@ -183,7 +184,7 @@ func (h *hostSession) grpcConfig(output stdioSource) grpcServiceConfig {
 	cfg := grpcServiceConfig{
 		plugins:    h.version.plugins,
 		newServer:  h.server.opts.GRPCServer,
-		options:    h.grpcOptions(establishedTLS{h.conn}),
+		options:    h.grpcOptions(grpcconn.EstablishedTLS{Conn: h.conn}),
 		brokers:    brokerListeners,
 		tls:        h.server.tls, // the original library secures every brokered connection like the main one
 		stdio:      output,
@@ -221,7 +222,7 @@ func (h *hostSession) stdioSource() (source stdioSource, release func()) {
 	}
 }
 
-func (h *hostSession) grpcOptions(creds establishedTLS) []grpc.ServerOption {
+func (h *hostSession) grpcOptions(creds grpcconn.EstablishedTLS) []grpc.ServerOption {
 	return []grpc.ServerOption{
 		grpc.Creds(creds),
 		grpc.ConnectionTimeout(h.server.config.HandshakeTimeout),

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/mem"
 
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/idleread"
 	"github.com/hashicorp/go-plugin/internal/peererr"
@@ -230,7 +231,7 @@ type sessionConn struct {
 	// Of gRPC, which alone reads so. It may close the connection by itself, and
 	// read no more.
 	reader *idleread.Reader // of Conn
-	goAway *goAwayWatch
+	goAway *grpcconn.GoAwayWatch
 }
 
 // silence is how long nothing has come.
@@ -259,7 +260,7 @@ func (c *sessionConn) note(read []byte, err error) {
 	if len(read) > 0 {
 		c.heard.Store(int64(time.Since(c.opened)))
 		if c.goAway != nil {
-			c.goAway.see(read)
+			c.goAway.See(read)
 		}
 	}
 	if err != nil && !isDeadline(err) {

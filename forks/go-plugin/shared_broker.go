@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 )
 
 // SharedBroker lets the sessions with several instances of one plugin share
@@ -80,7 +82,7 @@ func (b *SharedBroker) grpcBroker(callee func() (*GRPCBroker, error)) *GRPCBroke
 	broker := newGRPCBroker(core, &groupTransport{group: b.group}, nil)
 	broker.ids = &b.group.ids
 	broker.callee = callee
-	broker.serverOptions = append(panicInterceptors(b.panicked), boundServed(b.maxMessage())...)
+	broker.serverOptions = append(grpcconn.AnswerPanics(b.panicked), grpcconn.ServerBound(b.maxMessage())...)
 	broker.maxMessage = b.maxMessage()
 	stop := context.AfterFunc(b.ctx, func() { _ = broker.Close() })
 	context.AfterFunc(core.ctx, func() { stop() })

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/listen"
 )
@@ -56,10 +57,10 @@ func TestPluginGRPCConn(t testing.TB, multiplex bool, ps map[string]Plugin) (*GR
 		logger:  logger,
 	}
 	cfg := grpcClientConfig{
-		dial: func(ctx context.Context) (net.Conn, error) {
+		conn: grpcconn.Config{Dial: func(ctx context.Context) (net.Conn, error) {
 			var dialer net.Dialer
 			return dialer.DialContext(ctx, lis.Addr().Network(), lis.Addr().String())
-		},
+		}},
 		plugins: ps,
 		logger:  logger,
 		doneCtx: context.Background(),
@@ -88,7 +89,7 @@ func TestPluginGRPCConn(t testing.TB, multiplex bool, ps map[string]Plugin) (*GR
 // multiplexTest makes the client of a test use one connection for everything.
 func multiplexTest(t testing.TB, cfg *grpcClientConfig) {
 	t.Helper()
-	conn, err := cfg.dial(context.Background())
+	conn, err := cfg.conn.Dial(context.Background())
 	if err != nil {
 		t.Fatalf("dial: %v", err)
 	}
@@ -97,5 +98,5 @@ func multiplexTest(t testing.TB, cfg *grpcClientConfig) {
 		t.Fatalf("multiplex: %v", err)
 	}
 	cfg.brokers, cfg.mux = brokerMux, mux
-	cfg.dial = func(ctx context.Context) (net.Conn, error) { return mux.Dial(ctx, nil) }
+	cfg.conn.Dial = func(ctx context.Context) (net.Conn, error) { return mux.Dial(ctx, nil) }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package grpcconn
 
 import (
 	"encoding/binary"
@@ -11,11 +11,12 @@ import (
 // goAwayBody is what a GOAWAY has at least: the last stream, the error code.
 const goAwayBody = 8
 
-// goAwayWatch looks through what a plugin sends for the GOAWAY by which gRPC
+// GoAwayWatch looks through what a plugin sends for the GOAWAY by which gRPC
 // says that it is about to leave. gRPC itself tells nobody of it: what an
 // application sees of a connection that was left is the same as of a broken one.
-type goAwayWatch struct {
-	leaving func() // called once
+type GoAwayWatch struct {
+	// Leaving is called once, for a GOAWAY without an error.
+	Leaving func()
 
 	frames h2frames.Walk
 	begun  bool // the first frame is that of HTTP/2
@@ -24,14 +25,14 @@ type goAwayWatch struct {
 	body   [goAwayBody]byte
 }
 
-// see takes what was read next. It is used by one goroutine at a time.
-func (w *goAwayWatch) see(p []byte) {
+// See takes what was read next. It is used by one goroutine at a time.
+func (w *GoAwayWatch) See(p []byte) {
 	if !w.over {
 		w.frames.Next(p, w.look)
 	}
 }
 
-func (w *goAwayWatch) look(piece []byte) {
+func (w *GoAwayWatch) look(piece []byte) {
 	switch {
 	case w.over:
 	case !w.begun && w.frames.Kind() != h2frames.Settings:
@@ -42,7 +43,7 @@ func (w *goAwayWatch) look(piece []byte) {
 		w.have += n
 		if n > 0 && w.have == goAwayBody && binary.BigEndian.Uint32(w.body[goAwayBody-4:]) == 0 {
 			w.over = true
-			w.leaving()
+			w.Leaving()
 		}
 		if w.frames.Left() == 0 {
 			w.have = 0

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package grpcconn
 
 import (
 	"context"
 	"errors"
-	"github.com/hashicorp/go-plugin/internal/peererr"
 	"io"
 	"net"
 	"os"
@@ -20,25 +19,26 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin/internal/idleread"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 )
 
-// lossCounter tells the errors of a gRPC connection from those that the plugin
+// lossWatch tells the errors of a gRPC connection from those that the plugin
 // returned, which can have the same code. The sure sign is whether trailers
 // came from the plugin; gRPC shows them only where they hold something, which
 // they do unless headers came before. For that case it counts how often
 // connections were lost: a call during which none was has its error from the
 // plugin. (A stats.Handler would see every trailer, at the price of a dozen
 // allocations for each call.)
-type lossCounter struct {
+type lossWatch struct {
 	lost  atomic.Uint64
-	drain drainSigns
+	drain DrainSigns
 }
 
 // countedConn counts its own end, before gRPC can act on it.
 type countedConn struct {
 	net.Conn
 	reader *idleread.Reader // of Conn
-	losses *lossCounter
+	watch  *lossWatch
 	ended  atomic.Bool
 }
 
@@ -68,7 +68,7 @@ func (c *countedConn) Close() error {
 
 func (c *countedConn) end() {
 	if !c.ended.Swap(true) {
-		c.losses.lost.Add(1)
+		c.watch.lost.Add(1)
 	}
 }
 
@@ -79,43 +79,43 @@ type unaryCall struct {
 }
 
 // call is a unary client interceptor.
-func (l *lossCounter) call(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	before := l.lost.Load()
+func (w *lossWatch) call(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	before := w.lost.Load()
 	call := new(unaryCall)
 	opts = append(append(call.opts[:0], opts...), grpc.Header(&call.header), grpc.Trailer(&call.trailer))
 	err := invoker(ctx, method, req, reply, cc, opts...)
 	if len(call.trailer) > 0 {
-		l.drain.heed(call.trailer)
+		w.drain.observe(call.trailer)
 		return err
 	}
 	if err == nil {
 		return nil
 	}
-	if call.header != nil && l.intact(cc, before) {
+	if call.header != nil && w.intact(cc, before) {
 		return err // after a header the trailers may hold nothing
 	}
-	return l.explain(err, cc, before)
+	return w.explain(err, cc, before)
 }
 
 // intact reports whether no connection was lost or closed since before was read.
-func (l *lossCounter) intact(cc *grpc.ClientConn, before uint64) bool {
-	return l.lost.Load() == before && cc.GetState() != connectivity.Shutdown
+func (w *lossWatch) intact(cc *grpc.ClientConn, before uint64) bool {
+	return w.lost.Load() == before && cc.GetState() != connectivity.Shutdown
 }
 
 // stream is a stream client interceptor.
-func (l *lossCounter) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	before := l.lost.Load()
+func (w *lossWatch) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	before := w.lost.Load()
 	s, err := streamer(ctx, desc, cc, method, opts...)
 	if err != nil {
-		return nil, l.explain(err, cc, before)
+		return nil, w.explain(err, cc, before)
 	}
-	l.drain.begins(method)
-	return &watchedStream{ClientStream: s, losses: l, before: before, cc: cc, oneAnswer: !desc.ServerStreams}, nil
+	w.drain.begins(method)
+	return &watchedStream{ClientStream: s, watch: w, before: before, cc: cc, oneAnswer: !desc.ServerStreams}, nil
 }
 
 // explain makes err match ErrConnectionLost if it comes from the connection.
 // before is the count when the call began. No trailers were seen.
-func (l *lossCounter) explain(err error, cc *grpc.ClientConn, before uint64) error {
+func (w *lossWatch) explain(err error, cc *grpc.ClientConn, before uint64) error {
 	st, ok := status.FromError(err)
 	if !ok {
 		return err
@@ -126,7 +126,7 @@ func (l *lossCounter) explain(err error, cc *grpc.ClientConn, before uint64) err
 		// This side has closed the connection; the caller's context may live.
 		lost = cc.GetState() == connectivity.Shutdown && isTransportText(st.Message())
 	case codes.Unavailable:
-		lost = l.lost.Load() != before || cc.GetState() != connectivity.Ready || isTransportText(st.Message())
+		lost = w.lost.Load() != before || cc.GetState() != connectivity.Ready || isTransportText(st.Message())
 	}
 	if lost {
 		return peererr.Lost(err)
@@ -160,7 +160,7 @@ func isTransportText(text string) bool {
 // watchedStream is a stream whose errors are explained.
 type watchedStream struct {
 	grpc.ClientStream
-	losses *lossCounter
+	watch  *lossWatch
 	before uint64
 	cc     *grpc.ClientConn
 
@@ -171,7 +171,7 @@ type watchedStream struct {
 func (s *watchedStream) Header() (metadata.MD, error) {
 	md, err := s.ClientStream.Header()
 	if err != nil {
-		err = s.losses.explain(err, s.cc, s.before)
+		err = s.watch.explain(err, s.cc, s.before)
 	}
 	return md, err
 }
@@ -180,7 +180,7 @@ func (s *watchedStream) Header() (metadata.MD, error) {
 func (s *watchedStream) SendMsg(m any) error {
 	err := s.ClientStream.SendMsg(m)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = s.losses.explain(err, s.cc, s.before)
+		err = s.watch.explain(err, s.cc, s.before)
 	}
 	return err
 }
@@ -192,7 +192,7 @@ func (s *watchedStream) RecvMsg(m any) error {
 		return nil
 	}
 	trailer := s.Trailer()
-	s.losses.drain.heed(trailer)
+	s.watch.drain.observe(trailer)
 	if err == nil || errors.Is(err, io.EOF) || len(trailer) > 0 {
 		return err
 	}
@@ -200,9 +200,9 @@ func (s *watchedStream) RecvMsg(m any) error {
 		// The application may ask long after the plugin has answered, and the
 		// connection may have been lost since. So the message counts as well.
 		st, _ := status.FromError(err)
-		if s.losses.intact(s.cc, s.before) || !isTransportText(st.Message()) {
+		if s.watch.intact(s.cc, s.before) || !isTransportText(st.Message()) {
 			return err
 		}
 	}
-	return s.losses.explain(err, s.cc, s.before)
+	return s.watch.explain(err, s.cc, s.before)
 }

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package grpcconn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/hashicorp/go-plugin/internal/peererr"
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/stdio"
+)
+
+// HealthName is a plugin's name in the standard health service.
+const HealthName = "plugin"
+
+// ShutdownTimeout is how long a child may take to answer that it ends.
+const ShutdownTimeout = 5 * time.Second
+
+// Session is the host's side of a gRPC session. Its methods may be called from any
+// goroutine, once all fields are set.
+type Session struct {
+	Conn *grpc.ClientConn
+	// Broker is closed with the session.
+	Broker io.Closer
+	// Output receives the plugin's output; nil: none is received.
+	Output Output
+	// Beneath, if not nil, is closed after Conn.
+	Beneath io.Closer
+
+	// Plugin is done when the plugin's process, or the session, has ended.
+	Plugin context.Context
+	// Detach is nil for a child, which is asked to end. Any other plugin is left alone:
+	// Detach is called before anything is closed, so that whoever holds the session
+	// knows why it ends, and reports whether the plugin may be asked to end the session,
+	// because it takes Shutdown for no more than that.
+	Detach func() (ask bool)
+
+	lost  context.Context // ends with the session, or when Lose is called
+	lose  context.CancelCauseFunc
+	close func() error // once
+}
+
+// Output passes the plugin's output on to the host's writers.
+type Output interface {
+	// Opened is closed when the plugin was asked for it.
+	Opened() <-chan struct{}
+	// Finish waits until all that comes was passed on, or until ctx ends. It does not
+	// ask the plugin again.
+	Finish(ctx context.Context)
+	// Close ends it at once.
+	Close()
+}
+
+// NewSession returns a session whose other fields the caller sets. It owns conn.
+func NewSession(conn *grpc.ClientConn) *Session {
+	s := &Session{Conn: conn}
+	s.lost, s.lose = context.WithCancelCause(context.Background())
+	s.close = sync.OnceValue(s.end)
+	return s
+}
+
+// Lose says that the session is of no more use, though calls may go on.
+func (s *Session) Lose(err error) { s.lose(err) }
+
+// Lost is done when the session was closed, or Lose was called. Its cause says why.
+func (s *Session) Lost() context.Context { return s.lost }
+
+// Ping asks the health service for an answer. A plugin that says it is about to leave
+// has answered.
+func (s *Session) Ping(ctx context.Context) error {
+	_, err := grpc_health_v1.NewHealthClient(s.Conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: HealthName})
+	return peererr.Clean(err)
+}
+
+// WatchDrain blocks until the plugin says that it is about to leave, which gives nil,
+// or until ctx or the session ends.
+func (s *Session) WatchDrain(ctx context.Context) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	watch, err := grpc_health_v1.NewHealthClient(s.Conn).Watch(ctx, &grpc_health_v1.HealthCheckRequest{Service: HealthName})
+	for err == nil {
+		var health *grpc_health_v1.HealthCheckResponse
+		health, err = watch.Recv()
+		if err == nil && health.GetStatus() == grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+			return nil
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return fmt.Errorf("watch the plugin's health: %w", peererr.Clean(err))
+}
+
+// AwaitOutput waits until a child was asked for its output, which it sends ahead of an
+// answer to whoever has asked. Other plugins keep it for the host.
+func (s *Session) AwaitOutput() {
+	if s.Detach != nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
+	defer cancel()
+	s.awaitOpened(ctx, s.Plugin)
+}
+
+func (s *Session) awaitOpened(ctx, plugin context.Context) {
+	if s.Output == nil {
+		return
+	}
+	select {
+	case <-s.Output.Opened():
+	case <-plugin.Done():
+	case <-ctx.Done():
+	}
+}
+
+// FinishOutput waits until what has come of the plugin's output was passed on and there
+// is no more, or until ctx ends.
+func (s *Session) FinishOutput(ctx context.Context) {
+	if s.Output != nil {
+		s.Output.Finish(ctx)
+	}
+}
+
+// Close ends the session. What the plugin wrote before is passed on first, unless that
+// takes more than stdio.FlushTimeout. Calls in flight fail as lost.
+func (s *Session) Close() error { return s.close() }
+
+func (s *Session) end() error {
+	// The host's writers may block, so that the wait is bounded.
+	reading, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
+	defer cancel()
+	ask, plugin, wait := true, s.Plugin, ShutdownTimeout
+	if s.Detach != nil {
+		// Plugin is done, if it is the session's.
+		ask, plugin, wait = s.Detach(), reading, stdio.FlushTimeout
+	}
+	if ask {
+		// To ask for the output is of no use after the plugin was asked to end.
+		s.awaitOpened(reading, plugin)
+	}
+	_ = s.Broker.Close()
+	if ask && s.shutDown(plugin, wait) {
+		// What came before the answer is read from now on, however long that took.
+		rest, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
+		defer cancel()
+		s.FinishOutput(rest)
+	}
+	if s.Output != nil {
+		s.Output.Close()
+	}
+	s.lose(peererr.Lost(net.ErrClosed))
+	err := s.Conn.Close()
+	if s.Beneath != nil {
+		_ = s.Beneath.Close()
+	}
+	return err
+}
+
+// shutDown asks the plugin to end. It reports whether the output ends by itself now.
+func (s *Session) shutDown(plugin context.Context, wait time.Duration) bool {
+	ctx, cancel := context.WithTimeout(plugin, wait)
+	defer cancel()
+	// A plugin that ends does not always get to answer.
+	_, err := pluginpb.NewGRPCControllerClient(s.Conn).Shutdown(ctx, &pluginpb.Empty{})
+	return status.Code(err) != codes.DeadlineExceeded
+}
