@@ -44,7 +44,7 @@ type Options struct {
 	MaxBodies int64
 	// MaxCalls is how many calls may be in flight at once, and MaxPluginCalls how many
 	// of them of one plugin. A call counts until its method has returned, which may be
-	// after its client has gone.
+	// after its client has left.
 	MaxCalls, MaxPluginCalls int
 	// MaxStreams is how many readers of events there may be at once.
 	MaxStreams int

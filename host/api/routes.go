@@ -120,7 +120,7 @@ func notFound(w http.ResponseWriter, _ *http.Request) {
 	writeProblem(w, problem{Status: http.StatusNotFound, Detail: "there is no such path; /api/v1/openapi.json lists those there are"})
 }
 
-// writeJSON answers. Whoever asked may be gone, and nobody else cares.
+// writeJSON answers. Whoever asked may have hung up, and nobody else cares.
 func writeJSON(w http.ResponseWriter, status int, body any) {
 	raw, err := json.Marshal(body)
 	if err != nil {

@@ -82,7 +82,7 @@ func (c *child) open(ctx context.Context) (plugin.ClientProtocol, error) {
 }
 
 // stop asks the process to end, kills it if it does not within stopTimeout,
-// and returns when it is gone, with all that it started itself and that did
+// and returns when it has ended, with all that it started itself and that did
 // not leave its group.
 func (c *child) stop() {
 	c.stopping.Do(func() {

@@ -95,7 +95,7 @@ func (d *networkDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Sessi
 	if err != nil {
 		return nil, d.explain(ctx, e, config, err) // it names the address
 	}
-	return NewSession(session, Beside{Certificate: identity.name()}), nil
+	return NewSession(session, Details{Certificate: identity.name()}), nil
 }
 
 // explain adds what the dialer knows to an error: whether it lasts, and what to

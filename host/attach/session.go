@@ -22,8 +22,8 @@ type remoteSession struct {
 	closed  func() error
 }
 
-// Beside says of a session what go-plugin does not know.
-type Beside struct {
+// Details are what a dialer knows of a session and go-plugin does not.
+type Details struct {
 	// Certificate is the name by which the plugin identified itself, or empty.
 	Certificate string
 	// Instance and Build, if not empty, are better than what the plugin itself
@@ -36,16 +36,16 @@ type Beside struct {
 
 // NewSession makes a conn.Session of a session that go-plugin made. Dialers of
 // placements that are not in this package use it.
-func NewSession(s *plugin.Session, beside Beside) conn.Session {
-	info := conn.Info{Protocol: string(s.Protocol()), Version: s.Version(), TLS: beside.Certificate}
+func NewSession(s *plugin.Session, details Details) conn.Session {
+	info := conn.Info{Protocol: string(s.Protocol()), Version: s.Version(), TLS: details.Certificate}
 	if peer := s.Info(); peer != nil {
 		info.Name, info.Instance = peer.Name, peer.Instance
 		info.Kinds = kindsOf(peer)
 		info.Build = buildOf(peer)
 	}
-	info.Instance = cmp.Or(beside.Instance, info.Instance)
-	info.Build = cmp.Or(beside.Build, info.Build)
-	return &remoteSession{session: s, info: info, closed: beside.Closed}
+	info.Instance = cmp.Or(details.Instance, info.Instance)
+	info.Build = cmp.Or(details.Build, info.Build)
+	return &remoteSession{session: s, info: info, closed: details.Closed}
 }
 
 // Info implements conn.Session.

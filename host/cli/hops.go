@@ -99,7 +99,7 @@ func (p *prober) hello(ctx context.Context) (string, error) {
 	if p.session, err = plugin.Attach(ctx, config); err != nil {
 		return "", err
 	}
-	info := attach.NewSession(p.session, attach.Beside{}).Info()
+	info := attach.NewSession(p.session, attach.Details{}).Info()
 	if p.session.Info() == nil {
 		return "the plugin knows no handshake on the wire; it speaks as the original library does", nil
 	}
@@ -112,7 +112,7 @@ func (p *prober) version(context.Context) (string, error) {
 
 // kinds fails where the host's interfaces have methods that the plugin lacks.
 func (p *prober) kinds(context.Context) (string, error) {
-	info := attach.NewSession(p.session, attach.Beside{}).Info()
+	info := attach.NewSession(p.session, attach.Details{}).Info()
 	if info.Kinds == nil {
 		return "the plugin does not tell", nil
 	}

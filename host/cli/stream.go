@@ -27,7 +27,7 @@ var errUnread = errors.New("nobody reads it, and the process is to end")
 // may wait for ever for whoever ought to read: no write holds up the end of the process.
 type stream struct {
 	to     io.Writer
-	gone   context.CancelFunc // called when whoever read it has gone
+	unread context.CancelFunc // called when whoever read it has closed it
 	writes chan output
 }
 
@@ -40,7 +40,7 @@ func (s *stream) run() {
 	for w := range s.writes {
 		_, err := s.to.Write(w.text)
 		if errors.Is(err, syscall.EPIPE) {
-			s.gone()
+			s.unread()
 		}
 		if w.result != nil {
 			w.result <- err

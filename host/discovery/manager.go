@@ -164,11 +164,11 @@ func (m *Manager) publish() {
 	}
 }
 
-// mostProblems is how many problems one change of the set logs, and how many that are
-// gone: others are counted.
+// mostProblems is how many new problems one change of the set logs, and how many that are
+// over: others are counted.
 const mostProblems = 20
 
-// logProblems says of each problem once that it is there, and that it is gone.
+// logProblems says of each problem once that it is there, and that it is over.
 func (m *Manager) logProblems(before, now []target.Problem) {
 	known, left := make(map[target.Problem]bool, len(before)), make(map[string]bool, len(now))
 	for _, p := range before {
@@ -187,17 +187,17 @@ func (m *Manager) logProblems(before, now []target.Problem) {
 	if found > mostProblems {
 		m.opts.Logger.Warn("discovery found more that it cannot offer", "count", found-mostProblems)
 	}
-	gone := 0
+	over := 0
 	for _, p := range before {
 		if left[p.Subject] {
 			continue
 		}
-		if gone++; gone <= mostProblems {
-			m.opts.Logger.Info("what discovery could not offer is mended, or gone", "subject", p.Subject, "source", p.Source)
+		if over++; over <= mostProblems {
+			m.opts.Logger.Info("what discovery could not offer is mended, or removed", "subject", p.Subject, "source", p.Source)
 		}
 	}
-	if gone > mostProblems {
-		m.opts.Logger.Info("more of what discovery could not offer is mended, or gone", "count", gone-mostProblems)
+	if over > mostProblems {
+		m.opts.Logger.Info("more of what discovery could not offer is mended, or removed", "count", over-mostProblems)
 	}
 }
 

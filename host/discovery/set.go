@@ -10,7 +10,7 @@ import (
 	"github.com/reattach/reattach/host/target"
 )
 
-// Set is the merged state of all sources at one moment. It is never changed
+// Set is the merged state of all sources at one time. It is never changed
 // once it has been offered, and readers must not change it either.
 type Set struct {
 	// Generation grows by one with every set that differs from the last.

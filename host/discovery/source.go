@@ -43,7 +43,7 @@ type Sink interface {
 	// A group that is not valid is refused and counted as an error, and
 	// the last good group of its key stays.
 	Update(groups ...target.Group)
-	// Error says that the source cannot see its subject at the moment and
+	// Error says that the source cannot see its subject now and
 	// goes on trying. What it has delivered stays in force.
 	Error(err error)
 }

@@ -218,7 +218,7 @@ func TestTroubleIsToldOnceAndItsEndToo(t *testing.T) {
 			`[WARN]  source fails; its last good state stays: source=one error="connection refused"`,
 			`[INFO]  source is in step again: source=one after="connection refused"`,
 			`[WARN]  discovery found what it cannot offer as it stands: subject="service ns/odd" reason="two ports" plugin=odd source=one`,
-			`[INFO]  what discovery could not offer is mended, or gone: subject="service ns/odd" source=one`,
+			`[INFO]  what discovery could not offer is mended, or removed: subject="service ns/odd" source=one`,
 		}
 		if diff := cmp.Diff(want, log.lines()); diff != "" {
 			t.Errorf("the log (-want +got)\n%s", diff)
@@ -252,8 +252,8 @@ func TestManyProblemsAreFewLines(t *testing.T) {
 		want := map[string]int{
 			"[WARN]  discovery found what it cannot offer as it stands":         20,
 			"[WARN]  discovery found more that it cannot offer":                 1,
-			"[INFO]  what discovery could not offer is mended, or gone":         20,
-			"[INFO]  more of what discovery could not offer is mended, or gone": 1,
+			"[INFO]  what discovery could not offer is mended, or removed":         20,
+			"[INFO]  more of what discovery could not offer is mended, or removed": 1,
 		}
 		if diff := cmp.Diff(want, counts); diff != "" {
 			t.Errorf("lines of the log (-want +got)\n%s", diff)

@@ -202,7 +202,7 @@ func (s suite) killed(t *testing.T) {
 		t.Errorf("the session ended with %v, want ErrConnectionLost", err)
 	}
 	if err := <-held; err == nil {
-		t.Error("a call in flight was answered by a process that is gone")
+		t.Error("a call in flight was answered by a process that was killed")
 	}
 	if err := session.Ping(t.Context()); err == nil {
 		t.Error("a lost session answers a ping")
@@ -214,7 +214,7 @@ func (s suite) killed(t *testing.T) {
 		t.Errorf("closing changed the reason to %v", err)
 	}
 	// The next part may get an endpoint at the same place.
-	eventually(t, "the process is gone", func() bool { return !processExists(t, pid) })
+	eventually(t, "the process has ended", func() bool { return !processExists(t, pid) })
 }
 
 func process(t *testing.T, pid string) *os.Process {

@@ -48,7 +48,7 @@ type suite struct {
 func (s suite) part(t *testing.T, name string, run func(t *testing.T)) {
 	t.Run(name, func(t *testing.T) {
 		before := goleak.IgnoreCurrent()
-		// Cleanups run last in first out: this one after the endpoint is gone.
+		// Cleanups run last in first out: this one after the endpoint has ended.
 		t.Cleanup(func() { goleak.VerifyNone(t, before) })
 		run(t)
 	})

@@ -20,7 +20,7 @@ import (
 type Options struct {
 	Contract attach.Contract
 
-	// TempDir is where a shared object is copied to for the moment in which it
+	// TempDir is where a shared object is copied to while it
 	// is loaded, so that its file may be written over while it is in use. It
 	// must be on a file system from which code may be run. Empty: os.TempDir.
 	TempDir string
@@ -32,7 +32,7 @@ type Options struct {
 type dialer struct{ opts Options }
 
 // Dialer returns a dialer of target.InProcess endpoints. Its errors are
-// permanent, but for files that cannot be read at the moment.
+// permanent, but for files that cannot be read for now.
 //
 // Every dial of an endpoint gives a session of its own with the one object that
 // is loaded. A file that was replaced since it was loaded is an error: Go cannot
@@ -90,7 +90,7 @@ func (d *dialer) serve(ctx context.Context, e target.Endpoint, obj *object) (con
 	if err != nil {
 		return nil, permanentRefusal(server.close(err))
 	}
-	return attach.NewSession(session, attach.Beside{
+	return attach.NewSession(session, attach.Details{
 		Instance: obj.instance(),
 		Build:    attach.BuildText(obj.info),
 		Closed:   func() error { return server.close(nil) },

@@ -53,7 +53,7 @@ func complete(f io.ReaderAt, size int64) error {
 		return shorterThanHeaders(f)
 	}
 	if err != nil {
-		return nil // no ELF file, or one that is too odd to judge
+		return nil // no ELF file, or one that is too odd to check
 	}
 	var end uint64
 	for _, p := range file.Progs {

@@ -45,7 +45,7 @@ func newInventory(opts Options) *inventory {
 
 // look looks at the directory once. After an error everything stays as it
 // was. A directory that does not exist is no error but a problem: its files
-// are surely gone.
+// are surely not there.
 func (v *inventory) look(ctx context.Context, now time.Time) error {
 	seen, err := v.opts.observe()
 	v.problem = ""
@@ -63,7 +63,7 @@ func (v *inventory) look(ctx context.Context, now time.Time) error {
 	}
 	for name, f := range v.files {
 		v.update(ctx, name, f, seen[name], now)
-		if f.gone() {
+		if f.absent() {
 			delete(v.files, name)
 		}
 	}
@@ -130,10 +130,10 @@ func (f *file) accept(endpoint *target.Endpoint, problem string) {
 	f.endpoint, f.problem = endpoint, problem
 }
 
-// gone reports whether nothing is left to know about the name.
-func (f *file) gone() bool {
-	absent := observation{}
-	return f.seen.same(absent) && f.settled.same(absent)
+// absent reports whether nothing is left to know about the name.
+func (f *file) absent() bool {
+	nothing := observation{}
+	return f.seen.same(nothing) && f.settled.same(nothing)
 }
 
 // stuck reports whether f has failed to settle for so long that people should
@@ -142,8 +142,8 @@ func (v *inventory) stuck(f *file, now time.Time) bool {
 	return !f.differs.IsZero() && now.Sub(f.differs) >= v.opts.patience()
 }
 
-// hopeful reports whether any file has not settled, but is likely to soon.
-func (v *inventory) hopeful(now time.Time) bool {
+// settling reports whether any file has not settled, but is likely to soon.
+func (v *inventory) settling(now time.Time) bool {
 	for _, f := range v.files {
 		if !f.differs.IsZero() && !v.stuck(f, now) {
 			return true

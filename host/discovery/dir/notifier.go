@@ -40,7 +40,7 @@ func (n *notifier) follow() {
 	}
 	if n.watched != nil {
 		n.watched = nil
-		// It fails if the directory is gone, as its watch went with it.
+		// It fails if the directory was removed, as its watch went with it.
 		_ = n.watcher.Remove(n.dir)
 	}
 	if err == nil && n.watcher.Add(n.dir) == nil {

@@ -116,7 +116,7 @@ func (s *Source) Run(ctx context.Context, sink discovery.Sink) error {
 			return nil
 		}
 		group := known.group(looked)
-		unsure := known.hopeful(looked) && looked.Sub(started) < 2*s.opts.patience()
+		unsure := known.settling(looked) && looked.Sub(started) < 2*s.opts.patience()
 		if delivered && !group.Equal(sent) || !delivered && !unsure {
 			delivered, sent = true, group
 			sink.Update(group)

@@ -17,7 +17,7 @@ import (
 var errAbsent = errors.New("no such host")
 
 // believeAbsence is how many lookups in a row must say so before the last
-// good addresses are given up: a name can lose its records for a moment, as
+// good addresses are given up: a name can lose its records for a second, as
 // when every pod of a headless Service is replaced at once.
 const believeAbsence = 2
 
@@ -65,7 +65,7 @@ func plain(err error) error {
 	return errors.New(de.Err)
 }
 
-// take turns the outcome of a lookup into the group to send, and reports
+// take makes the group to send of the outcome of a lookup, and reports
 // whether it differs from the last one. After an error the last good
 // addresses stay, unless absence is certain.
 func (n *name) take(ips []netip.Addr, err error) (target.Group, bool) {
