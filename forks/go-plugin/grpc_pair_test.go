@@ -16,6 +16,8 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/stdio"
+	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
 
 // grpcPair is a plugin and its host over a real socket.
@@ -50,7 +52,7 @@ func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
 	serving := grpcServiceConfig{
 		plugins: PluginSet{"relay": p.impl},
 		brokers: o.brokers, brokerWait: o.wait,
-		stdio:  newReaderOutput(nil, nil),
+		output: grpcstdio.NewSender(stdio.NewSource(nil, nil, nil).Subscribe),
 		logger: hclog.NewNullLogger(),
 	}
 	calling := grpcClientConfig{
@@ -94,7 +96,7 @@ func (p *grpcPair) start(t testing.TB, serving grpcServiceConfig, calling grpcCl
 	}
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := p.service.serve(lis); err != nil {
+		if err := p.service.serve(serving.output.Listener(lis)); err != nil {
 			t.Errorf("serve: %v", err)
 		}
 	})

@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/stdio"
+	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
 
 // GRPCServiceName is the name under which a plugin's health is found with the
@@ -55,7 +56,8 @@ type GRPCServer struct {
 	// serve on, too.
 	mux     *grpcmux.ServerMuxer
 	service *grpcService
-	output  *readerOutput
+	source  *stdio.Source
+	output  *grpcstdio.Sender // of source
 }
 
 // Init makes the server and registers every plugin with it.
@@ -63,20 +65,20 @@ func (s *GRPCServer) Init() error {
 	if s.logger == nil {
 		s.logger = hclog.NewNullLogger()
 	}
-	s.output = newReaderOutput(s.Stdout, s.Stderr)
-	s.output.pipes = s.pipes
+	s.source = stdio.NewSource(s.Stdout, s.Stderr, s.pipes)
+	s.output = grpcstdio.NewSender(s.source.Subscribe)
+	s.output.Follow(s.source) // An answer may come before its host has asked for the output.
 	cfg := grpcServiceConfig{
 		plugins:    s.Plugins,
 		newServer:  s.Server,
 		sockets:    listen.SocketsFromEnv(),
 		tls:        s.TLS,
-		stdio:      s.output,
+		output:     s.output,
 		onShutdown: func() { s.service.stopAfterHost() },
 		logger:     s.logger,
 	}
 	if s.TLS != nil {
-		cfg.wire = new(outputWire)
-		cfg.options = []grpc.ServerOption{grpc.Creds(watchedTLS{credentials.NewTLS(s.TLS), cfg.wire})}
+		cfg.options = []grpc.ServerOption{grpc.Creds(s.output.Credentials(credentials.NewTLS(s.TLS)))}
 	}
 	if s.mux != nil {
 		cfg.brokers, cfg.mux = brokerMux, s.mux
@@ -91,8 +93,11 @@ func (s *GRPCServer) Serve(lis net.Listener) {
 	if s.DoneCh != nil {
 		defer close(s.DoneCh)
 	}
-	defer s.output.close()
+	defer s.source.Close()
 	defer s.service.stop()
+	if s.TLS == nil {
+		lis = s.output.Listener(lis)
+	}
 	if err := s.service.serve(lis); err != nil {
 		s.logger.Error("grpc server", "error", err)
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
 
 // grpcServiceConfig says what a grpcService serves.
@@ -46,11 +47,10 @@ type grpcServiceConfig struct {
 	mux        *grpcmux.ServerMuxer // of brokerMux; the service shuts it down
 	tls        *tls.Config          // of brokered connections; nil: plaintext
 
-	maxMessage int         // bounds each message, in bytes; zero leaves it to gRPC
-	panicked   panics.Func // in a method
-	stdio      stdioSource // nil: none is served
-	wire       *outputWire // whose TLS is in options; nil: there is none
-	onShutdown func()      // GRPCController.Shutdown is being answered; runs in a goroutine
+	maxMessage int               // bounds each message, in bytes; zero leaves it to gRPC
+	panicked   panics.Func       // in a method
+	output     *grpcstdio.Sender // nil: none is served
+	onShutdown func()            // GRPCController.Shutdown is being answered; runs in a goroutine
 	logger     hclog.Logger
 }
 
@@ -62,8 +62,6 @@ type grpcService struct {
 	server *grpc.Server
 	health *health.Server
 	mux    *grpcmux.ServerMuxer
-	wire   *outputWire
-	inside bool // of TLS, which watches the connections
 	logger hclog.Logger
 
 	maxMessage int // bounds the text of an error, see grpcconn.BoundStatus
@@ -88,10 +86,7 @@ var errSameServer = errors.New("ServeConfig.GRPCServer returns a server that it 
 // newGRPCService makes the server and registers everything. It starts no
 // goroutine; one who does not serve it must stop it all the same.
 func newGRPCService(cfg grpcServiceConfig) (*grpcService, error) {
-	s := &grpcService{health: health.NewServer(), mux: cfg.mux, wire: cfg.wire, logger: cfg.logger, maxMessage: cfg.maxMessage}
-	if s.inside = s.wire != nil; !s.inside {
-		s.wire = new(outputWire)
-	}
+	s := &grpcService{health: health.NewServer(), mux: cfg.mux, logger: cfg.logger, maxMessage: cfg.maxMessage}
 	s.ending, s.end = context.WithCancel(context.Background())
 	if cfg.shared {
 		s.shared = newSharedSessions(cfg.logger)
@@ -170,7 +165,7 @@ func (s *grpcService) registerOwn(cfg *grpcServiceConfig) {
 		pluginpb.RegisterTunnelServer(s.server, &tunnelService{service: s})
 	}
 	pluginpb.RegisterGRPCControllerServer(s.server, &controllerService{service: s})
-	if cfg.shared || cfg.stdio != nil {
+	if cfg.shared || cfg.output != nil {
 		pluginpb.RegisterGRPCStdioServer(s.server, &stdioService{service: s})
 	}
 }

@@ -26,8 +26,8 @@ func (s *grpcService) superviseCall(ctx context.Context, req any, info *grpc.Una
 
 // settleOutput sends what the plugin has written ahead of an answer.
 func (s *grpcService) settleOutput(ctx context.Context) {
-	if session := s.session(ctx); session != nil {
-		session.before.Wait(ctx)
+	if session := s.session(ctx); session != nil && session.output != nil {
+		session.output.Wait(ctx)
 	}
 }
 

@@ -17,9 +17,6 @@ import (
 // serve serves until the service is stopped or lis is closed. The caller stops
 // the service afterwards.
 func (s *grpcService) serve(lis net.Listener) error {
-	if !s.inside {
-		lis = watchedListener{lis, s.wire}
-	}
 	err := s.server.Serve(lis)
 	if errors.Is(err, net.ErrClosed) || errors.Is(err, grpc.ErrServerStopped) {
 		return nil

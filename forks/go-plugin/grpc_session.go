@@ -14,34 +14,26 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
-	"github.com/hashicorp/go-plugin/internal/stdio"
+	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 	"github.com/hashicorp/go-plugin/internal/tunnel"
 )
 
 // grpcSession is what one host has of a grpcService.
 type grpcSession struct {
 	broker     *GRPCBroker
-	tunnel     *tunnel.Plugin // nil: brokered connections are no tunnels
-	stdio      stdioSource    // nil: the host wants none
+	tunnel     *tunnel.Plugin    // nil: brokered connections are no tunnels
+	output     *grpcstdio.Sender // nil: the host wants none
 	onShutdown func()
 	panicked   panics.Func
 
-	before *stdio.Barrier  // nil: no output is sent
-	wire   *outputWire     // the same
 	calls  calls.Gauge     // of the plugin, if the service is shared
-	output calls.Gauge     // streams of the output
 	ending context.Context // ends the session's own streams
 	end    context.CancelFunc
 }
 
 // newSession makes a session of cfg's fields.
 func (s *grpcService) newSession(cfg *grpcServiceConfig) *grpcSession {
-	session := &grpcSession{stdio: cfg.stdio, onShutdown: cfg.onShutdown, panicked: cfg.panicked}
-	if cfg.stdio != nil {
-		session.before = new(stdio.Barrier)
-		session.before.Follow(cfg.stdio)
-		session.wire = s.wire
-	}
+	session := &grpcSession{output: cfg.output, onShutdown: cfg.onShutdown, panicked: cfg.panicked}
 	session.broker, session.tunnel = cfg.newBroker(s.shared)
 	session.ending, session.end = context.WithCancel(s.ending)
 	return session
@@ -57,9 +49,9 @@ func (g *grpcSession) close() {
 // than stdio.FlushTimeout.
 func (g *grpcSession) finishOutput() {
 	g.end()
-	ctx, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
-	defer cancel()
-	_ = g.output.WaitQuiet(ctx, 0)
+	if g.output != nil {
+		g.output.AwaitSent()
+	}
 }
 
 // session returns the session of a call, or nil for a call on a brokered
@@ -159,8 +151,8 @@ type stdioService struct {
 // the session ends, that is once what was written before has been sent.
 func (s *stdioService) StreamStdio(_ *emptypb.Empty, stream pluginpb.GRPCStdio_StreamStdioServer) error {
 	session := s.service.session(stream.Context())
-	if session == nil || session.stdio == nil {
+	if session == nil || session.output == nil {
 		return errNotAgreed("the plugin's output")
 	}
-	return session.sendOutput(stream)
+	return session.output.Send(stream, session.ending)
 }

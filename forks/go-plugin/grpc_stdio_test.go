@@ -4,35 +4,35 @@ package plugin
 
 import (
 	"bytes"
-	"context"
 	"errors"
-	"io"
 	"strings"
 	"sync"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/go-plugin/internal/stdio"
+	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
 
 func TestGRPCStdio(t *testing.T) {
 	var out, errs awaitedBuffer
 	done := make(chan struct{})
-	script := scriptedOutput{
-		{false, []byte("one ")}, {true, []byte("oops ")}, {false, nil}, {false, []byte("two")}, {true, bytes.Repeat([]byte("x"), 64<<10)},
-	}
+	output := sendsOutput(
+		stdio.Chunk{Channel: stdio.Stdout, Data: []byte("one ")}, stdio.Chunk{Channel: stdio.Stderr, Data: []byte("oops ")},
+		stdio.Chunk{Channel: stdio.Stdout, Data: []byte("two")}, stdio.Chunk{Channel: stdio.Stderr, Data: bytes.Repeat([]byte("x"), 60<<10)},
+	)
 	newGRPCPair(t, pairOptions{
-		service: func(cfg *grpcServiceConfig) { cfg.stdio = script },
+		service: func(cfg *grpcServiceConfig) { cfg.output = output },
 		client: func(cfg *grpcClientConfig) {
 			cfg.stdout, cfg.stderr = &out, &errs
-			errs.notify(5+64<<10, done)
+			errs.notify(5+60<<10, done)
 		},
 	})
 	<-done
 	if got := out.String(); got != "one two" {
 		t.Errorf("stdout = %q", got)
 	}
-	if got := errs.String(); got != "oops "+strings.Repeat("x", 64<<10) {
-		t.Errorf("stderr has %d bytes, want %d", len(got), 5+64<<10)
+	if got := errs.String(); got != "oops "+strings.Repeat("x", 60<<10) {
+		t.Errorf("stderr has %d bytes, want %d", len(got), 5+60<<10)
 	}
 }
 
@@ -43,7 +43,8 @@ func TestGRPCStdioWriterFails(t *testing.T) {
 	done := make(chan struct{})
 	newGRPCPair(t, pairOptions{
 		service: func(cfg *grpcServiceConfig) {
-			cfg.stdio = scriptedOutput{{false, []byte("lost")}, {false, []byte("too")}, {true, []byte("ok")}}
+			cfg.output = sendsOutput(stdio.Chunk{Channel: stdio.Stdout, Data: []byte("lost")},
+				stdio.Chunk{Channel: stdio.Stdout, Data: []byte("too")}, stdio.Chunk{Channel: stdio.Stderr, Data: []byte("ok")})
 		},
 		client: func(cfg *grpcClientConfig) {
 			cfg.stdout, cfg.stderr = failingWriter{}, &errs
@@ -84,65 +85,12 @@ func (b *awaitedBuffer) String() string {
 	return b.buf.String()
 }
 
-// What a child wrote before its host came waits in its pipes.
-func TestReaderOutput(t *testing.T) {
-	r, w := io.Pipe()
-	output := newReaderOutput(r, strings.NewReader("from stderr"))
-	defer output.close()
-	go func() {
-		_, _ = io.WriteString(w, "from stdout")
-		_ = w.Close()
-	}()
-	sub := output.subscribe()
-	defer sub.close()
-	got := map[bool]string{}
-	for {
-		isStderr, data, err := sub.next(t.Context())
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		got[isStderr] += string(data)
+// sendsOutput returns a Sender of output that is known beforehand.
+func sendsOutput(chunks ...stdio.Chunk) *grpcstdio.Sender {
+	hub := stdio.NewHub(1 << 20)
+	for _, c := range chunks {
+		hub.Write(c.Channel, c.Data)
 	}
-	if diff := cmp.Diff(map[bool]string{false: "from stdout", true: "from stderr"}, got); diff != "" {
-		t.Errorf("output (-want +got):\n%s", diff)
-	}
-	silent, w2 := io.Pipe()
-	defer w2.Close()
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(errEcho)
-	if _, _, err := newReaderOutput(silent, nil).subscribe().next(ctx); !errors.Is(err, errEcho) {
-		t.Errorf("next = %v, want the cause of its context", err)
-	}
+	hub.Close()
+	return grpcstdio.NewSender(func() stdio.Stream { return hub.Subscribe() })
 }
-
-// scriptedOutput is a plugin's output that is known beforehand.
-type scriptedOutput []outputChunk
-
-func (o scriptedOutput) subscribe() stdioSubscription {
-	rest := o
-	return &scriptedSubscription{rest}
-}
-
-func (scriptedOutput) Settled() bool { return true }
-
-func (scriptedOutput) Sync(context.Context) error { return nil }
-
-type scriptedSubscription struct{ rest scriptedOutput }
-
-func (s *scriptedSubscription) next(context.Context) (bool, []byte, error) {
-	if len(s.rest) == 0 {
-		return false, nil, io.EOF
-	}
-	chunk := s.rest[0]
-	s.rest = s.rest[1:]
-	return chunk.isStderr, chunk.data, nil
-}
-
-func (*scriptedSubscription) unsent(bool, []byte) {}
-
-func (*scriptedSubscription) finish(context.Context) {}
-
-func (*scriptedSubscription) close() {}

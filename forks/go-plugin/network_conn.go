@@ -7,7 +7,7 @@ import (
 	"net"
 	"sync"
 
-	"github.com/hashicorp/go-plugin/internal/idleread"
+	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
 
 // serveSession serves one connection, which may have joined the service, and calls
@@ -44,36 +44,16 @@ func (l *oneConnListener) Addr() net.Addr { return l.addr }
 
 // servedConn knows when the server is done with it.
 type servedConn struct {
-	net.Conn
-	*idleread.Reader            // of Conn
-	closed           func()     // does not block; may be called again
-	remote           net.Addr   // names the session of a shared service; nil: Conn's
-	written          *wireWatch // nil: nobody asks
+	*grpcstdio.Conn
+	closed func()   // does not block; may be called again
+	remote net.Addr // names the session of a shared service; nil: Conn's
 }
-
-func newServedConn(conn net.Conn) *servedConn {
-	return &servedConn{Conn: conn, Reader: idleread.NewReader(conn)}
-}
-
-// NetConn returns the connection beneath, so that its TLS can be found.
-func (c *servedConn) NetConn() net.Conn { return c.Conn }
 
 func (c *servedConn) RemoteAddr() net.Addr {
 	if c.remote != nil {
 		return c.remote
 	}
 	return c.Conn.RemoteAddr()
-}
-
-// watch counts the output that is written. It is called before the first write.
-func (c *servedConn) watch(wire *outputWire) { c.written = &wireWatch{wire: wire} }
-
-func (c *servedConn) Write(p []byte) (int, error) {
-	n, err := c.Conn.Write(p)
-	if c.written != nil {
-		c.written.wrote(p[:n])
-	}
-	return n, err
 }
 
 func (c *servedConn) Close() error {

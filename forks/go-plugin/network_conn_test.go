@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
 
 // TestServedConnectionEndsOnce stops the service at every moment at which it may
@@ -46,7 +48,7 @@ func TestServedConnectionEndsOnce(t *testing.T) {
 			var times atomic.Int64
 			ended := make(chan struct{}, 2)
 			end(service, func() {
-				service.serveSession(newServedConn(here), func() {
+				service.serveSession(&servedConn{Conn: new(grpcstdio.Sender).Conn(here)}, func() {
 					times.Add(1)
 					service.stop()
 					ended <- struct{}{}

@@ -17,6 +17,8 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/stdio"
+	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
 
 // ended returns what ServeListener did, and leaves nothing to the cleanup.
@@ -152,9 +154,9 @@ func (endless) Read(p []byte) (int, error) { return len(p), nil }
 
 func TestDrainOfHostThatReadsNoOutput(t *testing.T) {
 	t.Parallel() // It takes stdio.FlushTimeout.
-	output := newReaderOutput(endless{}, nil)
-	defer output.close()
-	p := newGRPCPair(t, pairOptions{service: func(cfg *grpcServiceConfig) { cfg.stdio = output }})
+	output := stdio.NewSource(endless{}, nil, nil)
+	defer output.Close()
+	p := newGRPCPair(t, pairOptions{service: func(cfg *grpcServiceConfig) { cfg.output = grpcstdio.NewSender(output.Subscribe) }})
 	stream, err := pluginpb.NewGRPCStdioClient(p.client.Conn).StreamStdio(t.Context(), &emptypb.Empty{})
 	if err != nil {
 		t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -18,6 +19,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
+	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
 
 // hostKeepalive is after how long a silent host is probed. A host whose node is
@@ -109,8 +111,10 @@ func (h *hostSession) rpcServing() rpcServing {
 }
 
 func (h *hostSession) serveNetRPC() error {
-	stdout, stderr, stop := h.subscribeStreams()
-	defer stop()
+	stdout, stderr := h.server.output.Split()
+	defer stdout.Close()
+	defer stderr.Close()
+	h.before.Follow(stdout, stderr)
 	session := &rpcSession{
 		plugins:     h.version.plugins,
 		stdout:      stdout,
@@ -133,7 +137,7 @@ func (h *hostSession) prepare() error {
 	if h.agreed.Protocol != hello.GRPC {
 		return nil
 	}
-	output, release := h.stdioSource()
+	output, release := h.newSender()
 	own := h.grpcConfig(output)
 	service, err := h.newService(own)
 	if err != nil {
@@ -141,10 +145,7 @@ func (h *hostSession) prepare() error {
 		h.logger.Error("host cannot be served", "error", err)
 		return err
 	}
-	h.grpc, h.served = service, newServedConn(h.conn)
-	if output != nil {
-		h.served.watch(service.wire)
-	}
+	h.grpc, h.served = service, &servedConn{Conn: output.Conn(h.conn)}
 	leave := service.stop
 	if service.shared != nil {
 		leave = service.join(&own, h.served)
@@ -180,14 +181,14 @@ func (h *hostSession) kinds() []hello.Kind {
 	return kinds
 }
 
-func (h *hostSession) grpcConfig(output stdioSource) grpcServiceConfig {
+func (h *hostSession) grpcConfig(output *grpcstdio.Sender) grpcServiceConfig {
 	cfg := grpcServiceConfig{
 		plugins:    h.version.plugins,
 		newServer:  h.server.opts.GRPCServer,
 		options:    h.grpcOptions(grpcconn.EstablishedTLS{Conn: h.conn}),
 		brokers:    brokerListeners,
 		tls:        h.server.tls, // the original library secures every brokered connection like the main one
-		stdio:      output,
+		output:     output,
 		panicked:   h.panicked,
 		maxMessage: h.server.config.MaxMessageBytes,
 		onShutdown: h.awaitHangUp,
@@ -209,17 +210,27 @@ func (h *hostSession) awaitHangUp() {
 	time.AfterFunc(wait, func() { _ = h.conn.Close() })
 }
 
-// stdioSource is the plugin's output as this host gets it; nil if it wants none.
-func (h *hostSession) stdioSource() (source stdioSource, release func()) {
+// newSender returns what sends the plugin's output to this host; nil if it wants none.
+func (h *hostSession) newSender() (sender *grpcstdio.Sender, release func()) {
+	subscribe := func() stdio.Stream { return h.server.output.Subscribe() }
 	switch {
 	case h.agreed.Has(hello.FeatureNoOutput):
 		return nil, func() {}
-	case h.agreed.Has(hello.FeatureGRPCTunnel):
-		kept := newSessionOutput(h.server.output)
-		return kept, kept.close
-	default:
-		return &hubOutput{hub: h.server.output}, func() {}
+	case !h.agreed.Has(hello.FeatureGRPCTunnel):
+		return grpcstdio.NewSender(subscribe), func() {}
 	}
+	// The host asks for the output while it may already be calling, so that what its
+	// calls print until then is kept for it.
+	kept := h.server.output.Subscribe()
+	var taken atomic.Bool
+	sender = grpcstdio.NewSender(func() stdio.Stream {
+		if taken.Swap(true) {
+			return subscribe()
+		}
+		return kept
+	})
+	sender.Follow(kept)
+	return sender, kept.Close
 }
 
 func (h *hostSession) grpcOptions(creds grpcconn.EstablishedTLS) []grpc.ServerOption {

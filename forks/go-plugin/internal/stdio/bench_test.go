@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package stdio
+package stdio_test
 
 import (
 	"bytes"
@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"sync"
 	"testing"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // BenchmarkWrite is what a plugin pays for one write of 4 KiB, by the number of
@@ -16,7 +18,7 @@ import (
 func BenchmarkWrite(b *testing.B) {
 	for _, hosts := range []int{0, 1, 50} {
 		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
-			hub := NewHub(1 << 20)
+			hub := stdio.NewHub(1 << 20)
 			hub.Subscribe().Close() // no backlog
 			var readers sync.WaitGroup
 			for range hosts {
@@ -34,7 +36,7 @@ func BenchmarkWrite(b *testing.B) {
 			b.SetBytes(int64(len(chunk)))
 			b.ReportAllocs()
 			for b.Loop() {
-				hub.Write(Stdout, chunk)
+				hub.Write(stdio.Stdout, chunk)
 			}
 			hub.Close()
 			readers.Wait()
@@ -44,8 +46,8 @@ func BenchmarkWrite(b *testing.B) {
 
 // BenchmarkSettled is what an answer pays that comes after no output.
 func BenchmarkSettled(b *testing.B) {
-	hub := NewHub(1 << 20)
-	captured, err := Capture(hub, nil, nil)
+	hub := stdio.NewHub(1 << 20)
+	captured, err := stdio.Capture(hub, nil, nil)
 	if err != nil {
 		b.Fatal(err)
 	}

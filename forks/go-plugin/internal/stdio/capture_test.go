@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package stdio
+package stdio_test
 
 import (
 	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +17,8 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // roleVar makes the test binary play a plugin instead of running tests.
@@ -32,9 +33,9 @@ func TestMain(m *testing.M) {
 
 // writeWithoutStdout runs in a process whose standard output is a broken pipe.
 func writeWithoutStdout() int {
-	hub := NewHub(1 << 20)
+	hub := stdio.NewHub(1 << 20)
 	sub := hub.Subscribe()
-	captured, err := Capture(hub, os.Stdout, nil)
+	captured, err := stdio.Capture(hub, os.Stdout, nil)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -47,9 +48,20 @@ func writeWithoutStdout() int {
 	}
 	err = captured.Close(context.Background())
 	hub.Close()
-	got, _ := io.ReadAll(NewReader(sub))
-	fmt.Fprintf(os.Stderr, "hub got %d, close says %v", len(got), errors.Is(err, syscall.EPIPE))
+	fmt.Fprintf(os.Stderr, "hub got %d, close says %v", len(all(sub)), errors.Is(err, syscall.EPIPE))
 	return 0
+}
+
+// all reads what a subscription holds that comes to an end.
+func all(sub *stdio.Subscription) string {
+	var b strings.Builder
+	for {
+		c, err := sub.Next(context.Background())
+		if err != nil {
+			return b.String()
+		}
+		b.Write(c.Data)
+	}
 }
 
 func original(t *testing.T, name string) *os.File {
@@ -75,11 +87,11 @@ func content(t *testing.T, file *os.File) []byte {
 // original holds every byte as soon as Close has returned.
 func TestCaptureLosesNothing(t *testing.T) {
 	const total = 100 << 20
-	hub := NewHub(256 << 10)
+	hub := stdio.NewHub(256 << 10)
 	stalled := hub.Subscribe()
 	defer stalled.Close()
 	stdout, stderr := original(t, "stdout"), original(t, "stderr")
-	captured, err := Capture(hub, stdout, stderr)
+	captured, err := stdio.Capture(hub, stdout, stderr)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +112,7 @@ func TestCaptureLosesNothing(t *testing.T) {
 		t.Errorf("stderr: %q", got)
 	}
 	hub.Close()
-	own, missed := account(t, drain(t, stalled), Stdout)
+	own, missed := account(t, drain(t, stalled), stdio.Stdout)
 	if own+missed != total {
 		t.Errorf("the hub got %d and missed %d of %d", own, missed, total)
 	}
@@ -110,10 +122,10 @@ func TestCaptureLosesNothing(t *testing.T) {
 }
 
 func TestCaptureWithoutOriginal(t *testing.T) {
-	hub := NewHub(1 << 20)
+	hub := stdio.NewHub(1 << 20)
 	sub := hub.Subscribe()
 	defer sub.Close()
-	captured, err := Capture(hub, nil, nil)
+	captured, err := stdio.Capture(hub, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -124,7 +136,7 @@ func TestCaptureWithoutOriginal(t *testing.T) {
 	}
 	hub.Close()
 	chunks := drain(t, sub)
-	if text(chunks, Stdout) != "out" || text(chunks, Stderr) != "err" {
+	if text(chunks, stdio.Stdout) != "out" || text(chunks, stdio.Stderr) != "err" {
 		t.Errorf("got %v", chunks)
 	}
 }
@@ -152,9 +164,9 @@ func TestCaptureSurvivesBrokenStdout(t *testing.T) {
 
 // TestCloseWithGrandchild has a process hold the pipe open that outlives Close.
 func TestCloseWithGrandchild(t *testing.T) {
-	hub := NewHub(1 << 20)
+	hub := stdio.NewHub(1 << 20)
 	stdout := original(t, "stdout")
-	captured, err := Capture(hub, stdout, nil)
+	captured, err := stdio.Capture(hub, stdout, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,7 +197,7 @@ func TestCloseIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer w.Close()
-	captured, err := Capture(NewHub(1<<20), w, nil)
+	captured, err := stdio.Capture(stdio.NewHub(1<<20), w, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -198,14 +210,14 @@ func TestCloseIsBounded(t *testing.T) {
 		t.Errorf("want the context's cause, got %v", err)
 	}
 	r.Close() // lets the pump go, for goleak
-	_ = captured.pipes[0].pump.Wait(t.Context())
+	_ = captured.Close(t.Context())
 }
 
 // TestPumpsHaveSmallStacks holds that what a pump moves is not on its stack: Go
 // makes new goroutines as large as those that it has seen on the average, and a
 // plugin has few others.
 func TestPumpsHaveSmallStacks(t *testing.T) {
-	hub := NewHub(1 << 20)
+	hub := stdio.NewHub(1 << 20)
 	defer hub.Close()
 	stacks := func() uint64 {
 		var m runtime.MemStats
@@ -216,7 +228,7 @@ func TestPumpsHaveSmallStacks(t *testing.T) {
 	before := stacks()
 	const captures = 10
 	for range captures {
-		captured, err := Capture(hub, nil, nil)
+		captured, err := stdio.Capture(hub, nil, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

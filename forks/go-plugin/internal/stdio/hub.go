@@ -5,7 +5,6 @@ package stdio
 import (
 	"bytes"
 	"context"
-	"io"
 	"slices"
 	"sync"
 )
@@ -98,19 +97,6 @@ func (h *Hub) Sync(ctx context.Context) error {
 	return pipes.Sync(ctx)
 }
 
-// Writer returns an io.Writer whose Write never fails.
-func (h *Hub) Writer(ch Channel) io.Writer { return hubWriter{h, ch} }
-
-type hubWriter struct {
-	hub *Hub
-	ch  Channel
-}
-
-func (w hubWriter) Write(p []byte) (int, error) {
-	w.hub.Write(w.ch, p)
-	return len(p), nil
-}
-
 // Subscribe attaches a reader to the given channels, to both when none is
 // given. It gets what is written from now on; the first subscriber that a
 // channel ever has gets that channel's backlog before it. The caller must
@@ -163,7 +149,7 @@ func (h *Hub) handBacklog(sub *Subscription) {
 // neither waits for the other, however little of it is read. The caller must
 // close both.
 func (h *Hub) Split() (stdout, stderr *Reader) {
-	return NewReader(h.Subscribe(Stdout)), NewReader(h.Subscribe(Stderr))
+	return &Reader{sub: h.Subscribe(Stdout)}, &Reader{sub: h.Subscribe(Stderr)}
 }
 
 // Close ends the hub. Subscriptions still give what they hold, then io.EOF.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package stdio
+package stdio_test
 
 import (
 	"bytes"
@@ -18,12 +18,14 @@ import (
 	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // drain reads what a subscription holds of a hub that has been closed.
-func drain(t *testing.T, sub *Subscription) []Chunk {
+func drain(t *testing.T, sub *stdio.Subscription) []stdio.Chunk {
 	t.Helper()
-	var chunks []Chunk
+	var chunks []stdio.Chunk
 	for {
 		c, err := sub.Next(t.Context())
 		if err == io.EOF {
@@ -36,7 +38,7 @@ func drain(t *testing.T, sub *Subscription) []Chunk {
 	}
 }
 
-func text(chunks []Chunk, ch Channel) string {
+func text(chunks []stdio.Chunk, ch stdio.Channel) string {
 	var b strings.Builder
 	for _, c := range chunks {
 		if c.Channel == ch {
@@ -50,7 +52,7 @@ var noticePattern = regexp.MustCompile(`^\n?\[go-plugin: (\d+) bytes of output m
 
 // account sums up what a subscription gave of ch: the plugin's own bytes, and
 // what the notices, which are chunks of their own, say was missed.
-func account(t *testing.T, chunks []Chunk, ch Channel) (own, missed uint64) {
+func account(t *testing.T, chunks []stdio.Chunk, ch stdio.Channel) (own, missed uint64) {
 	t.Helper()
 	for _, c := range chunks {
 		if c.Channel != ch {
@@ -71,48 +73,45 @@ func account(t *testing.T, chunks []Chunk, ch Channel) (own, missed uint64) {
 }
 
 func TestOrderAcrossChannels(t *testing.T) {
-	hub := NewHub(1 << 20)
+	hub := stdio.NewHub(1 << 20)
 	a, b := hub.Subscribe(), hub.Subscribe()
 	defer a.Close()
 	defer b.Close()
-	var want []Chunk
+	var want []stdio.Chunk
 	for i := range 100 {
-		c := Chunk{Channel(1 + i%2), fmt.Appendf(nil, "line %d\n", i)}
+		c := stdio.Chunk{stdio.Channel(1 + i%2), fmt.Appendf(nil, "line %d\n", i)}
 		want = append(want, c)
 		p := bytes.Clone(c.Data)
 		hub.Write(c.Channel, p)
 		clear(p) // the writer's buffer is its own again
 	}
-	hub.Write(Channel(7), []byte("nowhere"))
+	hub.Write(stdio.Channel(7), []byte("nowhere"))
 	hub.Close()
-	hub.Write(Stdout, []byte("too late"))
-	for name, sub := range map[string]*Subscription{"first": a, "second": b} {
+	hub.Write(stdio.Stdout, []byte("too late"))
+	for name, sub := range map[string]*stdio.Subscription{"first": a, "second": b} {
 		if diff := cmp.Diff(want, drain(t, sub)); diff != "" {
 			t.Errorf("%s subscriber: -want, +got:\n%s", name, diff)
-		}
-		if sub.Missed() != 0 {
-			t.Errorf("%s subscriber missed %d", name, sub.Missed())
 		}
 	}
 }
 
 func TestBacklogGoesToTheFirst(t *testing.T) {
-	hub := NewHub(1 << 20)
-	hub.Write(Stdout, []byte("before 1\n"))
-	hub.Write(Stderr, []byte("before 2\n"))
+	hub := stdio.NewHub(1 << 20)
+	hub.Write(stdio.Stdout, []byte("before 1\n"))
+	hub.Write(stdio.Stderr, []byte("before 2\n"))
 	first := hub.Subscribe()
 	defer first.Close()
 	second := hub.Subscribe()
 	defer second.Close()
-	hub.Write(Stdout, []byte("after\n"))
+	hub.Write(stdio.Stdout, []byte("after\n"))
 	hub.Close()
 
-	if diff := cmp.Diff([]Chunk{
-		{Stdout, []byte("before 1\n")}, {Stderr, []byte("before 2\n")}, {Stdout, []byte("after\n")},
+	if diff := cmp.Diff([]stdio.Chunk{
+		{stdio.Stdout, []byte("before 1\n")}, {stdio.Stderr, []byte("before 2\n")}, {stdio.Stdout, []byte("after\n")},
 	}, drain(t, first)); diff != "" {
 		t.Errorf("first: -want, +got:\n%s", diff)
 	}
-	if diff := cmp.Diff([]Chunk{{Stdout, []byte("after\n")}}, drain(t, second)); diff != "" {
+	if diff := cmp.Diff([]stdio.Chunk{{stdio.Stdout, []byte("after\n")}}, drain(t, second)); diff != "" {
 		t.Errorf("second: -want, +got:\n%s", diff)
 	}
 }
@@ -120,9 +119,9 @@ func TestBacklogGoesToTheFirst(t *testing.T) {
 // TestNothingIsKeptOnceAHostCame: after the first host has left, output goes
 // nowhere, and the next host must not get what was meant for nobody.
 func TestNothingIsKeptOnceAHostCame(t *testing.T) {
-	hub := NewHub(1 << 20)
+	hub := stdio.NewHub(1 << 20)
 	hub.Subscribe().Close()
-	hub.Write(Stdout, []byte("to nobody\n"))
+	hub.Write(stdio.Stdout, []byte("to nobody\n"))
 	next := hub.Subscribe()
 	defer next.Close()
 	hub.Close()
@@ -143,46 +142,43 @@ func TestBacklogIsBounded(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			hub := NewHub(1 << 20)
+			hub := stdio.NewHub(1 << 20)
 			for range tc.writes {
-				hub.Write(Stderr, bytes.Repeat([]byte("x"), tc.size))
+				hub.Write(stdio.Stderr, bytes.Repeat([]byte("x"), tc.size))
 			}
 			sub := hub.Subscribe()
 			defer sub.Close()
 			hub.Close()
-			own, missed := account(t, drain(t, sub), Stderr)
-			if own > backlogLimit || own == 0 {
+			own, missed := account(t, drain(t, sub), stdio.Stderr)
+			if own > 64<<10 || own == 0 {
 				t.Errorf("%s\nkept %d bytes", tc.reason, own)
 			}
-			if own+missed != uint64(tc.writes*tc.size) || missed != sub.Missed() {
-				t.Errorf("%s\nkept %d, notices say %d, Missed says %d, written %d", tc.reason, own, missed, sub.Missed(), tc.writes*tc.size)
+			if own+missed != uint64(tc.writes*tc.size) {
+				t.Errorf("%s\nkept %d, notices say %d, written %d", tc.reason, own, missed, tc.writes*tc.size)
 			}
 		})
 	}
 }
 
 func TestStalledSubscriberNeverBlocks(t *testing.T) {
-	hub := NewHub(64 << 10)
+	hub := stdio.NewHub(64 << 10)
 	stalled, healthy := hub.Subscribe(), hub.Subscribe()
 	defer stalled.Close()
 	defer healthy.Close()
 	line := []byte(strings.Repeat("x", 99) + "\n")
 	for range 10_000 {
-		hub.Write(Stdout, line)
+		hub.Write(stdio.Stdout, line)
 		// The healthy one keeps pace, and so must get all.
 		if c, err := healthy.Next(t.Context()); err != nil || !bytes.Equal(c.Data, line) {
 			t.Fatalf("healthy: %q, %v", c.Data, err)
 		}
 	}
-	if healthy.Missed() != 0 {
-		t.Errorf("healthy missed %d", healthy.Missed())
-	}
 	hub.Close()
 	chunks := drain(t, stalled)
-	got := text(chunks, Stdout)
-	own, missed := account(t, chunks, Stdout)
-	if own+missed != 1_000_000 || missed != stalled.Missed() {
-		t.Errorf("own %d + notices %d, Missed %d, written 1000000", own, missed, stalled.Missed())
+	got := text(chunks, stdio.Stdout)
+	own, missed := account(t, chunks, stdio.Stdout)
+	if own+missed != 1_000_000 {
+		t.Errorf("own %d + notices %d, written 1000000", own, missed)
 	}
 	if own > 64<<10 || own%uint64(len(line)) != 0 {
 		t.Errorf("held %d bytes: more than the limit, or part of a line", own)
@@ -195,27 +191,27 @@ func TestStalledSubscriberNeverBlocks(t *testing.T) {
 // TestResumesWithNotice: a reader that catches up finds the notice in the
 // place of what it missed, then what came later.
 func TestResumesWithNotice(t *testing.T) {
-	hub := NewHub(4 << 10)
+	hub := stdio.NewHub(4 << 10)
 	sub := hub.Subscribe()
 	defer sub.Close()
-	hub.Write(Stdout, []byte("kept, no newline"))
-	hub.Write(Stdout, bytes.Repeat([]byte("a"), 3<<10))
-	hub.Write(Stdout, bytes.Repeat([]byte("b"), 3<<10)) // its start fits
-	hub.Write(Stderr, []byte("lost\n"))
+	hub.Write(stdio.Stdout, []byte("kept, no newline"))
+	hub.Write(stdio.Stdout, bytes.Repeat([]byte("a"), 3<<10))
+	hub.Write(stdio.Stdout, bytes.Repeat([]byte("b"), 3<<10)) // its start fits
+	hub.Write(stdio.Stderr, []byte("lost\n"))
 	for range 2 {
 		if _, err := sub.Next(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}
-	hub.Write(Stdout, []byte("later\n"))
+	hub.Write(stdio.Stdout, []byte("later\n"))
 	hub.Close()
 	rest := drain(t, sub)
-	fits := 4<<10 - (3<<10 + len("kept, no newline") + 3*chunkOverhead)
-	want := []Chunk{
-		{Stdout, bytes.Repeat([]byte("b"), fits)},
-		{Stdout, fmt.Appendf(nil, "\n[go-plugin: %d bytes of output missed]\n", 3<<10-fits)},
-		{Stderr, []byte("[go-plugin: 5 bytes of output missed]\n")},
-		{Stdout, []byte("later\n")},
+	fits := 4<<10 - (3<<10 + len("kept, no newline") + 3*64)
+	want := []stdio.Chunk{
+		{stdio.Stdout, bytes.Repeat([]byte("b"), fits)},
+		{stdio.Stdout, fmt.Appendf(nil, "\n[go-plugin: %d bytes of output missed]\n", 3<<10-fits)},
+		{stdio.Stderr, []byte("[go-plugin: 5 bytes of output missed]\n")},
+		{stdio.Stdout, []byte("later\n")},
 	}
 	if diff := cmp.Diff(want, rest); diff != "" {
 		t.Errorf("-want, +got:\n%s", diff)
@@ -226,7 +222,7 @@ func TestResumesWithNotice(t *testing.T) {
 // go, and 100 MiB.
 func TestAccountsForEveryByte(t *testing.T) {
 	const total = 100 << 20
-	hub := NewHub(1 << 20)
+	hub := stdio.NewHub(1 << 20)
 	var readers sync.WaitGroup
 	for name, every := range map[string]int{"fast": 0, "slow": 50} {
 		sub := hub.Subscribe()
@@ -250,8 +246,8 @@ func TestAccountsForEveryByte(t *testing.T) {
 					}
 				}
 			}
-			if own+noticed != total || noticed != sub.Missed() {
-				t.Errorf("%s: own %d + noticed %d is not %d (Missed %d)", name, own, noticed, total, sub.Missed())
+			if own+noticed != total {
+				t.Errorf("%s: own %d + noticed %d is not %d", name, own, noticed, total)
 			}
 		})
 	}
@@ -265,7 +261,7 @@ func TestAccountsForEveryByte(t *testing.T) {
 	chunk := bytes.Repeat([]byte(strings.Repeat("y", 127)+"\n"), 256)
 	for written := 0; written < total; {
 		n := min(1+rand.IntN(len(chunk)), total-written)
-		hub.Write(Stdout, chunk[:n])
+		hub.Write(stdio.Stdout, chunk[:n])
 		written += n
 	}
 	hub.Close()
@@ -273,14 +269,14 @@ func TestAccountsForEveryByte(t *testing.T) {
 }
 
 func TestSplitReadsEachAlone(t *testing.T) {
-	hub := NewHub(64 << 10)
+	hub := stdio.NewHub(64 << 10)
 	stdout, stderr := hub.Split()
 	defer stdout.Close()
 	defer stderr.Close()
 	for range 1000 {
-		hub.Write(Stderr, bytes.Repeat([]byte("e"), 1000)) // nobody reads it
+		hub.Write(stdio.Stderr, bytes.Repeat([]byte("e"), 1000)) // nobody reads it
 	}
-	hub.Write(Stdout, []byte("hello\n"))
+	hub.Write(stdio.Stdout, []byte("hello\n"))
 	hub.Close()
 	got, err := io.ReadAll(stdout)
 	if err != nil || string(got) != "hello\n" {
@@ -290,31 +286,31 @@ func TestSplitReadsEachAlone(t *testing.T) {
 	if _, err := stderr.WriteTo(&kept); err != nil {
 		t.Fatal(err)
 	}
-	own, missed := account(t, kept, Stderr)
-	if own+missed != 1_000_000 || missed != stderr.Missed() || stdout.Missed() != 0 {
-		t.Errorf("stderr: own %d, noticed %d, Missed %d; stdout missed %d", own, missed, stderr.Missed(), stdout.Missed())
+	own, missed := account(t, kept, stdio.Stderr)
+	if own+missed != 1_000_000 {
+		t.Errorf("stderr: own %d, noticed %d", own, missed)
 	}
 }
 
 // chunkWriter collects each Write as a chunk of stderr.
-type chunkWriter []Chunk
+type chunkWriter []stdio.Chunk
 
 func (w *chunkWriter) Write(p []byte) (int, error) {
-	*w = append(*w, Chunk{Stderr, bytes.Clone(p)})
+	*w = append(*w, stdio.Chunk{stdio.Stderr, bytes.Clone(p)})
 	return len(p), nil
 }
 
 // TestLinesStayWhole writes in pieces that end within lines, as a pipe gives them.
 func TestLinesStayWhole(t *testing.T) {
-	hub := NewHub(4 << 10)
+	hub := stdio.NewHub(4 << 10)
 	sub := hub.Subscribe()
 	defer sub.Close()
 	output := bytes.Repeat([]byte("0123456789abcdef-0123456789abcdef\n"), 500)
 	for piece := range slices.Chunk(output, 999) {
-		hub.Write(Stdout, piece)
+		hub.Write(stdio.Stdout, piece)
 	}
 	hub.Close()
-	own, _, found := strings.Cut(text(drain(t, sub), Stdout), "[go-plugin:")
+	own, _, found := strings.Cut(text(drain(t, sub), stdio.Stdout), "[go-plugin:")
 	if !found || !strings.HasPrefix(string(output), own) || !strings.HasSuffix(own, "cdef\n") {
 		t.Errorf("before the notice: %q", own[max(0, len(own)-60):])
 	}
@@ -324,17 +320,17 @@ func TestNextEnds(t *testing.T) {
 	errGone := errors.New("gone")
 	cases := map[string]struct {
 		reason string
-		end    func(*Hub, *Subscription, context.CancelCauseFunc)
+		end    func(*stdio.Hub, *stdio.Subscription, context.CancelCauseFunc)
 		want   error
 	}{
-		"SubscriptionClosed": {"Closing wakes the reader.", func(_ *Hub, s *Subscription, _ context.CancelCauseFunc) { s.Close() }, io.EOF},
-		"HubClosed":          {"So does the end of the hub.", func(h *Hub, _ *Subscription, _ context.CancelCauseFunc) { h.Close() }, io.EOF},
-		"ContextEnded":       {"And the context, with its cause.", func(_ *Hub, _ *Subscription, c context.CancelCauseFunc) { c(errGone) }, errGone},
+		"SubscriptionClosed": {"Closing wakes the reader.", func(_ *stdio.Hub, s *stdio.Subscription, _ context.CancelCauseFunc) { s.Close() }, io.EOF},
+		"HubClosed":          {"So does the end of the hub.", func(h *stdio.Hub, _ *stdio.Subscription, _ context.CancelCauseFunc) { h.Close() }, io.EOF},
+		"ContextEnded":       {"And the context, with its cause.", func(_ *stdio.Hub, _ *stdio.Subscription, c context.CancelCauseFunc) { c(errGone) }, errGone},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				hub := NewHub(1 << 20)
+				hub := stdio.NewHub(1 << 20)
 				sub := hub.Subscribe()
 				defer sub.Close()
 				ctx, cancel := context.WithCancelCause(t.Context())
@@ -352,28 +348,12 @@ func TestNextEnds(t *testing.T) {
 }
 
 func TestSubscribeAfterClose(t *testing.T) {
-	hub := NewHub(1 << 20)
-	hub.Write(Stdout, []byte("last words\n"))
+	hub := stdio.NewHub(1 << 20)
+	hub.Write(stdio.Stdout, []byte("last words\n"))
 	hub.Close()
 	sub := hub.Subscribe()
 	defer sub.Close()
-	if got := text(drain(t, sub), Stdout); got != "last words\n" {
-		t.Errorf("got %q", got)
-	}
-}
-
-func TestWriterNeverFails(t *testing.T) {
-	hub := NewHub(1 << 20)
-	sub := hub.Subscribe(Stderr)
-	defer sub.Close()
-	if n, err := fmt.Fprint(hub.Writer(Stderr), "text"); n != 4 || err != nil {
-		t.Errorf("%d, %v", n, err)
-	}
-	hub.Close()
-	if n, err := fmt.Fprint(hub.Writer(Stderr), "more"); n != 4 || err != nil {
-		t.Errorf("after Close: %d, %v", n, err)
-	}
-	if got := text(drain(t, sub), Stderr); got != "text" {
+	if got := text(drain(t, sub), stdio.Stdout); got != "last words\n" {
 		t.Errorf("got %q", got)
 	}
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package stdio
+package stdio_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,13 +10,15 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // What was written before Sync has reached the subscriptions after it, whatever
 // the pump was about when it was called.
 func TestSyncBringsWhatWasWritten(t *testing.T) {
-	hub := NewHub(1 << 20)
-	captured, err := Capture(hub, nil, nil)
+	hub := stdio.NewHub(1 << 20)
+	captured, err := stdio.Capture(hub, nil, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,13 +31,10 @@ func TestSyncBringsWhatWasWritten(t *testing.T) {
 			_, _ = io.WriteString(captured.Stdout, line)
 		}
 		sub.Finish(t.Context())
-		var got bytes.Buffer
-		if _, err := NewReader(sub).WriteTo(&got); err != nil {
-			t.Fatal(err)
-		}
+		got := all(sub)
 		// The first subscription gets what was there before it as well.
-		if !strings.HasSuffix(got.String(), want.String()) {
-			t.Fatalf("round %d: %d bytes came, want %d", round, got.Len(), want.Len())
+		if !strings.HasSuffix(got, want.String()) {
+			t.Fatalf("round %d: %d bytes came, want %d", round, len(got), want.Len())
 		}
 	}
 	if err := captured.Close(t.Context()); err != nil {
@@ -50,7 +48,7 @@ func TestSyncBringsWhatWasWritten(t *testing.T) {
 func TestPipeFinish(t *testing.T) {
 	for name, closeW := range map[string]bool{"open": false, "closed": true} {
 		t.Run(name, func(t *testing.T) {
-			p, err := NewPipe()
+			p, err := stdio.NewPipe()
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -81,7 +79,7 @@ func TestPipeFinish(t *testing.T) {
 
 // One who writes without end holds nobody up.
 func TestPipeFinishUnderEndlessWrites(t *testing.T) {
-	p, err := NewPipe()
+	p, err := stdio.NewPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +98,9 @@ func TestPipeFinishUnderEndlessWrites(t *testing.T) {
 		read <- err
 	}()
 	for range 10 {
-		<-p.ask(false)
+		if err := (stdio.Pipes{p}).Sync(t.Context()); err != nil {
+			t.Error(err)
+		}
 	}
 	p.Finish(t.Context())
 	if err := <-read; err != nil {
@@ -112,16 +112,14 @@ func TestPipeFinishUnderEndlessWrites(t *testing.T) {
 
 // Sync is bounded by its context when nobody reads.
 func TestSyncIsBounded(t *testing.T) {
-	p, err := NewPipe()
+	p, err := stdio.NewPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.Close()
-	hub := NewHub(0)
-	hub.follow(p)
 	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
 	defer cancel()
-	if err := hub.Sync(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if err := (stdio.Pipes{p}).Sync(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Sync = %v", err)
 	}
 }

@@ -7,7 +7,8 @@ import (
 	"io"
 )
 
-// Reader reads a subscription as a stream of bytes.
+// Reader reads one channel of a hub as a stream of bytes. One goroutine at a time may
+// read.
 type Reader struct {
 	sub  *Subscription
 	rest []byte
@@ -17,10 +18,6 @@ var (
 	_ io.ReadCloser = (*Reader)(nil)
 	_ io.WriterTo   = (*Reader)(nil)
 )
-
-// NewReader returns a Reader over sub, which it closes. The chunks of all of
-// its channels are read as one stream. One goroutine at a time may read.
-func NewReader(sub *Subscription) *Reader { return &Reader{sub: sub} }
 
 // Read blocks until there is output; io.EOF after Close, or when the hub was
 // closed and everything was read.
@@ -74,9 +71,6 @@ func (r *Reader) Settled() bool { return r.sub.Settled() }
 
 // Sync is that of the subscription.
 func (r *Reader) Sync(ctx context.Context) error { return r.sub.Sync(ctx) }
-
-// Missed returns how many bytes of output the stream lacks.
-func (r *Reader) Missed() uint64 { return r.sub.Missed() }
 
 // Close ends the stream; a waiting Read returns io.EOF. It returns nil.
 func (r *Reader) Close() error {

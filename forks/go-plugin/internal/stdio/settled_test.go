@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package stdio
+package stdio_test
 
 import (
 	"context"
@@ -9,6 +9,8 @@ import (
 	"runtime"
 	"testing"
 	"testing/synctest"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // A pipe is settled when nothing is in it, and who has read it has come for more.
@@ -16,11 +18,11 @@ func TestPipesSettled(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("nothing can be said of a pipe there")
 	}
-	p, err := NewPipe()
+	p, err := stdio.NewPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	pipes := Pipes{p}
+	pipes := stdio.Pipes{p}
 	if !pipes.Settled() {
 		t.Error("an empty pipe is not settled")
 	}
@@ -69,9 +71,9 @@ func TestPipesSettled(t *testing.T) {
 // A subscription is settled when its reader has come for more and there is none.
 func TestSubscriptionSettled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hub := NewHub(1 << 20)
+		hub := stdio.NewHub(1 << 20)
 		sub := hub.Subscribe()
-		hub.Write(Stdout, []byte("one"))
+		hub.Write(stdio.Stdout, []byte("one"))
 		if sub.Settled() {
 			t.Error("settled before anything was taken")
 		}
@@ -93,7 +95,7 @@ func TestSubscriptionSettled(t *testing.T) {
 		if err := <-synced; err != nil || !sub.Settled() {
 			t.Errorf("Sync = %v, settled %v", err, sub.Settled())
 		}
-		hub.Write(Stdout, []byte("two"))
+		hub.Write(stdio.Stdout, []byte("two"))
 		synctest.Wait()
 		sub.Close()
 		if !sub.Settled() || sub.Sync(t.Context()) != nil {
@@ -102,25 +104,35 @@ func TestSubscriptionSettled(t *testing.T) {
 	})
 }
 
-// Whoever gives up leaves nothing behind in a pipe whose reader does not come.
-func TestPipeIsAskedOnce(t *testing.T) {
-	if runtime.GOOS == "windows" {
-		t.Skip("a pipe cannot be asked there")
-	}
-	p, err := NewPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer p.Close()
-	first := p.ask(false)
-	if p.ask(false) != first {
-		t.Error("each asking waits for an answer of its own")
-	}
-	_, _ = io.WriteString(p.W, "words")
-	if n, err := p.Read(make([]byte, 10)); n != 5 || err != nil {
-		t.Fatalf("Read = %d, %v", n, err)
-	}
-	if p.ask(false) == first {
-		t.Error("an asking has the answer of one that the reader had taken before")
-	}
+// A reader that was too slow is told so before an answer leaves: Sync waits for the
+// notice, too, and for nothing that is written later.
+func TestSyncWaitsForNotice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		hub := stdio.NewHub(4 << 10)
+		sub := hub.Subscribe()
+		defer sub.Close()
+		hub.Write(stdio.Stdout, make([]byte, 3<<10))
+		hub.Write(stdio.Stdout, make([]byte, 3<<10))
+		synced := make(chan error, 1)
+		go func() { synced <- sub.Sync(t.Context()) }()
+		synctest.Wait()
+		// The two pieces and the notice, each of which the next Next passes on.
+		for i := range 3 {
+			if _, err := sub.Next(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+			if len(synced) != 0 {
+				t.Fatalf("Sync has returned when %d chunks of 3 were passed on", i)
+			}
+		}
+		hub.Write(stdio.Stdout, []byte("later"))
+		if _, err := sub.Next(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if len(synced) == 0 {
+			t.Error("Sync waits for what was written later")
+		}
+	})
 }

@@ -1,12 +1,20 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package stdio carries a plugin's standard output and error to every host
-// that is attached, without ever making the plugin wait for one of them. What
-// a host does not read in time is dropped for that host alone, counted, and
-// the host is told so in the stream itself.
+// Package stdio carries a plugin's standard output and error to its hosts.
+//
+// A [Hub] gives it to every host that is attached over the network, without ever
+// making the plugin wait for one of them. What a host does not read in time is dropped
+// for that host alone, counted, and the host is told so in the stream itself. A
+// [Source] gives the output of a child to the host that started it, which the child
+// waits for.
+//
+// A [Barrier] keeps answers behind the output that was written before them.
 package stdio
 
-import "fmt"
+import (
+	"context"
+	"fmt"
+)
 
 // Channel is one of the two outputs. The numbers are those of
 // plugin.StdioData.Channel in the gRPC protocol.
@@ -35,6 +43,21 @@ func (c Channel) String() string {
 type Chunk struct {
 	Channel Channel
 	Data    []byte
+}
+
+// Stream is the output for one host. One goroutine at a time calls Next; Close comes
+// after its last return. The methods of Syncer and Finisher may be called from any
+// goroutine.
+type Stream interface {
+	Syncer
+	Finisher
+	// Next returns what was written next, waiting for it if need be: io.EOF when there
+	// is no more, and the cause of ctx when that ends first. What it has returned counts
+	// as passed on when it is called again.
+	Next(ctx context.Context) (Chunk, error)
+	// Close ends the stream. What Next returned last was not passed on then, unless
+	// Next was called again.
+	Close()
 }
 
 // chunkOverhead is what a queued chunk costs beside its bytes. It is counted

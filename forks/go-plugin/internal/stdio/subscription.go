@@ -5,7 +5,6 @@ package stdio
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"io"
 	"sync"
 )
@@ -31,12 +30,12 @@ type Subscription struct {
 	size     int // cost of the unread
 	dropping bool
 	pending  [Stderr + 1]uint64 // missed since the last notice
-	missed   uint64             // missed in all
 	midLine  [Stderr + 1]bool   // the last queued byte of the channel was no newline
 	ended    bool               // nothing more will be queued
 	closed   bool               // nothing more will be read
 	handed   bool               // Next has returned a chunk, and was not called again
-	emptied  chan struct{}      // closed when there is no chunk any more; nil: nobody waits
+
+	inFlight InFlight // chunks: queued, or to be, and passed on
 }
 
 // Next returns the next chunk in the order of writing, waiting for one if need
@@ -59,12 +58,7 @@ func (s *Subscription) Next(ctx context.Context) (Chunk, error) {
 // Settled reports whether all that the process has written by now was taken from
 // the subscription and passed on. See [Pipes.Settled].
 func (s *Subscription) Settled() bool {
-	if !s.pipes.Settled() {
-		return false
-	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.isEmpty()
+	return s.pipes.Settled() && s.inFlight.Settled()
 }
 
 // Sync waits until all that the process has written by now was taken from the
@@ -73,38 +67,7 @@ func (s *Subscription) Sync(ctx context.Context) error {
 	if err := s.pipes.Sync(ctx); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	if s.isEmpty() {
-		s.mu.Unlock()
-		return nil
-	}
-	if s.emptied == nil {
-		s.emptied = make(chan struct{})
-	}
-	emptied := s.emptied
-	s.mu.Unlock()
-	select {
-	case <-emptied:
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("send what was written: %w", context.Cause(ctx))
-	}
-}
-
-func (s *Subscription) isEmpty() bool { return s.head == len(s.queue) && !s.handed }
-
-func (s *Subscription) noteEmpty() {
-	if s.emptied != nil {
-		close(s.emptied)
-		s.emptied = nil
-	}
-}
-
-// Missed returns how many bytes of output this subscription did not get.
-func (s *Subscription) Missed() uint64 {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return s.missed
+	return s.inFlight.Sync(ctx)
 }
 
 // Close detaches the subscription from its hub and drops what it holds. A
@@ -113,9 +76,9 @@ func (s *Subscription) Close() {
 	s.hub.remove(s)
 	s.mu.Lock()
 	s.ended, s.closed = true, true
-	s.queue, s.head, s.size, s.handed = nil, 0, 0, false
-	s.noteEmpty()
+	s.queue, s.head, s.size = nil, 0, 0
 	s.mu.Unlock()
+	s.inFlight.End()
 	s.signal()
 }
 
@@ -157,10 +120,13 @@ func (s *Subscription) push(c Chunk) {
 		c.Data = s.fitting(c)
 	}
 	if lost := uint64(whole - len(c.Data)); lost > 0 {
-		s.missed += lost
+		if s.pending[c.Channel] == 0 {
+			s.inFlight.Add(1) // its notice
+		}
 		s.pending[c.Channel] += lost
 	}
 	if len(c.Data) > 0 {
+		s.inFlight.Add(1)
 		s.append(c)
 	}
 }
@@ -191,7 +157,7 @@ func (s *Subscription) fitting(c Chunk) []byte {
 func (s *Subscription) pushMissed(ch Channel, missed uint64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.missed += missed
+	s.inFlight.Add(1)
 	s.append(notice(ch, missed, false))
 }
 
@@ -207,12 +173,14 @@ func (s *Subscription) append(c Chunk) {
 func (s *Subscription) pop() (c Chunk, ok bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.handed = false
+	if s.handed {
+		s.handed = false
+		s.inFlight.Arrive(1)
+	}
 	if s.closed {
 		return Chunk{}, false, io.EOF
 	}
 	if s.head == len(s.queue) {
-		s.noteEmpty()
 		if s.ended {
 			return Chunk{}, false, io.EOF
 		}

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package grpcstdio
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"golang.org/x/net/http2"
 	"golang.org/x/net/http2/hpack"
@@ -18,8 +15,9 @@ import (
 // frames are cut.
 func TestOutputWireCounts(t *testing.T) {
 	const mark = "THEMARKOFTHESTREAM"
-	var wire outputWire
-	output := wire.expect(mark)
+	var wire wire
+	output := newCountedOutput()
+	wire.expect(output, mark)
 
 	var sent bytes.Buffer
 	framer := http2.NewFramer(&sent, nil)
@@ -38,14 +36,14 @@ func TestOutputWireCounts(t *testing.T) {
 	_ = framer.WriteData(3, false, []byte("56789"))
 
 	output.addMessage(10 - messageHead)
-	watch := wireWatch{wire: &wire}
+	watch := watch{wire: &wire}
 	for i, b := range sent.Bytes() {
 		if output.Settled() {
 			t.Fatalf("settled after %d of %d bytes", i, sent.Len())
 		}
 		watch.wrote([]byte{b})
 	}
-	if !output.Settled() || output.Sync(t.Context()) != nil || !isClosed(output.found) || wire.pending.Load() != 0 {
+	if !output.Settled() || output.Sync(t.Context()) != nil || !isFound(output) || wire.pending.Load() != 0 {
 		t.Errorf("after all: %+v", output)
 	}
 }
@@ -53,20 +51,20 @@ func TestOutputWireCounts(t *testing.T) {
 // Hosts that ask for output and read no headers do not make those of all other hosts
 // slow to look through: what cannot be looked for any more is not counted.
 func TestOutputWireBoundsMarks(t *testing.T) {
-	var wire outputWire
+	var wire wire
 	var streams []*countedOutput
 	for range maxMarks {
-		s := wire.expect("mark")
-		if s == nil {
+		s := newCountedOutput()
+		if !wire.expect(s, "mark") {
 			t.Fatalf("%d marks are too many, want %d", len(streams)+1, maxMarks+1)
 		}
 		streams = append(streams, s)
 	}
-	if wire.expect("mark") != nil {
+	if wire.expect(newCountedOutput(), "mark") {
 		t.Error("there is no bound")
 	}
 	wire.forget(streams[0])
-	if wire.expect("mark") == nil {
+	if !wire.expect(newCountedOutput(), "mark") {
 		t.Error("a mark that was forgotten counts")
 	}
 }
@@ -74,17 +72,18 @@ func TestOutputWireBoundsMarks(t *testing.T) {
 // A host that asks for its output again and again on one connection leaves nothing of
 // the streams that have ended.
 func TestOutputWireForgetsEndedStreams(t *testing.T) {
-	var wire outputWire
-	watch := wireWatch{wire: &wire}
+	var wire wire
+	watch := watch{wire: &wire}
 	for i := range 1000 {
 		mark := fmt.Sprintf("THEMARKOFSTREAM%d", i)
-		output := wire.expect(mark)
+		output := newCountedOutput()
+		wire.expect(output, mark)
 		var sent, block bytes.Buffer
 		_ = hpack.NewEncoder(&block).WriteField(hpack.HeaderField{Name: headerOutput, Value: mark})
 		headers := http2.HeadersFrameParam{StreamID: uint32(2*i + 1), BlockFragment: block.Bytes(), EndHeaders: true}
 		_ = http2.NewFramer(&sent, nil).WriteHeaders(headers)
 		watch.wrote(sent.Bytes())
-		if !isClosed(output.found) {
+		if !isFound(output) {
 			t.Fatalf("stream %d was not found", i)
 		}
 		output.End()
@@ -94,27 +93,11 @@ func TestOutputWireForgetsEndedStreams(t *testing.T) {
 	}
 }
 
-func TestCountedOutputSync(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		output := &countedOutput{}
-		output.addMessage(1)
-		short, cancel := context.WithTimeout(t.Context(), time.Second)
-		defer cancel()
-		if output.Sync(short) == nil {
-			t.Error("Sync has not waited")
-		}
-		for _, proceed := range []func(){func() { output.Arrive(messageHead + 1) }, output.End} {
-			synced := make(chan error)
-			go func() { synced <- output.Sync(t.Context()) }()
-			synctest.Wait()
-			proceed()
-			if err := <-synced; err != nil {
-				t.Error(err)
-			}
-			output.addMessage(1)
-		}
-		if !output.Settled() {
-			t.Error("an output that has ended is not settled")
-		}
-	})
+func isFound(s *countedOutput) bool {
+	select {
+	case <-s.found:
+		return true
+	default:
+		return false
+	}
 }

@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package grpcstdio
 
 import (
 	"bytes"
 	"crypto/rand"
 	"maps"
-	"net"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/metadata"
 
@@ -40,56 +38,57 @@ const (
 	fewStreams = 8
 )
 
-// outputWire finds the streams of a service that carry output.
-type outputWire struct {
+// wire finds the streams of a host that carry output, on the host's connections.
+type wire struct {
 	pending atomic.Int32 // len(marks)
 	mu      sync.Mutex
 	marks   map[*countedOutput][]byte // of those that were not found yet, as in HPACK
 }
 
-// begin sends the headers of a stream that is to carry output, and returns what
-// counts it, or nil if it cannot be counted. The caller ends that.
-func (w *outputWire) begin(stream grpc.ServerStream) *countedOutput {
-	if grpc.SetSendCompressor(stream.Context(), encoding.Identity) != nil {
-		return nil
+// begin sends the headers of a stream that is to carry output, so that s counts it, and
+// ends s if it cannot be counted.
+func (w *wire) begin(stream grpc.ServerStream, s *countedOutput) {
+	if !w.mark(stream, s) {
+		s.End()
 	}
+}
+
+func (w *wire) mark(stream grpc.ServerStream, s *countedOutput) (found bool) {
 	mark := rand.Text()
-	s := w.expect(mark)
-	if s == nil {
-		return nil
+	if grpc.SetSendCompressor(stream.Context(), encoding.Identity) != nil || !w.expect(s, mark) {
+		return false
 	}
 	defer w.forget(s)
 	if stream.SendHeader(metadata.Pairs(headerOutput, mark)) != nil {
-		return nil
+		return false
 	}
 	timer := time.NewTimer(markWait)
 	defer timer.Stop()
 	select {
 	case <-s.found:
-		return s
+		return true
 	case <-stream.Context().Done():
 	case <-timer.C:
 	}
-	return nil
+	return false
 }
 
-// expect looks for a mark from now on, unless it looks for too many.
-func (w *outputWire) expect(mark string) *countedOutput {
+// expect looks for the mark of s from now on, unless it looks for too many.
+func (w *wire) expect(s *countedOutput, mark string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.marks) >= maxMarks {
-		return nil
+		return false
 	}
 	if w.marks == nil {
 		w.marks = make(map[*countedOutput][]byte)
 	}
-	s := &countedOutput{found: make(chan struct{})}
 	w.marks[s] = hpack.AppendHuffmanString(nil, mark)
 	w.pending.Add(1)
-	return s
+	return true
 }
 
-func (w *outputWire) forget(s *countedOutput) {
+func (w *wire) forget(s *countedOutput) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if _, ok := w.marks[s]; ok {
@@ -99,7 +98,7 @@ func (w *outputWire) forget(s *countedOutput) {
 }
 
 // find returns the stream whose headers these are, if it carries output.
-func (w *outputWire) find(headers []byte) *countedOutput {
+func (w *wire) find(headers []byte) *countedOutput {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for s, mark := range w.marks {
@@ -120,12 +119,14 @@ type countedOutput struct {
 	found chan struct{}
 }
 
+func newCountedOutput() *countedOutput { return &countedOutput{found: make(chan struct{})} }
+
 // addMessage says that a message of so many bytes is about to be sent.
 func (s *countedOutput) addMessage(size int) { s.Add(messageHead + size) }
 
-// wireWatch looks through what is written to one connection.
-type wireWatch struct {
-	wire    *outputWire
+// watch looks through what is written to one connection.
+type watch struct {
+	wire    *wire
 	frames  h2frames.Walk
 	headers []byte // of one frame, while marks are looked for
 	streams map[uint32]*countedOutput
@@ -133,9 +134,9 @@ type wireWatch struct {
 }
 
 // wrote takes what was written next. It is used by one goroutine at a time.
-func (w *wireWatch) wrote(p []byte) { w.frames.Next(p, w.look) }
+func (w *watch) wrote(p []byte) { w.frames.Next(p, w.look) }
 
-func (w *wireWatch) look(piece []byte) {
+func (w *watch) look(piece []byte) {
 	switch w.frames.Kind() {
 	case h2frames.Data:
 		if s := w.streams[w.frames.Stream()]; s != nil {
@@ -158,7 +159,7 @@ func (w *wireWatch) look(piece []byte) {
 
 // count counts what is written of the stream at hand. A host may ask for its output as
 // often as it likes.
-func (w *wireWatch) count(s *countedOutput) {
+func (w *watch) count(s *countedOutput) {
 	if w.streams == nil {
 		w.streams = make(map[uint32]*countedOutput)
 	}
@@ -167,43 +168,4 @@ func (w *wireWatch) count(s *countedOutput) {
 		w.many = max(fewStreams, 2*len(w.streams))
 	}
 	w.streams[w.frames.Stream()] = s
-}
-
-// watchedListener is that of a server whose connections are watched.
-type watchedListener struct {
-	net.Listener
-	wire *outputWire
-}
-
-func (l watchedListener) Accept() (net.Conn, error) {
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
-	}
-	return watchConn(conn, l.wire), nil
-}
-
-func watchConn(conn net.Conn, wire *outputWire) net.Conn {
-	watched := newServedConn(conn)
-	watched.closed = func() {}
-	watched.watch(wire)
-	return watched
-}
-
-// watchedTLS does the same inside of TLS.
-type watchedTLS struct {
-	credentials.TransportCredentials
-	wire *outputWire
-}
-
-func (t watchedTLS) ServerHandshake(raw net.Conn) (net.Conn, credentials.AuthInfo, error) {
-	conn, info, err := t.TransportCredentials.ServerHandshake(raw)
-	if err != nil {
-		return nil, nil, err
-	}
-	return watchConn(conn, t.wire), info, nil
-}
-
-func (t watchedTLS) Clone() credentials.TransportCredentials {
-	return watchedTLS{t.TransportCredentials.Clone(), t.wire}
 }
