@@ -316,7 +316,7 @@ var notBounds = map[string][]string{
 		"host/discovery/kubernetes outageGrace",
 	},
 	"how work is divided, for speed": {
-		"forks/go-plugin readChunk", "forks/go-plugin/internal/rpcmux largeAnswer", "forks/go-plugin/internal/rpcmux checkInterval",
+		"forks/go-plugin/internal/stdio readChunk", "forks/go-plugin/internal/rpcmux largeAnswer", "forks/go-plugin/internal/rpcmux checkInterval",
 		"forks/go-plugin/internal/rpcmux writeSize", "forks/go-plugin/internal/rpcmux quick", "forks/go-plugin/internal/rpcmux tlsBatch",
 		"forks/go-plugin/internal/rpcmux batchThreshold", "forks/go-plugin/internal/rpcmux veryQuick",
 	},
