@@ -232,14 +232,11 @@ func (c ClientConfig) withDefaults() ClientConfig {
 	if c.Reattach.remote() {
 		setDefault(&c.MaxMessageBytes, DefaultMaxMessageBytes)
 	}
-	if c.Stderr == nil {
-		c.Stderr = io.Discard
+	for _, w := range []*io.Writer{&c.Stderr, &c.SyncStdout, &c.SyncStderr} {
+		setDefault(w, io.Discard)
 	}
-	if c.SyncStdout == nil {
-		c.SyncStdout = io.Discard
-	}
-	if c.SyncStderr == nil {
-		c.SyncStderr = io.Discard
+	if c.UnixSocketConfig == nil {
+		c.UnixSocketConfig = &UnixSocketConfig{}
 	}
 	if c.AllowedProtocols == nil {
 		c.AllowedProtocols = []Protocol{ProtocolNetRPC}

@@ -5,6 +5,7 @@ package plugin
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 
@@ -66,18 +67,20 @@ func (p *localPlugin) connectGRPC() (sessionClient, *grpcmux.ClientMuxer, error)
 		plugins:        p.reached.plugins,
 		brokers:        brokerListeners,
 		sockets:        p.currentSockets(),
-		addrTranslator: p.currentRunner(),
-		announced:      p.noteBrokered,
+		addrTranslator: p.process.Runner(),
 		shared:         p.config.Broker,
 		stdout:         p.config.SyncStdout,
 		stderr:         p.config.SyncStderr,
 		logger:         p.logger,
-		doneCtx:        p.ctx,
+		doneCtx:        p.process.Context(),
 		pingTimeout:    p.config.PingTimeout,
 	}
 	if p.reached.tls != nil {
 		cfg.tls = p.reached.tls
 		cfg.conn.Creds = credentials.NewTLS(p.reached.tls)
+	}
+	if p.config.Cmd != nil { // A Runner's plugin may see other paths, and its directory is removed as a whole.
+		cfg.announced = p.process.NoteBrokered
 	}
 	if p.config.GRPCBrokerMultiplex {
 		conn, err := p.dialFirst()
@@ -98,9 +101,14 @@ func (p *localPlugin) connectGRPC() (sessionClient, *grpcmux.ClientMuxer, error)
 	return client, cfg.mux, nil
 }
 
+var errNoAddr = errors.New("Reattach.Addr must be set to connect to the plugin")
+
 // dial connects to the plugin's socket.
 func (p *localPlugin) dial(ctx context.Context) (net.Conn, error) {
-	return p.reached.socket.dial(ctx)
+	if p.reached.addr == nil {
+		return nil, errNoAddr
+	}
+	return p.reached.socket.Dial(ctx)
 }
 
 // dialFirst connects for the first time, within the time that a host gives a

@@ -8,25 +8,23 @@ import (
 	"os"
 	"time"
 
-	"github.com/hashicorp/go-plugin/runner"
-
+	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/stdio"
+	"github.com/hashicorp/go-plugin/runner"
 )
 
-// gracePeriod is how long a child may take to end once it has answered that it
-// will.
-const gracePeriod = 2 * time.Second
-
-// askWait bounds how long Kill waits for the connection over which the plugin is asked,
-// and for that connection's end. It is more than all that it is made of, whose bounds
-// do not hold where a logger of the host takes nothing.
-const askWait = 20 * time.Second
+const (
+	// gracePeriod is how long a child may take to end once it has answered that it
+	// will.
+	gracePeriod = 2 * time.Second
+	// askWait bounds how long Kill waits for the connection over which the plugin is
+	// asked, and for that connection's end. It is more than all that it is made of,
+	// whose bounds do not hold where a logger of the host takes nothing.
+	askWait = 20 * time.Second
+)
 
 // errNotAsked is why a plugin is killed that may not know that it is to end.
 var errNotAsked = errors.New("the connection does not close")
-
-// errKilled is what Start returns when Kill came before the plugin was there.
-var errKilled = errors.New("plugin was killed while it started")
 
 // kill ends the plugin. One that was not started has nothing to end, and one in
 // test mode ends itself: it has no runner here.
@@ -34,16 +32,15 @@ func (p *localPlugin) kill() {
 	p.killing.Lock()
 	defer p.killing.Unlock()
 	settled := p.settle()
-	r := p.currentRunner()
+	r := p.process.Runner()
 	switch {
 	case r == nil || r.ID() == "":
 		return
 	case settled:
 		p.end(r)
 	default:
-		p.killRunner(r)
+		p.process.Kill()
 	}
-	p.setRunner(nil)
 	p.removeSocketDir()
 }
 
@@ -63,7 +60,7 @@ func (p *localPlugin) settle() bool {
 	if abandon != nil {
 		abandon()
 	}
-	return returnsWithin(endWait, func() {
+	return child.ReturnsWithin(child.KillWait, func() {
 		p.starting.Lock()
 		defer p.starting.Unlock()
 	})
@@ -72,23 +69,29 @@ func (p *localPlugin) settle() bool {
 // end asks the process to end, and kills it if it does not. What there is to log is
 // logged last: a log that nobody reads must not keep the process alive.
 func (p *localPlugin) end(r runner.AttachedRunner) {
-	defer p.closeMux()
-	if p.ctx.Err() != nil {
-		p.closeClient()
-		p.killRunner(r)
+	defer func() {
+		if _, mux := p.connected(); mux != nil {
+			child.ReturnsWithin(child.KillWait, func() { _ = mux.Close() })
+		}
+	}()
+	if p.exited() {
+		if client, _ := p.connected(); client != nil {
+			child.ReturnsWithin(askWait, func() { _ = client.Close() })
+		}
+		p.process.Kill()
 		return
 	}
 	err := p.askToEnd(askWait)
-	if err == nil && closesWithin(gracePeriod, p.ctx.Done()) {
-		p.awaitOver()
+	if err == nil && child.ClosesWithin(gracePeriod, p.process.Context().Done()) {
+		p.process.AwaitOver()
 		return
 	}
-	ended := p.ctx.Err() != nil
-	p.killRunner(r)
+	ended := p.exited()
+	p.process.Kill()
 	if ended {
 		return
 	}
-	returnsWithin(stdio.FlushTimeout, func() {
+	child.ReturnsWithin(stdio.FlushTimeout, func() {
 		if err != nil {
 			p.logger.Warn("error closing client during Kill", "error", err)
 		}
@@ -120,17 +123,11 @@ func (p *localPlugin) askToEnd(wait time.Duration) error {
 	}
 }
 
-// closeClient lets go of the connection to a plugin that has ended by itself.
-func (p *localPlugin) closeClient() {
-	if client, _ := p.connected(); client != nil {
-		returnsWithin(askWait, func() { _ = client.Close() })
-	}
-}
-
-func (p *localPlugin) closeMux() {
-	if _, mux := p.connected(); mux != nil {
-		returnsWithin(endWait, func() { _ = mux.Close() })
-	}
+// makeSocketDir makes a directory for the sockets of a Runner's plugin.
+func (p *localPlugin) makeSocketDir() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.sockets.MakeDir(p.config.UnixSocketConfig.TempDir)
 }
 
 func (p *localPlugin) removeSocketDir() {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
 	"github.com/hashicorp/go-plugin/runner"
 )
@@ -46,7 +47,7 @@ func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
 // mustReturn fails the test if f hangs.
 func mustReturn(t *testing.T, what string, f func()) {
 	t.Helper()
-	if !returnsWithin(time.Minute, f) {
+	if !child.ReturnsWithin(time.Minute, f) {
 		t.Fatalf("%s does not return", what)
 	}
 }
@@ -212,9 +213,9 @@ func TestOpenBesideEnd(t *testing.T) {
 	}
 	defer client.Kill()
 	p := client.plugin.(*localPlugin)
-	p.gone(errExited)
-	if _, err := client.Client(); !errors.Is(err, errExited) {
-		t.Errorf("connecting gives %v, want %v", err, errExited)
+	p.unused()
+	if _, err := client.Client(); !errors.Is(err, child.ErrExited) {
+		t.Errorf("connecting gives %v, want %v", err, child.ErrExited)
 	}
 	if client, _ := p.connected(); client != nil {
 		t.Error("the connection is kept")

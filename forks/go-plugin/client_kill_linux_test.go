@@ -3,14 +3,55 @@
 package plugin
 
 import (
+	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"strings"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
 )
+
+// silentServer listens with a queue that is full, so that it answers nothing.
+func silentServer(t *testing.T) *net.TCPAddr {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Listen(fd, 0); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: name.(*unix.SockaddrInet4).Port}
+	conn, err := net.DialTCP("tcp", nil, addr) // A queue of length 0 holds one.
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	return addr
+}
+
+// isConnecting reports whether the system has sent a SYN to the port and waits.
+func isConnecting(t *testing.T, port int) bool {
+	t.Helper()
+	table, err := os.ReadFile("/proc/self/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Contains(string(table), fmt.Sprintf(" 0100007F:%04X 02 ", port))
+}
 
 // silentPlugin is a process whose address answers nothing.
 func silentPlugin(t *testing.T, protocol Protocol) (cfg *ClientConfig, process *os.Process) {

@@ -10,17 +10,18 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/listen"
-	"github.com/hashicorp/go-plugin/runner"
 )
 
 // localPlugin is a process, or whatever a Runner stands for, on this machine.
 type localPlugin struct {
 	config  ClientConfig
 	logger  hclog.Logger
-	tempDir string // of UnixSocketConfig
+	process *child.Process
 
 	starting sync.Mutex // held while start works; guards the four below
 	started  bool
@@ -31,27 +32,20 @@ type localPlugin struct {
 	opening sync.Mutex // one open at a time
 	killing sync.Mutex // one Kill at a time
 
-	mu       sync.Mutex // guards these eight
-	client   sessionClient
-	mux      *grpcmux.ClientMuxer
-	runner   runner.AttachedRunner
-	sockets  listen.Sockets // of the plugin and of what is brokered
-	brokered brokeredSockets
-	listens  *childSocket       // where a plugin that is ours listens, once that is known
-	ended    bool               // there is no process any more
-	abandon  context.CancelFunc // ends a start that is under way; nil before
+	mu      sync.Mutex // guards these four
+	client  sessionClient
+	mux     *grpcmux.ClientMuxer
+	sockets listen.Sockets     // of the plugin and of what is brokered
+	abandon context.CancelFunc // ends a start that is under way; nil before
 
-	ctx    context.Context // ends when the plugin has, its cause says how
-	gone   context.CancelCauseFunc
-	inUse  context.Context // ends when nobody is to connect any more, with ctx at the latest
+	inUse  context.Context // ends when nobody is to connect any more, with the process at the latest
 	unused context.CancelFunc
-	watch  watch
 }
 
 // reachedPlugin is how to talk to a plugin that was started or found.
 type reachedPlugin struct {
 	addr     net.Addr
-	socket   *childSocket // at addr
+	socket   *child.Socket // at addr
 	protocol Protocol
 	version  int
 	plugins  PluginSet
@@ -60,12 +54,11 @@ type reachedPlugin struct {
 
 func newLocalPlugin(config ClientConfig) *localPlugin {
 	p := &localPlugin{config: config, logger: config.Logger}
-	if config.UnixSocketConfig != nil {
-		p.sockets.Group, p.tempDir = config.UnixSocketConfig.Group, config.UnixSocketConfig.TempDir
-	}
-	p.ctx, p.gone = context.WithCancelCause(context.Background())
-	p.inUse, p.unused = context.WithCancel(p.ctx)
-	p.watch = newWatch()
+	p.sockets.Group = config.UnixSocketConfig.Group
+	p.process = child.NewProcess(child.Config{
+		Logger: config.Logger, Stderr: config.Stderr, MaxLine: config.PluginLogBufferSize, LastOutput: p.awaitOutput,
+	})
+	p.inUse, p.unused = context.WithCancel(p.process.Context())
 	return p
 }
 
@@ -113,11 +106,9 @@ func (p *localPlugin) reattach() (reachedPlugin, error) {
 	if err != nil {
 		return reachedPlugin{}, err
 	}
-	go p.awaitEnd(found, "reattached plugin", nil)
-
 	reached := reachedPlugin{
 		addr:     cfg.Addr,
-		socket:   &childSocket{addr: cfg.Addr},
+		socket:   newSocket(cfg.Addr),
 		protocol: cfg.Protocol,
 		plugins:  p.config.Plugins,
 		tls:      p.config.TLSConfig,
@@ -125,53 +116,14 @@ func (p *localPlugin) reattach() (reachedPlugin, error) {
 	setDefault(&reached.protocol, ProtocolNetRPC)
 	if cfg.Test {
 		reached.version = cfg.ProtocolVersion
+		p.process.Watch(found) // It ends itself.
 	} else {
-		// Nothing of this host ends a plugin in test mode: it has no runner.
-		p.setRunner(found)
-		p.ownSocket(reached.socket)
+		p.process.Own(found, reached.socket)
 	}
 	if set, ok := p.config.versions()[cfg.ProtocolVersion]; ok && cfg.ProtocolVersion != 0 {
 		reached.version, reached.plugins = cfg.ProtocolVersion, set
 	}
 	return reached, nil
-}
-
-// ownSocket notes where a plugin of ours listens, to clear up behind it.
-func (p *localPlugin) ownSocket(socket *childSocket) {
-	p.mu.Lock()
-	p.listens = socket
-	ended := p.ended
-	p.mu.Unlock()
-	if ended {
-		socket.close()
-	}
-}
-
-// closeSocket clears up behind a process that has ended.
-func (p *localPlugin) closeSocket() {
-	p.mu.Lock()
-	p.ended = true
-	socket, brokered := p.listens, p.brokered
-	p.brokered = nil
-	p.mu.Unlock()
-	if socket != nil {
-		socket.close()
-	}
-	for path := range brokered {
-		removeDeadSocket(path)
-	}
-}
-
-func (p *localPlugin) setRunner(r runner.AttachedRunner) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.runner = r
-}
-
-func (p *localPlugin) currentRunner() runner.AttachedRunner {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.runner
 }
 
 func (p *localPlugin) open() (ClientProtocol, error) {
@@ -189,7 +141,7 @@ func (p *localPlugin) open() (ClientProtocol, error) {
 	}
 	if !p.keep(client, mux) {
 		_ = client.Close()
-		return nil, errExited
+		return nil, child.ErrExited
 	}
 	return client, nil
 }
@@ -212,10 +164,18 @@ func (p *localPlugin) connected() (sessionClient, *grpcmux.ClientMuxer) {
 	return p.client, p.mux
 }
 
-func (p *localPlugin) exited() bool { return p.ctx.Err() != nil }
+// awaitOutput waits until what the connection to a plugin that has ended still holds was
+// passed on, or until ctx ends.
+func (p *localPlugin) awaitOutput(ctx context.Context) {
+	if client, _ := p.connected(); client != nil {
+		client.awaitOutput(ctx)
+	}
+}
+
+func (p *localPlugin) exited() bool { return p.process.Context().Err() != nil }
 
 func (p *localPlugin) id() string {
-	if r := p.currentRunner(); r != nil {
+	if r := p.process.Runner(); r != nil {
 		return r.ID()
 	}
 	return ""
@@ -248,6 +208,3 @@ func (p *localPlugin) reattachConfig() *ReattachConfig {
 	}
 	return reattach
 }
-
-// errExited is why a child that ended early cannot be talked to.
-var errExited = errors.New("plugin exited before we could connect")

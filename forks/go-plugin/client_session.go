@@ -4,8 +4,6 @@ package plugin
 
 import (
 	"context"
-	"errors"
-	"github.com/hashicorp/go-plugin/internal/peererr"
 )
 
 // Done is closed when a plugin on this machine has ended and its last output
@@ -14,7 +12,7 @@ import (
 func (c *Client) Done() <-chan struct{} {
 	switch p := c.plugin.(type) {
 	case *localPlugin:
-		return p.ctx.Done()
+		return p.process.Context().Done()
 	case *remotePlugin:
 		return p.ctx.Done()
 	}
@@ -27,22 +25,13 @@ func (c *Client) Done() <-chan struct{} {
 func (c *Client) Err() error {
 	switch p := c.plugin.(type) {
 	case *localPlugin:
-		return context.Cause(p.ctx)
+		return context.Cause(p.process.Context())
 	case *remotePlugin:
 		if p.ctx.Err() != nil {
 			return ErrDetached
 		}
 	}
 	return nil
-}
-
-// processEnded is why the calls to a process end with it; err is what waiting
-// for it gave.
-func processEnded(err error) error {
-	if err == nil {
-		err = errors.New("the plugin's process has exited")
-	}
-	return peererr.Lost(err)
 }
 
 // PingContext asks the plugin for an answer until ctx ends.

@@ -5,6 +5,7 @@ package plugin
 import (
 	"errors"
 
+	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/peererr"
@@ -33,6 +34,17 @@ var (
 	// ErrGRPCBrokerMuxNotSupported says that the host asked for brokered
 	// connections over the one connection, and the plugin cannot.
 	ErrGRPCBrokerMuxNotSupported = errors.New("client requested gRPC broker multiplexing but plugin does not support the feature")
+
+	// ErrIncompatible is matched by errors of starting or attaching that last
+	// until one of the two programs is replaced: there is no common version or
+	// protocol, or what was started is no plugin. A refusal from the network is
+	// a [*RefusedError] instead.
+	ErrIncompatible = peererr.ErrIncompatible
+
+	// ErrSaidNothing is matched by the error of starting a child that closed
+	// its stdout without having said where it serves. Most likely it has ended;
+	// Client.Err then says how.
+	ErrSaidNothing = child.ErrSaidNothing
 
 	// ErrConnectionLost is matched by every error of a call that was in flight,
 	// or could not be sent, because the session to the plugin had ended. The

@@ -5,8 +5,6 @@ package plugin
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
-	"encoding/pem"
 	"errors"
 	"io"
 	"net"
@@ -26,6 +24,7 @@ import (
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/listen"
@@ -57,69 +56,39 @@ func cuts(data, at []byte) [][]byte {
 	return append(pieces, data)
 }
 
-// childLines are lines that plugins of all ages print, and others.
-func childLines(f *testing.F) {
-	cert := strings.Repeat("MIIB", 20)
-	for _, line := range []string{
-		"1|1|unix|/tmp/plugin1|netrpc|", "1|2|tcp|127.0.0.1:10000|grpc|" + cert + "|true", "1|5|tcp|[::1]:1", "1|1|unix|/s|grpc||false|more ",
-		"2|1|unix|/s|netrpc", "x|1|unix|/s", "1|" + strings.Repeat("9", 2500) + "|unix|/s", "1|1|\x1b[2J|/s|\u202e", "1|1|tcp|\u0085:1", "Hello", "",
-		"1|1|tcp|127.0.0.1:" + strings.Repeat("z", 2500), "1|1|unix|" + strings.Repeat("/long", 500) + "|grpc||" + strings.Repeat("x", 2500),
-	} {
-		f.Add(line)
-	}
-}
-
-// FuzzChildLine is the first line that a child prints. What is read of it is what its
-// own kind would have written.
-func FuzzChildLine(f *testing.F) {
-	childLines(f)
-	f.Fuzz(func(t *testing.T, text string) {
-		line, err := parseChildLine(text)
-		if err != nil {
-			checkShown(t, err.Error())
-			return
-		}
-		again, err := parseChildLine(line.format())
-		if err != nil {
-			t.Fatalf("%q was read of %q, and is not read: %v", line.format(), text, err)
-		}
-		// Spaces at the end of a line are no part of it.
-		line.cert, line.mux, again.cert = strings.TrimSpace(line.cert), strings.TrimSpace(line.mux), strings.TrimSpace(again.cert)
-		if len(line.cert) > 50 && line != again {
-			t.Fatalf("%+v became %+v", line, again)
-		}
-		if line.version != again.version || line.network != again.network || line.address != again.address || line.protocol != again.protocol {
-			t.Fatalf("%+v became %+v", line, again)
-		}
-	})
-}
-
 // sameWorld is a child that sees the addresses which its host sees.
-type sameWorld struct{ runner.Runner }
+type sameWorld struct{ runner.AddrTranslator }
 
 func (sameWorld) PluginToHost(network, address string) (string, string, error) {
 	return network, address, nil
 }
 
-func (sameWorld) Diagnose(context.Context) string { return "" }
-
 // FuzzChildAccept takes a child by its line. Nothing is taken that the host does not
 // allow, and a refusal can be shown.
 func FuzzChildAccept(f *testing.F) {
-	childLines(f)
+	cert := strings.Repeat("MIIB", 20)
+	for _, line := range []string{
+		"1|1|unix|/tmp/plugin1|netrpc|", "1|2|tcp|127.0.0.1:10000|grpc|" + cert + "|true", "1|5|tcp|[::1]:1", "1|5|unix|/s|grpc||false",
+		"1|1|tcp|\u0085:1", "1|1|tcp|127.0.0.1:" + strings.Repeat("z", 2500), "1|1|\x1b[2J|/s|\u202e", "1|1|unix|/s|grpc||" + strings.Repeat("x", 2500),
+	} {
+		f.Add(line)
+	}
 	cfg := ClientConfig{
 		VersionedPlugins: map[int]PluginSet{1: {}, 5: {}}, AllowedProtocols: []Protocol{ProtocolNetRPC, ProtocolGRPC},
 		GRPCBrokerMultiplex: true, Logger: hclog.NewNullLogger(),
 	}.withDefaults()
 	f.Fuzz(func(t *testing.T, text string) {
-		line, err := parseChildLine(text)
-		if err == nil && line.network == "tcp" {
-			host, _, err := net.SplitHostPort(line.address)
+		line, err := child.ParseLine(text)
+		if err != nil {
+			return
+		}
+		if line.Network == "tcp" {
+			host, _, err := net.SplitHostPort(line.Address)
 			if _, noIP := netip.ParseAddr(host); err == nil && noIP != nil {
 				return // the name server would be asked
 			}
 		}
-		reached, err := newLocalPlugin(cfg).accept(text, sameWorld{}, nil)
+		reached, err := newLocalPlugin(cfg).accept(line, sameWorld{}, nil)
 		if err != nil {
 			checkShown(t, err.Error())
 			return
@@ -128,35 +97,8 @@ func FuzzChildAccept(f *testing.F) {
 			reached.addr.Network() != "tcp" && reached.addr.Network() != "unix" {
 			t.Fatalf("%q was taken: %+v", text, reached)
 		}
-		if can, err := strconv.ParseBool(line.mux); reached.protocol == ProtocolGRPC && (err != nil || !can) {
+		if can, err := strconv.ParseBool(line.Multiplex); reached.protocol == ProtocolGRPC && (err != nil || !can) {
 			t.Fatalf("%q was taken, and cannot multiplex", text)
-		}
-	})
-}
-
-// FuzzHostVersions is PLUGIN_PROTOCOL_VERSIONS, which a host sets.
-func FuzzHostVersions(f *testing.F) {
-	for _, text := range []string{"", "1,2", " 2 ,, x", "999999999999999999999", "-1", "+5", "1\x1b"} {
-		f.Add(text)
-	}
-	served := []servedVersion{{version: 5}, {version: 2}, {version: 1}}
-	f.Fuzz(func(t *testing.T, text string) {
-		if strings.Contains(text, "\x00") {
-			return // no environment holds it
-		}
-		t.Setenv(env.ProtocolVersions, text)
-		got, err := versionForHost(served, hostVersionsFromEnv(hclog.NewNullLogger()))
-		if err != nil {
-			t.Fatal(err)
-		}
-		want := 1
-		for field := range strings.SplitSeq(text, ",") {
-			if v, err := strconv.Atoi(strings.TrimSpace(field)); err == nil && (v == 5 || v == 2) {
-				want = max(want, v)
-			}
-		}
-		if got.version != want {
-			t.Fatalf("%q is served %d, want %d", text, got.version, want)
 		}
 	})
 }
@@ -216,54 +158,6 @@ func FuzzBindHosts(f *testing.F) {
 		open := slices.ContainsFunc(hosts, netip.Addr.IsUnspecified)
 		if open && (strings.Contains(word, ":") && word != "[::]" || word == "false" || word == "localhost") {
 			t.Fatalf("%q opens every address", value)
-		}
-	})
-}
-
-// FuzzOneTimeLine is the certificate in a child's line.
-func FuzzOneTimeLine(f *testing.F) {
-	own, err := newOneTimeCertificate()
-	if err != nil {
-		f.Fatal(err)
-	}
-	f.Add([]byte{})
-	f.Add(own.pair.Certificate[0])
-	f.Add(append(slices.Clone(own.pair.Certificate[0]), 0))
-	f.Fuzz(func(t *testing.T, der []byte) {
-		line := base64.RawStdEncoding.EncodeToString(der)
-		for _, text := range []string{line, string(der), line + "="} {
-			cfg, err := own.clientConfig(text)
-			if err != nil {
-				checkShown(t, err.Error())
-				continue
-			}
-			if cfg.InsecureSkipVerify || cfg.ServerName != oneTimeName || cfg.RootCAs.Equal(own.config(nil).RootCAs) {
-				t.Fatalf("%q is taken without a check of the other side", text)
-			}
-		}
-	})
-}
-
-// FuzzOneTimePEM is PLUGIN_CLIENT_CERT, the certificate of a child's host.
-func FuzzOneTimePEM(f *testing.F) {
-	own, err := newOneTimeCertificate()
-	if err != nil {
-		f.Fatal(err)
-	}
-	for _, text := range []string{string(own.pem), "", "-----BEGIN CERTIFICATE-----\n", strings.ReplaceAll(string(own.pem), "CERTIFICATE", "PRIVATE KEY")} {
-		f.Add(text)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		cfg, err := own.serverConfig(text)
-		if err != nil {
-			if !strings.HasPrefix(err.Error(), env.ClientCert) {
-				t.Fatal(err)
-			}
-			return
-		}
-		block, _ := pem.Decode([]byte(text))
-		if block == nil || cfg.ClientAuth != own.config(nil).ClientAuth {
-			t.Fatalf("%q is taken for a certificate", text)
 		}
 	})
 }

@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
@@ -119,18 +120,18 @@ func (p *grpcPair) start(t testing.TB, serving grpcServiceConfig, calling grpcCl
 // mutualTLS is what AutoMTLS agrees on.
 func mutualTLS(t testing.TB) (plugin, host *tls.Config) {
 	t.Helper()
-	pluginCert, err := newOneTimeCertificate()
+	pluginCert, err := child.NewCertificate()
 	if err != nil {
 		t.Fatal(err)
 	}
-	hostCert, err := newOneTimeCertificate()
+	hostCert, err := child.NewCertificate()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if plugin, err = pluginCert.serverConfig(string(hostCert.pem)); err != nil {
+	if plugin, err = pluginCert.ServerConfig(string(hostCert.PEM)); err != nil {
 		t.Fatal(err)
 	}
-	if host, err = hostCert.clientConfig(pluginCert.line()); err != nil {
+	if host, err = hostCert.ClientConfig(pluginCert.Line()); err != nil {
 		t.Fatal(err)
 	}
 	return plugin, host

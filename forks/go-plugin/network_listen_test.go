@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
 )
 
@@ -42,11 +43,11 @@ func startOnNetwork(t *testing.T, prepare func(*exec.Cmd), env ...string) (addre
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	line, err := parseChildLine(first)
+	line, err := child.ParseLine(first)
 	if err != nil {
 		t.Fatalf("first line %q: %v", first, err)
 	}
-	return line.address, ""
+	return line.Address, ""
 }
 
 // reachable reports whether somebody listens on the port of the address, at host.

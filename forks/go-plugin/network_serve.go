@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
@@ -26,7 +27,7 @@ var errPlaintextChild = fmt.Errorf("a host with AutoMTLS has started this plugin
 
 // serveNetwork serves hosts on the network until the process is told to end.
 func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
-	takeEndWithHost() // It is no host's alone.
+	child.TakeEndWithHost() // It is no host's alone.
 	ended := make(chan struct{})
 	defer close(ended)
 	if opts.Network == nil {
@@ -39,7 +40,7 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 		opts = &served
 	}
 	output := stdio.NewHub(outputBuffer)
-	server, err := newNetworkServer(opts, hostVersionsFromEnv(logger), logger, output)
+	server, err := newNetworkServer(opts, child.VersionsFromEnv(logger), logger, output)
 	if err != nil {
 		return err
 	}
@@ -58,11 +59,10 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 	}
 	// A program that started this one as a child, in a container say, finds the
 	// port where it always does.
-	line := childLine{
-		version: server.announced.version, protocol: server.announced.protocol,
-		network: "tcp", address: announced(host, lis.Addr()).String(),
-	}
-	fmt.Println(line.format())
+	fmt.Println(child.Line{
+		Version: server.announced.version, Protocol: string(server.announced.protocol),
+		Network: "tcp", Address: announced(host, lis.Addr()).String(),
+	})
 	stdout, stderr := os.Stdout, os.Stderr
 	os.Stdout, os.Stderr = captured.Stdout, captured.Stderr
 	defer func() {

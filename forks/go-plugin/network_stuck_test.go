@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
 )
 
@@ -78,11 +79,11 @@ func TestNobodyReads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			line, err := parseChildLine(first)
+			line, err := child.ParseLine(first)
 			if err != nil {
 				t.Fatal(err)
 			}
-			addr, err := net.ResolveTCPAddr("tcp", line.address)
+			addr, err := net.ResolveTCPAddr("tcp", line.Address)
 			if err != nil {
 				t.Fatal(err)
 			}

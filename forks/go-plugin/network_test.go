@@ -15,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/hello"
 )
 
@@ -388,16 +389,16 @@ func TestSessionsAreBounded(t *testing.T) {
 }
 
 func TestTLSIsRequired(t *testing.T) {
-	cert, err := newOneTimeCertificate()
+	cert, err := child.NewCertificate()
 	if err != nil {
 		t.Fatal(err)
 	}
-	hostTLS, err := cert.clientConfig(cert.line())
+	hostTLS, err := cert.ClientConfig(cert.Line())
 	if err != nil {
 		t.Fatal(err)
 	}
 	p := serveEcho(t, func(o *ServeConfig) {
-		o.TLSProvider = func() (*tls.Config, error) { return cert.serverConfig(string(cert.pem)) }
+		o.TLSProvider = func() (*tls.Config, error) { return cert.ServerConfig(string(cert.PEM)) }
 	})
 	cfg := p.clientConfig()
 	if _, err := Attach(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "TLS") {

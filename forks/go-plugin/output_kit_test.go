@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"io"
 	"net"
 	"net/rpc"
@@ -23,6 +22,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/hashicorp/go-plugin/internal/child"
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 // printedLines is how many lines a plugin writes to each stream in a call.
@@ -185,13 +187,13 @@ func startPrintPod(t *testing.T, protocol Protocol, vars ...string) *printPod {
 	if err != nil {
 		t.Fatal(err)
 	}
-	said, err := parseChildLine(strings.TrimSpace(line))
+	said, err := child.ParseLine(strings.TrimSpace(line))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var addr net.Addr = &net.UnixAddr{Net: "unix", Name: said.address}
-	if said.network == "tcp" {
-		if addr, err = net.ResolveTCPAddr("tcp", said.address); err != nil {
+	var addr net.Addr = &net.UnixAddr{Net: "unix", Name: said.Address}
+	if said.Network == "tcp" {
+		if addr, err = net.ResolveTCPAddr("tcp", said.Address); err != nil {
 			t.Fatal(err)
 		}
 	}

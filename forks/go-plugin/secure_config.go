@@ -3,10 +3,9 @@
 package plugin
 
 import (
-	"crypto/subtle"
+	"bytes"
 	"fmt"
 	"hash"
-	"io"
 	"os"
 )
 
@@ -23,20 +22,40 @@ type SecureConfig struct {
 
 // Check reports whether the file has the expected checksum.
 func (s *SecureConfig) Check(filePath string) (bool, error) {
-	if len(s.Checksum) == 0 {
+	switch {
+	case len(s.Checksum) == 0:
 		return false, ErrSecureConfigNoChecksum
-	}
-	if s.Hash == nil {
+	case s.Hash == nil:
 		return false, ErrSecureConfigNoHash
 	}
-	file, err := os.Open(filePath)
+	sum, err := sumFile(s.Hash, filePath)
+	return err == nil && bytes.Equal(sum, s.Checksum), err
+}
+
+func sumFile(h hash.Hash, path string) ([]byte, error) {
+	h.Reset()
+	file, err := os.Open(path)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer file.Close()
-	s.Hash.Reset()
-	if _, err := io.Copy(s.Hash, file); err != nil {
-		return false, fmt.Errorf("read %s: %w", filePath, err)
+	if _, err := file.WriteTo(h); err != nil {
+		return nil, fmt.Errorf("read %s: %w", path, err)
 	}
-	return subtle.ConstantTimeCompare(s.Hash.Sum(nil), s.Checksum) == 1, nil
+	return h.Sum(nil), nil
+}
+
+// verify returns why an executable must not be started.
+func (s *SecureConfig) verify(path string) error {
+	if s == nil {
+		return nil
+	}
+	ok, err := s.Check(path)
+	if err != nil {
+		return fmt.Errorf("error verifying checksum: %w", err)
+	}
+	if !ok {
+		return ErrChecksumsDoNotMatch
+	}
+	return nil
 }

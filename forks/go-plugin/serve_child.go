@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"io"
 	"net"
 	"os"
@@ -14,6 +13,9 @@ import (
 	"strconv"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/child"
+	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/stdio"
@@ -34,7 +36,7 @@ type childServer struct {
 // serveChild serves until the host asks for the end.
 func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 	parent := os.Getppid()
-	endsWithHost := takeEndWithHost()
+	endsWithHost := child.TakeEndWithHost()
 	stdout, stderr, err := outputPipes()
 	if err != nil {
 		return err
@@ -50,12 +52,12 @@ func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 	// same, but what the plugin executes would inherit it.
 	signal.Notify(make(chan os.Signal, 1), os.Interrupt)
 
-	fmt.Println(s.line().format())
+	fmt.Println(s.line())
 	_ = os.Stdout.Sync()
 	os.Stdout, os.Stderr = stdout.W, stderr.W
 
 	if endsWithHost {
-		go awaitParentEnd(parent, s.done, func() {
+		go child.AwaitParentEnd(parent, s.done, func() {
 			_ = s.listener.Close()
 			os.Exit(1)
 		})
@@ -68,7 +70,7 @@ func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 // newChildServer does everything that can fail before the host hears of the
 // plugin.
 func newChildServer(opts *ServeConfig, logger hclog.Logger, stdout, stderr io.Reader, pipes stdio.Pipes) (*childServer, error) {
-	version, err := versionForHost(servedVersions(opts), hostVersionsFromEnv(logger))
+	version, err := versionForHost(servedVersions(opts), child.VersionsFromEnv(logger))
 	if err != nil {
 		return nil, err
 	}
@@ -99,12 +101,12 @@ func (s *childServer) configureTLS() error {
 	if s.tls != nil || host == "" {
 		return nil
 	}
-	cert, err := newOneTimeCertificate()
+	cert, err := child.NewCertificate()
 	if err != nil {
 		return err
 	}
-	s.cert = cert.line()
-	s.tls, err = cert.serverConfig(host)
+	s.cert = cert.Line()
+	s.tls, err = cert.ServerConfig(host)
 	return err
 }
 
@@ -142,16 +144,16 @@ func multiplexed() bool {
 	return on
 }
 
-func (s *childServer) line() childLine {
-	line := childLine{
-		version:  s.version.version,
-		network:  s.listener.Addr().Network(),
-		address:  s.listener.Addr().String(),
-		protocol: s.version.protocol,
-		cert:     s.cert,
+func (s *childServer) line() child.Line {
+	line := child.Line{
+		Version:  s.version.version,
+		Network:  s.listener.Addr().Network(),
+		Address:  s.listener.Addr().String(),
+		Protocol: string(s.version.protocol),
+		Cert:     s.cert,
 	}
 	if os.Getenv(env.MultiplexGRPC) != "" {
-		line.mux = "true"
+		line.Multiplex = "true"
 	}
 	return line
 }

@@ -5,13 +5,8 @@ package plugin
 import (
 	"fmt"
 	"maps"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
-
-	"github.com/hashicorp/go-hclog"
 
 	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/hello"
@@ -81,22 +76,4 @@ func chosenVersion(served []servedVersion, chosen int) (servedVersion, error) {
 		have = append(have, v.version)
 	}
 	return servedVersion{}, fmt.Errorf("%s asks for app version %d: this plugin has %v", env.DefaultVersion, chosen, have)
-}
-
-// hostVersionsFromEnv reads PLUGIN_PROTOCOL_VERSIONS, and leaves out what is no
-// number.
-func hostVersionsFromEnv(logger hclog.Logger) []int {
-	var versions []int
-	for field := range strings.SplitSeq(os.Getenv(env.ProtocolVersions), ",") {
-		if field = strings.TrimSpace(field); field == "" {
-			continue
-		}
-		v, err := strconv.Atoi(field)
-		if err != nil {
-			logger.Warn("host sent a version that is no number", "variable", env.ProtocolVersions, "version", field)
-			continue
-		}
-		versions = append(versions, v)
-	}
-	return versions
 }

@@ -13,16 +13,11 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
+
 	"github.com/hashicorp/go-plugin/runner"
 )
-
-// outputGrace is how long Wait lets a process's last output be read after the
-// process has ended. It passes in full only when nobody reads, or when a
-// process that the plugin left behind still holds the pipe.
-const outputGrace = time.Second
 
 // Runner is a plugin started as a child process. It implements runner.Runner.
 type Runner struct {
@@ -32,9 +27,8 @@ type Runner struct {
 	cmd    *exec.Cmd
 	path   string
 
-	stdout, stderr *output
-	// childEnds are the ends the child writes to; closed here once it has them.
-	childEnds []*os.File
+	stdout, stderr *os.File   // the ends that are read
+	childEnds      []*os.File // what the child has of pipes; closed here once it has them
 
 	endsWithHost bool
 	ended        chan error // gives what waiting for the process gave, once
@@ -43,16 +37,16 @@ type Runner struct {
 var _ runner.Runner = (*Runner)(nil)
 
 // NewCmdRunner prepares cmd, which must not have been started and whose Stdout and
-// Stderr it takes. The pipes are released by Wait, or by a Start that fails.
+// Stderr it takes. The caller closes the pipes, but for those of a Start that fails.
 func NewCmdRunner(logger hclog.Logger, cmd *exec.Cmd) (*Runner, error) {
 	if cmd.Stdout != nil || cmd.Stderr != nil {
 		return nil, fmt.Errorf("run %s: Stdout and Stderr of the command must not be set", cmd.Path)
 	}
-	stdout, stdoutEnd, err := newOutput()
+	stdout, stdoutEnd, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("run %s: create a pipe for stdout: %w", cmd.Path, err)
 	}
-	stderr, stderrEnd, err := newOutput()
+	stderr, stderrEnd, err := os.Pipe()
 	if err != nil {
 		return nil, fmt.Errorf("run %s: create a pipe for stderr: %w", cmd.Path,
 			errors.Join(err, stdout.Close(), stdoutEnd.Close()))
@@ -131,24 +125,19 @@ func (r *Runner) feedStdin() (stop func(), err error) {
 	return func() { _ = write.Close() }, nil
 }
 
-// Wait blocks until the process has ended and its output has been read, at
-// most a second longer than the process, and releases the pipes. It may run
-// beside the reading of Stdout and Stderr. An exit status other than 0 gives
-// an *exec.ExitError. The context is not used, because a child that is not
-// waited for stays in the process table; Kill ends the wait.
+// Stdout is the child's standard output.
+func (r *Runner) Stdout() io.ReadCloser { return r.stdout }
+
+// Stderr is the child's standard error.
+func (r *Runner) Stderr() io.ReadCloser { return r.stderr }
+
+// Wait blocks until the process has ended. What it wrote last may still be read then.
+// An exit status other than 0 gives an *exec.ExitError. The context is not used,
+// because a child that is not waited for stays in the process table; Kill ends the
+// wait.
 func (r *Runner) Wait(context.Context) error {
 	err := <-r.ended
 	r.ended <- err // for whoever asks again
-	grace := time.NewTimer(outputGrace)
-	defer grace.Stop()
-	for _, out := range []*output{r.stdout, r.stderr} {
-		select {
-		case <-out.ended:
-		case <-grace.C:
-			grace.Reset(0) // no further second for the other one
-		}
-		_ = out.Close()
-	}
 	if err != nil {
 		return fmt.Errorf("plugin %s: %w", r.path, err)
 	}

@@ -13,6 +13,7 @@ const (
 	ProtocolVersions = "PLUGIN_PROTOCOL_VERSIONS"
 	ClientCert       = "PLUGIN_CLIENT_CERT"
 	MultiplexGRPC    = "PLUGIN_MULTIPLEX_GRPC"
+	EndWithHost      = "PLUGIN_END_WITH_HOST"
 )
 
 // What configures network mode.

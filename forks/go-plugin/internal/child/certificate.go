@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package child
 
 import (
 	"crypto/ecdsa"
@@ -13,24 +13,27 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"math/big"
 	"time"
+
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
-// oneTimeName is the host name in every one-time certificate. Peers verify it.
-const oneTimeName = "localhost"
+// certificateName is the host name in every one-time certificate. Peers verify it.
+const certificateName = "localhost"
 
-// oneTimeCertificate is one side's identity for AutoMTLS. Each side makes one
-// when it starts, hands the public half to the other and trusts nothing else.
-type oneTimeCertificate struct {
+// Certificate is one side's identity for AutoMTLS. Each side makes one when it
+// starts, hands the public half to the other and trusts nothing else.
+type Certificate struct {
+	// PEM is the public half, as the host sends it.
+	PEM []byte
+
 	pair tls.Certificate
-	pem  []byte // the public half, as the host sends it
 }
 
-// newOneTimeCertificate makes a self-signed certificate that may stand on
-// either side of a TLS connection.
-func newOneTimeCertificate() (*oneTimeCertificate, error) {
+// NewCertificate makes a self-signed certificate that may stand on either side of
+// a TLS connection.
+func NewCertificate() (*Certificate, error) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, fmt.Errorf("make one-time key: %w", err)
@@ -42,8 +45,8 @@ func newOneTimeCertificate() (*oneTimeCertificate, error) {
 	now := time.Now()
 	template := &x509.Certificate{
 		SerialNumber: serial,
-		Subject:      pkix.Name{CommonName: oneTimeName},
-		DNSNames:     []string{oneTimeName},
+		Subject:      pkix.Name{CommonName: certificateName},
+		DNSNames:     []string{certificateName},
 		// Clocks of one machine agree; containers with faked time may not.
 		NotBefore:             now.Add(-time.Minute),
 		NotAfter:              now.AddDate(30, 0, 0),
@@ -56,19 +59,19 @@ func newOneTimeCertificate() (*oneTimeCertificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make one-time certificate: %w", err)
 	}
-	return &oneTimeCertificate{
+	return &Certificate{
+		PEM:  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 		pair: tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key},
-		pem:  pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
 	}, nil
 }
 
-// line is the public half as a child prints it.
-func (c *oneTimeCertificate) line() string {
+// Line is the public half as a child prints it.
+func (c *Certificate) Line() string {
 	return base64.RawStdEncoding.EncodeToString(c.pair.Certificate[0])
 }
 
-// clientConfig is the host's configuration, given what the child printed.
-func (c *oneTimeCertificate) clientConfig(line string) (*tls.Config, error) {
+// ClientConfig is the host's configuration, given what the child printed.
+func (c *Certificate) ClientConfig(line string) (*tls.Config, error) {
 	if line == "" {
 		return nil, errors.New("AutoMTLS is on, but the plugin sent no certificate: " +
 			"it does not support AutoMTLS, or has a TLS configuration of its own")
@@ -86,8 +89,8 @@ func (c *oneTimeCertificate) clientConfig(line string) (*tls.Config, error) {
 	return c.config(pool), nil
 }
 
-// serverConfig is the child's configuration, given the host's certificate.
-func (c *oneTimeCertificate) serverConfig(hostPEM string) (*tls.Config, error) {
+// ServerConfig is the child's configuration, given the host's certificate.
+func (c *Certificate) ServerConfig(hostPEM string) (*tls.Config, error) {
 	pool := x509.NewCertPool()
 	if !pool.AppendCertsFromPEM([]byte(hostPEM)) {
 		return nil, fmt.Errorf("%s holds no certificate in PEM", env.ClientCert)
@@ -97,13 +100,13 @@ func (c *oneTimeCertificate) serverConfig(hostPEM string) (*tls.Config, error) {
 
 // config serves both directions: brokered connections make the host a server
 // and the child a client.
-func (c *oneTimeCertificate) config(peer *x509.CertPool) *tls.Config {
+func (c *Certificate) config(peer *x509.CertPool) *tls.Config {
 	return &tls.Config{
 		Certificates: []tls.Certificate{c.pair},
 		RootCAs:      peer,
 		ClientCAs:    peer,
 		ClientAuth:   tls.RequireAndVerifyClientCert,
-		ServerName:   oneTimeName,
+		ServerName:   certificateName,
 		MinVersion:   tls.VersionTLS12,
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package child
 
 import (
 	"context"
@@ -12,21 +12,23 @@ import (
 	"time"
 )
 
-// childSocket is where a child listens.
-type childSocket struct {
-	addr net.Addr
+// Socket is where a plugin of this machine listens.
+type Socket struct {
+	addr   net.Addr
+	dialer net.Dialer
 
 	mu     sync.RWMutex // held while handle is used
 	handle *os.File     // of a socket that was taken out of the file system
 	closed bool
 }
 
-var errNoAddr = errors.New("Reattach.Addr must be set to connect to the plugin")
+// NewSocket returns the socket at addr, which the dialer connects to.
+func NewSocket(addr net.Addr, dialer net.Dialer) *Socket { return &Socket{addr: addr, dialer: dialer} }
 
-// take removes the name of the socket, which this process can reach all the
+// Take removes the name of the socket, which this process can reach all the
 // same from then on: so nothing is left of it, however this process and the
 // child end. Where the system cannot do so (Linux can) the name stays.
-func (s *childSocket) take() {
+func (s *Socket) Take() {
 	if s.addr.Network() != "unix" {
 		return
 	}
@@ -35,16 +37,13 @@ func (s *childSocket) take() {
 	s.handle = takeSocket(s.addr.String())
 }
 
-// dial connects to the child.
-func (s *childSocket) dial(ctx context.Context) (net.Conn, error) {
-	if s.addr == nil {
-		return nil, errNoAddr
-	}
+// Dial connects to the plugin. The caller closes the connection.
+func (s *Socket) Dial(ctx context.Context) (net.Conn, error) {
 	network, name := s.addr.Network(), s.addr.String()
 	s.mu.RLock()
 	closed, handle := s.closed, s.handle
 	if closed || handle == nil {
-		s.mu.RUnlock() // A machine that is gone may take minutes to say nothing.
+		s.mu.RUnlock() // A machine that does not answer may hold up the dial for minutes.
 	} else {
 		// The system connects to a unix socket at once, or refuses to.
 		defer s.mu.RUnlock()
@@ -53,13 +52,12 @@ func (s *childSocket) dial(ctx context.Context) (net.Conn, error) {
 	if closed {
 		return nil, &net.OpError{Op: "dial", Net: network, Addr: s.addr, Err: net.ErrClosed}
 	}
-	dialer := net.Dialer{KeepAliveConfig: keepAliveProbes}
-	return dialer.DialContext(ctx, network, name)
+	return s.dialer.DialContext(ctx, network, name)
 }
 
 // close lets go of a child that has ended, and removes the socket that one
 // leaves behind which could not do so itself.
-func (s *childSocket) close() {
+func (s *Socket) close() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {

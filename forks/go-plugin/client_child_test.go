@@ -9,7 +9,6 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"io"
 	"net"
 	"os"
@@ -24,6 +23,9 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
+
+	"github.com/hashicorp/go-plugin/internal/child"
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 // envRole makes the test binary play a plugin instead of running tests.
@@ -324,11 +326,11 @@ func TestNetworkProcess(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	line, err := parseChildLine(first)
-	if err != nil || line.network != "tcp" {
+	line, err := child.ParseLine(first)
+	if err != nil || line.Network != "tcp" {
 		t.Fatalf("first line %q: %+v, %v", first, line, err)
 	}
-	addr, err := net.ResolveTCPAddr("tcp", line.address)
+	addr, err := net.ResolveTCPAddr("tcp", line.Address)
 	if err != nil {
 		t.Fatal(err)
 	}

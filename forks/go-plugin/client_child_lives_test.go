@@ -5,13 +5,14 @@ package plugin
 import (
 	"bytes"
 	"errors"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"io"
-	"net"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hashicorp/go-plugin/internal/child"
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 // socketsIn makes dir the place of a child's sockets, and lists what is there.
@@ -115,25 +116,6 @@ func TestKilledChildLeavesNoBrokeredSocket(t *testing.T) {
 	}
 }
 
-// TestRemoveDeadSocket leaves alone what is in use, and what is no socket.
-func TestRemoveDeadSocket(t *testing.T) {
-	lis, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lis.Close()
-	file := filepath.Join(t.TempDir(), "file")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{lis.Addr().String(), file} {
-		removeDeadSocket(path)
-		if _, err := os.Lstat(path); err != nil {
-			t.Errorf("removed: %v", err)
-		}
-	}
-}
-
 // TestEndWithHost holds that the socket of such a child has no name, and that the
 // child can be reached all the same, once more too.
 func TestEndWithHost(t *testing.T) {
@@ -202,8 +184,8 @@ func TestEndWithHostIsNotInherited(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if value, err := dispenseEcho(t, protocol).Echo(envEndWithHost); value != "" || err != nil {
-				t.Errorf("what the child starts is told %s=%s, %v", envEndWithHost, value, err)
+			if value, err := dispenseEcho(t, protocol).Echo(env.EndWithHost); value != "" || err != nil {
+				t.Errorf("what the child starts is told %s=%s, %v", env.EndWithHost, value, err)
 			}
 		})
 	}
@@ -222,15 +204,15 @@ func pidIn(t *testing.T, file string) string {
 // TestChildOfPlugin is a host that is itself a child: what its own host said to it
 // is not for its children, also not when it copies its environment by hand.
 func TestChildOfPlugin(t *testing.T) {
-	cert, err := newOneTimeCertificate()
+	cert, err := child.NewCertificate()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv(env.ClientCert, string(cert.pem))
+	t.Setenv(env.ClientCert, string(cert.PEM))
 	t.Setenv(env.MultiplexGRPC, "true")
 	t.Setenv(EnvUnixSocketGroup, "no such group")
 	t.Setenv(env.ProtocolVersions, "77")
-	t.Setenv(envEndWithHost, "true")
+	t.Setenv(env.EndWithHost, "true")
 	for name, change := range map[string]func(*ClientConfig){
 		"inherited": func(*ClientConfig) {},
 		"copied":    func(c *ClientConfig) { c.Cmd.Env = append(os.Environ(), c.Cmd.Env...) },

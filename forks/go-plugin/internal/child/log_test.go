@@ -1,27 +1,24 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package child_test
 
 import (
 	"bytes"
 	"fmt"
-	"io"
 	"strings"
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/child"
 )
 
 // forwarded gives what a host logs of a child's stderr, and the copy of it.
 func forwarded(t *testing.T, stderr string, limit int, asJSON bool) (log, copied string) {
 	t.Helper()
 	var out, raw bytes.Buffer
-	f := &logForwarder{copy: &raw, logger: hclog.New(&hclog.LoggerOptions{
-		Output: &out, Level: hclog.Trace, DisableTime: true, JSONFormat: asJSON,
-	})}
-	if err := f.run(strings.NewReader(stderr), limit); err != nil {
-		t.Fatal(err)
-	}
+	logger := hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Trace, DisableTime: true, JSONFormat: asJSON})
+	child.ForwardLog(logger, strings.NewReader(stderr), &raw, limit)
 	return out.String(), raw.String()
 }
 
@@ -142,13 +139,9 @@ func FuzzChildLog(f *testing.F) {
 		f.Add(seed, 16)
 	}
 	f.Fuzz(func(t *testing.T, stderr string, limit int) {
-		var out bytes.Buffer
-		forward := &logForwarder{copy: io.Discard, logger: hclog.New(&hclog.LoggerOptions{Output: &out, Level: hclog.Trace, DisableTime: true})}
-		if err := forward.run(strings.NewReader(stderr), 1+limit&0xff); err != nil {
-			t.Fatal(err)
-		}
-		if strings.ContainsAny(out.String(), "\x1b\a\x7f\u009b\u202e\u200b\u2028") || strings.Contains(out.String(), "[?????]") {
-			t.Errorf("%q", out.String())
+		out, _ := forwarded(t, stderr, 1+limit&0xff, false)
+		if strings.ContainsAny(out, "\x1b\a\x7f\u009b\u202e\u200b\u2028") || strings.Contains(out, "[?????]") {
+			t.Errorf("%q", out)
 		}
 	})
 }

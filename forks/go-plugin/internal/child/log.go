@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package child
 
 import (
 	"bufio"
@@ -8,7 +8,6 @@ import (
 	"errors"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -18,17 +17,15 @@ import (
 	"github.com/hashicorp/go-plugin/printable"
 )
 
-// forwardLog hands each line of a child's stderr to the host's logger, until
-// the child closes it.
-func (p *localPlugin) forwardLog(name string, stderr io.Reader) {
-	forward := &logForwarder{
-		logger: p.logger.Named(filepath.Base(name)),
-		copy:   p.config.Stderr,
-	}
-	err := forward.run(stderr, p.config.PluginLogBufferSize)
+// ForwardLog hands each line of a child's stderr to the logger, with the level that
+// the child meant, until the child closes it; raw gets the bytes as they are. A line
+// of more than limit bytes is logged in pieces, each with the level of the line and
+// the number of the piece.
+func ForwardLog(logger hclog.Logger, stderr io.Reader, raw io.Writer, limit int) {
+	f := &logForwarder{logger: logger, raw: raw}
 	// It is closed here when only something that the child left behind holds it.
-	if err != nil && !errors.Is(err, os.ErrClosed) {
-		forward.logger.Error("reading plugin stderr", "error", err)
+	if err := f.run(stderr, limit); err != nil && !errors.Is(err, os.ErrClosed) {
+		logger.Error("reading plugin stderr", "error", err)
 		// The pipe may still be open: the child must not block on it.
 		_, _ = io.Copy(io.Discard, stderr)
 	}
@@ -38,15 +35,14 @@ func (p *localPlugin) forwardLog(name string, stderr io.Reader) {
 // level that the plugin meant.
 type logForwarder struct {
 	logger hclog.Logger
-	copy   io.Writer // gets the bytes as they are
+	raw    io.Writer
 
 	// panicking is set from the first line of a crash on: what follows is its
 	// stack trace.
 	panicking bool
 }
 
-// run forwards until the end of r. A line of more than limit bytes is logged in
-// pieces, each with the level of the line and the number of the piece.
+// run forwards until the end of r.
 func (f *logForwarder) run(r io.Reader, limit int) error {
 	lines := bufio.NewReaderSize(r, limit+len("\r\n"))
 	var (
@@ -62,9 +58,9 @@ func (f *logForwarder) run(r io.Reader, limit int) error {
 			}
 			return err
 		}
-		_, _ = f.copy.Write(line)
+		_, _ = f.raw.Write(line)
 		if !more {
-			_, _ = f.copy.Write([]byte{'\n'})
+			_, _ = f.raw.Write([]byte{'\n'})
 		}
 		switch {
 		case f.logger.GetLevel() == hclog.Off:

@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+
+	"github.com/hashicorp/go-plugin/internal/child"
+	"github.com/hashicorp/go-plugin/internal/cmdrunner"
+	"github.com/hashicorp/go-plugin/internal/peererr"
+	"github.com/hashicorp/go-plugin/runner"
+)
+
+// HostEnv returns the environment that a child inherits from this process:
+// all of it but what is about this process alone, if it is a plugin itself. That
+// is where it would listen on the network (PLUGIN_HOST and its kin), and what its
+// own host said to it.
+//
+// A host uses it with ClientConfig.SkipHostEnv to have Cmd.Env win over the
+// inherited variables: on its own, a client appends those behind Cmd.Env, and
+// of two entries with one name the last counts.
+func HostEnv() []string { return child.HostEnv() }
+
+// startChild starts the plugin and waits until it says where it serves. After
+// an error nothing of it is left.
+func (p *localPlugin) startChild() (reached reachedPlugin, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), p.config.StartTimeout)
+	defer cancel()
+	p.setAbandon(cancel)
+	defer func() {
+		if err != nil {
+			p.process.Kill()
+			p.removeSocketDir()
+		}
+	}()
+	var cert *child.Certificate
+	if p.config.AutoMTLS {
+		if cert, err = child.NewCertificate(); err != nil {
+			return reachedPlugin{}, err
+		}
+	}
+	started, err := p.newRunner(cert)
+	if err != nil {
+		return reachedPlugin{}, err
+	}
+	if err := started.Start(ctx); err != nil {
+		return reachedPlugin{}, err
+	}
+	p.ran = true
+	line, err := p.process.Run(ctx, started, p.config.RunnerFunc != nil)
+	if err != nil {
+		return reachedPlugin{}, err
+	}
+	if reached, err = p.accept(line, started, cert); err != nil {
+		return reachedPlugin{}, err
+	}
+	if errors.Is(ctx.Err(), context.Canceled) {
+		return reachedPlugin{}, child.ErrKilled // Kill may not have waited.
+	}
+	return reached, nil
+}
+
+// newRunner returns what runs the plugin.
+func (p *localPlugin) newRunner(cert *child.Certificate) (runner.Runner, error) {
+	cmd := p.config.Cmd
+	if cmd == nil {
+		cmd = exec.Command("") // Only carries the environment to RunnerFunc.
+	}
+	if err := p.config.SecureConfig.verify(cmd.Path); err != nil {
+		return nil, err
+	}
+	if p.config.RunnerFunc != nil {
+		if err := p.makeSocketDir(); err != nil {
+			return nil, err
+		}
+	}
+	cmd.Env = child.WithoutOwn(cmd.Env)
+	if !p.config.SkipHostEnv {
+		cmd.Env = append(cmd.Env, HostEnv()...)
+	}
+	cmd.Env = append(cmd.Env, p.config.MagicCookieKey+"="+p.config.MagicCookieValue)
+	cmd.Env = append(cmd.Env, p.request(cert).Env()...)
+	if cmd.Stdin == nil {
+		cmd.Stdin = os.Stdin
+	}
+	if p.config.RunnerFunc != nil {
+		return p.config.RunnerFunc(p.logger, cmd, p.currentSockets().Dir)
+	}
+	started, err := cmdrunner.NewCmdRunner(p.logger, cmd)
+	if err == nil && p.config.EndWithHost {
+		started.EndWithHost()
+	}
+	return started, err
+}
+
+// request is what the child is told before there is a connection.
+func (p *localPlugin) request(cert *child.Certificate) child.Request {
+	sockets := p.currentSockets()
+	request := child.Request{
+		Versions:      slices.Sorted(maps.Keys(p.config.versions())),
+		MinPort:       p.config.MinPort,
+		MaxPort:       p.config.MaxPort,
+		SocketDir:     sockets.Dir,
+		SocketGroup:   sockets.Group,
+		MultiplexGRPC: p.config.GRPCBrokerMultiplex,
+		EndWithHost:   p.config.EndWithHost,
+	}
+	if cert != nil {
+		request.Cert = cert.PEM
+	}
+	return request
+}
+
+// accept checks what the child said of itself and sets up what connecting to
+// it needs.
+func (p *localPlugin) accept(line child.Line, translate runner.AddrTranslator, cert *child.Certificate) (reached reachedPlugin, err error) {
+	defer func() {
+		if err != nil {
+			err = peererr.Brief(err) // It quotes the child.
+		}
+	}()
+	set, err := p.config.selectVersion(line.Version)
+	if err != nil {
+		return reachedPlugin{}, err
+	}
+	addr, err := line.Addr(translate)
+	if err != nil {
+		return reachedPlugin{}, err
+	}
+	reached = reachedPlugin{
+		addr: addr, socket: newSocket(addr), protocol: Protocol(line.Protocol), version: line.Version,
+		plugins: set, tls: p.config.TLSConfig,
+	}
+	if p.config.EndWithHost && p.config.RunnerFunc == nil {
+		reached.socket.Take()
+	}
+	p.process.OwnSocket(reached.socket)
+	if err := p.config.allows(reached.protocol); err != nil {
+		return reachedPlugin{}, err
+	}
+	if err := p.checkMultiplex(line); err != nil {
+		return reachedPlugin{}, err
+	}
+	if cert != nil {
+		if reached.tls, err = cert.ClientConfig(line.Cert); err != nil {
+			return reachedPlugin{}, err
+		}
+	}
+	p.logger.Debug("using plugin", "version", line.Version)
+	return reached, nil
+}
+
+func newSocket(addr net.Addr) *child.Socket {
+	return child.NewSocket(addr, net.Dialer{KeepAliveConfig: keepAliveProbes})
+}
+
+func (p *localPlugin) checkMultiplex(line child.Line) error {
+	if !p.config.GRPCBrokerMultiplex || Protocol(line.Protocol) != ProtocolGRPC {
+		return nil
+	}
+	if line.Multiplex == "" {
+		return fmt.Errorf("%w; for Go plugins, you will need to update the "+
+			"github.com/hashicorp/go-plugin dependency and recompile", ErrGRPCBrokerMuxNotSupported)
+	}
+	switch can, err := strconv.ParseBool(line.Multiplex); {
+	case err != nil:
+		return fmt.Errorf("error parsing %q as a boolean for gRPC broker multiplexing support", line.Multiplex)
+	case !can:
+		return ErrGRPCBrokerMuxNotSupported
+	}
+	return nil
+}
