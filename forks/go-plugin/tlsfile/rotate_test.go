@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 func TestRotation(t *testing.T) {
@@ -148,7 +150,7 @@ func TestSecretVolume(t *testing.T) {
 	server, client := mustServer(t, files, logger), mustClient(t, files, "pluginzh", logger)
 
 	stop := make(chan struct{})
-	var callers sync.WaitGroup
+	var callers wait.Group
 	for range 4 {
 		callers.Go(func() {
 			for {

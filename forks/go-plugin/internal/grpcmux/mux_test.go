@@ -10,12 +10,13 @@ import (
 	"io"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
+
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -100,7 +101,7 @@ func TestStreamsReachWhoTheyWereMeantFor(t *testing.T) {
 	}
 	for name, side := range sides {
 		t.Run(name, func(t *testing.T) {
-			var serving, dials sync.WaitGroup
+			var serving, dials wait.Group
 			defer serving.Wait()
 			for id := range uint32(5) {
 				lis := side.acceptor.Listen(id)
@@ -126,7 +127,7 @@ func TestStreamsReachWhoTheyWereMeantFor(t *testing.T) {
 
 func TestStreamWithoutKnock(t *testing.T) {
 	client, server := pair(t)
-	var serving sync.WaitGroup
+	var serving wait.Group
 	serving.Go(func() { serveName(server, "main") })
 	defer serving.Wait()
 	defer server.Close()
@@ -161,7 +162,7 @@ func TestNobodyAccepts(t *testing.T) {
 func TestLateAnswerDoesNotShiftStreams(t *testing.T) {
 	client, server := pair(t)
 	acceptor := session(t, server)
-	var serving sync.WaitGroup
+	var serving wait.Group
 	defer serving.Wait()
 	for _, name := range []string{"a", "b"} {
 		lis := acceptor.Listen(uint32(name[0]))
@@ -231,7 +232,7 @@ func TestShutdownBeforeTheHostCame(t *testing.T) {
 func TestCloseKeepsConnections(t *testing.T) {
 	client, server := pair(t)
 	lis := session(t, server).Listen(3)
-	var serving sync.WaitGroup
+	var serving wait.Group
 	serving.Go(func() { serveName(lis, "three") })
 	if err := server.Close(); err != nil {
 		t.Fatal(err)

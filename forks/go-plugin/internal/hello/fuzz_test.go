@@ -104,7 +104,7 @@ func FuzzNegotiate(f *testing.F) {
 		}
 		agreed, err := Negotiate(req, Cookie{}, offers)
 		if err != nil {
-			if _, ok := errors.AsType[*Refusal](err); !ok || want.Version >= 0 || !canBeShown(err.Error()) {
+			if !errors.As(err, new(*Refusal)) || want.Version >= 0 || !canBeShown(err.Error()) {
 				t.Fatalf("refused with %q, although there is %+v", err, want)
 			}
 			return
@@ -139,8 +139,8 @@ func FuzzRefusal(f *testing.F) {
 			t.Fatalf("a line of %d bytes, %v", line.Len(), err)
 		}
 		_, err := ReadAnswer(bufio.NewReader(&line))
-		got, ok := errors.AsType[*Refusal](err)
-		if !ok {
+		var got *Refusal
+		if !errors.As(err, &got) {
 			t.Fatalf("%+v became %v", sent, err)
 		}
 		if got.Code != showable(code) || got.Message != showable(message) || got.Temporary() != sent.Temporary() {

@@ -84,8 +84,8 @@ func TestGolden(t *testing.T) {
 			write:  func(b *bytes.Buffer) error { return WriteRefusal(b, fullRefusal()) },
 			read: func(r *bufio.Reader) (any, error) {
 				_, err := ReadAnswer(r)
-				refusal, ok := errors.AsType[*Refusal](err)
-				if !ok {
+				var refusal *Refusal
+				if !errors.As(err, &refusal) {
 					return nil, err
 				}
 				return refusal, nil

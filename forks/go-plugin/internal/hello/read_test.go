@@ -46,8 +46,8 @@ func TestReadRequestRefuses(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			_, err := ReadRequest(bufio.NewReader(strings.NewReader(tc.line)))
-			refusal, ok := errors.AsType[*Refusal](err)
-			if !ok {
+			var refusal *Refusal
+			if !errors.As(err, &refusal) {
 				t.Fatalf("%s\nwant a refusal, got %v", tc.reason, err)
 			}
 			if diff := cmp.Diff(tc.want, refusal.Code); diff != "" {
@@ -123,8 +123,8 @@ func TestReadAnswerFromStrangers(t *testing.T) {
 			if !errors.Is(err, ErrNotHello) {
 				t.Fatalf("%s\nwant ErrNotHello, got %v", tc.reason, err)
 			}
-			stranger, ok := errors.AsType[*NotHelloError](err)
-			if !ok || stranger.Guess != tc.want {
+			var stranger *NotHelloError
+			if !errors.As(err, &stranger) || stranger.Guess != tc.want {
 				t.Errorf("%s\nguess: want %q, got %q", tc.reason, tc.want, stranger.Guess)
 			}
 			if strings.ContainsAny(err.Error(), "\x00\x1b") {
@@ -156,7 +156,7 @@ func TestReadAnswerBroken(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("%s\nwant %q in: %v", tc.reason, tc.want, err)
 			}
-			if _, ok := errors.AsType[*Refusal](err); ok {
+			if errors.As(err, new(*Refusal)) {
 				t.Errorf("%s\nthe plugin refused nothing: %v", tc.reason, err)
 			}
 		})
@@ -180,8 +180,8 @@ func TestReadAnswerSilent(t *testing.T) {
 func TestRefusalIsCleaned(t *testing.T) {
 	line := `go-plugin/1 {"refusal":{"code":"x","message":"a\u001b[2J\nb` + strings.Repeat("z", 2000) + `"}}` + "\n"
 	_, err := ReadAnswer(bufio.NewReader(strings.NewReader(line)))
-	refusal, ok := errors.AsType[*Refusal](err)
-	if !ok {
+	var refusal *Refusal
+	if !errors.As(err, &refusal) {
 		t.Fatal(err)
 	}
 	if strings.ContainsAny(refusal.Message, "\x1b\n") || len(refusal.Message) > maxText+10 {

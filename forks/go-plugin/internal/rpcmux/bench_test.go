@@ -5,9 +5,10 @@ package rpcmux
 import (
 	"net"
 	"net/rpc"
-	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // subjects make a client of a thing at the other end of a connection.
@@ -59,7 +60,7 @@ func BenchmarkRPCMuxParallel(b *testing.B) {
 	onSubjects(b, func(b *testing.B, client *rpc.Client) {
 		var left atomic.Int64
 		left.Store(int64(b.N))
-		var callers sync.WaitGroup
+		var callers wait.Group
 		for range 64 {
 			callers.Go(func() {
 				for left.Add(-1) >= 0 {
@@ -85,7 +86,7 @@ func BenchmarkRPCMuxChannels(b *testing.B) {
 	b.ResetTimer()
 	var left atomic.Int64
 	left.Store(int64(b.N))
-	var callers sync.WaitGroup
+	var callers wait.Group
 	for i := range 64 {
 		callers.Go(func() {
 			for left.Add(-1) >= 0 {

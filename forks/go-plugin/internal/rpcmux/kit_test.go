@@ -15,6 +15,7 @@ import (
 	"reflect"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -218,3 +219,10 @@ func onEach(t *testing.T, test func(t *testing.T, here, there net.Conn)) {
 		})
 	}
 }
+
+// counter is a Counter.
+type counter struct{ begun, ended atomic.Int64 }
+
+func (c *counter) Begin() { c.begun.Add(1) }
+
+func (c *counter) End() { c.ended.Add(1) }

@@ -10,8 +10,9 @@ import (
 	"net/rpc"
 	"reflect"
 	"strings"
-	"sync"
 	"testing"
+
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // Channels of one session are used by many at once, and each caller gets its
@@ -23,7 +24,7 @@ func TestManyCallers(t *testing.T) {
 		for i := range clients {
 			clients[i] = p.client(newThing())
 		}
-		var callers sync.WaitGroup
+		var callers wait.Group
 		for caller := range 64 {
 			callers.Go(func() {
 				for n := range 40 {
@@ -69,7 +70,7 @@ func TestChannelsComeAndGo(t *testing.T) {
 		waiting := p.client(held)
 		holding := waiting.Go("Plugin.Hold", struct{}{}, nil, nil)
 		<-held.held
-		var callers sync.WaitGroup
+		var callers wait.Group
 		for range 8 {
 			callers.Go(func() {
 				for range 40 {

@@ -8,10 +8,11 @@ import (
 	"io"
 	"net"
 	"net/rpc"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // Bytes of brokered streams pass both ways, beside the calls.
@@ -23,7 +24,7 @@ func TestStreams(t *testing.T) {
 		client := p.client(newThing())
 		sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
 		ends := [2]net.Conn{p.host.StreamConn(), p.plugin.StreamConn()}
-		var copies sync.WaitGroup
+		var copies wait.Group
 		for i, from := range ends {
 			to := ends[1-i]
 			copies.Go(func() {

@@ -7,10 +7,10 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"sync"
 	"testing"
 
 	"github.com/hashicorp/go-plugin/internal/stdio"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // BenchmarkWrite is what a plugin pays for one write of 4 KiB, by the number of
@@ -20,7 +20,7 @@ func BenchmarkWrite(b *testing.B) {
 		b.Run(fmt.Sprintf("hosts=%d", hosts), func(b *testing.B) {
 			hub := stdio.NewHub(1 << 20)
 			hub.Subscribe().Close() // no backlog
-			var readers sync.WaitGroup
+			var readers wait.Group
 			for range hosts {
 				sub := hub.Subscribe()
 				readers.Go(func() {

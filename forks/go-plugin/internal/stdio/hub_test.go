@@ -5,7 +5,6 @@ package stdio_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -13,13 +12,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"testing"
-	"testing/synctest"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/hashicorp/go-plugin/internal/stdio"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // drain reads what a subscription holds of a hub that has been closed.
@@ -223,7 +221,7 @@ func TestResumesWithNotice(t *testing.T) {
 func TestAccountsForEveryByte(t *testing.T) {
 	const total = 100 << 20
 	hub := stdio.NewHub(1 << 20)
-	var readers sync.WaitGroup
+	var readers wait.Group
 	for name, every := range map[string]int{"fast": 0, "slow": 50} {
 		sub := hub.Subscribe()
 		readers.Go(func() {
@@ -313,37 +311,6 @@ func TestLinesStayWhole(t *testing.T) {
 	own, _, found := strings.Cut(text(drain(t, sub), stdio.Stdout), "[go-plugin:")
 	if !found || !strings.HasPrefix(string(output), own) || !strings.HasSuffix(own, "cdef\n") {
 		t.Errorf("before the notice: %q", own[max(0, len(own)-60):])
-	}
-}
-
-func TestNextEnds(t *testing.T) {
-	errGone := errors.New("gone")
-	cases := map[string]struct {
-		reason string
-		end    func(*stdio.Hub, *stdio.Subscription, context.CancelCauseFunc)
-		want   error
-	}{
-		"SubscriptionClosed": {"Closing wakes the reader.", func(_ *stdio.Hub, s *stdio.Subscription, _ context.CancelCauseFunc) { s.Close() }, io.EOF},
-		"HubClosed":          {"So does the end of the hub.", func(h *stdio.Hub, _ *stdio.Subscription, _ context.CancelCauseFunc) { h.Close() }, io.EOF},
-		"ContextEnded":       {"And the context, with its cause.", func(_ *stdio.Hub, _ *stdio.Subscription, c context.CancelCauseFunc) { c(errGone) }, errGone},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				hub := stdio.NewHub(1 << 20)
-				sub := hub.Subscribe()
-				defer sub.Close()
-				ctx, cancel := context.WithCancelCause(t.Context())
-				defer cancel(nil)
-				got := make(chan error, 1)
-				go func() { _, err := sub.Next(ctx); got <- err }()
-				synctest.Wait()
-				tc.end(hub, sub, cancel)
-				if err := <-got; err != tc.want {
-					t.Errorf("%s\nwant %v, got %v", tc.reason, tc.want, err)
-				}
-			})
-		})
 	}
 }
 

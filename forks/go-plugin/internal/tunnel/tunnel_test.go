@@ -24,23 +24,24 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // session is a host and a plugin over a real socket. The knock of a dial is a
 // function call, and every call of the returned function ends the session.
-func session(t testing.TB, wait time.Duration) (*Host, *Plugin, func()) {
+func session(t testing.TB, limit time.Duration) (*Host, *Plugin, func()) {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	arrivals := rendezvous.NewListeners()
-	plugin := NewPlugin(wait, arrivals)
+	plugin := NewPlugin(limit, arrivals)
 	server := grpc.NewServer()
 	pluginpb.RegisterTunnelServer(server, plugin)
-	var serving sync.WaitGroup
+	var serving wait.Group
 	serving.Go(func() { _ = server.Serve(lis) })
 	conn, err := grpc.NewClient("passthrough:///"+lis.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -59,10 +60,10 @@ func session(t testing.TB, wait time.Duration) (*Host, *Plugin, func()) {
 }
 
 // knockAt answers the plugin's knocks for id as a broker does.
-func knockAt(t testing.TB, host *Host, plugin *Plugin, id uint32, wait time.Duration) func(string) error {
+func knockAt(t testing.TB, host *Host, plugin *Plugin, id uint32, limit time.Duration) func(string) error {
 	return func(name string) error {
 		go func() {
-			ctx, cancel := context.WithTimeout(t.Context(), wait)
+			ctx, cancel := context.WithTimeout(t.Context(), limit)
 			defer cancel()
 			if err := host.Answer(ctx, id, name); err != nil {
 				plugin.Refuse(name, err.Error())
@@ -249,7 +250,7 @@ func TestRefusedStreams(t *testing.T) {
 // Many ids of many sessions at once: each byte must reach its own id in its
 // own session.
 func TestSessionsAndIDsStayApart(t *testing.T) {
-	var work sync.WaitGroup
+	var work wait.Group
 	for s := range 3 {
 		host, plugin, _ := session(t, 10*time.Second)
 		for name, dial := range dialBy {
@@ -312,7 +313,7 @@ func BenchmarkTunnel(b *testing.B) {
 	defer to.Close()
 	chunk := make([]byte, 1<<20)
 	b.SetBytes(int64(len(chunk)))
-	var reading sync.WaitGroup
+	var reading wait.Group
 	reading.Go(func() { _, _ = io.Copy(io.Discard, to) })
 	for b.Loop() {
 		if _, err := from.Write(chunk); err != nil {
