@@ -331,7 +331,7 @@ func TestGRPCCallbacks(t *testing.T) {
 	_, c := grpcPods(t, newLedger())
 	shop := grpcShop(t, c, nil)
 	var wg sync.WaitGroup
-	for i := range 32 {
+	for i := range 8 {
 		wg.Go(func() {
 			for n := range 5 {
 				prefix, text := fmt.Sprintf("%d says ", i), fmt.Sprint(n)
