@@ -16,6 +16,9 @@ import (
 	"github.com/reattach/reattach/host/conn"
 )
 
+// patience bounds every wait.
+const patience = 10 * time.Second
+
 // greetOnce calls the plugin over whatever the session speaks.
 func greetOnce(t *testing.T, session conn.Session, name string) string {
 	t.Helper()
@@ -51,20 +54,4 @@ func pidOf(t *testing.T, session conn.Session) int {
 		t.Fatal(err)
 	}
 	return pid
-}
-
-// eventually polls a condition.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	const patience = 10 * time.Second
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	deadline := time.After(patience)
-	for !holds() {
-		select {
-		case <-tick.C:
-		case <-deadline:
-			t.Fatalf("%s: not within %v", what, patience)
-		}
-	}
 }

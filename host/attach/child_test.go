@@ -25,6 +25,7 @@ import (
 	"github.com/reattach/reattach/host/attach/dialertest/served"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/target"
+	"github.com/reattach/reattach/test/kit"
 )
 
 // contract is what these tests agree on with the plugin.
@@ -207,7 +208,7 @@ func TestChildLeavesNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	// It was killed, and is nobody's child by now: init reaps it when it likes.
-	eventually(t, "what the plugin started is gone", func() bool {
+	kit.Until(t, patience, "what the plugin started is gone", func() bool {
 		state := processState(strings.TrimSpace(string(left)))
 		return state == "" || state == "Z"
 	})
@@ -270,11 +271,11 @@ func TestChildOutput(t *testing.T) {
 			}
 			greetOnce(t, session, served.Print)
 			if output != nil {
-				eventually(t, "the writers get the output", func() bool {
+				kit.Until(t, patience, "the writers get the output", func() bool {
 					return stdout.String() == "to stdout\n" && stderr.String() == "to stderr\n"
 				})
 			} else {
-				eventually(t, "the logger gets the output", func() bool {
+				kit.Until(t, patience, "the logger gets the output", func() bool {
 					return strings.Contains(log.String(), "[INFO]  host.zh: to stdout: stream=stdout") &&
 						strings.Contains(log.String(), "[INFO]  host.zh: to stderr: stream=stderr")
 				})

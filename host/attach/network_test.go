@@ -24,6 +24,7 @@ import (
 	"github.com/reattach/reattach/host/attach/dialertest/served"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/target"
+	"github.com/reattach/reattach/test/kit"
 )
 
 // networkAt is an endpoint of the plugin "zh".
@@ -220,7 +221,7 @@ func TestNetworkBusy(t *testing.T) {
 	if err := first.Close(); err != nil {
 		t.Error(err)
 	}
-	eventually(t, "there is room again", func() bool {
+	kit.Until(t, patience, "there is room again", func() bool {
 		session, err := dialer.Dial(t.Context(), e)
 		if err != nil {
 			return false

@@ -3,26 +3,18 @@
 package attach_test
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
 	"errors"
-	"math/big"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/tlsfile"
 
 	"github.com/reattach/reattach/host/attach"
 	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/test/kit"
 )
 
 // pki is a CA with a certificate for a plugin and one for a host, in files.
@@ -49,65 +41,13 @@ func newPKI(t *testing.T, name string) pki {
 // write issues everything anew, with another CA.
 func (p pki) write(t *testing.T, name string) {
 	t.Helper()
-	caKey, ca := issue(t, "ca", nil, nil)
-	p.put(t, "ca", caKey, ca)
+	ca := kit.NewAuthority(t)
+	kit.Replace(t, filepath.Join(p.dir, "ca.crt"), ca.PEM())
 	for file, dns := range map[string]string{"host": "host", "plugin": name} {
-		key, cert := issue(t, dns, caKey, ca)
-		p.put(t, file, key, cert)
+		cert, key := kit.PEM(t, ca.Named(dns))
+		kit.Replace(t, filepath.Join(p.dir, file+".crt"), cert)
+		kit.Replace(t, filepath.Join(p.dir, file+".key"), key)
 	}
-}
-
-func (p pki) put(t *testing.T, file string, key *ecdsa.PrivateKey, cert *x509.Certificate) {
-	t.Helper()
-	der, err := x509.MarshalPKCS8PrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for ending, block := range map[string]*pem.Block{
-		".crt": {Type: "CERTIFICATE", Bytes: cert.Raw},
-		".key": {Type: "PRIVATE KEY", Bytes: der},
-	} {
-		// Replaced as a whole, as a mounted Secret is.
-		path := filepath.Join(p.dir, file+ending)
-		if err := os.WriteFile(path+".new", pem.EncodeToMemory(block), 0o600); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Rename(path+".new", path); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-// issue makes a certificate for a name; without an issuer a CA.
-func issue(t *testing.T, name string, issuerKey *ecdsa.PrivateKey, issuer *x509.Certificate) (*ecdsa.PrivateKey, *x509.Certificate) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()),
-		Subject:      pkix.Name{CommonName: name},
-		NotBefore:    time.Now().Add(-time.Hour),
-		NotAfter:     time.Now().Add(time.Hour),
-		KeyUsage:     x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:  []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	if issuer == nil {
-		template.IsCA, template.BasicConstraintsValid, template.KeyUsage = true, true, x509.KeyUsageCertSign
-		issuerKey, issuer = key, template
-	} else {
-		template.DNSNames = []string{name}
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, issuer, &key.PublicKey, issuerKey)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return key, cert
 }
 
 func withTLS(files tlsfile.Files) func(*attach.NetworkOptions) {

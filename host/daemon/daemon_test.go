@@ -25,6 +25,7 @@ import (
 	"github.com/reattach/reattach/host/discovery/manual"
 	"github.com/reattach/reattach/host/stub"
 	"github.com/reattach/reattach/host/target"
+	"github.com/reattach/reattach/test/kit"
 )
 
 const patience = 20 * time.Second
@@ -133,19 +134,7 @@ func start(t *testing.T, o daemon.Options) (d *daemon.Daemon, stop func() error)
 
 func eventually(t *testing.T, condition func() error) {
 	t.Helper()
-	deadline, tick := time.After(patience), time.NewTicker(5*time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := condition()
-		if err == nil {
-			return
-		}
-		select {
-		case <-deadline:
-			t.Fatalf("after %v: %v", patience, err)
-		case <-tick.C:
-		}
-	}
+	kit.Eventually(t, patience, condition)
 }
 
 // TestDispenseOnce holds that one value serves while endpoints come and go, over

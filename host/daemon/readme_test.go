@@ -8,13 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-)
-
-const (
-	readme       = "../../README.md"
-	exampleBegin = "<!-- example: begin -->\n```go\n"
-	exampleEnd   = "```\n<!-- example: end -->"
+	"github.com/reattach/reattach/test/kit"
 )
 
 var write = flag.Bool("write", false, "write the example into the README instead of comparing it")
@@ -35,22 +29,6 @@ func TestReadmeExample(t *testing.T) {
 	for line := range strings.Lines(body) {
 		want.WriteString(strings.TrimPrefix(line, "\t"))
 	}
-	raw, err := os.ReadFile(readme)
-	if err != nil {
-		t.Fatal(err)
-	}
-	before, rest, ok := strings.Cut(string(raw), exampleBegin)
-	written, after, closed := strings.Cut(rest, exampleEnd)
-	if !ok || !closed {
-		t.Fatalf("%s has no place for the example", readme)
-	}
-	if *write {
-		if err := os.WriteFile(readme, []byte(before+exampleBegin+want.String()+exampleEnd+after), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	if diff := cmp.Diff(want.String(), written); diff != "" {
-		t.Errorf("run host/daemon/generate.sh: (-code +README)\n%s", diff)
-	}
+	kit.Section(t, "../../README.md", "<!-- example: begin -->\n```go\n", "```\n<!-- example: end -->",
+		want.String(), "host/daemon/generate.sh", *write)
 }

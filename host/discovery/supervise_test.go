@@ -250,8 +250,8 @@ func TestManyProblemsAreFewLines(t *testing.T) {
 			counts[text]++
 		}
 		want := map[string]int{
-			"[WARN]  discovery found what it cannot offer as it stands":         20,
-			"[WARN]  discovery found more that it cannot offer":                 1,
+			"[WARN]  discovery found what it cannot offer as it stands":            20,
+			"[WARN]  discovery found more that it cannot offer":                    1,
 			"[INFO]  what discovery could not offer is mended, or removed":         20,
 			"[INFO]  more of what discovery could not offer is mended, or removed": 1,
 		}

@@ -107,18 +107,8 @@ func start(t *testing.T, o daemon.Options) *daemon.Daemon {
 func eventually(t *testing.T, within time.Duration, condition func() error) time.Duration {
 	t.Helper()
 	began := time.Now()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := condition()
-		if err == nil {
-			return time.Since(began)
-		}
-		if time.Since(began) > within {
-			t.Fatalf("after %v: %v", within, err)
-		}
-		<-tick.C
-	}
+	kit.Eventually(t, within, condition)
+	return time.Since(began)
 }
 
 // pause is part of what happens to the plugins, and waits for nothing.

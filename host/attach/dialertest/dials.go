@@ -14,6 +14,7 @@ import (
 	"github.com/reattach/reattach/host/attach"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/target"
+	"github.com/reattach/reattach/test/kit"
 )
 
 // chooses holds that a host with both versions gets the higher one.
@@ -84,7 +85,7 @@ func (s suite) givenUpDuring(t *testing.T) {
 		defer close(dialed)
 		_, err = s.Dialer(t, s.contract).Dial(ctx, e)
 	}()
-	eventually(t, "the dial gets where it is stuck", reached)
+	kit.Until(t, patience, "the dial gets where it is stuck", reached)
 	cancel()
 	within(t, "the dial ends with its context", dialed)
 	if !errors.Is(err, context.Canceled) || errors.Is(err, conn.ErrPermanent) {

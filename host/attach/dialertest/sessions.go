@@ -19,6 +19,7 @@ import (
 	"github.com/reattach/reattach/commons"
 	"github.com/reattach/reattach/host/attach/dialertest/served"
 	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/test/kit"
 )
 
 // session looks at everything that a session says while it lives.
@@ -214,7 +215,7 @@ func (s suite) killed(t *testing.T) {
 		t.Errorf("closing changed the reason to %v", err)
 	}
 	// The next part may get an endpoint at the same place.
-	eventually(t, "the process has ended", func() bool { return !processExists(t, pid) })
+	kit.Until(t, patience, "the process has ended", func() bool { return !processExists(t, pid) })
 }
 
 func process(t *testing.T, pid string) *os.Process {

@@ -19,6 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/reattach/reattach/host/discovery"
+	"github.com/reattach/reattach/test/kit"
 	"go.uber.org/goleak"
 )
 
@@ -61,15 +62,12 @@ func start(t *testing.T, a *api, opts Options) *running {
 // until waits for a condition.
 func (r *running) until(what string, done func() bool) {
 	r.Helper()
-	deadline := time.Now().Add(20 * time.Second)
-	tick := time.NewTicker(2 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		if time.Now().After(deadline) {
-			r.Fatalf("%s: not in time; endpoints %v, status %+v", what, r.ids(), r.manager.Status())
+	kit.Eventually(r, 20*time.Second, func() error {
+		if done() {
+			return nil
 		}
-		<-tick.C
-	}
+		return fmt.Errorf("%s: endpoints %v, status %+v", what, r.ids(), r.manager.Status())
+	})
 }
 
 func (r *running) ids() []string {

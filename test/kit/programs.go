@@ -2,7 +2,6 @@
 
 //go:build unix
 
-// Package kit is what the packages have in common that test programs from outside.
 package kit
 
 import (
@@ -11,8 +10,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
-	"testing"
-	"time"
 )
 
 // Build builds static programs into dir: for each name, the package at a path.
@@ -42,23 +39,4 @@ func Alone() error {
 		return fmt.Errorf("wait for other tests, lock %s: %w", path, err)
 	}
 	return nil
-}
-
-// Eventually waits until condition holds, and fails with what it last said.
-func Eventually(t *testing.T, patience time.Duration, condition func() error) {
-	t.Helper()
-	deadline := time.After(patience)
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := condition()
-		if err == nil {
-			return
-		}
-		select {
-		case <-deadline:
-			t.Fatalf("after %v: %v", patience, err)
-		case <-tick.C:
-		}
-	}
 }
