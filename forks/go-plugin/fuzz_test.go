@@ -15,14 +15,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/net/http2"
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
@@ -31,7 +28,6 @@ import (
 	"github.com/hashicorp/go-plugin/internal/peererr"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
-	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/tunnel"
 	"github.com/hashicorp/go-plugin/printable"
 	"github.com/hashicorp/go-plugin/runner"
@@ -215,98 +211,6 @@ func FuzzGoAwayFrames(f *testing.F) {
 		}
 		if leaves(sent) != want {
 			t.Fatal("the plugin left, and nobody noticed")
-		}
-	})
-}
-
-// stdioScript is a plugin that sends messages of its output.
-type stdioScript struct {
-	grpc.ClientStream
-	messages [][]byte
-}
-
-func (s *stdioScript) StreamStdio(context.Context, *emptypb.Empty, ...grpc.CallOption) (pluginpb.GRPCStdio_StreamStdioClient, error) {
-	return s, nil
-}
-
-func (s *stdioScript) Recv() (*pluginpb.StdioData, error) {
-	for len(s.messages) > 0 {
-		var msg pluginpb.StdioData
-		err := proto.Unmarshal(s.messages[0], &msg)
-		if s.messages = s.messages[1:]; err == nil {
-			return &msg, nil
-		}
-	}
-	return nil, io.EOF
-}
-
-// received runs the messages of a plugin into the writers of a host.
-func received(t *testing.T, messages [][]byte, stdout, stderr io.Writer) {
-	t.Helper()
-	r := &stdioReceiver{
-		client: &stdioScript{messages: messages}, stdout: stdio.NewSink(stdout, nil), stderr: stdio.NewSink(stderr, nil),
-		logger: hclog.NewNullLogger(), ctx: t.Context(), retry: t.Context(), opened: make(chan struct{}),
-	}
-	if err := r.receive(); !errors.Is(err, io.EOF) {
-		t.Fatal(err)
-	}
-}
-
-func stdioSeeds(f *testing.F) {
-	for _, msg := range []*pluginpb.StdioData{{Channel: 1, Data: []byte("out")}, {Channel: 2, Data: []byte("err\x1b")}, {Channel: 3}, {Data: []byte("x")}, {Channel: -1}} {
-		wire, err := proto.Marshal(msg)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(slices.Concat(wire, wire), []byte{byte(len(wire))})
-	}
-}
-
-// FuzzStdio is a plugin's output as gRPC has it: what is of a stream arrives in order,
-// and nothing else does.
-func FuzzStdio(f *testing.F) {
-	stdioSeeds(f)
-	f.Fuzz(func(t *testing.T, data, at []byte) {
-		messages := cuts(data, at)
-		var want [2]string
-		for script := (&stdioScript{messages: messages}); ; {
-			msg, err := script.Recv()
-			if err != nil {
-				break
-			}
-			if c := msg.GetChannel(); c == 1 || c == 2 {
-				want[c-1] += string(msg.GetData())
-			}
-		}
-		var stdout, stderr bytes.Buffer
-		received(t, messages, &stdout, &stderr)
-		if diff := cmp.Diff(want, [2]string{stdout.String(), stderr.String()}); diff != "" {
-			t.Fatal(diff)
-		}
-	})
-}
-
-// brokenWriter takes some bytes and then fails.
-type brokenWriter struct{ left, failed int }
-
-func (w *brokenWriter) Write(p []byte) (int, error) {
-	if len(p) > w.left {
-		w.failed++
-		return 0, io.ErrShortWrite
-	}
-	w.left -= len(p)
-	return len(p), nil
-}
-
-// FuzzStdioWriters is the same for a host that cannot write it: it reads on, and does
-// not ask a writer that has failed again.
-func FuzzStdioWriters(f *testing.F) {
-	stdioSeeds(f)
-	f.Fuzz(func(t *testing.T, data, at []byte) {
-		broken := &brokenWriter{left: len(at)}
-		received(t, cuts(data, at), broken, nil)
-		if broken.failed > 1 {
-			t.Fatalf("%d writes to a writer that has failed", broken.failed)
 		}
 	})
 }

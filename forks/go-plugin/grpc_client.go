@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/panics"
+	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 	"github.com/hashicorp/go-plugin/runner"
 )
 
@@ -84,7 +85,7 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 		session.Beneath = cfg.mux
 	}
 	if !cfg.noOutput {
-		session.Output = newStdioReceiver(&cfg, conn)
+		session.Output = grpcstdio.Receive(conn, cfg.stdout, cfg.stderr, cfg.logger)
 	}
 	return &GRPCClient{Conn: conn, Plugins: cfg.plugins, session: session, broker: broker, pingTimeout: cfg.pingTimeout}, nil
 }

@@ -122,7 +122,7 @@ func TestGRPCMessageSizes(t *testing.T) {
 
 // A factory of the plugin's own may bring interceptors of every kind.
 func TestGRPCFactoryWithInterceptors(t *testing.T) {
-	var seen awaitedBuffer
+	var seen lockedBuffer
 	note := func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (any, error) {
 		fmt.Fprintln(&seen, info.FullMethod)
 		return next(ctx, req)

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package grpcstdio
 
 import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
@@ -19,56 +18,60 @@ import (
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
-// stdioReceiver passes the plugin's output on to the host's writers. When the
-// connection was replaced under it, it asks for the output again.
-type stdioReceiver struct {
+// Receiver passes the plugin's output on to the host's writers. When the connection was
+// replaced under it, it asks for the output again. All methods may be called from any
+// goroutine.
+type Receiver struct {
 	client         pluginpb.GRPCStdioClient
 	stdout, stderr *stdio.Sink
 	logger         hclog.Logger
 
-	output *stdio.Pump
+	pump   *stdio.Pump
 	ctx    context.Context // of the streams
 	end    context.CancelFunc
 	retry  context.Context    // ends when there is no use in another stream
 	final  context.CancelFunc // ends retry
-	opened chan struct{}      // closed when the first stream was asked for
-	asked  sync.Once
+	opened context.Context    // ends when the first stream was asked for
+	asked  context.CancelFunc // ends opened
 }
 
-func newStdioReceiver(cfg *grpcClientConfig, conn grpc.ClientConnInterface) *stdioReceiver {
-	logger := cfg.logger.Named("stdio")
+// Receive passes output on from now on, until Close. It waits for the connection by
+// itself. A nil writer drops what it would get.
+func Receive(conn grpc.ClientConnInterface, stdout, stderr io.Writer, logger hclog.Logger) *Receiver {
+	logger = logger.Named("stdio")
 	failed := func(err error) { logger.Error("the plugin's output cannot be written", "error", err) }
-	r := &stdioReceiver{
+	r := &Receiver{
 		client: pluginpb.NewGRPCStdioClient(conn),
-		stdout: stdio.NewSink(cfg.stdout, failed),
-		stderr: stdio.NewSink(cfg.stderr, failed),
+		stdout: stdio.NewSink(stdout, failed),
+		stderr: stdio.NewSink(stderr, failed),
 		logger: logger,
-		opened: make(chan struct{}),
 	}
 	r.ctx, r.end = context.WithCancel(context.Background())
 	r.retry, r.final = context.WithCancel(r.ctx)
-	r.output = stdio.StartPump(r.run)
+	r.opened, r.asked = context.WithCancel(context.Background())
+	r.pump = stdio.StartPump(r.run)
 	return r
 }
 
-// Opened implements grpcconn.Output.
-func (r *stdioReceiver) Opened() <-chan struct{} { return r.opened }
+// Opened is closed when the plugin was asked for its output.
+func (r *Receiver) Opened() <-chan struct{} { return r.opened.Done() }
 
-// Finish implements grpcconn.Output.
-func (r *stdioReceiver) Finish(ctx context.Context) {
+// Finish waits until all that comes was passed on, or until ctx ends. The plugin is not
+// asked again.
+func (r *Receiver) Finish(ctx context.Context) {
 	r.final()
-	_ = r.output.Wait(ctx)
+	_ = r.pump.Wait(ctx)
 }
 
-// Close implements grpcconn.Output.
-func (r *stdioReceiver) Close() { r.end() }
+// Close ends it at once. A writer that blocks is not waited for.
+func (r *Receiver) Close() { r.end() }
 
 // run passes output on until it ends.
-func (r *stdioReceiver) run() {
+func (r *Receiver) run() {
 	defer r.final()
 	err := reopen.Stream(r.retry, func() error {
 		err := r.receive()
-		r.asked.Do(func() { close(r.opened) })
+		r.asked()
 		if reopen.Replaced(err) {
 			r.logger.Debug("the connection of the plugin's output was lost, asking for it on the next one", "reason", err)
 		}
@@ -87,7 +90,7 @@ func (r *stdioReceiver) run() {
 
 // receive passes on what comes on one stream, and returns why it ended. It waits
 // for a connection until final is called.
-func (r *stdioReceiver) receive() error {
+func (r *Receiver) receive() error {
 	ctx, cancel := context.WithCancel(r.ctx)
 	defer cancel()
 	stop := context.AfterFunc(r.retry, cancel)
@@ -96,7 +99,7 @@ func (r *stdioReceiver) receive() error {
 	if err != nil {
 		return err
 	}
-	r.asked.Do(func() { close(r.opened) })
+	r.asked()
 	for {
 		msg, err := stream.Recv()
 		if err != nil {
