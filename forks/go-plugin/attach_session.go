@@ -5,6 +5,7 @@ package plugin
 import (
 	"context"
 	"net"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/idleread"
 	"github.com/hashicorp/go-plugin/internal/logging"
+	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/internal/panics"
 )
 
@@ -66,29 +68,34 @@ func (s *Session) open(cfg *ClientConfig) (err error) {
 	return s.openNetRPC(cfg, plugins)
 }
 
-func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet) error {
-	mux := yamuxConfig(cfg.Logger)
-	// The session's own probe notices a dead peer, sooner than yamux's.
-	mux.EnableKeepAlive = false
-	mux.ConnectionWriteTimeout = cfg.PingTimeout
-	client := &RPCClient{
-		plugins:     plugins,
-		detach:      s.detach,
-		pingTimeout: cfg.PingTimeout,
-		maxMessage:  cfg.MaxMessageBytes,
-		maxSend:     commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
-		why:         s.Err,
-		shared:      cfg.Broker,
-		panicked:    panics.NewGuard().ReportTo(cfg.Logger),
+func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet) (err error) {
+	config := netrpc.HostConfig{
+		Detach:      s.detach,
+		Cause:       s.Err,
+		PingTimeout: cfg.PingTimeout,
+		MaxMessage:  cfg.MaxMessageBytes,
+		MaxSend:     commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
+		Arrivals:    cfg.Broker.arrivals(),
+		Panicked:    panics.NewGuard().ReportTo(cfg.Logger),
+		Yamux:       netrpc.YamuxConfig(cfg.Logger),
 	}
+	// The session's own probe notices a dead peer, sooner than yamux's.
+	config.Yamux.EnableKeepAlive = false
+	config.Yamux.ConnectionWriteTimeout = cfg.PingTimeout
+	var session *netrpc.Host
 	if s.agreed.Has(hello.FeatureRPCMux) {
-		client.listed = s.info.Kinds
-		newRPCMuxClient(s.conn, client, mux, s.setDraining, s.lose)
-	} else if _, err := newRPCClient(s.conn, client, mux); err != nil {
+		session = netrpc.NewMuxHost(s.conn, config, s.lists, s.setDraining, s.lose)
+	} else if session, err = netrpc.NewYamuxHost(s.conn, config); err != nil {
 		return err
 	}
+	client := newRPCClient(session, plugins)
 	s.client = client
 	return client.SyncStreams(cfg.SyncStdout, cfg.SyncStderr)
+}
+
+// lists reports whether the plugin has listed a kind in the handshake.
+func (s *Session) lists(kind string) bool {
+	return slices.ContainsFunc(s.info.Kinds, func(k PeerKind) bool { return k.Name == kind })
 }
 
 func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {

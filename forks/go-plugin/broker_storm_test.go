@@ -3,100 +3,17 @@
 package plugin
 
 import (
-	"encoding/binary"
 	"errors"
 	"io"
-	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
-
-// endlessStreams is a session whose other side opens streams without end, each of which
-// says what the next call of says gives.
-type endlessStreams struct {
-	muxSession
-	says func(n uint32) []byte
-	n    atomic.Uint32
-	done chan struct{}
-}
-
-func (s *endlessStreams) Accept() (net.Conn, error) {
-	select {
-	case <-s.done:
-		return nil, net.ErrClosed
-	default:
-	}
-	here, there := net.Pipe()
-	said := s.says(s.n.Add(1))
-	go func() {
-		_, _ = there.Write(said)
-		_, _ = io.Copy(io.Discard, there) // until here is closed
-		_ = there.Close()
-	}()
-	return here, nil
-}
-
-func (s *endlessStreams) CloseChan() <-chan struct{} { return s.done }
-
-// Streams that nobody accepts wait, and no more are taken until some have been given up.
-func TestMuxBrokerTakesInSoManyStreams(t *testing.T) {
-	id := func(n uint32) []byte { return binary.LittleEndian.AppendUint32(nil, n) }
-	for name, says := range map[string]func(uint32) []byte{
-		"each id once":    id,
-		"one id":          func(uint32) []byte { return id(7) },
-		"no id":           func(uint32) []byte { return nil },
-		"a part of an id": func(uint32) []byte { return []byte{1} },
-	} {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				s := &endlessStreams{says: says, done: make(chan struct{})}
-				b := newMuxBroker(s, newStreamArrivals())
-				ended := make(chan struct{})
-				go func() { b.Run(); close(ended) }()
-				for round := range uint32(3) {
-					synctest.Wait()
-					if got, want := s.n.Load(), (round+1)*maxArrivals; got != want {
-						t.Errorf("after %d times the broker's wait %d streams were taken in, want %d", round, got, want)
-					}
-					time.Sleep(brokerTimeout)
-				}
-				close(s.done)
-				<-ended
-				time.Sleep(brokerTimeout) // The last of them end.
-			})
-		})
-	}
-}
-
-// A stream that was accepted makes room for another at once.
-func TestMuxBrokerAcceptMakesRoom(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &endlessStreams{says: func(n uint32) []byte { return binary.LittleEndian.AppendUint32(nil, n) }, done: make(chan struct{})}
-		b := newMuxBroker(s, newStreamArrivals())
-		go b.Run()
-		synctest.Wait()
-		for id := range uint32(10) {
-			stream, err := b.Accept(id + 1)
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = stream.Close()
-		}
-		synctest.Wait()
-		if got := s.n.Load(); got != maxArrivals+10 {
-			t.Errorf("%d streams were taken in, want %d", got, maxArrivals+10)
-		}
-		close(s.done)
-		time.Sleep(2 * brokerTimeout)
-	})
-}
 
 // linkOf is a link on which the other side sends what next gives until that is nil.
 type linkOf struct{ next func() *pluginpb.ConnInfo }

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/listen"
+	"github.com/hashicorp/go-plugin/internal/netrpc"
 )
 
 // connect makes the protocol client of a plugin on this machine, and the muxer
@@ -43,16 +44,16 @@ func (p *localPlugin) connectNetRPC() (sessionClient, error) {
 		// gRPC brings TLS of its own; net/rpc is wrapped.
 		conn = tls.Client(conn, p.reached.tls)
 	}
-	client := &RPCClient{
-		plugins:     p.reached.plugins,
-		pingTimeout: p.config.PingTimeout,
-		maxMessage:  p.config.MaxMessageBytes,
-		shared:      p.config.Broker,
-	}
-	client, err = newRPCClient(conn, client, yamuxConfig(p.logger))
+	session, err := netrpc.NewYamuxHost(conn, netrpc.HostConfig{
+		PingTimeout: p.config.PingTimeout,
+		MaxMessage:  p.config.MaxMessageBytes,
+		Arrivals:    p.config.Broker.arrivals(),
+		Yamux:       netrpc.YamuxConfig(p.logger),
+	})
 	if err != nil {
 		return nil, err
 	}
+	client := newRPCClient(session, p.reached.plugins)
 	return client, client.SyncStreams(p.config.SyncStdout, p.config.SyncStderr)
 }
 

@@ -3,17 +3,10 @@
 package plugin
 
 import (
-	"context"
-	"encoding/gob"
-	"errors"
-	"net"
-	"net/rpc"
 	"os/exec"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/hashicorp/yamux"
 )
 
 func TestKillGivesUpStart(t *testing.T) {
@@ -94,54 +87,4 @@ func TestReattachTriesAgain(t *testing.T) {
 		t.Errorf("Start once the process is there: %v", err)
 	}
 	client.Kill()
-}
-
-// childOverPipe is the host's end of a net/rpc child; serve gets the child's
-// control stream.
-func childOverPipe(t *testing.T, serve func(control net.Conn, child *yamux.Session)) *RPCClient {
-	t.Helper()
-	here, there := net.Pipe()
-	child, err := yamux.Server(there, yamuxConfig(nil))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = child.Close() })
-	go func() {
-		var streams [3]net.Conn
-		for i := range streams {
-			stream, err := child.Accept()
-			if err != nil {
-				return
-			}
-			streams[i] = stream
-		}
-		serve(streams[0], child)
-	}()
-	client, err := NewRPCClient(here, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return client
-}
-
-// A child that hangs must not hold up the Kill that it needs.
-func TestQuitOfHungChildIsBounded(t *testing.T) {
-	t.Parallel() // It takes shutdownWait.
-	client := childOverPipe(t, func(net.Conn, *yamux.Session) {})
-	if err := client.Close(); !errors.Is(err, context.DeadlineExceeded) {
-		t.Errorf("Close = %v, want to be told that no answer came in time", err)
-	}
-}
-
-// A child that ends may be gone before its answer is.
-func TestQuitWithoutAnswerIsNoError(t *testing.T) {
-	client := childOverPipe(t, func(control net.Conn, child *yamux.Session) {
-		if err := gob.NewDecoder(boundGob(control, 0)).Decode(&rpc.Request{}); err != nil {
-			t.Error(err)
-		}
-		_ = child.Close()
-	})
-	if err := client.Close(); err != nil {
-		t.Errorf("Close = %v: the child would be killed while it ends", err)
-	}
 }

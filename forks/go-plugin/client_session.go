@@ -33,9 +33,3 @@ func (c *Client) Err() error {
 	}
 	return nil
 }
-
-// PingContext asks the plugin for an answer until ctx ends.
-func (c *RPCClient) PingContext(ctx context.Context) error { return c.pingContext(ctx) }
-
-// Done is closed when the session's connection is.
-func (c *RPCClient) Done() <-chan struct{} { return c.broker.session.CloseChan() }

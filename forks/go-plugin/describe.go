@@ -11,6 +11,7 @@ import (
 	"slices"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/internal/panics"
 )
 
@@ -37,7 +38,7 @@ func netRPCMethods(p Plugin) (methods []hello.Method, err error) {
 			methods, err = nil, fmt.Errorf("Server panics: %s", panics.Of(r))
 		}
 	}()
-	impl, err := p.Server(newMuxBroker(endedSession{}, newStreamArrivals()))
+	impl, err := p.Server(&MuxBroker{broker: netrpc.NewBroker(endedSession{}, netrpc.NewArrivals(), netrpc.BrokerWait, netrpc.Serving{})})
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +75,7 @@ func isVisible(t reflect.Type) bool {
 	return t.PkgPath() == "" || token.IsExported(t.Name())
 }
 
-// endedSession is a session that has ended before it began.
+// endedSession is the netrpc.Streams of a session that has ended before it began.
 type endedSession struct{}
 
 func (endedSession) Open() (net.Conn, error)   { return nil, ErrConnectionLost }

@@ -143,8 +143,6 @@ func (c *GRPCClient) Err() error { return context.Cause(c.session.Lost()) }
 
 // What follows implements sessionClient.
 
-func (c *GRPCClient) pingContext(ctx context.Context) error { return c.session.Ping(ctx) }
-
 func (c *GRPCClient) watchDrain(ctx context.Context) error { return c.session.WatchDrain(ctx) }
 
 func (c *GRPCClient) awaitOutput(ctx context.Context) { c.session.FinishOutput(ctx) }

@@ -104,7 +104,7 @@ func TestGRPCSessionHasNoStandingStreams(t *testing.T) {
 }
 
 func TestSharedBrokerOpensLinks(t *testing.T) {
-	shared := NewSharedBroker(brokerTimeout, nil)
+	shared := NewSharedBroker(brokerWait, nil)
 	defer shared.Close()
 	_, _, before, _ := attachedRelay(t, func(cfg *ClientConfig) { cfg.Broker = shared })
 	broker := shared.GRPCBroker(func() *GRPCBroker { return nil })

@@ -13,11 +13,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
-	"github.com/hashicorp/go-plugin/internal/calls"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/internal/panics"
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
@@ -36,13 +35,11 @@ type hostSession struct {
 	// panicked says what becomes of a panic in a method.
 	panicked panics.Func
 
-	calls  calls.Gauge    // of net/rpc
-	before stdio.Barrier  // of net/rpc
-	grpc   *grpcService   // of gRPC
-	served *servedConn    // of gRPC: the connection
-	leave  func()         // of gRPC: gives back what prepare took; nil: nothing
-	mux    *rpcmux.Plugin // of net/rpc with the feature rpc-mux
-	rpc    *rpcSession    // of net/rpc without it
+	before stdio.Barrier // of net/rpc
+	rpc    netRPCSession // of net/rpc
+	grpc   *grpcService  // of gRPC
+	served *servedConn   // of gRPC: the connection
+	leave  func()        // of gRPC: gives back what prepare took; nil: nothing
 	// ready is closed when the fields above are set for good, so that the session can
 	// drain.
 	ready  chan struct{}
@@ -78,8 +75,6 @@ func (h *hostSession) serve() {
 	case h.agreed.Protocol == hello.GRPC:
 		h.setReady()
 		h.grpc.serveSession(h.served, func() { h.end(nil) })
-	case h.agreed.Has(hello.FeatureRPCMux):
-		h.end(h.serveRPCMux())
 	default:
 		h.end(h.serveNetRPC())
 	}
@@ -105,30 +100,44 @@ func (h *hostSession) end(err error) {
 
 func (h *hostSession) setReady() { h.setup.Do(func() { close(h.ready) }) }
 
-// rpcServing is how a net/rpc session is served.
-func (h *hostSession) rpcServing() rpcServing {
-	return rpcServing{calls: &h.calls, panicked: h.panicked, before: &h.before, maxMessage: h.server.config.MaxMessageBytes}
+// netRPCSession is what a session over net/rpc is served by.
+type netRPCSession interface {
+	Serve() error
+	Drain(ctx context.Context) (cut int)
 }
 
 func (h *hostSession) serveNetRPC() error {
-	stdout, stderr := h.server.output.Split()
-	defer stdout.Close()
-	defer stderr.Close()
-	h.before.Follow(stdout, stderr)
-	session := &rpcSession{
-		plugins:     h.version.plugins,
-		stdout:      stdout,
-		stderr:      stderr,
-		quit:        func() { _ = h.conn.Close() }, // ends this session, not the plugin
-		rpcServing:  h.rpcServing(),
-		draining:    h.server.draining,
-		openTimeout: h.server.config.HandshakeTimeout,
+	config := netrpc.PluginConfig{
+		Serving: netrpc.Serving{Panicked: h.panicked, Output: &h.before, MaxMessage: h.server.config.MaxMessageBytes},
+		Kinds:   h.version.plugins.netRPC,
+		Quit:    func() { _ = h.conn.Close() }, // ends this session, not the plugin
+		Quiet:   drainQuiet,
+		Yamux:   netrpc.YamuxConfig(h.logger),
 	}
-	h.rpc = session
+	if h.agreed.Has(hello.FeatureRPCMux) {
+		config.Subscribe = h.subscribe
+		config.MaxSend = commonBound(h.server.config.MaxMessageBytes, h.agreed.MaxMessage)
+		config.Watchdog, config.Silence = &h.server.watchdog, hostKeepalive
+		h.rpc = netrpc.NewMuxPlugin(h.conn, config)
+	} else {
+		stdout, stderr := h.server.output.Split()
+		h.before.Follow(stdout, stderr)
+		defer stdout.Close()
+		defer stderr.Close()
+		config.Stdout, config.Stderr = stdout, stderr
+		config.Draining, config.OpenTimeout = h.server.draining, h.server.config.HandshakeTimeout
+		config.Yamux.KeepAliveInterval = hostKeepalive
+		h.rpc = netrpc.NewYamuxPlugin(h.conn, config)
+	}
 	h.setReady()
-	mux := yamuxConfig(h.logger)
-	mux.KeepAliveInterval = hostKeepalive
-	return session.serve(h.conn, mux)
+	return h.rpc.Serve()
+}
+
+// subscribe gives a net/rpc session the plugin's output as one sequence.
+func (h *hostSession) subscribe() *stdio.Subscription {
+	output := h.server.output.Subscribe()
+	h.before.Follow(output)
+	return output
 }
 
 // prepare lets the plugin register what a gRPC session needs. It comes before the
@@ -256,15 +265,8 @@ func (h *hostSession) drain(ctx context.Context) (cut int) {
 	if h.grpc != nil {
 		return h.grpc.drain(ctx)
 	}
-	if h.mux != nil {
-		return h.drainMux(ctx)
-	}
-	if h.calls.WaitQuiet(ctx, drainQuiet) != nil {
-		// Before the connection is closed: calls that notice it end at once.
-		cut = h.calls.Count()
-	}
 	if h.rpc != nil {
-		h.rpc.finishOutput()
+		return h.rpc.Drain(ctx)
 	}
-	return cut
+	return 0
 }

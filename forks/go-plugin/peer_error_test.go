@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/printable"
 )
 
@@ -37,7 +38,7 @@ func (rude) Check(context.Context, *grpc_health_v1.HealthCheckRequest) (*grpc_he
 
 // serveNetRPC answers a host of the original library on conn.
 func (r rude) serveNetRPC(conn net.Conn) {
-	session, err := yamux.Server(conn, yamuxConfig(nil))
+	session, err := yamux.Server(conn, netrpc.YamuxConfig(nil))
 	if err != nil {
 		_ = conn.Close()
 		return
@@ -78,11 +79,11 @@ func TestErrorsOfAPeerAreBounded(t *testing.T) {
 		defer close(served)
 		rude{}.serveNetRPC(there)
 	}()
-	client, err := NewRPCClient(host, PluginSet{"echo": &echoPlugin{}})
+	session, err := netrpc.NewYamuxHost(host, netrpc.HostConfig{Detach: func() bool { return false }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	client.detach = func() bool { return false }
+	client := newRPCClient(session, PluginSet{"echo": &echoPlugin{}})
 	checkPeerError(t, "ping", client.Ping())
 	_, err = client.Dispense("echo")
 	checkPeerError(t, "dispense", err)

@@ -4,14 +4,17 @@ package plugin
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"net/rpc"
 	"reflect"
 
+	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
-// RPCChannel carries the calls of one kind in a net/rpc session, for who sends
-// each call through another session: a stub that outlives them. Send, Taken and
+// RPCChannel carries the calls of one kind in a net/rpc session, for a stub that
+// outlives sessions and sends each call through another one. Send, Taken and
 // Await may be called from any goroutine. ReadHeader and ReadReply belong to
 // one, which has to read on until ReadHeader fails: the whole session may wait
 // for it.
@@ -42,36 +45,30 @@ type RPCChannel interface {
 }
 
 // ErrChannelFull is a request that was not sent, because the connection is
-// slower than who calls.
+// slower than its callers.
 var ErrChannelFull = rpcmux.ErrFull
 
 // RPCEncodeError is a request that was not sent, because its arguments cannot
 // be encoded.
 type RPCEncodeError = rpcmux.EncodeError
 
+// MessageTooLargeError is a message of more bytes than MaxMessageBytes of either side
+// allows. The session lives on.
+type MessageTooLargeError = rpcmux.TooLargeError
+
 // OpenRPC asks the plugin of a net/rpc session to serve a kind on a channel of
 // its own, under the service name "Plugin". The caller closes it.
 func (s *Session) OpenRPC(kind string) (RPCChannel, error) {
 	c, ok := s.client.(*RPCClient)
 	if !ok {
-		return nil, notNetRPC(kind, s.Protocol())
+		return nil, fmt.Errorf("open %s: the session speaks %s, not net/rpc", kind, s.Protocol())
 	}
 	return c.OpenRPC(kind)
 }
 
-// OpenRPC asks the plugin to serve a kind on a channel of its own, under the
-// service name "Plugin". The caller closes it.
-func (c *RPCClient) OpenRPC(kind string) (RPCChannel, error) {
-	if c.host != nil {
-		channel, err := c.openMux(kind)
-		if err != nil {
-			return nil, err
-		}
-		return channel, nil
-	}
-	conn, err := c.openStream(kind)
-	if err != nil {
-		return nil, err
-	}
-	return newStreamChannel(conn, c.why, c.maxMessage), nil
-}
+// NewRPCChannel returns a channel on a connection that speaks net/rpc with gob,
+// as rpc.ServeConn does. The channel owns the connection.
+func NewRPCChannel(conn net.Conn) RPCChannel { return netrpc.NewChannel(conn) }
+
+// NewChannelClient returns a client on a channel. The client owns the channel.
+func NewChannelClient(channel RPCChannel) *rpc.Client { return netrpc.NewClient(channel) }

@@ -98,19 +98,6 @@ func TestPingDuringLongMessage(t *testing.T) {
 	}
 }
 
-// Control.Quit is answered before the connection is closed.
-func TestMuxQuitIsAnswered(t *testing.T) {
-	for range 100 {
-		here, there := net.Pipe()
-		muxPlugin(t, there, &echoPlugin{newEchoImpl()})
-		session := muxHost(t, here, nil)
-		if err := session.client.(*RPCClient).controlCall(t.Context(), "Control.Quit"); err != nil {
-			t.Fatal(err)
-		}
-		<-session.Done()
-	}
-}
-
 // A method that does not return keeps no session of a host that has gone.
 func TestMuxSessionLeavesItsCalls(t *testing.T) {
 	p := serveEcho(t, func(o *ServeConfig) { o.Network.MaxSessions = 1 })

@@ -47,7 +47,7 @@ type Session struct {
 // sessionClient is what both protocols' clients offer a session.
 type sessionClient interface {
 	ClientProtocol
-	pingContext(context.Context) error
+	PingContext(context.Context) error
 	// watchDrain blocks until the plugin says that it is about to leave (nil)
 	// or ctx ends.
 	watchDrain(ctx context.Context) error
@@ -90,7 +90,7 @@ func (s *Session) PingContext(ctx context.Context) error {
 	if err := s.Err(); err != nil {
 		return err
 	}
-	return s.client.pingContext(ctx)
+	return s.client.PingContext(ctx)
 }
 
 // Done is closed when the session has ended.

@@ -51,7 +51,7 @@ func TestClosedProtocolClientIsDetached(t *testing.T) {
 // A caller that reads until io.EOF must not take a lost connection for the end.
 func TestLossIsNoEndOfFile(t *testing.T) {
 	here, there := net.Pipe()
-	client := newNetRPCClient(here, nil, 0)
+	client := NewChannelClient(NewRPCChannel(here))
 	defer client.Close()
 	go func() {
 		_, _ = there.Read(make([]byte, 1))
@@ -69,7 +69,7 @@ func TestLossIsNoEndOfFile(t *testing.T) {
 // mutePlugin is a protocol client whose plugin has vanished.
 type mutePlugin struct{ sessionClient }
 
-func (mutePlugin) pingContext(ctx context.Context) error {
+func (mutePlugin) PingContext(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }

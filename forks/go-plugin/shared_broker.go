@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"net"
 	"time"
@@ -32,8 +33,8 @@ type SharedBroker struct {
 
 	logger  hclog.Logger
 	wait    time.Duration
-	streams *streamArrivals // of net/rpc
-	group   *brokerGroup    // of gRPC
+	streams *netrpc.Arrivals // of net/rpc
+	group   *brokerGroup     // of gRPC
 	// panicked answers a panic in what this host serves to its plugins.
 	panicked panics.Func
 
@@ -49,7 +50,7 @@ func NewSharedBroker(wait time.Duration, logger hclog.Logger) *SharedBroker {
 	if logger == nil {
 		logger = hclog.NewNullLogger()
 	}
-	b := &SharedBroker{logger: logger, wait: wait, streams: newStreamArrivals(), group: newBrokerGroup()}
+	b := &SharedBroker{logger: logger, wait: wait, streams: netrpc.NewArrivals(), group: newBrokerGroup()}
 	b.panicked = panics.NewGuard().ReportTo(logger)
 	b.ctx, b.end = context.WithCancel(context.Background())
 	return b
@@ -59,9 +60,8 @@ func NewSharedBroker(wait time.Duration, logger hclog.Logger) *SharedBroker {
 // through the session whose broker latest returns: an id that a plugin accepts
 // means nothing to its other instances. latest returns nil if there is none.
 func (b *SharedBroker) MuxBroker(latest func() *MuxBroker) *MuxBroker {
-	m := newMuxBroker(&sharedStreams{b, latest}, b.streams)
-	m.patience, m.serving = b.wait, rpcServing{panicked: b.panicked, maxMessage: b.maxMessage()}
-	return m
+	return &MuxBroker{broker: netrpc.NewBroker(&sharedStreams{b, latest}, b.streams, b.wait,
+		netrpc.Serving{Panicked: b.panicked, MaxMessage: b.maxMessage()})}
 }
 
 // GRPCBroker returns the same for gRPC sessions. It may be closed before the
@@ -97,18 +97,18 @@ func (b *SharedBroker) Close() {
 	b.group.lobby.Close()
 }
 
-// arrivals returns where a session's streams arrive: in b, or, for nil, in a
-// place of their own.
-func (b *SharedBroker) arrivals() *streamArrivals {
+// arrivals returns where the streams of net/rpc sessions arrive that have joined b;
+// nil for a nil b.
+func (b *SharedBroker) arrivals() *netrpc.Arrivals {
 	if b == nil {
-		return newStreamArrivals()
+		return nil
 	}
 	return b.streams
 }
 
 var errNoLatest = errors.New("no instance of the plugin has answered yet, so there is none to dial")
 
-// sharedStreams is the muxSession of a shared broker.
+// sharedStreams is the netrpc.Streams of a shared broker.
 type sharedStreams struct {
 	shared *SharedBroker
 	latest func() *MuxBroker
@@ -116,7 +116,7 @@ type sharedStreams struct {
 
 func (s *sharedStreams) Open() (net.Conn, error) {
 	if broker := s.latest(); broker != nil {
-		return broker.session.Open()
+		return broker.broker.Open()
 	}
 	return nil, errNoLatest
 }
@@ -144,9 +144,6 @@ func (s *Session) GRPCBroker() *GRPCBroker {
 	}
 	return nil
 }
-
-// MuxBroker returns the session's broker.
-func (c *RPCClient) MuxBroker() *MuxBroker { return c.broker }
 
 // GRPCBroker returns the session's broker.
 func (c *GRPCClient) GRPCBroker() *GRPCBroker { return c.broker }

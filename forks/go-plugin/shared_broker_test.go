@@ -10,8 +10,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
-	"time"
 
 	"google.golang.org/grpc"
 )
@@ -48,7 +46,7 @@ func (s *turns) broker() *GRPCBroker {
 
 func newSharedBroker(t testing.TB) *SharedBroker {
 	t.Helper()
-	shared := NewSharedBroker(brokerTimeout, nil)
+	shared := NewSharedBroker(brokerWait, nil)
 	t.Cleanup(shared.Close)
 	return shared
 }
@@ -203,88 +201,10 @@ func TestSharedMuxBroker(t *testing.T) {
 	calls.Wait()
 }
 
-// silentStream is a dialled stream whose other end may have gone.
-type silentStream struct {
-	net.Conn
-	gone   bool
-	closed bool
-}
-
-func (s *silentStream) Write(p []byte) (int, error) {
-	if s.gone {
-		return 0, net.ErrClosed
-	}
-	return len(p), nil
-}
-
-func (s *silentStream) Close() error {
-	s.closed = true
-	return nil
-}
-
-func TestSharedMuxBrokerAccept(t *testing.T) {
-	const wait = time.Minute
-	cases := map[string]struct {
-		reason string
-		play   func(*SharedBroker, *silentStream)
-		want   string // in the error; empty: the stream
-		took   time.Duration
-	}{
-		"late": {
-			reason: "a call may have to wait for an instance, so its callback is waited for",
-			play: func(b *SharedBroker, s *silentStream) {
-				time.AfterFunc(wait-time.Second, func() { b.streams.deliver(1, s, func() {}) })
-			},
-			took: wait - time.Second,
-		},
-		"never": {
-			reason: "but not for ever",
-			play:   func(*SharedBroker, *silentStream) {},
-			want:   "nobody dialled brokered stream 1 within 1m0s",
-			took:   wait,
-		},
-		"second instance": {
-			reason: "an instance that dialled and died makes way for the one that the call was sent to next",
-			play: func(b *SharedBroker, s *silentStream) {
-				b.streams.deliver(1, &silentStream{gone: true}, func() {})
-				time.AfterFunc(time.Second, func() { b.streams.deliver(1, s, func() {}) })
-			},
-			took: time.Second,
-		},
-		"closed": {
-			reason: "a shared broker that is closed ends the wait",
-			play:   func(b *SharedBroker, _ *silentStream) { time.AfterFunc(time.Second, b.Close) },
-			want:   ErrConnectionLost.Error(),
-			took:   time.Second,
-		},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				shared := NewSharedBroker(wait, nil)
-				defer shared.Close()
-				dialled := &silentStream{}
-				tc.play(shared, dialled)
-				began := time.Now()
-				got, err := shared.MuxBroker(nil).Accept(1)
-				switch {
-				case tc.want == "" && (err != nil || got != net.Conn(dialled)):
-					t.Errorf("%s: got %v, %v", tc.reason, got, err)
-				case tc.want != "" && (err == nil || !strings.Contains(err.Error(), tc.want)):
-					t.Errorf("%s: got %v, want an error with %q", tc.reason, err, tc.want)
-				}
-				if took := time.Since(began); took != tc.took {
-					t.Errorf("%s: took %v, want %v", tc.reason, took, tc.took)
-				}
-			})
-		})
-	}
-}
-
 // After Close nothing is accepted any more, on brokers that were made before.
 func TestClosedSharedBrokerAcceptsNothing(t *testing.T) {
 	for range 100 {
-		shared := NewSharedBroker(brokerTimeout, nil)
+		shared := NewSharedBroker(brokerWait, nil)
 		broker := shared.GRPCBroker(func() *GRPCBroker { return nil })
 		shared.Close()
 		if lis, err := broker.Accept(broker.NextId()); err == nil {
@@ -304,9 +224,6 @@ func TestSharedBrokerMaxMessage(t *testing.T) {
 		text := strings.Repeat("x", 2*minMaxMessage)
 		if got, err := stub.callback(t.Context(), "Via", text); (err == nil && got == text) != fits {
 			t.Errorf("bound %d: an answer of %d bytes: %v, want success to be %v", bound, len(text), err, fits)
-		}
-		if got := shared.MuxBroker(nil).serving.maxMessage; got != shared.maxMessage() {
-			t.Errorf("net/rpc has the bound %d, want %d", got, shared.maxMessage())
 		}
 	}
 }

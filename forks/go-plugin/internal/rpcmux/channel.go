@@ -100,11 +100,10 @@ func (c *Channel) Send(method string, number uint64, args any) (end uint64, err 
 }
 
 // encode appends a value and seals the message.
-func encode(enc *gob.Encoder, to *sink, b *buffer, value any, maximum int) (err error) {
+func encode(enc *gob.Encoder, to *sink, b *buffer, value any, maximum int) error {
 	to.buffer = b
 	defer func() { to.buffer = nil }()
-	defer recovered(&err)
-	if err := enc.Encode(value); err != nil {
+	if err := Encode(enc, value); err != nil {
 		return err
 	}
 	return b.seal(maximum)

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package netrpc
 
 import (
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"io"
 	"reflect"
 
-	"github.com/hashicorp/go-plugin/internal/panics"
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
 // pairEncoder encodes headers and bodies in turn into one gob stream, as net/rpc
@@ -66,7 +67,7 @@ func (e *pairEncoder) add(header, body any) error {
 			return err
 		}
 	}
-	err := encodeGob(e.enc, body)
+	err := rpcmux.Encode(e.enc, body)
 	switch {
 	case err != nil && nested:
 		// Half of the value is there.
@@ -79,7 +80,7 @@ func (e *pairEncoder) add(header, body any) error {
 	}
 	if err == nil {
 		e.to = &e.out
-		err = encodeGob(e.enc, header)
+		err = rpcmux.Encode(e.enc, header)
 	}
 	e.out = append(e.out, e.body...)
 	if cap(e.body) > streamBuffer {
@@ -97,7 +98,7 @@ func (e *pairEncoder) tryOut(body any) error {
 		e.trial = gob.NewEncoder(countingWriter{&e.tried})
 	}
 	e.tried = 0
-	err := encodeGob(e.trial, body)
+	err := rpcmux.Encode(e.trial, body)
 	if err == nil {
 		err = e.fits(e.tried)
 	}
@@ -110,7 +111,7 @@ func (e *pairEncoder) tryOut(body any) error {
 // fits says whether a body of that many bytes may be sent.
 func (e *pairEncoder) fits(size int) error {
 	if e.max > 0 && size > e.max {
-		return &MessageTooLargeError{Size: uint64(size), Max: uint64(e.max)}
+		return &rpcmux.TooLargeError{Size: uint64(size), Max: uint64(e.max)}
 	}
 	return nil
 }
@@ -123,16 +124,12 @@ func (w countingWriter) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// encodeGob encodes a value. gob panics at a nil pointer, and types that encode
-// themselves may panic at anything.
-func encodeGob(enc *gob.Encoder, value any) (err error) {
-	defer recoverGob(&err)
-	return enc.Encode(value)
-}
-
-// recoverGob turns a panic into an error.
-func recoverGob(err *error) {
-	if p := recover(); p != nil {
-		*err = errors.New(panics.Of(p))
+// writeTo writes what was added.
+func (e *pairEncoder) writeTo(conn io.Writer) error {
+	_, err := conn.Write(e.out)
+	e.out = e.out[:0]
+	if cap(e.out) > streamBuffer {
+		e.out = nil
 	}
+	return err
 }

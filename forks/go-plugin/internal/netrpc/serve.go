@@ -1,32 +1,55 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package netrpc
 
 import (
 	"context"
 	"encoding/gob"
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/panics"
 	"io"
 	"net/rpc"
 	"reflect"
 	"sync"
 
+	"github.com/hashicorp/go-plugin/internal/calls"
+	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
-// rpcService serves net/rpc on one connection. One goroutine reads at a time. It
-// lets another one read on when it has a request whose method it is to run, so
-// that it is there when the method does not return, which rpc.Server.ServeCodec
-// does not allow.
-type rpcService struct {
-	conn   io.ReadWriteCloser
-	server *rpc.Server
+// Serving says how calls are served: those of a session, and those of what its broker
+// accepts. The zero value is that of a host.
+type Serving struct {
+	Panicked   panics.Func    // says what becomes of a panic in a method
+	Output     *stdio.Barrier // nil: no output is sent before an answer
+	MaxMessage int            // bounds each message, in bytes; zero does not
+	calls      *calls.Gauge   // counts calls in flight; nil: they are not counted
+}
+
+// serve serves the exported methods of v under "Plugin" until conn ends.
+func (s Serving) serve(conn io.ReadWriteCloser, v any) { newService(conn, newServer(v), s).serve() }
+
+// newServer returns a server of the exported methods of v under "Plugin".
+func newServer(v any) *rpc.Server {
+	server := rpc.NewServer()
+	if err := server.RegisterName("Plugin", v); err != nil {
+		// v has no method in the form that net/rpc wants. Its author learns of
+		// it from the error of the first call.
+		server = rpc.NewServer()
+	}
+	return server
+}
+
+// service serves net/rpc on one connection. One goroutine reads at a time. When it has
+// a request whose method it is to run, it starts another one that reads on. So it is
+// there when the method does not return, which rpc.Server.ServeCodec does not allow.
+type service struct {
+	Serving
+	conn    io.ReadWriteCloser
+	handler rpcmux.Handler
 	// answered, if not nil, is called with the method once its answer is
 	// written, or cannot be.
 	answered func(method string)
-	rpcServing
 
 	dec     *gob.Decoder // the reader's
 	running sync.WaitGroup
@@ -35,13 +58,13 @@ type rpcService struct {
 	enc     *pairEncoder
 }
 
-func newRPCService(conn io.ReadWriteCloser, server *rpc.Server, how rpcServing) *rpcService {
-	dec := gob.NewDecoder(boundGob(conn, how.maxMessage))
-	return &rpcService{conn: conn, server: server, rpcServing: how, dec: dec, enc: newPairEncoder(&rpc.Response{}, how.maxMessage)}
+func newService(conn io.ReadWriteCloser, handler rpcmux.Handler, how Serving) *service {
+	dec := gob.NewDecoder(boundGob(conn, how.MaxMessage))
+	return &service{Serving: how, conn: conn, handler: handler, dec: dec, enc: newPairEncoder(&rpc.Response{}, how.MaxMessage)}
 }
 
 // serve serves until the connection ends and the methods have, and closes it.
-func (s *rpcService) serve() {
+func (s *service) serve() {
 	s.running.Add(1)
 	go s.read()
 	s.running.Wait()
@@ -49,10 +72,10 @@ func (s *rpcService) serve() {
 }
 
 // read reads requests until the connection ends or another goroutine reads.
-func (s *rpcService) read() {
+func (s *service) read() {
 	defer s.running.Done()
 	for {
-		r := rpcRequest{service: s}
+		r := request{service: s}
 		r.run()
 		if r.handedOver || r.broken {
 			return
@@ -60,9 +83,9 @@ func (s *rpcService) read() {
 	}
 }
 
-// rpcRequest is the rpc.ServerCodec of one request.
-type rpcRequest struct {
-	service    *rpcService
+// request is the rpc.ServerCodec of one request.
+type request struct {
+	service    *service
 	header     rpc.Request
 	broken     bool // nothing more can be read
 	handedOver bool // another goroutine reads
@@ -72,20 +95,20 @@ type rpcRequest struct {
 
 // run reads a request, runs its method and answers, also when the method does
 // not return.
-func (r *rpcRequest) run() {
+func (r *request) run() {
 	returned := false
 	defer r.uncount() // where there was no answer
 	defer r.ended(&returned)
-	_ = r.service.server.ServeRequest(r) // An error is in the answer already.
+	_ = r.service.handler.ServeRequest(r) // An error is in the answer already.
 	returned = true
 }
 
 // ended is deferred by run.
-func (r *rpcRequest) ended(returned *bool) {
-	if *returned || r.service.panicked == nil {
+func (r *request) ended(returned *bool) {
+	if *returned || r.service.Panicked == nil {
 		return
 	}
-	text := r.service.panicked(r.header.ServiceMethod, recover())
+	text := r.service.Panicked(r.header.ServiceMethod, recover())
 	if !r.handedOver {
 		// A type that decodes itself has ended the goroutine that reads.
 		_ = r.service.conn.Close()
@@ -97,8 +120,8 @@ func (r *rpcRequest) ended(returned *bool) {
 }
 
 // ReadRequestHeader implements rpc.ServerCodec.
-func (r *rpcRequest) ReadRequestHeader(header *rpc.Request) error {
-	if err := r.service.dec.Decode(header); err != nil {
+func (r *request) ReadRequestHeader(header *rpc.Request) error {
+	if err := rpcmux.Decode(r.service.dec, header); err != nil {
 		r.broken = true
 		return err
 	}
@@ -111,7 +134,7 @@ func (r *rpcRequest) ReadRequestHeader(header *rpc.Request) error {
 }
 
 // uncount notes that the call is no longer in flight.
-func (r *rpcRequest) uncount() {
+func (r *request) uncount() {
 	if r.counted {
 		r.counted = false
 		r.service.calls.End()
@@ -120,7 +143,7 @@ func (r *rpcRequest) uncount() {
 
 // ReadRequestBody implements rpc.ServerCodec. When it returns without an error
 // and body is not nil, the method is called.
-func (r *rpcRequest) ReadRequestBody(body any) error {
+func (r *request) ReadRequestBody(body any) error {
 	if err := rpcmux.Decode(r.service.dec, body); err != nil || body == nil {
 		// The calls under way are still answered, but no more requests are read.
 		r.broken = err != nil && losesStep(reflect.TypeOf(body))
@@ -133,9 +156,9 @@ func (r *rpcRequest) ReadRequestBody(body any) error {
 }
 
 // WriteResponse implements rpc.ServerCodec.
-func (r *rpcRequest) WriteResponse(response *rpc.Response, body any) error {
+func (r *request) WriteResponse(response *rpc.Response, body any) error {
 	s := r.service
-	s.before.Wait(context.Background())
+	s.Output.Wait(context.Background())
 	err := s.send(response, body)
 	r.answered = true
 	if s.answered != nil {
@@ -150,14 +173,17 @@ func (r *rpcRequest) WriteResponse(response *rpc.Response, body any) error {
 	return nil
 }
 
+// Close implements rpc.ServerCodec. ServeRequest does not call it.
+func (r *request) Close() error { return r.service.conn.Close() }
+
 // headerRoom is what an answer's header has at most beside its texts, in bytes.
 const headerRoom = 64
 
-func (s *rpcService) send(response *rpc.Response, body any) error {
+func (s *service) send(response *rpc.Response, body any) error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
-	if s.maxMessage > 0 { // it is in the header, which has no bound of its own
-		response.Error = rpcmux.ClipError(response.Error, max(0, s.maxMessage-len(response.ServiceMethod)-headerRoom))
+	if s.MaxMessage > 0 { // it is in the header, which has no bound of its own
+		response.Error = rpcmux.ClipError(response.Error, max(0, s.MaxMessage-len(response.ServiceMethod)-headerRoom))
 	}
 	err := s.enc.add(response, body)
 	if err != nil && response.Error == "" {
@@ -168,32 +194,4 @@ func (s *rpcService) send(response *rpc.Response, body any) error {
 		return err
 	}
 	return s.enc.writeTo(s.conn)
-}
-
-// Close implements rpc.ServerCodec. ServeRequest does not call it.
-func (r *rpcRequest) Close() error { return r.service.conn.Close() }
-
-// rpcServing is how the calls of a session are served, and those of what it brokers.
-// The zero value is that of a host.
-type rpcServing struct {
-	calls      callCounter    // nil where nobody asks
-	panicked   panics.Func    // says what becomes of a panic in a method
-	before     *stdio.Barrier // nil: no output is sent before an answer
-	maxMessage int            // bounds each message, in bytes; zero does not
-}
-
-// serveNetRPC serves the exported methods of v under "Plugin" until conn ends.
-func serveNetRPC(conn io.ReadWriteCloser, v any, how rpcServing) {
-	newRPCService(conn, newNetRPCServer("Plugin", v), how).serve()
-}
-
-// newNetRPCServer returns a server of the exported methods of v under name.
-func newNetRPCServer(name string, v any) *rpc.Server {
-	server := rpc.NewServer()
-	if err := server.RegisterName(name, v); err != nil {
-		// v has no method in the form that net/rpc wants. Its author learns of
-		// it from the error of the first call.
-		server = rpc.NewServer()
-	}
-	return server
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package netrpc
 
 import (
 	"context"
@@ -18,11 +18,12 @@ import (
 // full.
 const streamBuffer = 256 << 10
 
-// streamChannel is an RPCChannel on a connection that speaks net/rpc with gob,
-// as every go-plugin peer does.
-type streamChannel struct {
+// stream is a Channel on a connection that speaks net/rpc with gob, as every go-plugin
+// peer does.
+type stream struct {
 	conn   net.Conn
-	why    func() error
+	cause  func() error // of the session's end; may be nil
+	waits  bool         // Send waits for the connection
 	dec    *gob.Decoder
 	source *rememberingReader
 
@@ -36,43 +37,62 @@ type streamChannel struct {
 	changed chan struct{}
 }
 
-// NewRPCChannel returns a channel on a connection that speaks net/rpc with gob,
-// as rpc.ServeConn does. The channel owns the connection.
-func NewRPCChannel(conn net.Conn) RPCChannel { return newStreamChannel(conn, nil, 0) }
+// NewChannel returns a channel on a connection that speaks net/rpc with gob, as
+// rpc.ServeConn does. The channel owns the connection.
+func NewChannel(conn net.Conn) Channel { return newStream(conn, nil, 0) }
 
-func newStreamChannel(conn net.Conn, why func() error, maxMessage int) *streamChannel {
-	c := &streamChannel{conn: conn, why: why, source: &rememberingReader{Reader: conn}, enc: newPairEncoder(&rpc.Request{}, maxMessage)}
+func newStream(conn net.Conn, cause func() error, maxMessage int) *stream {
+	c := &stream{conn: conn, cause: cause, source: &rememberingReader{Reader: conn}, enc: newPairEncoder(&rpc.Request{}, maxMessage)}
 	c.dec = gob.NewDecoder(boundGob(c.source, maxMessage))
 	return c
 }
 
-// Send implements RPCChannel.
-func (c *streamChannel) Send(method string, number uint64, args any) (end uint64, err error) {
+// newStreamClient returns a client on a connection, which it owns. Its requests are
+// written by the goroutines that call.
+func newStreamClient(conn net.Conn, cause func() error, maxMessage int) *rpc.Client {
+	c := newStream(conn, cause, maxMessage)
+	c.waits = true
+	return NewClient(c)
+}
+
+// Send implements Channel.
+func (c *stream) Send(method string, number uint64, args any) (end uint64, err error) {
+	end, isFirst, err := c.queue(method, number, args)
+	switch {
+	case !isFirst:
+	case c.waits:
+		c.write()
+	default:
+		go c.write()
+	}
+	return end, err
+}
+
+// queue encodes a request. isFirst reports that no goroutine is writing.
+func (c *stream) queue(method string, number uint64, args any) (end uint64, isFirst bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
 	case c.broken != nil:
-		return 0, c.broken
+		return 0, false, c.broken
 	case len(c.enc.out) >= streamBuffer:
-		return 0, ErrChannelFull
+		return 0, false, rpcmux.ErrFull
 	}
 	c.header = rpc.Request{ServiceMethod: method, Seq: number}
 	if err := c.enc.add(&c.header, args); err != nil {
 		if c.enc.broken != nil { // no other request can be sent: whoever reads learns it, and may open another channel
-			c.broken = lostBecause(c.why, c.enc.broken)
+			c.broken = lost(c.cause, c.enc.broken)
 			_ = c.conn.Close()
 		}
-		return 0, &rpcmux.EncodeError{Err: err}
+		return 0, false, &rpcmux.EncodeError{Err: err}
 	}
-	if !c.writing {
-		c.writing = true
-		go c.write()
-	}
-	return c.taken + uint64(len(c.enc.out)), nil
+	isFirst = !c.writing
+	c.writing = true
+	return c.taken + uint64(len(c.enc.out)), isFirst, nil
 }
 
 // write gives the connection what has collected, until there is no more.
-func (c *streamChannel) write() {
+func (c *stream) write() {
 	for {
 		c.mu.Lock()
 		if len(c.enc.out) == 0 || c.broken != nil {
@@ -99,7 +119,7 @@ func (c *streamChannel) write() {
 	}
 }
 
-func (c *streamChannel) wakeLocked() {
+func (c *stream) wakeLocked() {
 	if c.changed != nil {
 		close(c.changed)
 		c.changed = nil
@@ -107,25 +127,25 @@ func (c *streamChannel) wakeLocked() {
 }
 
 // fail makes Send fail from now on, and returns the error that it will give.
-func (c *streamChannel) fail(err error) error {
+func (c *stream) fail(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.broken == nil {
-		c.broken = lostBecause(c.why, err)
+		c.broken = lost(c.cause, err)
 		c.wakeLocked()
 	}
 	return c.broken
 }
 
-// Taken implements RPCChannel.
-func (c *streamChannel) Taken() uint64 {
+// Taken implements Channel.
+func (c *stream) Taken() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.taken
 }
 
-// Await implements RPCChannel.
-func (c *streamChannel) Await(ctx context.Context) error {
+// Await implements Channel.
+func (c *stream) Await(ctx context.Context) error {
 	for {
 		c.mu.Lock()
 		if c.broken != nil || len(c.enc.out) < streamBuffer {
@@ -145,16 +165,16 @@ func (c *streamChannel) Await(ctx context.Context) error {
 	}
 }
 
-// ReadHeader implements RPCChannel.
-func (c *streamChannel) ReadHeader(r *rpc.Response) error {
-	if err := c.dec.Decode(r); err != nil {
+// ReadHeader implements Channel.
+func (c *stream) ReadHeader(r *rpc.Response) error {
+	if err := rpcmux.Decode(c.dec, r); err != nil {
 		return c.fail(err) // or why it has failed before
 	}
 	return nil
 }
 
-// ReadReply implements RPCChannel.
-func (c *streamChannel) ReadReply(target reflect.Value) error {
+// ReadReply implements Channel.
+func (c *stream) ReadReply(target reflect.Value) error {
 	err := rpcmux.DecodeValue(c.dec, target)
 	if err != nil && c.source.err != nil {
 		return c.fail(c.source.err)
@@ -166,8 +186,8 @@ func (c *streamChannel) ReadReply(target reflect.Value) error {
 	return err
 }
 
-// Close implements RPCChannel.
-func (c *streamChannel) Close() error {
+// Close implements Channel.
+func (c *stream) Close() error {
 	_ = c.fail(net.ErrClosed)
 	return c.conn.Close()
 }

@@ -10,6 +10,12 @@ import (
 	"github.com/hashicorp/go-plugin/internal/panics"
 )
 
+// Encode writes a value of gob. What a type that encodes itself panics with is an error.
+func Encode(enc *gob.Encoder, value any) (err error) {
+	defer recovered(&err)
+	return enc.Encode(value)
+}
+
 // Decode reads a value of gob into what into points to; nil drops it. What a type
 // that decodes itself panics with is an error.
 func Decode(dec *gob.Decoder, into any) (err error) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package netrpc
 
 import (
 	"bytes"
@@ -13,6 +13,9 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/hashicorp/go-plugin/internal/peererr"
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
 // Box is what the methods of gobPlugin take and return.
@@ -20,12 +23,6 @@ type Box struct{ A, B any }
 
 // Described is described to the other side within the first Box that holds one.
 type Described struct{ Text string }
-
-// OnlyOfPlugin is registered with gob in the plugin's process only.
-type OnlyOfPlugin struct{ Text string }
-
-// OnlyOfHost is registered with gob in the host's process only.
-type OnlyOfHost struct{ Text string }
 
 // unregistered is what gob cannot put into an interface.
 type unregistered struct{ Text string }
@@ -41,10 +38,6 @@ func (*Stubborn) GobDecode([]byte) error { return nil }
 
 type gobPlugin struct{ ran atomic.Int64 }
 
-func (p *gobPlugin) Server(*MuxBroker) (any, error) { return &gobServer{p}, nil }
-
-func (*gobPlugin) Client(_ *MuxBroker, c *rpc.Client) (any, error) { return c, nil }
-
 type gobServer struct{ *gobPlugin }
 
 // Return returns what the caller names.
@@ -56,8 +49,6 @@ func (s *gobServer) Return(what string, reply *Box) error {
 		*reply = Box{Described{"second"}, nil}
 	case "panic":
 		*reply = Box{Described{"first"}, Stubborn{1}}
-	case "of the plugin only":
-		*reply = Box{OnlyOfPlugin{"secret"}, nil}
 	}
 	return nil
 }
@@ -92,8 +83,8 @@ func (s *gobServer) Hold(n int64, _ *string) error {
 // gobClients are ways to call a net/rpc server on a connection.
 func gobClients() map[string]func(net.Conn) *rpc.Client {
 	return map[string]func(net.Conn) *rpc.Client{
-		"ours":    func(c net.Conn) *rpc.Client { return newNetRPCClient(c, nil, 0) },
-		"channel": func(c net.Conn) *rpc.Client { return NewChannelClient(NewRPCChannel(c)) },
+		"ours":    func(c net.Conn) *rpc.Client { return newStreamClient(c, nil, 0) },
+		"channel": func(c net.Conn) *rpc.Client { return NewClient(NewChannel(c)) },
 		"std":     func(c net.Conn) *rpc.Client { return rpc.NewClient(c) },
 	}
 }
@@ -101,7 +92,7 @@ func gobClients() map[string]func(net.Conn) *rpc.Client {
 // gobServers are ways to serve.
 func gobServers() map[string]func(net.Conn, *gobPlugin) {
 	return map[string]func(net.Conn, *gobPlugin){
-		"ours": func(c net.Conn, p *gobPlugin) { serveNetRPC(c, &gobServer{p}, rpcServing{}) },
+		"ours": func(c net.Conn, p *gobPlugin) { Serving{}.serve(c, &gobServer{p}) },
 		"std": func(c net.Conn, p *gobPlugin) {
 			server := rpc.NewServer()
 			_ = server.RegisterName("Plugin", &gobServer{p})
@@ -205,102 +196,6 @@ func TestArgumentsThatCannotBeEncoded(t *testing.T) {
 	}
 }
 
-// A child whose answer the host cannot decode, because it has not registered what
-// is in it, costs the host one stub: net/rpc's client gives up. The caller gets
-// the reason, and a call beside it an error that says that it may have run. A
-// channel, and other stubs, go on.
-func TestAnswerThatHostHasNotRegistered(t *testing.T) {
-	cfg := childConfig("gob")
-	cfg.Plugins = PluginSet{"gob": &gobPlugin{}}
-	client := NewClient(cfg)
-	defer client.Kill()
-	protocol, err := client.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	dispense := func() *rpc.Client {
-		raw, err := protocol.Dispense("gob")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return raw.(*rpc.Client)
-	}
-	stub, other := dispense(), dispense()
-	onOther := other.Go("Plugin.Hold", int64(1), new(string), make(chan *rpc.Call, 1))
-	beside := stub.Go("Plugin.Hold", int64(1), new(string), make(chan *rpc.Call, 1))
-	err = stub.Call("Plugin.Return", "of the plugin only", &Box{})
-	if err == nil || !strings.Contains(err.Error(), "OnlyOfPlugin") {
-		t.Errorf("error %v, want the name of the type", err)
-	}
-	if <-beside.Done; !errors.Is(beside.Error, ErrConnectionLost) || !strings.Contains(beside.Error.Error(), "OnlyOfPlugin") {
-		t.Errorf("the call beside it: %v, want that its answer is lost, and why", beside.Error)
-	}
-	if err := other.Call("Plugin.Take", Box{}, new(string)); err != nil {
-		t.Errorf("another stub: %v", err)
-	}
-	if <-onOther.Done; onOther.Error != nil {
-		t.Errorf("a call on another stub: %v", onOther.Error)
-	}
-	if err := dispense().Call("Plugin.Take", Box{}, new(string)); err != nil {
-		t.Errorf("a new stub: %v", err)
-	}
-
-	channel, err := protocol.(*RPCClient).OpenRPC("gob")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer channel.Close()
-	var header rpc.Response
-	if _, err := channel.Send("Plugin.Return", 1, "of the plugin only"); err != nil {
-		t.Fatal(err)
-	}
-	if err := channel.ReadHeader(&header); err != nil || header.Error != "" {
-		t.Fatalf("%v, %q", err, header.Error)
-	}
-	if err := channel.ReadReply(reflect.ValueOf(&Box{})); err == nil || errors.Is(err, ErrConnectionLost) {
-		t.Errorf("on a channel: %v, want the decoder's error", err)
-	}
-	if err := channel.ReadHeader(&header); !errors.Is(err, ErrConnectionLost) || !strings.Contains(err.Error(), "OnlyOfPlugin") {
-		t.Errorf("after it: %v, want the end of the channel, and why", err)
-	}
-	if err := protocol.Ping(); err != nil {
-		t.Errorf("the session: %v", err)
-	}
-}
-
-// Arguments that the plugin has not registered are the error of their call. The
-// calls under way are answered, by a server of any age.
-func TestArgumentsThatPluginHasNotRegistered(t *testing.T) {
-	gob.Register(OnlyOfHost{})
-	cfg := childConfig("gob")
-	cfg.Plugins = PluginSet{"gob": &gobPlugin{}}
-	client := NewClient(cfg)
-	defer client.Kill()
-	protocol, err := client.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
-	raw, err := protocol.Dispense("gob")
-	if err != nil {
-		t.Fatal(err)
-	}
-	other, err := protocol.Dispense("gob")
-	if err != nil {
-		t.Fatal(err)
-	}
-	beside := raw.(*rpc.Client).Go("Plugin.Hold", int64(1), new(string), make(chan *rpc.Call, 1))
-	var answered rpc.ServerError
-	if err := raw.(*rpc.Client).Call("Plugin.Take", Box{A: OnlyOfHost{}}, new(string)); !errors.As(err, &answered) || !strings.Contains(err.Error(), "OnlyOfHost") {
-		t.Errorf("error %v, want the plugin's, with the type's name", err)
-	}
-	if err := other.(*rpc.Client).Call("Plugin.Take", Box{}, new(string)); err != nil {
-		t.Errorf("another stub: %v", err)
-	}
-	if <-beside.Done; beside.Error != nil {
-		t.Errorf("the call beside it: %v", beside.Error)
-	}
-}
-
 // What is sent is what net/rpc's own codecs send, byte for byte.
 func TestEncoderBytes(t *testing.T) {
 	gob.Register(Described{})
@@ -363,15 +258,15 @@ func TestChannelOutOfStepEnds(t *testing.T) {
 	gob.Register(Fickle{})
 	here, there := net.Pipe()
 	defer there.Close()
-	c := NewRPCChannel(here)
+	c := NewChannel(here)
 	_, err := c.Send("Plugin.Take", 1, Box{Fickle{new(int)}, nil})
-	if unfit := (*RPCEncodeError)(nil); !errors.As(err, &unfit) {
+	if unfit := (*rpcmux.EncodeError)(nil); !errors.As(err, &unfit) {
 		t.Fatalf("Send: %v", err)
 	}
-	if err := c.ReadHeader(&rpc.Response{}); !errors.Is(err, ErrConnectionLost) {
+	if err := c.ReadHeader(&rpc.Response{}); !errors.Is(err, peererr.ErrConnectionLost) {
 		t.Errorf("ReadHeader: %v, want that the connection is lost", err)
 	}
-	if _, err := c.Send("Plugin.Take", 2, Box{}); !errors.Is(err, ErrConnectionLost) {
+	if _, err := c.Send("Plugin.Take", 2, Box{}); !errors.Is(err, peererr.ErrConnectionLost) {
 		t.Errorf("the next Send: %v, want that the connection is lost", err)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package netrpc
 
 import (
 	"bufio"
@@ -10,12 +10,8 @@ import (
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
-// MessageTooLargeError is a message of more bytes than MaxMessageBytes of either side
-// allows. The session lives on.
-type MessageTooLargeError = rpcmux.TooLargeError
-
 // gobMessages is what a gob decoder reads from where messages are bounded. One that is
-// too long is read and dropped, and reading gives a MessageTooLargeError in its place:
+// too long is read and dropped, and reading gives an *rpcmux.TooLargeError in its place:
 // the stream stays in step, as gob describes types in messages of their own.
 //
 // A message of gob is its length and as many bytes. A length below 128 is one byte;
@@ -97,7 +93,7 @@ func (g *gobMessages) begin() error {
 	return g.drop(size)
 }
 
-// drop reads a message that nobody gets.
+// drop reads a message that is too long.
 func (g *gobMessages) drop(size uint64) error {
 	for left := size; left > 0; {
 		n, err := g.r.Discard(int(min(left, 1<<20)))
@@ -106,5 +102,5 @@ func (g *gobMessages) drop(size uint64) error {
 		}
 		left -= uint64(n)
 	}
-	return &MessageTooLargeError{Size: size, Max: g.max}
+	return &rpcmux.TooLargeError{Size: size, Max: g.max}
 }

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package netrpc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/rpc"
+
+	"github.com/hashicorp/go-plugin/internal/panics"
+	"github.com/hashicorp/go-plugin/internal/peererr"
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
+)
+
+// The calls of a session that carry nothing but their name. PROTOCOL.md, section 2.
+const (
+	methodPing   = "Control.Ping"
+	methodQuit   = "Control.Quit"
+	methodGoAway = "Control.GoAway"
+)
+
+const methodDispense = "Dispenser.Dispense"
+
+// control serves the net/rpc services "Control" and "Dispenser" of a session. Each
+// session has one, and an rpc.Server would look through all of its methods first.
+type control struct {
+	kinds    func(kind string) (impl any, err error)
+	panicked panics.Func // says what becomes of a panic in kinds
+	// register serves a kind and returns the id where.
+	register func(rpcmux.Handler) (id uint32)
+	// finishOutput sends what the plugin has written by now. It gives up with ctx.
+	finishOutput func(ctx context.Context)
+	// draining is closed when the plugin is about to leave; nil: it does not say so by
+	// an answer. ended is closed when the session has ended.
+	draining, ended <-chan struct{}
+}
+
+// ServeRequest implements rpcmux.Handler.
+func (c *control) ServeRequest(codec rpc.ServerCodec) error {
+	var r rpc.Request
+	if err := codec.ReadRequestHeader(&r); err != nil {
+		return err
+	}
+	reply, err := c.serve(r.ServiceMethod, codec)
+	response := &rpc.Response{ServiceMethod: r.ServiceMethod, Seq: r.Seq}
+	if err != nil {
+		response.Error, reply = err.Error(), struct{}{}
+	}
+	return codec.WriteResponse(response, reply)
+}
+
+// serve reads the argument of a method and runs it.
+func (c *control) serve(method string, codec rpc.ServerCodec) (reply any, err error) {
+	switch {
+	case method == methodPing:
+		return struct{}{}, codec.ReadRequestBody(new(bool))
+	case method == methodQuit:
+		err := codec.ReadRequestBody(new(bool))
+		flush(c.finishOutput)
+		return struct{}{}, err
+	case method == methodGoAway && c.draining != nil:
+		if err := codec.ReadRequestBody(new(bool)); err != nil {
+			return nil, err
+		}
+		return struct{}{}, c.awaitDraining()
+	case method == methodDispense:
+		var kind string
+		if err := codec.ReadRequestBody(&kind); err != nil {
+			return nil, err
+		}
+		handler, err := c.open(kind)
+		if err != nil {
+			return nil, err
+		}
+		return c.register(handler), nil
+	}
+	return nil, errors.Join(fmt.Errorf("rpc: can't find method %s", method), codec.ReadRequestBody(nil))
+}
+
+// awaitDraining returns when the plugin is about to leave, and never before: a host
+// leaves this one call open and knows then that it should call elsewhere. PROTOCOL.md,
+// feature "goaway".
+func (c *control) awaitDraining() error {
+	select {
+	case <-c.draining:
+		return nil
+	case <-c.ended:
+		return peererr.ErrConnectionLost
+	}
+}
+
+// open returns what serves a kind.
+func (c *control) open(kind string) (handler rpcmux.Handler, err error) {
+	returned := false
+	defer func() {
+		if !returned && c.panicked != nil {
+			handler, err = nil, errors.New(c.panicked("Server of "+kind, recover()))
+		}
+	}()
+	impl, err := c.kinds(kind)
+	returned = true
+	if err != nil {
+		return nil, err
+	}
+	return newServer(impl), nil
+}

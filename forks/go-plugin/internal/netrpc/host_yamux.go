@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package netrpc
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"net"
+	"net/rpc"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/yamux"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
+)
+
+// streamNames are the streams that every host opens first, in this order.
+var streamNames = [...]string{"control", "stdout", "stderr"}
+
+// overYamux is the transport that every go-plugin peer has: a stream for the control
+// service, one for each output, and one for each kind.
+type overYamux struct {
+	host           *Host
+	stdout, stderr net.Conn
+}
+
+// NewYamuxHost starts a session over yamux. It owns conn, and closes it on an error.
+func NewYamuxHost(conn io.ReadWriteCloser, config HostConfig) (*Host, error) {
+	session, err := yamux.Client(conn, cmp.Or(config.Yamux, YamuxConfig(nil)))
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("start net/rpc session: %w", err)
+	}
+	var streams [len(streamNames)]net.Conn
+	for i, name := range streamNames {
+		if streams[i], err = session.Open(); err != nil {
+			_ = session.Close()
+			return nil, fmt.Errorf("open %s stream: %w", name, err)
+		}
+	}
+	h := &Host{config: config, broker: config.newBroker(session)}
+	h.transport = &overYamux{h, streams[1], streams[2]}
+	h.control = newStreamClient(streams[0], config.Cause, config.MaxMessage)
+	go h.broker.Run()
+	return h, nil
+}
+
+// dial asks the plugin to serve a kind and returns the stream on which it does.
+func (y *overYamux) dial(kind string) (net.Conn, error) {
+	id, err := y.host.dispense(kind)
+	if err != nil {
+		return nil, err
+	}
+	return y.host.broker.Dial(id)
+}
+
+func (y *overYamux) open(kind string) (Channel, error) {
+	stream, err := y.dial(kind)
+	if err != nil {
+		return nil, err
+	}
+	return newStream(stream, y.host.config.Cause, y.host.config.MaxMessage), nil
+}
+
+func (y *overYamux) client(kind string) (*rpc.Client, error) {
+	stream, err := y.dial(kind)
+	if err != nil {
+		return nil, err
+	}
+	return newStreamClient(stream, y.host.config.Cause, y.host.config.MaxMessage), nil
+}
+
+func (y *overYamux) receive(stdout, stderr *stdio.Sink) []*stdio.Pump {
+	return []*stdio.Pump{pump(stdout, y.stdout), pump(stderr, y.stderr)}
+}
+
+func pump(dst *stdio.Sink, src net.Conn) *stdio.Pump {
+	return stdio.StartPump(func() {
+		stdio.Copy(dst, src)
+		_ = src.Close()
+	})
+}
+
+func (*overYamux) endsOutput() bool { return true }
+
+// moved never grows: what yamux sends is cut into frames, between which others pass.
+func (*overYamux) moved() uint64 { return 0 }
+
+// YamuxConfig is upstream's configuration with yamux's own messages sent to
+// the logger; nil silences them.
+func YamuxConfig(logger hclog.Logger) *yamux.Config {
+	cfg := yamux.DefaultConfig()
+	if logger == nil {
+		cfg.LogOutput = io.Discard
+		return cfg
+	}
+	cfg.LogOutput = nil
+	// yamux reports an ordinary hang-up as an error.
+	cfg.Logger = logger.Named("yamux").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})
+	return cfg
+}

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package netrpc
+
+import (
+	"cmp"
+	"context"
+	"net"
+
+	"github.com/hashicorp/yamux"
+
+	"github.com/hashicorp/go-plugin/internal/calls"
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/stdio"
+)
+
+// MuxPlugin serves one host with the feature rpc-mux.
+type MuxPlugin struct {
+	config  PluginConfig
+	mux     *rpcmux.Plugin
+	streams *onDemand
+}
+
+// NewMuxPlugin returns a session on conn, which Serve closes.
+func NewMuxPlugin(conn net.Conn, config PluginConfig) *MuxPlugin {
+	config.calls = &calls.Gauge{}
+	p := &MuxPlugin{config: config}
+	p.streams = &onDemand{start: func(conn net.Conn) (*yamux.Session, error) {
+		cfg := *cmp.Or(config.Yamux, YamuxConfig(nil))
+		cfg.EnableKeepAlive = false // The session has its own.
+		return yamux.Server(conn, &cfg)
+	}}
+	broker := NewBroker(p.streams, NewArrivals(), BrokerWait, config.Serving)
+	control := &control{
+		kinds: config.Kinds(broker), panicked: config.Panicked,
+		register:     func(h rpcmux.Handler) uint32 { return uint32(p.mux.Register(h)) },
+		finishOutput: func(ctx context.Context) { p.mux.FinishOutput(ctx) },
+	}
+	p.mux = rpcmux.NewPlugin(conn, rpcmux.PluginConfig{
+		Control:    control,
+		Open:       control.open,
+		Calls:      config.calls,
+		Answered:   p.answered,
+		Panicked:   config.Panicked,
+		Settled:    config.Output.Settled,
+		Settle:     func() { config.Output.Wait(context.Background()) },
+		Subscribe:  func() rpcmux.Output { return muxOutput{config.Subscribe()} },
+		Streams:    p.streams.begin,
+		Watchdog:   config.Watchdog,
+		Silence:    config.Silence,
+		MaxSend:    config.MaxSend,
+		MaxReceive: config.MaxMessage,
+	})
+	p.streams.carrier, p.streams.broker = p.mux, broker
+	return p
+}
+
+// Serve serves until the host hangs up or the connection is closed. It always closes
+// the connection.
+func (p *MuxPlugin) Serve() error {
+	defer p.streams.Close()
+	return p.mux.Serve()
+}
+
+// answered lets the answer to Quit leave before it is acted on.
+func (p *MuxPlugin) answered(method string) {
+	if method == methodQuit {
+		flush(func(ctx context.Context) { _ = p.mux.AwaitSent(ctx) })
+		p.config.Quit()
+	}
+}
+
+// Drain lets the calls in flight finish, and their answers leave. It returns how many it
+// cut off when ctx ended first. The caller closes the connection.
+func (p *MuxPlugin) Drain(ctx context.Context) (cut int) {
+	defer flush(p.mux.FinishOutput)
+	p.mux.SayDraining()
+	for p.config.calls.WaitQuiet(ctx, p.config.Quiet) == nil {
+		if !p.mux.HasUnsent() {
+			return 0
+		}
+		// The host is slow, and may not even have heard that the plugin leaves.
+		if p.mux.AwaitSent(ctx) != nil && ctx.Err() != nil {
+			return 1 // at least
+		}
+	}
+	return p.config.calls.Count()
+}
+
+// muxOutput gives a session the plugin's output as one sequence.
+type muxOutput struct{ *stdio.Subscription }
+
+// Next implements rpcmux.Output.
+func (o muxOutput) Next() (stderr bool, data []byte, err error) {
+	chunk, err := o.Subscription.Next(context.Background())
+	return chunk.Channel == stdio.Stderr, chunk.Data, err
+}
