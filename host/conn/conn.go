@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/hashicorp/go-hclog"
 	"github.com/reattach/reattach/host/target"
 )
@@ -25,7 +27,7 @@ type Conn struct {
 	status   atomic.Pointer[Status]
 
 	// Run's goroutine alone uses these.
-	dials, ejections pauses
+	dials, ejections *backoff.ExponentialBackOff
 	calm             bool      // the last session had lasted
 	returned         time.Time // when the last ejection ended
 	said             []string  // causes that were logged since a session had lasted
@@ -51,7 +53,7 @@ func New(e target.Endpoint, opts Options) (*Conn, error) {
 	c.noRedial, c.stop = context.WithCancel(context.Background())
 	c.hurry, c.rush = context.WithCancel(context.Background())
 	c.renew = make(chan func(Info) bool, 1)
-	c.dials.Backoff, c.ejections.Backoff = opts.Backoff, opts.Ejection
+	c.dials, c.ejections = opts.Backoff.pauses(), opts.Ejection.pauses()
 	c.status.Store(&Status{Since: time.Now(), Sessions: opts.Sessions})
 	return c, nil
 }
@@ -195,10 +197,10 @@ func (c *Conn) nextPause(calm, permanent bool) time.Duration {
 	case permanent: // a container can be replaced in its pod, whose fingerprint stays
 		return jitter(c.opts.Recheck)
 	case calm:
-		c.dials.reset()
-		return c.dials.soon()
+		c.dials.Reset()
+		return 1 + rand.N(c.opts.Backoff.Min) // soon, and different for each endpoint
 	}
-	return c.dials.next()
+	return c.dials.NextBackOff()
 }
 
 // update publishes a new status. What belongs to a state ends with it.

@@ -6,8 +6,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/hashicorp/go-hclog"
 	"github.com/reattach/reattach/host/target"
 )
@@ -122,4 +124,25 @@ func (o Options) Validate() error {
 		}
 	}
 	return nil
+}
+
+// Backoff is a pause that doubles from Min to Max each time. Every pause is
+// spread by a fifth either way, so that endpoints which failed together do not
+// return together.
+type Backoff struct {
+	Min, Max time.Duration
+}
+
+// spread is how much longer or shorter a pause may be, as a part of it.
+const spread = 0.2
+
+func (b Backoff) pauses() *backoff.ExponentialBackOff {
+	return &backoff.ExponentialBackOff{
+		InitialInterval: b.Min, MaxInterval: b.Max, Multiplier: 2, RandomizationFactor: spread,
+	}
+}
+
+// jitter gives d, a fifth more or less.
+func jitter(d time.Duration) time.Duration {
+	return time.Duration(float64(d) * (1 - spread + 2*spread*rand.Float64()))
 }

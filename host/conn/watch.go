@@ -99,9 +99,9 @@ func (w *watch) eject() {
 		return
 	}
 	if time.Since(w.returned) > w.opts.Ejection.Max {
-		w.ejections.reset()
+		w.ejections.Reset()
 	}
-	d := w.ejections.next()
+	d := w.ejections.NextBackOff()
 	w.update(func(s *Status) {
 		s.Ejected, s.EjectedUntil = true, time.Now().Add(d)
 		s.Ejections++

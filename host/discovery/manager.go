@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -23,23 +24,11 @@ type Options struct {
 	Sources []Source
 	// Logger takes what the sources report. Nil discards it.
 	Logger hclog.Logger
-	// MinBackoff and MaxBackoff bound the pause before a source that failed
-	// is run again. Zero means 250 ms and 30 s.
-	MinBackoff, MaxBackoff time.Duration
 }
 
 func (o *Options) validate() error {
 	if o.Logger == nil {
 		o.Logger = hclog.NewNullLogger()
-	}
-	if o.MinBackoff == 0 {
-		o.MinBackoff = 250 * time.Millisecond
-	}
-	if o.MaxBackoff == 0 {
-		o.MaxBackoff = 30 * time.Second
-	}
-	if o.MinBackoff < 0 || o.MaxBackoff < o.MinBackoff {
-		return fmt.Errorf("backoff from %s to %s: MaxBackoff must not be below MinBackoff, nor either below zero", o.MinBackoff, o.MaxBackoff)
 	}
 	seen := make(map[string]bool)
 	for i, s := range o.Sources {
@@ -107,9 +96,18 @@ func (m *Manager) Run(ctx context.Context) error {
 	}
 }
 
+// The pause before a source that failed is run again doubles from the one to the other.
+const (
+	minPause = 250 * time.Millisecond
+	maxPause = 30 * time.Second
+)
+
 // supervise runs one source again and again until ctx ends.
 func (m *Manager) supervise(ctx context.Context, f *feed) {
-	pauses := backoff{first: m.opts.MinBackoff, last: m.opts.MaxBackoff}
+	// Spread by a fifth: sources that failed together do not return together.
+	pauses := backoff.ExponentialBackOff{
+		InitialInterval: minPause, MaxInterval: maxPause, Multiplier: 2, RandomizationFactor: 0.2,
+	}
 	for {
 		delivered, err := f.runOnce(ctx)
 		if err == nil {
@@ -117,10 +115,12 @@ func (m *Manager) supervise(ctx context.Context, f *feed) {
 		}
 		f.fail(err)
 		if delivered {
-			pauses.reset()
+			pauses.Reset()
 		}
-		if !sleep(ctx, pauses.pause()) {
+		select {
+		case <-ctx.Done():
 			return
+		case <-time.After(pauses.NextBackOff()):
 		}
 		f.mu.Lock()
 		f.status.Restarts++

@@ -59,7 +59,7 @@ func TestManagerRunWaitsForItsSources(t *testing.T) {
 func TestManagerRestartsAFailedSource(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := manual.New("one", group("k", endpoint("zh", "h:1")), group("gone", endpoint("zh", "h:2")))
-		m := start(t, discovery.Options{Sources: []discovery.Source{src}, MinBackoff: time.Second, MaxBackoff: 4 * time.Second})
+		m := start(t, discovery.Options{Sources: []discovery.Source{src}})
 		synctest.Wait()
 		src.Fail(t.Context(), errors.New("boom"))
 		synctest.Wait()
@@ -81,8 +81,8 @@ func TestManagerRestartsAFailedSource(t *testing.T) {
 				break
 			}
 		}
-		if pause := time.Since(failedAt); pause < 800*time.Millisecond || pause > 1200*time.Millisecond {
-			t.Errorf("restarted after %s, want 1 s give or take a fifth", pause)
+		if pause := time.Since(failedAt); pause < 200*time.Millisecond || pause > 300*time.Millisecond {
+			t.Errorf("restarted after %s, want 250 ms give or take a fifth", pause)
 		}
 		wantIDs(t, "the first state of a run replaces what earlier ones left", m.Current(), "zh@h:1 from one")
 		want = discovery.Status{Source: "one", Synced: true, Groups: 1, Endpoints: 1, Updates: 2, Errors: 1, Restarts: 1}
@@ -97,23 +97,23 @@ func TestManagerRestartsAFailedSource(t *testing.T) {
 	})
 }
 
-// hopeless fails each time at once and notes when it was run.
-type hopeless struct{ runs chan time.Time }
+// luckless fails each time at once and notes when it was run.
+type luckless struct{ runs chan time.Time }
 
-func (hopeless) Name() string { return "hopeless" }
+func (luckless) Name() string { return "luckless" }
 
-func (s hopeless) Run(context.Context, discovery.Sink) error {
+func (s luckless) Run(context.Context, discovery.Sink) error {
 	s.runs <- time.Now()
 	return errors.New("no luck")
 }
 
 func TestManagerBacksOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		src := hopeless{runs: make(chan time.Time, 100)}
-		start(t, discovery.Options{Sources: []discovery.Source{src}, MinBackoff: time.Second, MaxBackoff: 4 * time.Second})
+		src := luckless{runs: make(chan time.Time, 100)}
+		start(t, discovery.Options{Sources: []discovery.Source{src}})
 		last := <-src.runs
-		for i, want := range []time.Duration{1, 2, 4, 4, 4} {
-			want *= time.Second
+		for i, want := range []time.Duration{250, 500, 1000, 2000, 4000, 8000, 16000, 30000, 30000} {
+			want *= time.Millisecond
 			at := <-src.runs
 			if pause := at.Sub(last); pause < want*8/10 || pause > want*12/10 {
 				t.Errorf("pause %d is %s, want %s give or take a fifth", i, pause, want)
@@ -152,14 +152,14 @@ func TestManagerWaitSynced(t *testing.T) {
 			t.Error("the set does not say that it is synced")
 		}
 
-		m = start(t, discovery.Options{Sources: []discovery.Source{manual.New("fine"), hopeless{runs: make(chan time.Time, 100)}}})
+		m = start(t, discovery.Options{Sources: []discovery.Source{manual.New("fine"), luckless{runs: make(chan time.Time, 100)}}})
 		ctx, stop := context.WithTimeout(t.Context(), time.Second)
 		defer stop()
 		err := m.WaitSynced(ctx)
 		if !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("got %v, want the cause of the context", err)
 		}
-		want := "wait for the first state of hopeless (no luck): context deadline exceeded"
+		want := "wait for the first state of luckless (no luck): context deadline exceeded"
 		if diff := cmp.Diff(want, fmt.Sprint(err)); diff != "" {
 			t.Errorf("the error names the source (-want +got)\n%s", diff)
 		}
@@ -172,7 +172,7 @@ func TestManagerWaitSynced(t *testing.T) {
 func TestManagerIgnoresCallsAfterRun(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		src := &keepsSink{sinks: make(chan discovery.Sink, 1)}
-		m := start(t, discovery.Options{Sources: []discovery.Source{src}, MinBackoff: time.Hour, MaxBackoff: time.Hour})
+		m := start(t, discovery.Options{Sources: []discovery.Source{src}})
 		sink := <-src.sinks
 		synctest.Wait()
 		before := m.Status()[0]

@@ -305,10 +305,10 @@ var notBounds = map[string][]string{
 		"forks/go-plugin Interval", "forks/go-plugin/internal/child parentPollInterval", "forks/go-plugin/internal/cmdrunner pollInterval",
 		"forks/go-plugin/internal/grpcmux KeepAliveInterval", "host/api Heartbeat",
 		"host/conn PingInterval", "host/conn quickPing", "host/conn Recheck", "host/discovery/dir Rescan",
-		"host/discovery/static Interval", "host/discovery/static MinInterval", "host/discovery/static RetryInterval",
+		"host/discovery/static Interval", "host/discovery/static minInterval", "host/discovery/static retryInterval",
 	},
 	"the pause before the host's own next attempt": {
-		"forks/go-plugin/internal/reopen minPause", "host/discovery MinBackoff", "host/discovery MaxBackoff",
+		"forks/go-plugin/internal/reopen minPause", "host/discovery minPause", "host/discovery maxPause",
 		"host/discovery/kubernetes Duration", "host/discovery/kubernetes Cap", "host/stub firstPause", "host/stub lastPause",
 	},
 	"after how long a state is believed": {

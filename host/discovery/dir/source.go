@@ -7,6 +7,7 @@
 package dir
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -45,23 +46,13 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("find directory %s: %w", o.Dir, err)
 	}
 	o.Dir = abs
-	if o.Executables == "" {
-		o.Executables = "*.po"
-	}
-	if o.SharedObjects == "" {
-		o.SharedObjects = "*.so"
-	}
+	o.Executables, o.SharedObjects = cmp.Or(o.Executables, "*.po"), cmp.Or(o.SharedObjects, "*.so")
 	for _, pattern := range []string{o.Executables, o.SharedObjects} {
 		if _, err := filepath.Match(pattern, ""); err != nil {
 			return o, fmt.Errorf("pattern %q: %w", pattern, err)
 		}
 	}
-	if o.Rescan == 0 {
-		o.Rescan = 5 * time.Second
-	}
-	if o.Settle == 0 {
-		o.Settle = 300 * time.Millisecond
-	}
+	o.Rescan, o.Settle = cmp.Or(o.Rescan, 5*time.Second), cmp.Or(o.Settle, 300*time.Millisecond)
 	if o.Rescan < 0 || o.Settle < 0 {
 		return o, fmt.Errorf("option Rescan %s, Settle %s: neither may be below zero", o.Rescan, o.Settle)
 	}

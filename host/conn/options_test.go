@@ -8,9 +8,10 @@ import (
 )
 
 func TestPausesStayBetweenTheirBounds(t *testing.T) {
-	p := pauses{Backoff: Backoff{Min: 5 * time.Second, Max: time.Minute}}
+	b := Backoff{Min: 5 * time.Second, Max: time.Minute}
+	p := b.pauses()
 	for i := range 100 {
-		if d := p.next(); d < p.Min*4/5 || d > p.Max*6/5 {
+		if d := p.NextBackOff(); d < b.Min*4/5 || d > b.Max*6/5 {
 			t.Fatalf("pause %d is %s", i+1, d)
 		}
 	}
