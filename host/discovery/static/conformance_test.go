@@ -64,7 +64,7 @@ func TestConformance(t *testing.T) {
 		}.Run(t)
 	})
 	t.Run("RealTime", func(t *testing.T) {
-		often := static.Options{Interval: 5 * time.Millisecond, RetryInterval: 5 * time.Millisecond, MinInterval: time.Millisecond}
+		often := static.Options{Interval: 5 * time.Millisecond}
 		sourcetest.Suite{New: func(t *testing.T) sourcetest.World { return newWorld(t, often) }}.Run(t)
 	})
 }

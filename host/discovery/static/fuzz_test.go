@@ -6,7 +6,6 @@ import (
 	"context"
 	"net/netip"
 	"testing"
-	"time"
 )
 
 // answers is a resolver that gives what it was made with.
@@ -31,7 +30,7 @@ func FuzzRecords(f *testing.F) {
 		for _, ip := range said {
 			want[ip.Unmap()] = true
 		}
-		n := &name{entry: Entry{Plugin: "zh", Host: "zh", Port: "7000", Resolve: true}, opts: &Options{Resolver: said, Timeout: time.Minute}}
+		n := &name{entry: Entry{Plugin: "zh", Host: "zh", Port: "7000", Resolve: true}, resolver: said}
 		ips, err := n.lookup(t.Context())
 		if (err != nil) != (len(said) == 0) || len(ips) != len(want) {
 			t.Fatalf("%d addresses of %d, %v", len(ips), len(want), err)
@@ -44,7 +43,7 @@ func FuzzRecords(f *testing.F) {
 		for i := range said {
 			reversed = append(reversed, said[len(said)-1-i])
 		}
-		n.opts = &Options{Resolver: reversed, Timeout: time.Minute}
+		n.resolver = reversed
 		again, err := n.lookup(t.Context())
 		if _, changed := n.take(again, err); changed {
 			t.Fatal("the order of the records matters")

@@ -23,19 +23,19 @@ const believeAbsence = 2
 
 // name is an entry that is resolved, and what its last good lookup said.
 type name struct {
-	entry  Entry
-	opts   *Options
-	ips    []netip.Addr // of the last good lookup, sorted, each once
-	absent int          // lookups in a row that found no address
-	sent   target.Group // the last one that was handed on
+	entry    Entry
+	resolver Resolver
+	ips      []netip.Addr // of the last good lookup, sorted, each once
+	absent   int          // lookups in a row that found no address
+	sent     target.Group // the last one that was handed on
 }
 
 // lookup asks the resolver once. Its error wraps errAbsent if the answer is
 // that there is no address.
 func (n *name) lookup(ctx context.Context) ([]netip.Addr, error) {
-	ctx, cancel := context.WithTimeout(ctx, n.opts.Timeout)
+	ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
-	ips, err := n.opts.Resolver.LookupNetIP(ctx, n.opts.Network, n.entry.Host)
+	ips, err := n.resolver.LookupNetIP(ctx, "ip", n.entry.Host)
 	if err == nil && len(ips) == 0 {
 		err = errAbsent
 	}

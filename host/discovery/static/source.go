@@ -6,6 +6,7 @@
 package static
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,50 +28,19 @@ type Resolver interface {
 type Options struct {
 	// Resolver looks names up. Nil means net.DefaultResolver.
 	Resolver Resolver
-	// Network is "ip", "ip4" or "ip6": the address records to use. Empty
-	// means "ip", both.
-	Network string
 	// Interval is the time between two lookups of a name. Zero means 30 s.
 	Interval time.Duration
-	// RetryInterval replaces Interval while a lookup fails. Zero means 5 s.
-	RetryInterval time.Duration
-	// MinInterval is kept between two lookups however often Refresh asks.
-	// Zero means 1 s.
-	MinInterval time.Duration
-	// Timeout bounds one lookup. Zero means 5 s.
-	Timeout time.Duration
 }
 
-func (o Options) withDefaults() (Options, error) {
-	if o.Resolver == nil {
-		o.Resolver = net.DefaultResolver
-	}
-	switch o.Network {
-	case "":
-		o.Network = "ip"
-	case "ip", "ip4", "ip6":
-	default:
-		return o, fmt.Errorf("option Network %q: use ip, ip4 or ip6", o.Network)
-	}
-	for _, d := range []struct {
-		name  string
-		value *time.Duration
-		usual time.Duration
-	}{
-		{"Interval", &o.Interval, 30 * time.Second},
-		{"RetryInterval", &o.RetryInterval, 5 * time.Second},
-		{"MinInterval", &o.MinInterval, time.Second},
-		{"Timeout", &o.Timeout, 5 * time.Second},
-	} {
-		if *d.value < 0 {
-			return o, fmt.Errorf("option %s %s is below zero", d.name, *d.value)
-		}
-		if *d.value == 0 {
-			*d.value = d.usual
-		}
-	}
-	return o, nil
-}
+const (
+	// retryInterval replaces a longer Options.Interval while a lookup fails.
+	retryInterval = 5 * time.Second
+	// minInterval is kept between two lookups however often Refresh asks, unless
+	// Options.Interval is shorter.
+	minInterval = time.Second
+	// lookupTimeout bounds one lookup.
+	lookupTimeout = 5 * time.Second
+)
 
 // Source is a discovery.Source and a discovery.Refresher.
 type Source struct {
@@ -82,10 +52,13 @@ type Source struct {
 
 // New reads list as Parse does. It looks nothing up yet.
 func New(list string, opts Options) (*Source, error) {
-	opts, err := opts.withDefaults()
-	if err != nil {
-		return nil, fmt.Errorf("make static source: %w", err)
+	if opts.Interval < 0 {
+		return nil, fmt.Errorf("make static source: option Interval %s is below zero", opts.Interval)
 	}
+	if opts.Resolver == nil {
+		opts.Resolver = net.DefaultResolver
+	}
+	opts.Interval = cmp.Or(opts.Interval, 30*time.Second)
 	entries, err := Parse(list)
 	if err != nil {
 		return nil, err
@@ -94,7 +67,7 @@ func New(list string, opts Options) (*Source, error) {
 	declared := make(map[string]bool)
 	for _, e := range entries {
 		if e.Resolve {
-			s.names = append(s.names, &name{entry: e, opts: &s.opts})
+			s.names = append(s.names, &name{entry: e, resolver: opts.Resolver})
 			continue
 		}
 		if !declared[e.Plugin] {
@@ -113,7 +86,7 @@ func New(list string, opts Options) (*Source, error) {
 func (*Source) Name() string { return "static" }
 
 // Refresh implements discovery.Refresher: names are resolved again, at most
-// once in MinInterval.
+// once in minInterval.
 func (s *Source) Refresh() {
 	select {
 	case s.refresh <- struct{}{}:
@@ -161,9 +134,9 @@ func (s *Source) report(sink discovery.Sink, last, now error) {
 func (s *Source) wait(ctx context.Context, last error) bool {
 	interval := s.opts.Interval
 	if last != nil {
-		interval = min(interval, s.opts.RetryInterval)
+		interval = min(interval, retryInterval)
 	}
-	pause := min(interval, s.opts.MinInterval)
+	pause := min(interval, minInterval)
 	least := time.NewTimer(pause)
 	defer least.Stop()
 	select {
