@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/idleread"
@@ -100,10 +101,11 @@ func (s *Session) lists(kind string) bool {
 
 func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 	// The original library secures every brokered connection like the main one.
-	brokers, brokered := brokerListeners, cfg.TLSConfig
+	var transport broker.Transport
+	brokered := cfg.TLSConfig
 	tunnel := s.agreed.Has(hello.FeatureGRPCTunnel)
 	if tunnel {
-		brokers, brokered = brokerTunnel, nil // inside of the main one
+		transport, brokered = broker.Tunnel(), nil // inside of the main one
 	}
 	signs := grpcconn.DrainSigns{Leaving: s.setDraining}
 	if s.agreed.Has(hello.FeatureGRPCOnDemand) {
@@ -121,18 +123,18 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 			MaxSend:    commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
 			Options:    cfg.GRPCDialOptions,
 		},
-		plugins:  plugins,
-		brokers:  brokers,
-		tls:      brokered,
-		shared:   cfg.Broker,
-		panicked: panics.NewGuard().ReportTo(cfg.Logger),
-		stdout:   cfg.SyncStdout,
-		stderr:   cfg.SyncStderr,
-		logger:   cfg.Logger,
-		onDemand: tunnel && s.agreed.Has(hello.FeatureGRPCOnDemand),
-		noOutput: s.agreed.Has(hello.FeatureNoOutput),
-		doneCtx:  s.ctx,
-		detach:   s.detach,
+		plugins:   plugins,
+		transport: transport,
+		tls:       brokered,
+		shared:    cfg.Broker,
+		panicked:  panics.NewGuard().ReportTo(cfg.Logger),
+		stdout:    cfg.SyncStdout,
+		stderr:    cfg.SyncStderr,
+		logger:    cfg.Logger,
+		onDemand:  tunnel && s.agreed.Has(hello.FeatureGRPCOnDemand),
+		noOutput:  s.agreed.Has(hello.FeatureNoOutput),
+		doneCtx:   s.ctx,
+		detach:    s.detach,
 	})
 	if err != nil {
 		return err

@@ -11,16 +11,17 @@ import (
 
 	"google.golang.org/grpc/credentials"
 
+	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
-	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/listen"
+	"github.com/hashicorp/go-plugin/internal/multiplex"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
 )
 
 // connect makes the protocol client of a plugin on this machine, and the muxer
 // that it uses, if it does. It gives up when the plugin ends or Kill has waited for
 // long enough.
-func (p *localPlugin) connect() (sessionClient, *grpcmux.ClientMuxer, error) {
+func (p *localPlugin) connect() (sessionClient, *multiplex.Host, error) {
 	switch p.reached.protocol {
 	case ProtocolNetRPC:
 		client, err := p.connectNetRPC()
@@ -57,7 +58,11 @@ func (p *localPlugin) connectNetRPC() (sessionClient, error) {
 	return client, client.SyncStreams(p.config.SyncStdout, p.config.SyncStderr)
 }
 
-func (p *localPlugin) connectGRPC() (sessionClient, *grpcmux.ClientMuxer, error) {
+func (p *localPlugin) connectGRPC() (sessionClient, *multiplex.Host, error) {
+	listeners := broker.ListenerConfig{Sockets: p.currentSockets(), Translator: p.process.Runner()}
+	if p.config.Cmd != nil { // A Runner's plugin may see other paths, and its directory is removed as a whole.
+		listeners.Announced = p.process.NoteBrokered
+	}
 	cfg := grpcClientConfig{
 		conn: grpcconn.Config{
 			Dial:       p.dial,
@@ -65,41 +70,33 @@ func (p *localPlugin) connectGRPC() (sessionClient, *grpcmux.ClientMuxer, error)
 			MaxSend:    p.config.MaxMessageBytes,
 			Options:    p.config.GRPCDialOptions,
 		},
-		plugins:        p.reached.plugins,
-		brokers:        brokerListeners,
-		sockets:        p.currentSockets(),
-		addrTranslator: p.process.Runner(),
-		shared:         p.config.Broker,
-		stdout:         p.config.SyncStdout,
-		stderr:         p.config.SyncStderr,
-		logger:         p.logger,
-		doneCtx:        p.process.Context(),
-		pingTimeout:    p.config.PingTimeout,
+		plugins:     p.reached.plugins,
+		transport:   broker.Listeners(listeners),
+		shared:      p.config.Broker,
+		stdout:      p.config.SyncStdout,
+		stderr:      p.config.SyncStderr,
+		logger:      p.logger,
+		doneCtx:     p.process.Context(),
+		pingTimeout: p.config.PingTimeout,
 	}
 	if p.reached.tls != nil {
 		cfg.tls = p.reached.tls
 		cfg.conn.Creds = credentials.NewTLS(p.reached.tls)
-	}
-	if p.config.Cmd != nil { // A Runner's plugin may see other paths, and its directory is removed as a whole.
-		cfg.announced = p.process.NoteBrokered
 	}
 	if p.config.GRPCBrokerMultiplex {
 		conn, err := p.dialFirst()
 		if err != nil {
 			return nil, nil, err
 		}
-		mux, err := grpcmux.NewClientMuxer(p.logger, conn)
-		if err != nil {
+		if cfg.multiplexer, err = multiplex.NewHost(p.logger, conn); err != nil {
 			return nil, nil, err
 		}
-		cfg.brokers, cfg.mux = brokerMux, mux
-		cfg.conn.Dial = func(ctx context.Context) (net.Conn, error) { return mux.Dial(ctx, nil) }
 	}
 	client, err := newGRPCClient(cfg)
 	if err != nil {
 		return nil, nil, err
 	}
-	return client, cfg.mux, nil
+	return client, cfg.multiplexer, nil
 }
 
 var errNoAddr = errors.New("Reattach.Addr must be set to connect to the plugin")

@@ -13,8 +13,8 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
-	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/listen"
+	"github.com/hashicorp/go-plugin/internal/multiplex"
 )
 
 // localPlugin is a process, or whatever a Runner stands for, on this machine.
@@ -34,7 +34,7 @@ type localPlugin struct {
 
 	mu      sync.Mutex // guards these four
 	client  sessionClient
-	mux     *grpcmux.ClientMuxer
+	mux     *multiplex.Host
 	sockets listen.Sockets     // of the plugin and of what is brokered
 	abandon context.CancelFunc // ends a start that is under way; nil before
 
@@ -147,7 +147,7 @@ func (p *localPlugin) open() (ClientProtocol, error) {
 }
 
 // keep keeps a connection for Kill to close, unless that has looked for one already.
-func (p *localPlugin) keep(client sessionClient, mux *grpcmux.ClientMuxer) bool {
+func (p *localPlugin) keep(client sessionClient, mux *multiplex.Host) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.inUse.Err() != nil {
@@ -158,7 +158,7 @@ func (p *localPlugin) keep(client sessionClient, mux *grpcmux.ClientMuxer) bool 
 }
 
 // connected returns what open has made; nil before.
-func (p *localPlugin) connected() (sessionClient, *grpcmux.ClientMuxer) {
+func (p *localPlugin) connected() (sessionClient, *multiplex.Host) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.client, p.mux

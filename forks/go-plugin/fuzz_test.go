@@ -4,7 +4,6 @@ package plugin
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -13,22 +12,17 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"golang.org/x/net/http2"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
-	"google.golang.org/protobuf/proto"
 
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/peererr"
-	"github.com/hashicorp/go-plugin/internal/pluginpb"
-	"github.com/hashicorp/go-plugin/internal/rendezvous"
-	"github.com/hashicorp/go-plugin/internal/tunnel"
 	"github.com/hashicorp/go-plugin/printable"
 	"github.com/hashicorp/go-plugin/runner"
 )
@@ -214,63 +208,6 @@ func FuzzGoAwayFrames(f *testing.F) {
 		}
 	})
 }
-
-// FuzzBrokerMessages sends anything to each sort of broker, and dials what it
-// announced: nothing is dialled but what has an address, and what is said of the rest
-// can be shown.
-func FuzzBrokerMessages(f *testing.F) {
-	for _, msg := range []*pluginpb.ConnInfo{
-		{ServiceId: 7, Network: "unix", Address: "/tmp/plugin7"}, {ServiceId: 7, Network: "udp\x1b", Address: strings.Repeat("\u202e", 500)},
-		{ServiceId: 7, Knock: &pluginpb.ConnInfo_Knock{Knock: true}}, {ServiceId: 7, Knock: &pluginpb.ConnInfo_Knock{Ack: true, Error: strings.Repeat("\x1bno", 500)}},
-	} {
-		wire, err := proto.Marshal(msg)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(wire)
-	}
-	f.Fuzz(func(t *testing.T, wire []byte) {
-		var msg pluginpb.ConnInfo
-		if proto.Unmarshal(wire, &msg) != nil {
-			return
-		}
-		core := newBrokerCore(hclog.NewNullLogger())
-		defer core.close(errBrokerClosed)
-		ended, cancel := context.WithCancel(t.Context())
-		cancel()
-		listeners := newListenerTransport(core, listen.Sockets{}, nil)
-		listeners.receive(&msg)
-		dialer, err := listeners.dialer(ended, msg.GetServiceId())
-		if err != nil {
-			checkShown(t, err.Error())
-		} else if msg.GetNetwork() != "tcp" && msg.GetNetwork() != "unix" || msg.GetKnock() != nil || dialer.dial == nil {
-			t.Fatalf("%v would be dialled", &msg)
-		}
-		// The same as the answer to a knock of ours.
-		mux := newMuxTransport(core, nil)
-		knocked := make(chan error, 1)
-		defer core.link.attach(&answeringLink{func() { mux.acks.Deliver(msg.GetServiceId(), &msg) }})()
-		go func() { knocked <- mux.knock(t.Context(), msg.GetServiceId()) }()
-		if err := <-knocked; err != nil {
-			checkShown(t, err.Error())
-		} else if msg.GetKnock().GetError() != "" {
-			t.Fatalf("%v is no refusal", &msg)
-		}
-		plugin := &pluginTunnelTransport{core: core, plugin: tunnel.NewPlugin(time.Second, rendezvous.NewListeners())}
-		_, err = plugin.plugin.Dial(ended, msg.GetServiceId(), func(name string) error {
-			msg.Address = name
-			plugin.receive(&msg)
-			return nil
-		})
-		checkShown(t, err.Error())
-	})
-}
-
-// answeringLink is a link to a broker that answers at once.
-type answeringLink struct{ answer func() }
-
-func (a *answeringLink) Send(*pluginpb.ConnInfo) error   { a.answer(); return nil }
-func (*answeringLink) Recv() (*pluginpb.ConnInfo, error) { return nil, io.EOF }
 
 // FuzzPeerError is what a peer answers to a question of this library, such as a ping.
 func FuzzPeerError(f *testing.F) {

@@ -17,12 +17,11 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
-	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
 
 // A child's broker survives its host: the next one finds it working.
 func TestBrokerNextHost(t *testing.T) {
-	p := newGRPCPair(t, pairOptions{brokers: brokerListeners})
+	p := newGRPCPair(t, pairOptions{})
 	if _, err := p.stub.callback(t.Context(), "Via", "first"); err != nil {
 		t.Fatal(err)
 	}
@@ -90,54 +89,5 @@ func TestPluginWithoutOwnServices(t *testing.T) {
 	}
 	if err := client.watchDrain(t.Context()); status.Code(err) != codes.Unimplemented {
 		t.Errorf("watchDrain = %v, want Unimplemented", err)
-	}
-}
-
-// An announcement must wait for the host, and go to the one that is there.
-func TestLinkWaitsForAHost(t *testing.T) {
-	var link brokerLink
-	msg := &pluginpb.ConnInfo{ServiceId: 1}
-	ctx, cancel := context.WithCancelCause(t.Context())
-	cancel(errEcho)
-	if err := link.send(ctx, msg); !errors.Is(err, errEcho) {
-		t.Errorf("send without a host = %v, want the cause of its context", err)
-	}
-	sent := make(chan error, 1)
-	go func() { sent <- link.send(t.Context(), msg) }()
-	first, second := &recordedLink{}, &recordedLink{}
-	detachFirst := link.attach(first)
-	if err := <-sent; err != nil || len(first.msgs) != 1 {
-		t.Errorf("send = %v, the host got %d messages, want 1", err, len(first.msgs))
-	}
-	detachSecond := link.attach(second)
-	detachFirst() // must not detach the second
-	if err := link.send(t.Context(), msg); err != nil || len(second.msgs) != 1 {
-		t.Errorf("send = %v, the newer host got %d messages, want 1", err, len(second.msgs))
-	}
-	detachSecond()
-	if err := link.send(ctx, msg); err == nil {
-		t.Error("send after the last host has left = nil error")
-	}
-}
-
-// Messages that do not belong to the way of brokering must not disturb it.
-func TestBrokerIgnoresForeignMessages(t *testing.T) {
-	announcement := &pluginpb.ConnInfo{ServiceId: 1000, Network: "tcp", Address: "127.0.0.1:1"}
-	knock := knockMessage(1000, &pluginpb.ConnInfo_Knock{})
-	ack := knockMessage(1000, &pluginpb.ConnInfo_Knock{Ack: true, Error: "nobody asked"})
-	for name, options := range brokerCases {
-		t.Run(name, func(t *testing.T) {
-			p := newGRPCPair(t, options)
-			for _, msg := range []*pluginpb.ConnInfo{announcement, knock, ack, {}} {
-				for _, b := range []*GRPCBroker{p.client.broker, p.service.broker} {
-					if err := b.core.link.send(t.Context(), msg); err != nil {
-						t.Fatal(err)
-					}
-				}
-			}
-			if got, err := p.stub.callback(t.Context(), "Via", "the host"); got != "the host" || err != nil {
-				t.Errorf("callback reached %q, %v", got, err)
-			}
-		})
 	}
 }

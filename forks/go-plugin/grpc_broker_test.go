@@ -5,26 +5,23 @@ package plugin
 import (
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"sync"
 	"testing"
-	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
 
-	"github.com/hashicorp/go-plugin/internal/listen"
-	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/broker"
 )
 
 var brokerCases = map[string]pairOptions{
-	"listeners":            {brokers: brokerListeners},
-	"listeners, AutoMTLS":  {brokers: brokerListeners, mutual: true},
-	"multiplexed":          {brokers: brokerMux},
-	"multiplexed AutoMTLS": {brokers: brokerMux, mutual: true},
-	"tunnel":               {brokers: brokerTunnel},
-	"tunnel inside TLS":    {brokers: brokerTunnel, mutual: true},
+	"listeners":            {},
+	"listeners, AutoMTLS":  {mutual: true},
+	"multiplexed":          {multiplexed: true},
+	"multiplexed AutoMTLS": {multiplexed: true, mutual: true},
+	"tunnel":               {tunnel: true},
+	"tunnel inside TLS":    {tunnel: true, mutual: true},
 }
 
 func TestBrokerBothWays(t *testing.T) {
@@ -85,7 +82,7 @@ func TestBrokerMultiplexedAtOnce(t *testing.T) {
 
 func TestBrokerNobodyAccepts(t *testing.T) {
 	const wait = time.Second
-	p := newGRPCPair(t, pairOptions{brokers: brokerTunnel, wait: wait})
+	p := newGRPCPair(t, pairOptions{tunnel: true, wait: wait})
 	start := time.Now()
 	var dials sync.WaitGroup
 	dials.Go(func() {
@@ -104,21 +101,6 @@ func TestBrokerNobodyAccepts(t *testing.T) {
 	if waited := time.Since(start); waited < wait {
 		t.Errorf("gave up after %v, want %v at least", waited, wait)
 	}
-}
-
-func TestBrokerNoAnnouncement(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		core := newBrokerCore(nil)
-		b := newGRPCBroker(core, newListenerTransport(core, listen.Sockets{}, nil), nil)
-		start := time.Now()
-		_, err := b.Dial(815)
-		if err == nil || !strings.Contains(err.Error(), "815") || !strings.Contains(err.Error(), "announce") {
-			t.Errorf("Dial = %v, want an error naming id 815", err)
-		}
-		if waited := time.Since(start); waited != brokerWait {
-			t.Errorf("gave up after %v, want %v", waited, brokerWait)
-		}
-	})
 }
 
 func TestBrokerCloseEndsWaiting(t *testing.T) {
@@ -154,11 +136,11 @@ func TestBrokerCloseEndsWaiting(t *testing.T) {
 					t.Errorf("%s still waits after Close", what)
 				}
 			}
-			if _, err := p.stub.broker.Accept(97); !errors.Is(err, errBrokerClosed) {
-				t.Errorf("Accept after Close = %v, want %v", err, errBrokerClosed)
+			if _, err := p.stub.broker.Accept(97); !errors.Is(err, broker.ErrClosed) {
+				t.Errorf("Accept after Close = %v, want %v", err, broker.ErrClosed)
 			}
-			if _, err := p.stub.broker.Dial(97); !errors.Is(err, errBrokerClosed) {
-				t.Errorf("Dial after Close = %v, want %v", err, errBrokerClosed)
+			if _, err := p.stub.broker.Dial(97); !errors.Is(err, broker.ErrClosed) {
+				t.Errorf("Dial after Close = %v, want %v", err, broker.ErrClosed)
 			}
 		})
 	}
@@ -188,66 +170,3 @@ func TestBrokerListenerTakesManyConnections(t *testing.T) {
 		})
 	}
 }
-
-// prefixTranslator is a runner whose plugin sees other paths than the host.
-type prefixTranslator struct{ prefix string }
-
-func (p prefixTranslator) PluginToHost(network, addr string) (string, string, error) {
-	rest, ok := strings.CutPrefix(addr, p.prefix)
-	if !ok {
-		return "", "", fmt.Errorf("%s is not a plugin's path", addr)
-	}
-	return network, rest, nil
-}
-
-func (p prefixTranslator) HostToPlugin(network, addr string) (string, string, error) {
-	return network, p.prefix + addr, nil
-}
-
-func TestBrokerTranslatesAddresses(t *testing.T) {
-	translator := prefixTranslator{prefix: "/container"}
-	core := newBrokerCore(nil)
-	host := newGRPCBroker(core, newListenerTransport(core, listen.Sockets{}, translator), nil)
-	defer host.Close()
-	sent := &recordedLink{}
-	defer core.link.attach(sent)()
-	lis, err := host.Accept(1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lis.Close()
-	if got, want := sent.msgs[0].GetAddress(), "/container"+lis.Addr().String(); got != want {
-		t.Errorf("announced %q, want %q", got, want)
-	}
-	// The plugin announces the very listener in its own words.
-	host.transport.receive(&pluginpb.ConnInfo{ServiceId: 2, Network: "unix", Address: "/container" + lis.Addr().String()})
-	dialer, err := host.transport.dialer(t.Context(), 2)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := dialer.dial(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = conn.Close()
-
-	bad := map[string]struct {
-		reason, network, address, want string
-	}{
-		"untranslatable": {"the runner's error is the user's clue", "unix", "/elsewhere", "not a plugin's path"},
-		"odd network":    {"only what peers announce may be dialled", "udp", "/container/x", `"udp"`},
-	}
-	for name, tc := range bad {
-		host.transport.receive(&pluginpb.ConnInfo{ServiceId: 3, Network: tc.network, Address: tc.address})
-		if _, err := host.Dial(3); err == nil || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%s (%s): Dial = %v, want %q", name, tc.reason, err, tc.want)
-		}
-	}
-}
-
-// recordedLink is the other side of a broker's link.
-type recordedLink struct{ msgs []*pluginpb.ConnInfo }
-
-func (l *recordedLink) Send(msg *pluginpb.ConnInfo) error { l.msgs = append(l.msgs, msg); return nil }
-
-func (l *recordedLink) Recv() (*pluginpb.ConnInfo, error) { return nil, net.ErrClosed }

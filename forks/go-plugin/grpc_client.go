@@ -7,18 +7,16 @@ import (
 	"crypto/tls"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 
+	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
-	"github.com/hashicorp/go-plugin/internal/grpcmux"
-	"github.com/hashicorp/go-plugin/internal/listen"
+	"github.com/hashicorp/go-plugin/internal/multiplex"
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
-	"github.com/hashicorp/go-plugin/runner"
 )
 
 // shutdownWait is how long a child may take to answer that it ends.
@@ -42,19 +40,15 @@ type grpcClientConfig struct {
 	conn    grpcconn.Config
 	plugins map[string]Plugin
 
-	brokers        brokerKind
-	brokerWait     time.Duration                 // of brokerCore; zero: brokerWait
-	sockets        listen.Sockets                // of brokerListeners
-	addrTranslator runner.AddrTranslator         // of brokerListeners; nil: none
-	announced      func(network, address string) // of brokerListeners: where the plugin accepts; nil: nobody asks
-	mux            *grpcmux.ClientMuxer          // of brokerMux; the client closes it
-	tls            *tls.Config                   // of brokered connections; nil: plaintext
-	shared         *SharedBroker                 // what the broker joins; may be nil
+	transport   broker.Transport // of brokered connections; nil: listeners
+	multiplexer *multiplex.Host  // instead of conn.Dial and transport; the client closes it
+	brokerWait  time.Duration    // zero: broker.Wait
+	tls         *tls.Config      // of brokered connections; nil: plaintext
+	shared      *SharedBroker    // what the broker joins; may be nil
 	// onDemand opens the broker's link when it is needed first. The plugin has
 	// agreed to that, and gives the signs.
-	onDemand   bool
-	panicked   panics.Func // in what the broker serves
-	brokerLost func(error) // of brokerCore.needed; set by newGRPCClient
+	onDemand bool
+	panicked panics.Func // in what the broker serves
 
 	stdout, stderr io.Writer // nil: dropped
 	noOutput       bool      // the plugin keeps none for this host
@@ -67,27 +61,26 @@ type grpcClientConfig struct {
 
 // newGRPCClient starts a session. It does not wait for the connection.
 func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
+	if cfg.multiplexer != nil {
+		cfg.conn.Dial = cfg.multiplexer.Dial
+	}
 	conn, err := grpcconn.New(cfg.conn)
 	if err != nil {
-		if cfg.mux != nil {
-			_ = cfg.mux.Close()
+		if cfg.multiplexer != nil {
+			_ = cfg.multiplexer.Close()
 		}
 		return nil, fmt.Errorf("start gRPC client: %w", err)
 	}
 	session := grpcconn.NewSession(conn)
-	cfg.brokerLost = session.Lose
-	broker := cfg.newBroker(conn)
-	broker.maxMessage = cfg.conn.MaxReceive
-	broker.serverOptions = slices.Concat(broker.serverOptions,
-		grpcconn.ServerBound(cfg.conn.MaxReceive), grpcconn.AnswerPanics(cfg.panicked))
-	session.Broker, session.Plugin, session.Detach = broker, cfg.doneCtx, cfg.detach
-	if cfg.mux != nil {
-		session.Beneath = cfg.mux
+	b := cfg.newBroker(conn, session.Lose)
+	session.Broker, session.Plugin, session.Detach = b, cfg.doneCtx, cfg.detach
+	if cfg.multiplexer != nil {
+		session.Beneath = cfg.multiplexer
 	}
 	if !cfg.noOutput {
 		session.Output = grpcstdio.Receive(conn, cfg.stdout, cfg.stderr, cfg.logger)
 	}
-	return &GRPCClient{Conn: conn, Plugins: cfg.plugins, session: session, broker: broker, pingTimeout: cfg.pingTimeout}, nil
+	return &GRPCClient{Conn: conn, Plugins: cfg.plugins, session: session, broker: b, pingTimeout: cfg.pingTimeout}, nil
 }
 
 // Close ends the session. A child is asked to end as well; a remote plugin

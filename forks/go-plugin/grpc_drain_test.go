@@ -69,7 +69,7 @@ func TestGRPCDrain(t *testing.T) {
 
 // A call that does not end is cut off when the time is over.
 func TestGRPCDrainTimeout(t *testing.T) {
-	p := newGRPCPair(t, pairOptions{brokers: brokerTunnel})
+	p := newGRPCPair(t, pairOptions{tunnel: true})
 	failed := make(chan error, 1)
 	go func() {
 		_, err := p.stub.call(t.Context(), "Hold", "")
@@ -84,7 +84,7 @@ func TestGRPCDrainTimeout(t *testing.T) {
 
 // Streams that hosts hold open must not keep a server from stopping.
 func TestGRPCGracefulStopEndsOwnStreams(t *testing.T) {
-	p := newGRPCPair(t, pairOptions{brokers: brokerTunnel})
+	p := newGRPCPair(t, pairOptions{tunnel: true})
 	reflect, err := grpc_reflection_v1.NewServerReflectionClient(p.client.Conn).ServerReflectionInfo(t.Context())
 	if err != nil {
 		t.Fatal(err)

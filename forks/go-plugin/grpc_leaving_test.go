@@ -44,7 +44,7 @@ func TestAnswersTellOfDrain(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			told := make(chan struct{})
-			p := newGRPCPair(t, pairOptions{brokers: brokerTunnel, client: func(cfg *grpcClientConfig) {
+			p := newGRPCPair(t, pairOptions{tunnel: true, client: func(cfg *grpcClientConfig) {
 				cfg.onDemand, cfg.conn.Drain.Leaving = true, sync.OnceFunc(func() { close(told) })
 			}})
 			p.stub.held, p.stub.gate = p.impl.held, p.impl.gate

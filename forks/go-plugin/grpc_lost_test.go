@@ -22,7 +22,7 @@ func lostPair(t *testing.T) (*grpcPair, *cutProxy) {
 	t.Helper()
 	var proxy *cutProxy
 	p := newGRPCPair(t, pairOptions{
-		brokers: brokerTunnel,
+		tunnel: true,
 		client: func(cfg *grpcClientConfig) {
 			direct := cfg.conn.Dial
 			// Find the address that a dial would reach.
@@ -139,7 +139,7 @@ func TestPluginUnavailable(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			p := newGRPCPair(t, pairOptions{brokers: brokerTunnel})
+			p := newGRPCPair(t, pairOptions{tunnel: true})
 			if name == "stream read late" {
 				// Ends the streams that would keep GracefulStop.
 				p.service.end()
@@ -153,7 +153,7 @@ func TestPluginUnavailable(t *testing.T) {
 }
 
 func BenchmarkCallWatched(b *testing.B) {
-	p := newGRPCPair(b, pairOptions{brokers: brokerTunnel})
+	p := newGRPCPair(b, pairOptions{tunnel: true})
 	plain, err := grpc.NewClient("passthrough:///unused",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return p.dial(ctx) }),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))

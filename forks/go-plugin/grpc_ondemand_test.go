@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
@@ -104,7 +105,7 @@ func TestGRPCSessionHasNoStandingStreams(t *testing.T) {
 }
 
 func TestSharedBrokerOpensLinks(t *testing.T) {
-	shared := NewSharedBroker(brokerWait, nil)
+	shared := NewSharedBroker(broker.Wait, nil)
 	defer shared.Close()
 	_, _, before, _ := attachedRelay(t, func(cfg *ClientConfig) { cfg.Broker = shared })
 	broker := shared.GRPCBroker(func() *GRPCBroker { return nil })
@@ -171,12 +172,12 @@ func TestHostThatWatches(t *testing.T) {
 		t.Fatalf("answer %+v, %v", answer, err)
 	}
 	client, err := newGRPCClient(grpcClientConfig{
-		conn:    grpcconn.Config{Dial: grpcconn.DialOnce(sniff.NewConn(conn, r))},
-		brokers: brokerTunnel,
-		plugins: PluginSet{"relay": newRelay("")},
-		logger:  hclog.NewNullLogger(),
-		detach:  noAsking,
-		doneCtx: t.Context(),
+		conn:      grpcconn.Config{Dial: grpcconn.DialOnce(sniff.NewConn(conn, r))},
+		transport: broker.Tunnel(),
+		plugins:   PluginSet{"relay": newRelay("")},
+		logger:    hclog.NewNullLogger(),
+		detach:    noAsking,
+		doneCtx:   t.Context(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -14,9 +14,10 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
-	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/multiplex"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
@@ -33,9 +34,9 @@ type grpcPair struct {
 
 // pairOptions change what newGRPCPair makes.
 type pairOptions struct {
-	brokers brokerKind
-	mutual  bool // TLS as AutoMTLS makes it
-	// wait is what the brokers wait instead of brokerWait; zero: longer than any
+	tunnel, multiplexed bool // brokered connections; neither: listeners
+	mutual              bool // TLS as AutoMTLS makes it
+	// wait is what the brokers wait instead of broker.Wait; zero: longer than any
 	// machine is busy.
 	wait    time.Duration
 	service func(*grpcServiceConfig)
@@ -51,17 +52,17 @@ func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
 	setDefault(&o.wait, 2*time.Minute)
 	p := &grpcPair{impl: newRelay("plugin")}
 	serving := grpcServiceConfig{
-		plugins: PluginSet{"relay": p.impl},
-		brokers: o.brokers, brokerWait: o.wait,
-		output: grpcstdio.NewSender(stdio.NewSource(nil, nil, nil).Subscribe),
-		logger: hclog.NewNullLogger(),
+		plugins:    PluginSet{"relay": p.impl},
+		brokerWait: o.wait,
+		output:     grpcstdio.NewSender(stdio.NewSource(nil, nil, nil).Subscribe),
+		logger:     hclog.NewNullLogger(),
 	}
 	calling := grpcClientConfig{
-		plugins: PluginSet{"relay": &relay{}},
-		brokers: o.brokers, brokerWait: o.wait,
-		logger:  hclog.NewNullLogger(),
-		doneCtx: t.Context(),
-		detach:  noAsking,
+		plugins:    PluginSet{"relay": &relay{}},
+		brokerWait: o.wait,
+		logger:     hclog.NewNullLogger(),
+		doneCtx:    t.Context(),
+		detach:     noAsking,
 		conn: grpcconn.Config{Dial: func(ctx context.Context) (net.Conn, error) {
 			var dialer net.Dialer
 			return dialer.DialContext(ctx, "tcp", lis.Addr().String())
@@ -73,9 +74,13 @@ func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
 		calling.conn.Creds = credentials.NewTLS(calling.tls)
 	}
 	served := lis
-	if o.brokers == brokerMux {
-		serving.mux = grpcmux.NewServerMuxer(hclog.NewNullLogger(), lis)
-		served = serving.mux
+	if o.tunnel {
+		serving.transport, serving.tls = broker.Tunnel(), nil
+		calling.transport, calling.tls = broker.Tunnel(), nil
+	}
+	if o.multiplexed {
+		serving.multiplexer = multiplex.NewPlugin(hclog.NewNullLogger(), lis)
+		served = serving.multiplexer
 		multiplexTest(t, &calling)
 	}
 	if o.service != nil {

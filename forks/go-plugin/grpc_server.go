@@ -14,8 +14,9 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
-	"github.com/hashicorp/go-plugin/internal/grpcmux"
+	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/listen"
+	"github.com/hashicorp/go-plugin/internal/multiplex"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
@@ -52,12 +53,12 @@ type GRPCServer struct {
 
 	logger hclog.Logger
 	pipes  stdio.Pipes // that Stdout and Stderr come from; nil where that is not known
-	// mux, if not nil, is where brokered connections go. It is the listener to
+	// multiplexer, if not nil, is where brokered connections go. It is the listener to
 	// serve on, too.
-	mux     *grpcmux.ServerMuxer
-	service *grpcService
-	source  *stdio.Source
-	output  *grpcstdio.Sender // of source
+	multiplexer *multiplex.Plugin
+	service     *grpcService
+	source      *stdio.Source
+	output      *grpcstdio.Sender // of source
 }
 
 // Init makes the server and registers every plugin with it.
@@ -69,19 +70,17 @@ func (s *GRPCServer) Init() error {
 	s.output = grpcstdio.NewSender(s.source.Subscribe)
 	s.output.Follow(s.source) // An answer may come before its host has asked for the output.
 	cfg := grpcServiceConfig{
-		plugins:    s.Plugins,
-		newServer:  s.Server,
-		sockets:    listen.SocketsFromEnv(),
-		tls:        s.TLS,
-		output:     s.output,
-		onShutdown: func() { s.service.stopAfterHost() },
-		logger:     s.logger,
+		plugins:     s.Plugins,
+		newServer:   s.Server,
+		transport:   broker.Listeners(broker.ListenerConfig{Sockets: listen.SocketsFromEnv()}),
+		multiplexer: s.multiplexer,
+		tls:         s.TLS,
+		output:      s.output,
+		onShutdown:  func() { s.service.stopAfterHost() },
+		logger:      s.logger,
 	}
 	if s.TLS != nil {
 		cfg.options = []grpc.ServerOption{grpc.Creds(s.output.Credentials(credentials.NewTLS(s.TLS)))}
-	}
-	if s.mux != nil {
-		cfg.brokers, cfg.mux = brokerMux, s.mux
 	}
 	var err error
 	s.service, err = newGRPCService(cfg)

@@ -22,11 +22,11 @@ import (
 	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
 	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
 
+	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/calls"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
-	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/hello"
-	"github.com/hashicorp/go-plugin/internal/listen"
+	"github.com/hashicorp/go-plugin/internal/multiplex"
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
@@ -41,11 +41,10 @@ type grpcServiceConfig struct {
 	// Otherwise the fields below are those of its one session.
 	shared bool
 
-	brokers    brokerKind
-	brokerWait time.Duration        // of brokerCore; zero: brokerWait
-	sockets    listen.Sockets       // of brokerListeners
-	mux        *grpcmux.ServerMuxer // of brokerMux; the service shuts it down
-	tls        *tls.Config          // of brokered connections; nil: plaintext
+	transport   broker.Transport  // of brokered connections; nil: listeners
+	multiplexer *multiplex.Plugin // instead of transport; the service shuts it down
+	brokerWait  time.Duration     // zero: broker.Wait
+	tls         *tls.Config       // of brokered connections; nil: plaintext
 
 	maxMessage int               // bounds each message, in bytes; zero leaves it to gRPC
 	panicked   panics.Func       // in a method
@@ -59,10 +58,10 @@ type grpcServiceConfig struct {
 // mode one for each connection that it serves. All methods may be called from any
 // goroutine.
 type grpcService struct {
-	server *grpc.Server
-	health *health.Server
-	mux    *grpcmux.ServerMuxer
-	logger hclog.Logger
+	server      *grpc.Server
+	health      *health.Server
+	multiplexer *multiplex.Plugin
+	logger      hclog.Logger
 
 	maxMessage int // bounds the text of an error, see grpcconn.BoundStatus
 
@@ -86,23 +85,21 @@ var errSameServer = errors.New("ServeConfig.GRPCServer returns a server that it 
 // newGRPCService makes the server and registers everything. It starts no
 // goroutine; one who does not serve it must stop it all the same.
 func newGRPCService(cfg grpcServiceConfig) (*grpcService, error) {
-	s := &grpcService{health: health.NewServer(), mux: cfg.mux, logger: cfg.logger, maxMessage: cfg.maxMessage}
+	s := &grpcService{health: health.NewServer(), multiplexer: cfg.multiplexer, logger: cfg.logger, maxMessage: cfg.maxMessage}
 	s.ending, s.end = context.WithCancel(context.Background())
-	if cfg.shared {
-		s.shared = newSharedSessions(cfg.logger)
-		s.broker = s.shared.front
-	} else {
-		s.main = s.newSession(&cfg)
-		s.broker = s.main.broker
-	}
 	// Chained interceptors go beside those of the plugin's own factory.
 	supervision := append([]grpc.ServerOption{
 		grpc.ChainUnaryInterceptor(s.superviseCall),
 		grpc.ChainStreamInterceptor(s.superviseStream),
-	}, s.panicInterceptors(cfg.panicked)...)
+	}, s.panicInterceptors(&cfg)...)
 	bound := grpcconn.ServerBound(cfg.maxMessage)
-	s.broker.maxMessage = cfg.maxMessage
-	s.broker.serverOptions = append(s.broker.serverOptions, slices.Concat(bound, supervision)...)
+	if brokered := slices.Concat(bound, supervision); cfg.shared {
+		s.shared = newSharedSessions(cfg.logger, brokered)
+		s.broker = s.shared.front
+	} else {
+		s.main = s.newSession(&cfg, brokered)
+		s.broker = s.main.broker
+	}
 	err := s.makeServer(&cfg, slices.Concat(cfg.options, bound, supervision))
 	if err == nil {
 		err = s.registerPlugins(cfg.plugins)
@@ -161,7 +158,7 @@ func (s *grpcService) registerOwn(cfg *grpcServiceConfig) {
 		!isRegistered(s.server, reflectionv1alpha.ServerReflection_ServiceDesc.ServiceName) {
 		reflection.Register(s.server)
 	}
-	if cfg.shared || s.main.tunnel != nil {
+	if cfg.shared || s.tunnelled() {
 		pluginpb.RegisterTunnelServer(s.server, &tunnelService{service: s})
 	}
 	pluginpb.RegisterGRPCControllerServer(s.server, &controllerService{service: s})

@@ -137,8 +137,8 @@ func (s *grpcService) stop() {
 			s.main.close()
 		}
 		s.health.Shutdown()
-		if s.mux != nil {
-			_ = s.mux.Shutdown()
+		if s.multiplexer != nil {
+			_ = s.multiplexer.Shutdown()
 		}
 	})
 }

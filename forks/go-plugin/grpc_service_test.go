@@ -21,7 +21,7 @@ import (
 )
 
 func TestGRPCHealthAndReflection(t *testing.T) {
-	p := newGRPCPair(t, pairOptions{brokers: brokerTunnel})
+	p := newGRPCPair(t, pairOptions{tunnel: true})
 	if err := p.client.Ping(); err != nil {
 		t.Errorf("Ping = %v", err)
 	}

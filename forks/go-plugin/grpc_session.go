@@ -4,24 +4,23 @@ package plugin
 
 import (
 	"context"
-	"github.com/hashicorp/go-plugin/internal/calls"
-	"github.com/hashicorp/go-plugin/internal/panics"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/hashicorp/go-plugin/internal/broker"
+	"github.com/hashicorp/go-plugin/internal/calls"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
-	"github.com/hashicorp/go-plugin/internal/tunnel"
 )
 
 // grpcSession is what one host has of a grpcService.
 type grpcSession struct {
 	broker     *GRPCBroker
-	tunnel     *tunnel.Plugin    // nil: brokered connections are no tunnels
 	output     *grpcstdio.Sender // nil: the host wants none
 	onShutdown func()
 	panicked   panics.Func
@@ -31,10 +30,14 @@ type grpcSession struct {
 	end    context.CancelFunc
 }
 
-// newSession makes a session of cfg's fields.
-func (s *grpcService) newSession(cfg *grpcServiceConfig) *grpcSession {
+// newSession makes a session of cfg's fields. What its broker serves has the options.
+func (s *grpcService) newSession(cfg *grpcServiceConfig, brokered []grpc.ServerOption) *grpcSession {
 	session := &grpcSession{output: cfg.output, onShutdown: cfg.onShutdown, panicked: cfg.panicked}
-	session.broker, session.tunnel = cfg.newBroker(s.shared)
+	var group *broker.Group
+	if s.shared != nil {
+		group = s.shared.group
+	}
+	session.broker = cfg.newBroker(group, brokered)
 	session.ending, session.end = context.WithCancel(s.ending)
 	return session
 }
@@ -66,15 +69,16 @@ func (s *grpcService) session(ctx context.Context) *grpcSession {
 // tunnelled reports whether callbacks need new streams of a host's connection.
 func (s *grpcService) tunnelled() bool {
 	if s.shared == nil {
-		return s.main.tunnel != nil
+		return s.main.broker.engine.Tunnelled()
 	}
 	return s.shared.tunnelled()
 }
 
-// panicInterceptors answer panics as the session of the call says, or as p says for
-// what belongs to no session. For a nil p there are none.
-func (s *grpcService) panicInterceptors(p panics.Func) []grpc.ServerOption {
-	if p == nil || s.shared == nil {
+// panicInterceptors answer panics as the session of the call says, or as cfg says for
+// what belongs to no session. If that is nothing, there are none.
+func (s *grpcService) panicInterceptors(cfg *grpcServiceConfig) []grpc.ServerOption {
+	p := cfg.panicked
+	if p == nil || !cfg.shared {
 		return grpcconn.AnswerPanics(p)
 	}
 	return grpcconn.AnswerPanicsOf(func(ctx context.Context) panics.Func {
@@ -102,7 +106,7 @@ func (b *brokerService) StartStream(stream pluginpb.GRPCBroker_StartStreamServer
 	if session == nil {
 		return errNotAgreed("the broker")
 	}
-	return session.broker.serveLink(stream)
+	return session.broker.engine.ServeLink(stream)
 }
 
 // tunnelService brings each session's streams to its own end of the tunnel.
@@ -114,10 +118,10 @@ type tunnelService struct {
 // Open serves one stream until both its ends have closed.
 func (t *tunnelService) Open(stream pluginpb.Tunnel_OpenServer) error {
 	session := t.service.session(stream.Context())
-	if session == nil || session.tunnel == nil {
+	if session == nil {
 		return errNotAgreed("the tunnel")
 	}
-	return session.tunnel.Open(stream)
+	return session.broker.engine.ServeTunnel(stream)
 }
 
 // controllerService is the service by which a host ends a plugin.

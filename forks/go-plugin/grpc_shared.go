@@ -10,37 +10,39 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
 	"google.golang.org/grpc/peer"
+
+	"github.com/hashicorp/go-plugin/internal/broker"
 )
 
 // sharedSessions are the sessions of a service that serves several hosts, because
 // the plugin cannot register another time. Each has a connection, and is found by it.
 type sharedSessions struct {
-	brokers *SharedBroker
-	front   *GRPCBroker // what the plugin was given
+	group *broker.Group // of their brokers
+	front *GRPCBroker   // what the plugin was given
 
 	mu       sync.Mutex
 	sessions map[net.Addr]*grpcSession // by remote address
 }
 
-func newSharedSessions(logger hclog.Logger) *sharedSessions {
-	s := &sharedSessions{
-		brokers:  NewSharedBroker(brokerWait, logger),
-		sessions: map[net.Addr]*grpcSession{},
-	}
-	s.front = s.brokers.grpcBroker(s.callee)
+// newSharedSessions returns no sessions yet. What the plugin serves on its broker has
+// the options.
+func newSharedSessions(logger hclog.Logger, brokered []grpc.ServerOption) *sharedSessions {
+	s := &sharedSessions{group: broker.NewGroup(), sessions: map[net.Addr]*grpcSession{}}
+	front := broker.Config{Logger: logger.Named("broker"), ServerOptions: brokered}
+	s.front = &GRPCBroker{engine: s.group.Broker(context.Background(), front, s.callee)}
 	return s
 }
 
 // join adds a session for conn. The caller serves conn and calls leave after that,
 // or instead.
 func (s *grpcService) join(cfg *grpcServiceConfig, conn *servedConn) (leave func()) {
-	session := s.newSession(cfg)
+	session := s.newSession(cfg, nil)
 	conn.remote = ownAddr(conn.Conn.RemoteAddr())
 	s.shared.mu.Lock()
 	s.shared.sessions[conn.remote] = session
 	s.shared.mu.Unlock()
-	s.shared.brokers.group.join(session.broker)
 	return func() {
 		session.close()
 		s.shared.remove(conn.remote)
@@ -55,7 +57,7 @@ func (s *sharedSessions) remove(remote net.Addr) {
 	alone := len(s.sessions) == 0
 	s.mu.Unlock()
 	if alone {
-		s.brokers.group.closeAccepted()
+		s.group.CloseAccepted()
 	}
 }
 
@@ -68,7 +70,7 @@ func (s *sharedSessions) close() {
 		session.close()
 	}
 	_ = s.front.Close()
-	s.brokers.Close()
+	s.group.Close()
 }
 
 func (s *sharedSessions) find(ctx context.Context) *grpcSession {
@@ -89,7 +91,7 @@ func (s *sharedSessions) tunnelled() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, session := range s.sessions {
-		if session.tunnel != nil {
+		if session.broker.engine.Tunnelled() {
 			return true
 		}
 	}
@@ -102,14 +104,14 @@ var errNoHost = errors.New("no host is attached that could be called back")
 // one broker for all of them, and an id does not say whose it is. So it is the only
 // host's, or the only one's whose calls are being run; a guess might call a host
 // with what was meant for another.
-func (s *sharedSessions) callee() (*GRPCBroker, error) {
+func (s *sharedSessions) callee() (*broker.Broker, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	var busy *grpcSession
 	calling := 0
 	for _, session := range s.sessions {
 		if len(s.sessions) == 1 {
-			return session.broker, nil
+			return session.broker.engine, nil
 		}
 		if session.calls.Count() > 0 {
 			busy = session
@@ -118,7 +120,7 @@ func (s *sharedSessions) callee() (*GRPCBroker, error) {
 	}
 	switch {
 	case calling == 1:
-		return busy.broker, nil
+		return busy.broker.engine, nil
 	case len(s.sessions) == 0:
 		return nil, errNoHost
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
 
@@ -29,7 +30,7 @@ func TestServedConnectionEndsOnce(t *testing.T) {
 	for name, end := range cases {
 		t.Run(name, func(t *testing.T) {
 			service, err := newGRPCService(grpcServiceConfig{
-				plugins: PluginSet{"relay": newRelay("")}, brokers: brokerTunnel, logger: hclog.NewNullLogger(),
+				plugins: PluginSet{"relay": newRelay("")}, transport: broker.Tunnel(), logger: hclog.NewNullLogger(),
 			})
 			if err != nil {
 				t.Fatal(err)

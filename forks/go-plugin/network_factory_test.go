@@ -253,7 +253,7 @@ func TestSharedServerShutdown(t *testing.T) {
 	p := plugin.serve(t)
 	_, stub := attachRelay(t, p)
 	old, err := newGRPCClient(grpcClientConfig{
-		conn: grpcconn.Config{Dial: dialerOf(p.addr.String())}, logger: p.clientConfig().Logger, doneCtx: t.Context(), brokers: brokerListeners,
+		conn: grpcconn.Config{Dial: dialerOf(p.addr.String())}, logger: p.clientConfig().Logger, doneCtx: t.Context(),
 	})
 	if err != nil {
 		t.Fatal(err)

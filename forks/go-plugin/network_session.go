@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
@@ -195,7 +196,6 @@ func (h *hostSession) grpcConfig(output *grpcstdio.Sender) grpcServiceConfig {
 		plugins:    h.version.plugins,
 		newServer:  h.server.opts.GRPCServer,
 		options:    h.grpcOptions(grpcconn.EstablishedTLS{Conn: h.conn}),
-		brokers:    brokerListeners,
 		tls:        h.server.tls, // the original library secures every brokered connection like the main one
 		output:     output,
 		panicked:   h.panicked,
@@ -204,7 +204,7 @@ func (h *hostSession) grpcConfig(output *grpcstdio.Sender) grpcServiceConfig {
 		logger:     h.logger,
 	}
 	if h.agreed.Has(hello.FeatureGRPCTunnel) {
-		cfg.brokers, cfg.tls = brokerTunnel, nil // inside of the main one
+		cfg.transport, cfg.tls = broker.Tunnel(), nil // inside of the main one
 	}
 	return cfg
 }

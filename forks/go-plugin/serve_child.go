@@ -16,8 +16,8 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
-	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/listen"
+	"github.com/hashicorp/go-plugin/internal/multiplex"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
@@ -131,8 +131,8 @@ func (s *childServer) configureProtocol(stdout, stderr io.Reader, pipes stdio.Pi
 		pipes:   pipes,
 	}
 	if multiplexed() {
-		server.mux = grpcmux.NewServerMuxer(s.logger, s.listener)
-		s.listener = server.mux
+		server.multiplexer = multiplex.NewPlugin(s.logger, s.listener)
+		s.listener = server.multiplexer
 	}
 	s.protocol = server
 }

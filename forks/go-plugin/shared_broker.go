@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 )
 
@@ -34,7 +35,7 @@ type SharedBroker struct {
 	logger  hclog.Logger
 	wait    time.Duration
 	streams *netrpc.Arrivals // of net/rpc
-	group   *brokerGroup     // of gRPC
+	group   *broker.Group    // of gRPC
 	// panicked answers a panic in what this host serves to its plugins.
 	panicked panics.Func
 
@@ -50,7 +51,7 @@ func NewSharedBroker(wait time.Duration, logger hclog.Logger) *SharedBroker {
 	if logger == nil {
 		logger = hclog.NewNullLogger()
 	}
-	b := &SharedBroker{logger: logger, wait: wait, streams: netrpc.NewArrivals(), group: newBrokerGroup()}
+	b := &SharedBroker{logger: logger, wait: wait, streams: netrpc.NewArrivals(), group: broker.NewGroup()}
 	b.panicked = panics.NewGuard().ReportTo(logger)
 	b.ctx, b.end = context.WithCancel(context.Background())
 	return b
@@ -67,26 +68,16 @@ func (b *SharedBroker) MuxBroker(latest func() *MuxBroker) *MuxBroker {
 // GRPCBroker returns the same for gRPC sessions. It may be closed before the
 // shared broker is.
 func (b *SharedBroker) GRPCBroker(latest func() *GRPCBroker) *GRPCBroker {
-	return b.grpcBroker(func() (*GRPCBroker, error) {
-		if broker := latest(); broker != nil {
-			return broker, nil
+	cfg := broker.Config{
+		Logger:        b.logger.Named("broker"),
+		ServerOptions: append(grpcconn.AnswerPanics(b.panicked), grpcconn.ServerBound(b.maxMessage())...),
+	}
+	return &GRPCBroker{engine: b.group.Broker(b.ctx, cfg, func() (*broker.Broker, error) {
+		if callee := latest(); callee != nil {
+			return callee.engine, nil
 		}
 		return nil, errNoLatest
-	})
-}
-
-// grpcBroker is GRPCBroker with a reason for there being none to dial with.
-func (b *SharedBroker) grpcBroker(callee func() (*GRPCBroker, error)) *GRPCBroker {
-	core := newBrokerCore(b.logger.Named("broker"))
-	core.ctx, core.end = context.WithCancelCause(b.ctx) // over as soon as Close has returned
-	broker := newGRPCBroker(core, &groupTransport{group: b.group}, nil)
-	broker.ids = &b.group.ids
-	broker.callee = callee
-	broker.serverOptions = append(grpcconn.AnswerPanics(b.panicked), grpcconn.ServerBound(b.maxMessage())...)
-	broker.maxMessage = b.maxMessage()
-	stop := context.AfterFunc(b.ctx, func() { _ = broker.Close() })
-	context.AfterFunc(core.ctx, func() { stop() })
-	return broker
+	})}
 }
 
 func (b *SharedBroker) maxMessage() int { return cmp.Or(b.MaxMessageBytes, DefaultMaxMessageBytes) }
@@ -94,7 +85,7 @@ func (b *SharedBroker) maxMessage() int { return cmp.Or(b.MaxMessageBytes, Defau
 // Close ends what is accepted, and every broker that was made of this one.
 func (b *SharedBroker) Close() {
 	b.end()
-	b.group.lobby.Close()
+	b.group.Close()
 }
 
 // arrivals returns where the streams of net/rpc sessions arrive that have joined b;

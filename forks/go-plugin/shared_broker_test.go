@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"google.golang.org/grpc"
+
+	"github.com/hashicorp/go-plugin/internal/broker"
 )
 
 // turns is a connection whose calls go to one session after the other.
@@ -46,7 +48,7 @@ func (s *turns) broker() *GRPCBroker {
 
 func newSharedBroker(t testing.TB) *SharedBroker {
 	t.Helper()
-	shared := NewSharedBroker(brokerWait, nil)
+	shared := NewSharedBroker(broker.Wait, nil)
 	t.Cleanup(shared.Close)
 	return shared
 }
@@ -107,12 +109,12 @@ func TestSharedGRPCBrokerLateSession(t *testing.T) {
 			conn := &turns{}
 			stub := &relay{broker: shared.GRPCBroker(conn.broker), conn: conn}
 			id := stub.broker.NextId()
-			go stub.broker.AcceptAndServe(id, serveRelay("early"))
-			eventually(t, "the id is accepted", func() bool {
-				shared.group.mu.Lock()
-				defer shared.group.mu.Unlock()
-				return len(shared.group.accepted) == 1
+			accepted := make(chan struct{})
+			go stub.broker.AcceptAndServe(id, func(options []grpc.ServerOption) *grpc.Server {
+				close(accepted)
+				return serveRelay("early")(options)
 			})
+			<-accepted
 			conn.pairs = []*grpcPair{joined(t, shared, o)}
 			if got, err := stub.call(t.Context(), "Via", fmt.Sprint(id)); got != "early" || err != nil {
 				t.Errorf("callback reached %q, %v", got, err)
@@ -124,11 +126,11 @@ func TestSharedGRPCBrokerLateSession(t *testing.T) {
 func TestSharedGRPCBrokerEnds(t *testing.T) {
 	shared := newSharedBroker(t)
 	pair := joined(t, shared, brokerCases["tunnel"])
-	own, err := pair.client.GRPCBroker().Accept(shared.group.ids.Add(1))
+	broker := shared.GRPCBroker(func() *GRPCBroker { return nil })
+	own, err := pair.client.GRPCBroker().Accept(broker.NextId())
 	if err != nil {
 		t.Fatal(err)
 	}
-	broker := shared.GRPCBroker(func() *GRPCBroker { return nil })
 	common, err := broker.Accept(broker.NextId())
 	if err != nil {
 		t.Fatal(err)
@@ -204,7 +206,7 @@ func TestSharedMuxBroker(t *testing.T) {
 // After Close nothing is accepted any more, on brokers that were made before.
 func TestClosedSharedBrokerAcceptsNothing(t *testing.T) {
 	for range 100 {
-		shared := NewSharedBroker(brokerWait, nil)
+		shared := NewSharedBroker(broker.Wait, nil)
 		broker := shared.GRPCBroker(func() *GRPCBroker { return nil })
 		shared.Close()
 		if lis, err := broker.Accept(broker.NextId()); err == nil {

@@ -13,8 +13,8 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
-	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/listen"
+	"github.com/hashicorp/go-plugin/internal/multiplex"
 )
 
 // TestGRPCConn serves what register registers, over TCP on the loopback
@@ -39,9 +39,9 @@ func TestGRPCConn(t testing.TB, register func(*grpc.Server)) (*grpc.ClientConn, 
 }
 
 // TestPluginGRPCConn serves the plugins over gRPC and returns a client of them.
-// With multiplex, brokered connections go over the one connection. The caller
+// With multiplexed, brokered connections go over the one connection. The caller
 // closes the client, which stops the server.
-func TestPluginGRPCConn(t testing.TB, multiplex bool, ps map[string]Plugin) (*GRPCClient, *GRPCServer) {
+func TestPluginGRPCConn(t testing.TB, multiplexed bool, ps map[string]Plugin) (*GRPCClient, *GRPCServer) {
 	t.Helper()
 	lis, err := listen.Local(listen.Sockets{})
 	if err != nil {
@@ -66,16 +66,16 @@ func TestPluginGRPCConn(t testing.TB, multiplex bool, ps map[string]Plugin) (*GR
 		doneCtx: context.Background(),
 	}
 	served := lis
-	if multiplex {
-		server.mux = grpcmux.NewServerMuxer(logger, lis)
-		served = server.mux
+	if multiplexed {
+		server.multiplexer = multiplex.NewPlugin(logger, lis)
+		served = server.multiplexer
 	}
 	if err := server.Init(); err != nil {
 		_ = served.Close()
 		t.Fatalf("register plugins: %v", err)
 	}
 	go server.Serve(served)
-	if multiplex {
+	if multiplexed {
 		multiplexTest(t, &cfg)
 	}
 	client, err := newGRPCClient(cfg)
@@ -93,10 +93,7 @@ func multiplexTest(t testing.TB, cfg *grpcClientConfig) {
 	if err != nil {
 		t.Fatalf("dial: %v", err)
 	}
-	mux, err := grpcmux.NewClientMuxer(cfg.logger, conn)
-	if err != nil {
+	if cfg.multiplexer, err = multiplex.NewHost(cfg.logger, conn); err != nil {
 		t.Fatalf("multiplex: %v", err)
 	}
-	cfg.brokers, cfg.mux = brokerMux, mux
-	cfg.conn.Dial = func(ctx context.Context) (net.Conn, error) { return mux.Dial(ctx, nil) }
 }

@@ -59,9 +59,9 @@ func TestTableKeeps(t *testing.T) {
 			reason: "nothing is kept for ever",
 			play: func(t *rendezvous.Table[int, string]) {
 				t.Put(1, "stale")
-				time.Sleep(keep - 1)
+				time.Sleep(keep - time.Nanosecond)
 				t.Put(2, "fresh")
-				time.Sleep(1)
+				time.Sleep(time.Nanosecond)
 			},
 			want:    map[int][]string{1: {""}, 2: {"fresh"}},
 			dropped: []string{"stale"},
@@ -70,9 +70,9 @@ func TestTableKeeps(t *testing.T) {
 			reason: "a value that replaced another has its own time",
 			play: func(t *rendezvous.Table[int, string]) {
 				t.Put(1, "old")
-				time.Sleep(keep - 1)
+				time.Sleep(keep - time.Nanosecond)
 				t.Put(1, "new")
-				time.Sleep(keep - 1)
+				time.Sleep(keep - time.Nanosecond)
 			},
 			want: map[int][]string{1: {"new"}},
 		},

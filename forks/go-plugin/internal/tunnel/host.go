@@ -17,7 +17,6 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
-	"github.com/hashicorp/go-plugin/internal/rendezvous"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
@@ -31,54 +30,33 @@ const (
 // before the stream is cut off.
 const linger = 5 * time.Second
 
-// Host is the host's side of one session. All methods may be called from any
-// goroutine.
-type Host struct {
+// Opener opens the connections of one session, in the host. All methods may be called
+// from any goroutine.
+type Opener struct {
 	client pluginpb.TunnelClient
-	lobby  *rendezvous.Listeners
 	ctx    context.Context // of every stream
 	cancel context.CancelFunc
 	pumps  wait.Group
 }
 
-// NewHost opens its streams on conn, and hands them over in lobby, which
-// several sessions may share. The caller closes all three.
-func NewHost(conn grpc.ClientConnInterface, lobby *rendezvous.Listeners) *Host {
-	h := &Host{client: pluginpb.NewTunnelClient(conn), lobby: lobby}
-	h.ctx, h.cancel = context.WithCancel(context.Background())
-	return h
+// NewOpener opens its streams on conn. The caller closes both.
+func NewOpener(conn grpc.ClientConnInterface) *Opener {
+	o := &Opener{client: pluginpb.NewTunnelClient(conn)}
+	o.ctx, o.cancel = context.WithCancel(context.Background())
+	return o
 }
 
-// Dial connects to whoever accepts id in the plugin. ctx bounds the dial, not
-// the connection.
-func (h *Host) Dial(ctx context.Context, id uint32) (net.Conn, error) {
-	return h.open(ctx, id)
-}
-
-// Listen accepts id from the plugin until the listener is closed.
-func (h *Host) Listen(id uint32) net.Listener { return h.lobby.Listen(id, Addr{id}) }
-
-// Answer opens the stream that the plugin knocked for, once somebody accepts
-// id. It gives up when ctx ends.
-func (h *Host) Answer(ctx context.Context, id uint32, knock string) error {
-	lis, err := h.lobby.Find(ctx, id)
-	if err != nil {
-		return err
+// Open opens a stream for id and waits until the plugin took it: whoever accepts id
+// there, or whoever has knocked, if knock is not empty. ctx bounds that wait, not the
+// connection, which its caller closes.
+func (o *Opener) Open(ctx context.Context, id uint32, knock string) (net.Conn, error) {
+	kv := []string{keyID, strconv.FormatUint(uint64(id), 10)}
+	if knock != "" {
+		kv = append(kv, keyKnock, knock)
 	}
-	conn, err := h.open(ctx, id, keyKnock, knock)
-	if err != nil {
-		return err
-	}
-	lis.Deliver(conn)
-	return nil
-}
-
-// open opens a stream and waits until the plugin took it.
-func (h *Host) open(ctx context.Context, id uint32, kv ...string) (net.Conn, error) {
-	kv = append(kv, keyID, strconv.FormatUint(uint64(id), 10))
-	streamCtx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(h.ctx, kv...))
+	streamCtx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(o.ctx, kv...))
 	release := context.AfterFunc(ctx, cancel)
-	stream, err := h.client.Open(streamCtx)
+	stream, err := o.client.Open(streamCtx)
 	if err == nil {
 		err = accepted(stream)
 	}
@@ -90,20 +68,20 @@ func (h *Host) open(ctx context.Context, id uint32, kv ...string) (net.Conn, err
 		return nil, fmt.Errorf("open tunnel for broker id %d: %w", id, err)
 	}
 	conn := newConn(id)
-	h.carry(streamCtx, conn, stream, cancel)
+	o.carry(streamCtx, conn, stream, cancel)
 	return conn, nil
 }
 
 // carry moves data between conn and the stream until both ends have closed.
-func (h *Host) carry(ctx context.Context, conn *Conn, stream pluginpb.Tunnel_OpenClient, cancel context.CancelFunc) {
+func (o *Opener) carry(ctx context.Context, conn *Conn, stream pluginpb.Tunnel_OpenClient, cancel context.CancelFunc) {
 	cut := time.AfterFunc(linger, cancel)
 	cut.Stop()
 	conn.onClose = func() { cut.Reset(linger) }
-	h.pumps.Go(func() {
+	o.pumps.Go(func() {
 		conn.send(stream)
 		_ = stream.CloseSend()
 	})
-	h.pumps.Go(func() {
+	o.pumps.Go(func() {
 		defer cancel()
 		conn.receive(ctx, stream)
 	})
@@ -123,7 +101,7 @@ func accepted(stream pluginpb.Tunnel_OpenClient) error {
 }
 
 // Close ends every connection.
-func (h *Host) Close() {
-	h.cancel()
-	h.pumps.Wait()
+func (o *Opener) Close() {
+	o.cancel()
+	o.pumps.Wait()
 }

@@ -23,22 +23,37 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
-	"github.com/hashicorp/go-plugin/internal/rendezvous"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// session is a host and a plugin over a real socket. The knock of a dial is a
-// function call, and every call of the returned function ends the session.
-func session(t testing.TB, limit time.Duration) (*Host, *Plugin, func()) {
+// accepting hands over what arrives for the ids that it knows.
+type accepting struct {
+	pluginpb.UnimplementedTunnelServer
+	ids sync.Map // of chan net.Conn
+}
+
+func (a *accepting) Open(stream pluginpb.Tunnel_OpenServer) error { return Serve(stream, a.take) }
+
+func (a *accepting) take(_ context.Context, id uint32, knock string, conn net.Conn) error {
+	accepted, ok := a.ids.Load(id)
+	if !ok {
+		return fmt.Errorf("nobody accepts %d, for which %q", id, knock)
+	}
+	accepted.(chan net.Conn) <- conn
+	return nil
+}
+
+// session is a host and a plugin over a real socket. Every call of the returned
+// function ends the session.
+func session(t testing.TB) (*Opener, *accepting, func()) {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	arrivals := rendezvous.NewListeners()
-	plugin := NewPlugin(limit, arrivals)
+	plugin := &accepting{}
 	server := grpc.NewServer()
 	pluginpb.RegisterTunnelServer(server, plugin)
 	var serving wait.Group
@@ -47,10 +62,9 @@ func session(t testing.TB, limit time.Duration) (*Host, *Plugin, func()) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := NewHost(conn, rendezvous.NewListeners())
+	host := NewOpener(conn)
 	end := sync.OnceFunc(func() {
 		host.Close()
-		arrivals.Close()
 		_ = conn.Close()
 		server.Stop()
 		serving.Wait()
@@ -59,60 +73,31 @@ func session(t testing.TB, limit time.Duration) (*Host, *Plugin, func()) {
 	return host, plugin, end
 }
 
-// knockAt answers the plugin's knocks for id as a broker does.
-func knockAt(t testing.TB, host *Host, plugin *Plugin, id uint32, limit time.Duration) func(string) error {
-	return func(name string) error {
-		go func() {
-			ctx, cancel := context.WithTimeout(t.Context(), limit)
-			defer cancel()
-			if err := host.Answer(ctx, id, name); err != nil {
-				plugin.Refuse(name, err.Error())
-			}
-		}()
-		return nil
-	}
-}
-
-func accept(lis net.Listener) <-chan net.Conn {
+// ends opens a connection for id.
+func ends(t testing.TB, host *Opener, plugin *accepting, id uint32) (ofHost, ofPlugin net.Conn, err error) {
 	accepted := make(chan net.Conn, 1)
-	go func() {
-		defer close(accepted)
-		if conn, err := lis.Accept(); err == nil {
-			accepted <- conn
-		}
-	}()
-	return accepted
+	plugin.ids.Store(id, accepted)
+	conn, err := host.Open(t.Context(), id, "")
+	if err != nil {
+		return nil, nil, err
+	}
+	return conn, <-accepted, nil
 }
 
-// dialBy dials an id from either side and returns both ends.
-var dialBy = map[string]func(testing.TB, *Host, *Plugin, uint32) (dialled, accepted net.Conn, err error){
-	"host": func(t testing.TB, h *Host, p *Plugin, id uint32) (net.Conn, net.Conn, error) {
-		lis := p.Listen(id)
-		defer lis.Close()
-		other := accept(lis)
-		conn, err := h.Dial(t.Context(), id)
-		if err != nil {
-			return nil, nil, err
-		}
-		return conn, <-other, nil
-	},
-	"plugin": func(t testing.TB, h *Host, p *Plugin, id uint32) (net.Conn, net.Conn, error) {
-		lis := h.Listen(id)
-		defer lis.Close()
-		other := accept(lis)
-		conn, err := p.Dial(t.Context(), id, knockAt(t, h, p, id, 10*time.Second))
-		if err != nil {
-			return nil, nil, err
-		}
-		return conn, <-other, nil
+// sides are the two ends of a connection, that of each side first.
+var sides = map[string]func(testing.TB, *Opener, *accepting, uint32) (a, b net.Conn, err error){
+	"host": ends,
+	"plugin": func(t testing.TB, h *Opener, p *accepting, id uint32) (net.Conn, net.Conn, error) {
+		a, b, err := ends(t, h, p, id)
+		return b, a, err
 	},
 }
 
 func TestConn(t *testing.T) {
-	for name, dial := range dialBy {
-		t.Run(name+" dials", func(t *testing.T) {
+	for name, dial := range sides {
+		t.Run(name, func(t *testing.T) {
 			nettest.TestConn(t, func() (net.Conn, net.Conn, func(), error) {
-				host, plugin, end := session(t, time.Second)
+				host, plugin, end := session(t)
 				a, b, err := dial(t, host, plugin, 1)
 				return a, b, func() {
 					_ = a.Close()
@@ -125,9 +110,9 @@ func TestConn(t *testing.T) {
 }
 
 func TestHalfClose(t *testing.T) {
-	for name, dial := range dialBy {
-		t.Run(name+" dials", func(t *testing.T) {
-			host, plugin, _ := session(t, time.Second)
+	for name, dial := range sides {
+		t.Run(name, func(t *testing.T) {
+			host, plugin, _ := session(t)
 			a, b, err := dial(t, host, plugin, 9)
 			if err != nil {
 				t.Fatal(err)
@@ -158,9 +143,9 @@ func TestHalfClose(t *testing.T) {
 }
 
 func TestCloseDeliversWhatWasWritten(t *testing.T) {
-	for name, dial := range dialBy {
-		t.Run(name+" dials", func(t *testing.T) {
-			host, plugin, _ := session(t, time.Second)
+	for name, dial := range sides {
+		t.Run(name, func(t *testing.T) {
+			host, plugin, _ := session(t)
 			for _, reverse := range []bool{false, true} {
 				from, to, err := dial(t, host, plugin, 2)
 				if err != nil {
@@ -184,31 +169,6 @@ func TestCloseDeliversWhatWasWritten(t *testing.T) {
 	}
 }
 
-func TestNobodyAccepts(t *testing.T) {
-	const wait = 10 * time.Millisecond
-	host, plugin, _ := session(t, wait)
-	_, err := host.Dial(t.Context(), 71)
-	if status.Code(err) != codes.NotFound || !strings.Contains(err.Error(), "nobody accepts broker id 71") {
-		t.Errorf("host's Dial = %v, want NotFound naming id 71", err)
-	}
-	_, err = plugin.Dial(t.Context(), 72, knockAt(t, host, plugin, 72, wait))
-	if err == nil || !strings.Contains(err.Error(), "nobody accepts broker id 72") {
-		t.Errorf("plugin's Dial = %v, want an error naming id 72", err)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), wait)
-	defer cancel()
-	_, err = plugin.Dial(ctx, 73, func(string) error { return nil })
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "73") {
-		t.Errorf("plugin's Dial of a silent host = %v, want a deadline error naming id 73", err)
-	}
-	if err := host.Answer(ctx, 74, "none"); err == nil {
-		t.Error("Answer to an id that nobody accepts = nil error")
-	}
-	if plugin.dials.Deliver("1", answer{}) || plugin.dials.Deliver("2", answer{}) {
-		t.Error("a dial that has failed still waits")
-	}
-}
-
 func TestRefusedStreams(t *testing.T) {
 	cases := map[string]struct {
 		reason string
@@ -225,14 +185,13 @@ func TestRefusedStreams(t *testing.T) {
 			md:     metadata.Pairs(keyID, "4294967296"),
 			code:   codes.InvalidArgument, text: "4294967296",
 		},
-		"stale knock": {
-			reason: "an answer that comes too late must not reach another dial",
+		"not taken": {
+			reason: "the host is told why",
 			md:     metadata.Pairs(keyID, "5", keyKnock, "1000"),
-			code:   codes.NotFound, text: "knock 1000",
+			code:   codes.NotFound, text: `nobody accepts 5, for which "1000"`,
 		},
 	}
-	host, plugin, _ := session(t, time.Second)
-	defer plugin.Listen(5).Close()
+	host, _, _ := session(t)
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			stream, err := host.client.Open(metadata.NewOutgoingContext(t.Context(), tc.md))
@@ -247,14 +206,17 @@ func TestRefusedStreams(t *testing.T) {
 	}
 }
 
-// Many ids of many sessions at once: each byte must reach its own id in its
-// own session.
+// Many connections of many sessions at once: each byte must reach its own in its own
+// session.
 func TestSessionsAndIDsStayApart(t *testing.T) {
 	var work wait.Group
 	for s := range 3 {
-		host, plugin, _ := session(t, 10*time.Second)
-		for name, dial := range dialBy {
+		host, plugin, _ := session(t)
+		for name, dial := range sides {
 			for id := range uint32(50) {
+				if name == "plugin" {
+					id += 50
+				}
 				work.Go(func() {
 					a, b, err := dial(t, host, plugin, id)
 					if err != nil {
@@ -263,7 +225,7 @@ func TestSessionsAndIDsStayApart(t *testing.T) {
 					}
 					defer a.Close()
 					defer b.Close()
-					want := fmt.Sprintf("session %d, %s dials %d", s, name, id)
+					want := fmt.Sprintf("session %d, %s writes %d", s, name, id)
 					go func() { _, _ = io.WriteString(a, want) }()
 					got := make([]byte, len(want))
 					if _, err := io.ReadFull(b, got); err != nil || string(got) != want {
@@ -277,8 +239,8 @@ func TestSessionsAndIDsStayApart(t *testing.T) {
 }
 
 func TestEndOfSessionFailsConnections(t *testing.T) {
-	host, plugin, end := session(t, time.Second)
-	a, b, err := dialBy["host"](t, host, plugin, 1)
+	host, plugin, end := session(t)
+	a, b, err := sides["host"](t, host, plugin, 1)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -305,8 +267,8 @@ func isTimeout(err error) bool {
 }
 
 func BenchmarkTunnel(b *testing.B) {
-	host, plugin, _ := session(b, time.Second)
-	from, to, err := dialBy["host"](b, host, plugin, 1)
+	host, plugin, _ := session(b)
+	from, to, err := sides["host"](b, host, plugin, 1)
 	if err != nil {
 		b.Fatal(err)
 	}

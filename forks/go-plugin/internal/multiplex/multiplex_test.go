@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package grpcmux
+package multiplex
 
 import (
 	"bytes"
@@ -22,18 +22,18 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // pair is a host and a plugin over a real socket.
-func pair(t *testing.T) (*ClientMuxer, *ServerMuxer) {
+func pair(t *testing.T) (*Host, *Plugin) {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := NewServerMuxer(hclog.NewNullLogger(), lis)
+	server := NewPlugin(hclog.NewNullLogger(), lis)
 	conn, err := net.Dial("tcp", lis.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := NewClientMuxer(hclog.NewNullLogger(), conn)
+	client, err := NewHost(hclog.NewNullLogger(), conn)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -45,9 +45,11 @@ func pair(t *testing.T) (*ClientMuxer, *ServerMuxer) {
 	return client, server
 }
 
-func session(t *testing.T, server *ServerMuxer) *Mux {
+func session(t *testing.T, side interface {
+	Session(context.Context) (*Session, error)
+}) *Session {
 	t.Helper()
-	m, err := server.Session(t.Context())
+	m, err := side.Session(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +57,7 @@ func session(t *testing.T, server *ServerMuxer) *Mux {
 }
 
 // knockOn is a knock that travels by a function call.
-func knockOn(acceptor *Mux, id uint32) func(context.Context) error {
+func knockOn(acceptor *Session, id uint32) func(context.Context) error {
 	return func(ctx context.Context) error {
 		var answer error
 		return errors.Join(acceptor.Admit(ctx, id, func(refused error) error {
@@ -94,10 +96,10 @@ func TestStreamsReachWhoTheyWereMeantFor(t *testing.T) {
 	client, server := pair(t)
 	sides := map[string]struct {
 		reason            string
-		dialler, acceptor *Mux
+		dialler, acceptor *Session
 	}{
-		"host dials":   {"the plugin must tell main and brokered streams apart", client.Mux, session(t, server)},
-		"plugin dials": {"the host must route by the knock as well", session(t, server), client.Mux},
+		"host dials":   {"the plugin must tell main and brokered streams apart", session(t, client), session(t, server)},
+		"plugin dials": {"the host must route by the knock as well", session(t, server), session(t, client)},
 	}
 	for name, side := range sides {
 		t.Run(name, func(t *testing.T) {
@@ -132,7 +134,7 @@ func TestStreamWithoutKnock(t *testing.T) {
 	defer serving.Wait()
 	defer server.Close()
 
-	conn, err := client.Dial(t.Context(), nil)
+	conn, err := client.Dial(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +155,7 @@ func TestNobodyAccepts(t *testing.T) {
 	reason := errors.New("waited long enough")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, reason)
 	defer cancel()
-	_, err := client.Dial(t.Context(), func(context.Context) error { return knockOn(session(t, server), 77)(ctx) })
+	_, err := session(t, client).Dial(t.Context(), func(context.Context) error { return knockOn(session(t, server), 77)(ctx) })
 	if !errors.Is(err, reason) || !strings.Contains(err.Error(), "77") {
 		t.Errorf("Dial = %v, want an error that names id 77 and the cause", err)
 	}
@@ -170,16 +172,16 @@ func TestLateAnswerDoesNotShiftStreams(t *testing.T) {
 		serving.Go(func() { serveName(lis, name) })
 	}
 	// The dialler of a does not see its answer.
-	_, err := client.Dial(t.Context(), func(ctx context.Context) error {
+	_, err := session(t, client).Dial(t.Context(), func(ctx context.Context) error {
 		return errors.Join(knockOn(acceptor, 'a')(ctx), errors.New("gave up"))
 	})
 	if err == nil {
 		t.Fatal("Dial = nil error though the knock failed")
 	}
-	if err := client.Redeem(); err != nil {
+	if err := session(t, client).Redeem(); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := client.Dial(t.Context(), knockOn(acceptor, 'b'))
+	conn, err := session(t, client).Dial(t.Context(), knockOn(acceptor, 'b'))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -191,10 +193,10 @@ func TestLateAnswerDoesNotShiftStreams(t *testing.T) {
 func TestEndOfSession(t *testing.T) {
 	ends := map[string]struct {
 		reason string
-		end    func(*ClientMuxer, *ServerMuxer) error
+		end    func(*Host, *Plugin) error
 	}{
-		"host":   {"a host that leaves must end the plugin's listeners", func(c *ClientMuxer, _ *ServerMuxer) error { return c.Close() }},
-		"plugin": {"Shutdown must end the session", func(_ *ClientMuxer, s *ServerMuxer) error { return s.Shutdown() }},
+		"host":   {"a host that leaves must end the plugin's listeners", func(c *Host, _ *Plugin) error { return c.Close() }},
+		"plugin": {"Shutdown must end the session", func(_ *Host, s *Plugin) error { return s.Shutdown() }},
 	}
 	for name, tc := range ends {
 		t.Run(name, func(t *testing.T) {
@@ -208,7 +210,7 @@ func TestEndOfSession(t *testing.T) {
 					t.Errorf("%s: Accept = %v, want net.ErrClosed", tc.reason, err)
 				}
 			}
-			if _, err := client.Dial(t.Context(), nil); err == nil && name == "host" {
+			if _, err := client.Dial(t.Context()); err == nil && name == "host" {
 				t.Errorf("%s: Dial = nil error", tc.reason)
 			}
 		})
@@ -220,7 +222,7 @@ func TestShutdownBeforeTheHostCame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := NewServerMuxer(hclog.NewNullLogger(), lis)
+	server := NewPlugin(hclog.NewNullLogger(), lis)
 	if err := server.Shutdown(); err != nil {
 		t.Errorf("Shutdown = %v", err)
 	}
@@ -237,7 +239,7 @@ func TestCloseKeepsConnections(t *testing.T) {
 	if err := server.Close(); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := client.Dial(t.Context(), knockOn(session(t, server), 3))
+	conn, err := session(t, client).Dial(t.Context(), knockOn(session(t, server), 3))
 	if err != nil {
 		t.Fatalf("Dial after the listener was closed: %v", err)
 	}

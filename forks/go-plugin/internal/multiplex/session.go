@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package grpcmux puts the brokered gRPC connections of a session, and its main
+// Package multiplex puts the brokered gRPC connections of a session, and its main
 // one, into one yamux session, as peers do that agreed on
 // PLUGIN_MULTIPLEX_GRPC.
 //
@@ -9,7 +9,7 @@
 // knock was answered. A stream does not say which knock it belongs to, so a
 // dialler has one knock under way at a time, and the acceptor hands out streams
 // in the order of its answers.
-package grpcmux
+package multiplex
 
 import (
 	"context"
@@ -25,19 +25,20 @@ import (
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
-// Mux is what both sides have once they are connected.
-type Mux struct {
-	session *yamux.Session
-	lobby   *rendezvous.Listeners
-	main    *rendezvous.Listener // gets what nobody knocked for; nil: such streams are refused
-	dialing chan struct{}        // holds an item while a dial is under way
+// Session is what both sides have once they are connected. All methods may be called
+// from any goroutine.
+type Session struct {
+	yamux     *yamux.Session
+	listeners *rendezvous.Listeners
+	main      *rendezvous.Listener // gets what nobody knocked for; nil: such streams are refused
+	dialing   chan struct{}        // holds an item while a dial is under way
 
 	mu       sync.Mutex
 	expected []*rendezvous.Listener // of the next streams, in the order of the acks
 }
 
-func newMux(session *yamux.Session, main *rendezvous.Listener) *Mux {
-	return &Mux{session: session, main: main, lobby: rendezvous.NewListeners(), dialing: make(chan struct{}, 1)}
+func newSession(session *yamux.Session, main *rendezvous.Listener) *Session {
+	return &Session{yamux: session, main: main, listeners: rendezvous.NewListeners(), dialing: make(chan struct{}, 1)}
 }
 
 // yamuxConfig is the protocol's: yamux's defaults, spelled out because
@@ -60,19 +61,19 @@ func yamuxConfig(logger hclog.Logger) *yamux.Config {
 // Dial opens a stream. knock asks the other side to accept it and returns when
 // it agreed; nil asks for the main connection, which needs no knock. The caller
 // closes the stream.
-func (m *Mux) Dial(ctx context.Context, knock func(context.Context) error) (net.Conn, error) {
+func (s *Session) Dial(ctx context.Context, knock func(context.Context) error) (net.Conn, error) {
 	select {
-	case m.dialing <- struct{}{}:
+	case s.dialing <- struct{}{}:
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for the dial before this one: %w", context.Cause(ctx))
 	}
-	defer func() { <-m.dialing }()
+	defer func() { <-s.dialing }()
 	if knock != nil {
 		if err := knock(ctx); err != nil {
 			return nil, err
 		}
 	}
-	conn, err := m.session.Open()
+	conn, err := s.yamux.Open()
 	if err != nil {
 		return nil, fmt.Errorf("open yamux stream: %w", err)
 	}
@@ -82,8 +83,8 @@ func (m *Mux) Dial(ctx context.Context, knock func(context.Context) error) (net.
 // Redeem opens and closes a stream for a knock that was answered after its
 // dialler had given up. Without it the acceptor would take the next stream for
 // this one.
-func (m *Mux) Redeem() error {
-	conn, err := m.session.Open()
+func (s *Session) Redeem() error {
+	conn, err := s.yamux.Open()
 	if err != nil {
 		return fmt.Errorf("open yamux stream for a late answer: %w", err)
 	}
@@ -91,62 +92,62 @@ func (m *Mux) Redeem() error {
 }
 
 // Listen accepts the streams of an id until the listener is closed.
-func (m *Mux) Listen(id uint32) net.Listener {
-	return m.lobby.Listen(id, m.session.Addr())
+func (s *Session) Listen(id uint32) net.Listener {
+	return s.listeners.Listen(id, s.yamux.Addr())
 }
 
 // Admit answers a knock for id: it waits until ctx ends for somebody to accept
 // the id, and calls ack with nil, or with why not. The stream that follows goes
 // to that listener. The error is ack's.
-func (m *Mux) Admit(ctx context.Context, id uint32, ack func(refused error) error) error {
-	lis, err := m.lobby.Find(ctx, id)
+func (s *Session) Admit(ctx context.Context, id uint32, ack func(refused error) error) error {
+	lis, err := s.listeners.Find(ctx, id)
 	if err != nil {
 		return ack(err)
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.expected = append(m.expected, lis)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.expected = append(s.expected, lis)
 	if err := ack(nil); err != nil {
-		m.expected = m.expected[:len(m.expected)-1]
+		s.expected = s.expected[:len(s.expected)-1]
 		return err
 	}
 	return nil
 }
 
 // route hands out the streams that the other side opens until the session ends.
-func (m *Mux) route() {
+func (s *Session) route() {
 	for {
-		conn, err := m.session.Accept()
+		conn, err := s.yamux.Accept()
 		if err != nil {
 			break
 		}
-		if lis := m.next(); lis != nil {
+		if lis := s.next(); lis != nil {
 			lis.Deliver(conn)
 		} else {
 			_ = conn.Close()
 		}
 	}
-	m.lobby.Close()
-	if m.main != nil {
-		_ = m.main.Close()
+	s.listeners.Close()
+	if s.main != nil {
+		_ = s.main.Close()
 	}
 }
 
 // next is whose the next stream is.
-func (m *Mux) next() *rendezvous.Listener {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	if len(m.expected) == 0 {
-		return m.main
+func (s *Session) next() *rendezvous.Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.expected) == 0 {
+		return s.main
 	}
-	lis := m.expected[0]
-	m.expected = m.expected[1:]
+	lis := s.expected[0]
+	s.expected = s.expected[1:]
 	return lis
 }
 
 // shut ends the session and every stream in it.
-func (m *Mux) shut() error {
-	err := m.session.Close()
+func (s *Session) shut() error {
+	err := s.yamux.Close()
 	if errors.Is(err, net.ErrClosed) {
 		return nil
 	}

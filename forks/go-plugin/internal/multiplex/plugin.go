@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package grpcmux
+package multiplex
 
 import (
 	"context"
@@ -12,63 +12,64 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
-	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
-// ServerMuxer is the plugin's side. It is a net.Listener too: of the main
+// Plugin is the plugin's side. It is a net.Listener too: of the main
 // connection, and of whatever else the host opens without a knock.
-type ServerMuxer struct {
+type Plugin struct {
 	logger hclog.Logger
 	lis    net.Listener
 	main   *rendezvous.Listener
 
-	ready   chan struct{} // closed when mux or failure is set
-	mux     *Mux
+	ready   chan struct{} // closed when session or failure is set
+	session *Session
 	failure error
-	working wait.Group
+	ended   chan struct{} // closed when the session has
 }
 
-// NewServerMuxer waits for one connection on lis, in the background, and
-// multiplexes it. lis belongs to the muxer from now on.
-func NewServerMuxer(logger hclog.Logger, lis net.Listener) *ServerMuxer {
-	m := &ServerMuxer{
+// NewPlugin waits for one connection on lis, in the background, and
+// multiplexes it. lis belongs to the result from now on.
+func NewPlugin(logger hclog.Logger, lis net.Listener) *Plugin {
+	p := &Plugin{
 		logger: logger,
 		lis:    lis,
 		main:   rendezvous.NewListeners().Listen(0, lis.Addr()),
 		ready:  make(chan struct{}),
+		ended:  make(chan struct{}),
 	}
-	m.working.Go(m.run)
-	return m
+	go p.run()
+	return p
 }
 
-func (m *ServerMuxer) run() {
-	m.mux, m.failure = m.connect()
-	close(m.ready)
-	if m.failure != nil {
-		_ = m.main.Close()
+func (p *Plugin) run() {
+	defer close(p.ended)
+	p.session, p.failure = p.connect()
+	close(p.ready)
+	if p.failure != nil {
+		_ = p.main.Close()
 		return
 	}
-	m.mux.route()
+	p.session.route()
 }
 
-func (m *ServerMuxer) connect() (*Mux, error) {
-	conn, err := m.lis.Accept()
+func (p *Plugin) connect() (*Session, error) {
+	conn, err := p.lis.Accept()
 	if err != nil {
 		return nil, fmt.Errorf("accept the host's connection: %w", err)
 	}
-	session, err := yamux.Server(conn, yamuxConfig(m.logger))
+	session, err := yamux.Server(conn, yamuxConfig(p.logger))
 	if err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("start yamux session: %w", err)
 	}
-	return newMux(session, m.main), nil
+	return newSession(session, p.main), nil
 }
 
 // Session waits for the host's connection.
-func (m *ServerMuxer) Session(ctx context.Context) (*Mux, error) {
+func (p *Plugin) Session(ctx context.Context) (*Session, error) {
 	select {
-	case <-m.ready:
-		return m.mux, m.failure
+	case <-p.ready:
+		return p.session, p.failure
 	case <-ctx.Done():
 		return nil, fmt.Errorf("wait for the host's connection: %w", context.Cause(ctx))
 	}
@@ -77,28 +78,28 @@ func (m *ServerMuxer) Session(ctx context.Context) (*Mux, error) {
 // Accept returns the next connection that the host opened without a knock. It
 // fails with net.ErrClosed when the session has ended, because the host
 // connects once.
-func (m *ServerMuxer) Accept() (net.Conn, error) { return m.main.Accept() }
+func (p *Plugin) Accept() (net.Conn, error) { return p.main.Accept() }
 
 // Addr is the address on which the host's connection is awaited.
-func (m *ServerMuxer) Addr() net.Addr { return m.lis.Addr() }
+func (p *Plugin) Addr() net.Addr { return p.lis.Addr() }
 
 // Close ends Accept. Connections live on until Shutdown, so that a server can
 // close its listener first and finish its calls then.
-func (m *ServerMuxer) Close() error {
-	err := m.lis.Close()
+func (p *Plugin) Close() error {
+	err := p.lis.Close()
 	if errors.Is(err, net.ErrClosed) {
 		err = nil
 	}
-	return errors.Join(err, m.main.Close())
+	return errors.Join(err, p.main.Close())
 }
 
 // Shutdown ends the session and every connection in it.
-func (m *ServerMuxer) Shutdown() error {
-	err := m.Close()
-	<-m.ready
-	if m.failure == nil {
-		err = errors.Join(err, m.mux.shut())
+func (p *Plugin) Shutdown() error {
+	err := p.Close()
+	<-p.ready
+	if p.failure == nil {
+		err = errors.Join(err, p.session.shut())
 	}
-	m.working.Wait()
+	<-p.ended
 	return err
 }

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build go1.25
+
+package broker
+
+import (
+	"errors"
+	"io"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+)
+
+func TestNobodyAnnounces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := New(testConfig(Listeners(ListenerConfig{})))
+		defer b.Close()
+		start := time.Now()
+		_, err := b.Dial(815, nil)
+		if err == nil || !strings.Contains(err.Error(), "815") || !strings.Contains(err.Error(), "announce") {
+			t.Errorf("Dial = %v, want an error naming id 815", err)
+		}
+		if waited := time.Since(start); waited != Wait {
+			t.Errorf("gave up after %v, want %v", waited, Wait)
+		}
+	})
+}
+
+// busyTransport works on each message until the broker is closed.
+type busyTransport struct {
+	transport
+	b        *Broker
+	received atomic.Int64
+}
+
+func (a *busyTransport) receive(message) {
+	a.received.Add(1)
+	a.b.answer(func() { <-a.b.ctx.Done() })
+}
+
+func newBusyBroker() (*Broker, *busyTransport) {
+	busy := &busyTransport{}
+	busy.b = New(testConfig(func(*Broker) transport { return busy }))
+	return busy.b, busy
+}
+
+func TestSoManyKnocksAreAnswered(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b, busy := newBusyBroker()
+		left := 3 * maxAnswers
+		ended := make(chan error, 1)
+		go func() {
+			ended <- b.ServeLink(&script{next: func() message {
+				if left--; left < 0 {
+					return nil
+				}
+				return knockMessage(1, &pluginpb.ConnInfo_Knock{})
+			}})
+		}()
+		synctest.Wait()
+		if got := busy.received.Load(); got != maxAnswers+1 { // the last one waits
+			t.Errorf("%d messages were read, want %d", got, maxAnswers+1)
+		}
+		b.Close()
+		if err := <-ended; !errors.Is(err, io.EOF) {
+			t.Errorf("the link ended with %v", err)
+		}
+	})
+}
+
+func TestLargeMessagesAreDropped(t *testing.T) {
+	b, busy := newBusyBroker()
+	defer b.Close()
+	messages := []message{
+		{ServiceId: 1, Address: strings.Repeat("x", maxMessage)},
+		{ServiceId: 2, Address: strings.Repeat("x", maxMessage/2)},
+		knockMessage(3, &pluginpb.ConnInfo_Knock{Error: strings.Repeat("x", maxMessage)}),
+	}
+	_ = b.ServeLink(&script{next: func() (msg message) {
+		if len(messages) > 0 {
+			msg, messages = messages[0], messages[1:]
+		}
+		return msg
+	}})
+	if got := busy.received.Load(); got != 1 {
+		t.Errorf("%d messages were acted on, want the one that is not too large", got)
+	}
+}
+
+// What is dialled at an id that is accepted and never served is bounded, and the rest is
+// refused at once.
+func TestAcceptedAndNeverServed(t *testing.T) {
+	host, plugin := pair(t, Tunnel(), time.Minute)
+	lis, err := host.Accept(4711)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	taken, refused := 0, false
+	for taken < 2*1024 && !refused {
+		conn, err := connection(t.Context(), plugin, 4711)
+		if err != nil {
+			if !strings.Contains(err.Error(), "4711: 1024 connections wait") {
+				t.Errorf("the dial fails with %v", err)
+			}
+			refused = true
+			continue
+		}
+		defer conn.Close()
+		taken++
+	}
+	// The plugin may learn that one was taken before it is in the queue.
+	if taken < 1024 || !refused {
+		t.Errorf("%d connections were taken, then one refused: %v; want some 1024, then a refusal", taken, refused)
+	}
+}

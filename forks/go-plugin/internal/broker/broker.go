@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package broker makes further gRPC connections between a host and a plugin, each
+// named by an id: one side accepts the id and tells it to the other in a call, and
+// that one dials it.
+package broker
+
+import (
+	"cmp"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
+	"github.com/hashicorp/go-plugin/internal/wait"
+)
+
+const (
+	// Wait is how long one side waits for the other to accept or to announce an
+	// id. Every go-plugin peer waits that long.
+	Wait = 5 * time.Second
+	// serverGrace is how long calls on brokered connections may take to finish
+	// when the broker closes.
+	serverGrace = 5 * time.Second
+	// maxAnswers is how many knocks of the other side wait for their answer at once.
+	// No more messages are read from it meanwhile.
+	maxAnswers = 1024
+)
+
+// ErrClosed says that a broker was closed.
+var ErrClosed = errors.New("broker closed")
+
+// Config says what a broker is like.
+type Config struct {
+	Logger hclog.Logger
+	// Transport makes what lies beneath them. Both sides of a session have the same;
+	// nil: [Listeners] on local sockets.
+	Transport Transport
+	// TLS secures each connection; nil: plaintext.
+	TLS *tls.Config
+	// Wait is how long to wait for the other side; zero: [Wait].
+	Wait time.Duration
+	// Conn says how the gRPC connections are made. The broker sets how to dial, the
+	// credentials and the options.
+	Conn grpcconn.Config
+	// ServerOptions are given to the servers of accepted ids.
+	ServerOptions []grpc.ServerOption
+	// Group is what the broker accepts for, beside its own session; nil: nothing.
+	Group *Group
+	// Host is what a host's broker needs; nil: it is a plugin's.
+	Host *Host
+}
+
+// Host is what only the host's side of a session has.
+type Host struct {
+	// Conn is the session's connection. It is closed after the broker.
+	Conn grpc.ClientConnInterface
+	// Done ends when the link to the plugin is not to be opened again.
+	Done context.Context
+	// OnDemand opens the link when it is needed first.
+	OnDemand bool
+	// Lost, if not nil, is told, maybe again, that the link was lost for good, once
+	// somebody has wanted to broker.
+	Lost func(error)
+}
+
+// Transport is one way to make brokered connections: [Listeners], [Multiplexed] or
+// [Tunnel].
+type Transport func(*Broker) transport
+
+// transport is that of one broker. Its methods may be called from any goroutine.
+type transport interface {
+	// accept listens for id until the listener is closed.
+	accept(id uint32) (net.Listener, error)
+	// dialer returns how to connect to id, now and after the connection was
+	// lost. ctx bounds this call only.
+	dialer(ctx context.Context, id uint32) (dialer, error)
+	// receive acts on a message from the other side. It blocks only while too many
+	// are being answered.
+	receive(message)
+}
+
+// dialer connects to one id.
+type dialer struct {
+	dial func(context.Context) (net.Conn, error)
+	// eager means that the outcome of the first dial is the outcome of Dial.
+	eager bool
+}
+
+// Broker is one side of a session's broker. Its methods may be called from any
+// goroutine.
+type Broker struct {
+	cfg       Config
+	logger    hclog.Logger
+	patience  time.Duration                    // with the other side
+	creds     credentials.TransportCredentials // of cfg.TLS
+	ids       *atomic.Uint32
+	transport transport
+	// callee, if not nil, returns the broker to dial with instead of this one.
+	callee func() (*Broker, error)
+
+	link     link
+	openLink func()        // opens the link, if it is the host's and not open, and does not wait for it
+	answers  chan struct{} // one item for each that is being worked on
+
+	ctx context.Context // ends with the broker
+	end context.CancelCauseFunc
+
+	mu     sync.Mutex // guards what follows, and the start of work
+	closed bool
+	used   bool
+	lost   error
+	work   wait.Group // in the background, which Close waits for
+}
+
+// New returns the broker of a session. The caller closes it.
+func New(cfg Config) *Broker { return newBroker(context.Background(), cfg) }
+
+// newBroker returns a broker that ends with life.
+func newBroker(life context.Context, cfg Config) *Broker {
+	b := &Broker{
+		cfg:      cfg,
+		logger:   cfg.Logger,
+		patience: cmp.Or(cfg.Wait, Wait),
+		ids:      new(atomic.Uint32),
+		openLink: func() {},
+		answers:  make(chan struct{}, maxAnswers),
+	}
+	b.link.streams = rendezvous.New[struct{}](rendezvous.Options[messageStream]{Shared: true})
+	b.ctx, b.end = context.WithCancelCause(life)
+	if cfg.TLS != nil {
+		b.creds = credentials.NewTLS(cfg.TLS)
+		b.cfg.ServerOptions = append([]grpc.ServerOption{grpc.Creds(b.creds)}, cfg.ServerOptions...)
+	}
+	if cfg.Transport == nil {
+		cfg.Transport = Listeners(ListenerConfig{})
+	}
+	b.transport = cfg.Transport(b)
+	if cfg.Host != nil {
+		b.openLink = sync.OnceFunc(func() { b.spawn(b.runLink) })
+		if !cfg.Host.OnDemand {
+			b.openLink()
+		}
+	}
+	if cfg.Group != nil {
+		b.ids = &cfg.Group.ids
+		cfg.Group.join(b)
+	}
+	return b
+}
+
+// NextID returns an id that this side has not used yet.
+func (b *Broker) NextID() uint32 { return b.ids.Add(1) }
+
+// Done is closed when the broker has ended.
+func (b *Broker) Done() <-chan struct{} { return b.ctx.Done() }
+
+// Accept listens for the connections that the other side dials with id. The
+// caller closes the listener.
+func (b *Broker) Accept(id uint32) (net.Listener, error) {
+	err := b.use()
+	if err == nil {
+		var lis net.Listener
+		if lis, err = b.transport.accept(id); err == nil {
+			return b.own(lis), nil
+		}
+	}
+	return nil, fmt.Errorf("accept broker id %d: %w", id, err)
+}
+
+// Serve accepts id and serves on it what newServer makes of the options, until that
+// server is stopped or the broker is closed. An error is logged.
+func (b *Broker) Serve(id uint32, newServer func([]grpc.ServerOption) *grpc.Server) {
+	lis, err := b.Accept(id)
+	if err != nil {
+		b.logger.Error("nothing is served on a broker id", "id", id, "error", err)
+		return
+	}
+	defer lis.Close()
+	server := newServer(slices.Clone(b.cfg.ServerOptions)) // It may append to them.
+	stopped := make(chan struct{})
+	stop := context.AfterFunc(b.ctx, func() {
+		defer close(stopped)
+		defer time.AfterFunc(serverGrace, server.Stop).Stop()
+		server.GracefulStop()
+	})
+	err = server.Serve(lis)
+	if !stop() {
+		<-stopped
+		return
+	}
+	if err != nil && !errors.Is(err, net.ErrClosed) {
+		b.logger.Error("serving a broker id failed", "id", id, "error", err)
+	}
+}
+
+// Dial connects to id. It fails when the other side does not accept id in time; where
+// it may accept later, the first call fails instead. The caller closes the connection.
+func (b *Broker) Dial(id uint32, opts []grpc.DialOption) (*grpc.ClientConn, error) {
+	conn, err := b.dial(id, opts)
+	if err != nil {
+		return nil, fmt.Errorf("dial broker id %d: %w", id, err)
+	}
+	return conn, nil
+}
+
+func (b *Broker) dial(id uint32, opts []grpc.DialOption) (*grpc.ClientConn, error) {
+	if err := b.use(); err != nil {
+		return nil, err
+	}
+	if b.callee != nil {
+		callee, err := b.callee()
+		if err != nil {
+			return nil, err
+		}
+		return callee.dial(id, opts)
+	}
+	ctx, cancel := b.within(context.Background(), b.patience)
+	defer cancel()
+	d, err := b.transport.dialer(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if d.eager {
+		return b.dialEagerly(d.dial, opts)
+	}
+	return b.connect(d.dial, opts)
+}
+
+// connect makes a gRPC connection of what dial returns, and dials again when that was
+// lost. It does not wait for it.
+func (b *Broker) connect(dial func(context.Context) (net.Conn, error), opts []grpc.DialOption) (*grpc.ClientConn, error) {
+	cfg := b.cfg.Conn
+	cfg.Dial, cfg.Creds, cfg.Options = dial, b.creds, opts
+	return grpcconn.New(cfg)
+}
+
+// dialEagerly waits for the outcome of the first dial. The connection makes
+// that dial itself, so that it owns what comes of it.
+func (b *Broker) dialEagerly(dial func(context.Context) (net.Conn, error), opts []grpc.DialOption) (*grpc.ClientConn, error) {
+	first := make(chan error, 1)
+	conn, err := b.connect(func(ctx context.Context) (net.Conn, error) {
+		conn, err := dial(ctx)
+		select {
+		case first <- err:
+		default:
+		}
+		return conn, err
+	}, opts)
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := b.within(context.Background(), 2*b.patience)
+	defer cancel()
+	select {
+	case err = <-first:
+	case <-ctx.Done():
+		err = context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// Close ends what waits in the broker, closes what it accepts and stops its servers.
+func (b *Broker) Close() {
+	b.end(ErrClosed)
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.work.Wait()
+}

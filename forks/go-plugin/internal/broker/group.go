@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package broker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
+)
+
+// Group is what several sessions accept together. What sessions with a tunnel are
+// dialled for arrives in listeners by itself, once they have a link. Any other session
+// has to accept what the group accepts.
+type Group struct {
+	ids       atomic.Uint32
+	listeners *rendezvous.Listeners
+
+	mu       sync.Mutex
+	members  map[*Broker]struct{}
+	accepted map[*groupListener]struct{}
+}
+
+// NewGroup returns a group without sessions.
+func NewGroup() *Group {
+	return &Group{
+		listeners: rendezvous.NewListeners(),
+		members:   map[*Broker]struct{}{},
+		accepted:  map[*groupListener]struct{}{},
+	}
+}
+
+// Broker returns a broker that accepts from all sessions of the group and dials with
+// the broker that callee returns. It ends with life. cfg needs a Logger and may have
+// ServerOptions.
+func (g *Group) Broker(life context.Context, cfg Config, callee func() (*Broker, error)) *Broker {
+	cfg.Transport = func(*Broker) transport { return groupTransport{g} }
+	b := newBroker(life, cfg)
+	b.ids, b.callee = &g.ids, callee
+	return b
+}
+
+// CloseAccepted closes what is accepted now by brokers of the group.
+func (g *Group) CloseAccepted() {
+	g.mu.Lock()
+	accepted := slices.Collect(maps.Keys(g.accepted))
+	g.mu.Unlock()
+	for _, lis := range accepted {
+		_ = lis.Close()
+	}
+}
+
+// Close closes everything that is accepted, now and later.
+func (g *Group) Close() { g.listeners.Close() }
+
+// join makes b bring what the group accepts, until b ends.
+func (g *Group) join(b *Broker) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.members[b] = struct{}{}
+	for lis := range g.accepted {
+		lis.reach(b)
+	}
+	context.AfterFunc(b.ctx, func() {
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		delete(g.members, b)
+	})
+}
+
+// groupTransport accepts for a group. It does not dial: its broker has a callee.
+type groupTransport struct{ group *Group }
+
+func (t groupTransport) accept(id uint32) (net.Listener, error) {
+	g := t.group
+	lis := &groupListener{Listener: g.listeners.Listen(id, groupAddr(id)), group: g, id: id}
+	lis.ctx, lis.end = context.WithCancel(context.Background())
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.accepted[lis] = struct{}{}
+	for b := range g.members {
+		lis.reach(b)
+	}
+	return lis, nil
+}
+
+func (groupTransport) dialer(context.Context, uint32) (dialer, error) {
+	return dialer{}, errors.ErrUnsupported
+}
+
+func (groupTransport) receive(message) {}
+
+// groupAddr is the address of a listener that many sessions lead to.
+type groupAddr uint32
+
+// Network returns "broker".
+func (groupAddr) Network() string { return "broker" }
+
+// String names the id.
+func (a groupAddr) String() string { return fmt.Sprintf("broker id %d", uint32(a)) }
+
+// groupListener takes the connections that any session brings for one id.
+type groupListener struct {
+	*rendezvous.Listener
+	group *Group
+	id    uint32
+	ctx   context.Context // ends with the listener
+	end   context.CancelFunc
+}
+
+// reach lets the other side of b dial l, and does not wait for it.
+func (l *groupListener) reach(b *Broker) {
+	if b.Tunnelled() {
+		b.openLink()
+	} else {
+		go l.acceptFrom(b)
+	}
+}
+
+// acceptFrom takes the connections of one session until it or l is closed.
+func (l *groupListener) acceptFrom(b *Broker) {
+	lis, err := b.Accept(l.id)
+	if err != nil {
+		if l.ctx.Err() == nil && b.ctx.Err() == nil {
+			b.logger.Warn("a session cannot be called back", "id", l.id, "error", err)
+		}
+		return
+	}
+	defer lis.Close()
+	defer context.AfterFunc(l.ctx, func() { _ = lis.Close() })()
+	for {
+		conn, err := lis.Accept()
+		if err != nil {
+			return
+		}
+		go l.admit(b, conn)
+	}
+}
+
+// admit delivers a connection of a session. The server that gets it serves all
+// sessions, so each session's own TLS is spoken here.
+func (l *groupListener) admit(b *Broker, conn net.Conn) {
+	if b.creds != nil {
+		stop := context.AfterFunc(l.ctx, func() { _ = conn.Close() })
+		secure, _, err := b.creds.ServerHandshake(conn)
+		if !stop() || err != nil {
+			_ = conn.Close()
+			return
+		}
+		conn = secure
+	}
+	l.Deliver(conn)
+}
+
+// Close stops accepting in every session.
+func (l *groupListener) Close() error {
+	l.group.mu.Lock()
+	delete(l.group.accepted, l)
+	l.group.mu.Unlock()
+	l.end()
+	return l.Listener.Close()
+}

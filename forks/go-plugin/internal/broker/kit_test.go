@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package broker
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.uber.org/goleak"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/wait"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// transports are those that need nothing but a session.
+var transports = map[string]Transport{"listeners": Listeners(ListenerConfig{}), "tunnel": Tunnel()}
+
+// pluginServices bring a plugin's broker what its host sends.
+type pluginServices struct {
+	pluginpb.UnimplementedGRPCBrokerServer
+	pluginpb.UnimplementedTunnelServer
+	b *Broker
+}
+
+func (s *pluginServices) StartStream(stream pluginpb.GRPCBroker_StartStreamServer) error {
+	return s.b.ServeLink(stream)
+}
+
+func (s *pluginServices) Open(stream pluginpb.Tunnel_OpenServer) error {
+	return s.b.ServeTunnel(stream)
+}
+
+// testConfig is that of a broker without a session.
+func testConfig(t Transport) Config {
+	return Config{Logger: hclog.NewNullLogger(), Transport: t}
+}
+
+// pair is a host's broker and its plugin's over a real socket.
+func pair(t testing.TB, transport Transport, patience time.Duration) (host, plugin *Broker) {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := testConfig(transport)
+	cfg.Wait = patience
+	plugin = New(cfg)
+	server := grpc.NewServer()
+	services := &pluginServices{b: plugin}
+	pluginpb.RegisterGRPCBrokerServer(server, services)
+	pluginpb.RegisterTunnelServer(server, services)
+	var serving wait.Group
+	serving.Go(func() { _ = server.Serve(lis) })
+	conn, err := grpc.NewClient("passthrough:///"+lis.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.Host = &Host{Conn: conn, Done: context.Background()}
+	host = New(cfg)
+	t.Cleanup(func() {
+		host.Close()
+		_ = conn.Close()
+		server.Stop()
+		serving.Wait()
+		plugin.Close()
+	})
+	return host, plugin
+}
+
+// connection dials id once.
+func connection(ctx context.Context, b *Broker, id uint32) (net.Conn, error) {
+	d, err := b.transport.dialer(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return d.dial(ctx)
+}
