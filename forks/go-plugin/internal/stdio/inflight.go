@@ -15,16 +15,35 @@ type InFlight struct {
 	mu             sync.Mutex
 	added, arrived int // in all
 	ended          bool
-	changed        chan struct{} // closed when arrived or ended changes; nil: nobody waits
+	changed        chan struct{} // closed when one of them changes; nil: nobody waits
 }
 
 var _ Syncer = (*InFlight)(nil)
 
 // Add says that so much more is on its way.
-func (f *InFlight) Add(n int) {
+func (f *InFlight) Add(n int) { f.addBy(func() int { return n }) }
+
+// addBy adds what take returns, which nobody can look for meanwhile.
+func (f *InFlight) addBy(take func() int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.added += n
+	f.added += take()
+	f.notify()
+}
+
+// observe returns how much was added, and what is closed when something changes.
+func (f *InFlight) observe() (added int, changed <-chan struct{}) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.added, f.change()
+}
+
+// change is called with the lock.
+func (f *InFlight) change() <-chan struct{} {
+	if f.changed == nil {
+		f.changed = make(chan struct{})
+	}
+	return f.changed
 }
 
 // Arrive says that so much has arrived.
@@ -69,10 +88,7 @@ func (f *InFlight) Sync(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for added := f.added; !f.ended && f.arrived < added; {
-		if f.changed == nil {
-			f.changed = make(chan struct{})
-		}
-		changed := f.changed
+		changed := f.change()
 		f.mu.Unlock()
 		select {
 		case <-changed:

@@ -117,6 +117,7 @@ func TestSyncIsBounded(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer p.Close()
+	_, _ = io.WriteString(p.W, "words")
 	ctx, cancel := context.WithDeadline(t.Context(), time.Unix(1, 0))
 	defer cancel()
 	if err := (stdio.Pipes{p}).Sync(ctx); !errors.Is(err, context.DeadlineExceeded) {

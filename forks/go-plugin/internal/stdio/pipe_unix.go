@@ -5,13 +5,18 @@
 package stdio
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"syscall"
 
 	"golang.org/x/sys/unix"
 )
+
+// canWake says whether a read that waits can be woken.
+const canWake = true
 
 // pipeEnd is the end of a pipe that is read.
 type pipeEnd struct {
@@ -27,7 +32,7 @@ func newPipeEnd(r *os.File) (end pipeEnd, err error) {
 }
 
 // read waits for something to read. Whoever looks at the pipe finds it there, or
-// taking, until the caller has come for more or has called Passed.
+// counted, until the caller has come for more or has called Passed.
 func (p *Pipe) read(b []byte) (n int, err error) {
 	waited := p.end.raw.Read(func(fd uintptr) bool {
 		n, err = p.take(int(fd), b)
@@ -51,23 +56,36 @@ func (p *Pipe) readWaiting(b []byte) (n int) {
 }
 
 func (p *Pipe) take(fd int, b []byte) (n int, err error) {
-	p.taking.Store(true)
-	for {
-		if n, err = syscall.Read(fd, b); err != syscall.EINTR {
-			break
+	p.inFlight.addBy(func() int {
+		for {
+			if n, err = syscall.Read(fd, b); err != syscall.EINTR {
+				break
+			}
 		}
-	}
-	if n <= 0 {
-		p.taking.Store(false)
-	}
+		p.held.Add(int64(max(n, 0)))
+		return max(n, 0)
+	})
 	return n, err
 }
 
-// holdsAny reports whether there is something to read in one of the pipes.
-func holdsAny(pipes Pipes) bool {
+// awaitRead waits until all was read that is in the pipe now.
+func (p *Pipe) awaitRead(ctx context.Context) error {
+	read, changed := p.inFlight.observe()
+	for began := read; read-began < maxPipe && (Pipes{p}).holdAny(); read, changed = p.inFlight.observe() {
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return fmt.Errorf("read what was written: %w", context.Cause(ctx))
+		}
+	}
+	return nil
+}
+
+// holdAny reports whether there is something to read in one of the pipes.
+func (p Pipes) holdAny() bool {
 	var few [2]unix.PollFd
 	fds := few[:0]
-	for _, p := range pipes {
+	for _, p := range p {
 		if !p.over.Load() {
 			fds = append(fds, unix.PollFd{Fd: int32(p.end.fd), Events: unix.POLLIN})
 		}
