@@ -135,7 +135,12 @@ func unambiguous(raw []byte) error {
 	if at := halfSurrogate(raw); at != "" {
 		return fmt.Errorf("%s is half a character", at)
 	}
-	return uniqueMembers(raw)
+	if len(raw) == 0 {
+		return nil // no arguments
+	}
+	d := json.NewDecoder(bytes.NewReader(raw))
+	d.UseNumber()
+	return uniqueMembers(d)
 }
 
 // halfSurrogate gives the first \uXXXX that needs another one and has none, or "".
@@ -170,47 +175,31 @@ func codeUnit(raw []byte) (uint64, bool) {
 	return unit, err == nil && raw[0] == '\\'
 }
 
-// uniqueMembers reports the first member that an object has twice. raw is valid JSON.
-func uniqueMembers(raw []byte) error {
-	var open []map[string]bool // of each object around, its members so far; nil for none
-	for i := 0; i < len(raw); i++ {
-		switch raw[i] {
-		case '{', '[':
-			open = append(open, nil)
-		case '}', ']':
-			open = open[:len(open)-1]
-		case '"':
-			text := stringAt(raw[i:])
-			i += len(text) - 1
-			if rest := bytes.TrimLeft(raw[i+1:], " \t\r\n"); len(rest) == 0 || rest[0] != ':' {
-				continue // a value, not a name
-			}
-			var name string
-			if err := json.Unmarshal(text, &name); err != nil {
+// uniqueMembers reports the first member that an object has twice, in the next value of
+// what d reads, which is valid JSON.
+func uniqueMembers(d *json.Decoder) error {
+	token, err := d.Token()
+	open, ok := token.(json.Delim)
+	if err != nil || !ok {
+		return err
+	}
+	seen := make(map[string]bool)
+	for d.More() {
+		if open == '{' {
+			token, err := d.Token()
+			if err != nil {
 				return err
 			}
-			members := &open[len(open)-1]
-			if *members == nil {
-				*members = make(map[string]bool)
-			}
-			if (*members)[name] {
+			name, _ := token.(string)
+			if seen[name] {
 				return fmt.Errorf("%q is given twice", clipped(name))
 			}
-			(*members)[name] = true
+			seen[name] = true
+		}
+		if err := uniqueMembers(d); err != nil {
+			return err
 		}
 	}
-	return nil
-}
-
-// stringAt gives the JSON string that raw begins with.
-func stringAt(raw []byte) []byte {
-	for i := 1; i < len(raw); i++ {
-		switch raw[i] {
-		case '\\':
-			i++
-		case '"':
-			return raw[:i+1]
-		}
-	}
-	return raw
+	_, err = d.Token() // its end
+	return err
 }
