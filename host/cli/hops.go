@@ -99,11 +99,11 @@ func (p *prober) hello(ctx context.Context) (string, error) {
 	if p.session, err = plugin.Attach(ctx, config); err != nil {
 		return "", err
 	}
-	info := attach.NewSession(p.session, attach.Details{}).Info()
+	p.info = attach.NewSession(p.session, attach.Details{}).Info()
 	if p.session.Info() == nil {
 		return "the plugin knows no handshake on the wire; it speaks as the original library does", nil
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s, instance %s, built by %s", info.Name, info.Instance, orDash(info.Build))), nil
+	return strings.TrimSpace(fmt.Sprintf("%s, instance %s, built by %s", p.info.Name, p.info.Instance, orDash(p.info.Build))), nil
 }
 
 func (p *prober) version(context.Context) (string, error) {
@@ -112,19 +112,18 @@ func (p *prober) version(context.Context) (string, error) {
 
 // kinds fails where the host's interfaces have methods that the plugin lacks.
 func (p *prober) kinds(context.Context) (string, error) {
-	info := attach.NewSession(p.session, attach.Details{}).Info()
-	if info.Kinds == nil {
+	if p.info.Kinds == nil {
 		return "the plugin does not tell", nil
 	}
-	said := make([]string, 0, len(info.Kinds))
-	for _, k := range info.Kinds {
+	said := make([]string, 0, len(p.info.Kinds))
+	for _, k := range p.info.Kinds {
 		names := make([]string, 0, len(k.Methods))
 		for _, m := range k.Methods {
 			names = append(names, m.Name)
 		}
 		said = append(said, k.Name+" {"+strings.Join(names, ", ")+"}")
 	}
-	if err := daemon.CheckContract(p.options.Kinds, info); err != nil {
+	if err := daemon.CheckContract(p.options.Kinds, p.info); err != nil {
 		return "", err
 	}
 	return strings.Join(said, ", "), nil

@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/go-plugin/printable"
 	"github.com/spf13/cobra"
 
+	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/daemon"
 	"github.com/reattach/reattach/host/target"
 )
@@ -98,6 +99,7 @@ type prober struct {
 	began   time.Time
 
 	session *plugin.Session
+	info    conn.Info // of session
 }
 
 func (p *prober) leave() {

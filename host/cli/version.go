@@ -8,6 +8,8 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"github.com/reattach/reattach/host/attach"
 )
 
 func (o Options) versionCommand() *cobra.Command {
@@ -22,22 +24,11 @@ func (o Options) versionCommand() *cobra.Command {
 	}
 }
 
-// versionText gives "v1.2.3 1a2b3c4d5e6f go1.26.8 linux/amd64", as far as is known.
+// versionText gives "v1.2.3 go1.26.8 1a2b3c4d5e6f linux/amd64", as far as is known.
 func versionText() string {
-	const short = 12
-	version, revision, changes := "(devel)", "", ""
+	text := runtime.Version()
 	if build, ok := debug.ReadBuildInfo(); ok {
-		if build.Main.Version != "" {
-			version = build.Main.Version
-		}
-		for _, s := range build.Settings {
-			switch {
-			case s.Key == "vcs.revision":
-				revision = " " + s.Value[:min(len(s.Value), short)]
-			case s.Key == "vcs.modified" && s.Value == "true":
-				changes = "+changes"
-			}
-		}
+		text = attach.BuildText(build)
 	}
-	return fmt.Sprintf("%s%s%s %s %s/%s", version, revision, changes, runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return fmt.Sprintf("%s %s/%s", text, runtime.GOOS, runtime.GOARCH)
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -174,30 +175,22 @@ func (m *Manager) logProblems(before, now []target.Problem) {
 	for _, p := range before {
 		known[p] = true
 	}
-	found := 0
 	for _, p := range now {
 		left[p.Subject] = true
-		if known[p] {
-			continue
-		}
-		if found++; found <= mostProblems {
-			m.opts.Logger.Warn("discovery found what it cannot offer as it stands", "subject", p.Subject, "reason", p.Reason, "plugin", p.Plugin, "source", p.Source)
-		}
 	}
-	if found > mostProblems {
-		m.opts.Logger.Warn("discovery found more that it cannot offer", "count", found-mostProblems)
+	found := slices.DeleteFunc(slices.Clone(now), func(p target.Problem) bool { return known[p] })
+	for _, p := range found[:min(len(found), mostProblems)] {
+		m.opts.Logger.Warn("discovery found what it cannot offer as it stands", "subject", p.Subject, "reason", p.Reason, "plugin", p.Plugin, "source", p.Source)
 	}
-	over := 0
-	for _, p := range before {
-		if left[p.Subject] {
-			continue
-		}
-		if over++; over <= mostProblems {
-			m.opts.Logger.Info("what discovery could not offer is mended, or removed", "subject", p.Subject, "source", p.Source)
-		}
+	if more := len(found) - mostProblems; more > 0 {
+		m.opts.Logger.Warn("discovery found more that it cannot offer", "count", more)
 	}
-	if over > mostProblems {
-		m.opts.Logger.Info("more of what discovery could not offer is mended, or removed", "count", over-mostProblems)
+	over := slices.DeleteFunc(slices.Clone(before), func(p target.Problem) bool { return left[p.Subject] })
+	for _, p := range over[:min(len(over), mostProblems)] {
+		m.opts.Logger.Info("what discovery could not offer is mended, or removed", "subject", p.Subject, "source", p.Source)
+	}
+	if more := len(over) - mostProblems; more > 0 {
+		m.opts.Logger.Info("more of what discovery could not offer is mended, or removed", "count", more)
 	}
 }
 

@@ -12,18 +12,21 @@ import (
 // notifier gives hints that the directory has changed. Where the operating
 // system gives none, it is silent: the rescan finds everything, only later.
 type notifier struct {
-	dir     string
-	watcher *fsnotify.Watcher // nil if there are no notifications
-	watched fs.FileInfo       // the directory that is watched, nil for none
+	dir string
+	// watcher has nil channels if there are no notifications. An error of it, such as too
+	// many events at once, is a hint as well.
+	watcher *fsnotify.Watcher
+	off     bool
+	watched fs.FileInfo // the directory that is watched, nil for none
 }
 
 func newNotifier(opts Options) *notifier {
-	n := &notifier{dir: opts.Dir}
+	n := &notifier{dir: opts.Dir, watcher: new(fsnotify.Watcher), off: true}
 	if opts.PollOnly {
 		return n
 	}
 	if watcher, err := fsnotify.NewWatcher(); err == nil {
-		n.watcher = watcher
+		n.watcher, n.off = watcher, false
 	}
 	return n
 }
@@ -31,7 +34,7 @@ func newNotifier(opts Options) *notifier {
 // follow watches whatever directory is there now, which may be another one
 // than before under the same name.
 func (n *notifier) follow() {
-	if n.watcher == nil {
+	if n.off {
 		return
 	}
 	now, err := os.Stat(n.dir)
@@ -48,25 +51,9 @@ func (n *notifier) follow() {
 	}
 }
 
-// events and errors are nil channels without notifications. An error, such as
-// too many events at once, is a hint as well.
-func (n *notifier) events() <-chan fsnotify.Event {
-	if n.watcher == nil {
-		return nil
-	}
-	return n.watcher.Events
-}
-
-func (n *notifier) errors() <-chan error {
-	if n.watcher == nil {
-		return nil
-	}
-	return n.watcher.Errors
-}
-
 // close ends the notifier's goroutine.
 func (n *notifier) close() {
-	if n.watcher != nil {
+	if !n.off {
 		_ = n.watcher.Close()
 	}
 }
