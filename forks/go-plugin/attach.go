@@ -3,9 +3,7 @@
 package plugin
 
 import (
-	"bufio"
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"maps"
@@ -13,11 +11,9 @@ import (
 	"os"
 	"slices"
 	"sync"
-	"time"
 
+	"github.com/hashicorp/go-plugin/internal/dial"
 	"github.com/hashicorp/go-plugin/internal/hello"
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
-	"github.com/hashicorp/go-plugin/internal/sniff"
 )
 
 // Attach makes one session with the remote plugin at config.Reattach.Addr: it
@@ -38,25 +34,54 @@ func Attach(ctx context.Context, config *ClientConfig) (*Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
 	defer cancel()
 	session, err := attach(ctx, cfg)
-	if err != nil {
-		return nil, fmt.Errorf("attach to plugin at %s: %w", cfg.Reattach.Addr, err)
+	return session, attachError(&cfg, err)
+}
+
+// AttachConn makes a session with a network plugin at the other end of conn,
+// which the caller has connected, through TLS if there is any: a plugin of this
+// very process behind [ServeListener], or one behind a tunnel. It owns conn
+// from then on, and closes it on an error.
+//
+// It shakes hands like [Attach], and gives up when ctx ends or after
+// config.DialTimeout. config.Reattach may be nil: it is looked at only for a
+// peer's address in errors. A peer that does not know the handshake is an
+// error, because there is no second connection to try it without.
+func AttachConn(ctx context.Context, conn net.Conn, config *ClientConfig) (*Session, error) {
+	cfg := config.withDefaults()
+	if cfg.Reattach == nil {
+		cfg.Reattach = &ReattachConfig{Addr: conn.RemoteAddr()}
 	}
-	return session, nil
+	ctx, cancel := context.WithTimeout(ctx, cfg.DialTimeout)
+	defer cancel()
+	conn, info, err := dial.ShakeHands(ctx, conn, helloRequest(&cfg))
+	if err != nil {
+		return nil, attachError(&cfg, err)
+	}
+	session, err := newSession(cfg, conn, info)
+	return session, attachError(&cfg, err)
+}
+
+// attachError says whom a session could not be made with. It is nil for nil.
+func attachError(cfg *ClientConfig, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, dial.ErrNoAnswer):
+		err = fmt.Errorf("%w within %v", err, cfg.DialTimeout)
+	}
+	return fmt.Errorf("attach to plugin at %s: %w", cfg.Reattach.Addr, err)
 }
 
 func attach(ctx context.Context, cfg ClientConfig) (*Session, error) {
-	conn, info, err := dialAndShakeHands(ctx, &cfg)
-	if hungUp(err) {
-		// A plugin that is just going hangs up as well, and behind a Service
-		// the next connection may meet one that stays.
-		conn, info, err = dialAndShakeHands(ctx, &cfg)
-	}
-	switch {
-	case err == nil:
+	conn, info, err := targetOf(&cfg).Attach(ctx)
+	if err == nil {
 		return newSession(cfg, conn, info)
-	case cfg.Reattach.RequireHandshake || !knowsNoHandshake(err):
+	}
+	var other *hello.NotHelloError
+	if cfg.Reattach.RequireHandshake || !errors.As(err, &other) || !other.MayBePlugin() {
 		return nil, err
 	}
+	cfg.Logger.Debug("plugin does not know the handshake, attaching as to the original library", "addr", cfg.Reattach.Addr)
 	session, legacy := attachLegacy(ctx, cfg)
 	if legacy != nil {
 		return nil, fmt.Errorf("%w; nor does it serve like a plugin of the original library: %w", err, legacy)
@@ -64,24 +89,11 @@ func attach(ctx context.Context, cfg ClientConfig) (*Session, error) {
 	return session, nil
 }
 
-func dialAndShakeHands(ctx context.Context, cfg *ClientConfig) (net.Conn, *PeerInfo, error) {
-	conn, err := dialPlugin(ctx, cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	conn, info, err := shakeHands(ctx, conn, cfg)
-	if alert, ok := tlsAlert(err); ok {
-		return nil, nil, fmt.Errorf("%w: the plugin turns this host's certificate down, or misses it: %w", ErrTLS, alert)
-	}
-	return conn, info, err
-}
-
 // attachLegacy attaches to a plugin that does not know the handshake, in the
 // way that it does know. Whether it is a plugin at all, only its answer to a
 // ping can tell.
 func attachLegacy(ctx context.Context, cfg ClientConfig) (*Session, error) {
-	cfg.Logger.Debug("plugin does not know the handshake, attaching as to the original library", "addr", cfg.Reattach.Addr)
-	conn, err := dialPlugin(ctx, &cfg)
+	conn, err := targetOf(&cfg).Connect(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -96,100 +108,8 @@ func attachLegacy(ctx context.Context, cfg ClientConfig) (*Session, error) {
 	return session, nil
 }
 
-// tlsAlert finds the alert that a peer sent. With TLS 1.3 a host learns only
-// from its first read that its certificate was not good enough.
-func tlsAlert(err error) (error, bool) {
-	var op *net.OpError
-	// crypto/tls has no exported type for it, but a fixed operation.
-	if errors.As(err, &op) && op.Op == "remote error" {
-		return op.Err, true
-	}
-	return nil, false
-}
-
-// hungUp reports whether the peer closed the connection without a word.
-func hungUp(err error) bool {
-	var other *hello.NotHelloError
-	return errors.As(err, &other) && other.Guess == hello.PeerClosed
-}
-
-// knowsNoHandshake reports whether the peer did to our first line what a plugin
-// built with the original library does: hang up, or speak its own protocol.
-func knowsNoHandshake(err error) bool {
-	var other *hello.NotHelloError
-	if !errors.As(err, &other) {
-		return false
-	}
-	switch other.Guess {
-	case hello.PeerClosed, hello.PeerYamux, hello.PeerHTTP2:
-		return true
-	}
-	return false
-}
-
-// dialPlugin connects, and speaks TLS where it is configured.
-func dialPlugin(ctx context.Context, cfg *ClientConfig) (net.Conn, error) {
-	addr := cfg.Reattach.Addr
-	// Probes of the kernel notice a peer whose machine is gone, also while no
-	// probe of ours can be sent because the connection is stuffed.
-	dialer := net.Dialer{KeepAliveConfig: keepAliveProbes}
-	conn, err := dialer.DialContext(ctx, addr.Network(), addr.String())
-	if err != nil {
-		return nil, err
-	}
-	if cfg.TLSConfig == nil {
-		return conn, nil
-	}
-	tlsConfig := cfg.TLSConfig.Clone()
-	if tlsConfig.ServerName == "" {
-		tlsConfig.ServerName, _, _ = net.SplitHostPort(addr.String())
-	}
-	if name, verify := tlsConfig.ServerName, tlsConfig.VerifyConnection; verify != nil {
-		tlsConfig.VerifyConnection = func(state tls.ConnectionState) error {
-			// crypto/tls leaves out a name that is an IP address, because it
-			// does not send one.
-			setDefault(&state.ServerName, name)
-			return verify(state)
-		}
-	}
-	if len(tlsConfig.NextProtos) == 0 {
-		// A gRPC server of the original library insists on it, and nobody minds.
-		tlsConfig.NextProtos = []string{"h2"}
-	}
-	secure := tls.Client(rpcmux.NewOverflowConn(conn), tlsConfig)
-	if err := secure.HandshakeContext(ctx); err != nil {
-		_ = conn.Close()
-		return nil, fmt.Errorf("%w: %w", ErrTLS, err)
-	}
-	return secure, nil
-}
-
-var keepAliveProbes = net.KeepAliveConfig{Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3}
-
-// shakeHands says hello and reads the answer. It closes conn on an error.
-func shakeHands(ctx context.Context, conn net.Conn, cfg *ClientConfig) (net.Conn, *PeerInfo, error) {
-	defer interruptOnDone(ctx, conn)()
-	info, r, err := exchangeHello(conn, cfg)
-	if err != nil {
-		_ = conn.Close()
-		if ctx.Err() != nil {
-			err = fmt.Errorf("no answer to the handshake within %v", cfg.DialTimeout)
-		}
-		return nil, nil, err
-	}
-	return sniff.NewConn(conn, r), info, nil
-}
-
-func exchangeHello(conn net.Conn, cfg *ClientConfig) (*PeerInfo, *bufio.Reader, error) {
-	if err := hello.WriteRequest(conn, helloRequest(cfg)); err != nil {
-		return nil, nil, fmt.Errorf("send handshake: %w", err)
-	}
-	r := bufio.NewReader(conn)
-	info, err := hello.ReadAnswer(r)
-	if err != nil {
-		return nil, nil, err
-	}
-	return info, r, nil
+func targetOf(cfg *ClientConfig) dial.Target {
+	return dial.Target{Addr: cfg.Reattach.Addr, TLS: cfg.TLSConfig, Hello: helloRequest(cfg)}
 }
 
 // helloRequest is what this host says of itself.
@@ -219,19 +139,3 @@ var hostName = sync.OnceValue(func() string {
 	host, _ := os.Hostname()
 	return fmt.Sprintf("%s/%d", host, os.Getpid())
 })
-
-// interruptOnDone makes reads and writes on conn fail once ctx ends. The
-// returned function stops that and lifts the deadline.
-func interruptOnDone(ctx context.Context, conn net.Conn) (stop func()) {
-	interrupted := make(chan struct{})
-	cancel := context.AfterFunc(ctx, func() {
-		_ = conn.SetDeadline(time.Unix(1, 0))
-		close(interrupted)
-	})
-	return func() {
-		if !cancel() {
-			<-interrupted
-		}
-		_ = conn.SetDeadline(time.Time{})
-	}
-}

@@ -261,8 +261,8 @@ func setDefault[T comparable](field *T, value T) {
 
 // validate reports what cannot work, before anything is started.
 func (c *ClientConfig) validate() error {
-	if err := checkMaxMessage("MaxMessageBytes", c.MaxMessageBytes); err != nil {
-		return err
+	if err := checkMaxMessage(c.MaxMessageBytes); err != nil {
+		return fmt.Errorf("MaxMessageBytes is %w", err)
 	}
 	ways := 0
 	for _, set := range []bool{c.Cmd != nil, c.Reattach != nil, c.RunnerFunc != nil} {

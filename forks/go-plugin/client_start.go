@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
+	"github.com/hashicorp/go-plugin/internal/dial"
 	"github.com/hashicorp/go-plugin/internal/peererr"
 	"github.com/hashicorp/go-plugin/runner"
 )
@@ -159,7 +160,7 @@ func (p *localPlugin) accept(line child.Line, translate runner.AddrTranslator, c
 }
 
 func newSocket(addr net.Addr) *child.Socket {
-	return child.NewSocket(addr, net.Dialer{KeepAliveConfig: keepAliveProbes})
+	return child.NewSocket(addr, dial.Dialer())
 }
 
 func (p *localPlugin) checkMultiplex(line child.Line) error {

@@ -116,7 +116,7 @@ func FuzzNetworkConfig(f *testing.F) {
 			return
 		}
 		if filled := cfg.withDefaults(); filled.DrainTimeout <= 0 || filled.HandshakeTimeout <= 0 || filled.MaxSessions < 1 ||
-			checkMaxMessage("", filled.MaxMessageBytes) != nil || filled.DefaultVersion < 0 || filled.Name == "" {
+			checkMaxMessage(filled.MaxMessageBytes) != nil || filled.DefaultVersion < 0 || filled.Name == "" {
 			t.Fatalf("%s=%q: %+v", names[which], value, filled)
 		}
 		if ports.Low < 0 || ports.Low > ports.High || ports.High > 65535 {

@@ -4,11 +4,7 @@ package plugin
 
 import (
 	"fmt"
-	"os"
 	"strconv"
-	"strings"
-
-	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 const (
@@ -20,25 +16,20 @@ const (
 	minMaxMessage = 1 << 20
 )
 
-// checkMaxMessage says what is wrong with a bound that was given under a name.
-func checkMaxMessage(name string, n int) error {
+// checkMaxMessage says what is wrong with a bound that was given, after "NAME is ".
+func checkMaxMessage(n int) error {
 	if n > 0 && n < minMaxMessage {
-		return fmt.Errorf("%s is %d: want at least %d bytes, or a negative number for no bound", name, n, minMaxMessage)
+		return fmt.Errorf("%d: want at least %d bytes, or a negative number for no bound", n, minMaxMessage)
 	}
 	return nil
 }
 
-// maxMessageFromEnv reads PLUGIN_MAX_MESSAGE; absent it is zero.
-func maxMessageFromEnv() (int, error) {
-	text := strings.TrimSpace(os.Getenv(env.MaxMessage))
-	if text == "" {
-		return 0, nil
-	}
+func parseMaxMessage(text string) (int, error) {
 	n, err := strconv.Atoi(text)
 	if err != nil || n == 0 {
-		return 0, fmt.Errorf("%s is %q, want a number of bytes, such as %d", env.MaxMessage, text, DefaultMaxMessageBytes)
+		return 0, fmt.Errorf("%q, want a number of bytes, such as %d", text, DefaultMaxMessageBytes)
 	}
-	return n, checkMaxMessage(env.MaxMessage, n)
+	return n, checkMaxMessage(n)
 }
 
 // commonBound is the bound on what a side sends that has one of its own, and a peer

@@ -3,6 +3,7 @@
 package plugin
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -84,58 +85,66 @@ func NetworkConfigFromEnv() (*NetworkConfig, error) {
 			CA: os.Getenv(env.TLSClientCA), CAName: env.TLSClientCA,
 		},
 	}
-	var err error
-	if cfg.DrainTimeout, err = durationFromEnv(env.DrainTimeout); err != nil {
-		return nil, err
-	}
-	if cfg.HandshakeTimeout, err = durationFromEnv(env.HandshakeTimeout); err != nil {
-		return nil, err
-	}
-	if cfg.MaxMessageBytes, err = maxMessageFromEnv(); err != nil {
-		return nil, err
-	}
-	switch text := strings.TrimSpace(os.Getenv(env.Panic)); text {
-	case "", "answer":
-	case "exit":
-		cfg.ExitOnPanic = true
-	default:
-		return nil, fmt.Errorf("%s is %q, want answer or exit", env.Panic, text)
-	}
-	if text := strings.TrimSpace(os.Getenv(env.MaxSessions)); text != "" {
-		if cfg.MaxSessions, err = strconv.Atoi(text); err != nil || cfg.MaxSessions < 1 {
-			return nil, fmt.Errorf("%s is %q, want a number from 1 on", env.MaxSessions, text)
+	positive := func(want string) func(string) (int, error) {
+		return func(text string) (int, error) {
+			n, err := strconv.Atoi(text)
+			if err != nil || n < 1 {
+				return 0, fmt.Errorf("%q, want %s from 1 on", text, want)
+			}
+			return n, nil
 		}
 	}
-	if text := strings.TrimSpace(os.Getenv(env.DefaultVersion)); text != "" {
-		if cfg.DefaultVersion, err = strconv.Atoi(text); err != nil || cfg.DefaultVersion < 1 {
-			return nil, fmt.Errorf("%s is %q, want an app version from 1 on", env.DefaultVersion, text)
-		}
-	}
-	if text := strings.TrimSpace(os.Getenv(env.OneServer)); text != "" {
-		if cfg.OneServer, err = strconv.ParseBool(text); err != nil {
-			return nil, fmt.Errorf("%s is %q, want true or false", env.OneServer, text)
-		}
+	err := cmp.Or(
+		fromEnv(env.DrainTimeout, &cfg.DrainTimeout, parseTimeout),
+		fromEnv(env.HandshakeTimeout, &cfg.HandshakeTimeout, parseTimeout),
+		fromEnv(env.MaxMessage, &cfg.MaxMessageBytes, parseMaxMessage),
+		fromEnv(env.Panic, &cfg.ExitOnPanic, func(text string) (bool, error) {
+			if text != "answer" && text != "exit" {
+				return false, fmt.Errorf("%q, want answer or exit", text)
+			}
+			return text == "exit", nil
+		}),
+		fromEnv(env.MaxSessions, &cfg.MaxSessions, positive("a number")),
+		fromEnv(env.DefaultVersion, &cfg.DefaultVersion, positive("an app version")),
+		fromEnv(env.OneServer, &cfg.OneServer, func(text string) (bool, error) {
+			is, err := strconv.ParseBool(text)
+			if err != nil {
+				err = fmt.Errorf("%q, want true or false", text)
+			}
+			return is, err
+		}),
+	)
+	if err != nil {
+		return nil, err
 	}
 	return cfg, nil
 }
 
-// durationFromEnv reads a positive duration; an absent one is 0.
-func durationFromEnv(name string) (time.Duration, error) {
+// fromEnv reads a variable into a field, which keeps its value if there is none. The
+// error of parse goes on after "NAME is ".
+func fromEnv[T any](name string, field *T, parse func(text string) (T, error)) error {
 	text := strings.TrimSpace(os.Getenv(name))
 	if text == "" {
-		return 0, nil
+		return nil
 	}
+	value, err := parse(text)
+	if err != nil {
+		return fmt.Errorf("%s is %w", name, err)
+	}
+	*field = value
+	return nil
+}
+
+func parseTimeout(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	switch {
 	case err == nil && d > 0:
 		return d, nil
-	case err != nil && onlyDigits(text):
-		return 0, fmt.Errorf("%s is %s: give a unit, such as %ss", name, text, text)
+	case err != nil && strings.Trim(text, "0123456789") == "":
+		return 0, fmt.Errorf("%s: give a unit, such as %ss", text, text)
 	}
-	return 0, fmt.Errorf("%s is %q, want a positive duration such as 25s", name, text)
+	return 0, fmt.Errorf("%q, want a positive duration such as 25s", text)
 }
-
-func onlyDigits(text string) bool { return strings.Trim(text, "0123456789") == "" }
 
 func (c NetworkConfig) withDefaults() NetworkConfig {
 	setDefault(&c.Name, executableName())

@@ -63,8 +63,8 @@ func newNetworkServer(opts *ServeConfig, hostVersions []int, logger hclog.Logger
 	if opts.Network != nil {
 		s.config = *opts.Network
 	}
-	if err := checkMaxMessage("NetworkConfig.MaxMessageBytes", s.config.MaxMessageBytes); err != nil {
-		return nil, err
+	if err := checkMaxMessage(s.config.MaxMessageBytes); err != nil {
+		return nil, fmt.Errorf("NetworkConfig.MaxMessageBytes is %w", err)
 	}
 	s.config = s.config.withDefaults()
 	var err error

@@ -130,7 +130,7 @@ func (r *outputRound) attach() (*Session, error) {
 		return Attach(ctx, r.config)
 	}
 	cfg := r.config.withDefaults()
-	conn, err := dialPlugin(ctx, &cfg)
+	conn, err := targetOf(&cfg).Connect(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -30,14 +30,14 @@ func (r *Request) check() *Refusal {
 	if r.MaxMessage < 0 {
 		return malformed("maxMessage is %d", r.MaxMessage)
 	}
-	texts := slices.Concat([]string{r.Cookie.Key, r.Cookie.Value, r.Host}, r.Protocols, r.Features)
-	for _, text := range texts {
+	shown := slices.Concat([]string{r.Cookie.Key, r.Host}, r.Protocols, r.Features)
+	// The cookie's value is compared and never shown, so it may be anything.
+	for _, text := range append(shown, r.Cookie.Value) {
 		if len(text) > maxText {
 			return tooLarge("bytes of one text", len(text), maxText)
 		}
 	}
-	// The cookie's value is compared and never shown, so it may be anything.
-	for _, text := range slices.Concat([]string{r.Cookie.Key, r.Host}, r.Protocols, r.Features) {
+	for _, text := range shown {
 		if !canBeShown(text) {
 			return malformed("the text %q holds characters that cannot be shown", clip(text))
 		}

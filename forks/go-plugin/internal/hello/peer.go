@@ -22,7 +22,7 @@ var ErrTLS = errors.New("TLS")
 // means for whoever meant to reach a plugin there.
 type Peer string
 
-// The peers that this package's callers tell apart, and the usual ones.
+// The peers that are told apart. All others are surely no plugin, and only named.
 const (
 	// PeerUnknown began as nothing that is known here.
 	PeerUnknown Peer = ""
@@ -34,16 +34,13 @@ const (
 	PeerYamux Peer = "it is a yamux server, such as a net/rpc plugin without the handshake"
 	// PeerHTTP2 sent an HTTP/2 SETTINGS frame, as a gRPC server does.
 	PeerHTTP2 Peer = "it is an HTTP/2 server, such as a gRPC server without the handshake: check the address and the port"
-	// PeerHTTP1 sent an HTTP/1 status line.
-	PeerHTTP1 Peer = "it is a web server, not a plugin: check the address and the port"
-	// PeerHTML sent a page without a status line.
-	PeerHTML Peer = "it sends a web page and is not a plugin: check the address and the port"
-	// PeerSSH is an SSH server.
-	PeerSSH Peer = "it is an SSH server, not a plugin: check the address and the port"
 )
 
 // otherServers are known by how they greet, or complain about a hello.
 var otherServers = []struct{ prefix, name string }{
+	{"HTTP/", "a web server"},
+	{"<", "a server that sends a web page"},
+	{"SSH-", "an SSH server"},
 	{"220", "a mail or FTP server"},
 	{"* OK", "an IMAP server"},
 	{"+OK", "a POP3 server"},
@@ -83,15 +80,20 @@ func (e *NotHelloError) Error() string {
 	return text + fmt.Sprintf(": it began with %+q, which is nothing that this host knows: check the address and the port", clip(string(e.First)))
 }
 
+// MayBePlugin reports whether the peer did what a plugin of the original library does
+// when it is sent a hello: hang up, or speak its own protocol.
+func (e *NotHelloError) MayBePlugin() bool {
+	return e.Guess == PeerClosed || e.Guess == PeerYamux || e.Guess == PeerHTTP2
+}
+
 // Unwrap returns ErrNotHello, what else the guess says, and the I/O error if there
 // is one.
 func (e *NotHelloError) Unwrap() []error {
 	all := []error{ErrNotHello}
-	switch e.Guess {
-	case PeerTLS:
+	switch {
+	case e.Guess == PeerTLS:
 		all = append(all, ErrTLS)
-	case PeerClosed, PeerYamux, PeerHTTP2: // it may be a plugin of before the handshake
-	default:
+	case !e.MayBePlugin():
 		all = append(all, ErrNotPlugin)
 	}
 	if e.Err != nil {
@@ -100,6 +102,7 @@ func (e *NotHelloError) Unwrap() []error {
 	return all
 }
 
+// guess tells what a peer is that has begun with first.
 func guess(first []byte) Peer {
 	switch {
 	case len(first) == 0:
@@ -115,12 +118,6 @@ func guess(first []byte) Peer {
 	// yamux: version 0, a type of 0 to 3.
 	case len(first) >= 2 && first[0] == 0 && first[1] <= 3:
 		return PeerYamux
-	case bytes.HasPrefix(first, []byte("HTTP/")):
-		return PeerHTTP1
-	case bytes.HasPrefix(first, []byte("SSH-")):
-		return PeerSSH
-	case bytes.HasPrefix(first, []byte("<")):
-		return PeerHTML
 	// MySQL: a 24-bit length, packet 0, protocol version 10.
 	case len(first) >= 5 && first[3] == 0 && first[4] == 10:
 		return other("a MySQL server")

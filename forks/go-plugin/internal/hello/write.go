@@ -43,18 +43,19 @@ func WriteRequest(w io.Writer, req *Request) error {
 func WriteAnswer(w io.Writer, a *Answer) error {
 	filled := *a
 	filled.Core = Core
-	filled.dropLongTypes()
-	kinds := filled.Kinds
+	// A type's name is written by a compiler, not by a person, and may have any length.
+	filled.Kinds = shortened(a.Kinds, func(m *Method) bool {
+		for _, name := range []*string{&m.Args, &m.Reply} {
+			if len(*name) > maxText {
+				*name, filled.Partial = "", true
+			}
+		}
+		return true
+	})
 	if err := filled.check(); err != nil {
 		return fmt.Errorf("write hello: %w", err)
 	}
-	for _, shorten := range []func(){
-		func() {},
-		func() { filled.Kinds, filled.Partial = withoutTypes(kinds), true },
-		func() { filled.Kinds = withoutMethods(kinds) },
-		func() { filled.Kinds = nil },
-	} {
-		shorten()
+	for step := 0; ; step++ {
 		line, err := encode(&answerLine{Answer: &filled})
 		if err != nil {
 			return err
@@ -62,8 +63,18 @@ func WriteAnswer(w io.Writer, a *Answer) error {
 		if len(line) <= MaxAnswer {
 			return send(w, line)
 		}
+		filled.Partial = true
+		switch step {
+		case 0:
+			filled.Kinds = shortened(filled.Kinds, func(m *Method) bool { m.Args, m.Reply = "", ""; return true })
+		case 1:
+			filled.Kinds = shortened(filled.Kinds, func(*Method) bool { return false })
+		case 2:
+			filled.Kinds = nil
+		default:
+			return fmt.Errorf("write hello: the answer exceeds %d bytes even without its kinds", MaxAnswer)
+		}
 	}
-	return fmt.Errorf("write hello: the answer exceeds %d bytes even without its kinds", MaxAnswer)
 }
 
 // WriteRefusal writes the plugin's line with one Write. The caller closes the
@@ -80,38 +91,16 @@ func WriteRefusal(w io.Writer, r *Refusal) error {
 	return send(w, line)
 }
 
-// dropLongTypes empties the type names that exceed the bound of a text, in a
-// copy of the kinds. A method's type is written by a compiler, not by a person,
-// and may have any length.
-func (a *Answer) dropLongTypes() {
-	a.Kinds = slices.Clone(a.Kinds)
-	for i, k := range a.Kinds {
-		methods := slices.Clone(k.Methods)
-		for j := range methods {
-			for _, name := range []*string{&methods[j].Args, &methods[j].Reply} {
-				if len(*name) > maxText {
-					*name, a.Partial = "", true
-				}
+// shortened returns the kinds with those of their methods that change keeps, changed.
+func shortened(kinds []Kind, change func(*Method) (keep bool)) []Kind {
+	short := slices.Clone(kinds)
+	for i, k := range kinds {
+		short[i].Methods = nil
+		for _, m := range k.Methods {
+			if change(&m) {
+				short[i].Methods = append(short[i].Methods, m)
 			}
 		}
-		a.Kinds[i].Methods = methods
-	}
-}
-
-func withoutTypes(kinds []Kind) []Kind {
-	short := withoutMethods(kinds)
-	for i, k := range kinds {
-		for _, m := range k.Methods {
-			short[i].Methods = append(short[i].Methods, Method{Name: m.Name})
-		}
-	}
-	return short
-}
-
-func withoutMethods(kinds []Kind) []Kind {
-	short := make([]Kind, len(kinds))
-	for i, k := range kinds {
-		short[i].Name = k.Name
 	}
 	return short
 }

@@ -6,10 +6,11 @@ package sniff
 
 import (
 	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
 )
@@ -46,79 +47,53 @@ func (p Proto) String() string {
 	}
 }
 
-const (
-	// tlsHandshake and tlsMajor begin every TLS record that can open a
-	// connection (RFC 8446, section 5.1).
-	tlsHandshake, tlsMajor = 0x16, 0x03
-	// yamuxVersion and the largest frame type begin every yamux frame (yamux
-	// spec, "Framing").
-	yamuxVersion, yamuxLastType = 0x00, 0x03
-	// preface opens an HTTP/2 connection (RFC 9113, section 3.4).
-	preface = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-	// prefaceEnough of it cannot be anything else.
-	prefaceEnough = len("PRI * HTTP/2.0")
-)
+// opening is how clients of a protocol begin.
+type opening struct {
+	proto Proto
+	text  string
+	// enough bytes of the text cannot be anything else.
+	enough int
+}
 
-// Detect looks at the first bytes in br, and consumes none. The first byte
-// chooses the candidate; only as many more are waited for as it takes to be
-// sure of that one, so a client that speaks first and then waits is never kept
-// waiting. Bytes that contradict the candidate give Unknown at once, with no
-// error.
+// openings cannot be taken for each other: no text is the beginning of another one.
+var openings = []opening{
+	// A TLS record that can open a connection: type handshake, major version 3
+	// (RFC 8446, section 5.1).
+	{TLS, "\x16\x03", 2},
+	// A yamux frame: version 0, one of four types (yamux spec, "Framing").
+	{Yamux, "\x00\x00", 2}, {Yamux, "\x00\x01", 2}, {Yamux, "\x00\x02", 2}, {Yamux, "\x00\x03", 2},
+	{Hello, hello.Prefix, len(hello.Prefix)},
+	// The preface of HTTP/2 (RFC 9113, section 3.4).
+	{HTTP2, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", len("PRI * HTTP/2.0")},
+}
+
+// Detect looks at the first bytes in br, and consumes none. Only as many
+// are waited for as it takes to be sure, so a client that speaks first and then
+// waits is never kept waiting. Bytes that no protocol begins with give Unknown at
+// once, with no error.
 //
 // The deadline is the caller's; its passing, like every other I/O error, is
 // returned with Unknown. A client that closes without a byte gives io.EOF, one
 // that closes within the first bytes io.ErrUnexpectedEOF.
 func Detect(br *bufio.Reader) (Proto, error) {
-	first, err := br.Peek(1)
-	if err != nil {
-		return Unknown, fmt.Errorf("sniff: %w", err)
-	}
-	switch first[0] {
-	case tlsHandshake:
-		return second(br, TLS, tlsMajor, tlsMajor)
-	case yamuxVersion:
-		return second(br, Yamux, 0, yamuxLastType)
-	case hello.Prefix[0]:
-		return word(br, Hello, hello.Prefix, len(hello.Prefix))
-	case preface[0]:
-		return word(br, HTTP2, preface, prefaceEnough)
-	default:
-		return Unknown, nil
-	}
-}
-
-// second confirms a candidate by its second byte.
-func second(br *bufio.Reader, candidate Proto, low, high byte) (Proto, error) {
-	head, err := peek(br, 2)
-	if err != nil || head[1] < low || head[1] > high {
-		return Unknown, err
-	}
-	return candidate, nil
-}
-
-// word confirms a candidate by the first enough bytes of text, and by as much
-// of the rest as has come with them.
-func word(br *bufio.Reader, candidate Proto, text string, enough int) (Proto, error) {
-	for n := 2; n <= enough; n++ {
-		head, err := peek(br, n)
-		if err != nil || head[n-1] != text[n-1] {
-			return Unknown, err
+	for n := 1; ; n++ {
+		head, err := br.Peek(n)
+		if err != nil {
+			if n > 1 && errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return Unknown, fmt.Errorf("sniff: %w", err)
+		}
+		i := slices.IndexFunc(openings, func(o opening) bool { return strings.HasPrefix(o.text, string(head)) })
+		if i < 0 {
+			return Unknown, nil
+		}
+		if o := openings[i]; n == o.enough {
+			// What has come with it of the rest must be that, too.
+			if all := peekAll(br); !strings.HasPrefix(o.text, string(all[:min(len(all), len(o.text))])) {
+				return Unknown, nil
+			}
+			return o.proto, nil
 		}
 	}
-	head, err := peek(br, min(br.Buffered(), len(text)))
-	if err != nil || !bytes.HasPrefix([]byte(text), head) {
-		return Unknown, err
-	}
-	return candidate, nil
-}
-
-func peek(br *bufio.Reader, n int) ([]byte, error) {
-	head, err := br.Peek(n)
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil {
-		return nil, fmt.Errorf("sniff: %w", err)
-	}
-	return head, nil
 }

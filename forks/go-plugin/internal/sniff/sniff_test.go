@@ -30,7 +30,7 @@ func TestDetect(t *testing.T) {
 		"Yamux":          {reason: "A SYN of the first stream.", sent: "\x00\x01\x00\x01\x00\x00\x00\x01\x00\x00\x00\x00", want: Yamux},
 		"YamuxGoAway":    {reason: "The last frame type.", sent: "\x00\x03", want: Yamux},
 		"YamuxNoType":    {reason: "There is no type 4.", sent: "\x00\x04", want: Unknown},
-		"HTTP2":          {reason: "The whole preface and a frame.", sent: preface + "\x00\x00\x00\x04", want: HTTP2},
+		"HTTP2":          {reason: "The whole preface and a frame.", sent: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04", want: HTTP2},
 		"HTTP2Enough":    {reason: "The request line is enough.", sent: "PRI * HTTP/2.0", want: HTTP2},
 		"HTTP2Part":      {reason: "Some of the rest, matching.", sent: "PRI * HTTP/2.0\r\n\r\nS", want: HTTP2},
 		"HTTP2Wrong":     {reason: "Some of the rest, not matching.", sent: "PRI * HTTP/2.0\r\n\r\nXX", want: Unknown},
@@ -101,7 +101,7 @@ func TestDetectDeadline(t *testing.T) {
 }
 
 func FuzzDetect(f *testing.F) {
-	f.Add([]byte(preface))
+	f.Add([]byte("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"))
 	f.Add([]byte("go-plugin/1 {}\n"))
 	f.Add([]byte("\x16\x03\x01"))
 	f.Add([]byte("\x00\x01"))

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package dial reaches network plugins, as hosts do: it connects, speaks TLS, and shakes
+// hands. Its counterpart on the plugin's side is package admission.
+package dial
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net"
+	"time"
+
+	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/sniff"
+)
+
+// ErrNoAnswer says that the context ended before the plugin has answered the hello.
+var ErrNoAnswer = errors.New("no answer to the handshake")
+
+// Target is a plugin to be reached.
+type Target struct {
+	// Addr is a TCP address or a unix socket.
+	Addr net.Addr
+	// TLS is what the connection begins with; nil: none. The name that the plugin's
+	// certificate must have is Addr's, unless it is set.
+	TLS *tls.Config
+	// Hello is what the host says of itself.
+	Hello *hello.Request
+}
+
+// Attach connects and shakes hands. The caller closes the connection, on which the
+// session begins. The errors are a [hello.Refusal], a [hello.NotHelloError], those that
+// match [hello.ErrTLS], and the network's.
+func (t Target) Attach(ctx context.Context) (net.Conn, *hello.Answer, error) {
+	conn, answer, err := t.attach(ctx)
+	if other := (*hello.NotHelloError)(nil); errors.As(err, &other) && other.Guess == hello.PeerClosed {
+		// A plugin that is just going hangs up as well, and behind a Service
+		// the next connection may meet one that stays.
+		return t.attach(ctx)
+	}
+	return conn, answer, err
+}
+
+func (t Target) attach(ctx context.Context) (net.Conn, *hello.Answer, error) {
+	conn, err := t.Connect(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, answer, err := ShakeHands(ctx, conn, t.Hello)
+	// With TLS 1.3 a host learns only from its first read that its certificate was not
+	// good enough. crypto/tls has no exported type for an alert, but a fixed operation.
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "remote error" {
+		err = fmt.Errorf("%w: the plugin turns this host's certificate down, or misses it: %w", hello.ErrTLS, op.Err)
+	}
+	return conn, answer, err
+}
+
+// Dialer has the kernel's probes turned on. They notice a peer whose machine is gone,
+// also while no probe of ours can be sent because the connection is stuffed.
+func Dialer() net.Dialer {
+	return net.Dialer{KeepAliveConfig: net.KeepAliveConfig{
+		Enable: true, Idle: 5 * time.Second, Interval: 2 * time.Second, Count: 3,
+	}}
+}
+
+// Connect connects and speaks TLS, and does not shake hands.
+func (t Target) Connect(ctx context.Context) (net.Conn, error) {
+	dialer := Dialer()
+	conn, err := dialer.DialContext(ctx, t.Addr.Network(), t.Addr.String())
+	if err != nil || t.TLS == nil {
+		return conn, err
+	}
+	secure := tls.Client(rpcmux.NewOverflowConn(conn), t.tlsConfig())
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("%w: %w", hello.ErrTLS, err)
+	}
+	return secure, nil
+}
+
+func (t Target) tlsConfig() *tls.Config {
+	cfg := t.TLS.Clone()
+	if cfg.ServerName == "" {
+		cfg.ServerName, _, _ = net.SplitHostPort(t.Addr.String())
+	}
+	if name, verify := cfg.ServerName, cfg.VerifyConnection; verify != nil {
+		cfg.VerifyConnection = func(state tls.ConnectionState) error {
+			// crypto/tls leaves out a name that is an IP address, because it
+			// does not send one.
+			if state.ServerName == "" {
+				state.ServerName = name
+			}
+			return verify(state)
+		}
+	}
+	if len(cfg.NextProtos) == 0 {
+		// A gRPC server of the original library insists on it, and nobody minds.
+		cfg.NextProtos = []string{"h2"}
+	}
+	return cfg
+}
+
+// ShakeHands says hello on a connection and reads the answer. It returns the connection
+// on which the session begins, and closes conn on an error.
+func ShakeHands(ctx context.Context, conn net.Conn, request *hello.Request) (net.Conn, *hello.Answer, error) {
+	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	answer, r, err := exchange(conn, request)
+	if !stop() {
+		err = ErrNoAnswer
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, nil, err
+	}
+	_ = conn.SetDeadline(time.Time{}) // whoever has connected may have set one
+	return sniff.NewConn(conn, r), answer, nil
+}
+
+func exchange(conn net.Conn, request *hello.Request) (*hello.Answer, *bufio.Reader, error) {
+	if err := hello.WriteRequest(conn, request); err != nil {
+		return nil, nil, fmt.Errorf("send handshake: %w", err)
+	}
+	r := bufio.NewReader(conn)
+	answer, err := hello.ReadAnswer(r)
+	return answer, r, err
+}

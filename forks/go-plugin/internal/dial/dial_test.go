@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package dial_test
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/hashicorp/go-plugin/internal/dial"
+	"github.com/hashicorp/go-plugin/internal/hello"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+var request = &hello.Request{Versions: []int{1}, Protocols: []string{hello.NetRPC}}
+
+// serve serves each connection, and closes it then.
+func serve(t *testing.T, answer func(n int64, conn net.Conn)) dial.Target {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all sync.WaitGroup
+	all.Add(1)
+	go func() {
+		defer all.Done()
+		for n := int64(1); ; n++ {
+			conn, err := lis.Accept()
+			if err != nil {
+				return
+			}
+			all.Add(1)
+			go func() {
+				defer all.Done()
+				defer conn.Close()
+				answer(n, conn)
+			}()
+		}
+	}()
+	t.Cleanup(func() {
+		_ = lis.Close()
+		all.Wait()
+	})
+	return dial.Target{Addr: lis.Addr(), Hello: request}
+}
+
+// accept answers a hello, and sends the beginning of the session with the answer.
+func accept(conn net.Conn) {
+	if _, err := hello.ReadRequest(bufio.NewReader(conn)); err == nil {
+		_ = hello.WriteAnswer(conn, &hello.Answer{Version: 1, Protocol: hello.NetRPC})
+		_, _ = io.WriteString(conn, "session")
+	}
+}
+
+func TestAttach(t *testing.T) {
+	conn, answer, err := serve(t, func(_ int64, conn net.Conn) { accept(conn) }).Attach(t.Context())
+	if err != nil || answer.Version != 1 {
+		t.Fatalf("answer %+v, %v", answer, err)
+	}
+	defer conn.Close()
+	if begun, err := io.ReadAll(conn); string(begun) != "session" || err != nil {
+		t.Errorf("the session reads %q, %v", begun, err)
+	}
+}
+
+// A host that is hung up on tries once more, and only once.
+func TestAttachToOneThatHangsUp(t *testing.T) {
+	for name, stays := range map[string]bool{"Goes": false, "IsReplaced": true} {
+		t.Run(name, func(t *testing.T) {
+			var conns atomic.Int64
+			conn, _, err := serve(t, func(n int64, conn net.Conn) {
+				conns.Store(n)
+				if stays && n == 2 {
+					accept(conn)
+					return
+				}
+				_, _ = hello.ReadRequest(bufio.NewReader(conn))
+			}).Attach(t.Context())
+			if err == nil {
+				_ = conn.Close()
+			}
+			var other *hello.NotHelloError
+			if stays != (err == nil) || err != nil && (!errors.As(err, &other) || !other.MayBePlugin()) {
+				t.Errorf("error %v", err)
+			}
+			if n := conns.Load(); n != 2 {
+				t.Errorf("%d connections", n)
+			}
+		})
+	}
+}
+
+func TestAttachToStranger(t *testing.T) {
+	_, _, err := serve(t, func(_ int64, conn net.Conn) {
+		_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n")
+		_, _ = io.Copy(io.Discard, conn)
+	}).Attach(t.Context())
+	if !errors.Is(err, hello.ErrNotPlugin) {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestAttachGivesUp(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	_, _, err := serve(t, func(_ int64, conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }).Attach(ctx)
+	if !errors.Is(err, dial.ErrNoAnswer) {
+		t.Errorf("error %v", err)
+	}
+}
