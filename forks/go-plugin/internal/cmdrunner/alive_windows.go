@@ -8,10 +8,13 @@ import (
 )
 
 // alive looks whether the process's handle is signalled, which happens when it ends.
+// As long as process is held, no other one gets its number.
 func alive(process *os.Process) bool {
-	state := uint32(syscall.WAIT_FAILED)
-	err := process.WithHandle(func(handle uintptr) {
-		state, _ = syscall.WaitForSingleObject(syscall.Handle(handle), 0)
-	})
+	handle, err := syscall.OpenProcess(syscall.SYNCHRONIZE, false, uint32(process.Pid))
+	if err != nil {
+		return false
+	}
+	defer syscall.CloseHandle(handle)
+	state, err := syscall.WaitForSingleObject(handle, 0)
 	return err == nil && state == syscall.WAIT_TIMEOUT
 }

@@ -80,51 +80,31 @@ func architecture(kind, arch, system string) []string {
 	return notes
 }
 
-// goarch returns Go's name of an ELF machine, or the machine's own.
+// goarch returns Go's name of an ELF machine, or the machine's own. The byte order,
+// which tells ppc64 from ppc64le, is assumed to be the host's.
 func goarch(machine elf.Machine) string {
-	switch machine {
-	case elf.EM_X86_64:
-		return "amd64"
-	case elf.EM_AARCH64:
-		return "arm64"
-	case elf.EM_386:
-		return "386"
-	case elf.EM_ARM:
-		return "arm"
-	case elf.EM_RISCV:
-		return "riscv64"
-	case elf.EM_S390:
-		return "s390x"
-	case elf.EM_LOONGARCH:
-		return "loong64"
-	case elf.EM_PPC64:
-		// The byte order tells ppc64 from ppc64le; the host's own is assumed.
-		if strings.HasPrefix(runtime.GOARCH, "ppc64") {
-			return runtime.GOARCH
-		}
-		return "ppc64"
-	case elf.EM_MIPS:
-		if strings.HasPrefix(runtime.GOARCH, "mips") {
-			return runtime.GOARCH
-		}
-		return "mips"
-	default:
+	arch, known := map[elf.Machine]string{
+		elf.EM_X86_64: "amd64", elf.EM_AARCH64: "arm64", elf.EM_386: "386", elf.EM_ARM: "arm", elf.EM_RISCV: "riscv64",
+		elf.EM_S390: "s390x", elf.EM_LOONGARCH: "loong64", elf.EM_PPC64: "ppc64", elf.EM_MIPS: "mips",
+	}[machine]
+	switch {
+	case !known:
 		return machine.String()
+	case (arch == "ppc64" || arch == "mips") && strings.HasPrefix(runtime.GOARCH, arch):
+		return runtime.GOARCH
 	}
+	return arch
 }
 
 // peArch returns Go's name of a Windows machine, or its number.
 func peArch(machine uint16) string {
-	switch machine {
-	case pe.IMAGE_FILE_MACHINE_AMD64:
-		return "amd64"
-	case pe.IMAGE_FILE_MACHINE_ARM64:
-		return "arm64"
-	case pe.IMAGE_FILE_MACHINE_I386:
-		return "386"
-	default:
+	arch, known := map[uint16]string{
+		pe.IMAGE_FILE_MACHINE_AMD64: "amd64", pe.IMAGE_FILE_MACHINE_ARM64: "arm64", pe.IMAGE_FILE_MACHINE_I386: "386",
+	}[machine]
+	if !known {
 		return fmt.Sprintf("machine 0x%x", machine)
 	}
+	return arch
 }
 
 // interpreter checks the dynamic linker that an ELF file asks for. That it is
