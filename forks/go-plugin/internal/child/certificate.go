@@ -13,7 +13,6 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
-	"math/big"
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/env"
@@ -38,15 +37,10 @@ func NewCertificate() (*Certificate, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make one-time key: %w", err)
 	}
-	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
-	if err != nil {
-		return nil, fmt.Errorf("make one-time serial number: %w", err)
-	}
 	now := time.Now()
 	template := &x509.Certificate{
-		SerialNumber: serial,
-		Subject:      pkix.Name{CommonName: certificateName},
-		DNSNames:     []string{certificateName},
+		Subject:  pkix.Name{CommonName: certificateName},
+		DNSNames: []string{certificateName},
 		// Clocks of one machine agree; containers with faked time may not.
 		NotBefore:             now.Add(-time.Minute),
 		NotAfter:              now.AddDate(30, 0, 0),

@@ -24,7 +24,7 @@ import (
 func ForwardLog(logger hclog.Logger, stderr io.Reader, raw io.Writer, limit int) {
 	f := &logForwarder{logger: logger, raw: raw}
 	// It is closed here when only something that the child left behind holds it.
-	if err := f.run(stderr, limit); err != nil && !errors.Is(err, os.ErrClosed) {
+	if err := f.run(stderr, limit); !errors.Is(err, io.EOF) && !errors.Is(err, os.ErrClosed) {
 		logger.Error("reading plugin stderr", "error", err)
 		// The pipe may still be open: the child must not block on it.
 		_, _ = io.Copy(io.Discard, stderr)
@@ -37,12 +37,10 @@ type logForwarder struct {
 	logger hclog.Logger
 	raw    io.Writer
 
-	// panicking is set from the first line of a crash on: what follows is its
-	// stack trace.
-	panicking bool
+	panicking bool // a crash has begun
 }
 
-// run forwards until the end of r.
+// run forwards until reading fails, which the end of r is too.
 func (f *logForwarder) run(r io.Reader, limit int) error {
 	lines := bufio.NewReaderSize(r, limit+len("\r\n"))
 	var (
@@ -53,9 +51,6 @@ func (f *logForwarder) run(r io.Reader, limit int) error {
 	for {
 		line, more, err := lines.ReadLine()
 		if err != nil {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
 			return err
 		}
 		_, _ = f.raw.Write(line)
@@ -103,7 +98,6 @@ func (f *logForwarder) line(line []byte) {
 		f.logger.Log(entry.level, entry.message, entry.args...)
 		return
 	}
-	f.noteCrash(line)
 	f.logger.Log(f.plainLevel(line), printable.Text(string(line)))
 }
 
@@ -112,19 +106,13 @@ func (f *logForwarder) startLevel(start []byte) hclog.Level {
 	if level := levelOfStart(start); level != hclog.NoLevel {
 		return level
 	}
-	f.noteCrash(start)
 	return f.plainLevel(start)
 }
 
-// noteCrash notices what the runtime writes first when a program crashes.
-func (f *logForwarder) noteCrash(line []byte) {
-	if bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: ")) {
-		f.panicking = true
-	}
-}
-
-// plainLevel is the level of a line that is no hclog entry.
+// plainLevel is the level of a line that is no hclog entry. All that comes after the
+// first line which the runtime writes about a crash is an error.
 func (f *logForwarder) plainLevel(line []byte) hclog.Level {
+	f.panicking = f.panicking || bytes.HasPrefix(line, []byte("panic: ")) || bytes.HasPrefix(line, []byte("fatal error: "))
 	for _, level := range []hclog.Level{hclog.Trace, hclog.Debug, hclog.Info, hclog.Warn, hclog.Error} {
 		if bytes.HasPrefix(line, []byte("["+strings.ToUpper(level.String())+"]")) {
 			return level

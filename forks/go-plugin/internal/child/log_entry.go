@@ -27,10 +27,11 @@ type logEntry struct {
 // it is logged as it stands. Numbers keep the digits that the plugin wrote, and
 // a field that is there twice stays there twice.
 func parseLogEntry(line []byte) (logEntry, bool) {
-	fields, ok := members(line)
-	if !ok {
+	var fields []member
+	if !eachMember(line, func(m member) bool { fields = append(fields, m); return true }) {
 		return logEntry{}, false
 	}
+	slices.SortStableFunc(fields, func(a, b member) int { return strings.Compare(a.name, b.name) })
 	var entry logEntry
 	var stamp any
 	for _, field := range fields {
@@ -68,7 +69,7 @@ func entryText(field member) string {
 	case string:
 		return printable.Text(value)
 	}
-	return printable.Text(string(field.raw))
+	return printable.Text(field.raw)
 }
 
 // entryTime writes a time as hclog shows it, and leaves what is none as it is.
@@ -104,59 +105,47 @@ func shown(value any) any {
 // member is one member of a JSON object.
 type member struct {
 	name  string
-	value any // a number is a json.Number
-	raw   json.RawMessage
+	value any    // a number is a json.Number
+	raw   string // the value as it stands in the line
 }
 
-// members reads a line that is one JSON object, ordered by name.
-func members(line []byte) ([]member, bool) {
+// eachMember gives the members of a JSON object in their order, until visit returns
+// false. It reports whether the line is one whole object and nothing else.
+func eachMember(line []byte, visit func(member) bool) bool {
 	d := json.NewDecoder(bytes.NewReader(line))
+	d.UseNumber()
 	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return nil, false
+		return false
 	}
-	var all []member
 	for d.More() {
+		token, err := d.Token()
+		if err != nil {
+			return false
+		}
 		var m member
-		name, err := d.Token()
-		if err != nil || d.Decode(&m.raw) != nil {
-			return nil, false
+		m.name, _ = token.(string) // the decoder takes nothing else
+		from := d.InputOffset()
+		if d.Decode(&m.value) != nil {
+			return false
 		}
-		m.name, _ = name.(string) // the decoder takes nothing else
-		value := json.NewDecoder(bytes.NewReader(m.raw))
-		value.UseNumber()
-		if value.Decode(&m.value) != nil {
-			return nil, false
+		m.raw = strings.TrimLeft(string(line[from:d.InputOffset()]), ": \t\r\n")
+		if !visit(m) {
+			return false
 		}
-		all = append(all, m)
 	}
-	if _, err := d.Token(); err != nil {
-		return nil, false
-	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, false
-	}
-	slices.SortStableFunc(all, func(a, b member) int { return strings.Compare(a.name, b.name) })
-	return all, true
+	_, err := d.Token()
+	_, end := d.Token()
+	return err == nil && errors.Is(end, io.EOF)
 }
 
 // levelOfStart is the level of an entry of which only the beginning is there.
 // hclog writes @level among the first members.
-func levelOfStart(start []byte) hclog.Level {
-	d := json.NewDecoder(bytes.NewReader(start))
-	if open, err := d.Token(); err != nil || open != json.Delim('{') {
-		return hclog.NoLevel
-	}
-	for {
-		name, err := d.Token()
-		if err != nil {
-			return hclog.NoLevel
+func levelOfStart(start []byte) (level hclog.Level) {
+	eachMember(start, func(m member) bool {
+		if m.name == "@level" {
+			level = entryLevel(m.value)
 		}
-		var value any
-		if d.Decode(&value) != nil {
-			return hclog.NoLevel
-		}
-		if name == "@level" {
-			return entryLevel(value)
-		}
-	}
+		return m.name != "@level"
+	})
+	return level
 }

@@ -89,16 +89,15 @@ func (p *Process) setRunner(r runner.AttachedRunner) {
 	p.runner = r
 }
 
-// Own takes over a plugin that runs, with the socket on which it listens: what it
-// leaves behind is removed, and Kill ends it.
-func (p *Process) Own(r runner.AttachedRunner, socket *Socket) {
-	p.setRunner(r)
-	p.OwnSocket(socket)
-	p.Watch(r)
+// Attach waits for the end of a plugin that runs. If socket is not nil, the plugin is
+// this host's now: Kill ends it, and the socket is removed behind it.
+func (p *Process) Attach(r runner.AttachedRunner, socket *Socket) {
+	if socket != nil {
+		p.setRunner(r)
+		p.OwnSocket(socket)
+	}
+	go p.awaitEnd(r, "reattached plugin", nil)
 }
-
-// Watch only waits for the end of a plugin that runs.
-func (p *Process) Watch(r runner.AttachedRunner) { go p.awaitEnd(r, "reattached plugin", nil) }
 
 // OwnSocket notes where the plugin listens, to clear up behind it.
 func (p *Process) OwnSocket(socket *Socket) {
@@ -115,18 +114,18 @@ func (p *Process) OwnSocket(socket *Socket) {
 // remove it behind one that was killed. When there are many, those are forgotten that
 // the plugin has removed by now.
 func (p *Process) NoteBrokered(network, path string) {
-	if network != "unix" {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if network != "unix" || p.cleared {
+		return
+	}
 	if len(p.brokered) >= maxBrokered {
 		maps.DeleteFunc(p.brokered, func(path string, _ struct{}) bool {
 			_, err := os.Lstat(path)
 			return err != nil
 		})
 	}
-	if len(p.brokered) < maxBrokered && !p.cleared {
+	if len(p.brokered) < maxBrokered {
 		p.brokered[path] = struct{}{}
 	}
 }

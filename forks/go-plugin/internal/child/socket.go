@@ -5,6 +5,7 @@ package child
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"os"
 	"sync"
@@ -70,6 +71,10 @@ func (s *Socket) close() {
 		removeDeadSocket(s.addr.String())
 	}
 }
+
+// handleName is a path by which to connect to a socket that was taken, as long as the
+// handle is open.
+func handleName(handle *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", handle.Fd()) }
 
 // deadCheckTimeout bounds the look whether anything still listens on a socket.
 // The system answers at once.

@@ -3,7 +3,6 @@
 package child
 
 import (
-	"fmt"
 	"os"
 
 	"golang.org/x/sys/unix"
@@ -28,7 +27,3 @@ func takeSocket(path string) *os.File {
 	_ = handle.Close()
 	return nil
 }
-
-// handleName is a path by which to connect to the socket, as long as the handle
-// is open.
-func handleName(handle *os.File) string { return fmt.Sprintf("/proc/self/fd/%d", handle.Fd()) }

@@ -8,5 +8,3 @@ import "os"
 
 // takeSocket returns nil: there is no way to a socket but its name.
 func takeSocket(string) *os.File { return nil }
-
-func handleName(handle *os.File) string { return handle.Name() }
