@@ -3,6 +3,7 @@
 package plugin
 
 import (
+	"context"
 	"net"
 )
 
@@ -25,10 +26,12 @@ type clientPlugin interface {
 	open() (ClientProtocol, error)
 	// kill gives the plugin up and waits until nothing of it is left here.
 	kill()
+	// context ends when the plugin has ended, or was given up if it is a remote one. The
+	// cause says why.
+	context() context.Context
 	exited() bool
 	id() string
-	protocol() Protocol
-	version() int
+	negotiated() (Protocol, int) // and the app version; zero before start
 	reattachConfig() *ReattachConfig
 }
 
@@ -74,6 +77,26 @@ func (c *Client) Kill() {
 // whether there was a session and there is none now.
 func (c *Client) Exited() bool { return c.plugin != nil && c.plugin.exited() }
 
+// Done is closed when a plugin on this machine has ended and its last output
+// was read. For a remote plugin, whose sessions come and go, it is closed by
+// Kill; [Session.Done] tells of one session.
+func (c *Client) Done() <-chan struct{} {
+	if c.plugin == nil {
+		return nil
+	}
+	return c.plugin.context().Done()
+}
+
+// Err is nil until Done is closed. Then it says why a plugin on this machine
+// ended: it matches [ErrConnectionLost], and wraps an *exec.ExitError if the
+// process did not exit with 0. For a remote plugin it is [ErrDetached].
+func (c *Client) Err() error {
+	if c.plugin == nil {
+		return nil
+	}
+	return context.Cause(c.plugin.context())
+}
+
 // ID is the process id of a child, what a Runner says it is, or the address of
 // a remote plugin. It is empty before Start, after Kill, and for a plugin in test
 // mode.
@@ -90,12 +113,16 @@ func (c *Client) Protocol() Protocol {
 	if _, err := c.Start(); err != nil {
 		return ProtocolInvalid
 	}
-	return c.plugin.protocol()
+	protocol, _ := c.plugin.negotiated()
+	return protocol
 }
 
 // NegotiatedVersion is the app version that both sides agreed on. It is valid
 // after Start.
-func (c *Client) NegotiatedVersion() int { return c.plugin.version() }
+func (c *Client) NegotiatedVersion() int {
+	_, version := c.plugin.negotiated()
+	return version
+}
 
 // ReattachConfig returns what another host needs to reattach to this plugin,
 // or nil before Start. A host that used RunnerFunc adds its own ReattachFunc.

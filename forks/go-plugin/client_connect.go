@@ -18,18 +18,16 @@ import (
 	"github.com/hashicorp/go-plugin/internal/netrpc"
 )
 
-// connect makes the protocol client of a plugin on this machine, and the muxer
-// that it uses, if it does. It gives up when the plugin ends or Kill has waited for
-// long enough.
-func (p *localPlugin) connect() (sessionClient, *multiplex.Host, error) {
+// connect makes the protocol client of a plugin on this machine. It gives up when the
+// plugin ends or Kill has waited for long enough.
+func (p *localPlugin) connect() (sessionClient, error) {
 	switch p.reached.protocol {
 	case ProtocolNetRPC:
-		client, err := p.connectNetRPC()
-		return client, nil, err
+		return p.connectNetRPC()
 	case ProtocolGRPC:
 		return p.connectGRPC()
 	default:
-		return nil, nil, fmt.Errorf("unknown server protocol: %s", p.reached.protocol)
+		return nil, fmt.Errorf("unknown server protocol: %s", p.reached.protocol)
 	}
 }
 
@@ -58,7 +56,7 @@ func (p *localPlugin) connectNetRPC() (sessionClient, error) {
 	return client, client.SyncStreams(p.config.SyncStdout, p.config.SyncStderr)
 }
 
-func (p *localPlugin) connectGRPC() (sessionClient, *multiplex.Host, error) {
+func (p *localPlugin) connectGRPC() (sessionClient, error) {
 	listeners := broker.ListenerConfig{Sockets: p.currentSockets(), Translator: p.process.Runner()}
 	if p.config.Cmd != nil { // A Runner's plugin may see other paths, and its directory is removed as a whole.
 		listeners.Announced = p.process.NoteBrokered
@@ -76,7 +74,7 @@ func (p *localPlugin) connectGRPC() (sessionClient, *multiplex.Host, error) {
 		stdout:      p.config.SyncStdout,
 		stderr:      p.config.SyncStderr,
 		logger:      p.logger,
-		doneCtx:     p.process.Context(),
+		doneCtx:     p.context(),
 		pingTimeout: p.config.PingTimeout,
 	}
 	if p.reached.tls != nil {
@@ -86,25 +84,19 @@ func (p *localPlugin) connectGRPC() (sessionClient, *multiplex.Host, error) {
 	if p.config.GRPCBrokerMultiplex {
 		conn, err := p.dialFirst()
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if cfg.multiplexer, err = multiplex.NewHost(p.logger, conn); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 	}
-	client, err := newGRPCClient(cfg)
-	if err != nil {
-		return nil, nil, err
-	}
-	return client, cfg.multiplexer, nil
+	return newGRPCClient(cfg)
 }
-
-var errNoAddr = errors.New("Reattach.Addr must be set to connect to the plugin")
 
 // dial connects to the plugin's socket.
 func (p *localPlugin) dial(ctx context.Context) (net.Conn, error) {
 	if p.reached.addr == nil {
-		return nil, errNoAddr
+		return nil, errors.New("Reattach.Addr must be set to connect to the plugin")
 	}
 	return p.reached.socket.Dial(ctx)
 }

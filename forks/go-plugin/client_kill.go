@@ -3,7 +3,6 @@
 package plugin
 
 import (
-	"context"
 	"errors"
 	"os"
 	"time"
@@ -44,13 +43,6 @@ func (p *localPlugin) kill() {
 	p.removeSocketDir()
 }
 
-// setAbandon says how to give up the start that is under way.
-func (p *localPlugin) setAbandon(abandon context.CancelFunc) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.abandon = abandon
-}
-
 // settle gives up a start that is under way, and reports whether it has ended. Code of
 // the host may keep it.
 func (p *localPlugin) settle() bool {
@@ -69,20 +61,15 @@ func (p *localPlugin) settle() bool {
 // end asks the process to end, and kills it if it does not. What there is to log is
 // logged last: a log that nobody reads must not keep the process alive.
 func (p *localPlugin) end(r runner.AttachedRunner) {
-	defer func() {
-		if _, mux := p.connected(); mux != nil {
-			child.ReturnsWithin(child.KillWait, func() { _ = mux.Close() })
-		}
-	}()
 	if p.exited() {
-		if client, _ := p.connected(); client != nil {
+		if client := p.connected(); client != nil {
 			child.ReturnsWithin(askWait, func() { _ = client.Close() })
 		}
 		p.process.Kill()
 		return
 	}
 	err := p.askToEnd(askWait)
-	if err == nil && child.ClosesWithin(gracePeriod, p.process.Context().Done()) {
+	if err == nil && child.ClosesWithin(gracePeriod, p.context().Done()) {
 		p.process.AwaitOver()
 		return
 	}

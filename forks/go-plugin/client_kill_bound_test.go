@@ -217,7 +217,7 @@ func TestOpenBesideEnd(t *testing.T) {
 	if _, err := client.Client(); !errors.Is(err, child.ErrExited) {
 		t.Errorf("connecting gives %v, want %v", err, child.ErrExited)
 	}
-	if client, _ := p.connected(); client != nil {
+	if p.connected() != nil {
 		t.Error("the connection is kept")
 	}
 }

@@ -5,16 +5,13 @@ package plugin
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"net"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/hashicorp/go-plugin/internal/child"
-	"github.com/hashicorp/go-plugin/internal/cmdrunner"
 	"github.com/hashicorp/go-plugin/internal/listen"
-	"github.com/hashicorp/go-plugin/internal/multiplex"
 )
 
 // localPlugin is a process, or whatever a Runner stands for, on this machine.
@@ -32,9 +29,8 @@ type localPlugin struct {
 	opening sync.Mutex // one open at a time
 	killing sync.Mutex // one Kill at a time
 
-	mu      sync.Mutex // guards these four
+	mu      sync.Mutex // guards these three
 	client  sessionClient
-	mux     *multiplex.Host
 	sockets listen.Sockets     // of the plugin and of what is brokered
 	abandon context.CancelFunc // ends a start that is under way; nil before
 
@@ -91,55 +87,20 @@ func (p *localPlugin) reach() (reachedPlugin, error) {
 	return p.startChild()
 }
 
-// reattach finds a plugin that another client started.
-func (p *localPlugin) reattach() (reachedPlugin, error) {
-	cfg := p.config.Reattach
-	attach := cfg.ReattachFunc
-	if attach == nil {
-		attach = cmdrunner.ReattachFunc(cfg.Pid, cfg.Addr)
-	}
-	found, err := attach()
-	if cfg.ReattachFunc == nil && errors.Is(err, ErrProcessNotFound) {
-		p.logger.Debug("cannot reattach", "error", err)
-		err = ErrProcessNotFound // Hosts compare with ==.
-	}
-	if err != nil {
-		return reachedPlugin{}, err
-	}
-	reached := reachedPlugin{
-		addr:     cfg.Addr,
-		socket:   newSocket(cfg.Addr),
-		protocol: cfg.Protocol,
-		plugins:  p.config.Plugins,
-		tls:      p.config.TLSConfig,
-	}
-	setDefault(&reached.protocol, ProtocolNetRPC)
-	if cfg.Test {
-		reached.version = cfg.ProtocolVersion
-		p.process.Watch(found) // It ends itself.
-	} else {
-		p.process.Own(found, reached.socket)
-	}
-	if set, ok := p.config.versions()[cfg.ProtocolVersion]; ok && cfg.ProtocolVersion != 0 {
-		reached.version, reached.plugins = cfg.ProtocolVersion, set
-	}
-	return reached, nil
-}
-
 func (p *localPlugin) open() (ClientProtocol, error) {
 	if _, err := p.start(); err != nil {
 		return nil, err
 	}
 	p.opening.Lock()
 	defer p.opening.Unlock()
-	if client, _ := p.connected(); client != nil {
+	if client := p.connected(); client != nil {
 		return client, nil
 	}
-	client, mux, err := p.connect()
+	client, err := p.connect()
 	if err != nil {
 		return nil, err
 	}
-	if !p.keep(client, mux) {
+	if !p.keep(client) {
 		_ = client.Close()
 		return nil, child.ErrExited
 	}
@@ -147,32 +108,34 @@ func (p *localPlugin) open() (ClientProtocol, error) {
 }
 
 // keep keeps a connection for Kill to close, unless that has looked for one already.
-func (p *localPlugin) keep(client sessionClient, mux *multiplex.Host) bool {
+func (p *localPlugin) keep(client sessionClient) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.inUse.Err() != nil {
 		return false
 	}
-	p.client, p.mux = client, mux
+	p.client = client
 	return true
 }
 
 // connected returns what open has made; nil before.
-func (p *localPlugin) connected() (sessionClient, *multiplex.Host) {
+func (p *localPlugin) connected() sessionClient {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return p.client, p.mux
+	return p.client
 }
 
 // awaitOutput waits until what the connection to a plugin that has ended still holds was
 // passed on, or until ctx ends.
 func (p *localPlugin) awaitOutput(ctx context.Context) {
-	if client, _ := p.connected(); client != nil {
+	if client := p.connected(); client != nil {
 		client.awaitOutput(ctx)
 	}
 }
 
-func (p *localPlugin) exited() bool { return p.process.Context().Err() != nil }
+func (p *localPlugin) context() context.Context { return p.process.Context() }
+
+func (p *localPlugin) exited() bool { return p.context().Err() != nil }
 
 func (p *localPlugin) id() string {
 	if r := p.process.Runner(); r != nil {
@@ -181,16 +144,10 @@ func (p *localPlugin) id() string {
 	return ""
 }
 
-func (p *localPlugin) protocol() Protocol {
+func (p *localPlugin) negotiated() (Protocol, int) {
 	p.starting.Lock()
 	defer p.starting.Unlock()
-	return p.reached.protocol
-}
-
-func (p *localPlugin) version() int {
-	p.starting.Lock()
-	defer p.starting.Unlock()
-	return p.reached.version
+	return p.reached.protocol, p.reached.version
 }
 
 func (p *localPlugin) reattachConfig() *ReattachConfig {

@@ -17,7 +17,7 @@ var errNoSession = errors.New("only a remote plugin has a session")
 type remotePlugin struct {
 	config ClientConfig
 	ctx    context.Context // ends with kill
-	cancel context.CancelFunc
+	cancel context.CancelCauseFunc
 
 	attaching sync.Mutex // callers share one attempt
 	session   atomic.Pointer[Session]
@@ -25,7 +25,7 @@ type remotePlugin struct {
 
 func newRemotePlugin(config ClientConfig) *remotePlugin {
 	p := &remotePlugin{config: config}
-	p.ctx, p.cancel = context.WithCancel(context.Background())
+	p.ctx, p.cancel = context.WithCancelCause(context.Background())
 	return p
 }
 
@@ -75,13 +75,15 @@ func (p *remotePlugin) open() (ClientProtocol, error) {
 }
 
 func (p *remotePlugin) kill() {
-	p.cancel()
+	p.cancel(ErrDetached)
 	p.attaching.Lock() // An attempt under way ends at once and may have won.
 	defer p.attaching.Unlock()
 	if session := p.session.Load(); session != nil {
 		_ = session.Close()
 	}
 }
+
+func (p *remotePlugin) context() context.Context { return p.ctx }
 
 func (p *remotePlugin) exited() bool {
 	session := p.session.Load()
@@ -90,18 +92,11 @@ func (p *remotePlugin) exited() bool {
 
 func (p *remotePlugin) id() string { return p.config.Reattach.Addr.String() }
 
-func (p *remotePlugin) protocol() Protocol {
+func (p *remotePlugin) negotiated() (Protocol, int) {
 	if session := p.session.Load(); session != nil {
-		return session.Protocol()
+		return session.Protocol(), session.Version()
 	}
-	return ProtocolInvalid
-}
-
-func (p *remotePlugin) version() int {
-	if session := p.session.Load(); session != nil {
-		return session.Version()
-	}
-	return 0
+	return ProtocolInvalid, 0
 }
 
 func (p *remotePlugin) reattachConfig() *ReattachConfig {

@@ -35,7 +35,9 @@ func HostEnv() []string { return child.HostEnv() }
 func (p *localPlugin) startChild() (reached reachedPlugin, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), p.config.StartTimeout)
 	defer cancel()
-	p.setAbandon(cancel)
+	p.mu.Lock()
+	p.abandon = cancel
+	p.mu.Unlock()
 	defer func() {
 		if err != nil {
 			p.process.Kill()
@@ -167,11 +169,10 @@ func (p *localPlugin) checkMultiplex(line child.Line) error {
 	if !p.config.GRPCBrokerMultiplex || Protocol(line.Protocol) != ProtocolGRPC {
 		return nil
 	}
-	if line.Multiplex == "" {
+	switch can, err := strconv.ParseBool(line.Multiplex); {
+	case line.Multiplex == "":
 		return fmt.Errorf("%w; for Go plugins, you will need to update the "+
 			"github.com/hashicorp/go-plugin dependency and recompile", ErrGRPCBrokerMuxNotSupported)
-	}
-	switch can, err := strconv.ParseBool(line.Multiplex); {
 	case err != nil:
 		return fmt.Errorf("error parsing %q as a boolean for gRPC broker multiplexing support", line.Multiplex)
 	case !can:

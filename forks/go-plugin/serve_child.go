@@ -130,18 +130,12 @@ func (s *childServer) configureProtocol(stdout, stderr io.Reader, pipes stdio.Pi
 		logger:  s.logger,
 		pipes:   pipes,
 	}
-	if multiplexed() {
+	// Whether brokered connections are to go through the one connection.
+	if on, _ := strconv.ParseBool(os.Getenv(env.MultiplexGRPC)); on {
 		server.multiplexer = multiplex.NewPlugin(s.logger, s.listener)
 		s.listener = server.multiplexer
 	}
 	s.protocol = server
-}
-
-// multiplexed reports whether the host wants brokered connections on the one
-// connection.
-func multiplexed() bool {
-	on, _ := strconv.ParseBool(os.Getenv(env.MultiplexGRPC))
-	return on
 }
 
 func (s *childServer) line() child.Line {
