@@ -3,30 +3,16 @@
 package dialertest
 
 import (
-	"context"
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-plugin"
-	"google.golang.org/grpc"
-
-	"github.com/reattach/reattach/commons"
-	"github.com/reattach/reattach/commons/commonspb"
+	"github.com/reattach/reattach/host/attach/dialertest/served"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/target"
 )
 
 // patience bounds every wait of the suite.
 const patience = 20 * time.Second
-
-// rpcSession and grpcSession are what stubs ask of a session.
-type rpcSession interface {
-	OpenRPC(kind string) (plugin.RPCChannel, error)
-}
-
-type grpcSession interface {
-	ClientConn() (*grpc.ClientConn, bool)
-}
 
 // dial makes a session that the test's end closes.
 func (s suite) dial(t *testing.T, e target.Endpoint) conn.Session {
@@ -44,40 +30,16 @@ func dialWith(t *testing.T, dialer conn.Dialer, e target.Endpoint) conn.Session 
 	return session
 }
 
-// greeter opens the kind "greeter" of a session and returns how to call it. The
-// function may be used from many goroutines.
-func greeter(t testing.TB, session conn.Session) func(name string) (string, error) {
+// greeter opens the kind "greeter" of a session until the test ends. The function may be
+// used from many goroutines.
+func greeter(t testing.TB, session conn.Session) (greet func(name string) (string, error)) {
 	t.Helper()
-	if grpc, ok := session.(grpcSession); ok {
-		if cc, ok := grpc.ClientConn(); ok {
-			return greetGRPC(cc)
-		}
-	}
-	rpcSession, ok := session.(rpcSession)
-	if !ok {
-		t.Fatalf("a %T can neither open net/rpc channels nor give a gRPC connection", session)
-	}
-	channel, err := rpcSession.OpenRPC(commons.GreeterKind)
+	greet, end, err := served.Greeter(session)
 	if err != nil {
-		t.Fatalf("open greeter: %v", err)
+		t.Fatal(err)
 	}
-	client := plugin.NewChannelClient(channel)
-	t.Cleanup(func() { _ = client.Close() })
-	return func(name string) (string, error) {
-		var greeting string
-		err := client.Call("Plugin.Greet", map[string]any{"name": name}, &greeting)
-		return greeting, err
-	}
-}
-
-func greetGRPC(cc *grpc.ClientConn) func(name string) (string, error) {
-	client := commonspb.NewGreeterClient(cc)
-	return func(name string) (string, error) {
-		ctx, cancel := context.WithTimeout(context.Background(), patience)
-		defer cancel()
-		reply, err := client.Greet(ctx, &commonspb.GreetRequest{Name: &name})
-		return reply.GetGreeting(), err
-	}
+	t.Cleanup(func() { _ = end() })
+	return greet
 }
 
 // within fails the test unless done is closed in time.

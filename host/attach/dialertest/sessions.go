@@ -84,17 +84,17 @@ func (s suite) info(t *testing.T, session conn.Session) {
 // oneProtocol asks for the protocol that the session does not speak.
 func (s suite) oneProtocol(t *testing.T, session conn.Session) {
 	if s.contract.Protocols[0] == plugin.ProtocolNetRPC {
-		if other, ok := session.(grpcSession); ok {
+		if other, ok := session.(served.GRPCSession); ok {
 			if _, ok := other.ClientConn(); ok {
 				t.Error("a net/rpc session gives a gRPC connection")
 			}
 		}
-		if _, err := session.(rpcSession).OpenRPC("nobody"); err == nil || !strings.Contains(err.Error(), "unknown plugin type") {
+		if _, err := session.(served.RPCSession).OpenRPC("nobody"); err == nil || !strings.Contains(err.Error(), "unknown plugin type") {
 			t.Errorf("open a kind that is not served: %v", err)
 		}
 		return
 	}
-	if other, ok := session.(rpcSession); ok {
+	if other, ok := session.(served.RPCSession); ok {
 		if _, err := other.OpenRPC(commons.GreeterKind); err == nil || !strings.Contains(err.Error(), "net/rpc") {
 			t.Errorf("open net/rpc on a gRPC session: %v", err)
 		}
@@ -172,7 +172,7 @@ func (s suite) close(t *testing.T) {
 	if err := session.Ping(t.Context()); err == nil {
 		t.Error("a closed session answers a ping")
 	}
-	if _, err := session.(rpcSession).OpenRPC(commons.GreeterKind); err == nil {
+	if _, err := session.(served.RPCSession).OpenRPC(commons.GreeterKind); err == nil {
 		t.Error("a closed session opens a stream")
 	}
 	if alive := processExists(t, pid); alive == s.Stops {

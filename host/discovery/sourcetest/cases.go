@@ -29,8 +29,7 @@ func (x *subject) nothingIsAState() {
 
 func (x *subject) changesArrive() {
 	a := x.world.Add(0)
-	rec, stop := x.start()
-	rec.awaitIDs(x.T, "first state", a)
+	rec, stop := x.startWith(a)
 	b := x.world.Add(1)
 	rec.awaitIDs(x.T, "one came", a, b)
 	x.world.Remove(0)
@@ -48,8 +47,7 @@ func (x *subject) replacement() {
 		x.Skip("this source cannot tell one instance from another")
 	}
 	a, b := x.world.Add(0), x.world.Add(1)
-	rec, stop := x.start()
-	rec.awaitIDs(x.T, "first state", a, b)
+	rec, stop := x.startWith(a, b)
 	rec.mu.Lock()
 	oldA, _ := rec.endpoint(a)
 	oldB, _ := rec.endpoint(b)
@@ -77,8 +75,7 @@ func (x *subject) replacement() {
 
 func (x *subject) slowSink() {
 	a := x.world.Add(0)
-	rec, stop := x.start()
-	rec.awaitIDs(x.T, "first state", a)
+	rec, stop := x.startWith(a)
 	var b string
 	release := rec.hold(x.T, func() {
 		b = x.world.Add(1)
@@ -106,8 +103,7 @@ func (x *subject) endsWithContext() {
 
 func (x *subject) endsWhileSlow() {
 	a := x.world.Add(0)
-	rec, stop := x.start()
-	rec.awaitIDs(x.T, "first state", a)
+	rec, stop := x.startWith(a)
 	release := rec.hold(x.T, func() { x.world.Remove(0) })
 	go release()
 	stop()
@@ -115,8 +111,7 @@ func (x *subject) endsWhileSlow() {
 
 func (x *subject) nothingAfterEnd() {
 	a := x.world.Add(0)
-	rec, stop := x.start()
-	rec.awaitIDs(x.T, "first state", a)
+	_, stop := x.startWith(a)
 	stop()
 	x.world.Add(1)
 	x.world.Remove(0)
@@ -129,12 +124,11 @@ func (x *subject) nothingAfterEnd() {
 
 func (x *subject) runsAgain() {
 	a := x.world.Add(0)
-	rec, stop := x.start()
-	rec.awaitIDs(x.T, "first state", a)
-	stop()
+	_, stopFirst := x.startWith(a)
+	stopFirst()
 	b := x.world.Add(1)
 	x.world.Remove(0)
-	rec, stop = x.start()
+	rec, stop := x.start()
 	rec.await(x.T, "a first Update of the second run", func() bool { return rec.updates > 0 })
 	rec.awaitIDs(x.T, "the state as it is now", b)
 	stop()
@@ -149,8 +143,7 @@ func (x *subject) outage() {
 		x.Skip("this source cannot lose sight of its subject")
 	}
 	a := x.world.Add(0)
-	rec, stop := x.start()
-	rec.awaitIDs(x.T, "first state", a)
+	rec, stop := x.startWith(a)
 	blind := func() bool { return rec.lastError != nil || len(rec.problems()) > 0 }
 	world.Break()
 	rec.await(x.T, "a report of the outage", blind)
@@ -169,8 +162,7 @@ func (x *subject) refresh() {
 	}
 	r.Refresh()
 	a := x.world.Add(0)
-	rec, stop := x.start()
-	rec.awaitIDs(x.T, "first state", a)
+	rec, stop := x.startWith(a)
 	b := x.world.Add(1)
 	for range 100 {
 		r.Refresh()

@@ -117,6 +117,14 @@ func (x *subject) record() *recorder {
 	return rec
 }
 
+// startWith starts, and waits for the endpoints of the first state.
+func (x *subject) startWith(want ...string) (rec *recorder, stop func()) {
+	x.Helper()
+	rec, stop = x.start()
+	rec.awaitIDs(x.T, "first state", want...)
+	return rec, stop
+}
+
 // start runs the source into a new recorder. The function it gives ends the
 // run and checks how it ended; it must be called.
 func (x *subject) start() (rec *recorder, stop func()) {

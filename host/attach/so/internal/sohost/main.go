@@ -15,6 +15,7 @@ import (
 
 	"github.com/reattach/reattach/commons"
 	"github.com/reattach/reattach/host/attach"
+	"github.com/reattach/reattach/host/attach/dialertest/served"
 	"github.com/reattach/reattach/host/attach/so"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/target"
@@ -51,14 +52,10 @@ func greet(dialer conn.Dialer, path string) (greeting string, err error) {
 		return "", err
 	}
 	defer func() { err = errors.Join(err, session.Close()) }()
-	channel, err := session.(interface {
-		OpenRPC(string) (plugin.RPCChannel, error)
-	}).OpenRPC(commons.GreeterKind)
+	greet, end, err := served.Greeter(session)
 	if err != nil {
 		return "", err
 	}
-	client := plugin.NewChannelClient(channel)
-	defer client.Close()
-	err = client.Call("Plugin.Greet", map[string]any{"name": "Ada"}, &greeting)
-	return greeting, err
+	defer func() { _ = end() }()
+	return greet("Ada")
 }
