@@ -16,6 +16,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
@@ -47,8 +48,7 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 	if server.tls == nil && os.Getenv(env.ClientCert) != "" {
 		return errPlaintextChild
 	}
-	host := os.Getenv(env.Host)
-	lis, err := listenNetwork(host)
+	lis, announced, err := listen.Network()
 	if err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 	// port where it always does.
 	fmt.Println(child.Line{
 		Version: server.announced.version, Protocol: string(server.announced.protocol),
-		Network: "tcp", Address: announced(host, lis.Addr()).String(),
+		Network: "tcp", Address: announced.String(),
 	})
 	stdout, stderr := os.Stdout, os.Stderr
 	os.Stdout, os.Stderr = captured.Stdout, captured.Stderr
