@@ -42,9 +42,9 @@ func (c *Config) options(method string) CallOptions {
 }
 
 // observe reports a call that has just ended.
-func (c *Config) observe(began moment, ended Call) {
+func (c *Config) observe(began time.Time, ended Call) {
 	if c.Observer != nil {
-		ended.Took = time.Duration(now() - began)
+		ended.Took = time.Since(began)
 		c.Observer.Called(ended)
 	}
 }

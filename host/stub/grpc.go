@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/rpc"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
@@ -82,8 +83,8 @@ type grpcCall struct {
 	routes  *grpcRoutes
 	method  string // "Greet"
 	options CallOptions
-	began   moment
-	handed  moment // to the last endpoint
+	began   time.Time
+	handed  time.Time // to the last endpoint
 	search  search
 
 	attempts int // times that the call was handed to an endpoint
@@ -92,7 +93,7 @@ type grpcCall struct {
 // newCall fails if the stub is closed.
 func (r *grpcRoutes) newCall(cc *grpc.ClientConn, fullMethod string) (*grpcCall, error) {
 	method := methodOf(fullMethod)
-	c := &grpcCall{routes: r, method: method, options: r.options(method), began: now()}
+	c := &grpcCall{routes: r, method: method, options: r.options(method), began: time.Now()}
 	if cc.GetState() == connectivity.Shutdown {
 		return nil, c.closed()
 	}
@@ -157,7 +158,7 @@ func (c *grpcCall) pick(ctx context.Context) (balancer.Lease, error) {
 	defer cancel(nil)
 	defer context.AfterFunc(r.ctx, func() { cancel(errStubClosed) })()
 	lease, err := c.search.next(ctx, r.Router, protocolGRPC)
-	c.handed = now()
+	c.handed = time.Now()
 	return lease, err
 }
 
@@ -193,7 +194,7 @@ func (c *grpcCall) cutShort(ctx context.Context, lease balancer.Lease, sent bool
 	<-ctx.Done() // at once: the plugin may have been quicker to notice the deadline
 	outcome := balancer.Abandoned
 	if deadline, ok := ctx.Deadline(); ok && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		outcome = c.options.unanswered(deadline.Sub(c.handed.time()))
+		outcome = c.options.unanswered(deadline.Sub(c.handed))
 	}
 	endpoint := lease.Endpoint()
 	lease.Done(outcome)

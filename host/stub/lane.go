@@ -22,8 +22,7 @@ type lane struct {
 	session  any
 	endpoint string
 
-	calls callTable
-	alarm *alarm // for the first deadline of calls
+	calls waitingCalls
 
 	// sending is held while a request is sent, which neither answers nor
 	// deadlines wait for. It guards what follows, and the field end of the calls
@@ -62,7 +61,7 @@ func isFinal(err error) bool {
 
 func newLane(c *rpcCodec, session any, endpoint string) *lane {
 	l := &lane{codec: c, session: session, endpoint: endpoint, opened: make(chan struct{})}
-	l.alarm = newAlarm(l.expire)
+	l.calls.expire = l.expire
 	return l
 }
 
@@ -105,9 +104,7 @@ func (l *lane) send(k *call, lease balancer.Lease) error {
 	k.lease = lease
 	k.attempts++
 	k.detour.attempt()
-	deadline := k.deadline()
 	l.calls.add(k) // before it is sent, as the answer may be quick
-	l.alarm.set(deadline)
 	end, err := l.channel.Send(k.service, k.seq, k.args)
 	if err != nil {
 		return l.dismiss(k, err)
@@ -122,7 +119,7 @@ func (l *lane) send(k *call, lease balancer.Lease) error {
 func (l *lane) dismiss(k *call, err error) error {
 	var unfit *plugin.RPCEncodeError
 	isUnfit := errors.As(err, &unfit)
-	mine := l.calls.remove(k)
+	mine := l.calls.take(k.seq) != nil
 	if mine {
 		k.lease = nil
 		k.attempts--
@@ -167,7 +164,7 @@ func (l *lane) await(ctx context.Context) error {
 // closeIfIdle is called when a call has been taken off the lane, or the lane was
 // retired, which it is only once it has a channel.
 func (l *lane) closeIfIdle() {
-	if l.retired.Load() && len(l.calls.list()) == 0 {
+	if l.retired.Load() && l.calls.none() {
 		_ = l.channel.Close() // read sees it, and ends the lane
 	}
 }

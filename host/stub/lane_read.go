@@ -121,6 +121,17 @@ func (l *lane) take(seq uint64) *call {
 	return k
 }
 
+// expire ends the calls that were not answered in time. Their answers, if they
+// still come, find no call.
+func (l *lane) expire() {
+	for _, k := range l.calls.takeExpired() {
+		endpoint := k.lease.Endpoint()
+		k.lease.Done(k.options.unanswered(k.deadline().Sub(k.handed)))
+		l.codec.fault(k, Fault{Reason: ReasonTimeout, Endpoint: endpoint, MayHaveRun: true})
+	}
+	l.closeIfIdle()
+}
+
 // fail ends the lane and what is on it, once.
 func (l *lane) fail(err error) {
 	if errors.Is(err, io.ErrUnexpectedEOF) && l.codec.ctx.Err() == nil {
@@ -150,15 +161,10 @@ func (l *lane) end(err error) (calls []*call, channel plugin.RPCChannel, first b
 		return nil, nil, false
 	}
 	l.err = err
-	for _, k := range l.calls.list() {
-		if l.calls.remove(k) {
-			calls = append(calls, k)
-		}
-	}
+	calls = l.calls.takeAll()
 	if l.channel == nil {
 		close(l.opened)
 	}
-	l.alarm.stop()
 	return calls, l.channel, true
 }
 

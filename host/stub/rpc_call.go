@@ -21,8 +21,8 @@ type call struct {
 	args   any
 	caller *rpc.Call
 	reply  reflect.Type // what the caller gave for it; nil: nothing
-	began  moment
-	handed moment // to the last endpoint
+	began  time.Time
+	handed time.Time // to the last endpoint
 
 	attempts int     // times that the call was handed to an endpoint
 	detour   *search // nil until an attempt has failed
@@ -30,7 +30,7 @@ type call struct {
 	end      uint64 // where the request ends in what the lane's channel was given; see lane.sending
 }
 
-func (k *call) deadline() moment { return k.began.add(k.options.Timeout) }
+func (k *call) deadline() time.Time { return k.began.Add(k.options.Timeout) }
 
 // search begins with the first endpoint that does not take the call, or loses it.
 func (k *call) search() *search {
@@ -54,7 +54,7 @@ const laneWait = time.Second
 // route brings a call onto a lane, or ends it. lease may be nil. It runs in a
 // goroutine of its own.
 func (c *rpcCodec) route(k *call, lease balancer.Lease) {
-	ctx, cancel := context.WithDeadline(c.ctx, k.deadline().time())
+	ctx, cancel := context.WithDeadline(c.ctx, k.deadline())
 	defer cancel()
 	for {
 		if lease == nil {
@@ -101,11 +101,11 @@ func (c *rpcCodec) offer(ctx context.Context, k *call, lease balancer.Lease) err
 		if l == nil {
 			return errStubClosed
 		}
-		k.handed = now()
+		k.handed = time.Now()
 		err := l.send(k, lease)
 		for errors.Is(err, errLaneBusy) {
 			if err = l.await(ctx); err == nil {
-				k.handed = now()
+				k.handed = time.Now()
 				err = l.send(k, lease)
 			}
 		}

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 
@@ -56,7 +57,7 @@ func newRPCCodec(kind string, config Config) *rpcCodec {
 // WriteRequest puts the call on a lane, or on its way to one. It implements
 // rpc.ClientCodec.
 func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
-	began := now()
+	began := time.Now()
 	k := &call{
 		seq: r.Seq, args: args, calledMethod: c.called(r.ServiceMethod),
 		caller: c.pending.take(r.Seq), began: began, handed: began,
