@@ -3,6 +3,7 @@
 package stub
 
 import (
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
@@ -41,10 +42,20 @@ func (c *Config) options(method string) CallOptions {
 	return o
 }
 
+// newState begins a call of a method that is written "Plugin.Greet" or
+// "/hello.Greeter/Greet".
+func (c *Config) newState(name string) callState {
+	method := name[strings.LastIndexAny(name, "./")+1:]
+	now := time.Now()
+	return callState{method: method, options: c.options(method), began: now, handed: now}
+}
+
 // observe reports a call that has just ended.
-func (c *Config) observe(began time.Time, ended Call) {
+func (c *Config) observe(s *callState, endpoint string, err error) {
 	if c.Observer != nil {
-		ended.Took = time.Since(began)
-		c.Observer.Called(ended)
+		c.Observer.Called(Call{
+			Method: s.method, Endpoint: endpoint, Took: time.Since(s.began),
+			Attempts: s.attempts, Repeats: s.repeats, Err: err,
+		})
 	}
 }

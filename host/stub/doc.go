@@ -15,10 +15,10 @@
 //   - All other failures are a [Fault], by its type: [Cause] and [SourceOf]
 //     recognize it. It says that the call may have run if any attempt was sent.
 //
-// Over net/rpc, requests travel on lanes: one plugin.RPCChannel for each stub
-// and session, opened by the first call and shared by all. A lane has one
-// goroutine, which reads. A call has one only while it cannot be put on a lane:
-// nobody is ready, or the lane is being opened or full.
+// Over net/rpc, requests travel on session channels: one plugin.RPCChannel for each
+// stub and session, opened by the first call and shared by all. A channel has one
+// goroutine, which reads. A call has one only while it cannot be put on a channel:
+// no endpoint is ready, or the channel is being opened or full.
 //
 // Over gRPC, interceptors hand calls to the connection of the picked session.
 // What travels inside a stream cannot be repeated, so a stream that was opened

@@ -35,7 +35,7 @@ type GRPC struct {
 
 // NewGRPC returns a stub for all kinds of a plugin. The caller closes it.
 func NewGRPC(config Config) (*GRPC, error) {
-	r := &grpcRoutes{Config: config, atOnce: endedContext()}
+	r := &grpcRoutes{Config: config}
 	r.ctx, r.end = context.WithCancel(context.Background())
 	conn, err := grpc.NewClient("passthrough:///routed",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -65,46 +65,24 @@ func (g *GRPC) Close() error {
 // grpcRoutes holds the interceptors of one stub.
 type grpcRoutes struct {
 	Config
-	atOnce context.Context // has ended: a Pick that must not wait
 	ctx    context.Context // ends with the stub
 	end    context.CancelFunc
 	latest atomic.Pointer[any] // the session that answered last
 }
 
-// endedContext makes a Router not wait.
-func endedContext() context.Context {
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	return ctx
-}
-
 // grpcCall is a call or a stream on its way.
 type grpcCall struct {
-	routes  *grpcRoutes
-	method  string // "Greet"
-	options CallOptions
-	began   time.Time
-	handed  time.Time // to the last endpoint
-	search  search
-
-	attempts int // times that the call was handed to an endpoint
+	callState
+	routes *grpcRoutes
 }
 
 // newCall fails if the stub is closed.
 func (r *grpcRoutes) newCall(cc *grpc.ClientConn, fullMethod string) (*grpcCall, error) {
-	method := methodOf(fullMethod)
-	c := &grpcCall{routes: r, method: method, options: r.options(method), began: time.Now()}
+	c := &grpcCall{callState: r.newState(fullMethod), routes: r}
 	if cc.GetState() == connectivity.Shutdown {
 		return nil, c.closed()
 	}
 	return c, nil
-}
-
-// fault is the error of a call that no endpoint answered, in the light of all
-// its attempts.
-func (c *grpcCall) fault(last Fault) *Fault {
-	last.Method = c.method
-	return c.search.fault(last)
 }
 
 // closed is the error of a call whose stub was closed.
@@ -116,9 +94,7 @@ var errClosed = fmt.Errorf("%w: %w", errStubClosed, rpc.ErrShutdown)
 
 // observe reports the end of the call.
 func (c *grpcCall) observe(endpoint string, err error) {
-	c.routes.observe(c.began, Call{
-		Method: c.method, Endpoint: endpoint, Attempts: c.attempts, Repeats: c.search.repeats, Err: err,
-	})
+	c.routes.observe(&c.callState, endpoint, err)
 }
 
 // next picks an endpoint and returns its connection. The error is the call's.
@@ -130,34 +106,20 @@ func (c *grpcCall) next(ctx context.Context) (balancer.Lease, *grpc.ClientConn, 
 		}
 		if session, ok := lease.Session().(GRPCSession); ok {
 			if conn, ok := session.ClientConn(); ok {
-				c.attempts++
-				c.search.attempt()
+				c.attempt()
 				return lease, conn, nil
 			}
 		}
-		c.search.cause = fmt.Errorf("session of %s (%T) does not speak gRPC", lease.Endpoint(), lease.Session())
-		c.search.avoid(lease.Endpoint())
+		c.avoid(lease.Endpoint(), fmt.Errorf("session of %s (%T) does not speak gRPC", lease.Endpoint(), lease.Session()))
 		lease.Done(balancer.NotSent)
 	}
 }
 
 func (c *grpcCall) pick(ctx context.Context) (balancer.Lease, error) {
-	r := c.routes
-	if c.search.tried == nil {
-		lease, err := r.Router.Pick(r.atOnce, protocolGRPC, nil)
-		if err == nil && !hasEnded(lease) {
-			c.handed = c.began
-			return lease, nil
-		}
-		if err == nil {
-			c.search.avoid(lease.Endpoint())
-			lease.Done(balancer.NotSent)
-		}
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer context.AfterFunc(r.ctx, func() { cancel(errStubClosed) })()
-	lease, err := c.search.next(ctx, r.Router, protocolGRPC)
+	defer context.AfterFunc(c.routes.ctx, func() { cancel(errStubClosed) })()
+	lease, err := c.callState.next(ctx, c.routes.Router, protocolGRPC)
 	c.handed = time.Now()
 	return lease, err
 }
@@ -182,7 +144,7 @@ func (c *grpcCall) lost(lease balancer.Lease, sent bool, err error) error {
 	} else {
 		lease.Done(balancer.NotSent)
 	}
-	if c.search.lost(endpoint, sent, c.options, err) {
+	if c.callState.lost(endpoint, sent, err) {
 		return nil
 	}
 	return c.fault(Fault{Reason: ReasonLost, Endpoint: endpoint, Err: err})
@@ -212,10 +174,7 @@ func endedBy(ctx context.Context, endpoint string, sent bool) Fault {
 // answered remembers whose answer came last.
 func (r *grpcRoutes) answered(lease balancer.Lease) {
 	session := lease.Session()
-	if last := r.latest.Load(); last == nil || *last != session {
-		kept := session // in the usual case nothing escapes
-		r.latest.Store(&kept)
-	}
+	r.latest.Store(&session)
 }
 
 // lastBroker is the broker of the session that answered last.

@@ -161,7 +161,12 @@ func (s *routedStream) isLost(err error) bool {
 	default:
 		return false
 	}
-	return hasEnded(s.lease) || s.conn.GetState() != connectivity.Ready
+	select {
+	case <-s.lease.Ended():
+		return true
+	default:
+		return s.conn.GetState() != connectivity.Ready
+	}
 }
 
 // lost is the error of a stream that was lost.

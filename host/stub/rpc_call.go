@@ -9,49 +9,33 @@ import (
 	"reflect"
 	"time"
 
+	"github.com/hashicorp/go-plugin"
+
 	"github.com/reattach/reattach/host/balancer"
 )
 
-// call is one call of a net/rpc stub. At any moment it has one owner, which
-// alone may change it: the goroutine that routes it, or the lane whose table
-// it is in; who takes it out of the table owns it then.
+// call is one call of a net/rpc stub. At any moment it has one owner, which alone may
+// change it: the goroutine that routes it, or the session channel on which it waits for
+// its answer. Whoever takes it from there owns it then.
 type call struct {
-	*calledMethod
-	seq    uint64
-	args   any
-	caller *rpc.Call
-	reply  reflect.Type // what the caller gave for it; nil: nothing
-	began  time.Time
-	handed time.Time // to the last endpoint
+	callState
+	service string // "Plugin.Greet"
+	seq     uint64
+	args    any
+	caller  *rpc.Call
+	reply   reflect.Type // what the caller gave for it; nil: nothing
 
-	attempts int     // times that the call was handed to an endpoint
-	detour   *search // nil until an attempt has failed
-	lease    balancer.Lease
-	end      uint64 // where the request ends in what the lane's channel was given; see lane.sending
+	lease balancer.Lease
+	end   uint64 // where the request ends in what the channel was given; see sessionChannel.sending
 }
 
 func (k *call) deadline() time.Time { return k.began.Add(k.options.Timeout) }
 
-// search begins with the first endpoint that does not take the call, or loses it.
-func (k *call) search() *search {
-	if k.detour == nil {
-		k.detour = new(search)
-	}
-	return k.detour
-}
+// channelWait is how long a call waits for a session channel that is being opened, or
+// is full, before it tries another endpoint.
+const channelWait = time.Second
 
-// calledMethod is which method a call is of.
-type calledMethod struct {
-	service string // "Plugin.Greet"
-	method  string // "Greet"
-	options CallOptions
-}
-
-// laneWait is how long a call waits for a lane that is being opened, or is
-// full, before it tries another endpoint.
-const laneWait = time.Second
-
-// route brings a call onto a lane, or ends it. lease may be nil. It runs in a
+// route brings a call onto a session channel, or ends it. lease may be nil. It runs in a
 // goroutine of its own.
 func (c *rpcCodec) route(k *call, lease balancer.Lease) {
 	ctx, cancel := context.WithDeadline(c.ctx, k.deadline())
@@ -59,7 +43,7 @@ func (c *rpcCodec) route(k *call, lease balancer.Lease) {
 	for {
 		if lease == nil {
 			var err error
-			if lease, err = k.search().next(ctx, c.Router, protocolRPC); err != nil {
+			if lease, err = k.next(ctx, c.Router, protocolRPC); err != nil {
 				c.giveUp(k, err)
 				return
 			}
@@ -68,48 +52,43 @@ func (c *rpcCodec) route(k *call, lease balancer.Lease) {
 		if err == nil {
 			return
 		}
-		endpoint := lease.Endpoint()
-		if isFinal(err) {
-			lease.Done(balancer.NotSent)
-			c.fault(k, Fault{Reason: ReasonArguments, Err: err})
+		lease.Done(outcomeOf(err))
+		if unfit, ok := errors.AsType[*plugin.RPCEncodeError](err); ok { // it would fail elsewhere as well
+			c.fault(k, Fault{Reason: ReasonArguments, Err: unfit.Err})
 			return
 		}
-		lease.Done(outcomeOf(err))
-		lease = nil
-		k.search().avoid(endpoint)
-		k.search().cause = err
+		k.avoid(lease.Endpoint(), err)
 		if text, ok := errors.AsType[rpc.ServerError](err); ok {
-			k.search().refused = &RefusedError{Kind: c.kind, Err: text}
+			k.refused = &RefusedError{Kind: c.kind, Err: text}
 		}
+		lease = nil
 	}
 }
 
 // outcomeOf tells the fleet why an endpoint did not take a call.
 func outcomeOf(err error) balancer.Outcome {
-	if errors.Is(err, errLaneSlow) {
+	if errors.Is(err, errSlow) {
 		return balancer.TimedOut
 	}
 	return balancer.NotSent
 }
 
-// offer puts the call on the lane of a lease, and waits for it where it must.
+// offer puts the call on the channel of a lease's session, and waits for it where it
+// must.
 func (c *rpcCodec) offer(ctx context.Context, k *call, lease balancer.Lease) error {
-	ctx, cancel := context.WithTimeoutCause(ctx, laneWait, errLaneSlow)
+	ctx, cancel := context.WithTimeoutCause(ctx, channelWait, errSlow)
 	defer cancel()
+	s := c.channelOf(lease)
+	if s == nil {
+		return errStubClosed
+	}
 	for {
-		l := c.laneOf(lease)
-		if l == nil {
-			return errStubClosed
-		}
 		k.handed = time.Now()
-		err := l.send(k, lease)
-		for errors.Is(err, errLaneBusy) {
-			if err = l.await(ctx); err == nil {
-				k.handed = time.Now()
-				err = l.send(k, lease)
-			}
+		err := s.send(k, lease)
+		if err != errBusy {
+			return err
 		}
-		if !errors.Is(err, errLaneRetired) {
+		if err := s.await(ctx); err != nil {
 			return err
 		}
 	}
@@ -121,7 +100,7 @@ func (c *rpcCodec) giveUp(k *call, err error) {
 	switch {
 	case c.ctx.Err() != nil:
 		c.closed(k)
-	case refused && !k.search().sent:
+	case refused && !k.sent:
 		c.finish(k, "", refusal)
 	default:
 		c.fault(k, Fault{Reason: ReasonUnavailable, Err: err})
@@ -135,27 +114,22 @@ func (c *rpcCodec) closed(k *call) {
 
 // fault ends a call with a Fault. The lease has been given back.
 func (c *rpcCodec) fault(k *call, last Fault) {
-	last.Method = k.method
-	f := k.detour.fault(last)
+	f := k.fault(last)
 	c.finish(k, f.Endpoint, f)
 }
 
 // finish ends a call. A reply, if there is one, has been set.
 func (c *rpcCodec) finish(k *call, endpoint string, err error) {
-	ended := Call{Method: k.method, Endpoint: endpoint, Attempts: k.attempts, Err: err}
-	if k.detour != nil {
-		ended.Repeats = k.detour.repeats
-	}
-	c.observe(k.began, ended)
+	c.observe(&k.callState, endpoint, err)
 	done(k.caller, err)
 }
 
-// lost sends a call again whose lane has gone, or ends it. sent says that the
+// lost sends a call again whose channel has ended, or ends it. sent says that the
 // plugin may have read it.
 func (c *rpcCodec) lost(k *call, sent bool, cause error) {
 	lease, endpoint := k.lease, k.lease.Endpoint()
 	k.lease = nil
-	again := k.search().lost(endpoint, sent, k.options, cause)
+	again := k.lost(endpoint, sent, cause)
 	switch {
 	case errors.Is(cause, errStubClosed):
 		lease.Done(balancer.Abandoned)

@@ -9,22 +9,20 @@ import (
 	"net/rpc"
 	"reflect"
 	"runtime"
-	"strings"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/hashicorp/go-plugin"
 
 	"github.com/reattach/reattach/host/balancer"
 )
 
-// rpcCodec is an rpc.ClientCodec without a connection. It sends each request
-// on a lane, which is a channel of one session. The lane ends the call.
+// rpcCodec is an rpc.ClientCodec without a connection. It sends each request on a
+// session channel, which ends the call.
 //
-// net/rpc holds one lock for the whole client while WriteRequest runs. So it
-// never waits: a call that cannot be put on a lane at once gets a goroutine of
-// its own until it can.
+// net/rpc holds one lock for the whole client while WriteRequest runs. So it never
+// waits: a call that cannot be put on a channel at once gets a goroutine of its own
+// until it can.
 type rpcCodec struct {
 	Config
 	kind    string
@@ -34,75 +32,43 @@ type rpcCodec struct {
 	end    context.CancelFunc
 	atOnce context.Context // has ended: a Pick that must not wait
 
-	mu     sync.Mutex
-	lanes  map[any]*lane        // by session; nil once closed
-	latest atomic.Pointer[lane] // that had an answer
-
-	method *calledMethod // last; of WriteRequest alone
+	mu       sync.Mutex
+	channels map[any]*sessionChannel        // by session; nil once closed
+	latest   atomic.Pointer[sessionChannel] // that had an answer
 }
 
 var errStubClosed = errors.New("stub was closed")
 
 func newRPCCodec(kind string, config Config) *rpcCodec {
-	c := &rpcCodec{
-		Config: config,
-		kind:   kind,
-		lanes:  map[any]*lane{},
-	}
+	c := &rpcCodec{Config: config, kind: kind, channels: map[any]*sessionChannel{}}
 	c.ctx, c.end = context.WithCancel(context.Background())
-	c.atOnce = endedContext()
+	ended, cancel := context.WithCancel(context.Background())
+	cancel()
+	c.atOnce = ended
 	return c
 }
 
-// WriteRequest puts the call on a lane, or on its way to one. It implements
+// WriteRequest puts the call on a session channel, or on its way to one. It implements
 // rpc.ClientCodec.
 func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
-	began := time.Now()
 	k := &call{
-		seq: r.Seq, args: args, calledMethod: c.called(r.ServiceMethod),
-		caller: c.pending.take(r.Seq), began: began, handed: began,
+		callState: c.newState(r.ServiceMethod), service: r.ServiceMethod,
+		seq: r.Seq, args: args, caller: c.pending.take(r.Seq),
 	}
 	k.reply = reflect.TypeOf(k.caller.Reply)
-	if c.ctx.Err() != nil {
-		go c.closed(k)
-		return nil
-	}
-
 	lease, err := c.Router.Pick(c.atOnce, protocolRPC, nil)
 	if err != nil {
 		go c.route(k, nil)
 		return nil
 	}
-	l := c.latest.Load() // the usual case: all calls go to one session
-	if l == nil || l.session != lease.Session() {
-		l = c.laneOf(lease)
+	s := c.latest.Load() // the usual case: all calls go to one session
+	if s == nil || s.session != lease.Session() {
+		s = c.channelOf(lease)
 	}
-	if l != nil {
-		switch err := l.send(k, lease); {
-		case err == nil:
-			return nil
-		case isFinal(err):
-			lease.Done(balancer.NotSent)
-			go c.fault(k, Fault{Reason: ReasonArguments, Err: err})
-			return nil
-		}
+	if s == nil || s.send(k, lease) != nil {
+		go c.route(k, lease)
 	}
-	go c.route(k, lease)
 	return nil
-}
-
-// called is what is known of a method before it is called.
-func (c *rpcCodec) called(service string) *calledMethod {
-	if c.method == nil || c.method.service != service {
-		method := methodOf(service)
-		c.method = &calledMethod{service, method, c.options(method)}
-	}
-	return c.method
-}
-
-// methodOf turns "Plugin.Greet" and "/hello.Greeter/Greet" into "Greet".
-func methodOf(name string) string {
-	return name[strings.LastIndexAny(name, "./")+1:]
 }
 
 // ReadResponseHeader ends the client's goroutine that reads: the client has no call
@@ -116,51 +82,51 @@ func (c *rpcCodec) ReadResponseHeader(*rpc.Response) error {
 // ReadResponseBody implements rpc.ClientCodec. It is never called.
 func (c *rpcCodec) ReadResponseBody(any) error { return io.EOF }
 
-// Close ends the stub and its lanes. It implements rpc.ClientCodec.
+// Close ends the stub and its channels. It implements rpc.ClientCodec.
 func (c *rpcCodec) Close() error {
 	c.end()
 	c.mu.Lock()
-	lanes := c.lanes
-	c.lanes = nil
+	channels := c.channels
+	c.channels = nil
 	c.mu.Unlock()
-	for _, l := range lanes {
-		l.fail(errStubClosed)
+	for _, s := range channels {
+		s.fail(errStubClosed)
 	}
 	return nil
 }
 
-// laneOf returns the lane of the lease's session, which may still be opening,
+// channelOf returns the channel of the lease's session, which may still be opening,
 // or nil once the stub is closed.
-func (c *rpcCodec) laneOf(lease balancer.Lease) *lane {
+func (c *rpcCodec) channelOf(lease balancer.Lease) *sessionChannel {
 	session := lease.Session()
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if l := c.lanes[session]; l != nil || c.lanes == nil {
-		return l
+	if s := c.channels[session]; s != nil || c.channels == nil {
+		return s
 	}
-	l := newLane(c, session, lease.Endpoint())
-	c.lanes[session] = l
-	go l.open()
-	return l
+	s := newSessionChannel(c, session, lease.Endpoint())
+	c.channels[session] = s
+	go s.run()
+	return s
 }
 
-// forget makes the next call to the session open another lane.
-func (c *rpcCodec) forget(l *lane) {
+// forget makes the next call to the session open another channel.
+func (c *rpcCodec) forget(s *sessionChannel) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.lanes[l.session] == l {
-		delete(c.lanes, l.session)
+	if c.channels[s.session] == s {
+		delete(c.channels, s.session)
 	}
 }
 
 // lastBroker is the broker of the session that answered last.
 func (c *rpcCodec) lastBroker() *plugin.MuxBroker {
-	l := c.latest.Load()
-	if l == nil {
+	s := c.latest.Load()
+	if s == nil {
 		return nil
 	}
-	if s, ok := l.session.(MuxBrokerSession); ok {
-		return s.MuxBroker()
+	if session, ok := s.session.(MuxBrokerSession); ok {
+		return session.MuxBroker()
 	}
 	return nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestRPCDeadlines has calls of several timeouts on one lane.
+// TestRPCDeadlines has calls of several timeouts on one channel.
 func TestRPCDeadlines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s, peers := newHandSession("a")

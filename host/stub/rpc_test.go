@@ -124,7 +124,7 @@ func TestRPCEndings(t *testing.T) {
 				}
 				r.set(s, echoing("b"))
 			},
-			want: want{result: `"x"`, outcomes: []string{"a: timed-out", "b: answered"}, took: laneWait},
+			want: want{result: `"x"`, outcomes: []string{"a: timed-out", "b: answered"}, took: channelWait},
 		},
 		"nobody serves the kind": {
 			reason: "the plugin's own refusal comes unchanged, once all have been asked",
@@ -289,7 +289,7 @@ func TestRPCLateAnswerIsDropped(t *testing.T) {
 			p.answer(t, seq, arg)
 		}()
 		if r := <-second; r.String() != `"next"` {
-			t.Errorf("a call on the same lane after a late answer: %v", r)
+			t.Errorf("a call on the same channel after a late answer: %v", r)
 		}
 	})
 }
@@ -376,7 +376,7 @@ func TestRPCEndpointsDoNotHinderEachOther(t *testing.T) {
 	}
 }
 
-func TestRPCFullLaneIsLeft(t *testing.T) {
+func TestRPCFullChannelIsLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		bad, _ := newHandSession("bad")
 		bad.open = func() (net.Conn, error) { return deadEnd(), nil }
@@ -392,11 +392,11 @@ func TestRPCFullLaneIsLeft(t *testing.T) {
 		synctest.Wait()
 		router.set(bad, echoing("good"))
 		if r := <-third; r.String() != `"small"` {
-			t.Errorf("a call that found the lane full: %v", r)
+			t.Errorf("a call that found the channel full: %v", r)
 		}
 		for _, c := range []<-chan result{writing, waiting} {
 			if r := <-c; !strings.Contains(r.String(), "no answer in time") {
-				t.Errorf("a call on the full lane: %v", r)
+				t.Errorf("a call on the full channel: %v", r)
 			}
 		}
 	})
@@ -423,7 +423,7 @@ func TestRPCArguments(t *testing.T) {
 						time.AfterFunc(time.Second, func() { router.set(echoing("a")) })
 					}
 					client := handStub(t, router, nil)
-					if !late { // so that the lane is open
+					if !late { // so that the channel is open
 						<-goCall(client, "Add", "x")
 					}
 					err := client.Call("Plugin.Add", tc.args, new(string))
@@ -489,7 +489,7 @@ func testRPCClose(t *testing.T, end func(*RPC) error, laterFault bool) {
 			}
 		}
 		if _, err := p.Read(make([]byte, 1)); err == nil {
-			t.Error("the lane is still open")
+			t.Error("the channel is still open")
 		}
 		synctest.Wait()
 		if _, _, open := router.seen(); open != 0 {

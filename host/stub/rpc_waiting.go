@@ -88,9 +88,3 @@ func (w *waitingCalls) takeAll() []*call {
 	w.calls = nil
 	return calls
 }
-
-func (w *waitingCalls) none() bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return len(w.calls) == 0
-}

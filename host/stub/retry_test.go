@@ -10,9 +10,8 @@ import (
 // TestUnsentAttemptsAreNoRepeats: an attempt that was handed to an endpoint and surely
 // not read by its plugin takes none of the repeats that a call has.
 func TestUnsentAttemptsAreNoRepeats(t *testing.T) {
-	options := CallOptions{Idempotent: true, Repeats: 2}
 	gone := errors.New("gone")
-	s := new(search)
+	s := &callState{options: CallOptions{Idempotent: true, Repeats: 2}}
 	for i, attempt := range []struct{ sent, again bool }{
 		{true, true},  // the call
 		{false, true}, // turned down
@@ -21,7 +20,7 @@ func TestUnsentAttemptsAreNoRepeats(t *testing.T) {
 		{true, false}, // the second repeat
 	} {
 		s.attempt()
-		if again := s.lost("a", attempt.sent, options, gone); again != attempt.again {
+		if again := s.lost("a", attempt.sent, gone); again != attempt.again {
 			t.Errorf("attempt %d, sent: %t: tried again: %t, want %t", i+1, attempt.sent, again, attempt.again)
 		}
 	}

@@ -39,7 +39,7 @@ func (c slowBody) ReadReply(reflect.Value) error {
 }
 
 // TestReplyIsTheCallersAfterTimeout has an answer whose header comes in time and
-// whose body does not. The race detector tells whether the lane looks at what the
+// whose body does not. The race detector tells whether the channel looks at what the
 // caller may use again.
 func TestReplyIsTheCallersAfterTimeout(t *testing.T) {
 	channel := slowBody{newInstant(), make(chan struct{})}

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/reattach/reattach/host/balancer"
+)
+
+// The backoff of a call before an endpoint is tried again, when every one has been. It
+// doubles with each.
+const (
+	firstPause = 5 * time.Millisecond
+	lastPause  = 500 * time.Millisecond
+)
+
+// callState is what a call is of and what became of its attempts, over both protocols.
+type callState struct {
+	method  string // "Greet"
+	options CallOptions
+	began   time.Time
+	handed  time.Time // to the last endpoint
+
+	attempts int // times that the call was handed to an endpoint
+	tried    []string
+	pause    time.Duration
+	sent     bool   // an attempt was sent and lost: the call may have run
+	sentTo   string // the last endpoint of such an attempt
+	repeats  int    // attempts after that, without those that were surely not sent
+	cause    error  // why the last endpoint did not take the call
+	// refused is an answer of the last endpoint which will not change by asking
+	// again. When all others have been tried too, it is the call's error.
+	refused error
+}
+
+// next picks an endpoint, after a pause if all have been tried. It returns refused, or
+// the error of the Router.
+func (s *callState) next(ctx context.Context, router balancer.Router, protocol string) (balancer.Lease, error) {
+	lease, err := router.Pick(ctx, protocol, s.tried)
+	if err != nil {
+		return nil, s.explain(err)
+	}
+	if slices.Contains(s.tried, lease.Endpoint()) {
+		if err := s.backOff(ctx); err != nil {
+			lease.Done(balancer.NotSent)
+			return nil, err
+		}
+	}
+	return lease, nil
+}
+
+// backOff waits before an endpoint is tried once more.
+func (s *callState) backOff(ctx context.Context) error {
+	if s.refused != nil {
+		return s.refused
+	}
+	s.pause = min(max(2*s.pause, firstPause), lastPause)
+	timer := time.NewTimer(s.pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return s.explain(context.Cause(ctx))
+	}
+}
+
+// avoid makes next prefer other endpoints from now on. cause is why this one did not
+// take the call.
+func (s *callState) avoid(endpoint string, cause error) {
+	if !slices.Contains(s.tried, endpoint) {
+		s.tried = append(s.tried, endpoint)
+	}
+	s.cause = cause
+}
+
+// explain adds to err what the last endpoint had against the call.
+func (s *callState) explain(err error) error {
+	if s.cause == nil {
+		return err
+	}
+	return fmt.Errorf("%w (last attempt: %w)", err, s.cause)
+}
+
+// attempt notes that the call is handed to an endpoint.
+func (s *callState) attempt() {
+	s.attempts++
+	if s.sent {
+		s.repeats++
+	}
+}
+
+// notSent takes back that the last attempt was a repeat: the endpoint did not take the
+// call, or had surely not read it when its session ended.
+func (s *callState) notSent() {
+	if s.sent {
+		s.repeats--
+	}
+}
+
+// lost notes that an attempt has ended without an answer, and reports whether the
+// call may be tried again. sent says that the plugin may have read it.
+func (s *callState) lost(endpoint string, sent bool, cause error) bool {
+	if !sent {
+		s.notSent()
+	} else {
+		s.sent, s.sentTo = true, endpoint
+		if s.repeats >= s.options.MaxRepeats() {
+			return false
+		}
+	}
+	s.avoid(endpoint, cause)
+	return true
+}
+
+// fault makes the Fault with which a call ends, and is all that does. f is what the
+// last attempt came to. What an earlier attempt may have run stays true, however the
+// later ones ended.
+func (s *callState) fault(f Fault) *Fault {
+	f.Method = s.method
+	if !s.sent {
+		return &f
+	}
+	f.MayHaveRun = true
+	if f.Endpoint == "" {
+		f.Endpoint = s.sentTo
+	}
+	if f.Reason == ReasonUnavailable {
+		f.Reason = ReasonLost // and not found an endpoint for its repetition
+	}
+	return &f
+}

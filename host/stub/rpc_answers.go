@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"net/rpc"
+	"reflect"
+
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/balancer"
+)
+
+// read takes answers until the channel ends, and says why it has.
+func (s *sessionChannel) read(channel plugin.RPCChannel) error {
+	var header rpc.Response
+	for {
+		header = rpc.Response{}
+		if err := channel.ReadHeader(&header); err != nil {
+			return err
+		}
+		s.readReply(channel, &header)
+	}
+}
+
+// readReply takes the rest of an answer, and ends its call.
+//
+// It is not decoded where the caller wants it: the caller may have given up by then.
+func (s *sessionChannel) readReply(channel plugin.RPCChannel, header *rpc.Response) {
+	k := s.waiting.find(header.Seq)
+	var target reflect.Value // invalid: skip the body
+	var useless error
+	if k != nil && header.Error == "" && k.reply != nil {
+		if k.reply.Kind() == reflect.Pointer {
+			target = reflect.New(k.reply.Elem())
+		} else {
+			useless = fmt.Errorf("the caller's reply is %v, not a pointer", k.reply)
+		}
+	}
+	err := channel.ReadReply(target)
+	if errors.Is(err, plugin.ErrConnectionLost) {
+		return // ReadHeader will say so as well, which ends all calls that wait
+	}
+	if k = s.waiting.take(header.Seq); k != nil { // or else it is too late
+		s.answer(k, header, target, cmp.Or(useless, err))
+	}
+}
+
+// answer ends a call. unreadable is why the answer is not what the caller expects.
+func (s *sessionChannel) answer(k *call, header *rpc.Response, target reflect.Value, unreadable error) {
+	if s.codec.latest.Load() != s { // a store would take the cache line from whoever sends
+		s.codec.latest.Store(s)
+	}
+	k.lease.Done(balancer.Answered)
+	var to reflect.Value
+	if target.IsValid() {
+		if to = reflect.ValueOf(k.caller.Reply); to.IsNil() {
+			unreadable = errNilReply
+		}
+	}
+	switch {
+	case header.Error != "":
+		s.codec.finish(k, s.endpoint, rpc.ServerError(header.Error))
+	case unreadable != nil:
+		s.codec.fault(k, Fault{Reason: ReasonAnswer, Endpoint: s.endpoint, MayHaveRun: true, Err: unreadable})
+	default:
+		if to.IsValid() {
+			to.Elem().Set(target.Elem())
+		}
+		s.codec.finish(k, s.endpoint, nil)
+	}
+}
+
+var errNilReply = errors.New("the caller's reply is a nil pointer")

@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/balancer"
+)
+
+// sessionChannel carries the calls of one stub on one session: a channel on which the
+// plugin serves the stub's kind. The first call opens it; it ends with the session or
+// the stub.
+type sessionChannel struct {
+	codec    *rpcCodec
+	session  any
+	endpoint string
+	waiting  waitingCalls
+
+	// sending is held while a request is sent, which neither answers nor deadlines
+	// wait for. It guards what follows, and the field end of the calls that wait.
+	sending sync.Mutex
+	channel plugin.RPCChannel // nil until opened
+	opened  chan struct{}     // closed when channel is set, or err is
+	err     error             // why it has ended
+}
+
+// Reasons why a session channel does not take a call. The call was not sent then.
+var (
+	errBusy = errors.New("busy") // being opened, or full: wait for it to change
+	errSlow = fmt.Errorf("endpoint does not take requests (waited %v)", channelWait)
+)
+
+var errHungUp = errors.New("the plugin hung up")
+
+func newSessionChannel(c *rpcCodec, session any, endpoint string) *sessionChannel {
+	s := &sessionChannel{codec: c, session: session, endpoint: endpoint, opened: make(chan struct{})}
+	s.waiting.expire = s.expire
+	return s
+}
+
+// run asks the plugin for the channel, and reads from it until it ends.
+func (s *sessionChannel) run() {
+	session, ok := s.session.(RPCSession)
+	if !ok {
+		s.fail(fmt.Errorf("session of %s (%T) does not speak net/rpc", s.endpoint, s.session))
+		return
+	}
+	channel, err := session.OpenRPC(s.codec.kind)
+	if err != nil {
+		s.fail(err)
+		return
+	}
+	s.sending.Lock()
+	if s.err != nil {
+		s.sending.Unlock()
+		_ = channel.Close()
+		return
+	}
+	s.channel = channel
+	close(s.opened)
+	s.sending.Unlock()
+	s.fail(s.read(channel))
+}
+
+// send takes over the call and the lease, or says why not.
+func (s *sessionChannel) send(k *call, lease balancer.Lease) error {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	switch {
+	case s.err != nil:
+		return s.err
+	case s.channel == nil:
+		return errBusy
+	}
+	k.lease = lease
+	k.attempt()
+	s.waiting.add(k) // before it is sent, as the answer may be quick
+	end, err := s.channel.Send(k.service, k.seq, k.args)
+	switch {
+	case err == nil:
+		k.end = end
+		return nil
+	case s.waiting.take(k.seq) == nil:
+		return nil // its deadline came first, and has ended it
+	}
+	k.lease = nil
+	k.attempts--
+	k.notSent()
+	if errors.Is(err, plugin.ErrChannelFull) {
+		return errBusy
+	}
+	return err
+}
+
+// await waits until send has something else to say than errBusy.
+func (s *sessionChannel) await(ctx context.Context) error {
+	select {
+	case <-s.opened:
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	s.sending.Lock()
+	channel := s.channel
+	s.sending.Unlock()
+	if channel == nil {
+		return nil // it has ended
+	}
+	if err := channel.Await(ctx); ctx.Err() != nil {
+		return err
+	}
+	return nil // send says why the channel takes nothing, if so
+}
+
+// fail ends the channel and what waits on it, once.
+func (s *sessionChannel) fail(err error) {
+	if errors.Is(err, io.ErrUnexpectedEOF) && s.codec.ctx.Err() == nil {
+		err = errHungUp
+	}
+	calls, channel, first := s.end(err)
+	if !first {
+		return
+	}
+	s.codec.forget(s)
+	var taken uint64
+	if channel != nil {
+		_ = channel.Close()
+		taken = channel.Taken()
+	}
+	for _, k := range calls {
+		s.codec.lost(k, k.end <= taken, err)
+	}
+}
+
+// end takes all calls that wait. It is not done before the one that is being sent is, so
+// that it is known where each ends.
+func (s *sessionChannel) end(err error) (calls []*call, channel plugin.RPCChannel, first bool) {
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	if s.err != nil {
+		return nil, nil, false
+	}
+	s.err = err
+	if s.channel == nil {
+		close(s.opened)
+	}
+	return s.waiting.takeAll(), s.channel, true
+}
+
+// expire ends the calls that were not answered in time. Their answers, if they
+// still come, find no call.
+func (s *sessionChannel) expire() {
+	for _, k := range s.waiting.takeExpired() {
+		k.lease.Done(k.options.unanswered(k.deadline().Sub(k.handed)))
+		s.codec.fault(k, Fault{Reason: ReasonTimeout, Endpoint: s.endpoint, MayHaveRun: true})
+	}
+}
