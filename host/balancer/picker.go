@@ -5,15 +5,13 @@
 package balancer
 
 import (
-	"iter"
 	"math/rand/v2"
-	"slices"
 	"sync/atomic"
+	"time"
 )
 
 // Endpoint is what calls are routed to, usually a pointer. It counts them itself.
 type Endpoint interface {
-	comparable
 	// InFlight is the number of calls that have begun and not ended. A pick asks
 	// for it, from any goroutine; it must not block.
 	InFlight() int
@@ -21,7 +19,7 @@ type Endpoint interface {
 
 // Candidate is an endpoint that may be picked.
 type Candidate[T Endpoint] struct {
-	// Value is what a pick gives. No two candidates have the same.
+	// Value is what a pick gives.
 	Value T
 	// Zone is where the endpoint runs, or empty.
 	Zone string
@@ -33,21 +31,22 @@ type Options struct {
 	Zone   ZonePreference
 }
 
-// Picker chooses among the candidates of one snapshot. All its methods may be
-// called from any number of goroutines; none blocks.
+// Picker chooses among the candidates of one snapshot. Pick may be called from any
+// number of goroutines; it does not block.
 type Picker[T Endpoint] struct {
 	policy     Policy
 	candidates []Candidate[T] // the preferred ones first
 	preferred  int
+	made       time.Time
 
 	_      [64]byte // the fields above are read often, those below are written often
 	next   atomic.Uint64
-	streak streak
+	sticky stickyPick
 }
 
 // New makes a Picker over a copy of candidates, which should all be ready.
 func New[T Endpoint](opts Options, candidates []Candidate[T]) *Picker[T] {
-	p := &Picker[T]{policy: opts.Policy}
+	p := &Picker[T]{policy: opts.Policy, made: time.Now()}
 	p.candidates, p.preferred = arrange(opts.Zone, candidates)
 	// Snapshots change while calls go on: if each began with the first
 	// candidate, it would get more than its share.
@@ -55,39 +54,24 @@ func New[T Endpoint](opts Options, candidates []Candidate[T]) *Picker[T] {
 	return p
 }
 
-// Pick chooses a candidate that is not in exclude. It reports false if there
-// is none. Those that have been tried already go into exclude; when they are
-// all that the preferred zone has, another zone is used.
-func (p *Picker[T]) Pick(exclude ...T) (value T, ok bool) {
-	var skip func(T) bool
-	if len(exclude) > 0 {
-		skip = func(v T) bool { return slices.Contains(exclude, v) }
-	}
-	if c := p.choose(skip); c != nil {
-		return c.Value, true
-	}
-	return value, false
-}
-
-// choose calls the policy's function directly: through a function value,
-// skip would have to be allocated.
-func (p *Picker[T]) choose(skip func(T) bool) *Candidate[T] {
+// Pick chooses a candidate of which skip does not report true. It reports false if there
+// is none. skip is nil in the usual case, and true of what has been tried already; when
+// that is all that the preferred zone has, another zone is used.
+func (p *Picker[T]) Pick(skip func(T) bool) (value T, ok bool) {
 	first, rest := p.candidates[:p.preferred], p.candidates[p.preferred:]
-	switch {
-	case p.policy == RoundRobin:
+	var c *Candidate[T]
+	if p.policy == RoundRobin {
 		turn := p.next.Add(1) // one for a pick, whichever zones it looks at
-		if c := roundRobin(first, skip, turn); c != nil {
-			return c
+		if c = roundRobin(first, skip, turn); c == nil {
+			c = roundRobin(rest, skip, turn)
 		}
-		return roundRobin(rest, skip, turn)
-	case skip == nil:
-		return p.warmOrDrawn(first)
+	} else if c = p.leastRequest(first, skip); c == nil {
+		c = p.leastRequest(rest, skip)
 	}
-	p.streak.avoid(func(i int) bool { return skip(first[i].Value) })
-	if c := leastRequest(first, skip); c != nil {
-		return c
+	if c == nil {
+		return value, false
 	}
-	return leastRequest(rest, skip)
+	return c.Value, true
 }
 
 func roundRobin[T Endpoint](tier []Candidate[T], skip func(T) bool, turn uint64) *Candidate[T] {
@@ -97,80 +81,51 @@ func roundRobin[T Endpoint](tier []Candidate[T], skip func(T) bool, turn uint64)
 	c := &tier[turn%uint64(len(tier))]
 	if skip != nil && skip(c.Value) {
 		// Not its neighbour: that one would get all the calls which fail here.
-		return draw(tier, skip, nil)
+		_, c = draw(tier, skip, nil)
 	}
 	return c
 }
 
-// warmOrDrawn stays with the candidate of the last pick, or else takes the less
-// busy of two.
-func (p *Picker[T]) warmOrDrawn(tier []Candidate[T]) *Candidate[T] {
-	switch len(tier) {
-	case 0:
-		return nil
-	case 1:
+// leastRequest takes the less busy of two that are drawn, or stays with the one of the
+// last pick. A call that was tried in vain ends that: it may have been there.
+func (p *Picker[T]) leastRequest(tier []Candidate[T], skip func(T) bool) *Candidate[T] {
+	if len(tier) == 1 && skip == nil {
 		return &tier[0]
 	}
-	now := sinceEpoch()
-	if i, ok := p.streak.next(now, func(i int) bool { return tier[i].Value.InFlight() == 0 }); ok {
+	now := uint32(time.Since(p.made).Microseconds())
+	if skip != nil {
+		p.sticky.end()
+	} else if i, ok := p.sticky.next(now); ok && tier[i].Value.InFlight() == 0 {
 		return &tier[i]
 	}
-	i, j := rand.IntN(len(tier)), rand.IntN(len(tier)-1)
-	if j >= i {
-		j++ // two different ones, each pair as likely
+	i, a := draw(tier, skip, nil)
+	if j, b := draw(tier, skip, a); b != nil && b.Value.InFlight() < a.Value.InFlight() {
+		i, a = j, b
 	}
-	if lighter(&tier[i], &tier[j]) == &tier[j] {
-		i = j
-	}
-	p.streak.begin(i, now)
-	return &tier[i]
-}
-
-// leastRequest takes the less busy of two that are not skipped.
-func leastRequest[T Endpoint](tier []Candidate[T], skip func(T) bool) *Candidate[T] {
-	if len(tier) == 0 {
-		return nil
-	}
-	a := draw(tier, skip, nil)
-	if a == nil || len(tier) == 1 {
-		return a
-	}
-	return lighter(a, draw(tier, skip, a))
-}
-
-// lighter gives the one with fewer calls in flight. b may be nil.
-func lighter[T Endpoint](a, b *Candidate[T]) *Candidate[T] {
-	if b != nil && b.Value.InFlight() < a.Value.InFlight() {
-		return b
+	if a != nil && skip == nil {
+		p.sticky.begin(i, now)
 	}
 	return a
 }
 
-// draw gives one at random that is neither skipped nor other, or nil if
-// there is none.
-func draw[T Endpoint](tier []Candidate[T], skip func(T) bool, other *Candidate[T]) *Candidate[T] {
+// draw gives one at random that is neither skipped nor other, or nil if there is none.
+func draw[T Endpoint](tier []Candidate[T], skip func(T) bool, other *Candidate[T]) (int, *Candidate[T]) {
 	const tries = 8
+	if len(tier) == 0 {
+		return 0, nil
+	}
 	for range tries {
-		if c := &tier[rand.IntN(len(tier))]; c != other && !skip(c.Value) {
-			return c
+		i := rand.IntN(len(tier))
+		if c := &tier[i]; c != other && (skip == nil || !skip(c.Value)) {
+			return i, c
 		}
 	}
-	// Nearly all are skipped: look at each.
-	start := rand.IntN(len(tier))
-	for i := range tier {
-		if c := &tier[(start+i)%len(tier)]; c != other && !skip(c.Value) {
-			return c
+	start := rand.IntN(len(tier)) // nearly all are skipped: look at each
+	for n := range tier {
+		i := (start + n) % len(tier)
+		if c := &tier[i]; c != other && (skip == nil || !skip(c.Value)) {
+			return i, c
 		}
 	}
-	return nil
+	return 0, nil
 }
-
-// Len is the number of candidates.
-func (p *Picker[T]) Len() int { return len(p.candidates) }
-
-// Preferred is how many of them are picked while none is excluded: all, or
-// those of the preferred zone.
-func (p *Picker[T]) Preferred() int { return p.preferred }
-
-// All yields every candidate, the preferred ones first.
-func (p *Picker[T]) All() iter.Seq[Candidate[T]] { return slices.Values(p.candidates) }

@@ -48,7 +48,7 @@ func newLink(endpoint string, s Session, ejectAfter int) *Link {
 // Begin counts a call that starts. It reports false, and the call must go
 // elsewhere, if the session has ended or is about to.
 func (l *Link) Begin() bool {
-	if !l.Lives() {
+	if !l.TakesCalls() {
 		return false
 	}
 	if l.calls.Add(1)&retired != 0 {
@@ -58,11 +58,12 @@ func (l *Link) Begin() bool {
 	return true
 }
 
-// Lives reports whether the session has neither ended nor said that it is about to.
-// The Conn learns of both a moment later; no call should hit that moment.
-func (l *Link) Lives() bool {
+// TakesCalls reports whether the session has neither ended nor said that it is about to,
+// and was not retired. The Conn learns of an end a little later; no call should be lost
+// in between.
+func (l *Link) TakesCalls() bool {
 	// Two selects, as one of two channels takes the locks of both.
-	return !isClosed(l.ended) && !isClosed(l.draining)
+	return !isClosed(l.ended) && !isClosed(l.draining) && l.calls.Load()&retired == 0
 }
 
 func isClosed(c <-chan struct{}) bool {

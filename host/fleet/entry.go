@@ -12,25 +12,6 @@ import (
 	"github.com/reattach/reattach/host/target"
 )
 
-// unit is one Conn and what the fleet needs to stop it.
-type unit struct {
-	entry *entry
-	conn  *conn.Conn
-	seen  *conn.Status // the newest that was told
-	leave context.CancelFunc
-	begun time.Time
-	late  *time.Timer // of a replacement; nil for others
-	said  bool        // that this replacement is not ready
-}
-
-// stop lets the unit leave: its calls may finish.
-func (u *unit) stop() {
-	if u.late != nil {
-		u.late.Stop()
-	}
-	u.leave()
-}
-
 // entry is one place of discovery, and the instances that serve or served
 // there. Run's goroutine alone uses it.
 type entry struct {
@@ -39,10 +20,9 @@ type entry struct {
 	endpoint target.Endpoint // as discovery described it last
 	wanted   bool            // discovery has it, and does not say that it leaves
 	listed   bool            // discovery has it
-	serving  *unit
-	coming   *unit // shall take the place of serving once it is ready
-	leaving  []*unit
-	shown    *row // what was published last; nil if that is out of date
+	serving  *instance
+	coming   *instance // shall take the place of serving once it is ready
+	leaving  []*instance
 }
 
 // set takes over what discovery says of the place now.
@@ -51,7 +31,7 @@ func (e *entry) set(now target.Endpoint) {
 		return
 	}
 	e.endpoint, e.listed, e.wanted = now, true, !now.Draining
-	e.touch()
+	e.pool.touch()
 	switch {
 	case !e.wanted:
 		e.vacate()
@@ -68,7 +48,7 @@ func (e *entry) set(now target.Endpoint) {
 // withdraw takes note that discovery has the place no more.
 func (e *entry) withdraw() {
 	e.listed, e.wanted = false, false
-	e.touch()
+	e.pool.touch()
 	e.vacate()
 }
 
@@ -77,16 +57,17 @@ func (e *entry) vacate() {
 	e.retire(&e.serving)
 }
 
-// retire lets a unit leave, if there is one.
-func (e *entry) retire(u **unit) {
-	if *u == nil {
+// retire lets an instance leave, if there is one.
+func (e *entry) retire(at **instance) {
+	i := *at
+	if i == nil {
 		return
 	}
-	(*u).stop()
-	e.pool.past.keep((*u).conn, time.Now())
-	e.leaving = append(e.leaving, *u)
-	*u = nil
-	e.touch()
+	i.stop()
+	e.pool.past.keep(i.conn, time.Now())
+	e.leaving = append(e.leaving, i)
+	*at = nil
+	e.pool.touch()
 }
 
 // replace begins with a new instance: beside the old one if that can serve,
@@ -100,46 +81,46 @@ func (e *entry) replace() {
 	}
 	// Another attempt of the old one would meet the new instance.
 	e.serving.conn.NoRedial()
-	u := e.fleet.start(e)
-	u.late = time.AfterFunc(e.fleet.opts.ReplaceTimeout, func() { e.fleet.inbox.put(notice{unit: u, late: true}) })
-	e.coming = u
+	i := e.fleet.start(e)
+	i.late = time.AfterFunc(e.fleet.opts.ReplaceTimeout, func() { e.fleet.inbox.put(notice{instance: i, late: true}) })
+	e.coming = i
 }
 
 // notice takes note of what a Conn has told. It gives what should be said of it.
 func (e *entry) notice(n notice) []Event {
-	u := n.unit
+	i := n.instance
 	if n.after != nil {
-		u.seen = n.after
+		i.seen = n.after
 	}
 	if n.matters() {
-		e.touch()
+		e.pool.touch()
 	}
 	switch {
 	case n.ended:
-		e.ended(u)
+		e.ended(i)
 		return nil
-	case u == e.coming && u.seen.State == conn.Ready:
-		u.late.Stop()
+	case i == e.coming && i.seen.State == conn.Ready:
+		i.late.Stop()
 		e.retire(&e.serving)
-		e.serving, e.coming = u, nil
+		e.serving, e.coming = i, nil
 		return []Event{{Type: Replaced}}
-	case u == e.coming:
-		if s := u.seen; (n.late || s.Permanent) && !u.said {
-			u.said = true
-			e.touch()
+	case i == e.coming:
+		if s := i.seen; (n.late || s.Permanent) && !i.told {
+			i.told = true
+			e.pool.touch()
 			return []Event{Event{Type: ReplacementFailed}.because(cmp.Or(s.Err, context.DeadlineExceeded))}
 		}
 		return nil
-	case n.after != nil && (u == e.serving || e.listed && e.serving == nil):
+	case n.after != nil && (i == e.serving || e.listed && e.serving == nil):
 		return statusEvents(n)
 	}
 	return nil
 }
 
-// ended fills the place of a unit that has ended.
-func (e *entry) ended(u *unit) {
-	e.leaving = slices.DeleteFunc(e.leaving, func(o *unit) bool { return o == u })
-	if u != e.serving {
+// ended fills the place of an instance that has ended.
+func (e *entry) ended(i *instance) {
+	e.leaving = slices.DeleteFunc(e.leaving, func(o *instance) bool { return o == i })
+	if i != e.serving {
 		return
 	}
 	// It was told not to redial, as another was to come.
@@ -151,13 +132,13 @@ func (e *entry) ended(u *unit) {
 	}
 }
 
-// gone reports whether nothing is left of it.
-func (e *entry) gone() bool {
+// isEmpty reports whether nothing is left of it.
+func (e *entry) isEmpty() bool {
 	return !e.listed && e.serving == nil && e.coming == nil && len(e.leaving) == 0
 }
 
-// doomed reports whether it has failed for good.
-func (e *entry) doomed() bool {
+// isPermanent reports whether it has failed for good.
+func (e *entry) isPermanent() bool {
 	return e.serving != nil && e.serving.seen.Permanent && e.coming == nil
 }
 
@@ -174,9 +155,9 @@ func (e *entry) candidate() (candidate, bool) {
 	return candidate{Link: seen.Link, dialect: dialect, zone: e.endpoint.Zone, ejected: seen.Ejected}, true
 }
 
-// settled reports whether it stays as it is until something happens to it: it is
+// isSettled reports whether it stays as it is until something happens to it: it is
 // ready, or failed for good, or leaves.
-func (e *entry) settled() bool {
+func (e *entry) isSettled() bool {
 	switch {
 	case e.serving == nil:
 		return true
@@ -184,59 +165,4 @@ func (e *entry) settled() bool {
 		return e.coming.seen.Permanent
 	}
 	return e.serving.seen.Link != nil || e.serving.seen.Permanent
-}
-
-// touch makes the pool publish the entry anew.
-func (e *entry) touch() {
-	e.shown = nil
-	e.pool.touch()
-}
-
-// row is an entry as readers see it. It is not changed once it is published;
-// the Conns in it tell their own state.
-type row struct {
-	endpoint target.Endpoint
-	serving  *conn.Conn // nil if it leaves
-	coming   *conn.Conn // nil unless it is being replaced
-	begun    time.Time  // when coming was started
-	late     bool       // coming is not ready in time, or never will be
-	leaving  []*conn.Conn
-}
-
-func (e *entry) row() *row {
-	if e.shown != nil {
-		return e.shown
-	}
-	r := &row{endpoint: e.endpoint}
-	if e.serving != nil {
-		r.serving = e.serving.conn
-	}
-	if e.coming != nil {
-		r.coming, r.begun, r.late = e.coming.conn, e.coming.begun, e.coming.said
-	}
-	for _, u := range e.leaving {
-		r.leaving = append(r.leaving, u.conn)
-	}
-	e.shown = r
-	return r
-}
-
-// status is that of the instance that serves, or what stands for it.
-func (r *row) status() *conn.Status {
-	if r.serving != nil {
-		return r.serving.Status()
-	}
-	if n := len(r.leaving); n > 0 {
-		s := *r.leaving[n-1].Status()
-		s.State, s.Link = conn.Shutdown, nil // or will be in a moment
-		return &s
-	}
-	return &conn.Status{State: conn.Shutdown}
-}
-
-func text(err error) string {
-	if err == nil {
-		return ""
-	}
-	return err.Error()
 }

@@ -9,8 +9,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -35,14 +35,14 @@ type Fleet struct {
 	pools map[string]*Pool
 
 	// Run's goroutine alone uses these.
-	entries map[place]*entry
-	units   map[*unit]struct{} // whose Run has not returned
-	events  []Event            // to be sent once the pools are published
-	touched []*Pool            // to be published
-	changed bool               // something that a View shows
-	set     uint64             // generation of the newest one from discovery
-	closing bool
-	conns   sync.WaitGroup
+	entries   map[place]*entry
+	instances map[*instance]struct{} // whose Conn has not ended
+	events    []Event                // to be sent once the pools are published
+	touched   []*Pool                // to be published
+	changed   bool                   // something that a View shows
+	set       uint64                 // generation of the newest one from discovery
+	closing   bool
+	conns     sync.WaitGroup
 }
 
 // place is where an entry stands.
@@ -65,7 +65,7 @@ func New(opts Options) (*Fleet, error) {
 	f := &Fleet{
 		opts: opts, ended: make(chan struct{}),
 		inbox: inbox{signal: make(chan struct{}, 1)}, hub: hub{subs: make(map[*Subscription]struct{})},
-		pools: make(map[string]*Pool), entries: make(map[place]*entry), units: make(map[*unit]struct{}),
+		pools: make(map[string]*Pool), entries: make(map[place]*entry), instances: make(map[*instance]struct{}),
 	}
 	f.facts.Store(&facts{})
 	f.generation.Store(&generation{number: 1, next: make(chan struct{})})
@@ -86,14 +86,8 @@ func (f *Fleet) Pool(plugin string) *Pool {
 func (f *Fleet) poolLocked(name string) *Pool {
 	p := f.pools[name]
 	if p == nil {
-		p = &Pool{name: name, fleet: f}
-		facts := f.facts.Load()
-		known, required := facts.lookup(name)
-		s := &snapshot{next: make(chan struct{}), known: known, require: required, synced: facts.synced, closing: f.closing, dialectOf: f.opts.Dialect}
-		s.problem = facts.problem(name)
-		s.doomed = s.problem != ""
-		s.arrange(f.opts.Balancer, nil)
-		p.snap.Store(s)
+		p = &Pool{name: name, fleet: f, past: make(sessionCounts)}
+		p.snap.Store(p.snapshot(f.facts.Load(), f.closing))
 		f.pools[name] = p
 	}
 	return p
@@ -102,11 +96,7 @@ func (f *Fleet) poolLocked(name string) *Pool {
 func (f *Fleet) allPools() []*Pool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	all := make([]*Pool, 0, len(f.pools))
-	for _, p := range f.pools {
-		all = append(all, p)
-	}
-	return all
+	return slices.Collect(maps.Values(f.pools))
 }
 
 // Subscribe gives what happens from now on. buffer is how many events may wait
@@ -151,9 +141,7 @@ func (f *Fleet) apply(set *discovery.Set) {
 	f.mu.Unlock()
 	f.changed, f.set = true, set.Generation
 	for _, p := range f.allPools() {
-		known, required := f.facts.Load().lookup(p.name)
-		s := p.snap.Load()
-		if s.known != known || s.require != required || s.synced != set.Synced || len(s.rows) == 0 && s.problem != f.facts.Load().problem(p.name) {
+		if p.snap.Load().isOutdated(p.name, f.facts.Load()) {
 			p.touch()
 		}
 	}
@@ -194,13 +182,9 @@ func (f *Fleet) entryAt(at place) *entry {
 	return e
 }
 
-func (p *Pool) find(id string) (int, bool) {
-	return slices.BinarySearchFunc(p.entries, id, func(e *entry, id string) int { return strings.Compare(e.endpoint.ID, id) })
-}
-
 // tidy forgets an entry of which nothing is left.
 func (f *Fleet) tidy(e *entry) {
-	if !e.gone() {
+	if !e.isEmpty() {
 		return
 	}
 	delete(f.entries, place{e.pool.name, e.endpoint.ID})
@@ -217,11 +201,11 @@ func (f *Fleet) read() {
 			n.pool.renew(n.stale)
 			continue
 		}
-		e := n.unit.entry
+		e := n.instance.entry
 		f.changed = true
 		if n.ended {
-			delete(f.units, n.unit)
-			e.pool.past.keep(n.unit.conn, n.at)
+			delete(f.instances, n.instance)
+			e.pool.past.keep(n.instance.conn, n.at)
 		}
 		f.tell(e, n.at, e.notice(n)...)
 		f.tidy(e)
@@ -270,44 +254,13 @@ func (f *Fleet) tellReady(p *Pool) {
 	}
 }
 
-// drop forgets a pool that nobody knows, has or holds.
+// drop forgets a pool that no source knows, that has no endpoint and no holder.
 func (f *Fleet) drop(p *Pool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.dropLocked(p)
-}
-
-func (f *Fleet) dropLocked(p *Pool) {
 	// What is known may not have come to the snapshot yet.
 	known, _ := f.facts.Load().lookup(p.name)
 	if s := p.snap.Load(); !known && !s.known && len(s.rows) == 0 && p.holders == 0 && f.pools[p.name] == p {
 		delete(f.pools, p.name)
 	}
-}
-
-// start runs a Conn for what discovery says of e now.
-func (f *Fleet) start(e *entry) *unit {
-	u := &unit{entry: e, begun: time.Now()}
-	opts := f.opts.Conn
-	opts.Sessions = e.pool.past.of(e.endpoint, u.begun)
-	observe := opts.Observe
-	opts.Observe = func(c *conn.Conn, before, after *conn.Status) {
-		if observe != nil {
-			observe(c, before, after)
-		}
-		f.inbox.put(notice{unit: u, before: before, after: after})
-	}
-	c, err := conn.New(e.endpoint, opts)
-	if err != nil {
-		panic(fmt.Sprintf("fleet: options and endpoint were validated, but %v", err))
-	}
-	ctx, leave := context.WithCancel(context.Background())
-	u.conn, u.seen, u.leave = c, c.Status(), leave
-	f.units[u] = struct{}{}
-	f.conns.Go(func() {
-		defer leave()
-		c.Run(ctx)
-		f.inbox.put(notice{unit: u, ended: true})
-	})
-	return u
 }

@@ -9,15 +9,15 @@ import (
 	"github.com/reattach/reattach/host/conn"
 )
 
-// notice is what happened to a unit, or what is asked of a pool.
+// notice is what happened to an instance, or what is asked of a pool.
 type notice struct {
-	unit          *unit
+	instance      *instance
 	at            time.Time
 	before, after *conn.Status // nil if it is no change of status
 	ended         bool         // its Run has returned
 	late          bool         // it was to be ready by now
 
-	pool  *Pool // its sessions shall be made anew if they are stale; nil for a unit
+	pool  *Pool // its sessions shall be made anew if they are stale; nil for an instance
 	stale func(conn.Info) bool
 }
 
@@ -33,7 +33,6 @@ func (n notice) matters() bool {
 type inbox struct {
 	mu      sync.Mutex
 	notices []notice
-	spare   []notice
 	signal  chan struct{}
 }
 
@@ -48,13 +47,11 @@ func (i *inbox) put(n notice) {
 	}
 }
 
-// take gives all notices. They are valid until the next call. One goroutine
-// may call it.
+// take gives all notices.
 func (i *inbox) take() []notice {
 	i.mu.Lock()
 	defer i.mu.Unlock()
 	taken := i.notices
-	clear(i.spare)
-	i.notices, i.spare = i.spare[:0], taken
+	i.notices = nil
 	return taken
 }

@@ -4,6 +4,8 @@ package fleet
 
 import (
 	"context"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/reattach/reattach/host/balancer"
@@ -22,7 +24,7 @@ type Pool struct {
 
 	// Run's goroutine alone uses these.
 	entries []*entry // ordered by ID
-	past    past
+	past    sessionCounts
 	dirty   bool
 	ready   int // as published last
 }
@@ -35,9 +37,9 @@ func (p *Pool) Plugin() string { return p.name }
 // plugin, or at once if no source knows the plugin.
 func (p *Pool) Release() {
 	p.fleet.mu.Lock()
-	defer p.fleet.mu.Unlock()
 	p.holders--
-	p.fleet.dropLocked(p)
+	p.fleet.mu.Unlock()
+	p.fleet.drop(p)
 }
 
 // Pick implements balancer.Router, for what Options.Dialect gives in the place of a
@@ -69,7 +71,7 @@ func (p *Pool) Renew(stale func(conn.Info) bool) {
 // renew passes it on. Only Run's goroutine calls it, which has begun all dials.
 func (p *Pool) renew(stale func(conn.Info) bool) {
 	for _, e := range p.entries {
-		for _, u := range []*unit{e.serving, e.coming} {
+		for _, u := range []*instance{e.serving, e.coming} {
 			if u != nil {
 				u.conn.Renew(stale)
 			}
@@ -97,7 +99,7 @@ func (p *Pool) await(ctx context.Context, dialect string, tried []string) (*conn
 		if l := s.pick(dialect, tried); l != nil {
 			return l, nil
 		}
-		if err := p.hopeless(s, dialect); err != nil {
+		if err := p.futile(s, dialect); err != nil {
 			return nil, err
 		}
 		select {
@@ -108,16 +110,16 @@ func (p *Pool) await(ctx context.Context, dialect string, tried []string) (*conn
 	}
 }
 
-// hopeless says why nobody should wait for a snapshot after s.
-func (p *Pool) hopeless(s *snapshot, dialect string) error {
+// futile says why a pick does not wait for a snapshot after s, or gives nil if it does.
+func (p *Pool) futile(s *snapshot, dialect string) error {
 	switch {
 	case s.closing:
 		return p.notReady(s, dialect, ErrShutdown)
 	case s.synced && !s.known && len(s.rows) == 0:
 		return &UnknownPluginError{Plugin: p.name, Known: p.fleet.facts.Load().names()}
-	case s.doomed && s.synced:
+	case s.permanent && s.synced:
 		return p.notReady(s, dialect, conn.ErrPermanent)
-	case s.settled && s.synced && s.all.ready > 0 && s.tier(dialect) == nil && s.lasts():
+	case s.settled && s.synced && s.all.ready > 0 && s.tier(dialect) == nil && s.isCurrent():
 		return p.notReady(s, dialect, ErrOtherDialect)
 	}
 	return nil
@@ -128,29 +130,34 @@ func (p *Pool) notReady(s *snapshot, dialect string, why error) error {
 	return &NotReadyError{Plugin: p.name, Causes: causes, More: more, Err: why}
 }
 
-// publish replaces the snapshot. Only Run's goroutine calls it.
-func (p *Pool) publish(f *facts, closing bool) {
+// snapshot makes one of what p has now. Only Run's goroutine calls it once p is known to
+// others.
+func (p *Pool) snapshot(f *facts, closing bool) *snapshot {
 	known, required := f.lookup(p.name)
 	s := &snapshot{
 		next: make(chan struct{}), known: known, require: required, synced: f.synced, closing: closing,
-		settled: true, dialectOf: p.fleet.opts.Dialect,
+		permanent: true, settled: true, dialectOf: p.fleet.opts.Dialect,
 	}
-	ready := make([]candidate, 0, len(p.entries))
-	s.doomed = len(p.entries) > 0
+	var ready []candidate
 	for _, e := range p.entries {
 		s.rows = append(s.rows, e.row())
-		s.doomed = s.doomed && e.doomed()
-		s.settled = s.settled && e.settled()
+		s.permanent = s.permanent && e.isPermanent()
+		s.settled = s.settled && e.isSettled()
 		if c, ok := e.candidate(); ok {
 			ready = append(ready, c)
 		}
 	}
 	if len(p.entries) == 0 {
 		s.problem = f.problem(p.name)
-		s.doomed = s.problem != ""
+		s.permanent = s.problem != ""
 	}
 	s.arrange(p.fleet.opts.Balancer, ready)
-	old := p.snap.Swap(s)
+	return s
+}
+
+// publish replaces the snapshot. Only Run's goroutine calls it.
+func (p *Pool) publish(f *facts, closing bool) {
+	old := p.snap.Swap(p.snapshot(f, closing))
 	close(old.next)
 	p.dirty = false
 }
@@ -161,4 +168,9 @@ func (p *Pool) touch() {
 		p.dirty = true
 		p.fleet.touched = append(p.fleet.touched, p)
 	}
+}
+
+// find gives the place of an endpoint among the entries, and whether it is there.
+func (p *Pool) find(id string) (int, bool) {
+	return slices.BinarySearchFunc(p.entries, id, func(e *entry, id string) int { return strings.Compare(e.endpoint.ID, id) })
 }

@@ -25,15 +25,15 @@ func (f *Fleet) shutDown() error {
 	if f.drained(f.opts.DrainTimeout) {
 		return nil
 	}
-	for u := range f.units {
-		u.conn.Hurry()
+	for i := range f.instances {
+		i.conn.Hurry()
 	}
 	if f.drained(f.opts.CloseTimeout) {
 		return nil
 	}
 	var open []string
-	for u := range f.units {
-		open = append(open, u.conn.Endpoint().ID)
+	for i := range f.instances {
+		open = append(open, i.conn.Endpoint().ID)
 	}
 	slices.Sort(open)
 	return fmt.Errorf("stop fleet: sessions did not close within %s: %s", f.opts.CloseTimeout, strings.Join(slices.Compact(open), ", "))
@@ -43,7 +43,7 @@ func (f *Fleet) shutDown() error {
 func (f *Fleet) drained(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	for len(f.units) > 0 {
+	for len(f.instances) > 0 {
 		select {
 		case <-f.inbox.signal:
 			f.read()

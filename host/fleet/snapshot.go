@@ -3,7 +3,6 @@
 package fleet
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -13,47 +12,42 @@ import (
 
 // snapshot is what a pool knows at one moment. Only next ever changes.
 type snapshot struct {
-	next    chan struct{} // closed when a newer one is there
-	tiers   []tier        // by dialect
-	all     tier
-	rows    []*row // ordered by ID
-	known   bool   // a source knows the plugin
-	synced  bool   // every source has said what it knows
+	next    chan struct{}    // closed when a newer one is there
+	tiers   map[string]*tier // by dialect
+	all     *tier
+	rows    []row // ordered by ID
+	known   bool  // a source knows the plugin
+	synced  bool  // every source has said what it knows
 	require bool
 	closing bool
-	doomed  bool   // there are endpoints, and all failed for good; or there is a problem
-	problem string // what keeps the plugin from having endpoints, while it has none
-	settled bool   // each endpoint is ready, or failed for good: none is on its way
+	// permanent: there are endpoints, and all failed for good; or there is a problem.
+	permanent bool
+	problem   string // what keeps the plugin from having endpoints, while it has none
+	settled   bool   // each endpoint is ready, or failed for good: none is on its way
 
 	dialectOf func(conn.Info) string
 }
 
 // tier is the endpoints that speak one dialect.
 type tier struct {
-	dialect string
-	picker  *balancer.Picker[*conn.Link]
-	ready   int
-	holds   bool // the ejected ones are held back, as there are others
+	picker *balancer.Picker[*conn.Link]
+	ready  int
+	holds  bool // the ejected ones are held back, as there are others
 }
 
 // arrange makes the tiers of ready endpoints.
 func (s *snapshot) arrange(opts balancer.Options, ready []candidate) {
-	s.all = newTier("", opts, ready)
-	byDialect := slices.Clone(ready)
-	slices.SortStableFunc(byDialect, func(a, b candidate) int { return cmp.Compare(a.dialect, b.dialect) })
-	for len(byDialect) > 0 {
-		dialect := byDialect[0].dialect
-		n := slices.IndexFunc(byDialect, func(c candidate) bool { return c.dialect != dialect })
-		if n < 0 {
-			n = len(byDialect)
+	s.all = newTier(opts, ready)
+	s.tiers = make(map[string]*tier)
+	byDialect := make(map[string][]candidate)
+	for _, c := range ready {
+		byDialect[c.dialect] = append(byDialect[c.dialect], c)
+	}
+	for dialect, some := range byDialect {
+		s.tiers[dialect] = s.all
+		if len(some) < len(ready) {
+			s.tiers[dialect] = newTier(opts, some)
 		}
-		if n == len(ready) { // the usual case: all speak the same
-			s.tiers = append(s.tiers, s.all)
-			s.tiers[0].dialect = dialect
-			return
-		}
-		s.tiers = append(s.tiers, newTier(dialect, opts, byDialect[:n]))
-		byDialect = byDialect[n:]
 	}
 }
 
@@ -66,8 +60,8 @@ type candidate struct {
 }
 
 // newTier holds ejected endpoints back unless that would leave nobody.
-func newTier(dialect string, opts balancer.Options, ready []candidate) tier {
-	t := tier{dialect: dialect, ready: len(ready)}
+func newTier(opts balancer.Options, ready []candidate) *tier {
+	t := &tier{ready: len(ready)}
 	t.holds = slices.ContainsFunc(ready, func(c candidate) bool { return !c.ejected })
 	list := make([]balancer.Candidate[*conn.Link], 0, len(ready))
 	for _, c := range ready {
@@ -79,76 +73,54 @@ func newTier(dialect string, opts balancer.Options, ready []candidate) tier {
 	return t
 }
 
-// lasts reports whether the endpoints still are what they were when s was made, as
+// isOutdated reports whether discovery says something else of the plugin by now.
+func (s *snapshot) isOutdated(plugin string, now *facts) bool {
+	known, required := now.lookup(plugin)
+	return s.known != known || s.require != required || s.synced != now.synced ||
+		len(s.rows) == 0 && s.problem != now.problem(plugin)
+}
+
+// isCurrent reports whether the endpoints still are what they were when s was made, as
 // far as is known: a newer snapshot is about to come otherwise.
-func (s *snapshot) lasts() bool {
-	return !slices.ContainsFunc(s.rows, func(r *row) bool {
+func (s *snapshot) isCurrent() bool {
+	return !slices.ContainsFunc(s.rows, func(r row) bool {
 		if r.serving == nil {
 			return false
 		}
 		now := r.serving.Status()
-		return !now.Permanent && (now.Link == nil || !now.Link.Lives())
+		return !now.Permanent && (now.Link == nil || !now.Link.TakesCalls())
 	})
 }
 
 // tier gives the endpoints that speak dialect, or nil.
 func (s *snapshot) tier(dialect string) *tier {
 	if dialect == "" {
-		return &s.all
+		return s.all
 	}
-	for i := range s.tiers {
-		if s.tiers[i].dialect == dialect {
-			return &s.tiers[i]
-		}
-	}
-	return nil
+	return s.tiers[dialect]
 }
 
-// pick begins a call on an endpoint, or gives nil if there is none.
+// pick begins a call on an endpoint, or gives nil if there is none. One that is in tried
+// is picked only if there is no other.
 func (s *snapshot) pick(dialect string, tried []string) *conn.Link {
 	t := s.tier(dialect)
 	if t == nil {
 		return nil
 	}
-	var gone []*conn.Link // those that have ended a moment ago
 	if len(tried) == 0 {
-		l, ok := t.picker.Pick()
-		if !ok || l.Begin() {
+		if l, ok := t.picker.Pick(nil); !ok || l.Begin() {
 			return l
 		}
-		gone = append(gone, l)
 	}
-	return t.search(tried, gone)
-}
-
-// search picks while some have been tried, or are gone.
-func (t *tier) search(tried []string, gone []*conn.Link) *conn.Link {
-	for _, avoid := range [][]*conn.Link{t.named(tried), nil} {
-		for {
-			l, ok := t.picker.Pick(append(avoid, gone...)...)
-			if !ok {
-				break
-			}
+	for _, avoid := range [][]string{tried, nil} {
+		skip := func(l *conn.Link) bool { return !l.TakesCalls() || slices.Contains(avoid, l.Endpoint()) }
+		for l, ok := t.picker.Pick(skip); ok; l, ok = t.picker.Pick(skip) {
 			if l.Begin() {
 				return l
 			}
-			gone = append(gone, l)
-		}
-		if len(tried) == 0 {
-			break
 		}
 	}
 	return nil
-}
-
-func (t *tier) named(ids []string) []*conn.Link {
-	var named []*conn.Link
-	for c := range t.picker.All() {
-		if slices.Contains(ids, c.Value.Endpoint()) {
-			named = append(named, c.Value)
-		}
-	}
-	return slices.Clip(named)
 }
 
 // causes says of at most a few endpoints why they do not serve dialect, and
@@ -174,7 +146,7 @@ func (s *snapshot) causes(dialect string) (causes []string, more int) {
 	return causes, more
 }
 
-func (s *snapshot) cause(r *row, dialect string) string {
+func (s *snapshot) cause(r row, dialect string) string {
 	now := r.status()
 	speaks := s.dialectOf(now.Info)
 	switch {

@@ -140,27 +140,3 @@ func (p *Pool) status(s *snapshot) PluginStatus {
 	}
 	return out
 }
-
-func (r *row) show() EndpointStatus {
-	s := r.status()
-	e := EndpointStatus{
-		Endpoint: r.endpoint, State: s.State, Since: s.Since,
-		Ejected: s.Ejected, EjectedUntil: s.EjectedUntil, Ejections: s.Ejections,
-		LastError: text(s.Err), Permanent: s.Permanent, Failures: s.Failures, Restarts: s.Restarts(),
-		NextAttempt: s.NextAttempt, Warning: text(s.Warning), Info: s.Info,
-	}
-	for _, c := range r.leaving {
-		e.InFlight += c.InFlight()
-	}
-	if r.serving != nil {
-		e.InFlight += r.serving.InFlight()
-	}
-	if r.coming != nil {
-		c := r.coming.Status()
-		e.Replacement = &Replacement{
-			Fingerprint: r.coming.Endpoint().Fingerprint, State: c.State, Since: r.begun,
-			LastError: text(c.Err), Late: r.late,
-		}
-	}
-	return e
-}

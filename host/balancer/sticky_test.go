@@ -15,25 +15,25 @@ import (
 // longest is how many calls in a row an endpoint gets because it is warm.
 const longest = 32
 
-func TestStreak(t *testing.T) {
+func TestStickyPick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := balancer.New(balancer.Options{Policy: balancer.LeastRequest}, several(5))
 		got := make(map[int]int)
-		const streaks = 2000
-		for range streaks {
-			v, _ := p.Pick()
+		const draws = 2000
+		for range draws {
+			v, _ := p.Pick(nil)
 			for range longest - 1 {
-				if next, _ := p.Pick(); next != v {
+				if next, _ := p.Pick(nil); next != v {
 					t.Fatalf("%d was picked after %d, which was idle again", next.number, v.number)
 				}
 			}
 			got[v.number]++
 		}
-		wantEven(t, got, []int{0, 1, 2, 3, 4}, streaks, 0.25)
+		wantEven(t, got, []int{0, 1, 2, 3, 4}, draws, 0.25)
 	})
 }
 
-func TestStreakEnds(t *testing.T) {
+func TestStickyPickEnds(t *testing.T) {
 	cases := map[string]struct {
 		reason string
 		then   func(p *balancer.Picker[*pod], last *pod)
@@ -43,7 +43,7 @@ func TestStreakEnds(t *testing.T) {
 		"Warm":     {"a millisecond is no time", func(*balancer.Picker[*pod], *pod) { time.Sleep(time.Millisecond) }, true},
 		"Cold":     {"it has been idle for longer", func(*balancer.Picker[*pod], *pod) { time.Sleep(1002 * time.Microsecond) }, false},
 		"Busy":     {"another call is on it", func(_ *balancer.Picker[*pod], last *pod) { last.calls.Store(1) }, false},
-		"Excluded": {"a call was tried there in vain", func(p *balancer.Picker[*pod], last *pod) { p.Pick(last) }, false},
+		"Excluded": {"a call was tried there in vain", func(p *balancer.Picker[*pod], last *pod) { p.Pick(skipping(last)) }, false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -52,9 +52,9 @@ func TestStreakEnds(t *testing.T) {
 				stayed := 0
 				for range draws {
 					p := balancer.New(balancer.Options{Policy: balancer.LeastRequest}, several(10))
-					last, _ := p.Pick()
+					last, _ := p.Pick(nil)
 					tc.then(p, last)
-					if next, _ := p.Pick(); next == last {
+					if next, _ := p.Pick(nil); next == last {
 						stayed++
 					}
 				}
@@ -67,8 +67,8 @@ func TestStreakEnds(t *testing.T) {
 	}
 }
 
-// TestStreakOfMany has many callers at once, whose calls take no time.
-func TestStreakOfMany(t *testing.T) {
+// TestStickyPickOfMany has many callers at once, whose calls take no time.
+func TestStickyPickOfMany(t *testing.T) {
 	const callers, each = 16, 20_000
 	candidates := several(8)
 	p := balancer.New(balancer.Options{Policy: balancer.LeastRequest}, candidates)
@@ -77,7 +77,7 @@ func TestStreakOfMany(t *testing.T) {
 	for range callers {
 		wg.Go(func() {
 			for range each {
-				v, ok := p.Pick()
+				v, ok := p.Pick(nil)
 				if !ok {
 					t.Error("nothing to pick")
 					return

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/reattach/reattach/host/conn"
+)
+
+// instance is one Conn and what the fleet needs to stop it.
+type instance struct {
+	entry *entry
+	conn  *conn.Conn
+	seen  *conn.Status // the newest that was told
+	leave context.CancelFunc
+	begun time.Time
+	late  *time.Timer // of a replacement; nil for others
+	told  bool        // that this replacement is not ready
+}
+
+// stop lets the instance leave: its calls may finish.
+func (i *instance) stop() {
+	if i.late != nil {
+		i.late.Stop()
+	}
+	i.leave()
+}
+
+// start runs a Conn for what discovery says of e now.
+func (f *Fleet) start(e *entry) *instance {
+	i := &instance{entry: e, begun: time.Now()}
+	opts := f.opts.Conn
+	opts.Sessions = e.pool.past.of(e.endpoint, i.begun)
+	observe := opts.Observe
+	opts.Observe = func(c *conn.Conn, before, after *conn.Status) {
+		if observe != nil {
+			observe(c, before, after)
+		}
+		f.inbox.put(notice{instance: i, before: before, after: after})
+	}
+	c, err := conn.New(e.endpoint, opts)
+	if err != nil {
+		panic(fmt.Sprintf("fleet: options and endpoint were validated, but %v", err))
+	}
+	ctx, leave := context.WithCancel(context.Background())
+	i.conn, i.seen, i.leave = c, c.Status(), leave
+	f.instances[i] = struct{}{}
+	f.conns.Go(func() {
+		defer leave()
+		c.Run(ctx)
+		f.inbox.put(notice{instance: i, ended: true})
+	})
+	return i
+}
