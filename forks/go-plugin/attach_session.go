@@ -101,11 +101,10 @@ func (s *Session) lists(kind string) bool {
 
 func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 	// The original library secures every brokered connection like the main one.
-	var transport broker.Transport
-	brokered := cfg.TLSConfig
+	brokered := broker.Config{TLS: cfg.TLSConfig}
 	tunnel := s.agreed.Has(hello.FeatureGRPCTunnel)
 	if tunnel {
-		transport, brokered = broker.Tunnel(), nil // inside of the main one
+		brokered = broker.Config{Transport: broker.Tunnel()} // inside of the main one
 	}
 	signs := grpcconn.DrainSigns{Leaving: s.setDraining}
 	if s.agreed.Has(hello.FeatureGRPCOnDemand) {
@@ -123,18 +122,17 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 			MaxSend:    commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
 			Options:    cfg.GRPCDialOptions,
 		},
-		plugins:   plugins,
-		transport: transport,
-		tls:       brokered,
-		shared:    cfg.Broker,
-		panicked:  panics.NewGuard().ReportTo(cfg.Logger),
-		stdout:    cfg.SyncStdout,
-		stderr:    cfg.SyncStderr,
-		logger:    cfg.Logger,
-		onDemand:  tunnel && s.agreed.Has(hello.FeatureGRPCOnDemand),
-		noOutput:  s.agreed.Has(hello.FeatureNoOutput),
-		doneCtx:   s.ctx,
-		detach:    s.detach,
+		plugins:  plugins,
+		broker:   brokered,
+		shared:   cfg.Broker,
+		panicked: panics.NewGuard().ReportTo(cfg.Logger),
+		stdout:   cfg.SyncStdout,
+		stderr:   cfg.SyncStderr,
+		logger:   cfg.Logger,
+		onDemand: tunnel && s.agreed.Has(hello.FeatureGRPCOnDemand),
+		noOutput: s.agreed.Has(hello.FeatureNoOutput),
+		doneCtx:  s.ctx,
+		detach:   s.detach,
 	})
 	if err != nil {
 		return err

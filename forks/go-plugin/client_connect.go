@@ -69,7 +69,7 @@ func (p *localPlugin) connectGRPC() (sessionClient, error) {
 			Options:    p.config.GRPCDialOptions,
 		},
 		plugins:     p.reached.plugins,
-		transport:   broker.Listeners(listeners),
+		broker:      broker.Config{Transport: broker.Listeners(listeners), TLS: p.reached.tls},
 		shared:      p.config.Broker,
 		stdout:      p.config.SyncStdout,
 		stderr:      p.config.SyncStderr,
@@ -78,7 +78,6 @@ func (p *localPlugin) connectGRPC() (sessionClient, error) {
 		pingTimeout: p.config.PingTimeout,
 	}
 	if p.reached.tls != nil {
-		cfg.tls = p.reached.tls
 		cfg.conn.Creds = credentials.NewTLS(p.reached.tls)
 	}
 	if p.config.GRPCBrokerMultiplex {

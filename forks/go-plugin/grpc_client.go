@@ -4,9 +4,9 @@ package plugin
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -40,11 +40,10 @@ type grpcClientConfig struct {
 	conn    grpcconn.Config
 	plugins map[string]Plugin
 
-	transport   broker.Transport // of brokered connections; nil: listeners
-	multiplexer *multiplex.Host  // instead of conn.Dial and transport; the client closes it
-	brokerWait  time.Duration    // zero: broker.Wait
-	tls         *tls.Config      // of brokered connections; nil: plaintext
-	shared      *SharedBroker    // what the broker joins; may be nil
+	// broker lacks what follows from the rest: Logger, Conn, ServerOptions, Group, Host.
+	broker      broker.Config
+	multiplexer *multiplex.Host // instead of conn.Dial and broker.Transport; the client closes it
+	shared      *SharedBroker   // what the broker joins; may be nil
 	// onDemand opens the broker's link when it is needed first. The plugin has
 	// agreed to that, and gives the signs.
 	onDemand bool
@@ -62,7 +61,7 @@ type grpcClientConfig struct {
 // newGRPCClient starts a session. It does not wait for the connection.
 func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 	if cfg.multiplexer != nil {
-		cfg.conn.Dial = cfg.multiplexer.Dial
+		cfg.conn.Dial, cfg.broker.Transport = cfg.multiplexer.Dial, broker.Multiplexed(cfg.multiplexer.Session)
 	}
 	conn, err := grpcconn.New(cfg.conn)
 	if err != nil {
@@ -72,7 +71,7 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 		return nil, fmt.Errorf("start gRPC client: %w", err)
 	}
 	session := grpcconn.NewSession(conn)
-	b := cfg.newBroker(conn, session.Lose)
+	b := cfg.newBroker(session)
 	session.Broker, session.Plugin, session.Detach = b, cfg.doneCtx, cfg.detach
 	if cfg.multiplexer != nil {
 		session.Beneath = cfg.multiplexer
@@ -81,6 +80,20 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 		session.Output = grpcstdio.Receive(conn, cfg.stdout, cfg.stderr, cfg.logger)
 	}
 	return &GRPCClient{Conn: conn, Plugins: cfg.plugins, session: session, broker: b, pingTimeout: cfg.pingTimeout}, nil
+}
+
+// newBroker returns the session's broker.
+func (cfg *grpcClientConfig) newBroker(session *grpcconn.Session) *GRPCBroker {
+	maxMessage := cfg.conn.MaxReceive
+	engine := cfg.broker
+	engine.Logger = cfg.logger.Named("broker")
+	engine.Conn = grpcconn.Config{Drain: cfg.conn.Drain, MaxReceive: maxMessage, MaxSend: maxMessage}
+	engine.ServerOptions = slices.Concat(grpcconn.ServerBound(maxMessage), grpcconn.AnswerPanics(cfg.panicked))
+	engine.Host = &broker.Host{Conn: session.Conn, Done: cfg.doneCtx, OnDemand: cfg.onDemand, Lost: session.Lose}
+	if cfg.shared != nil {
+		engine.Group = cfg.shared.group
+	}
+	return &GRPCBroker{engine: broker.New(engine)}
 }
 
 // Close ends the session. A child is asked to end as well; a remote plugin

@@ -49,7 +49,7 @@ func TestAnswersTellOfDrain(t *testing.T) {
 			}})
 			p.stub.held, p.stub.gate = p.impl.held, p.impl.gate
 			end := tc.begin(t, p.stub)
-			p.service.notifyDrain()
+			p.service.NotifyDrain()
 			if err := end(); err != nil {
 				t.Errorf("%s\nwhat was under way: %v", tc.reason, err)
 			}

@@ -61,7 +61,7 @@ func TestGRPCLostConnection(t *testing.T) {
 		end    func(*grpcPair, *cutProxy)
 	}{
 		"cut":        {"the network fails", func(_ *grpcPair, proxy *cutProxy) { _ = proxy.lis.Close(); proxy.cut() }},
-		"plugin":     {"the plugin dies", func(p *grpcPair, _ *cutProxy) { p.service.stop() }},
+		"plugin":     {"the plugin dies", func(p *grpcPair, _ *cutProxy) { p.service.Stop() }},
 		"host":       {"this side detaches", func(p *grpcPair, _ *cutProxy) { _ = p.client.Close() }},
 		"connection": {"this side closes the connection itself", func(p *grpcPair, _ *cutProxy) { _ = p.client.Conn.Close() }},
 	}
@@ -131,8 +131,8 @@ func TestPluginUnavailable(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				eventually(t, "the plugin has answered", func() bool { return p.service.inFlight() == 0 })
-				p.service.server.GracefulStop()
+				eventually(t, "the plugin has answered", func() bool { return p.service.InFlight() == 0 })
+				p.service.GracefulStop(t.Context())
 				return stream.RecvMsg(new(wrapperspb.StringValue))
 			},
 		},
@@ -140,10 +140,6 @@ func TestPluginUnavailable(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			p := newGRPCPair(t, pairOptions{tunnel: true})
-			if name == "stream read late" {
-				// Ends the streams that would keep GracefulStop.
-				p.service.end()
-			}
 			err := tc.call(t, p)
 			if errors.Is(err, ErrConnectionLost) || status.Code(err) != codes.Unavailable || status.Convert(err).Message() != "the plugin is busy" {
 				t.Errorf("%v (%s), want the plugin's own Unavailable", err, tc.reason)

@@ -172,12 +172,12 @@ func TestHostThatWatches(t *testing.T) {
 		t.Fatalf("answer %+v, %v", answer, err)
 	}
 	client, err := newGRPCClient(grpcClientConfig{
-		conn:      grpcconn.Config{Dial: grpcconn.DialOnce(sniff.NewConn(conn, r))},
-		transport: broker.Tunnel(),
-		plugins:   PluginSet{"relay": newRelay("")},
-		logger:    hclog.NewNullLogger(),
-		detach:    noAsking,
-		doneCtx:   t.Context(),
+		conn:    grpcconn.Config{Dial: grpcconn.DialOnce(sniff.NewConn(conn, r))},
+		broker:  broker.Config{Transport: broker.Tunnel()},
+		plugins: PluginSet{"relay": newRelay("")},
+		logger:  hclog.NewNullLogger(),
+		detach:  noAsking,
+		doneCtx: t.Context(),
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/grpcserve"
 	"github.com/hashicorp/go-plugin/internal/multiplex"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
@@ -25,11 +26,17 @@ import (
 // grpcPair is a plugin and its host over a real socket.
 type grpcPair struct {
 	impl    *relay
-	service *grpcService
+	service *grpcserve.Service
 	client  *GRPCClient
 	stub    *relay
 	dial    func(context.Context) (net.Conn, error)
 	end     func()
+}
+
+// grpcServing is how the plugin of a pair is served.
+type grpcServing struct {
+	grpcserve.Config
+	grpcserve.Host
 }
 
 // pairOptions change what newGRPCPair makes.
@@ -39,7 +46,7 @@ type pairOptions struct {
 	// wait is what the brokers wait instead of broker.Wait; zero: longer than any
 	// machine is busy.
 	wait    time.Duration
-	service func(*grpcServiceConfig)
+	service func(*grpcServing)
 	client  func(*grpcClientConfig)
 }
 
@@ -51,36 +58,36 @@ func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
 	}
 	setDefault(&o.wait, 2*time.Minute)
 	p := &grpcPair{impl: newRelay("plugin")}
-	serving := grpcServiceConfig{
-		plugins:    PluginSet{"relay": p.impl},
-		brokerWait: o.wait,
-		output:     grpcstdio.NewSender(stdio.NewSource(nil, nil, nil).Subscribe),
-		logger:     hclog.NewNullLogger(),
+	brokered := broker.Config{Logger: hclog.NewNullLogger(), Wait: o.wait}
+	serving := grpcServing{
+		grpcserve.Config{Plugins: grpcPlugins(PluginSet{"relay": p.impl}), Logger: hclog.NewNullLogger()},
+		grpcserve.Host{Broker: brokered, Output: grpcstdio.NewSender(stdio.NewSource(nil, nil, nil).Subscribe)},
 	}
 	calling := grpcClientConfig{
-		plugins:    PluginSet{"relay": &relay{}},
-		brokerWait: o.wait,
-		logger:     hclog.NewNullLogger(),
-		doneCtx:    t.Context(),
-		detach:     noAsking,
+		plugins: PluginSet{"relay": &relay{}},
+		broker:  brokered,
+		logger:  hclog.NewNullLogger(),
+		doneCtx: t.Context(),
+		detach:  noAsking,
 		conn: grpcconn.Config{Dial: func(ctx context.Context) (net.Conn, error) {
 			var dialer net.Dialer
 			return dialer.DialContext(ctx, "tcp", lis.Addr().String())
 		}},
 	}
 	if o.mutual {
-		serving.tls, calling.tls = mutualTLS(t)
-		serving.options = append(serving.options, grpc.Creds(credentials.NewTLS(serving.tls)))
-		calling.conn.Creds = credentials.NewTLS(calling.tls)
+		serving.Broker.TLS, calling.broker.TLS = mutualTLS(t)
+		serving.Options = []grpc.ServerOption{grpc.Creds(credentials.NewTLS(serving.Broker.TLS))}
+		calling.conn.Creds = credentials.NewTLS(calling.broker.TLS)
 	}
 	served := lis
 	if o.tunnel {
-		serving.transport, serving.tls = broker.Tunnel(), nil
-		calling.transport, calling.tls = broker.Tunnel(), nil
+		serving.Broker.Transport, serving.Broker.TLS = broker.Tunnel(), nil
+		calling.broker.Transport, calling.broker.TLS = broker.Tunnel(), nil
 	}
 	if o.multiplexed {
-		serving.multiplexer = multiplex.NewPlugin(hclog.NewNullLogger(), lis)
-		served = serving.multiplexer
+		multiplexer := multiplex.NewPlugin(hclog.NewNullLogger(), lis)
+		t.Cleanup(func() { _ = multiplexer.Shutdown() })
+		serving.Broker.Transport, served = broker.Multiplexed(multiplexer.Session), multiplexer
 		multiplexTest(t, &calling)
 	}
 	if o.service != nil {
@@ -94,15 +101,15 @@ func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
 	return p
 }
 
-func (p *grpcPair) start(t testing.TB, serving grpcServiceConfig, calling grpcClientConfig, lis net.Listener) {
+func (p *grpcPair) start(t testing.TB, serving grpcServing, calling grpcClientConfig, lis net.Listener) {
 	t.Helper()
 	var err error
-	if p.service, err = newGRPCService(serving); err != nil {
+	if p.service, err = grpcserve.New(serving.Config, &serving.Host); err != nil {
 		t.Fatal(err)
 	}
 	var running sync.WaitGroup
 	running.Go(func() {
-		if err := p.service.serve(serving.output.Listener(lis)); err != nil {
+		if err := p.service.Serve(serving.Output.Listener(lis)); err != nil {
 			t.Errorf("serve: %v", err)
 		}
 	})
@@ -111,7 +118,7 @@ func (p *grpcPair) start(t testing.TB, serving grpcServiceConfig, calling grpcCl
 	}
 	p.end = sync.OnceFunc(func() {
 		_ = p.client.Close()
-		p.service.stop()
+		p.service.Stop()
 		running.Wait()
 	})
 	t.Cleanup(p.end)

@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/hashicorp/go-plugin/internal/broker"
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/grpcserve"
 	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/multiplex"
 	"github.com/hashicorp/go-plugin/internal/stdio"
@@ -23,7 +25,7 @@ import (
 
 // GRPCServiceName is the name under which a plugin's health is found with the
 // standard gRPC health service.
-const GRPCServiceName = "plugin"
+const GRPCServiceName = grpcconn.HealthName
 
 // DefaultGRPCServer makes a gRPC server of the options, and nothing else. It is
 // what most plugins give as [ServeConfig.GRPCServer].
@@ -56,7 +58,7 @@ type GRPCServer struct {
 	// multiplexer, if not nil, is where brokered connections go. It is the listener to
 	// serve on, too.
 	multiplexer *multiplex.Plugin
-	service     *grpcService
+	service     *grpcserve.Service
 	source      *stdio.Source
 	output      *grpcstdio.Sender // of source
 }
@@ -69,21 +71,26 @@ func (s *GRPCServer) Init() error {
 	s.source = stdio.NewSource(s.Stdout, s.Stderr, s.pipes)
 	s.output = grpcstdio.NewSender(s.source.Subscribe)
 	s.output.Follow(s.source) // An answer may come before its host has asked for the output.
-	cfg := grpcServiceConfig{
-		plugins:     s.Plugins,
-		newServer:   s.Server,
-		transport:   broker.Listeners(broker.ListenerConfig{Sockets: listen.SocketsFromEnv()}),
-		multiplexer: s.multiplexer,
-		tls:         s.TLS,
-		output:      s.output,
-		onShutdown:  func() { s.service.stopAfterHost() },
-		logger:      s.logger,
+	cfg := grpcserve.Config{Plugins: grpcPlugins(s.Plugins), NewServer: s.Server, Logger: s.logger}
+	host := grpcserve.Host{
+		Broker: broker.Config{
+			Logger:    s.logger.Named("broker"),
+			Transport: broker.Listeners(broker.ListenerConfig{Sockets: listen.SocketsFromEnv()}),
+			TLS:       s.TLS,
+		},
+		Output:     s.output,
+		OnShutdown: func() { s.service.StopAfterHost() },
+	}
+	if s.multiplexer != nil {
+		host.Broker.Transport = broker.Multiplexed(s.multiplexer.Session)
 	}
 	if s.TLS != nil {
-		cfg.options = []grpc.ServerOption{grpc.Creds(s.output.Credentials(credentials.NewTLS(s.TLS)))}
+		cfg.Options = []grpc.ServerOption{grpc.Creds(s.output.Credentials(credentials.NewTLS(s.TLS)))}
 	}
 	var err error
-	s.service, err = newGRPCService(cfg)
+	if s.service, err = grpcserve.New(cfg, &host); err != nil {
+		s.shutDownMultiplexer()
+	}
 	return err
 }
 
@@ -93,11 +100,11 @@ func (s *GRPCServer) Serve(lis net.Listener) {
 		defer close(s.DoneCh)
 	}
 	defer s.source.Close()
-	defer s.service.stop()
+	defer s.Stop()
 	if s.TLS == nil {
 		lis = s.output.Listener(lis)
 	}
-	if err := s.service.serve(lis); err != nil {
+	if err := s.service.Serve(lis); err != nil {
 		s.logger.Error("grpc server", "error", err)
 	}
 }
@@ -105,7 +112,8 @@ func (s *GRPCServer) Serve(lis net.Listener) {
 // Stop ends the server at once. Calls in flight fail. Before Init there is none.
 func (s *GRPCServer) Stop() {
 	if s.service != nil {
-		s.service.stop()
+		s.service.Stop()
+		s.shutDownMultiplexer()
 	}
 }
 
@@ -113,7 +121,14 @@ func (s *GRPCServer) Stop() {
 // long that takes. Before Init there is none.
 func (s *GRPCServer) GracefulStop() {
 	if s.service != nil {
-		s.service.gracefulStop(context.Background())
+		s.service.GracefulStop(context.Background())
+		s.shutDownMultiplexer()
+	}
+}
+
+func (s *GRPCServer) shutDownMultiplexer() {
+	if s.multiplexer != nil {
+		_ = s.multiplexer.Shutdown()
 	}
 }
 

@@ -105,8 +105,8 @@ func TestGRPCServiceRefusesPlugins(t *testing.T) {
 
 func TestGRPCMessageSizes(t *testing.T) {
 	big := strings.Repeat("m", 64<<20)
-	p := newGRPCPair(t, pairOptions{service: func(cfg *grpcServiceConfig) {
-		cfg.newServer = func(opts []grpc.ServerOption) *grpc.Server {
+	p := newGRPCPair(t, pairOptions{service: func(cfg *grpcServing) {
+		cfg.NewServer = func(opts []grpc.ServerOption) *grpc.Server {
 			return grpc.NewServer(append(opts, grpc.MaxRecvMsgSize(math.MaxInt32))...)
 		}
 	}})
@@ -127,14 +127,14 @@ func TestGRPCFactoryWithInterceptors(t *testing.T) {
 		fmt.Fprintln(&seen, info.FullMethod)
 		return next(ctx, req)
 	}
-	p := newGRPCPair(t, pairOptions{service: func(cfg *grpcServiceConfig) {
-		cfg.newServer = func(opts []grpc.ServerOption) *grpc.Server {
+	p := newGRPCPair(t, pairOptions{service: func(cfg *grpcServing) {
+		cfg.NewServer = func(opts []grpc.ServerOption) *grpc.Server {
 			return grpc.NewServer(append(opts, grpc.UnaryInterceptor(note), grpc.ChainUnaryInterceptor(note))...)
 		}
 	}})
 	go func() { _, _ = p.stub.call(t.Context(), "Hold", "") }()
 	<-p.impl.held
-	if n := p.service.inFlight(); n != 1 {
+	if n := p.service.InFlight(); n != 1 {
 		t.Errorf("inFlight = %d, want 1", n)
 	}
 	if got, want := seen.String(), strings.Repeat("/test.Relay/Hold\n", 2); got != want {
@@ -168,7 +168,7 @@ func TestGRPCShutdown(t *testing.T) {
 func TestGRPCRemoteCloseOnlyDetaches(t *testing.T) {
 	shutdown, detached := make(chan struct{}), false
 	p := newGRPCPair(t, pairOptions{
-		service: func(cfg *grpcServiceConfig) { cfg.onShutdown = func() { close(shutdown) } },
+		service: func(cfg *grpcServing) { cfg.OnShutdown = func() { close(shutdown) } },
 		client:  func(cfg *grpcClientConfig) { cfg.detach = func() bool { detached = true; return false } },
 	})
 	if err := p.client.Close(); err != nil || !detached {

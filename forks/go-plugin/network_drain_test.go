@@ -156,7 +156,7 @@ func TestDrainOfHostThatReadsNoOutput(t *testing.T) {
 	t.Parallel() // It takes stdio.FlushTimeout.
 	output := stdio.NewSource(endless{}, nil, nil)
 	defer output.Close()
-	p := newGRPCPair(t, pairOptions{service: func(cfg *grpcServiceConfig) { cfg.output = grpcstdio.NewSender(output.Subscribe) }})
+	p := newGRPCPair(t, pairOptions{service: func(cfg *grpcServing) { cfg.Output = grpcstdio.NewSender(output.Subscribe) }})
 	stream, err := pluginpb.NewGRPCStdioClient(p.client.Conn).StreamStdio(t.Context(), &emptypb.Empty{})
 	if err != nil {
 		t.Fatal(err)
@@ -166,7 +166,7 @@ func TestDrainOfHostThatReadsNoOutput(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	p.service.gracefulStop(ctx)
+	p.service.GracefulStop(ctx)
 	if ctx.Err() != nil {
 		t.Error("the drain waited for a host that reads no output")
 	}

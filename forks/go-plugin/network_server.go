@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/hashicorp/go-plugin/internal/admission"
+	"github.com/hashicorp/go-plugin/internal/grpcserve"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/logging"
 	"github.com/hashicorp/go-plugin/internal/panics"
@@ -34,8 +35,8 @@ type networkServer struct {
 	logger   hclog.Logger
 	about    hclog.Logger // hosts, as often as a flood of them may be logged
 	served   []servedVersion
-	tls      *tls.Config           // nil: plain TCP
-	services map[int]*grpcServices // of gRPC, by app version
+	tls      *tls.Config                // nil: plain TCP
+	services map[int]*grpcserve.Factory // of gRPC, by app version
 	output   *stdio.Hub
 	panics   *panics.Guard
 	watchdog rpcmux.Watchdog
@@ -58,7 +59,7 @@ func newNetworkServer(opts *ServeConfig, hostVersions []int, logger hclog.Logger
 		output:   output,
 		panics:   panics.NewGuard(),
 		draining: make(chan struct{}),
-		services: make(map[int]*grpcServices),
+		services: make(map[int]*grpcserve.Factory),
 	}
 	if opts.Network != nil {
 		s.config = *opts.Network
@@ -86,7 +87,7 @@ func newNetworkServer(opts *ServeConfig, hostVersions []int, logger hclog.Logger
 			return ok
 		}}
 		if v.protocol == ProtocolGRPC {
-			s.services[v.version] = newGRPCServices(v.version, s.config, logger)
+			s.services[v.version] = grpcserve.NewFactory(s.grpcConfig(v.plugins), v.version, s.config.HandshakeTimeout/2, s.config.OneServer)
 		}
 	}
 	s.hosts = admission.NewHosts[*hostSession](s.config.MaxSessions)
@@ -153,7 +154,7 @@ func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
 	}
 	drained := s.drain()
 	for _, services := range s.services {
-		services.end()
+		services.Close()
 	}
 	abort()
 	return errors.Join(err, drained, awaitSessions(&handlers))

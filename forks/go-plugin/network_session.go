@@ -6,20 +6,15 @@ import (
 	"context"
 	"net"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/keepalive"
 
-	"github.com/hashicorp/go-plugin/internal/broker"
-	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/grpcserve"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/stdio"
-	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
 
 // hostKeepalive is after how long a silent host is probed. A host whose node is
@@ -36,11 +31,10 @@ type hostSession struct {
 	// panicked says what becomes of a panic in a method.
 	panicked panics.Func
 
-	before stdio.Barrier // of net/rpc
-	rpc    netRPCSession // of net/rpc
-	grpc   *grpcService  // of gRPC
-	served *servedConn   // of gRPC: the connection
-	leave  func()        // of gRPC: gives back what prepare took; nil: nothing
+	before stdio.Barrier      // of net/rpc
+	rpc    netRPCSession      // of net/rpc
+	grpc   *grpcserve.Session // of gRPC
+	leave  func()             // of gRPC: gives back what prepare took; nil: nothing
 	// ready is closed when the fields above are set for good, so that the session can
 	// drain.
 	ready  chan struct{}
@@ -75,7 +69,7 @@ func (h *hostSession) serve() {
 	switch {
 	case h.agreed.Protocol == hello.GRPC:
 		h.setReady()
-		h.grpc.serveSession(h.served, func() { h.end(nil) })
+		h.grpc.Serve(h.end)
 	default:
 		h.end(h.serveNetRPC())
 	}
@@ -141,115 +135,13 @@ func (h *hostSession) subscribe() *stdio.Subscription {
 	return output
 }
 
-// prepare lets the plugin register what a gRPC session needs. It comes before the
-// answer, which describes that.
-func (h *hostSession) prepare() error {
-	if h.agreed.Protocol != hello.GRPC {
-		return nil
-	}
-	output, release := h.newSender()
-	own := h.grpcConfig(output)
-	service, err := h.newService(own)
-	if err != nil {
-		release()
-		h.logger.Error("host cannot be served", "error", err)
-		return err
-	}
-	h.grpc, h.served = service, &servedConn{Conn: output.Conn(h.conn)}
-	leave := service.stop
-	if service.shared != nil {
-		leave = service.join(&own, h.served)
-	}
-	h.leave = func() {
-		leave()
-		release()
-	}
-	return nil
-}
-
-// newService returns a service of the session's own, or one to join.
-func (h *hostSession) newService(own grpcServiceConfig) (*grpcService, error) {
-	services := h.server.services[h.agreed.Version]
-	if services == nil || h.version.plugins == nil {
-		own.newServer = nil // there is only the health to ask for
-		return newGRPCService(own)
-	}
-	shared := own
-	shared.shared, shared.options, shared.logger = true, h.grpcOptions(grpcconn.EstablishedTLS{}), h.server.logger
-	if h.panicked != nil {
-		shared.panicked = h.server.panics.ReportTo(h.server.logger)
-	}
-	return services.get(own, shared)
-}
-
 // kinds is what the plugin serves in a session that is prepared.
 func (h *hostSession) kinds() []hello.Kind {
 	if h.agreed.Protocol == hello.GRPC {
-		return h.server.services[h.agreed.Version].kinds()
+		return h.server.services[h.agreed.Version].Kinds()
 	}
 	kinds, _ := h.version.netRPC()
 	return kinds
-}
-
-func (h *hostSession) grpcConfig(output *grpcstdio.Sender) grpcServiceConfig {
-	cfg := grpcServiceConfig{
-		plugins:    h.version.plugins,
-		newServer:  h.server.opts.GRPCServer,
-		options:    h.grpcOptions(grpcconn.EstablishedTLS{Conn: h.conn}),
-		tls:        h.server.tls, // the original library secures every brokered connection like the main one
-		output:     output,
-		panicked:   h.panicked,
-		maxMessage: h.server.config.MaxMessageBytes,
-		onShutdown: h.awaitHangUp,
-		logger:     h.logger,
-	}
-	if h.agreed.Has(hello.FeatureGRPCTunnel) {
-		cfg.transport, cfg.tls = broker.Tunnel(), nil // inside of the main one
-	}
-	return cfg
-}
-
-// awaitHangUp ends a session that its host wants to end. The host hangs up by itself
-// once it has read the rest of the output.
-func (h *hostSession) awaitHangUp() {
-	wait := hangUpWait
-	if h.agreed.Has(hello.FeatureNoOutput) {
-		wait = 0
-	}
-	time.AfterFunc(wait, func() { _ = h.conn.Close() })
-}
-
-// newSender returns what sends the plugin's output to this host; nil if it wants none.
-func (h *hostSession) newSender() (sender *grpcstdio.Sender, release func()) {
-	subscribe := func() stdio.Stream { return h.server.output.Subscribe() }
-	switch {
-	case h.agreed.Has(hello.FeatureNoOutput):
-		return nil, func() {}
-	case !h.agreed.Has(hello.FeatureGRPCTunnel):
-		return grpcstdio.NewSender(subscribe), func() {}
-	}
-	// The host asks for the output while it may already be calling, so that what its
-	// calls print until then is kept for it.
-	kept := h.server.output.Subscribe()
-	var taken atomic.Bool
-	sender = grpcstdio.NewSender(func() stdio.Stream {
-		if taken.Swap(true) {
-			return subscribe()
-		}
-		return kept
-	})
-	sender.Follow(kept)
-	return sender, kept.Close
-}
-
-func (h *hostSession) grpcOptions(creds grpcconn.EstablishedTLS) []grpc.ServerOption {
-	return []grpc.ServerOption{
-		grpc.Creds(creds),
-		grpc.ConnectionTimeout(h.server.config.HandshakeTimeout),
-		grpc.KeepaliveParams(keepalive.ServerParameters{Time: hostKeepalive, Timeout: hostKeepalive}),
-		// Hosts may probe as often as they like: they notice a dead plugin by it.
-		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
-	}
 }
 
 // drain lets the calls in flight finish and ends the session. The host has been
@@ -263,7 +155,7 @@ func (h *hostSession) drain(ctx context.Context) (cut int) {
 		return 0
 	}
 	if h.grpc != nil {
-		return h.grpc.drain(ctx)
+		return h.grpc.Drain(ctx, drainQuiet)
 	}
 	if h.rpc != nil {
 		return h.rpc.Drain(ctx)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package grpcserve
 
 import (
 	"context"
@@ -19,38 +19,30 @@ import (
 // sharedSessions are the sessions of a service that serves several hosts, because
 // the plugin cannot register another time. Each has a connection, and is found by it.
 type sharedSessions struct {
-	group *broker.Group // of their brokers
-	front *GRPCBroker   // what the plugin was given
+	group *broker.Group  // of their brokers
+	front *broker.Broker // what the plugin was given
 
 	mu       sync.Mutex
-	sessions map[net.Addr]*grpcSession // by remote address
+	sessions map[net.Addr]*Session // by remote address
 }
 
 // newSharedSessions returns no sessions yet. What the plugin serves on its broker has
 // the options.
-func newSharedSessions(logger hclog.Logger, brokered []grpc.ServerOption) *sharedSessions {
-	s := &sharedSessions{group: broker.NewGroup(), sessions: map[net.Addr]*grpcSession{}}
-	front := broker.Config{Logger: logger.Named("broker"), ServerOptions: brokered}
-	s.front = &GRPCBroker{engine: s.group.Broker(context.Background(), front, s.callee)}
+func newSharedSessions(logger hclog.Logger, options []grpc.ServerOption) *sharedSessions {
+	s := &sharedSessions{group: broker.NewGroup(), sessions: map[net.Addr]*Session{}}
+	cfg := broker.Config{Logger: logger.Named("broker"), ServerOptions: options}
+	s.front = s.group.Broker(context.Background(), cfg, s.callee)
 	return s
 }
 
-// join adds a session for conn. The caller serves conn and calls leave after that,
-// or instead.
-func (s *grpcService) join(cfg *grpcServiceConfig, conn *servedConn) (leave func()) {
-	session := s.newSession(cfg, nil)
-	conn.remote = ownAddr(conn.Conn.RemoteAddr())
-	s.shared.mu.Lock()
-	s.shared.sessions[conn.remote] = session
-	s.shared.mu.Unlock()
-	return func() {
-		session.close()
-		s.shared.remove(conn.remote)
-	}
+func (s *sharedSessions) add(remote net.Addr, session *Session) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sessions[remote] = session
 }
 
 // remove forgets a session. What the plugin has accepted for the hosts that have
-// gone is closed with the last of them: nobody else was told of it.
+// left is closed with the last of them: nobody else was told of it.
 func (s *sharedSessions) remove(remote net.Addr) {
 	s.mu.Lock()
 	delete(s.sessions, remote)
@@ -64,16 +56,16 @@ func (s *sharedSessions) remove(remote net.Addr) {
 func (s *sharedSessions) close() {
 	s.mu.Lock()
 	sessions := s.sessions
-	s.sessions = map[net.Addr]*grpcSession{}
+	s.sessions = map[net.Addr]*Session{}
 	s.mu.Unlock()
 	for _, session := range sessions {
 		session.close()
 	}
-	_ = s.front.Close()
+	s.front.Close()
 	s.group.Close()
 }
 
-func (s *sharedSessions) find(ctx context.Context) *grpcSession {
+func (s *sharedSessions) find(ctx context.Context) *Session {
 	p, ok := peer.FromContext(ctx)
 	if !ok {
 		return nil
@@ -91,7 +83,7 @@ func (s *sharedSessions) tunnelled() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, session := range s.sessions {
-		if session.broker.engine.Tunnelled() {
+		if session.broker.Tunnelled() {
 			return true
 		}
 	}
@@ -107,11 +99,11 @@ var errNoHost = errors.New("no host is attached that could be called back")
 func (s *sharedSessions) callee() (*broker.Broker, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var busy *grpcSession
+	var busy *Session
 	calling := 0
 	for _, session := range s.sessions {
 		if len(s.sessions) == 1 {
-			return session.broker.engine, nil
+			return session.broker, nil
 		}
 		if session.calls.Count() > 0 {
 			busy = session
@@ -120,7 +112,7 @@ func (s *sharedSessions) callee() (*broker.Broker, error) {
 	}
 	switch {
 	case calling == 1:
-		return busy.broker.engine, nil
+		return busy.broker, nil
 	case len(s.sessions) == 0:
 		return nil, errNoHost
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package grpcserve
 
 import (
 	"cmp"
@@ -14,9 +14,9 @@ import (
 	"github.com/hashicorp/go-plugin/internal/hello"
 )
 
-// describeServices lists the methods of what a plugin has registered: their short
+// describe lists the methods of what a plugin has registered: their short
 // names and the full names of their messages.
-func describeServices(services map[string]grpc.ServiceInfo) []hello.Method {
+func describe(services map[string]grpc.ServiceInfo) []hello.Method {
 	var methods []hello.Method
 	for _, name := range slices.Sorted(maps.Keys(services)) {
 		desc, _ := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(name))

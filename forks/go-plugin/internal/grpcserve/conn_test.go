@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package grpcserve_test
 
 import (
 	"io"
@@ -9,33 +9,29 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
-
-	"github.com/hashicorp/go-plugin/internal/broker"
-	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
+	"github.com/hashicorp/go-plugin/internal/grpcserve"
 )
 
 // TestServedConnectionEndsOnce stops the service at every moment at which it may
 // take a connection, which must be closed all the same, and say so once.
 func TestServedConnectionEndsOnce(t *testing.T) {
-	cases := map[string]func(s *grpcService, serve func()){
-		"StoppedBefore":  func(s *grpcService, serve func()) { s.stop(); serve() },
-		"DrainedBefore":  func(s *grpcService, serve func()) { s.gracefulStop(t.Context()); serve() },
-		"StoppedAtOnce":  func(s *grpcService, serve func()) { go s.stop(); serve() },
-		"StoppedAfter":   func(s *grpcService, serve func()) { serve(); s.stop() },
-		"StoppedTwice":   func(s *grpcService, serve func()) { serve(); go s.stop(); s.stop() },
-		"DrainedAtOnce":  func(s *grpcService, serve func()) { go s.gracefulStop(t.Context()); serve() },
-		"PeerIsNoClient": func(_ *grpcService, serve func()) { serve() },
+	cases := map[string]func(s *grpcserve.Service, serve func()){
+		"StoppedBefore":  func(s *grpcserve.Service, serve func()) { s.Stop(); serve() },
+		"DrainedBefore":  func(s *grpcserve.Service, serve func()) { s.GracefulStop(t.Context()); serve() },
+		"StoppedAtOnce":  func(s *grpcserve.Service, serve func()) { go s.Stop(); serve() },
+		"StoppedAfter":   func(s *grpcserve.Service, serve func()) { serve(); s.Stop() },
+		"StoppedTwice":   func(s *grpcserve.Service, serve func()) { serve(); go s.Stop(); s.Stop() },
+		"DrainedAtOnce":  func(s *grpcserve.Service, serve func()) { go s.GracefulStop(t.Context()); serve() },
+		"PeerIsNoClient": func(_ *grpcserve.Service, serve func()) { serve() },
 	}
 	for name, end := range cases {
 		t.Run(name, func(t *testing.T) {
-			service, err := newGRPCService(grpcServiceConfig{
-				plugins: PluginSet{"relay": newRelay("")}, transport: broker.Tunnel(), logger: hclog.NewNullLogger(),
-			})
+			h := host()
+			service, err := grpcserve.New(config(counter()), &h)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer service.stop()
+			defer service.Stop()
 			here, there := net.Pipe()
 			defer there.Close()
 			go func() {
@@ -49,9 +45,9 @@ func TestServedConnectionEndsOnce(t *testing.T) {
 			var times atomic.Int64
 			ended := make(chan struct{}, 2)
 			end(service, func() {
-				service.serveSession(&servedConn{Conn: new(grpcstdio.Sender).Conn(here)}, func() {
+				service.Join(h, here).Serve(func(error) {
 					times.Add(1)
-					service.stop()
+					service.Stop()
 					ended <- struct{}{}
 				})
 			})

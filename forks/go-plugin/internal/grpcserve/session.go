@@ -1,65 +1,76 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package grpcserve
 
 import (
 	"context"
 
-	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/calls"
-	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
 
-// grpcSession is what one host has of a grpcService.
-type grpcSession struct {
-	broker     *GRPCBroker
-	output     *grpcstdio.Sender // nil: the host wants none
-	onShutdown func()
-	panicked   panics.Func
+// Host says what one host gets of a service.
+type Host struct {
+	// Broker is how its brokered connections are made. The service adds the options of
+	// what is served on them.
+	Broker broker.Config
+	// Output sends it the plugin's output; nil: the host wants none.
+	Output *grpcstdio.Sender
+	// OnShutdown is called in a goroutine of its own when the host has asked for the
+	// end; nil: nothing is.
+	OnShutdown func()
+	// Panicked answers a panic in a method that the host has called. It is nil if
+	// Config's is.
+	Panicked panics.Func
+}
+
+// Session is what one host has of a service.
+type Session struct {
+	service *Service
+	host    Host
+	broker  *broker.Broker
+	conn    *servedConn // nil: any connection is the host's
 
 	calls  calls.Gauge     // of the plugin, if the service is shared
 	ending context.Context // ends the session's own streams
 	end    context.CancelFunc
 }
 
-// newSession makes a session of cfg's fields. What its broker serves has the options.
-func (s *grpcService) newSession(cfg *grpcServiceConfig, brokered []grpc.ServerOption) *grpcSession {
-	session := &grpcSession{output: cfg.output, onShutdown: cfg.onShutdown, panicked: cfg.panicked}
-	var group *broker.Group
+func (s *Service) newSession(host Host) *Session {
+	session := &Session{service: s, host: host}
+	host.Broker.ServerOptions = s.brokered
 	if s.shared != nil {
-		group = s.shared.group
+		host.Broker.Group = s.shared.group
 	}
-	session.broker = cfg.newBroker(group, brokered)
+	session.broker = broker.New(host.Broker)
 	session.ending, session.end = context.WithCancel(s.ending)
 	return session
 }
 
-func (g *grpcSession) close() {
+func (g *Session) close() {
 	g.end()
-	_ = g.broker.Close()
+	g.broker.Close()
 }
 
 // finishOutput ends the session's own streams, that of the output after what the
-// plugin has written by now. A host that does not read is waited for no longer
-// than stdio.FlushTimeout.
-func (g *grpcSession) finishOutput() {
+// plugin has written by now, unless the host does not read.
+func (g *Session) finishOutput() {
 	g.end()
-	if g.output != nil {
-		g.output.AwaitSent()
+	if g.host.Output != nil {
+		g.host.Output.AwaitSent()
 	}
 }
 
 // session returns the session of a call, or nil for a call on a brokered
 // connection of a shared service.
-func (s *grpcService) session(ctx context.Context) *grpcSession {
+func (s *Service) session(ctx context.Context) *Session {
 	if s.shared == nil {
 		return s.main
 	}
@@ -67,26 +78,19 @@ func (s *grpcService) session(ctx context.Context) *grpcSession {
 }
 
 // tunnelled reports whether callbacks need new streams of a host's connection.
-func (s *grpcService) tunnelled() bool {
+func (s *Service) tunnelled() bool {
 	if s.shared == nil {
-		return s.main.broker.engine.Tunnelled()
+		return s.main.broker.Tunnelled()
 	}
 	return s.shared.tunnelled()
 }
 
-// panicInterceptors answer panics as the session of the call says, or as cfg says for
-// what belongs to no session. If that is nothing, there are none.
-func (s *grpcService) panicInterceptors(cfg *grpcServiceConfig) []grpc.ServerOption {
-	p := cfg.panicked
-	if p == nil || !cfg.shared {
-		return grpcconn.AnswerPanics(p)
+// panicked answers panics as the session of the call says.
+func (s *Service) panicked(ctx context.Context) panics.Func {
+	if session := s.session(ctx); session != nil {
+		return session.host.Panicked
 	}
-	return grpcconn.AnswerPanicsOf(func(ctx context.Context) panics.Func {
-		if session := s.session(ctx); session != nil {
-			return session.panicked
-		}
-		return p
-	})
+	return s.cfg.Panicked
 }
 
 // errNotAgreed is what a host gets for a service that its session does not have.
@@ -97,7 +101,7 @@ func errNotAgreed(what string) error {
 // brokerService is the plugin's side of the brokers' links.
 type brokerService struct {
 	pluginpb.UnimplementedGRPCBrokerServer
-	service *grpcService
+	service *Service
 }
 
 // StartStream serves one link until the host closes it. The broker lives on.
@@ -106,28 +110,28 @@ func (b *brokerService) StartStream(stream pluginpb.GRPCBroker_StartStreamServer
 	if session == nil {
 		return errNotAgreed("the broker")
 	}
-	return session.broker.engine.ServeLink(stream)
+	return session.broker.ServeLink(stream)
 }
 
 // tunnelService brings each session's streams to its own end of the tunnel.
 type tunnelService struct {
 	pluginpb.UnimplementedTunnelServer
-	service *grpcService
+	service *Service
 }
 
 // Open serves one stream until both its ends have closed.
 func (t *tunnelService) Open(stream pluginpb.Tunnel_OpenServer) error {
 	session := t.service.session(stream.Context())
-	if session == nil {
+	if session == nil || !session.broker.Tunnelled() {
 		return errNotAgreed("the tunnel")
 	}
-	return session.broker.engine.ServeTunnel(stream)
+	return session.broker.ServeTunnel(stream)
 }
 
 // controllerService is the service by which a host ends a plugin.
 type controllerService struct {
 	pluginpb.UnimplementedGRPCControllerServer
-	service *grpcService
+	service *Service
 }
 
 // Shutdown ends the plugin, or the session if that came over the network. What the
@@ -139,8 +143,8 @@ func (c *controllerService) Shutdown(ctx context.Context, _ *pluginpb.Empty) (*p
 		return nil, errNotAgreed("the controller")
 	}
 	session.finishOutput()
-	if session.onShutdown != nil {
-		go session.onShutdown()
+	if session.host.OnShutdown != nil {
+		go session.host.OnShutdown()
 	}
 	return &pluginpb.Empty{}, nil
 }
@@ -148,15 +152,15 @@ func (c *controllerService) Shutdown(ctx context.Context, _ *pluginpb.Empty) (*p
 // stdioService streams the plugin's output to its hosts.
 type stdioService struct {
 	pluginpb.UnimplementedGRPCStdioServer
-	service *grpcService
+	service *Service
 }
 
 // StreamStdio streams until the host hangs up or there is no more output. When
 // the session ends, that is once what was written before has been sent.
 func (s *stdioService) StreamStdio(_ *emptypb.Empty, stream pluginpb.GRPCStdio_StreamStdioServer) error {
 	session := s.service.session(stream.Context())
-	if session == nil || session.output == nil {
+	if session == nil || session.host.Output == nil {
 		return errNotAgreed("the plugin's output")
 	}
-	return session.output.Send(stream, session.ending)
+	return session.host.Output.Send(stream, session.ending)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package grpcserve
 
 import (
 	"context"
@@ -13,7 +13,7 @@ import (
 )
 
 // superviseCall counts the plugin's calls.
-func (s *grpcService) superviseCall(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
+func (s *Service) superviseCall(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	defer s.tellLeaving(ctx)
 	if grpcconn.IsSessionMethod(info.FullMethod) {
 		return handler(ctx, req)
@@ -21,51 +21,18 @@ func (s *grpcService) superviseCall(ctx context.Context, req any, info *grpc.Una
 	defer s.countCall(ctx)()
 	defer s.settleOutput(ctx)
 	reply, err := handler(ctx, req)
-	return reply, grpcconn.BoundStatus(err, s.maxMessage)
-}
-
-// settleOutput sends what the plugin has written ahead of an answer.
-func (s *grpcService) settleOutput(ctx context.Context) {
-	if session := s.session(ctx); session != nil && session.output != nil {
-		session.output.Wait(ctx)
-	}
-}
-
-// countCall counts one call of the plugin until ended is called.
-func (s *grpcService) countCall(ctx context.Context) (ended func()) {
-	s.calls.Begin()
-	if s.shared == nil {
-		return s.calls.End
-	}
-	session := s.shared.find(ctx)
-	if session == nil {
-		return s.calls.End
-	}
-	session.calls.Begin()
-	return func() {
-		session.calls.End()
-		s.calls.End()
-	}
-}
-
-// tellLeaving adds to an answer that the plugin is about to leave. The answer
-// of a call that began earlier says so, too.
-func (s *grpcService) tellLeaving(ctx context.Context) {
-	if s.leaves.Load() {
-		// Fails only outside of a call.
-		_ = grpc.SetTrailer(ctx, metadata.Pairs(grpcconn.TrailerLeaving, "1"))
-	}
+	return reply, grpcconn.BoundStatus(err, s.cfg.MaxMessage)
 }
 
 // superviseStream counts the plugin's streams, and ends the session's own with
 // the service: they last as long as the host likes, and would keep the server
 // from stopping gracefully.
-func (s *grpcService) superviseStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+func (s *Service) superviseStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
 	defer s.tellLeaving(stream.Context())
 	if !grpcconn.IsSessionMethod(info.FullMethod) {
 		defer s.countCall(stream.Context())()
 		defer s.settleOutput(stream.Context())
-		return grpcconn.BoundStatus(handler(srv, settledStream{stream, s}), s.maxMessage)
+		return grpcconn.BoundStatus(handler(srv, settledStream{stream, s}), s.cfg.MaxMessage)
 	}
 	if info.FullMethod == pluginpb.GRPCStdio_StreamStdio_FullMethodName {
 		s.output.Begin()
@@ -90,11 +57,44 @@ func (s *grpcService) superviseStream(srv any, stream grpc.ServerStream, info *g
 // settledStream is a stream of the plugin.
 type settledStream struct {
 	grpc.ServerStream
-	service *grpcService
+	service *Service
 }
 
 // SendMsg implements grpc.ServerStream.
 func (s settledStream) SendMsg(m any) error {
 	s.service.settleOutput(s.Context())
 	return s.ServerStream.SendMsg(m)
+}
+
+// settleOutput sends what the plugin has written ahead of an answer.
+func (s *Service) settleOutput(ctx context.Context) {
+	if session := s.session(ctx); session != nil && session.host.Output != nil {
+		session.host.Output.Wait(ctx)
+	}
+}
+
+// countCall counts one call of the plugin until ended is called.
+func (s *Service) countCall(ctx context.Context) (ended func()) {
+	s.calls.Begin()
+	if s.shared == nil {
+		return s.calls.End
+	}
+	session := s.shared.find(ctx)
+	if session == nil {
+		return s.calls.End
+	}
+	session.calls.Begin()
+	return func() {
+		session.calls.End()
+		s.calls.End()
+	}
+}
+
+// tellLeaving adds to an answer that the plugin is about to leave. The answer
+// of a call that began earlier says so, too.
+func (s *Service) tellLeaving(ctx context.Context) {
+	if s.leaving.Load() {
+		// Fails only outside of a call.
+		_ = grpc.SetTrailer(ctx, metadata.Pairs(grpcconn.TrailerLeaving, "1"))
+	}
 }

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package grpcserve serves a plugin over gRPC: what the plugin registers, beside the
+// services of its sessions with hosts. In a child there is one session, which lasts as
+// long as the process; in network mode each connection is one.
+package grpcserve
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/reflection"
+	reflectionv1 "google.golang.org/grpc/reflection/grpc_reflection_v1"
+	reflectionv1alpha "google.golang.org/grpc/reflection/grpc_reflection_v1alpha"
+
+	"github.com/hashicorp/go-plugin/internal/broker"
+	"github.com/hashicorp/go-plugin/internal/calls"
+	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/panics"
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+)
+
+// Config says what is served, to whichever host.
+type Config struct {
+	// Plugins are registered in this order.
+	Plugins []Plugin
+	// NewServer makes the server of the options, which it must pass on; nil:
+	// grpc.NewServer does.
+	NewServer func([]grpc.ServerOption) *grpc.Server
+	// Options are those of the connections: credentials, keepalive, timeouts.
+	Options []grpc.ServerOption
+	// MaxMessage bounds each message, in bytes; zero leaves it to gRPC.
+	MaxMessage int
+	// Panicked answers a panic in a method, but for those of a session; nil: a panic
+	// ends the process.
+	Panicked panics.Func
+	Logger   hclog.Logger
+}
+
+// Plugin is one kind that is served.
+type Plugin struct {
+	Name string // by which it is dispensed
+	// Register registers its services. The broker is the host's that calls. Nil: the
+	// plugin is not made for gRPC, and cannot be served.
+	Register func(*broker.Broker, *grpc.Server) error
+}
+
+// Service is a gRPC server with a plugin's services and the library's own. All methods
+// may be called from any goroutine.
+type Service struct {
+	cfg    Config
+	server *grpc.Server
+	health *health.Server
+
+	brokered []grpc.ServerOption // of what is served on brokers
+	broker   *broker.Broker      // what the plugin was given
+	main     *Session            // of every connection; nil: sessions are shared's
+	shared   *sharedSessions     // nil: there is only main
+	kinds    []hello.Kind        // what the plugin has registered
+
+	calls    calls.Gauge     // of the plugin
+	output   calls.Gauge     // hosts that are being sent the output
+	leaving  atomic.Bool     // the plugin is about to leave
+	ending   context.Context // ends the sessions' own streams
+	end      context.CancelFunc
+	stopping sync.Once
+	draining sync.Once
+}
+
+// errSameServer is a factory that cannot be called again.
+var errSameServer = errors.New("ServeConfig.GRPCServer returns a server that it has returned before")
+
+// New makes the server and registers everything. host is the one that has the service
+// to itself; nil: any number of hosts share it. It starts no goroutine. The caller stops
+// it, whether it is served or not.
+func New(cfg Config, host *Host) (*Service, error) {
+	s := &Service{cfg: cfg, health: health.NewServer()}
+	s.ending, s.end = context.WithCancel(context.Background())
+	// Chained interceptors go beside those of the plugin's own factory.
+	s.brokered = append(grpcconn.ServerBound(cfg.MaxMessage),
+		grpc.ChainUnaryInterceptor(s.superviseCall),
+		grpc.ChainStreamInterceptor(s.superviseStream))
+	if cfg.Panicked != nil {
+		s.brokered = append(s.brokered, grpcconn.AnswerPanicsOf(s.panicked)...)
+	}
+	if host != nil {
+		s.main = s.newSession(*host)
+		s.broker = s.main.broker
+	} else {
+		s.shared = newSharedSessions(cfg.Logger, s.brokered)
+		s.broker = s.shared.front
+	}
+	err := s.makeServer(slices.Concat(cfg.Options, s.brokered))
+	if err == nil {
+		err = s.registerPlugins()
+	}
+	if err != nil {
+		s.Stop()
+		return nil, err
+	}
+	s.registerOwn()
+	return s, nil
+}
+
+// makeServer calls the plugin's factory. A server that was registered with before
+// can have been served by now, and to register with it again would end the
+// process: gRPC does not merely return an error.
+func (s *Service) makeServer(options []grpc.ServerOption) (err error) {
+	if s.cfg.NewServer == nil {
+		s.server = grpc.NewServer(options...)
+	} else {
+		defer s.recoverAs(&err, "ServeConfig.GRPCServer")
+		server := s.cfg.NewServer(options)
+		if server == nil {
+			return errors.New("ServeConfig.GRPCServer returns nil")
+		}
+		if isRegistered(server, pluginpb.GRPCBroker_ServiceDesc.ServiceName) {
+			return errSameServer
+		}
+		s.server = server
+	}
+	// First of all: it marks the server for the check above.
+	pluginpb.RegisterGRPCBrokerServer(s.server, &brokerService{service: s})
+	return nil
+}
+
+func isRegistered(server *grpc.Server, service string) bool {
+	_, ok := server.GetServiceInfo()[service]
+	return ok
+}
+
+// recoverAs is deferred around code of the plugin, so that its panic does not take
+// the process down, and with it the sessions of other hosts.
+func (s *Service) recoverAs(err *error, what string) {
+	if r := recover(); r != nil {
+		s.cfg.Logger.Error("plugin panics before it serves", "in", what, "panic", panics.Of(r), "stack", string(debug.Stack()))
+		*err = fmt.Errorf("%s panics: %s", what, panics.Of(r))
+	}
+}
+
+// registerOwn registers the library's own services, but for what the plugin serves
+// itself: gRPC ends a process that registers a service twice.
+func (s *Service) registerOwn() {
+	s.health.SetServingStatus(grpcconn.HealthName, grpc_health_v1.HealthCheckResponse_SERVING)
+	if !isRegistered(s.server, grpc_health_v1.Health_ServiceDesc.ServiceName) {
+		grpc_health_v1.RegisterHealthServer(s.server, s.health)
+	}
+	if !isRegistered(s.server, reflectionv1.ServerReflection_ServiceDesc.ServiceName) &&
+		!isRegistered(s.server, reflectionv1alpha.ServerReflection_ServiceDesc.ServiceName) {
+		reflection.Register(s.server)
+	}
+	if s.shared != nil || s.main.broker.Tunnelled() {
+		pluginpb.RegisterTunnelServer(s.server, &tunnelService{service: s})
+	}
+	pluginpb.RegisterGRPCControllerServer(s.server, &controllerService{service: s})
+	if s.shared != nil || s.main.host.Output != nil {
+		pluginpb.RegisterGRPCStdioServer(s.server, &stdioService{service: s})
+	}
+}
+
+// registerPlugins lets each plugin register what it serves, and notes that.
+func (s *Service) registerPlugins() error {
+	for _, p := range s.cfg.Plugins {
+		if p.Register == nil {
+			return fmt.Errorf("%q is not a GRPC-compatible plugin", p.Name)
+		}
+		before := s.server.GetServiceInfo()
+		if err := s.register(p); err != nil {
+			return fmt.Errorf("error registering %q: %w", p.Name, err)
+		}
+		added := s.server.GetServiceInfo()
+		maps.DeleteFunc(added, func(service string, _ grpc.ServiceInfo) bool {
+			_, old := before[service]
+			return old
+		})
+		s.kinds = append(s.kinds, hello.Kind{Name: p.Name, Methods: describe(added)})
+	}
+	return nil
+}
+
+func (s *Service) register(p Plugin) (err error) {
+	defer s.recoverAs(&err, "GRPCServer")
+	return p.Register(s.broker, s.server)
+}
