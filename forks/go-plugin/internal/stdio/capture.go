@@ -108,16 +108,12 @@ func (p *capturedPipe) move() {
 	for {
 		n, err := p.pipe.Read(p.buffer)
 		if n > 0 {
-			p.deliver(p.buffer[:n])
+			p.hub.Write(p.ch, p.buffer[:n])
+			p.pipe.Passed() // The original may block.
+			_, _ = p.sink.Write(p.buffer[:n])
 		}
 		if err != nil {
 			return
 		}
 	}
-}
-
-func (p *capturedPipe) deliver(data []byte) {
-	p.hub.Write(p.ch, data)
-	p.pipe.Passed() // The original may block.
-	_, _ = p.sink.Write(data)
 }

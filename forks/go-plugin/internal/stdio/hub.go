@@ -4,7 +4,6 @@ package stdio
 
 import (
 	"bytes"
-	"context"
 	"slices"
 	"sync"
 )
@@ -81,20 +80,12 @@ func (h *Hub) keep(ch Channel, p []byte) {
 	h.backlog = slices.Delete(h.backlog, 0, drop)
 }
 
-// follow lets Sync know of a pipe whose content is written to the hub.
+// follow lets subscriptions from now on know of a pipe whose content is written to
+// the hub.
 func (h *Hub) follow(p *Pipe) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.pipes = append(h.pipes, p)
-}
-
-// Sync waits until all that this process has written by now to what was captured
-// has reached the subscriptions. When ctx ends first, its cause is returned.
-func (h *Hub) Sync(ctx context.Context) error {
-	h.mu.Lock()
-	pipes := h.pipes
-	h.mu.Unlock()
-	return pipes.Sync(ctx)
 }
 
 // Subscribe attaches a reader to the given channels, to both when none is
@@ -149,7 +140,7 @@ func (h *Hub) handBacklog(sub *Subscription) {
 // neither waits for the other, however little of it is read. The caller must
 // close both.
 func (h *Hub) Split() (stdout, stderr *Reader) {
-	return &Reader{sub: h.Subscribe(Stdout)}, &Reader{sub: h.Subscribe(Stderr)}
+	return &Reader{Subscription: h.Subscribe(Stdout)}, &Reader{Subscription: h.Subscribe(Stderr)}
 }
 
 // Close ends the hub. Subscriptions still give what they hold, then io.EOF.

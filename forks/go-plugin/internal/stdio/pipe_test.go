@@ -40,7 +40,9 @@ func TestSyncBringsWhatWasWritten(t *testing.T) {
 	if err := captured.Close(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := hub.Sync(t.Context()); err != nil {
+	sub := hub.Subscribe()
+	defer sub.Close()
+	if err := sub.Sync(t.Context()); err != nil {
 		t.Errorf("Sync after Close: %v", err)
 	}
 }

@@ -7,10 +7,11 @@ import (
 	"io"
 )
 
-// Reader reads one channel of a hub as a stream of bytes. One goroutine at a time may
-// read.
+// Reader reads a subscription as a stream of bytes, in one goroutine at a time. What Read
+// has returned counts as passed on when all of its chunk was read and Read is called
+// again.
 type Reader struct {
-	sub  *Subscription
+	*Subscription
 	rest []byte
 }
 
@@ -22,15 +23,8 @@ var (
 // Read blocks until there is output; io.EOF after Close, or when the hub was
 // closed and everything was read.
 func (r *Reader) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	if len(r.rest) == 0 {
-		c, err := r.sub.Next(context.Background())
-		if err != nil {
-			return 0, err
-		}
-		r.rest = c.Data
+	if err := r.fill(); err != nil {
+		return 0, err
 	}
 	n := copy(p, r.rest)
 	r.rest = r.rest[n:]
@@ -39,19 +33,8 @@ func (r *Reader) Read(p []byte) (int, error) {
 
 // WriteTo writes the stream to w, chunk by chunk and without a copy, until it
 // ends or w fails.
-func (r *Reader) WriteTo(w io.Writer) (int64, error) {
-	var total int64
-	for {
-		if len(r.rest) == 0 {
-			c, err := r.sub.Next(context.Background())
-			if err == io.EOF {
-				return total, nil
-			}
-			if err != nil {
-				return total, err
-			}
-			r.rest = c.Data
-		}
+func (r *Reader) WriteTo(w io.Writer) (total int64, err error) {
+	for r.fill() == nil {
 		n, err := w.Write(r.rest)
 		total += int64(n)
 		r.rest = r.rest[n:]
@@ -59,21 +42,21 @@ func (r *Reader) WriteTo(w io.Writer) (int64, error) {
 			return total, err
 		}
 	}
+	return total, nil
 }
 
-// Finish ends the stream after what the process has written by now. It waits for
-// that to come, but no longer than ctx.
-func (r *Reader) Finish(ctx context.Context) { r.sub.Finish(ctx) }
-
-// Settled is that of the subscription. What Read has returned counts as passed on
-// when all of its chunk was read and Read is called again.
-func (r *Reader) Settled() bool { return r.sub.Settled() }
-
-// Sync is that of the subscription.
-func (r *Reader) Sync(ctx context.Context) error { return r.sub.Sync(ctx) }
+// fill waits for the next chunk if all of the last was read. It fails with io.EOF alone.
+func (r *Reader) fill() error {
+	if len(r.rest) > 0 {
+		return nil
+	}
+	c, err := r.Next(context.Background())
+	r.rest = c.Data
+	return err
+}
 
 // Close ends the stream; a waiting Read returns io.EOF. It returns nil.
 func (r *Reader) Close() error {
-	r.sub.Close()
+	r.Subscription.Close()
 	return nil
 }

@@ -85,7 +85,7 @@ func (s *Subscription) Close() {
 // Finish makes Next return io.EOF after what the process has written by now. It
 // waits for that to come, but no longer than ctx.
 func (s *Subscription) Finish(ctx context.Context) {
-	_ = s.hub.Sync(ctx) // What has come by then is given all the same.
+	_ = s.pipes.Sync(ctx) // What has come by then is given all the same.
 	s.hub.remove(s)
 	s.end()
 }

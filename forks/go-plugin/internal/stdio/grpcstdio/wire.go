@@ -7,7 +7,6 @@ import (
 	"crypto/rand"
 	"maps"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/net/http2/hpack"
@@ -40,9 +39,8 @@ const (
 
 // wire finds the streams of a host that carry output, on the host's connections.
 type wire struct {
-	pending atomic.Int32 // len(marks)
-	mu      sync.Mutex
-	marks   map[*countedOutput][]byte // of those that were not found yet, as in HPACK
+	mu    sync.Mutex
+	marks map[*countedOutput][]byte // of those that were not found yet, as in HPACK
 }
 
 // begin sends the headers of a stream that is to carry output, so that s counts it, and
@@ -84,17 +82,20 @@ func (w *wire) expect(s *countedOutput, mark string) bool {
 		w.marks = make(map[*countedOutput][]byte)
 	}
 	w.marks[s] = hpack.AppendHuffmanString(nil, mark)
-	w.pending.Add(1)
 	return true
 }
 
 func (w *wire) forget(s *countedOutput) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if _, ok := w.marks[s]; ok {
-		delete(w.marks, s)
-		w.pending.Add(-1)
-	}
+	delete(w.marks, s)
+}
+
+// isLooking reports whether there is a mark that was not found yet.
+func (w *wire) isLooking() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.marks) > 0
 }
 
 // find returns the stream whose headers these are, if it carries output.
@@ -104,7 +105,6 @@ func (w *wire) find(headers []byte) *countedOutput {
 	for s, mark := range w.marks {
 		if bytes.Contains(headers, mark) {
 			delete(w.marks, s)
-			w.pending.Add(-1)
 			close(s.found)
 			return s
 		}
@@ -143,7 +143,7 @@ func (w *watch) look(piece []byte) {
 			s.Arrive(len(piece))
 		}
 	case h2frames.Headers:
-		if w.wire.pending.Load() == 0 && len(w.headers) == 0 {
+		if len(w.headers) == 0 && !w.wire.isLooking() {
 			return
 		}
 		w.headers = append(w.headers, piece...)
