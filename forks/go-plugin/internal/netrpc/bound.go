@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"errors"
 	"io"
+	"math"
 
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
@@ -19,9 +20,7 @@ import (
 type gobMessages struct {
 	r    *bufio.Reader
 	max  uint64
-	left uint64 // of the message
-	head []byte // of its length, what was not handed on yet
-	room [9]byte
+	left uint64 // of the message and its length
 }
 
 // boundGob gives what a decoder shall read: r itself, with a buffer, if max is zero.
@@ -42,18 +41,10 @@ func (g *gobMessages) ReadByte() (byte, error) {
 
 // Read implements io.Reader.
 func (g *gobMessages) Read(p []byte) (int, error) {
-	if len(p) == 0 {
-		return 0, nil
-	}
-	if len(g.head) == 0 && g.left == 0 {
+	if g.left == 0 {
 		if err := g.begin(); err != nil {
 			return 0, err
 		}
-	}
-	if len(g.head) > 0 {
-		n := copy(p, g.head)
-		g.head = g.head[n:]
-		return n, nil
 	}
 	n, err := g.r.Read(p[:min(uint64(len(p)), g.left)])
 	g.left -= uint64(n)
@@ -63,44 +54,35 @@ func (g *gobMessages) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// begin reads the length of the next message.
+// begin looks at the length of the next message, and drops one that is too long.
 func (g *gobMessages) begin() error {
-	first, err := g.r.ReadByte()
+	first, err := g.r.Peek(1)
 	if err != nil {
 		return err
 	}
-	g.room[0] = first
-	if first < 128 {
-		g.head, g.left = g.room[:1], uint64(first)
-		return nil
-	}
-	n := -int(int8(first))
-	if n > 8 {
-		g.head = g.room[:1] // gob says what is wrong with it
-		return nil
-	}
-	if _, err := io.ReadFull(g.r, g.room[1:1+n]); err != nil {
-		return err
-	}
-	size := uint64(0)
-	for _, b := range g.room[1 : 1+n] {
-		size = size<<8 | uint64(b)
-	}
-	if size <= g.max {
-		g.head, g.left = g.room[:1+n], size
-		return nil
-	}
-	return g.drop(size)
-}
-
-// drop reads a message that is too long.
-func (g *gobMessages) drop(size uint64) error {
-	for left := size; left > 0; {
-		n, err := g.r.Discard(int(min(left, 1<<20)))
+	length, size := 1, uint64(first[0])
+	if n := -int(int8(first[0])); n > 8 {
+		size = 0 // gob says what is wrong with this length.
+	} else if n > 0 {
+		head, err := g.r.Peek(1 + n)
+		if errors.Is(err, io.EOF) {
+			return io.ErrUnexpectedEOF
+		}
 		if err != nil {
 			return err
 		}
-		left -= uint64(n)
+		length, size = 1+n, 0
+		for _, b := range head[1:] {
+			size = size<<8 | uint64(b)
+		}
+	}
+	if size <= g.max {
+		g.left = uint64(length) + size
+		return nil
+	}
+	_, _ = g.r.Discard(length)
+	if _, err := io.CopyN(io.Discard, g.r, int64(min(size, math.MaxInt64))); err != nil {
+		return err
 	}
 	return &rpcmux.TooLargeError{Size: size, Max: g.max}
 }

@@ -5,7 +5,6 @@ package netrpc
 import (
 	"encoding/binary"
 	"fmt"
-	"io"
 	"net"
 	"sync/atomic"
 	"time"
@@ -83,7 +82,7 @@ func (b *Broker) Accept(id uint32) (net.Conn, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err = writeStreamID(stream, id); err == nil {
+		if err = binary.Write(stream, binary.LittleEndian, id); err == nil {
 			return stream, nil
 		}
 		// The side that dialled has ended meanwhile. Another session may dial.
@@ -140,11 +139,11 @@ func handOver(stream net.Conn, id uint32) error {
 	// The other side may accept 5 s later than this one dials; the margin keeps its
 	// answer from racing the deadline.
 	_ = stream.SetDeadline(time.Now().Add(BrokerWait + time.Second))
-	if err := writeStreamID(stream, id); err != nil {
+	if err := binary.Write(stream, binary.LittleEndian, id); err != nil {
 		return fmt.Errorf("name brokered stream %d: %w", id, err)
 	}
-	ack, err := readStreamID(stream)
-	if err != nil {
+	var ack uint32
+	if err := binary.Read(stream, binary.LittleEndian, &ack); err != nil {
 		return fmt.Errorf("brokered stream %d was not accepted: %w", id, err)
 	}
 	if ack != id {
@@ -176,8 +175,8 @@ func (b *Broker) Run() {
 
 func (b *Broker) admit(stream net.Conn) {
 	_ = stream.SetReadDeadline(time.Now().Add(BrokerWait))
-	id, err := readStreamID(stream)
-	if err != nil || stream.SetReadDeadline(time.Time{}) != nil {
+	var id uint32
+	if err := binary.Read(stream, binary.LittleEndian, &id); err != nil || stream.SetReadDeadline(time.Time{}) != nil {
 		_ = stream.Close()
 		b.makeRoom()
 		return
@@ -192,16 +191,3 @@ func (b *Broker) admit(stream net.Conn) {
 
 // makeRoom lets another stream in. It is called once for each.
 func (b *Broker) makeRoom() { <-b.waiting }
-
-func writeStreamID(w io.Writer, id uint32) error {
-	_, err := w.Write(binary.LittleEndian.AppendUint32(nil, id))
-	return err
-}
-
-func readStreamID(r io.Reader) (uint32, error) {
-	var b [4]byte
-	if _, err := io.ReadFull(r, b[:]); err != nil {
-		return 0, err
-	}
-	return binary.LittleEndian.Uint32(b[:]), nil
-}

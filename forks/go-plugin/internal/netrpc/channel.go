@@ -54,7 +54,6 @@ func (c *clientCodec) WriteRequest(r *rpc.Request, args any) error {
 	}
 }
 
-// ReadResponseHeader implements rpc.ClientCodec.
 func (c *clientCodec) ReadResponseHeader(r *rpc.Response) error { return c.ReadHeader(r) }
 
 // ReadResponseBody implements rpc.ClientCodec. After an error an rpc.Client does not

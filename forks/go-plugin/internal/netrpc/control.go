@@ -13,14 +13,13 @@ import (
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
-// The calls of a session that carry nothing but their name. PROTOCOL.md, section 2.
+// The methods of a session's own services.
 const (
-	methodPing   = "Control.Ping"
-	methodQuit   = "Control.Quit"
-	methodGoAway = "Control.GoAway"
+	methodPing     = "Control.Ping"
+	methodQuit     = "Control.Quit"
+	methodGoAway   = "Control.GoAway"
+	methodDispense = "Dispenser.Dispense"
 )
-
-const methodDispense = "Dispenser.Dispense"
 
 // control serves the net/rpc services "Control" and "Dispenser" of a session. Each
 // session has one, and an rpc.Server would look through all of its methods first.

@@ -37,9 +37,7 @@ func newPairEncoder(sample any, max int) *pairEncoder {
 	e := &pairEncoder{nested: make(nestedTypes), max: max}
 	e.enc = gob.NewEncoder((*pairWriter)(e))
 	e.to = &e.out
-	if err := e.enc.Encode(sample); err != nil {
-		e.broken = err // The headers of net/rpc always encode.
-	}
+	_ = e.enc.Encode(sample) // The headers of net/rpc always encode.
 	e.out = e.out[:e.last]
 	return e
 }

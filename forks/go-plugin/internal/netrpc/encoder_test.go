@@ -83,7 +83,7 @@ func (s *gobServer) Hold(n int64, _ *string) error {
 // gobClients are ways to call a net/rpc server on a connection.
 func gobClients() map[string]func(net.Conn) *rpc.Client {
 	return map[string]func(net.Conn) *rpc.Client{
-		"ours":    func(c net.Conn) *rpc.Client { return newStreamClient(c, nil, 0) },
+		"ours":    func(c net.Conn) *rpc.Client { return NewClient(newStream(c, nil, 0, true)) },
 		"channel": func(c net.Conn) *rpc.Client { return NewClient(NewChannel(c)) },
 		"std":     func(c net.Conn) *rpc.Client { return rpc.NewClient(c) },
 	}

@@ -57,16 +57,16 @@ type Host struct {
 
 // transport is what a session travels on.
 type transport interface {
-	// open returns a channel on which the plugin serves a kind, and client a client on
-	// one.
-	open(kind string) (Channel, error)
-	client(kind string) (*rpc.Client, error)
+	// open returns a channel on which the plugin serves a kind. Its Send may wait for
+	// the connection if waits is set.
+	open(kind string, waits bool) (Channel, error)
 	// receive starts to take the plugin's output.
 	receive(stdout, stderr *stdio.Sink) []*stdio.Pump
 	// endsOutput reports whether the output ends before Quit is answered. Otherwise
 	// all of it has come by then.
 	endsOutput() bool
 	// moved grows while a message is on its way that keeps the answer of a ping back.
+	// It is zero when the session has ended.
 	moved() uint64
 }
 
@@ -77,11 +77,17 @@ func (h *Host) Done() <-chan struct{} { return h.broker.streams.CloseChan() }
 func (h *Host) Broker() *Broker { return h.broker }
 
 // Open asks the plugin to serve a kind on a channel of its own. The caller closes it.
-func (h *Host) Open(kind string) (Channel, error) { return h.transport.open(kind) }
+func (h *Host) Open(kind string) (Channel, error) { return h.transport.open(kind, false) }
 
 // Client asks the plugin to serve a kind and returns a client of it. The caller closes
 // it.
-func (h *Host) Client(kind string) (*rpc.Client, error) { return h.transport.client(kind) }
+func (h *Host) Client(kind string) (*rpc.Client, error) {
+	channel, err := h.transport.open(kind, true)
+	if err != nil {
+		return nil, err
+	}
+	return NewClient(channel), nil
+}
 
 // ReceiveOutput copies what the plugin writes to its stdout and stderr, in the
 // background, until the session ends. It is called once.
@@ -119,19 +125,10 @@ func (h *Host) Ping() error {
 func (h *Host) PingContext(ctx context.Context) error {
 	moved := h.transport.moved()
 	err := h.call(ctx, methodPing)
-	if errors.Is(err, context.DeadlineExceeded) && !h.hasEnded() && h.transport.moved() != moved {
+	if errors.Is(err, context.DeadlineExceeded) && h.transport.moved() > moved {
 		return nil
 	}
 	return err
-}
-
-func (h *Host) hasEnded() bool {
-	select {
-	case <-h.Done():
-		return true
-	default:
-		return false
-	}
 }
 
 // WatchDrain blocks until the plugin says that it is about to leave.

@@ -4,10 +4,7 @@ package netrpc
 
 import (
 	"cmp"
-	"errors"
 	"net"
-	"net/rpc"
-	"reflect"
 
 	"github.com/hashicorp/yamux"
 
@@ -32,87 +29,53 @@ func NewMuxHost(conn net.Conn, config HostConfig, listed func(kind string) bool,
 		return yamux.Client(conn, cmp.Or(config.Yamux, YamuxConfig(nil)))
 	}}
 	mux := rpcmux.NewHost(conn, rpcmux.HostConfig{
-		Draining: draining, Streams: streams.begin, Ended: ended,
+		Draining: draining, Streams: streams.begin,
 		MaxSend: config.MaxSend, MaxReceive: config.MaxMessage,
+		Ended: func(err error) error {
+			ended(err)
+			return lost(config.Cause, err)
+		},
 	})
 	h := &Host{config: config, broker: config.newBroker(streams)}
 	h.transport = &overMux{h, mux, listed}
 	streams.carrier, streams.broker = mux, h.broker
 	// The last, because it begins to read.
-	h.control = NewClient(&muxChannel{mux.Channel(0), config.Cause})
+	h.control = NewClient(mux.Channel(0))
 	return h
 }
 
-func (m *overMux) open(kind string) (Channel, error) {
+func (m *overMux) open(kind string, _ bool) (Channel, error) {
 	if err := m.mux.Err(); err != nil {
-		return nil, lost(m.host.config.Cause, err)
+		return nil, err
 	}
 	if m.listed(kind) {
-		return &muxChannel{m.mux.Open(kind), m.host.config.Cause}, nil
+		return m.mux.Open(kind), nil
 	}
 	id, err := m.host.dispense(kind)
 	if err != nil {
 		return nil, err
 	}
-	return &muxChannel{m.mux.Channel(uint64(id)), m.host.config.Cause}, nil
-}
-
-func (m *overMux) client(kind string) (*rpc.Client, error) {
-	channel, err := m.open(kind)
-	if err != nil {
-		return nil, err
-	}
-	return NewClient(channel), nil
+	return m.mux.Channel(uint64(id)), nil
 }
 
 func (m *overMux) receive(stdout, stderr *stdio.Sink) []*stdio.Pump {
 	if stdout.Drops() && stderr.Drops() {
 		return nil
 	}
-	return []*stdio.Pump{stdio.StartPump(m.mux.ReceiveOutput(func(isStderr bool, data []byte) {
+	return []*stdio.Pump{stdio.StartPump(m.mux.ReceiveOutput(func(chunk stdio.Chunk) {
 		to := stdout
-		if isStderr {
+		if chunk.Channel == stdio.Stderr {
 			to = stderr
 		}
-		_, _ = to.Write(data)
+		_, _ = to.Write(chunk.Data)
 	}))}
 }
 
 func (*overMux) endsOutput() bool { return false }
 
-func (m *overMux) moved() uint64 { return m.mux.Moved() }
-
-// muxChannel is a Channel of a session with the feature rpc-mux.
-type muxChannel struct {
-	*rpcmux.Channel
-	cause func() error
-}
-
-// lost gives an error of a channel the form that callers can recognize.
-func (c *muxChannel) lost(err error) error {
-	if err == nil || errors.Is(err, rpcmux.ErrFull) {
-		return err
+func (m *overMux) moved() uint64 {
+	if m.mux.Err() != nil {
+		return 0
 	}
-	return lost(c.cause, err)
-}
-
-// Send implements Channel.
-func (c *muxChannel) Send(method string, number uint64, args any) (uint64, error) {
-	end, err := c.Channel.Send(method, number, args)
-	if unfit := (*rpcmux.EncodeError)(nil); errors.As(err, &unfit) {
-		return 0, err
-	}
-	return end, c.lost(err)
-}
-
-// ReadHeader implements Channel.
-func (c *muxChannel) ReadHeader(r *rpc.Response) error { return c.lost(c.Channel.ReadHeader(r)) }
-
-// ReadReply implements Channel.
-func (c *muxChannel) ReadReply(target reflect.Value) error {
-	err := c.Channel.ReadReply(target)
-	if err != nil && c.Channel.Err() != nil {
-		return c.lost(err)
-	}
-	return err
+	return m.mux.Moved()
 }

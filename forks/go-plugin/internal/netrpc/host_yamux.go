@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/rpc"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/yamux"
@@ -41,45 +40,31 @@ func NewYamuxHost(conn io.ReadWriteCloser, config HostConfig) (*Host, error) {
 	}
 	h := &Host{config: config, broker: config.newBroker(session)}
 	h.transport = &overYamux{h, streams[1], streams[2]}
-	h.control = newStreamClient(streams[0], config.Cause, config.MaxMessage)
+	h.control = NewClient(newStream(streams[0], config.Cause, config.MaxMessage, true))
 	go h.broker.Run()
 	return h, nil
 }
 
-// dial asks the plugin to serve a kind and returns the stream on which it does.
-func (y *overYamux) dial(kind string) (net.Conn, error) {
+func (y *overYamux) open(kind string, waits bool) (Channel, error) {
 	id, err := y.host.dispense(kind)
 	if err != nil {
 		return nil, err
 	}
-	return y.host.broker.Dial(id)
-}
-
-func (y *overYamux) open(kind string) (Channel, error) {
-	stream, err := y.dial(kind)
+	conn, err := y.host.broker.Dial(id)
 	if err != nil {
 		return nil, err
 	}
-	return newStream(stream, y.host.config.Cause, y.host.config.MaxMessage), nil
-}
-
-func (y *overYamux) client(kind string) (*rpc.Client, error) {
-	stream, err := y.dial(kind)
-	if err != nil {
-		return nil, err
-	}
-	return newStreamClient(stream, y.host.config.Cause, y.host.config.MaxMessage), nil
+	return newStream(conn, y.host.config.Cause, y.host.config.MaxMessage, waits), nil
 }
 
 func (y *overYamux) receive(stdout, stderr *stdio.Sink) []*stdio.Pump {
+	pump := func(dst *stdio.Sink, src net.Conn) *stdio.Pump {
+		return stdio.StartPump(func() {
+			stdio.Copy(dst, src)
+			_ = src.Close()
+		})
+	}
 	return []*stdio.Pump{pump(stdout, y.stdout), pump(stderr, y.stderr)}
-}
-
-func pump(dst *stdio.Sink, src net.Conn) *stdio.Pump {
-	return stdio.StartPump(func() {
-		stdio.Copy(dst, src)
-		_ = src.Close()
-	})
 }
 
 func (*overYamux) endsOutput() bool { return true }

@@ -56,28 +56,21 @@ func (o *onDemand) run() {
 	_ = o.carrier.Close()
 }
 
-// Open implements Streams.
-func (o *onDemand) Open() (net.Conn, error) {
+func (o *onDemand) Open() (net.Conn, error) { return o.stream((*yamux.Session).Open) }
+
+func (o *onDemand) Accept() (net.Conn, error) { return o.stream((*yamux.Session).Accept) }
+
+func (o *onDemand) stream(from func(*yamux.Session) (net.Conn, error)) (net.Conn, error) {
 	session, err := o.begun()
 	if err != nil {
 		return nil, err
 	}
-	return session.Open()
+	return from(session)
 }
 
-// Accept implements Streams. The broker calls it once the yamux session has begun.
-func (o *onDemand) Accept() (net.Conn, error) {
-	session, err := o.begun()
-	if err != nil {
-		return nil, err
-	}
-	return session.Accept()
-}
-
-// CloseChan implements Streams.
 func (o *onDemand) CloseChan() <-chan struct{} { return o.carrier.Done() }
 
-// Close implements Streams: it ends the whole session.
+// Close ends the whole session.
 func (o *onDemand) Close() error {
 	err := o.carrier.Close()
 	o.mu.Lock()

@@ -11,7 +11,6 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/calls"
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
-	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // MuxPlugin serves one host with the feature rpc-mux.
@@ -42,9 +41,8 @@ func NewMuxPlugin(conn net.Conn, config PluginConfig) *MuxPlugin {
 		Calls:      config.calls,
 		Answered:   p.answered,
 		Panicked:   config.Panicked,
-		Settled:    config.Output.Settled,
-		Settle:     func() { config.Output.Wait(context.Background()) },
-		Subscribe:  func() rpcmux.Output { return muxOutput{config.Subscribe()} },
+		Barrier:    config.Output,
+		Subscribe:  func() rpcmux.Output { return config.Subscribe() },
 		Streams:    p.streams.begin,
 		Watchdog:   config.Watchdog,
 		Silence:    config.Silence,
@@ -85,13 +83,4 @@ func (p *MuxPlugin) Drain(ctx context.Context) (cut int) {
 		}
 	}
 	return p.config.calls.Count()
-}
-
-// muxOutput gives a session the plugin's output as one sequence.
-type muxOutput struct{ *stdio.Subscription }
-
-// Next implements rpcmux.Output.
-func (o muxOutput) Next() (stderr bool, data []byte, err error) {
-	chunk, err := o.Subscription.Next(context.Background())
-	return chunk.Channel == stdio.Stderr, chunk.Data, err
 }

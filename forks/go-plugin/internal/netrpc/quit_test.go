@@ -141,7 +141,7 @@ func TestMuxQuitIsAnswered(t *testing.T) {
 			defer close(served)
 			_ = plugin.Serve()
 		}()
-		host := NewMuxHost(here, HostConfig{}, nil, nil, nil)
+		host := NewMuxHost(here, HostConfig{}, nil, nil, func(error) {})
 		if err := host.call(t.Context(), methodQuit); err != nil {
 			t.Fatal(err)
 		}

@@ -97,7 +97,11 @@ type request struct {
 // not return.
 func (r *request) run() {
 	returned := false
-	defer r.uncount() // where there was no answer
+	defer func() {
+		if r.counted {
+			r.service.calls.End()
+		}
+	}()
 	defer r.ended(&returned)
 	_ = r.service.handler.ServeRequest(r) // An error is in the answer already.
 	returned = true
@@ -119,7 +123,7 @@ func (r *request) ended(returned *bool) {
 	}
 }
 
-// ReadRequestHeader implements rpc.ServerCodec.
+// ReadRequestHeader begins the call.
 func (r *request) ReadRequestHeader(header *rpc.Request) error {
 	if err := rpcmux.Decode(r.service.dec, header); err != nil {
 		r.broken = true
@@ -133,15 +137,7 @@ func (r *request) ReadRequestHeader(header *rpc.Request) error {
 	return nil
 }
 
-// uncount notes that the call is no longer in flight.
-func (r *request) uncount() {
-	if r.counted {
-		r.counted = false
-		r.service.calls.End()
-	}
-}
-
-// ReadRequestBody implements rpc.ServerCodec. When it returns without an error
+// ReadRequestBody decodes the arguments. When it returns without an error
 // and body is not nil, the method is called.
 func (r *request) ReadRequestBody(body any) error {
 	if err := rpcmux.Decode(r.service.dec, body); err != nil || body == nil {
@@ -155,7 +151,7 @@ func (r *request) ReadRequestBody(body any) error {
 	return nil
 }
 
-// WriteResponse implements rpc.ServerCodec.
+// WriteResponse answers.
 func (r *request) WriteResponse(response *rpc.Response, body any) error {
 	s := r.service
 	s.Output.Wait(context.Background())
@@ -164,7 +160,6 @@ func (r *request) WriteResponse(response *rpc.Response, body any) error {
 	if s.answered != nil {
 		s.answered(response.ServiceMethod)
 	}
-	r.uncount()
 	if err != nil {
 		// The caller would wait for this answer for ever.
 		_ = s.conn.Close()

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // streamBuffer is how many bytes may wait for the stream before a channel is
@@ -34,28 +35,19 @@ type stream struct {
 	taken   uint64
 	writing bool // a goroutine is in write
 	broken  error
-	changed chan struct{}
+	changed wait.Condition // room was made, or broken was set
 }
 
 // NewChannel returns a channel on a connection that speaks net/rpc with gob, as
 // rpc.ServeConn does. The channel owns the connection.
-func NewChannel(conn net.Conn) Channel { return newStream(conn, nil, 0) }
+func NewChannel(conn net.Conn) Channel { return newStream(conn, nil, 0, false) }
 
-func newStream(conn net.Conn, cause func() error, maxMessage int) *stream {
-	c := &stream{conn: conn, cause: cause, source: &rememberingReader{Reader: conn}, enc: newPairEncoder(&rpc.Request{}, maxMessage)}
+func newStream(conn net.Conn, cause func() error, maxMessage int, waits bool) *stream {
+	c := &stream{conn: conn, cause: cause, waits: waits, source: &rememberingReader{Reader: conn}, enc: newPairEncoder(&rpc.Request{}, maxMessage)}
 	c.dec = gob.NewDecoder(boundGob(c.source, maxMessage))
 	return c
 }
 
-// newStreamClient returns a client on a connection, which it owns. Its requests are
-// written by the goroutines that call.
-func newStreamClient(conn net.Conn, cause func() error, maxMessage int) *rpc.Client {
-	c := newStream(conn, cause, maxMessage)
-	c.waits = true
-	return NewClient(c)
-}
-
-// Send implements Channel.
 func (c *stream) Send(method string, number uint64, args any) (end uint64, err error) {
 	end, isFirst, err := c.queue(method, number, args)
 	switch {
@@ -80,8 +72,9 @@ func (c *stream) queue(method string, number uint64, args any) (end uint64, isFi
 	}
 	c.header = rpc.Request{ServiceMethod: method, Seq: number}
 	if err := c.enc.add(&c.header, args); err != nil {
-		if c.enc.broken != nil { // no other request can be sent: whoever reads learns it, and may open another channel
-			c.broken = lost(c.cause, c.enc.broken)
+		if c.enc.broken != nil {
+			// No other request can be sent. The channel's reader learns it.
+			_ = c.failLocked(c.enc.broken)
 			_ = c.conn.Close()
 		}
 		return 0, false, &rpcmux.EncodeError{Err: err}
@@ -103,7 +96,7 @@ func (c *stream) write() {
 		batch := c.enc.out
 		c.enc.out, c.spare = c.spare[:0], nil
 		c.taken += uint64(len(batch))
-		c.wakeLocked()
+		c.changed.Broadcast()
 		c.mu.Unlock()
 
 		if _, err := c.conn.Write(batch); err != nil {
@@ -119,53 +112,37 @@ func (c *stream) write() {
 	}
 }
 
-func (c *stream) wakeLocked() {
-	if c.changed != nil {
-		close(c.changed)
-		c.changed = nil
-	}
-}
-
 // fail makes Send fail from now on, and returns the error that it will give.
 func (c *stream) fail(err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	return c.failLocked(err)
+}
+
+func (c *stream) failLocked(err error) error {
 	if c.broken == nil {
 		c.broken = lost(c.cause, err)
-		c.wakeLocked()
+		c.changed.Broadcast()
 	}
 	return c.broken
 }
 
-// Taken implements Channel.
 func (c *stream) Taken() uint64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.taken
 }
 
-// Await implements Channel.
 func (c *stream) Await(ctx context.Context) error {
-	for {
-		c.mu.Lock()
-		if c.broken != nil || len(c.enc.out) < streamBuffer {
-			defer c.mu.Unlock()
-			return c.broken
-		}
-		if c.changed == nil {
-			c.changed = make(chan struct{})
-		}
-		changed := c.changed
-		c.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	hasRoom := func() bool { return c.broken != nil || len(c.enc.out) < streamBuffer }
+	if err := c.changed.Until(ctx, &c.mu, nil, hasRoom); err != nil {
+		return err
 	}
+	return c.broken
 }
 
-// ReadHeader implements Channel.
 func (c *stream) ReadHeader(r *rpc.Response) error {
 	if err := rpcmux.Decode(c.dec, r); err != nil {
 		return c.fail(err) // or why it has failed before
@@ -173,7 +150,6 @@ func (c *stream) ReadHeader(r *rpc.Response) error {
 	return nil
 }
 
-// ReadReply implements Channel.
 func (c *stream) ReadReply(target reflect.Value) error {
 	err := rpcmux.DecodeValue(c.dec, target)
 	if err != nil && c.source.err != nil {
@@ -186,7 +162,6 @@ func (c *stream) ReadReply(target reflect.Value) error {
 	return err
 }
 
-// Close implements Channel.
 func (c *stream) Close() error {
 	_ = c.fail(net.ErrClosed)
 	return c.conn.Close()

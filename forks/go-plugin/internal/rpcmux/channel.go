@@ -3,6 +3,7 @@
 package rpcmux
 
 import (
+	"cmp"
 	"context"
 	"encoding/gob"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"reflect"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/go-plugin/internal/peererr"
 )
 
 // Channel is one kind that the plugin serves, or its control service, with gob
@@ -22,9 +25,8 @@ type Channel struct {
 	host *Host
 	id   uint64
 
-	sending sync.Mutex   // also held when the plugin is told of the end
-	enc     *gob.Encoder // nil: the next request begins a new stream
-	sink    sink
+	sending sync.Mutex // also held when the plugin is told of the end
+	values  values
 
 	dec     *gob.Decoder
 	reading bool          // the reader holds the read lock
@@ -33,19 +35,11 @@ type Channel struct {
 	close   sync.Once
 }
 
-// sink is where an encoder writes: into the message that is being made.
-type sink struct{ *buffer }
-
-func (s *sink) Write(p []byte) (int, error) {
-	s.data = append(s.data, p...)
-	return len(p), nil
-}
-
 var (
 	// ErrFull is a request that was not sent because the connection takes none.
 	ErrFull = errors.New("the connection does not take requests")
 
-	errChannelClosed = errors.New("channel closed")
+	errChannelClosed = peererr.Lost(errors.New("channel closed"))
 )
 
 // EncodeError is a request whose arguments cannot be encoded. It was not sent.
@@ -82,35 +76,13 @@ func (c *Channel) Send(method string, number uint64, args any) (end uint64, err 
 	case c.host.out.isFull():
 		return 0, ErrFull
 	}
-	kind := request
-	if c.enc == nil {
-		c.enc = gob.NewEncoder(&c.sink)
-		kind |= fresh
-	}
-	b := newMessage(kind)
-	b.number(c.id)
-	b.number(number)
-	b.number(uint64(len(method)))
+	b := c.values.newMessage(request, c.id, number, uint64(len(method)))
 	b.text(method)
-	if err := encode(c.enc, &c.sink, b, args, c.host.config.MaxSend); err != nil {
-		c.enc = nil // It may believe that it has described types.
+	if err := c.values.add(b, args, c.host.maxSend); err != nil {
 		return 0, &EncodeError{err}
 	}
 	return c.host.out.put(b, c.host.urgencyOfCall())
 }
-
-// encode appends a value and seals the message.
-func encode(enc *gob.Encoder, to *sink, b *buffer, value any, maximum int) error {
-	to.buffer = b
-	defer func() { to.buffer = nil }()
-	if err := Encode(enc, value); err != nil {
-		return err
-	}
-	return b.seal(maximum)
-}
-
-// Err says why the session has ended, or nil.
-func (c *Channel) Err() error { return c.host.Err() }
 
 // Taken is how many bytes of all requests the connection was given.
 func (c *Channel) Taken() uint64 { return c.host.out.position() }
@@ -128,14 +100,14 @@ func (c *Channel) Await(ctx context.Context) error {
 // session was closed.
 func (c *Channel) ReadHeader(r *rpc.Response) error {
 	h := c.host
-	there := false // a message, which another reader found
-	if !c.reading {
-		var err error
-		if there, err = c.lockRead(); err != nil {
-			return err
-		}
-	}
 	for {
+		there := false // a message, which another reader found
+		if !c.reading {
+			var err error
+			if there, err = c.lockRead(); err != nil {
+				return err
+			}
+		}
 		if !there {
 			if err := h.receive(c); err != nil {
 				return c.stop(err)
@@ -145,16 +117,10 @@ func (c *Channel) ReadHeader(r *rpc.Response) error {
 			h.pending.Add(-1)
 			return c.header(r)
 		}
-		if !h.handTo(h.message.channel) {
-			// The channel was closed before its answer came.
-			h.pending.Add(-1)
-			there = false
-			continue
-		}
-		c.reading = false
-		var err error
-		if there, err = c.lockRead(); err != nil {
-			return err
+		if h.handTo(h.message.channel) {
+			c.reading = false
+		} else {
+			h.pending.Add(-1) // That channel was closed before its answer came.
 		}
 	}
 }
@@ -167,10 +133,7 @@ func (c *Channel) header(r *rpc.Response) error {
 		if err != nil {
 			return c.stop(err)
 		}
-		r.Error = string(text)
-		if r.Error == "" {
-			r.Error = "unknown error"
-		}
+		r.Error = cmp.Or(string(text), "unknown error")
 		return nil
 	}
 	if c.host.message.fresh {
@@ -183,7 +146,7 @@ func (c *Channel) header(r *rpc.Response) error {
 var past = time.Unix(1, 0)
 
 // ReadReply decodes what belongs to the last header into the value that target
-// points to; the zero Value drops it. An error that matches Err of the session
+// points to; the zero Value drops it. An error that matches peererr.ErrConnectionLost
 // means that the session has ended, any other that the reply is of another type.
 func (c *Channel) ReadReply(target reflect.Value) error {
 	if c.host.message.kind == failure {
@@ -238,15 +201,11 @@ func (c *Channel) stop(err error) error {
 		c.host.fail(err)
 		return c.host.Err()
 	}
-	c.unlockRead()
-	return err
-}
-
-func (c *Channel) unlockRead() {
 	if c.reading {
 		c.reading = false
 		c.host.readLock <- struct{}{}
 	}
+	return err
 }
 
 func (c *Channel) isClosed() bool {
@@ -273,9 +232,7 @@ func (c *Channel) Close() error {
 		h.mu.Unlock()
 		c.sending.Lock() // A request that follows would be malformed.
 		defer c.sending.Unlock()
-		b := newMessage(release)
-		b.number(c.id)
-		_ = h.send(b)
+		_ = h.send(newMessage(release, c.id))
 	})
 	return nil
 }

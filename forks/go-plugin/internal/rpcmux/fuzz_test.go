@@ -10,6 +10,8 @@ import (
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // fixedConn is a connection on which what is to be read is known, and which
@@ -39,7 +41,7 @@ func fuzzSeeds(f *testing.F) {
 	for _, m := range [][]byte{
 		raw.request(1, 0, "Plugin.Upper", "a"), raw.request(1, 1, "Plugin.Fail", "b"), raw.request(1, 2, "Plugin.Upper", 7),
 		raw.request(0, 3, "Control.Upper", "a"), rawMessage(release, "", 1), rawMessage(streams, "bytes"),
-		rawMessage(draining, ""), rawMessage(credit, ""), rawMessage(output, "text", stderrOutput), rawMessage(probe, ""),
+		rawMessage(draining, ""), rawMessage(credit, ""), rawMessage(output, "text", uint64(stdio.Stderr)), rawMessage(probe, ""),
 		rawMessage(alive, ""), rawMessage(failure, "no", 1, 0), rawMessage(open, "thing", 2), raw.request(2, 4, "Plugin.Upper", "a"),
 	} {
 		all = append(all, m...)
@@ -49,10 +51,9 @@ func fuzzSeeds(f *testing.F) {
 	for _, test := range madeUp {
 		f.Add(test.data)
 	}
-	reply := newMessage(answer | fresh)
-	reply.number(1)
-	reply.number(0)
-	if err := encode(raw.enc, &raw.sink, reply, "A", 0); err != nil {
+	replies := &values{}
+	reply := replies.newMessage(answer, 1, 0)
+	if err := replies.add(reply, "A", 0); err != nil {
 		f.Fatal(err)
 	}
 	f.Add(reply.data)
@@ -116,7 +117,7 @@ func FuzzHost(f *testing.F) {
 				client.Go("Plugin.Upper", "a", new(string), calls)
 			}
 		}
-		go h.ReceiveOutput(func(bool, []byte) {})()
+		go h.ReceiveOutput(func(stdio.Chunk) {})()
 		timeout := time.After(fuzzTime)
 		for range cap(calls) {
 			select {

@@ -10,6 +10,42 @@ import (
 	"github.com/hashicorp/go-plugin/internal/panics"
 )
 
+// values is the gob stream of one direction of a channel, each value of which ends a
+// message.
+type values struct {
+	enc *gob.Encoder // nil: the next value begins a new stream
+	to  *buffer      // the message that is being made
+}
+
+// Write implements io.Writer for enc.
+func (v *values) Write(p []byte) (int, error) {
+	v.to.data = append(v.to.data, p...)
+	return len(p), nil
+}
+
+// newMessage begins a message that ends with add.
+func (v *values) newMessage(k kind, numbers ...uint64) *buffer {
+	if v.enc == nil {
+		v.enc = gob.NewEncoder(v)
+		k |= fresh
+	}
+	return newMessage(k, numbers...)
+}
+
+// add appends the value and seals the message.
+func (v *values) add(b *buffer, value any, maximum int) error {
+	v.to = b
+	err := Encode(v.enc, value)
+	v.to = nil
+	if err == nil {
+		err = b.seal(maximum)
+	}
+	if err != nil {
+		v.enc = nil // It may believe that it has described types.
+	}
+	return err
+}
+
 // Encode writes a value of gob. What a type that encodes itself panics with is an error.
 func Encode(enc *gob.Encoder, value any) (err error) {
 	defer recovered(&err)

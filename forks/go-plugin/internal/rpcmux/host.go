@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // HostConfig is what a host's side of a session needs. No field is required.
@@ -20,8 +22,9 @@ type HostConfig struct {
 	// MaxSend and MaxReceive bound one message in each direction, in bytes. The
 	// plugin was told the second. Zero is no bound but the format's.
 	MaxSend, MaxReceive int
-	// Ended is called once with why the session has ended. It must not block.
-	Ended func(error)
+	// Ended is called once with what ended the session, and returns the error that
+	// callers get. It must neither block nor use the session.
+	Ended func(error) error
 }
 
 // Host is the host's side of a session: channels on which it calls.
@@ -33,7 +36,7 @@ type HostConfig struct {
 type Host struct {
 	session
 	config  HostConfig
-	outputs chan outputChunk // one at most: what the credit was for
+	outputs chan stdio.Chunk // one at most: what the credit was for
 	drained sync.Once
 
 	// pending counts calls without an answer.
@@ -57,7 +60,7 @@ func NewHost(conn net.Conn, config HostConfig) *Host {
 		config:   config,
 		readLock: make(chan struct{}, 1),
 		channels: make(map[uint64]*Channel),
-		outputs:  make(chan outputChunk, 1),
+		outputs:  make(chan stdio.Chunk, 1),
 	}
 	h.ended = config.Ended
 	h.init(conn, config.MaxSend, config.MaxReceive, nil)
@@ -115,7 +118,7 @@ func (h *Host) await(c *Channel) error {
 		if !h.park(c) {
 			return errChannelClosed
 		}
-		err := h.in.await()
+		_, err := h.in.r.Peek(1)
 		woken := h.unpark()
 		if !woken || !isTimeout(err) {
 			return err

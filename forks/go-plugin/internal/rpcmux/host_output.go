@@ -5,23 +5,18 @@ package rpcmux
 import (
 	"fmt"
 	"io"
-)
 
-// outputChunk is some of the plugin's output.
-type outputChunk struct {
-	stderr bool
-	data   []byte
-}
+	"github.com/hashicorp/go-plugin/internal/stdio"
+)
 
 // takeOutput gives the message at hand to receiveOutput, which waits for it:
 // the plugin sends one for each credit.
 func (h *Host) takeOutput() error {
-	chunk := outputChunk{stderr: h.message.channel == stderrOutput}
 	if h.in.left > maxOutput {
 		return fmt.Errorf("%w: output of %d bytes", errMalformed, h.in.left)
 	}
-	chunk.data = make([]byte, h.in.left)
-	if _, err := io.ReadFull(&h.in, chunk.data); err != nil {
+	chunk := stdio.Chunk{Channel: stdio.Channel(h.message.channel), Data: make([]byte, h.in.left)}
+	if _, err := io.ReadFull(&h.in, chunk.Data); err != nil {
 		return err
 	}
 	select {
@@ -36,26 +31,21 @@ func (h *Host) takeOutput() error {
 // returns what passes it on, until the session ends, in a goroutine of the
 // caller's. to may block: the plugin then keeps the rest. Nothing is lost of what
 // calls print that are made after ReceiveOutput has returned.
-func (h *Host) ReceiveOutput(to func(stderr bool, data []byte)) (passOn func()) {
+func (h *Host) ReceiveOutput(to func(stdio.Chunk)) (passOn func()) {
 	err := h.send(newMessage(credit))
 	return func() {
 		for ; err == nil; err = h.send(newMessage(credit)) {
 			select {
 			case chunk := <-h.outputs:
-				to(chunk.stderr, chunk.data)
+				to(chunk)
 			case <-h.done:
-				h.lastOutput(to)
+				select {
+				case chunk := <-h.outputs: // It had come before.
+					to(chunk)
+				default:
+				}
 				return
 			}
 		}
-	}
-}
-
-// lastOutput passes on what had come before the session ended.
-func (h *Host) lastOutput(to func(stderr bool, data []byte)) {
-	select {
-	case chunk := <-h.outputs:
-		to(chunk.stderr, chunk.data)
-	default:
 	}
 }

@@ -65,15 +65,6 @@ var errMalformed = errors.New("malformed message")
 // buffered says how many bytes can be read without waiting.
 func (in *inbox) buffered() int { return in.r.Buffered() }
 
-// await waits for the first byte of the next message.
-func (in *inbox) await() error {
-	if err := in.skip(); err != nil {
-		return err
-	}
-	_, err := in.r.Peek(1)
-	return err
-}
-
 // next reads the head of the next message, and drops what is left of the last.
 func (in *inbox) next(m *message) error {
 	if err := in.skip(); err != nil {
@@ -156,10 +147,8 @@ func (in *inbox) chunk() ([]byte, error) {
 	if in.left == 0 {
 		return nil, nil
 	}
-	if in.r.Buffered() == 0 {
-		if _, err := in.r.Peek(1); err != nil {
-			return nil, midway(err, 1)
-		}
+	if _, err := in.r.Peek(1); err != nil {
+		return nil, midway(err, 1)
 	}
 	data, _ := in.r.Peek(min(in.left, in.r.Buffered()))
 	in.left -= len(data)

@@ -52,10 +52,8 @@ func TestMadeUpByPlugin(t *testing.T) {
 				plugin := newRawPeer(t, there)
 				sent := slices.Clone(test.data)
 				if test.host == ignored {
-					last := newMessage(answer)
-					last.number(1)
-					last.number(0)
-					if err := encode(plugin.enc, &plugin.sink, last, "A", 0); err != nil {
+					last := plugin.values.newMessage(answer, 1, 0)
+					if err := plugin.values.add(last, "A", 0); err != nil {
 						t.Fatal(err)
 					}
 					sent = append(sent, last.data...)

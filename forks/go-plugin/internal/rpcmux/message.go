@@ -45,14 +45,15 @@ type buffer struct{ data []byte }
 
 var buffers = sync.Pool{New: func() any { return &buffer{data: make([]byte, 0, 256)} }}
 
-// newMessage begins a message. It ends with seal.
-func newMessage(k kind) *buffer {
+// newMessage begins a message with the numbers of its kind. It ends with seal.
+func newMessage(k kind, numbers ...uint64) *buffer {
 	b := buffers.Get().(*buffer)
 	b.data = append(b.data[:0], 0, 0, 0, 0, byte(k))
+	for _, n := range numbers {
+		b.data = binary.AppendUvarint(b.data, n)
+	}
 	return b
 }
-
-func (b *buffer) number(n uint64) { b.data = binary.AppendUvarint(b.data, n) }
 
 func (b *buffer) text(s string) { b.data = append(b.data, s...) }
 

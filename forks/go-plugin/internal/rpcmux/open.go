@@ -5,6 +5,7 @@ package rpcmux
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net/rpc"
 )
 
@@ -17,8 +18,7 @@ func (h *Host) Open(kind string) *Channel {
 	id := 2 * h.opened // The plugin counts in odd numbers.
 	h.mu.Unlock()
 	c := h.Channel(id)
-	b := newMessage(open)
-	b.number(id)
+	b := newMessage(open, id)
 	b.text(kind)
 	if b.seal(0) == nil {
 		_, _ = h.out.put(b, now) // If it fails, so does the first request.
@@ -32,17 +32,11 @@ func (w *worker) accept() error {
 	if p.in.left > maxMethod {
 		return fmt.Errorf("%w: the name of a kind has %d bytes", errMalformed, p.in.left)
 	}
-	name, err := p.in.chunk()
+	kind, err := io.ReadAll(&p.in)
 	if err != nil {
 		return err
 	}
-	w.kind = string(name)
-	for p.in.left > 0 {
-		if name, err = p.in.chunk(); err != nil {
-			return err
-		}
-		w.kind += string(name)
-	}
+	w.kind = string(kind)
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {

@@ -8,6 +8,8 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 const (
@@ -52,7 +54,7 @@ type outbox struct {
 	// advanced counts parts of writeSize that the connection took while somebody waited
 	// for it to do so. Small messages of ours are no sign of life of the peer.
 	advanced atomic.Uint64
-	changed  chan struct{} // closed when room was made, or all was written; nil: nobody waits
+	changed  wait.Condition // room was made, or all was written
 }
 
 // put queues a sealed message, and returns where it ends in all that was ever
@@ -70,7 +72,7 @@ func (o *outbox) put(b *buffer, when urgency) (end uint64, err error) {
 		o.waiting.data = append(o.waiting.data, b.data...)
 		b.recycle()
 	}
-	end = o.taken + uint64(len(o.waiting.data))
+	end = o.endLocked()
 	if pending {
 		o.pending = end
 	}
@@ -150,7 +152,7 @@ func (o *outbox) proceedLocked() bool {
 	o.written = o.taken
 	o.writing = o.waiting != nil
 	if !o.writing {
-		o.notify()
+		o.changed.Broadcast()
 	}
 	return o.writing
 }
@@ -177,15 +179,8 @@ func (o *outbox) take() *buffer {
 	batch := o.waiting
 	o.waiting = nil
 	o.taken += uint64(len(batch.data))
-	o.notify()
+	o.changed.Broadcast()
 	return batch
-}
-
-func (o *outbox) notify() {
-	if o.changed != nil {
-		close(o.changed)
-		o.changed = nil
-	}
 }
 
 // fail drops what waits, and closes the connection, which ends its reader too.
@@ -195,7 +190,7 @@ func (o *outbox) fail(err error) {
 		o.err = err
 	}
 	o.waiting = nil
-	o.notify()
+	o.changed.Broadcast()
 	o.mu.Unlock()
 	_ = o.conn.Close()
 }
@@ -225,25 +220,25 @@ func (o *outbox) hasUnsent() bool {
 	return o.err == nil && o.written < o.pending
 }
 
-// awaitSent waits until the connection has taken the answers that are pending now.
-func (o *outbox) awaitSent(ctx context.Context) error {
+// awaitSent waits until the connection has taken the answers that are pending now, or
+// all that was put by now.
+func (o *outbox) awaitSent(ctx context.Context, all bool) error {
 	o.flush()
 	o.mu.Lock()
 	end := o.pending
+	if all {
+		end = o.endLocked()
+	}
 	o.mu.Unlock()
 	return o.awaitThat(ctx, nil, func() bool { return o.written >= end })
 }
 
-// awaitWritten waits until the connection has taken all that was put by now.
-func (o *outbox) awaitWritten(ctx context.Context) error {
-	o.flush()
-	o.mu.Lock()
-	end := o.taken
-	if o.waiting != nil {
-		end += uint64(len(o.waiting.data))
+// endLocked is where all that was put ends.
+func (o *outbox) endLocked() uint64 {
+	if o.waiting == nil {
+		return o.taken
 	}
-	o.mu.Unlock()
-	return o.awaitThat(ctx, nil, func() bool { return o.written >= end })
+	return o.taken + uint64(len(o.waiting.data))
 }
 
 // awaitRoom waits until the outbox is not full, or for the end of ctx or of the
@@ -254,23 +249,10 @@ func (o *outbox) awaitRoom(ctx context.Context, stop <-chan struct{}) error {
 
 // awaitThat waits until isSo, which is called with the lock.
 func (o *outbox) awaitThat(ctx context.Context, stop <-chan struct{}, isSo func() bool) error {
-	for {
-		o.mu.Lock()
-		if o.err != nil || isSo() {
-			defer o.mu.Unlock()
-			return o.err
-		}
-		if o.changed == nil {
-			o.changed = make(chan struct{})
-		}
-		changed := o.changed
-		o.mu.Unlock()
-		select {
-		case <-changed:
-		case <-stop:
-			return nil
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.changed.Until(ctx, &o.mu, stop, func() bool { return o.err != nil || isSo() }); err != nil {
+		return err
 	}
+	return o.err
 }

@@ -2,12 +2,10 @@
 
 package rpcmux
 
-import "context"
+import (
+	"context"
 
-// Numbers of the plugin's streams in messages.
-const (
-	stdoutOutput = 1
-	stderrOutput = 2
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // maxOutput is how many bytes of output one message has at most.
@@ -17,7 +15,7 @@ const maxOutput = 64 << 10
 type Output interface {
 	// Next returns what was written next. It is called until it fails, from one
 	// goroutine.
-	Next() (stderr bool, data []byte, err error)
+	Next(ctx context.Context) (stdio.Chunk, error)
 	// Finish makes Next fail after what was written by now. It may wait for that,
 	// but no longer than ctx.
 	Finish(ctx context.Context)
@@ -52,34 +50,25 @@ func (p *Plugin) giveOutput() {
 func (f *outputFeed) run(p *Plugin) {
 	defer close(f.done)
 	for {
-		stderr, data, err := f.output.Next()
+		chunk, err := f.output.Next(context.Background())
 		if err != nil {
 			return
 		}
-		for len(data) > 0 {
+		for data := chunk.Data; len(data) > 0; {
 			select {
 			case <-f.credits:
 			case <-p.done:
 				return
 			}
-			piece := data[:min(len(data), maxOutput)]
-			data = data[len(piece):]
-			if p.sendOutput(stderr, piece) != nil {
+			n := min(len(data), maxOutput)
+			b := newMessage(output, uint64(chunk.Channel)) // 1 for stdout, 2 for stderr
+			b.data = append(b.data, data[:n]...)
+			data = data[n:]
+			if p.send(b) != nil {
 				return
 			}
 		}
 	}
-}
-
-func (p *Plugin) sendOutput(stderr bool, data []byte) error {
-	b := newMessage(output)
-	if stderr {
-		b.number(stderrOutput)
-	} else {
-		b.number(stdoutOutput)
-	}
-	b.data = append(b.data, data...)
-	return p.send(b)
 }
 
 // end ends the feed and waits for it.
@@ -101,7 +90,7 @@ func (p *Plugin) FinishOutput(ctx context.Context) {
 	feed.output.Finish(ctx)
 	select {
 	case <-feed.done:
-		_ = p.out.awaitWritten(ctx)
+		_ = p.out.awaitSent(ctx, true)
 	case <-ctx.Done():
 	}
 }

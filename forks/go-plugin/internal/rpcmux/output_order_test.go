@@ -3,10 +3,17 @@
 package rpcmux
 
 import (
+	"context"
 	"net"
 	"sync/atomic"
 	"testing"
 )
+
+// countedBarrier is never settled, and counts the answers that wait for it.
+type countedBarrier struct{ waits *atomic.Int32 }
+
+func (countedBarrier) Settled() bool          { return false }
+func (b countedBarrier) Wait(context.Context) { b.waits.Add(1) }
 
 // The reader of a session answers what it cannot call. It must not wait for the
 // output then: nobody would read that the host has made room for it.
@@ -14,8 +21,7 @@ func TestReaderDoesNotWaitForOutput(t *testing.T) {
 	here, there := net.Pipe()
 	var waits atomic.Int32
 	p := newPair(t, here, there, HostConfig{}, PluginConfig{
-		Settled: func() bool { return false },
-		Settle:  func() { waits.Add(1) },
+		Barrier: countedBarrier{&waits},
 	})
 	client := p.client(newThing())
 	if err := client.Call("Plugin.Nothing", "", new(string)); err == nil {

@@ -10,32 +10,34 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // printer is the output of a plugin.
 type printer struct {
-	chunks  chan outputChunk
+	chunks  chan stdio.Chunk
 	stopped chan struct{}
 	stop    sync.Once
 }
 
 func newPrinter() *printer {
-	return &printer{chunks: make(chan outputChunk), stopped: make(chan struct{})}
+	return &printer{chunks: make(chan stdio.Chunk), stopped: make(chan struct{})}
 }
 
 var errNoMore = errors.New("no more")
 
 func (p *printer) subscribe() Output { return p }
 
-func (p *printer) Next() (bool, []byte, error) {
+func (p *printer) Next(context.Context) (stdio.Chunk, error) {
 	select {
 	case c, ok := <-p.chunks:
 		if !ok {
-			return false, nil, errNoMore
+			return stdio.Chunk{}, errNoMore
 		}
-		return c.stderr, c.data, nil
+		return c, nil
 	case <-p.stopped:
-		return false, nil, errNoMore
+		return stdio.Chunk{}, errNoMore
 	}
 }
 
@@ -54,19 +56,15 @@ func TestOutput(t *testing.T) {
 		received := make(chan struct{})
 		go func() {
 			defer close(received)
-			p.host.ReceiveOutput(func(stderr bool, data []byte) {
-				if stderr {
-					got[1].Write(data)
-				} else {
-					got[0].Write(data)
-				}
-				if strings.HasSuffix(string(data), "the end") {
+			p.host.ReceiveOutput(func(c stdio.Chunk) {
+				got[c.Channel-stdio.Stdout].Write(c.Data)
+				if strings.HasSuffix(string(c.Data), "the end") {
 					close(all)
 				}
 			})()
 		}()
 		long := strings.Repeat("0123456789", maxOutput/4)
-		for _, c := range []outputChunk{{data: []byte("hello ")}, {true, []byte(long)}, {}, {data: []byte("the end")}} {
+		for _, c := range []stdio.Chunk{{Channel: stdio.Stdout, Data: []byte("hello ")}, {Channel: stdio.Stderr, Data: []byte(long)}, {}, {Channel: stdio.Stdout, Data: []byte("the end")}} {
 			print.chunks <- c
 			mustUpper(t, mustCall)
 		}
@@ -89,11 +87,11 @@ func TestLastOutput(t *testing.T) {
 		received := make(chan struct{})
 		go func() {
 			defer close(received)
-			h.ReceiveOutput(func(_ bool, data []byte) { got <- string(data) })()
+			h.ReceiveOutput(func(c stdio.Chunk) { got <- string(c.Data) })()
 		}()
 		plugin := newRawPeer(t, there)
 		plugin.next()
-		plugin.write(rawMessage(output, "last", stdoutOutput))
+		plugin.write(rawMessage(output, "last", uint64(stdio.Stdout)))
 		_ = there.Close()
 		<-ended
 		<-received

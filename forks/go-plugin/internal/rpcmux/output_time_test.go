@@ -8,6 +8,8 @@ import (
 	"net"
 	"testing"
 	"testing/synctest"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // A host that is slow with the output holds up its output, and nothing else.
@@ -21,8 +23,8 @@ func TestSlowOutput(t *testing.T) {
 		received := make(chan struct{})
 		go func() {
 			defer close(received)
-			p.host.ReceiveOutput(func(_ bool, data []byte) {
-				taken <- string(data)
+			p.host.ReceiveOutput(func(c stdio.Chunk) {
+				taken <- string(c.Data)
 				<-release
 			})()
 		}()
@@ -30,7 +32,7 @@ func TestSlowOutput(t *testing.T) {
 		go func() {
 			defer close(printed)
 			for _, text := range []string{"a", "b", "c", "d"} {
-				print.chunks <- outputChunk{data: []byte(text)}
+				print.chunks <- stdio.Chunk{Channel: stdio.Stdout, Data: []byte(text)}
 			}
 		}()
 		for _, want := range []string{"a", "b", "c", "d"} {
@@ -58,8 +60,8 @@ func TestOutputEnds(t *testing.T) {
 	}{
 		"waits for output": {func(*printer) {}, true},
 		"waits for a credit": {func(p *printer) {
-			p.chunks <- outputChunk{data: []byte("a")}
-			p.chunks <- outputChunk{data: []byte("b")}
+			p.chunks <- stdio.Chunk{Channel: stdio.Stdout, Data: []byte("a")}
+			p.chunks <- stdio.Chunk{Channel: stdio.Stdout, Data: []byte("b")}
 		}, true},
 		"has ended before":    {func(p *printer) { close(p.chunks) }, true},
 		"was never asked for": {func(*printer) {}, false},

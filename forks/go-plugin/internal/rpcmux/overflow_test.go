@@ -60,7 +60,7 @@ func TestSendDoesNotWait(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 			defer cancel()
-			if err := host.out.awaitSent(ctx); err != nil {
+			if err := host.out.awaitSent(ctx, false); err != nil {
 				t.Error(err)
 			}
 		})

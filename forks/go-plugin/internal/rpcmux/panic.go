@@ -32,7 +32,7 @@ func (w *worker) ended(returned *bool) {
 	if w.state.Load() == reading {
 		// Whoever waits for the session's end finds its calls over.
 		if !w.answered && w.message.channel != 0 {
-			p.callEnded()
+			p.config.Calls.End()
 		}
 		p.fail(errDecoderEnded)
 		return

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/hashicorp/go-plugin/internal/calls"
 )
 
 // PluginConfig is what a plugin's side of a session needs.
@@ -30,11 +32,9 @@ type PluginConfig struct {
 	// caller gets. The value is nil if the method has ended its goroutine instead.
 	// Nil lets a panic end the process.
 	Panicked func(method string, value any) (text string)
-	// Settled and Settle, if not nil, see to it that the plugin's output goes ahead
-	// of a method's answer, on all channels but 0: Settled is asked, and if it says no,
-	// Settle is called, which may block.
-	Settled func() bool
-	Settle  func()
+	// Barrier, if not nil, keeps the answers on all channels but 0 behind the plugin's
+	// output.
+	Barrier Barrier
 	// Subscribe is called when the host asks for output, once. Nil has no output.
 	Subscribe func() Output
 	// Streams is called when the host has opened the first brokered stream,
@@ -54,6 +54,13 @@ type PluginConfig struct {
 // Handler reads one request, runs it, and answers. *rpc.Server is one.
 type Handler interface {
 	ServeRequest(rpc.ServerCodec) error
+}
+
+// Barrier keeps answers behind the output that was written before them. Wait may block
+// until Settled says that there is none.
+type Barrier interface {
+	Settled() bool
+	Wait(ctx context.Context)
 }
 
 // Counter counts calls that were read and not yet answered.
@@ -89,6 +96,9 @@ func NewPlugin(conn net.Conn, config PluginConfig) *Plugin {
 	if config.Watchdog == nil {
 		config.Watchdog = &Watchdog{}
 	}
+	if config.Calls == nil {
+		config.Calls = &calls.Gauge{}
+	}
 	if config.Open == nil {
 		config.Open = func(kind string) (Handler, error) { return nil, fmt.Errorf("unknown plugin type: %s", kind) }
 	}
@@ -116,18 +126,6 @@ func (p *Plugin) Serve() error {
 		feed.end()
 	}
 	return p.Err()
-}
-
-func (p *Plugin) callBegun() {
-	if p.config.Calls != nil {
-		p.config.Calls.Begin()
-	}
-}
-
-func (p *Plugin) callEnded() {
-	if p.config.Calls != nil {
-		p.config.Calls.End()
-	}
 }
 
 // watchSilence gives up a host that says nothing, until stop is called.
@@ -176,4 +174,4 @@ func (p *Plugin) HasUnsent() bool { return p.out.hasUnsent() }
 
 // AwaitSent waits until the connection has taken what HasUnsent knows of now.
 // The error says that it will not, or that ctx has ended.
-func (p *Plugin) AwaitSent(ctx context.Context) error { return p.out.awaitSent(ctx) }
+func (p *Plugin) AwaitSent(ctx context.Context) error { return p.out.awaitSent(ctx, false) }

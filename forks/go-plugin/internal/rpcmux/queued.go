@@ -32,7 +32,7 @@ func (w *worker) enqueueLocked() *queuedRequest {
 	q.worker = &worker{plugin: w.plugin, message: w.message, service: w.service, method: w.method, queued: q}
 	q.worker.state.Store(replaced)
 	w.service.queue = append(w.service.queue, q)
-	w.plugin.callBegun()
+	w.plugin.config.Calls.Begin()
 	return q
 }
 
@@ -56,7 +56,7 @@ func (s *service) serveQueued(p *Plugin, handler Handler) {
 		case <-p.done: // It may never come.
 		}
 		if p.Err() != nil {
-			p.callEnded() // The session has ended, and its calls with it.
+			p.config.Calls.End() // The session has ended, and its calls with it.
 			continue
 		}
 		s.values.valueReader = q.body

@@ -3,7 +3,6 @@
 package rpcmux
 
 import (
-	"encoding/gob"
 	"net"
 	"net/rpc"
 	"testing"
@@ -15,22 +14,17 @@ type rawPeer struct {
 	t    testing.TB
 	conn net.Conn
 	in   inbox
-	enc  *gob.Encoder
-	sink sink
+	values
 }
 
 func newRawPeer(t testing.TB, conn net.Conn) *rawPeer {
 	r := &rawPeer{t: t, conn: conn, in: newInbox(conn, 0, nil)}
-	r.enc = gob.NewEncoder(&r.sink)
 	return r
 }
 
 // message makes a message of a kind, its numbers and a text.
 func rawMessage(k kind, text string, numbers ...uint64) []byte {
-	b := newMessage(k)
-	for _, n := range numbers {
-		b.number(n)
-	}
+	b := newMessage(k, numbers...)
 	b.text(text)
 	if err := b.seal(0); err != nil {
 		panic(err)
@@ -41,12 +35,9 @@ func rawMessage(k kind, text string, numbers ...uint64) []byte {
 // request makes a request. Those of one peer belong to one gob stream.
 func (r *rawPeer) request(channel, number uint64, method string, args any) []byte {
 	r.t.Helper()
-	b := newMessage(request)
-	for _, n := range []uint64{channel, number, uint64(len(method))} {
-		b.number(n)
-	}
+	b := r.values.newMessage(request, channel, number, uint64(len(method)))
 	b.text(method)
-	if err := encode(r.enc, &r.sink, b, args, 0); err != nil {
+	if err := r.values.add(b, args, 0); err != nil {
 		r.t.Fatal(err)
 	}
 	return b.data

@@ -22,8 +22,7 @@ type service struct {
 	methods map[string]*method
 
 	sending sync.Mutex
-	enc     *gob.Encoder // nil: the next answer begins a new stream
-	sink    sink
+	answers values
 }
 
 // maxMethods is how many names of methods a channel remembers. A host may send

@@ -1,5 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
+// Package rpcmux carries the net/rpc calls of a session, and what else the
+// session needs, as messages on one connection. PROTOCOL.md, "Messages",
+// describes them.
+//
+// Beside yamux with a net/rpc connection in each stream, it saves goroutines,
+// buffers and system calls. No goroutine stands between the connection and
+// whoever waits for it: the host's readers pass a read lock to one another, and
+// the plugin runs a method that is known to be quick in the goroutine that read
+// its request. Messages that are due at the same time leave in one write.
 package rpcmux
 
 import (
@@ -13,8 +22,8 @@ type session struct {
 	in      inbox
 	out     outbox
 	streams *streamConn
-	maxSend int         // bytes of a message; zero: any number
-	ended   func(error) // called once with why the session has ended; may be nil
+	maxSend int               // bytes of a message; zero: any number
+	ended   func(error) error // HostConfig.Ended; may be nil
 
 	mu   sync.Mutex
 	err  error
@@ -57,12 +66,12 @@ func (s *session) fail(err error) {
 		s.mu.Unlock()
 		return
 	}
+	if s.ended != nil {
+		err = s.ended(err)
+	}
 	s.err = err
 	close(s.done)
 	s.mu.Unlock()
-	if s.ended != nil {
-		s.ended(err)
-	}
 	s.out.fail(err) // closes the connection
 	s.streams.end(err)
 }

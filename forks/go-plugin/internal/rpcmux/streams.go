@@ -71,12 +71,8 @@ func (c *streamConn) Write(p []byte) (int, error) {
 // Close ends the streams, not the session.
 func (c *streamConn) Close() error { return c.r.Close() }
 
-// SetDeadline does nothing: yamux has its own, and the session's connection is
-// not its to stop.
-func (c *streamConn) SetDeadline(time.Time) error { return nil }
-
-// SetReadDeadline does nothing.
-func (c *streamConn) SetReadDeadline(time.Time) error { return nil }
-
-// SetWriteDeadline does nothing.
+// Deadlines do nothing: yamux has its own, and the session's connection is not its to
+// stop.
+func (c *streamConn) SetDeadline(time.Time) error      { return nil }
+func (c *streamConn) SetReadDeadline(time.Time) error  { return nil }
 func (c *streamConn) SetWriteDeadline(time.Time) error { return nil }

@@ -92,7 +92,7 @@ func TestSessionEnds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			onEach(t, func(t *testing.T, here, there net.Conn) {
 				var ended atomic.Int64
-				p := newPair(t, here, there, HostConfig{Ended: func(error) { ended.Add(1) }}, PluginConfig{})
+				p := newPair(t, here, there, HostConfig{Ended: func(err error) error { ended.Add(1); return err }}, PluginConfig{})
 				var calls []*rpc.Call
 				held := newThing()
 				for range 3 {

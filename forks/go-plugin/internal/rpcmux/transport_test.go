@@ -66,10 +66,8 @@ func TestReplyCutOff(t *testing.T) {
 	here, there := net.Pipe()
 	defer there.Close()
 	plugin := newRawPeer(t, there)
-	b := newMessage(answer)
-	b.number(1)
-	b.number(7)
-	if err := encode(plugin.enc, &plugin.sink, b, "a long text", 0); err != nil {
+	b := plugin.values.newMessage(answer, 1, 7)
+	if err := plugin.values.add(b, "a long text", 0); err != nil {
 		t.Fatal(err)
 	}
 	h := NewHost(&lastWords{here, b.data[:len(b.data)-3]}, HostConfig{})

@@ -134,12 +134,12 @@ func (w *worker) find() error {
 	return nil
 }
 
-// ReadRequestHeader implements rpc.ServerCodec.
+// ReadRequestHeader begins the call.
 func (w *worker) ReadRequestHeader(r *rpc.Request) error {
 	r.ServiceMethod, r.Seq = w.method.name, w.message.number
 	w.answered = false
 	if w.message.channel != 0 && w.queued == nil {
-		w.plugin.callBegun()
+		w.plugin.config.Calls.Begin()
 	}
 	if w.message.fresh {
 		w.service.dec = gob.NewDecoder(&w.service.values)
@@ -147,7 +147,7 @@ func (w *worker) ReadRequestHeader(r *rpc.Request) error {
 	return nil
 }
 
-// ReadRequestBody implements rpc.ServerCodec. When it returns without an error
+// ReadRequestBody decodes the arguments. When it returns without an error
 // and body is not nil, the method is called.
 func (w *worker) ReadRequestBody(body any) error {
 	if w.queued != nil {
@@ -185,7 +185,7 @@ func (p *Plugin) newReader() {
 	}
 }
 
-// WriteResponse implements rpc.ServerCodec.
+// WriteResponse answers, and ends the call.
 func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 	p := w.plugin
 	if w.state.Load() != reading {
@@ -201,7 +201,7 @@ func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 		}
 		p.control.Done()
 	default:
-		p.callEnded()
+		p.config.Calls.End()
 	}
 	return err
 }
@@ -210,13 +210,13 @@ func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 // for the host, so another worker reads meanwhile.
 func (w *worker) outputFirst() {
 	p := w.plugin
-	if w.message.channel == 0 || w.state.Load() == reading || p.config.Settled == nil || p.config.Settled() {
+	if w.message.channel == 0 || w.state.Load() == reading || p.config.Barrier == nil || p.config.Barrier.Settled() {
 		return
 	}
 	if w.state.CompareAndSwap(calling, replaced) {
 		p.newReader()
 	}
-	p.config.Settle()
+	p.config.Barrier.Wait(context.Background())
 }
 
 func (w *worker) answer(r *rpc.Response, body any) error {
@@ -224,25 +224,15 @@ func (w *worker) answer(r *rpc.Response, body any) error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if r.Error == "" {
-		kind := answer
-		if s.enc == nil {
-			s.enc = gob.NewEncoder(&s.sink)
-			kind |= fresh
-		}
-		b := newMessage(kind)
-		b.number(s.id)
-		b.number(r.Seq)
-		err := encode(s.enc, &s.sink, b, body, w.plugin.config.MaxSend)
+		b := s.answers.newMessage(answer, s.id, r.Seq)
+		err := s.answers.add(b, body, w.plugin.maxSend)
 		if err == nil {
 			return w.put(b)
 		}
-		s.enc = nil // It may believe that it has described types.
 		r.Error = CannotEncode(err)
 	}
-	b := newMessage(failure)
-	b.number(s.id)
-	b.number(r.Seq)
-	b.text(ClipError(r.Error, bound(w.plugin.config.MaxSend)-len(b.data)))
+	b := newMessage(failure, s.id, r.Seq)
+	b.text(ClipError(r.Error, bound(w.plugin.maxSend)-len(b.data)))
 	if err := b.seal(0); err != nil {
 		return err
 	}

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package wait has what package sync of go 1.24, the oldest that this module is built
-// with, lacks.
+// Package wait has what package sync lacks: that of go 1.24, the oldest that this module
+// is built with, or of any.
 package wait
 
 import "sync"
