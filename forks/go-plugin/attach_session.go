@@ -7,12 +7,11 @@ import (
 	"net"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-plugin/internal/broker"
+	"github.com/hashicorp/go-plugin/internal/dial"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/hello"
-	"github.com/hashicorp/go-plugin/internal/idleread"
 	"github.com/hashicorp/go-plugin/internal/logging"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/internal/panics"
@@ -39,14 +38,12 @@ func agree(cfg *ClientConfig, info *PeerInfo) (hello.Agreement, error) {
 func newSession(cfg ClientConfig, conn net.Conn, info *PeerInfo) (*Session, error) {
 	cfg.Logger = logging.NewRated(cfg.Logger)
 	s := &Session{
-		info: info, draining: make(chan struct{}),
+		info:        info,
 		pingTimeout: cfg.PingTimeout, keepalive: cfg.KeepaliveInterval, takesOutput: cfg.wantsOutput(),
 	}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
-	s.conn = &sessionConn{Conn: conn, opened: time.Now(), lost: s.lose}
-
-	err := s.open(&cfg)
-	if err != nil {
+	s.draining, s.setDraining = context.WithCancel(context.Background())
+	if err := s.open(&cfg, conn); err != nil {
 		s.end(err)
 		_ = conn.Close()
 		return nil, err
@@ -55,7 +52,7 @@ func newSession(cfg ClientConfig, conn net.Conn, info *PeerInfo) (*Session, erro
 	return s, nil
 }
 
-func (s *Session) open(cfg *ClientConfig) (err error) {
+func (s *Session) open(cfg *ClientConfig, conn net.Conn) (err error) {
 	if s.agreed, err = agree(cfg, s.info); err != nil {
 		return err
 	}
@@ -64,8 +61,10 @@ func (s *Session) open(cfg *ClientConfig) (err error) {
 		return err
 	}
 	if s.agreed.Protocol == hello.GRPC {
+		s.conn = dial.NewGRPCConn(conn, s.lose, (&grpcconn.GoAwayWatch{Leaving: s.setDraining}).See)
 		return s.openGRPC(cfg, plugins)
 	}
+	s.conn = dial.NewConn(conn, s.lose)
 	return s.openNetRPC(cfg, plugins)
 }
 
@@ -111,8 +110,6 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 		// The plugin says so with its answers, and that of a stream may be late.
 		signs.Streaming = sync.OnceFunc(s.askForDrain)
 	}
-	s.conn.reader = idleread.NewReader(s.conn.Conn)
-	s.conn.goAway = &grpcconn.GoAwayWatch{Leaving: s.setDraining}
 	client, err := newGRPCClient(grpcClientConfig{
 		conn: grpcconn.Config{
 			Dial:       grpcconn.DialOnce(s.conn),

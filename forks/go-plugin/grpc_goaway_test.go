@@ -6,7 +6,6 @@ import (
 	"errors"
 	"io"
 	"net"
-	"syscall"
 	"testing"
 	"time"
 
@@ -101,25 +100,4 @@ func TestEndOfASessionAtRest(t *testing.T) {
 
 func sends(bytes string) func(*Session, net.Conn) {
 	return func(_ *Session, plugin net.Conn) { _, _ = plugin.Write([]byte(bytes)) }
-}
-
-// closedByPeer has answers to be read, and takes nothing any more.
-type closedByPeer struct{ net.Conn }
-
-func (closedByPeer) Write([]byte) (int, error) { return 0, syscall.EPIPE }
-
-func (closedByPeer) Read(p []byte) (int, error) { return copy(p, "answer"), nil }
-
-// A plugin that has answered and gone breaks the writes of its host first. The
-// answers have come, and are to be read before the session ends.
-func TestFailedWriteLeavesAnswersToBeRead(t *testing.T) {
-	var ended error
-	c := &sessionConn{Conn: closedByPeer{}, opened: time.Now(), lost: func(err error) { ended = err }}
-	if _, err := c.Write([]byte("ping")); !errors.Is(err, syscall.EPIPE) || ended != nil {
-		t.Errorf("write says %v, the session ended with %v", err, ended)
-	}
-	answer := make([]byte, 6)
-	if n, err := c.Read(answer); n != 6 || err != nil {
-		t.Errorf("read %d bytes, %v", n, err)
-	}
 }

@@ -6,20 +6,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"sync"
-	"sync/atomic"
-	"syscall"
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/mem"
 
-	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/dial"
 	"github.com/hashicorp/go-plugin/internal/hello"
-	"github.com/hashicorp/go-plugin/internal/idleread"
 	"github.com/hashicorp/go-plugin/internal/peererr"
 	"github.com/hashicorp/go-plugin/internal/stdio"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // Session is one attachment of this host to one remote plugin. It ends when
@@ -33,15 +31,15 @@ type Session struct {
 	pingTimeout, keepalive time.Duration // of ClientConfig
 	takesOutput            bool          // there is somebody for what the plugin writes
 
-	conn   *sessionConn
+	conn   *dial.Conn
 	client sessionClient
 
-	ctx      context.Context         // ends with the session, its cause says why
-	end      context.CancelCauseFunc // the first call counts
-	draining chan struct{}
-	drains   sync.Once  // closes draining
-	asking   sync.Mutex // no worker starts while Close begins to wait
-	workers  sync.WaitGroup
+	ctx         context.Context         // ends with the session, its cause says why
+	end         context.CancelCauseFunc // the first call counts
+	draining    context.Context         // ends when the plugin says that it is about to leave
+	setDraining context.CancelFunc
+	asking      sync.Mutex // no worker starts while Close begins to wait
+	workers     wait.Group
 }
 
 // sessionClient is what both protocols' clients offer a session.
@@ -103,7 +101,7 @@ func (s *Session) Err() error { return context.Cause(s.ctx) }
 // Draining is closed when the plugin has said that it is about to leave. It
 // still finishes the calls in flight; new ones belong elsewhere. A plugin that
 // does not know the handshake says so over gRPC at most, by an HTTP/2 GOAWAY.
-func (s *Session) Draining() <-chan struct{} { return s.draining }
+func (s *Session) Draining() <-chan struct{} { return s.draining.Done() }
 
 // ClientConn returns the connection of a gRPC session, and false for net/rpc.
 // The session closes it.
@@ -151,9 +149,6 @@ func (s *Session) start() {
 	}
 }
 
-// setDraining notes that the plugin has said that it is about to leave.
-func (s *Session) setDraining() { s.drains.Do(func() { close(s.draining) }) }
-
 // lose ends the session because its connection has failed.
 func (s *Session) lose(err error) { s.end(peererr.Lost(err)) }
 
@@ -173,13 +168,11 @@ func (s *Session) askForDrain() {
 	if s.ctx.Err() != nil {
 		return
 	}
-	s.workers.Add(1)
-	go func() {
-		defer s.workers.Done()
+	s.workers.Go(func() {
 		if s.client.watchDrain(s.ctx) == nil {
 			s.setDraining()
 		}
-	}()
+	})
 }
 
 // keepAlive probes the plugin whenever nothing came from it for the interval,
@@ -187,14 +180,12 @@ func (s *Session) askForDrain() {
 // not: a stopped process, a node that is gone.
 func (s *Session) keepAlive() {
 	var timer *time.Timer
-	armed := make(chan struct{})
-	timer = time.AfterFunc(s.keepalive, func() {
-		<-armed
+	timer = time.AfterFunc(math.MaxInt64, func() {
 		if next := s.probe(); next > 0 {
 			timer.Reset(next)
 		}
 	})
-	close(armed)
+	timer.Reset(s.keepalive) // not before the function above can see it
 	s.workers.Add(1)
 	context.AfterFunc(s.ctx, func() {
 		defer s.workers.Done()
@@ -208,7 +199,7 @@ func (s *Session) probe() time.Duration {
 	if s.ctx.Err() != nil {
 		return 0
 	}
-	if rest := s.keepalive - s.conn.silence(); rest > 0 {
+	if rest := s.keepalive - s.conn.Silence(); rest > 0 {
 		return rest
 	}
 	if err := s.Ping(); err != nil {
@@ -217,76 +208,3 @@ func (s *Session) probe() time.Duration {
 	}
 	return s.keepalive
 }
-
-// sessionConn is the connection of a session. It notices its end without a
-// goroutine of its own, because both protocols have a read pending as long as
-// they do not close it. A write that fails is not the end: what the plugin has
-// sent before it hung up is still to be read.
-type sessionConn struct {
-	net.Conn
-	opened time.Time
-	heard  atomic.Int64 // when a read last brought something: nanoseconds since opened
-	lost   func(error)  // may be called again
-
-	// Of gRPC, which alone reads so. It may close the connection by itself, and
-	// read no more.
-	reader *idleread.Reader // of Conn
-	goAway *grpcconn.GoAwayWatch
-}
-
-// silence is how long nothing has come.
-func (c *sessionConn) silence() time.Duration {
-	return time.Since(c.opened) - time.Duration(c.heard.Load())
-}
-
-func (c *sessionConn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.note(p[:n], err)
-	return n, err
-}
-
-// ReadOnReady implements idleread.Conn.
-func (c *sessionConn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
-	buffer, n, err = c.reader.ReadOnReady(size, pool)
-	var read []byte
-	if n > 0 {
-		read = (*buffer)[:n]
-	}
-	c.note(read, err)
-	return buffer, n, err
-}
-
-func (c *sessionConn) note(read []byte, err error) {
-	if len(read) > 0 {
-		c.heard.Store(int64(time.Since(c.opened)))
-		if c.goAway != nil {
-			c.goAway.See(read)
-		}
-	}
-	if err != nil && !isDeadline(err) {
-		c.lost(err)
-	}
-}
-
-// isDeadline reports whether err says that a deadline has passed. Not every
-// connection has the error of package os for that, and the system's own timeout
-// is the end of a connection.
-func isDeadline(err error) bool {
-	var late net.Error
-	var system syscall.Errno
-	return errors.As(err, &late) && late.Timeout() && !errors.As(err, &system)
-}
-
-// Close implements net.Conn.
-func (c *sessionConn) Close() error {
-	if c.goAway != nil {
-		c.lost(net.ErrClosed)
-	}
-	return c.Conn.Close()
-}
-
-// NetConn returns the connection beneath, so that its TLS can be found.
-func (c *sessionConn) NetConn() net.Conn { return c.Conn }
-
-// WritesTo returns the connection that gets what is written, as it is.
-func (c *sessionConn) WritesTo() net.Conn { return c.Conn }

@@ -5,14 +5,14 @@ package plugin
 import (
 	"context"
 	"errors"
-	"github.com/hashicorp/go-plugin/internal/peererr"
 	"io"
 	"net"
-	"os"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/go-plugin/internal/dial"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 )
 
 // The protocol client of a remote session is closed by this side, whatever its
@@ -83,7 +83,7 @@ func TestKeepaliveBound(t *testing.T) {
 		defer there.Close()
 		s := &Session{keepalive: 2 * time.Second, pingTimeout: 500 * time.Millisecond, client: mutePlugin{}}
 		s.ctx, s.end = context.WithCancelCause(t.Context())
-		s.conn = &sessionConn{Conn: here, opened: time.Now(), lost: s.lose}
+		s.conn = dial.NewConn(here, s.lose)
 		go s.keepAlive()
 
 		<-time.After(100 * time.Millisecond) // of the bubble: an interval has begun
@@ -97,42 +97,4 @@ func TestKeepaliveBound(t *testing.T) {
 			t.Errorf("noticed after %v, want %v", took, want)
 		}
 	})
-}
-
-// brokenConn is a connection whose reads fail.
-type brokenConn struct {
-	net.Conn
-	err error
-}
-
-func (c brokenConn) Read([]byte) (int, error) {
-	return 0, &net.OpError{Op: "read", Net: "tcp", Err: c.err}
-}
-
-// ownTimeout is what connections give that are not of the operating system.
-type ownTimeout struct{ error }
-
-func (ownTimeout) Timeout() bool   { return true }
-func (ownTimeout) Temporary() bool { return true }
-
-// A deadline interrupts a read, and no session.
-func TestSessionOutlivesDeadline(t *testing.T) {
-	for name, test := range map[string]struct {
-		err  error
-		ends bool
-	}{
-		"deadline":               {err: os.ErrDeadlineExceeded},
-		"deadline, another word": {err: ownTimeout{errors.New("too late")}},
-		"peer is gone":           {err: os.NewSyscallError("read", syscall.ETIMEDOUT), ends: true},
-		"reset":                  {err: os.NewSyscallError("read", syscall.ECONNRESET), ends: true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var ended error
-			c := &sessionConn{Conn: brokenConn{err: test.err}, lost: func(err error) { ended = err }}
-			_, err := c.Read(make([]byte, 1))
-			if !errors.Is(err, test.err) || (ended != nil) != test.ends {
-				t.Errorf("read says %v, the session ended with %v", err, ended)
-			}
-		})
-	}
 }
