@@ -13,10 +13,7 @@ import (
 //
 // The owner calls Kill when it is done, or [CleanupClients] for clients with
 // ClientConfig.Managed.
-type Client struct {
-	config ClientConfig
-	plugin clientPlugin
-}
+type Client struct{ plugin clientPlugin }
 
 // clientPlugin is one sort of plugin that a Client can stand for.
 type clientPlugin interface {
@@ -39,7 +36,7 @@ type clientPlugin interface {
 // configuration are reported by Start.
 func NewClient(config *ClientConfig) (c *Client) {
 	cfg := config.withDefaults()
-	c = &Client{config: cfg}
+	c = new(Client)
 	if cfg.Reattach.remote() {
 		c.plugin = newRemotePlugin(cfg)
 	} else {

@@ -110,18 +110,9 @@ func (p *localPlugin) askToEnd(wait time.Duration) error {
 	}
 }
 
-// makeSocketDir makes a directory for the sockets of a Runner's plugin.
-func (p *localPlugin) makeSocketDir() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.sockets.MakeDir(p.config.UnixSocketConfig.TempDir)
-}
-
 func (p *localPlugin) removeSocketDir() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if dir := p.sockets.Dir; dir != "" {
-		_ = os.RemoveAll(dir)
-		p.sockets.Dir = ""
-	}
+	_ = os.RemoveAll(p.sockets.Dir) // Which does nothing if there is none.
+	p.sockets.Dir = ""
 }

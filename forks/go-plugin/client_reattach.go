@@ -6,7 +6,9 @@ import (
 	"errors"
 	"net"
 
+	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
+	"github.com/hashicorp/go-plugin/internal/dial"
 	"github.com/hashicorp/go-plugin/runner"
 )
 
@@ -80,7 +82,7 @@ func (p *localPlugin) reattach() (reachedPlugin, error) {
 	}
 	reached := reachedPlugin{
 		addr:     cfg.Addr,
-		socket:   newSocket(cfg.Addr),
+		socket:   child.NewSocket(cfg.Addr, dial.Dialer()),
 		protocol: cfg.Protocol,
 		plugins:  p.config.Plugins,
 		tls:      p.config.TLSConfig,

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -81,7 +80,10 @@ func (p *localPlugin) newRunner(cert *child.Certificate) (runner.Runner, error) 
 		return nil, err
 	}
 	if p.config.RunnerFunc != nil {
-		if err := p.makeSocketDir(); err != nil {
+		p.mu.Lock()
+		err := p.sockets.MakeDir(p.config.UnixSocketConfig.TempDir)
+		p.mu.Unlock()
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -98,10 +100,11 @@ func (p *localPlugin) newRunner(cert *child.Certificate) (runner.Runner, error) 
 		return p.config.RunnerFunc(p.logger, cmd, p.currentSockets().Dir)
 	}
 	started, err := cmdrunner.NewCmdRunner(p.logger, cmd)
-	if err == nil && p.config.EndWithHost {
-		started.EndWithHost()
+	if err != nil {
+		return nil, err
 	}
-	return started, err
+	started.EndWithHost = p.config.EndWithHost
+	return started, nil
 }
 
 // request is what the child is told before there is a connection.
@@ -139,7 +142,7 @@ func (p *localPlugin) accept(line child.Line, translate runner.AddrTranslator, c
 		return reachedPlugin{}, err
 	}
 	reached = reachedPlugin{
-		addr: addr, socket: newSocket(addr), protocol: Protocol(line.Protocol), version: line.Version,
+		addr: addr, socket: child.NewSocket(addr, dial.Dialer()), protocol: Protocol(line.Protocol), version: line.Version,
 		plugins: set, tls: p.config.TLSConfig,
 	}
 	if p.config.EndWithHost && p.config.RunnerFunc == nil {
@@ -159,10 +162,6 @@ func (p *localPlugin) accept(line child.Line, translate runner.AddrTranslator, c
 	}
 	p.logger.Debug("using plugin", "version", line.Version)
 	return reached, nil
-}
-
-func newSocket(addr net.Addr) *child.Socket {
-	return child.NewSocket(addr, dial.Dialer())
 }
 
 func (p *localPlugin) checkMultiplex(line child.Line) error {

@@ -36,19 +36,19 @@ func (r Request) Env() []string {
 		fmt.Sprintf("%s=%d", env.MaxPort, r.MaxPort),
 		env.ProtocolVersions + "=" + strings.Join(versions, ","),
 	}
-	for _, v := range []struct {
-		set         bool
-		name, value string
-	}{
-		{r.MultiplexGRPC, env.MultiplexGRPC, "true"},
-		{r.EndWithHost, env.EndWithHost, "true"},
-		{r.SocketGroup != "", env.UnixSocketGroup, r.SocketGroup},
-		{r.SocketDir != "", env.UnixSocketDir, r.SocketDir},
-		{r.Cert != nil, env.ClientCert, string(r.Cert)},
-	} {
-		if v.set {
-			vars = append(vars, v.name+"="+v.value)
+	set := func(name, value string) {
+		if value != "" {
+			vars = append(vars, name+"="+value)
 		}
+	}
+	set(env.UnixSocketDir, r.SocketDir)
+	set(env.UnixSocketGroup, r.SocketGroup)
+	set(env.ClientCert, string(r.Cert))
+	if r.MultiplexGRPC {
+		set(env.MultiplexGRPC, "true")
+	}
+	if r.EndWithHost {
+		set(env.EndWithHost, "true")
 	}
 	return vars
 }

@@ -2,7 +2,7 @@
 
 // Package child is what a host and its child process have to do with each other apart
 // from the connection: the environment that the child is given, the line that it
-// answers with, one-time certificates for both, and the host's hold on the process:
+// answers with, one-time certificates for both, and the supervision of the process:
 // its log, its sockets and its end.
 package child
 
@@ -42,9 +42,8 @@ type Config struct {
 	LastOutput func(ctx context.Context)
 }
 
-// Process is a host's hold on a plugin of this machine: a child, or whatever a Runner
-// stands for. It is made before the plugin runs, and stands for one. All methods may
-// be called from any goroutine.
+// Process supervises one plugin of this machine: a child, or whatever a Runner stands
+// for. It is made before the plugin runs. All methods may be called from any goroutine.
 type Process struct {
 	config Config
 
@@ -52,9 +51,9 @@ type Process struct {
 	ended context.CancelCauseFunc
 	over  chan struct{} // closed when all was done about that end
 
-	// unread ends when what a Runner's plugin has written last need not be read.
-	unread context.Context
-	forget context.CancelFunc
+	// reading ends when nothing waits any more for what a Runner's plugin wrote last.
+	reading     context.Context
+	stopReading context.CancelFunc
 
 	mu       sync.Mutex // guards these
 	runner   runner.AttachedRunner
@@ -63,11 +62,11 @@ type Process struct {
 	cleared  bool                // what the plugin leaves behind was removed
 }
 
-// NewProcess returns the hold on a plugin that does not run yet.
+// NewProcess returns the supervision of a plugin that does not run yet.
 func NewProcess(config Config) *Process {
 	p := &Process{config: config, over: make(chan struct{}), brokered: make(map[string]struct{})}
 	p.ctx, p.ended = context.WithCancelCause(context.Background())
-	p.unread, p.forget = context.WithCancel(context.Background())
+	p.reading, p.stopReading = context.WithCancel(context.Background())
 	return p
 }
 
@@ -165,7 +164,7 @@ func (p *Process) Kill() {
 // the bounds of Kill, and lets go of its runner.
 func (p *Process) AwaitOver() {
 	if !ClosesWithin(stdio.FlushTimeout, p.over) {
-		p.forget()
+		p.stopReading()
 		ClosesWithin(KillWait, p.over)
 	}
 	p.setRunner(nil)

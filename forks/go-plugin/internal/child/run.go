@@ -37,7 +37,7 @@ func (p *Process) Run(ctx context.Context, r runner.Runner, readFirst bool) (Lin
 	}
 	go func() {
 		if readFirst {
-			awaitAll(p.unread, outputs)
+			awaitAll(p.reading, outputs)
 		}
 		p.awaitEnd(r, r.Name(), outputs)
 	}()

@@ -21,6 +21,10 @@ import (
 
 // Runner is a plugin started as a child process. It implements runner.Runner.
 type Runner struct {
+	// EndWithHost makes the system kill the process when this one ends, where the
+	// system can do so (Linux). It is set before Start.
+	EndWithHost bool
+
 	sameMachine
 
 	logger hclog.Logger
@@ -30,8 +34,7 @@ type Runner struct {
 	stdout, stderr *os.File   // the ends that are read
 	childEnds      []*os.File // what the child has of pipes; closed here once it has them
 
-	endsWithHost bool
-	ended        chan error // gives what waiting for the process gave, once
+	ended chan error // gives what waiting for the process gave, once
 }
 
 var _ runner.Runner = (*Runner)(nil)
@@ -63,10 +66,6 @@ func NewCmdRunner(logger hclog.Logger, cmd *exec.Cmd) (*Runner, error) {
 	}, nil
 }
 
-// EndWithHost makes the system kill the process when this one ends, where the
-// system can do so (Linux). It is called before Start.
-func (r *Runner) EndWithHost() { r.endsWithHost = true }
-
 // Start starts the process. The context is not used: a process starts at once or
 // fails, with the error of os/exec as it is.
 func (r *Runner) Start(context.Context) error {
@@ -88,7 +87,7 @@ func (r *Runner) Start(context.Context) error {
 // run starts the process and waits for it, both on one thread: Linux takes the
 // end of the thread that started a child for the end of its parent.
 func (r *Runner) run(started chan<- error) {
-	if r.endsWithHost {
+	if r.EndWithHost {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
 		killWithParent(r.cmd)

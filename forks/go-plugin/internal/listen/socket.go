@@ -31,8 +31,8 @@ func SocketsFromEnv() Sockets {
 	return Sockets{Dir: os.Getenv(env.UnixSocketDir), Group: os.Getenv(env.UnixSocketGroup)}
 }
 
-// MakeDir makes a directory for the sockets of one plugin, in parent, and has s use
-// it. The caller removes it. Empty: the system's directory for temporary files.
+// MakeDir makes a directory for the sockets of one plugin and has s use it. The caller
+// removes it. It lies in parent, or among the system's temporary files if that is empty.
 func (s *Sockets) MakeDir(parent string) error {
 	dir, err := os.MkdirTemp(parent, "plugin-dir")
 	if err != nil {
