@@ -26,15 +26,16 @@ type Source struct {
 	readers [2]io.Reader // stdout and stderr; nil: none
 	pipes   Pipes        // what is read, as far as it is known
 	start   sync.Once
-	chunks  chan Chunk // closed when both readers have ended
-	back    chan Chunk // holds one that a host did not get
-	closed  chan struct{}
-	once    sync.Once // closes closed
+	reading atomic.Int32 // readers that have not ended
+	chunks  chan Chunk   // closed when both have
+	back    chan Chunk   // holds one that a host did not get
+	open    context.Context
+	close   context.CancelFunc // ends open
 
-	inFlight InFlight      // chunks: read, and passed on
-	takers   atomic.Int32  // hosts
-	came     chan struct{} // closed when the first has come, or is not waited for
-	first    sync.Once     // closes came
+	inFlight InFlight           // chunks: read, and passed on
+	takers   atomic.Int32       // hosts
+	waiting  context.Context    // for the first of them, which is not waited for twice
+	came     context.CancelFunc // ends waiting
 }
 
 var _ Syncer = (*Source)(nil)
@@ -43,51 +44,46 @@ var _ Syncer = (*Source)(nil)
 // are what they read, as far as that is known. The caller closes the source, and ends
 // the readers.
 func NewSource(stdout, stderr io.Reader, pipes Pipes) *Source {
-	return &Source{
+	s := &Source{
 		readers: [2]io.Reader{stdout, stderr},
 		pipes:   pipes,
 		chunks:  make(chan Chunk),
 		back:    make(chan Chunk, 1),
-		closed:  make(chan struct{}),
-		came:    make(chan struct{}),
 	}
+	s.open, s.close = context.WithCancel(context.Background())
+	s.waiting, s.came = context.WithCancel(context.Background())
+	return s
 }
 
 // Close ends the reading after the Read at hand, and all streams.
-func (s *Source) Close() { s.once.Do(func() { close(s.closed) }) }
+func (s *Source) Close() { s.close() }
 
 // Subscribe returns the output for one more host, which closes it.
 func (s *Source) Subscribe() Stream {
 	s.start.Do(func() {
-		var reading sync.WaitGroup
-		for i, ch := range []Channel{Stdout, Stderr} {
-			if r := s.readers[i]; r != nil {
-				reading.Add(1)
-				go func() {
-					defer reading.Done()
-					s.read(r, ch)
-				}()
-			}
-		}
-		go func() {
-			reading.Wait()
-			close(s.chunks)
-		}()
+		s.reading.Store(int32(len(s.readers)))
+		go s.read(s.readers[0], Stdout)
+		go s.read(s.readers[1], Stderr)
 	})
 	s.takers.Add(1)
-	s.first.Do(func() { close(s.came) })
+	s.came()
 	return &sourceStream{Source: s}
 }
 
 func (s *Source) read(r io.Reader, ch Channel) {
-	for {
+	defer func() {
+		if s.reading.Add(-1) == 0 {
+			close(s.chunks)
+		}
+	}()
+	for r != nil {
 		buf := make([]byte, readChunk)
 		n, err := r.Read(buf)
 		if n > 0 {
 			s.inFlight.Add(1)
 			select {
 			case s.chunks <- Chunk{ch, buf[:n]}:
-			case <-s.closed:
+			case <-s.open.Done():
 				return
 			}
 		}
@@ -116,14 +112,7 @@ func (s *Source) Sync(ctx context.Context) error {
 }
 
 // isTaken reports whether a host takes the output, or may be about to.
-func (s *Source) isTaken() bool {
-	select {
-	case <-s.came:
-		return s.takers.Load() > 0
-	default:
-		return true
-	}
-}
+func (s *Source) isTaken() bool { return s.waiting.Err() == nil || s.takers.Load() > 0 }
 
 // awaitTaker waits for the first host. A Go host asks for the output before it
 // calls, but the call may be served first.
@@ -131,10 +120,10 @@ func (s *Source) awaitTaker(ctx context.Context) {
 	timer := time.NewTimer(takerWait)
 	defer timer.Stop()
 	select {
-	case <-s.came:
+	case <-s.waiting.Done():
 	case <-ctx.Done(): // Another answer waits for as long.
 	case <-timer.C:
-		s.first.Do(func() { close(s.came) })
+		s.came()
 	}
 }
 
@@ -176,7 +165,7 @@ func (s *sourceStream) Next(ctx context.Context) (Chunk, error) {
 		select {
 		case chunk = <-s.back:
 		case chunk, ok = <-s.chunks:
-		case <-s.closed:
+		case <-s.open.Done():
 			ok = false
 		case <-ctx.Done():
 			return Chunk{}, context.Cause(ctx)
