@@ -35,12 +35,11 @@ type hostSession struct {
 	rpc    netRPCSession      // of net/rpc
 	grpc   *grpcserve.Session // of gRPC
 	leave  func()             // of gRPC: gives back what prepare took; nil: nothing
-	// ready is closed when the fields above are set for good, so that the session can
-	// drain.
-	ready  chan struct{}
-	setup  sync.Once
-	ending sync.Once
-	ended  func() // called once, at the end
+	// ready ends when the fields above are set for good, so that the session can drain.
+	ready    context.Context
+	setReady context.CancelFunc
+	ending   sync.Once
+	ended    func() // called once, at the end
 }
 
 func (s *networkServer) newHostSession(conn net.Conn, agreed hello.Agreement, name string, ended func()) *hostSession {
@@ -48,7 +47,8 @@ func (s *networkServer) newHostSession(conn net.Conn, agreed hello.Agreement, na
 	if name != "" {
 		about = append(about, "host", name)
 	}
-	host := &hostSession{server: s, conn: conn, agreed: agreed, logger: s.about.With(about...), ready: make(chan struct{}), ended: ended}
+	host := &hostSession{server: s, conn: conn, agreed: agreed, logger: s.about.With(about...), ended: ended}
+	host.ready, host.setReady = context.WithCancel(context.Background())
 	if !s.config.ExitOnPanic {
 		host.panicked = s.panics.ReportTo(s.logger.With(about...)) // at a rate of its own
 	}
@@ -66,13 +66,12 @@ func (s *networkServer) newHostSession(conn net.Conn, agreed hello.Agreement, na
 // is closed. Then it ends the session, which may be after it has returned.
 func (h *hostSession) serve() {
 	h.logger.Debug("host attached")
-	switch {
-	case h.agreed.Protocol == hello.GRPC:
-		h.setReady()
-		h.grpc.Serve(h.end)
-	default:
+	if h.grpc == nil {
 		h.end(h.serveNetRPC())
+		return
 	}
+	h.setReady()
+	h.grpc.Serve(h.end)
 }
 
 // end is the one place where a session ends, whether it was served or not: it closes
@@ -93,12 +92,10 @@ func (h *hostSession) end(err error) {
 	})
 }
 
-func (h *hostSession) setReady() { h.setup.Do(func() { close(h.ready) }) }
-
 // netRPCSession is what a session over net/rpc is served by.
 type netRPCSession interface {
 	Serve() error
-	Drain(ctx context.Context) (cut int)
+	Drain(ctx context.Context, quiet time.Duration) (cut int)
 }
 
 func (h *hostSession) serveNetRPC() error {
@@ -106,7 +103,6 @@ func (h *hostSession) serveNetRPC() error {
 		Serving: netrpc.Serving{Panicked: h.panicked, Output: &h.before, MaxMessage: h.server.config.MaxMessageBytes},
 		Kinds:   h.version.plugins.netRPC,
 		Quit:    func() { _ = h.conn.Close() }, // ends this session, not the plugin
-		Quiet:   drainQuiet,
 		Yamux:   netrpc.YamuxConfig(h.logger),
 	}
 	if h.agreed.Has(hello.FeatureRPCMux) {
@@ -150,15 +146,15 @@ func (h *hostSession) kinds() []hello.Kind {
 func (h *hostSession) drain(ctx context.Context) (cut int) {
 	defer h.conn.Close()
 	select {
-	case <-h.ready:
+	case <-h.ready.Done():
 	case <-ctx.Done():
 		return 0
 	}
-	if h.grpc != nil {
+	switch {
+	case h.grpc != nil:
 		return h.grpc.Drain(ctx, drainQuiet)
+	case h.rpc != nil:
+		return h.rpc.Drain(ctx, drainQuiet)
 	}
-	if h.rpc != nil {
-		return h.rpc.Drain(ctx)
-	}
-	return 0
+	return 0 // it ended before it began
 }

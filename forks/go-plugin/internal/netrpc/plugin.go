@@ -21,8 +21,6 @@ type PluginConfig struct {
 	Kinds func(*Broker) func(kind string) (impl any, err error)
 	// Quit is called once the host's wish for the end (Control.Quit) was answered.
 	Quit func()
-	// Quiet is how long a session that drains must be without a call.
-	Quiet time.Duration
 	// Yamux is the configuration of the yamux session; nil is YamuxConfig(nil).
 	Yamux *yamux.Config
 

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"net"
+	"time"
 
 	"github.com/hashicorp/yamux"
 
@@ -68,12 +69,13 @@ func (p *MuxPlugin) answered(method string) {
 	}
 }
 
-// Drain lets the calls in flight finish, and their answers leave. It returns how many it
-// cut off when ctx ended first. The caller closes the connection.
-func (p *MuxPlugin) Drain(ctx context.Context) (cut int) {
+// Drain lets the calls in flight finish, and their answers leave, until there has been
+// none for quiet. It returns how many it cut off when ctx ended first. The caller closes
+// the connection.
+func (p *MuxPlugin) Drain(ctx context.Context, quiet time.Duration) (cut int) {
 	defer flush(p.mux.FinishOutput)
 	p.mux.SayDraining()
-	for p.config.calls.WaitQuiet(ctx, p.config.Quiet) == nil {
+	for p.config.calls.WaitQuiet(ctx, quiet) == nil {
 		if !p.mux.HasUnsent() {
 			return 0
 		}

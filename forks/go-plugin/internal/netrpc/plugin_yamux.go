@@ -95,10 +95,10 @@ func (p *YamuxPlugin) answered(method string) {
 	}
 }
 
-// Drain lets the calls in flight finish. It returns how many it cut off when ctx ended
-// first. The caller closes the connection.
-func (p *YamuxPlugin) Drain(ctx context.Context) (cut int) {
-	if p.config.calls.WaitQuiet(ctx, p.config.Quiet) != nil {
+// Drain lets the calls in flight finish, until there has been none for quiet. It returns
+// how many it cut off when ctx ended first. The caller closes the connection.
+func (p *YamuxPlugin) Drain(ctx context.Context, quiet time.Duration) (cut int) {
+	if p.config.calls.WaitQuiet(ctx, quiet) != nil {
 		// Before the connection is closed: calls that notice it end at once.
 		cut = p.config.calls.Count()
 	}
