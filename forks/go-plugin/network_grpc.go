@@ -5,7 +5,6 @@ package plugin
 import (
 	"maps"
 	"slices"
-	"sync/atomic"
 	"time"
 
 	"google.golang.org/grpc"
@@ -59,17 +58,17 @@ func (h *hostSession) prepare() error {
 	if h.agreed.Protocol != hello.GRPC {
 		return nil
 	}
-	output, release := h.newSender()
+	output := h.newSender()
 	session, err := h.join(h.grpcHost(output))
 	if err != nil {
-		release()
+		output.Close()
 		h.logger.Error("host cannot be served", "error", err)
 		return err
 	}
 	h.grpc = session
 	h.leave = func() {
 		session.Leave()
-		release()
+		output.Close()
 	}
 	return nil
 }
@@ -118,24 +117,13 @@ func (h *hostSession) awaitHangUp() {
 }
 
 // newSender returns what sends the plugin's output to this host; nil if it wants none.
-func (h *hostSession) newSender() (sender *grpcstdio.Sender, release func()) {
-	subscribe := func() stdio.Stream { return h.server.output.Subscribe() }
-	switch {
-	case h.agreed.Has(hello.FeatureNoOutput):
-		return nil, func() {}
-	case !h.agreed.Has(hello.FeatureGRPCTunnel):
-		return grpcstdio.NewSender(subscribe), func() {}
+func (h *hostSession) newSender() *grpcstdio.Sender {
+	if h.agreed.Has(hello.FeatureNoOutput) {
+		return nil
 	}
-	// The host asks for the output while it may already be calling, so that what its
-	// calls print until then is kept for it.
-	kept := h.server.output.Subscribe()
-	var taken atomic.Bool
-	sender = grpcstdio.NewSender(func() stdio.Stream {
-		if taken.Swap(true) {
-			return subscribe()
-		}
-		return kept
-	})
-	sender.Follow(kept)
-	return sender, kept.Close
+	sender := grpcstdio.NewSender(func() stdio.Stream { return h.server.output.Subscribe() })
+	if h.agreed.Has(hello.FeatureGRPCTunnel) {
+		sender.Keep() // The host asks for the output while it may already be calling.
+	}
+	return sender
 }

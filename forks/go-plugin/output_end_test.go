@@ -72,7 +72,7 @@ func (r *outputRound) exits() error {
 	})
 }
 
-// dies ends the process at the very moment when the answer has come, as one would
+// dies ends the process as soon as the answer has come, as one would
 // see it that exits in another goroutine.
 func (r *outputRound) dies() error {
 	return r.untilEnd(func(dispenser) { _ = r.process.Process.Kill() })
@@ -191,7 +191,7 @@ func TestOutputIsComplete(t *testing.T) {
 		}
 	}
 	mtls := func(c *ClientConfig) { c.AutoMTLS = true }
-	mux := func(c *ClientConfig) { c.GRPCBrokerMultiplex = true }
+	multiplexed := func(c *ClientConfig) { c.GRPCBrokerMultiplex = true }
 	cases := map[string]struct {
 		rounds int
 		make   func(*testing.T) *outputRound
@@ -210,9 +210,9 @@ func TestOutputIsComplete(t *testing.T) {
 		"child, gRPC, AutoMTLS, Kill":                       {5, child(ProtocolGRPC, mtls), (*outputRound).killed, false},
 		"child, gRPC, AutoMTLS, plugin exits":               {2, child(ProtocolGRPC, mtls), (*outputRound).exits, false},
 		"child, gRPC, AutoMTLS, plugin dies":                {2, child(ProtocolGRPC, mtls), (*outputRound).dies, false},
-		"child, gRPC, multiplexed, Kill":                    {5, child(ProtocolGRPC, mux), (*outputRound).killed, false},
-		"child, gRPC, multiplexed, plugin exits":            {2, child(ProtocolGRPC, mux), (*outputRound).exits, false},
-		"child, gRPC, multiplexed, plugin dies":             {2, child(ProtocolGRPC, mux), (*outputRound).dies, false},
+		"child, gRPC, multiplexed, Kill":                    {5, child(ProtocolGRPC, multiplexed), (*outputRound).killed, false},
+		"child, gRPC, multiplexed, plugin exits":            {2, child(ProtocolGRPC, multiplexed), (*outputRound).exits, false},
+		"child, gRPC, multiplexed, plugin dies":             {2, child(ProtocolGRPC, multiplexed), (*outputRound).dies, false},
 		"network, rpc-mux, Kill":                            {20, network(ProtocolNetRPC, false), (*outputRound).killed, false},
 		"network, rpc-mux, Close":                           {20, network(ProtocolNetRPC, false), (*outputRound).closed, false},
 		"network, yamux, Close":                             {20, network(ProtocolNetRPC, true), (*outputRound).closed, false},
@@ -230,7 +230,7 @@ func TestOutputIsComplete(t *testing.T) {
 		"child, net/rpc, plugin dies, many lines":           {1, child(ProtocolNetRPC, nil), (*outputRound).dies, true},
 		"child, gRPC, plugin dies, many lines":              {1, child(ProtocolGRPC, nil), (*outputRound).dies, true},
 		"child, gRPC, AutoMTLS, plugin dies, many lines":    {1, child(ProtocolGRPC, mtls), (*outputRound).dies, true},
-		"child, gRPC, multiplexed, plugin dies, many lines": {1, child(ProtocolGRPC, mux), (*outputRound).dies, true},
+		"child, gRPC, multiplexed, plugin dies, many lines": {1, child(ProtocolGRPC, multiplexed), (*outputRound).dies, true},
 		"network, rpc-mux, plugin dies, many lines":         {1, mortal(ProtocolNetRPC, false), (*outputRound).dies, true},
 		"network, yamux, plugin dies, many lines":           {1, mortal(ProtocolNetRPC, true), (*outputRound).dies, true},
 		"network, gRPC, plugin dies, many lines":            {1, mortal(ProtocolGRPC, false), (*outputRound).dies, true},

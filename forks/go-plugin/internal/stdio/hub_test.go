@@ -166,7 +166,7 @@ func TestStalledSubscriberNeverBlocks(t *testing.T) {
 	line := []byte(strings.Repeat("x", 99) + "\n")
 	for range 10_000 {
 		hub.Write(stdio.Stdout, line)
-		// The healthy one keeps pace, and so must get all.
+		// The healthy one reads each line at once, and so must get all.
 		if c, err := healthy.Next(t.Context()); err != nil || !bytes.Equal(c.Data, line) {
 			t.Fatalf("healthy: %q, %v", c.Data, err)
 		}

@@ -15,7 +15,7 @@ import (
 )
 
 func TestNextEnds(t *testing.T) {
-	errGone := errors.New("gone")
+	errCause := errors.New("cancelled")
 	cases := map[string]struct {
 		reason string
 		end    func(*stdio.Hub, *stdio.Subscription, context.CancelCauseFunc)
@@ -23,7 +23,7 @@ func TestNextEnds(t *testing.T) {
 	}{
 		"SubscriptionClosed": {"Closing wakes the reader.", func(_ *stdio.Hub, s *stdio.Subscription, _ context.CancelCauseFunc) { s.Close() }, io.EOF},
 		"HubClosed":          {"So does the end of the hub.", func(h *stdio.Hub, _ *stdio.Subscription, _ context.CancelCauseFunc) { h.Close() }, io.EOF},
-		"ContextEnded":       {"And the context, with its cause.", func(_ *stdio.Hub, _ *stdio.Subscription, c context.CancelCauseFunc) { c(errGone) }, errGone},
+		"ContextEnded":       {"And the context, with its cause.", func(_ *stdio.Hub, _ *stdio.Subscription, c context.CancelCauseFunc) { c(errCause) }, errCause},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

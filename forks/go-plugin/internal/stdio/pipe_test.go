@@ -79,7 +79,7 @@ func TestPipeFinish(t *testing.T) {
 	}
 }
 
-// One who writes without end holds nobody up.
+// Writes without end do not hold up Sync and Finish.
 func TestPipeFinishUnderEndlessWrites(t *testing.T) {
 	p, err := stdio.NewPipe()
 	if err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
-// A pipe is settled when nothing is in it, and who has read it has come for more.
+// A pipe is settled when nothing is in it, and its reader has come for more.
 func TestPipesSettled(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("nothing can be said of a pipe there")

@@ -6,6 +6,7 @@ package grpcstdio
 
 import (
 	"context"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
 
@@ -19,10 +20,11 @@ import (
 // of others, what gRPC was given counts as sent. All methods may be called from any
 // goroutine.
 type Sender struct {
-	// Barrier keeps the host's answers behind the output. The maker of the Sender may
-	// let it follow what the host is about to take; a stream lets it follow that.
+	// Barrier keeps the host's answers behind the output. It follows the latest stream,
+	// and before the first what its maker lets it follow.
 	stdio.Barrier
 	subscribe func() stdio.Stream
+	kept      atomic.Pointer[stdio.Stream] // for the next Send; nil: none
 	streams   calls.Gauge
 	wire      wire
 }
@@ -31,13 +33,38 @@ type Sender struct {
 // each stream.
 func NewSender(subscribe func() stdio.Stream) *Sender { return &Sender{subscribe: subscribe} }
 
+// Keep keeps what is written from now on for the next stream, with answers behind it.
+// The caller calls Close.
+func (s *Sender) Keep() {
+	kept := s.subscribe()
+	s.kept.Store(&kept)
+	s.Follow(kept)
+}
+
+func (s *Sender) stream() stdio.Stream {
+	if kept := s.kept.Swap(nil); kept != nil {
+		return *kept
+	}
+	return s.subscribe()
+}
+
+// Close drops what is kept and was not asked for. A nil Sender has none.
+func (s *Sender) Close() {
+	if s == nil {
+		return
+	}
+	if kept := s.kept.Swap(nil); kept != nil {
+		(*kept).Close()
+	}
+}
+
 // Send is StreamStdio for the host. It returns when the host has hung up or there is no
 // more output, and once ending has ended, when what was written before has been sent.
 func (s *Sender) Send(stream pluginpb.GRPCStdio_StreamStdioServer, ending context.Context) error {
 	s.streams.Begin()
 	defer s.streams.End()
 	ctx := stream.Context()
-	output := s.subscribe()
+	output := s.stream()
 	defer output.Close()
 	sent := newCountedOutput()
 	defer sent.End()
