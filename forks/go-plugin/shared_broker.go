@@ -85,7 +85,6 @@ func (b *SharedBroker) maxMessage() int { return cmp.Or(b.MaxMessageBytes, Defau
 // Close ends what is accepted, and every broker that was made of this one.
 func (b *SharedBroker) Close() {
 	b.end()
-	b.group.Close()
 }
 
 // arrivals returns where the streams of net/rpc sessions arrive that have joined b;

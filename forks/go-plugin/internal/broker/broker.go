@@ -70,8 +70,8 @@ type Host struct {
 	Done context.Context
 	// OnDemand opens the link when it is needed first.
 	OnDemand bool
-	// Lost, if not nil, is told, maybe again, that the link was lost for good, once
-	// somebody has wanted to broker.
+	// Lost is told, maybe again, that the link was lost for good, once somebody has
+	// wanted to broker.
 	Lost func(error)
 }
 
@@ -117,10 +117,11 @@ type Broker struct {
 	ctx context.Context // ends with the broker
 	end context.CancelCauseFunc
 
-	mu     sync.Mutex // guards what follows, and the start of work
+	used atomic.Bool           // somebody has wanted to broker
+	lost atomic.Pointer[error] // why the link was lost for good
+
+	mu     sync.Mutex // guards closed, and the start of work
 	closed bool
-	used   bool
-	lost   error
 	work   wait.Group // in the background, which Close waits for
 }
 
@@ -137,7 +138,7 @@ func newBroker(life context.Context, cfg Config) *Broker {
 		openLink: func() {},
 		answers:  make(chan struct{}, maxAnswers),
 	}
-	b.link.streams = rendezvous.New[struct{}](rendezvous.Options[messageStream]{Shared: true})
+	b.link.streams = rendezvous.New[struct{}](rendezvous.Options[messageStream]{Replace: true, Shared: true})
 	b.ctx, b.end = context.WithCancelCause(life)
 	if cfg.TLS != nil {
 		b.creds = credentials.NewTLS(cfg.TLS)
@@ -226,47 +227,34 @@ func (b *Broker) dial(id uint32, opts []grpc.DialOption) (*grpc.ClientConn, erro
 		}
 		return callee.dial(id, opts)
 	}
-	ctx, cancel := b.within(context.Background(), b.patience)
+	found, cancel := b.within(context.Background(), b.patience)
 	defer cancel()
-	d, err := b.transport.dialer(ctx, id)
+	d, err := b.transport.dialer(found, id)
 	if err != nil {
 		return nil, err
 	}
-	if d.eager {
-		return b.dialEagerly(d.dial, opts)
-	}
-	return b.connect(d.dial, opts)
-}
-
-// connect makes a gRPC connection of what dial returns, and dials again when that was
-// lost. It does not wait for it.
-func (b *Broker) connect(dial func(context.Context) (net.Conn, error), opts []grpc.DialOption) (*grpc.ClientConn, error) {
+	first := make(chan error, 1) // the outcome of the first dial
 	cfg := b.cfg.Conn
-	cfg.Dial, cfg.Creds, cfg.Options = dial, b.creds, opts
-	return grpcconn.New(cfg)
-}
-
-// dialEagerly waits for the outcome of the first dial. The connection makes
-// that dial itself, so that it owns what comes of it.
-func (b *Broker) dialEagerly(dial func(context.Context) (net.Conn, error), opts []grpc.DialOption) (*grpc.ClientConn, error) {
-	first := make(chan error, 1)
-	conn, err := b.connect(func(ctx context.Context) (net.Conn, error) {
-		conn, err := dial(ctx)
+	cfg.Creds, cfg.Options = b.creds, opts
+	cfg.Dial = func(ctx context.Context) (net.Conn, error) {
+		conn, err := d.dial(ctx)
 		select {
 		case first <- err:
 		default:
 		}
 		return conn, err
-	}, opts)
-	if err != nil {
-		return nil, err
 	}
-	ctx, cancel := b.within(context.Background(), 2*b.patience)
+	conn, err := grpcconn.New(cfg)
+	if err != nil || !d.eager {
+		return conn, err
+	}
+	// The connection makes the first dial itself, so that it owns what comes of it.
+	dialled, cancel := b.within(context.Background(), 2*b.patience)
 	defer cancel()
 	select {
 	case err = <-first:
-	case <-ctx.Done():
-		err = context.Cause(ctx)
+	case <-dialled.Done():
+		err = context.Cause(dialled)
 	}
 	if err != nil {
 		return nil, errors.Join(err, conn.Close())

@@ -5,7 +5,6 @@ package broker
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"net"
 	"slices"
@@ -56,9 +55,6 @@ func (g *Group) CloseAccepted() {
 	}
 }
 
-// Close closes everything that is accepted, now and later.
-func (g *Group) Close() { g.listeners.Close() }
-
 // join makes b bring what the group accepts, until b ends.
 func (g *Group) join(b *Broker) {
 	g.mu.Lock()
@@ -79,7 +75,7 @@ type groupTransport struct{ group *Group }
 
 func (t groupTransport) accept(id uint32) (net.Listener, error) {
 	g := t.group
-	lis := &groupListener{Listener: g.listeners.Listen(id, groupAddr(id)), group: g, id: id}
+	lis := &groupListener{Listener: g.listeners.Listen(id), group: g, id: id}
 	lis.ctx, lis.end = context.WithCancel(context.Background())
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -95,15 +91,6 @@ func (groupTransport) dialer(context.Context, uint32) (dialer, error) {
 }
 
 func (groupTransport) receive(message) {}
-
-// groupAddr is the address of a listener that many sessions lead to.
-type groupAddr uint32
-
-// Network returns "broker".
-func (groupAddr) Network() string { return "broker" }
-
-// String names the id.
-func (a groupAddr) String() string { return fmt.Sprintf("broker id %d", uint32(a)) }
 
 // groupListener takes the connections that any session brings for one id.
 type groupListener struct {

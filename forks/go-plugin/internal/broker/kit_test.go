@@ -62,7 +62,7 @@ func pair(t testing.TB, transport Transport, patience time.Duration) (host, plug
 	if err != nil {
 		t.Fatal(err)
 	}
-	cfg.Host = &Host{Conn: conn, Done: context.Background()}
+	cfg.Host = &Host{Conn: conn, Done: context.Background(), Lost: func(error) {}}
 	host = New(cfg)
 	t.Cleanup(func() {
 		host.Close()

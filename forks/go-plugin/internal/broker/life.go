@@ -86,13 +86,8 @@ func (l *ownedListener) Close() error {
 // use notes that somebody wants to broker. It returns why the broker has ended, if it
 // has.
 func (b *Broker) use() error {
-	b.mu.Lock()
-	b.used = true
-	lost := b.lost
-	b.mu.Unlock()
-	if lost != nil {
-		b.tellLost(lost)
-	}
+	b.used.Store(true)
+	b.tellLost()
 	return context.Cause(b.ctx)
 }
 
@@ -102,18 +97,14 @@ func (b *Broker) lose(err error) {
 		return // It was closed, and that is why.
 	}
 	b.end(err)
-	b.mu.Lock()
-	b.lost = err
-	used := b.used
-	b.mu.Unlock()
 	b.logger.Warn("no more connections can be brokered", "reason", err)
-	if used {
-		b.tellLost(err)
-	}
+	b.lost.Store(&err)
+	b.tellLost()
 }
 
-func (b *Broker) tellLost(err error) {
-	if b.cfg.Host.Lost != nil {
-		b.cfg.Host.Lost(err)
+// tellLost is called after either of its conditions came true.
+func (b *Broker) tellLost() {
+	if lost := b.lost.Load(); lost != nil && b.used.Load() {
+		b.cfg.Host.Lost(*lost)
 	}
 }

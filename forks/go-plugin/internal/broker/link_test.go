@@ -154,7 +154,8 @@ func TestListenersTranslateAddresses(t *testing.T) {
 	if got, want := (<-sent).GetAddress(), "/container"+lis.Addr().String(); got != want {
 		t.Errorf("announced %q, want %q", got, want)
 	}
-	// The plugin announces the very listener in its own words.
+	// The plugin announces the very listener in its own words; the last word counts.
+	host.transport.receive(&pluginpb.ConnInfo{ServiceId: 2, Network: "unix", Address: "/elsewhere"})
 	host.transport.receive(&pluginpb.ConnInfo{ServiceId: 2, Network: "unix", Address: "/container" + lis.Addr().String()})
 	conn, err := connection(t.Context(), host, 2)
 	if err != nil {

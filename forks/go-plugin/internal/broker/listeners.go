@@ -37,7 +37,7 @@ type ListenerConfig struct {
 // how brokers connect unless the peers agreed on better.
 func Listeners(cfg ListenerConfig) Transport {
 	return func(b *Broker) transport {
-		announced := rendezvous.New[uint32](rendezvous.Options[message]{Keep: keepAnnounced, Limit: maxAnnounced})
+		announced := rendezvous.New[uint32](rendezvous.Options[message]{Keep: keepAnnounced, Limit: maxAnnounced, Replace: true})
 		b.atEnd(announced.Close)
 		return &listeners{b, cfg, announced}
 	}

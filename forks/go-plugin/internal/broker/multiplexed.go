@@ -111,7 +111,10 @@ func (t *multiplexed) ack(id uint32, refused error) error {
 func (t *multiplexed) redeem(id uint32) {
 	session, err := t.session(t.b.ctx)
 	if err == nil {
-		err = session.Redeem()
+		var conn net.Conn
+		if conn, err = session.Open(); err == nil {
+			err = conn.Close()
+		}
 	}
 	if err != nil && !errors.Is(err, net.ErrClosed) && t.b.ctx.Err() == nil {
 		t.b.logger.Warn("a late answer to a knock was not taken up", "id", id, "error", err)

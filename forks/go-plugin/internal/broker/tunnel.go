@@ -46,7 +46,7 @@ type hostTunnel struct {
 
 func (t *hostTunnel) accept(id uint32) (net.Listener, error) {
 	t.b.openLink() // The plugin knocks there.
-	return t.accepted.Listen(id, tunnel.Addr{ID: id}), nil
+	return t.accepted.Listen(id), nil
 }
 
 func (t *hostTunnel) dialer(_ context.Context, id uint32) (dialer, error) {
@@ -121,7 +121,7 @@ func (k knocked) close() {
 }
 
 func (t *pluginTunnel) accept(id uint32) (net.Listener, error) {
-	return t.accepted.Listen(id, tunnel.Addr{ID: id}), nil
+	return t.accepted.Listen(id), nil
 }
 
 func (t *pluginTunnel) dialer(_ context.Context, id uint32) (dialer, error) {

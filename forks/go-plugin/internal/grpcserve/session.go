@@ -122,7 +122,7 @@ type tunnelService struct {
 // Open serves one stream until both its ends have closed.
 func (t *tunnelService) Open(stream pluginpb.Tunnel_OpenServer) error {
 	session := t.service.session(stream.Context())
-	if session == nil || !session.broker.Tunnelled() {
+	if session == nil {
 		return errNotAgreed("the tunnel")
 	}
 	return session.broker.ServeTunnel(stream)

@@ -62,7 +62,6 @@ func (s *sharedSessions) close() {
 		session.close()
 	}
 	s.front.Close()
-	s.group.Close()
 }
 
 func (s *sharedSessions) find(ctx context.Context) *Session {

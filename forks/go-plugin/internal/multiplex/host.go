@@ -41,7 +41,7 @@ func (h *Host) Dial(ctx context.Context) (net.Conn, error) { return h.session.Di
 
 // Close ends the session and every connection in it.
 func (h *Host) Close() error {
-	err := h.session.shut()
+	err := h.session.yamux.Close()
 	<-h.routed
 	return err
 }

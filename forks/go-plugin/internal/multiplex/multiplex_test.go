@@ -178,9 +178,11 @@ func TestLateAnswerDoesNotShiftStreams(t *testing.T) {
 	if err == nil {
 		t.Fatal("Dial = nil error though the knock failed")
 	}
-	if err := session(t, client).Redeem(); err != nil {
+	late, err := session(t, client).Open()
+	if err != nil {
 		t.Fatal(err)
 	}
+	_ = late.Close()
 	conn, err := session(t, client).Dial(t.Context(), knockOn(acceptor, 'b'))
 	if err != nil {
 		t.Fatal(err)

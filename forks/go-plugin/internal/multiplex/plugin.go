@@ -33,7 +33,7 @@ func NewPlugin(logger hclog.Logger, lis net.Listener) *Plugin {
 	p := &Plugin{
 		logger: logger,
 		lis:    lis,
-		main:   rendezvous.NewListeners().Listen(0, lis.Addr()),
+		main:   rendezvous.NewListeners().Listen(0),
 		ready:  make(chan struct{}),
 		ended:  make(chan struct{}),
 	}
@@ -98,7 +98,7 @@ func (p *Plugin) Shutdown() error {
 	err := p.Close()
 	<-p.ready
 	if p.failure == nil {
-		err = errors.Join(err, p.session.shut())
+		err = errors.Join(err, p.session.yamux.Close())
 	}
 	<-p.ended
 	return err

@@ -13,7 +13,6 @@ package multiplex
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"sync"
@@ -73,6 +72,12 @@ func (s *Session) Dial(ctx context.Context, knock func(context.Context) error) (
 			return nil, err
 		}
 	}
+	return s.Open()
+}
+
+// Open opens a stream that was agreed upon, maybe too late: then the caller closes it
+// at once, or the other side would take the next stream for this one.
+func (s *Session) Open() (net.Conn, error) {
 	conn, err := s.yamux.Open()
 	if err != nil {
 		return nil, fmt.Errorf("open yamux stream: %w", err)
@@ -80,21 +85,8 @@ func (s *Session) Dial(ctx context.Context, knock func(context.Context) error) (
 	return conn, nil
 }
 
-// Redeem opens and closes a stream for a knock that was answered after its
-// dialler had given up. Without it the acceptor would take the next stream for
-// this one.
-func (s *Session) Redeem() error {
-	conn, err := s.yamux.Open()
-	if err != nil {
-		return fmt.Errorf("open yamux stream for a late answer: %w", err)
-	}
-	return conn.Close()
-}
-
 // Listen accepts the streams of an id until the listener is closed.
-func (s *Session) Listen(id uint32) net.Listener {
-	return s.listeners.Listen(id, s.yamux.Addr())
-}
+func (s *Session) Listen(id uint32) net.Listener { return s.listeners.Listen(id) }
 
 // Admit answers a knock for id: it waits until ctx ends for somebody to accept
 // the id, and calls ack with nil, or with why not. The stream that follows goes
@@ -143,13 +135,4 @@ func (s *Session) next() *rendezvous.Listener {
 	lis := s.expected[0]
 	s.expected = s.expected[1:]
 	return lis
-}
-
-// shut ends the session and every stream in it.
-func (s *Session) shut() error {
-	err := s.yamux.Close()
-	if errors.Is(err, net.ErrClosed) {
-		return nil
-	}
-	return err
 }

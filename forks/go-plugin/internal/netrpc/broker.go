@@ -181,7 +181,7 @@ func (b *Broker) admit(stream net.Conn) {
 		b.makeRoom()
 		return
 	}
-	if !b.arrivals.byID.Add(id, &arrival{stream, b.makeRoom}) {
+	if !b.arrivals.byID.Put(id, &arrival{stream, b.makeRoom}) {
 		_ = stream.Close()
 		// yamux keeps the stream until the other side closes it as well. So one that is
 		// refused at once must not make room for the next at once.

@@ -130,7 +130,7 @@ func TestAccept(t *testing.T) {
 		"late": {
 			reason: "a call may have to wait for an instance, so its callback is waited for",
 			play: func(a *Arrivals, s *silentStream, _ context.CancelFunc) {
-				time.AfterFunc(wait-time.Second, func() { a.byID.Add(1, &arrival{s, func() {}}) })
+				time.AfterFunc(wait-time.Second, func() { a.byID.Put(1, &arrival{s, func() {}}) })
 			},
 			took: wait - time.Second,
 		},
@@ -143,8 +143,8 @@ func TestAccept(t *testing.T) {
 		"second instance": {
 			reason: "an instance that dialled and died makes way for the one that the call was sent to next",
 			play: func(a *Arrivals, s *silentStream, _ context.CancelFunc) {
-				a.byID.Add(1, &arrival{&silentStream{gone: true}, func() {}})
-				time.AfterFunc(time.Second, func() { a.byID.Add(1, &arrival{s, func() {}}) })
+				a.byID.Put(1, &arrival{&silentStream{gone: true}, func() {}})
+				time.AfterFunc(time.Second, func() { a.byID.Put(1, &arrival{s, func() {}}) })
 			},
 			took: time.Second,
 		},

@@ -18,7 +18,7 @@ func FuzzTable(f *testing.F) {
 	f.Fuzz(func(t *testing.T, keys []byte, limit uint8) {
 		dropped := 0
 		table := rendezvous.New[byte](rendezvous.Options[int]{
-			Keep: time.Hour, Limit: int(limit), Dropped: func(int) { dropped++ },
+			Keep: time.Hour, Replace: true, Limit: int(limit), Dropped: func(int) { dropped++ },
 		})
 		defer table.Close()
 		last := map[byte]int{}

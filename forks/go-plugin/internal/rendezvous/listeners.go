@@ -18,16 +18,14 @@ type Listeners struct{ byID *Table[uint32, *Listener] }
 
 // NewListeners returns no listeners yet.
 func NewListeners() *Listeners {
-	return &Listeners{New[uint32](Options[*Listener]{Shared: true, Dropped: (*Listener).stop})}
+	return &Listeners{New[uint32](Options[*Listener]{Replace: true, Shared: true, Dropped: (*Listener).stop})}
 }
 
 // Listen accepts id from now on. Where an id is accepted twice at one time, the
-// later listener gets what arrives. addr is what the listener's Addr reports.
-// After Close the listener is closed from the start.
-func (l *Listeners) Listen(id uint32, addr net.Addr) *Listener {
-	lis := &Listener{addr: addr}
+// later listener gets what arrives. After Close it is closed from the start.
+func (l *Listeners) Listen(id uint32) *Listener {
+	lis := &Listener{all: l, id: id}
 	lis.more.L = &lis.mu
-	lis.remove = func() { l.byID.Remove(id, lis) }
 	if !l.byID.Put(id, lis) {
 		lis.stop()
 	}
@@ -52,8 +50,8 @@ func (l *Listeners) Close() { l.byID.Close() }
 
 // Listener is a net.Listener for one id.
 type Listener struct {
-	addr   net.Addr
-	remove func() // from the table
+	all *Listeners
+	id  uint32
 
 	mu     sync.Mutex
 	more   sync.Cond // queue has grown, or closed is set
@@ -92,7 +90,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 		l.more.Wait()
 	}
 	if l.closed {
-		return nil, &net.OpError{Op: "accept", Net: l.addr.Network(), Addr: l.addr, Err: net.ErrClosed}
+		return nil, &net.OpError{Op: "accept", Net: l.Addr().Network(), Addr: l.Addr(), Err: net.ErrClosed}
 	}
 	conn := l.queue[0]
 	l.queue = l.queue[1:]
@@ -101,7 +99,7 @@ func (l *Listener) Accept() (net.Conn, error) {
 
 // Close stops accepting the id and closes what was delivered and not accepted.
 func (l *Listener) Close() error {
-	l.remove()
+	l.all.byID.Remove(l.id, l)
 	l.stop()
 	return nil
 }
@@ -117,5 +115,14 @@ func (l *Listener) stop() {
 	l.more.Broadcast()
 }
 
-// Addr returns the address given to Listen.
-func (l *Listener) Addr() net.Addr { return l.addr }
+// Addr returns the id as an [Addr].
+func (l *Listener) Addr() net.Addr { return Addr(l.id) }
+
+// Addr is the address of both ends of a connection that is named by an id.
+type Addr uint32
+
+// Network returns "broker".
+func (Addr) Network() string { return "broker" }
+
+// String names the id.
+func (a Addr) String() string { return fmt.Sprintf("id %d", uint32(a)) }

@@ -10,12 +10,6 @@ import (
 	"testing"
 )
 
-type testAddr struct{}
-
-func (testAddr) Network() string { return "test" }
-
-func (testAddr) String() string { return "test" }
-
 // deadConn is a connection that knows whether it was closed.
 type deadConn struct {
 	net.Conn
@@ -25,7 +19,7 @@ type deadConn struct {
 func (c *deadConn) Close() error { c.closed = true; return nil }
 
 func TestAcceptKeepsTheOrder(t *testing.T) {
-	lis := NewListeners().Listen(1, testAddr{})
+	lis := NewListeners().Listen(1)
 	conns := []*deadConn{{}, {}, {}}
 	for _, conn := range conns {
 		if !lis.Deliver(conn) {
@@ -42,7 +36,7 @@ func TestAcceptKeepsTheOrder(t *testing.T) {
 
 func TestLaterListenerTakesTheID(t *testing.T) {
 	l := NewListeners()
-	first, second := l.Listen(1, testAddr{}), l.Listen(1, testAddr{})
+	first, second := l.Listen(1), l.Listen(1)
 	if err := first.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +62,7 @@ func TestCloseEndsEverything(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			l := NewListeners()
-			lis := l.Listen(1, testAddr{})
+			lis := l.Listen(1)
 			waiting, late := &deadConn{}, &deadConn{}
 			lis.Deliver(waiting)
 			tc.close(l, lis)
@@ -90,14 +84,14 @@ func TestCloseEndsEverything(t *testing.T) {
 	}
 	l := NewListeners()
 	l.Close()
-	if _, err := l.Listen(2, testAddr{}).Accept(); !errors.Is(err, net.ErrClosed) {
+	if _, err := l.Listen(2).Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("Accept after all were closed = %v, want net.ErrClosed", err)
 	}
 }
 
 func TestQueueIsBounded(t *testing.T) {
 	l := NewListeners()
-	lis := l.Listen(1, testAddr{})
+	lis := l.Listen(1)
 	defer lis.Close()
 	for i := range maxQueue {
 		if !lis.Deliver(&deadConn{}) {

@@ -25,14 +25,14 @@ func TestFindWaitsForAListener(t *testing.T) {
 			found <- lis
 		}()
 		synctest.Wait()
-		l.Listen(6, testAddr{})
+		l.Listen(6)
 		synctest.Wait()
 		select {
 		case <-found:
 			t.Fatal("Find(7) returned though only 6 is accepted")
 		default:
 		}
-		want := l.Listen(7, testAddr{})
+		want := l.Listen(7)
 		if got := <-found; got != want {
 			t.Errorf("Find(7) = %p, want %p", got, want)
 		}

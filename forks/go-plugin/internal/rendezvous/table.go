@@ -18,11 +18,14 @@ type Options[V any] struct {
 	// Limit is how many values wait at once. One more takes the place of the
 	// oldest. Zero sets no limit.
 	Limit int
+	// Replace lets a value take the place of the one that waits under its key, which
+	// then belongs to whoever has put it. Otherwise the later one is refused.
+	Replace bool
 	// Shared lets a value stay until it is removed: everybody who asks gets it.
 	Shared bool
 	// Dropped, if not nil, is called with each value that is given up: it expired,
-	// made way because of Limit, or was kept when the table was closed. It may call
-	// the table.
+	// made way because of Limit, came for a waiter that had given up, or was kept when
+	// the table was closed. It may call the table.
 	Dropped func(V)
 }
 
@@ -33,21 +36,30 @@ type Table[K, V comparable] struct {
 
 	mu      sync.Mutex
 	waiting map[K][]*Waiter[K, V] // the first to come is the first to get a value
-	kept    map[K]*entry[V]
+	kept    map[K]entry[V]
 	arrived uint64 // values kept so far
 	closed  bool
 }
 
 // entry is a value that is kept.
-type entry[V any] struct {
+type entry[V comparable] struct {
 	value  V
 	number uint64      // in the order of arrival
 	expiry *time.Timer // nil: there is none
 }
 
+// Waiter waits for one value.
+type Waiter[K, V comparable] struct {
+	C <-chan V // gives the value
+
+	table *Table[K, V]
+	key   K
+	value chan V // C
+}
+
 // New returns an empty table.
 func New[K, V comparable](options Options[V]) *Table[K, V] {
-	return &Table[K, V]{options: options, waiting: map[K][]*Waiter[K, V]{}, kept: map[K]*entry[V]{}}
+	return &Table[K, V]{options: options, waiting: map[K][]*Waiter[K, V]{}, kept: map[K]entry[V]{}}
 }
 
 // Deliver gives v to the first who waits for key. It reports false if nobody does.
@@ -57,34 +69,8 @@ func (t *Table[K, V]) Deliver(key K, v V) bool {
 	return t.deliver(key, v)
 }
 
-// Add gives v to the first who waits for key, or keeps it. It reports false, and
-// leaves v to the caller, if another value is kept for key or the table is closed.
-func (t *Table[K, V]) Add(key K, v V) bool { return t.put(key, v, false) }
-
-// Put is Add, except that v takes the place of a value that is kept for key. That
-// one is forgotten, and belongs to whoever has put it.
-func (t *Table[K, V]) Put(key K, v V) bool { return t.put(key, v, true) }
-
-func (t *Table[K, V]) put(key K, v V, replace bool) bool {
-	t.mu.Lock()
-	if t.closed || t.kept[key] != nil && !replace {
-		t.mu.Unlock()
-		return false
-	}
-	if t.deliver(key, v) && !t.options.Shared {
-		t.mu.Unlock()
-		return true
-	}
-	t.forget(key)
-	makesWay := t.oldest()
-	t.keep(key, v)
-	t.mu.Unlock()
-	t.drop(makesWay...)
-	return true
-}
-
-// deliver hands v to the first who waits for key, or to all of them if values are
-// shared. The caller holds the lock.
+// deliver also gives v to all others who wait for key, if values are shared. The caller
+// holds the lock, as it does for each method that begins with a small letter.
 func (t *Table[K, V]) deliver(key K, v V) bool {
 	waiting := t.waiting[key]
 	n := min(1, len(waiting))
@@ -98,69 +84,79 @@ func (t *Table[K, V]) deliver(key K, v V) bool {
 	return n > 0
 }
 
-// setWaiting is for a caller that holds the lock.
 func (t *Table[K, V]) setWaiting(key K, waiting []*Waiter[K, V]) {
-	if len(waiting) > 0 {
-		t.waiting[key] = waiting
-	} else {
+	if t.waiting[key] = waiting; len(waiting) == 0 {
 		delete(t.waiting, key)
 	}
 }
 
-// keep is for a caller that holds the lock.
-func (t *Table[K, V]) keep(key K, v V) {
-	t.arrived++
-	e := &entry[V]{value: v, number: t.arrived}
-	if t.options.Keep > 0 {
-		e.expiry = time.AfterFunc(t.options.Keep, func() { t.expire(key, e) })
+// Put gives v to the first who waits for key, or keeps it. It reports false, and leaves
+// v to the caller, if another value waits there that is not to be replaced, or the table
+// is closed.
+func (t *Table[K, V]) Put(key K, v V) bool {
+	t.mu.Lock()
+	old, waits := t.kept[key]
+	if t.closed || waits && !t.options.Replace {
+		t.mu.Unlock()
+		return false
 	}
-	t.kept[key] = e
+	var dropped []V
+	if !t.deliver(key, v) || t.options.Shared {
+		if waits {
+			t.forget(key, old)
+		} else if t.options.Limit > 0 && len(t.kept) >= t.options.Limit {
+			dropped = append(dropped, t.forgetOldest())
+		}
+		t.arrived++
+		e := entry[V]{value: v, number: t.arrived}
+		if t.options.Keep > 0 {
+			e.expiry = time.AfterFunc(t.options.Keep, func() { t.expire(key, e.number) })
+		}
+		t.kept[key] = e
+	}
+	t.mu.Unlock()
+	t.drop(dropped...)
+	return true
 }
 
-// forget removes what is kept for key. The caller holds the lock.
-func (t *Table[K, V]) forget(key K) {
-	if e := t.kept[key]; e != nil && e.expiry != nil {
+// forget removes e, which is kept for key.
+func (t *Table[K, V]) forget(key K, e entry[V]) {
+	if e.expiry != nil {
 		e.expiry.Stop()
 	}
 	delete(t.kept, key)
 }
 
-// oldest removes and returns the value that must make way for one more, if there is
-// one. The caller holds the lock.
-func (t *Table[K, V]) oldest() []V {
-	if t.options.Limit == 0 || len(t.kept) < t.options.Limit {
-		return nil
-	}
+func (t *Table[K, V]) forgetOldest() V {
 	var key K
-	var oldest *entry[V]
+	oldest := entry[V]{number: t.arrived + 1}
 	for k, e := range t.kept {
-		if oldest == nil || e.number < oldest.number {
+		if e.number < oldest.number {
 			key, oldest = k, e
 		}
 	}
-	t.forget(key)
-	return []V{oldest.value}
+	t.forget(key, oldest)
+	return oldest.value
 }
 
-func (t *Table[K, V]) expire(key K, e *entry[V]) {
+func (t *Table[K, V]) expire(key K, number uint64) {
 	t.mu.Lock()
-	expired := t.kept[key] == e // It may have been taken just now.
-	if expired {
-		t.forget(key)
+	e, kept := t.kept[key]
+	if kept = kept && e.number == number; kept { // It may have been taken just now.
+		t.forget(key, e)
 	}
 	t.mu.Unlock()
-	if expired {
+	if kept {
 		t.drop(e.value)
 	}
 }
 
-// drop is for a caller that does not hold the lock.
+// drop is for callers that do not hold the lock.
 func (t *Table[K, V]) drop(values ...V) {
-	if t.options.Dropped == nil {
-		return
-	}
 	for _, v := range values {
-		t.options.Dropped(v)
+		if t.options.Dropped != nil {
+			t.options.Dropped(v)
+		}
 	}
 }
 
@@ -168,30 +164,79 @@ func (t *Table[K, V]) drop(values ...V) {
 func (t *Table[K, V]) Remove(key K, v V) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if e := t.kept[key]; e != nil && e.value == v {
-		t.forget(key)
+	if e, kept := t.kept[key]; kept && e.value == v {
+		t.forget(key, e)
 	}
 }
 
-// Take returns the value of key, waiting for one until ctx ends, whose cause it
-// returns then. A table that is closed gives net.ErrClosed.
-func (t *Table[K, V]) Take(ctx context.Context, key K) (V, error) { return t.Expect(key).Take(ctx) }
-
-// Close gives up what is kept and ends every wait. Nothing is kept after it.
+// Close gives up what is kept. Nothing is taken in after it, and waits last until their
+// own end.
 func (t *Table[K, V]) Close() {
 	t.mu.Lock()
 	t.closed = true
 	var left []V
 	for key, e := range t.kept {
-		t.forget(key)
+		t.forget(key, e)
 		left = append(left, e.value)
 	}
-	for _, waiting := range t.waiting {
-		for _, w := range waiting {
-			close(w.value)
-		}
-	}
-	clear(t.waiting)
 	t.mu.Unlock()
 	t.drop(left...)
+}
+
+// Expect waits for the next value of key from now on, or takes the one that is kept.
+// The caller takes it from the waiter, or calls Cancel.
+func (t *Table[K, V]) Expect(key K) *Waiter[K, V] {
+	value := make(chan V, 1)
+	w := &Waiter[K, V]{C: value, table: t, key: key, value: value}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	e, kept := t.kept[key]
+	if !kept {
+		t.waiting[key] = append(t.waiting[key], w)
+		return w
+	}
+	value <- e.value
+	if !t.options.Shared {
+		t.forget(key, e)
+	}
+	return w
+}
+
+// Take is Expect and its waiter's Take.
+func (t *Table[K, V]) Take(ctx context.Context, key K) (V, error) { return t.Expect(key).Take(ctx) }
+
+// Take returns the value, waiting for it until ctx ends, whose cause it returns then.
+func (w *Waiter[K, V]) Take(ctx context.Context) (V, error) {
+	select {
+	case v := <-w.C:
+		return v, nil
+	case <-ctx.Done():
+	}
+	v, came := w.leave()
+	if came {
+		return v, nil
+	}
+	return v, context.Cause(ctx)
+}
+
+// Cancel ends the wait. A value that has come and was not taken is dropped.
+func (w *Waiter[K, V]) Cancel() {
+	if v, came := w.leave(); came && !w.table.options.Shared {
+		w.table.drop(v)
+	}
+}
+
+// leave ends the wait, and returns what has come before that.
+func (w *Waiter[K, V]) leave() (v V, came bool) {
+	t := w.table
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if waiting := t.waiting[w.key]; slices.Contains(waiting, w) {
+		t.setWaiting(w.key, slices.DeleteFunc(waiting, func(other *Waiter[K, V]) bool { return other == w }))
+	}
+	select {
+	case v, came = <-w.C:
+	default:
+	}
+	return v, came
 }

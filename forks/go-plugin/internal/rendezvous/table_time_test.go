@@ -29,13 +29,14 @@ func TestTableKeeps(t *testing.T) {
 			want:   map[int][]string{1: {"a", ""}, 2: {"b", ""}},
 		},
 		"newest": {
-			reason: "Put replaces, and what was replaced is not dropped",
-			play:   func(t *rendezvous.Table[int, string]) { t.Put(1, "old"); t.Put(1, "new") },
-			want:   map[int][]string{1: {"new", ""}},
+			reason:  "a value replaces the older one, which is not dropped",
+			options: rendezvous.Options[string]{Replace: true},
+			play:    func(t *rendezvous.Table[int, string]) { t.Put(1, "old"); t.Put(1, "new") },
+			want:    map[int][]string{1: {"new", ""}},
 		},
 		"first": {
-			reason: "Add does not replace",
-			play:   func(t *rendezvous.Table[int, string]) { t.Add(1, "old"); t.Add(1, "new") },
+			reason: "a value does not replace the older one unless that is wanted",
+			play:   func(t *rendezvous.Table[int, string]) { t.Put(1, "old"); t.Put(1, "new") },
 			want:   map[int][]string{1: {"old", ""}},
 		},
 		"not kept": {
@@ -67,7 +68,8 @@ func TestTableKeeps(t *testing.T) {
 			dropped: []string{"stale"},
 		},
 		"renewed": {
-			reason: "a value that replaced another has its own time",
+			reason:  "a value that replaced another has its own time",
+			options: rendezvous.Options[string]{Replace: true},
 			play: func(t *rendezvous.Table[int, string]) {
 				t.Put(1, "old")
 				time.Sleep(keep - time.Nanosecond)
@@ -78,7 +80,7 @@ func TestTableKeeps(t *testing.T) {
 		},
 		"limit": {
 			reason:  "a peer that says more than anybody asks for costs so much and no more",
-			options: rendezvous.Options[string]{Limit: 2},
+			options: rendezvous.Options[string]{Limit: 2, Replace: true},
 			play: func(t *rendezvous.Table[int, string]) {
 				t.Put(1, "a")
 				t.Put(2, "b")

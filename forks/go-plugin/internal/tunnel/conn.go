@@ -5,33 +5,24 @@ package tunnel
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
 // maxChunk is how much one message carries at most. It keeps the frames of a
 // tunnel small enough that other calls on the connection get their turn.
 const maxChunk = 32 << 10
 
-// Addr is the address of both ends of a tunnelled connection.
-type Addr struct{ ID uint32 }
-
-// Network returns "tunnel".
-func (Addr) Network() string { return "tunnel" }
-
-// String names the broker id.
-func (a Addr) String() string { return fmt.Sprintf("broker id %d", a.ID) }
-
 // Conn is one end of a byte stream inside a gRPC stream. It has deadlines and
 // half close, as a TCP connection has, and like there Close does not lose what
 // was written before it. Its owner closes it.
 type Conn struct {
-	addr Addr
+	addr rendezvous.Addr
 
 	// The owner holds one end of each pipe, a pump the other: pipes bring the
 	// deadlines that a gRPC stream does not have.
@@ -52,7 +43,7 @@ type chunkStream interface {
 }
 
 func newConn(id uint32) *Conn {
-	c := &Conn{addr: Addr{id}, left: make(chan struct{}), gone: make(chan struct{})}
+	c := &Conn{addr: rendezvous.Addr(id), left: make(chan struct{}), gone: make(chan struct{})}
 	c.incoming, c.fromPeer = net.Pipe()
 	c.outgoing, c.toPeer = net.Pipe()
 	return c
@@ -172,10 +163,10 @@ func (c *Conn) Close() error {
 // CloseWrite tells the peer that nothing more will be written. Reading goes on.
 func (c *Conn) CloseWrite() error { return c.outgoing.Close() }
 
-// LocalAddr returns the [Addr] of the broker id.
+// LocalAddr returns the id as a [rendezvous.Addr].
 func (c *Conn) LocalAddr() net.Addr { return c.addr }
 
-// RemoteAddr returns the [Addr] of the broker id.
+// RemoteAddr returns the same.
 func (c *Conn) RemoteAddr() net.Addr { return c.addr }
 
 // SetDeadline implements net.Conn.
