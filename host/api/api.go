@@ -6,6 +6,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -69,9 +70,7 @@ func DefaultOptions() Options {
 }
 
 func (o *Options) validate() error {
-	if o.Logger == nil {
-		o.Logger = hclog.NewNullLogger()
-	}
+	o.Logger = cmp.Or(o.Logger, hclog.NewNullLogger())
 	switch {
 	case o.Daemon == nil:
 		return errors.New("option Daemon is not set")

@@ -70,7 +70,7 @@ func Child(opts ChildOptions) (conn.Dialer, error) {
 	}
 	opts.StartTimeout = cmp.Or(opts.StartTimeout, defaultStartTimeout)
 	opts.StopTimeout = cmp.Or(opts.StopTimeout, defaultStopTimeout)
-	opts.Logger = orSilent(opts.Logger)
+	opts.Logger = cmp.Or(opts.Logger, hclog.NewNullLogger())
 	return &childDialer{opts: opts}, nil
 }
 

@@ -29,13 +29,12 @@ type childSession struct {
 
 	ctx     context.Context // ends with the session, its cause says why
 	end     context.CancelCauseFunc
-	never   chan struct{} // a child is told when to leave, it does not say so
 	workers sync.WaitGroup
 }
 
 // newChildSession supervises a child that serves.
 func newChildSession(c *child, protocol plugin.ClientProtocol) *childSession {
-	s := &childSession{child: c, never: make(chan struct{})}
+	s := &childSession{child: c}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.rpc, _ = protocol.(*plugin.RPCClient)
 	s.grpc, _ = protocol.(*plugin.GRPCClient)
@@ -109,8 +108,8 @@ func (s *childSession) Ping(ctx context.Context) error {
 	return s.grpc.PingContext(ctx)
 }
 
-// Draining implements conn.Session.
-func (s *childSession) Draining() <-chan struct{} { return s.never }
+// Draining implements conn.Session: a child is told when to leave, and never says so.
+func (s *childSession) Draining() <-chan struct{} { return nil }
 
 // Done implements conn.Session.
 func (s *childSession) Done() <-chan struct{} { return s.ctx.Done() }

@@ -3,6 +3,7 @@
 package attach
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -63,7 +64,7 @@ type networkDialer struct {
 // plugin is busy or leaving, cannot be reached or has a certificate that is not
 // good now are not permanent.
 func Network(opts NetworkOptions) (conn.Dialer, error) {
-	opts.Logger = orSilent(opts.Logger)
+	opts.Logger = cmp.Or(opts.Logger, hclog.NewNullLogger())
 	if err := opts.Contract.Validate(); err != nil {
 		return nil, fmt.Errorf("network dialer: %w", err)
 	}
@@ -121,10 +122,3 @@ type address string
 
 func (address) Network() string  { return "tcp" }
 func (a address) String() string { return string(a) }
-
-func orSilent(l hclog.Logger) hclog.Logger {
-	if l == nil {
-		return hclog.NewNullLogger()
-	}
-	return l
-}

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"io"
@@ -70,7 +71,7 @@ func (c *config) open(ctx context.Context, server string, stderr io.Writer) (cli
 		here := c.daemonHere(ctx)
 		if here == "" && !c.namesPlugins() {
 			return nil, failf(exitUnreachable, "no daemon answers at %s, and the environment names no plugins: set %s, NETWORK_PLUGIN or PLUGIN_DIR",
-				orDash(c.Listen), c.own("SERVER"))
+				cmp.Or(c.Listen, "-"), c.own("SERVER"))
 		}
 		c.Server = here
 	}

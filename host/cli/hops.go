@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -68,16 +69,12 @@ func (p *prober) secure(ctx context.Context) (string, error) {
 	defer c.Close()
 	state := c.(*tls.Conn).ConnectionState()
 	shown := state.PeerCertificates[0]
-	return fmt.Sprintf("%s, certificate of %s, valid until %s", tls.VersionName(state.Version),
-		strings.Join(append(shown.DNSNames, ipTexts(shown.IPAddresses)...), ", "), shown.NotAfter.UTC().Format(time.RFC3339)), nil
-}
-
-func ipTexts(list []net.IP) []string {
-	texts := make([]string, 0, len(list))
-	for _, ip := range list {
-		texts = append(texts, ip.String())
+	names := slices.Clone(shown.DNSNames)
+	for _, ip := range shown.IPAddresses {
+		names = append(names, ip.String())
 	}
-	return texts
+	return fmt.Sprintf("%s, certificate of %s, valid until %s", tls.VersionName(state.Version),
+		strings.Join(names, ", "), shown.NotAfter.UTC().Format(time.RFC3339)), nil
 }
 
 func (p *prober) hello(ctx context.Context) (string, error) {
@@ -103,7 +100,7 @@ func (p *prober) hello(ctx context.Context) (string, error) {
 	if p.session.Info() == nil {
 		return "the plugin knows no handshake on the wire; it speaks as the original library does", nil
 	}
-	return strings.TrimSpace(fmt.Sprintf("%s, instance %s, built by %s", p.info.Name, p.info.Instance, orDash(p.info.Build))), nil
+	return strings.TrimSpace(fmt.Sprintf("%s, instance %s, built by %s", p.info.Name, p.info.Instance, cmp.Or(p.info.Build, "-"))), nil
 }
 
 func (p *prober) version(context.Context) (string, error) {

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -43,8 +44,8 @@ func writeTable(w io.Writer, all found, head bool) error {
 			}
 		}
 		rows = append(rows, []string{
-			p.Name, fmt.Sprintf("%d/%d", ready, len(p.Endpoints)), orDash(some(p.Kinds)),
-			orDash(strings.Join(placements, ",")), fmt.Sprint(restarts), short(statusOf(p)),
+			p.Name, fmt.Sprintf("%d/%d", ready, len(p.Endpoints)), cmp.Or(some(p.Kinds), "-"),
+			cmp.Or(strings.Join(placements, ","), "-"), fmt.Sprint(restarts), short(statusOf(p)),
 		})
 	}
 	for _, p := range all.ofNoPlugin() {
@@ -99,7 +100,7 @@ func writeWide(w io.Writer, all found, head bool) error {
 				status = e.Error
 			}
 			rows = append(rows, []string{
-				p.Name, e.Address, e.Placement.String(), e.Source, state, orDash(protocol), orDash(e.Build), orDash(e.TLS),
+				p.Name, e.Address, e.Placement.String(), e.Source, state, cmp.Or(protocol, "-"), cmp.Or(e.Build, "-"), cmp.Or(e.TLS, "-"),
 				fmt.Sprint(e.Restarts), fmt.Sprint(e.InFlight), short(status),
 			})
 		}
@@ -108,7 +109,7 @@ func writeWide(w io.Writer, all found, head bool) error {
 		}
 	}
 	for _, p := range all.ofNoPlugin() {
-		rows = append(rows, []string{"-", p.Subject, "-", orDash(p.Source), "-", "-", "-", "-", "-", "-", short(p.Reason)})
+		rows = append(rows, []string{"-", p.Subject, "-", cmp.Or(p.Source, "-"), "-", "-", "-", "-", "-", "-", short(p.Reason)})
 	}
 	return writeRows(w, rows)
 }
@@ -189,13 +190,6 @@ func writeJSON(w io.Writer, all found, _ bool) error {
 	}
 	_, err = w.Write(append(printable.JSON(raw), '\n'))
 	return err
-}
-
-func orDash(s string) string {
-	if s == "" {
-		return "-"
-	}
-	return s
 }
 
 // short joins the lines of what goes into a cell.

@@ -3,6 +3,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -99,9 +100,7 @@ func DefaultOptions() Options {
 // validate says what is wrong, naming each field.
 func (o *Options) validate() error {
 	var errs []error
-	if o.Logger == nil {
-		o.Logger = hclog.NewNullLogger()
-	}
+	o.Logger = cmp.Or(o.Logger, hclog.NewNullLogger())
 	if o.Handshake.MagicCookieKey == "" || o.Handshake.MagicCookieValue == "" {
 		errs = append(errs, errors.New("option Handshake: MagicCookieKey and MagicCookieValue must be those of the plugins"))
 	}

@@ -3,6 +3,7 @@
 package discovery
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,9 +29,7 @@ type Options struct {
 }
 
 func (o *Options) validate() error {
-	if o.Logger == nil {
-		o.Logger = hclog.NewNullLogger()
-	}
+	o.Logger = cmp.Or(o.Logger, hclog.NewNullLogger())
 	seen := make(map[string]bool)
 	for i, s := range o.Sources {
 		switch name := s.Name(); {

@@ -3,6 +3,7 @@
 package so
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -41,9 +42,7 @@ func Dialer(opts Options) (conn.Dialer, error) {
 	if err := opts.Contract.Validate(); err != nil {
 		return nil, fmt.Errorf("shared object dialer: %w", err)
 	}
-	if opts.Logger == nil {
-		opts.Logger = hclog.NewNullLogger()
-	}
+	opts.Logger = cmp.Or(opts.Logger, hclog.NewNullLogger())
 	return &dialer{opts: opts}, nil
 }
 

@@ -66,25 +66,14 @@ func (f *Finder) Source(logger hclog.Logger) (discovery.Source, error) {
 	return f.source, nil
 }
 
-// Follow implements cli.Finder: it makes Events of what becomes of the plugins.
+// Follow implements cli.Finder: it makes Events of what becomes of the plugins, until end
+// is called.
 func (f *Finder) Follow(d *daemon.Daemon, metrics prometheus.Registerer) (end func()) {
-	events := d.Subscribe(eventBuffer)
-	metrics.MustRegister(droppedEvents(events, f.source.Reporter()))
-	return reportEvents(events, f.source.Reporter())
-}
-
-// droppedEvents counts what did not become an Event of the cluster.
-func droppedEvents(events *daemon.Subscription, to *kubernetes.Reporter) prometheus.Collector {
-	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+	events, to, done := d.Subscribe(eventBuffer), f.source.Reporter(), make(chan struct{})
+	metrics.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
 		Namespace: "reattach", Name: "kubernetes_events_dropped_total",
 		Help: "Events about Services that were not written, as there were too many.",
-	}, func() float64 { return float64(events.Dropped() + to.Dropped()) })
-}
-
-// reportEvents tells the cluster what becomes of its plugins. The function that it
-// gives ends that.
-func reportEvents(events *daemon.Subscription, to *kubernetes.Reporter) (end func()) {
-	done := make(chan struct{})
+	}, func() float64 { return float64(events.Dropped() + to.Dropped()) }))
 	go func() {
 		defer close(done)
 		for e := range events.C() {

@@ -42,15 +42,15 @@ type Report struct {
 	// time or the port of a client: equal messages are counted as one Event.
 	Message string
 
-	at time.Time // when it happened: warnings are written first
+	at time.Time // when it happened
 }
 
 // Reporter writes Events about Services, so that "kubectl describe service"
 // says how the host fares with a plugin. Make one with New.
 type Reporter struct {
 	events *eventWriter
-	// What is no warning may come in hundreds, and must not crowd warnings out.
-	warnings, others chan Report
+	// queue has room for warnings when all else, which may come in hundreds, finds none.
+	queue chan Report
 
 	dropped atomic.Uint64
 	log     hclog.Logger
@@ -61,10 +61,9 @@ const reportBacklog = 256
 
 func newReporter(core rest.Interface, opts Options) *Reporter {
 	return &Reporter{
-		events:   newEventWriter(core, opts.Instance),
-		warnings: make(chan Report, reportBacklog),
-		others:   make(chan Report, reportBacklog),
-		log:      opts.Logger,
+		events: newEventWriter(core, opts.Instance),
+		queue:  make(chan Report, 2*reportBacklog),
+		log:    opts.Logger,
 	}
 }
 
@@ -73,12 +72,12 @@ func newReporter(core rest.Interface, opts Options) *Reporter {
 // anything written.
 func (r *Reporter) Report(report Report) {
 	report.at = time.Now()
-	queue := r.others
-	if report.Reason.warns() {
-		queue = r.warnings
+	if !report.Reason.warns() && len(r.queue) >= reportBacklog {
+		r.dropped.Add(1)
+		return
 	}
 	select {
-	case queue <- report:
+	case r.queue <- report:
 	default:
 		r.dropped.Add(1)
 	}
@@ -93,9 +92,11 @@ func (r *Reporter) Dropped() uint64 { return r.dropped.Load() }
 func (r *Reporter) run(ctx context.Context, lookup func(plugin string) (*corev1.Service, bool)) {
 	refused := ""
 	for {
-		report, ok := r.next(ctx)
-		if !ok {
+		var report Report
+		select {
+		case <-ctx.Done():
 			return
+		case report = <-r.queue:
 		}
 		svc, known := lookup(report.Plugin)
 		if !known {
@@ -111,22 +112,5 @@ func (r *Reporter) run(ctx context.Context, lookup func(plugin string) (*corev1.
 		case err == nil && !written:
 			r.dropped.Add(1)
 		}
-	}
-}
-
-// next waits for a report, and gives a warning if there is one.
-func (r *Reporter) next(ctx context.Context) (Report, bool) {
-	select {
-	case report := <-r.warnings:
-		return report, true
-	default:
-	}
-	select {
-	case <-ctx.Done():
-		return Report{}, false
-	case report := <-r.warnings:
-		return report, true
-	case report := <-r.others:
-		return report, true
 	}
 }

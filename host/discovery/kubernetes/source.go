@@ -16,6 +16,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -80,18 +81,12 @@ func (o Options) withDefaults() (Options, error) {
 			return o, fmt.Errorf("option Namespaces: %q is no namespace: %s", n, strings.Join(faults, "; "))
 		}
 	}
-	if o.Selector == "" {
-		o.Selector = DefaultSelector
-	}
+	o.Selector = cmp.Or(o.Selector, DefaultSelector)
 	if _, err := labels.Parse(o.Selector); err != nil {
 		return o, fmt.Errorf("option Selector %q: %w", o.Selector, err)
 	}
-	if o.Logger == nil {
-		o.Logger = hclog.NewNullLogger()
-	}
-	if o.outageGrace == 0 {
-		o.outageGrace = outageGrace
-	}
+	o.Logger = cmp.Or(o.Logger, hclog.NewNullLogger())
+	o.outageGrace = cmp.Or(o.outageGrace, outageGrace)
 	return o, nil
 }
 
