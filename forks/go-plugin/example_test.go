@@ -49,8 +49,8 @@ func (loud) Shout(text string) (string, error) { return strings.ToUpper(text) + 
 
 var handshake = plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "SHOUTER_PLUGIN", MagicCookieValue: "aloud"}
 
-// serveShouter serves hosts at a free port of this machine until end is called.
-func serveShouter() (addr net.Addr, end func() error) {
+// serve serves hosts at a free port of this machine until end is called.
+func serve(plugins plugin.PluginSet) (addr net.Addr, end func() error) {
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, func() error { return err }
@@ -60,7 +60,7 @@ func serveShouter() (addr net.Addr, end func() error) {
 	go func() {
 		served <- plugin.ServeListener(ctx, lis, &plugin.ServeConfig{
 			HandshakeConfig: handshake,
-			Plugins:         plugin.PluginSet{"shouter": &shouterPlugin{loud{}}},
+			Plugins:         plugins,
 			Logger:          hclog.NewNullLogger(),
 		})
 	}()
@@ -70,7 +70,7 @@ func serveShouter() (addr net.Addr, end func() error) {
 // A host attaches to a plugin that runs elsewhere, uses it, and detaches. Several may
 // do so at once, and the plugin lives on.
 func ExampleAttach() {
-	addr, end := serveShouter()
+	addr, end := serve(plugin.PluginSet{"shouter": &shouterPlugin{loud{}}})
 	for range 2 {
 		session, err := plugin.Attach(context.Background(), &plugin.ClientConfig{
 			HandshakeConfig: handshake,
