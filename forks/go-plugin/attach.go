@@ -61,7 +61,7 @@ func AttachConn(ctx context.Context, conn net.Conn, config *ClientConfig) (*Sess
 	return session, attachError(&cfg, err)
 }
 
-// attachError says whom a session could not be made with. It is nil for nil.
+// attachError says which plugin a session could not be made with. It is nil for nil.
 func attachError(cfg *ClientConfig, err error) error {
 	switch {
 	case err == nil:
@@ -123,7 +123,6 @@ func helloRequest(cfg *ClientConfig) *hello.Request {
 		features = append(features, hello.FeatureNoOutput)
 	}
 	return &hello.Request{
-		Core:      CoreProtocolVersion,
 		Cookie:    hello.Cookie{Key: cfg.MagicCookieKey, Value: cfg.MagicCookieValue},
 		Versions:  slices.Sorted(maps.Keys(cfg.versions())),
 		Protocols: protocols,
@@ -134,7 +133,7 @@ func helloRequest(cfg *ClientConfig) *hello.Request {
 	}
 }
 
-// hostName is who asks, for the plugin's log.
+// hostName names this process in the plugin's log.
 var hostName = sync.OnceValue(func() string {
 	host, _ := os.Hostname()
 	return fmt.Sprintf("%s/%d", host, os.Getpid())

@@ -77,21 +77,16 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 
 	// A second signal ends the process at once.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	context.AfterFunc(ctx, stop)
-	context.AfterFunc(ctx, func() { endInTime(server.config.DrainTimeout+2*stdio.FlushTimeout, ended) })
+	context.AfterFunc(ctx, func() {
+		stop()
+		select {
+		case <-ended:
+		// No write that has no reader, and nothing else, holds the process up for longer.
+		case <-time.After(server.config.DrainTimeout + 2*stdio.FlushTimeout):
+			os.Exit(1)
+		}
+	})
 	return server.serve(ctx, lis)
-}
-
-// endInTime ends the process if it does not end by itself: no write of the plugin
-// that nobody reads, and nothing else, holds it up for longer.
-func endInTime(timeout time.Duration, ended <-chan struct{}) {
-	timer := time.NewTimer(timeout)
-	defer timer.Stop()
-	select {
-	case <-ended:
-	case <-timer.C:
-		os.Exit(1)
-	}
 }
 
 // ServeListener serves hosts of the network on lis until ctx ends, drains for

@@ -133,12 +133,8 @@ func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
 		return errors.Join(err, lis.Close())
 	}
 	defer health.Close()
-	versions := make([]int, len(s.served))
-	for i, v := range s.served {
-		versions[i] = v.version
-	}
 	s.logger.Info("plugin serves on the network", "name", s.config.Name, "address", lis.Addr().String(),
-		"tls", s.tls != nil, "versions", versions)
+		"tls", s.tls != nil, "versions", numbersOf(s.served))
 
 	// The sessions outlive ctx: they drain first.
 	hard, abort := context.WithCancel(context.Background())
@@ -169,12 +165,10 @@ func awaitSessions(handlers *sync.WaitGroup) error {
 		defer close(ended)
 		handlers.Wait()
 	}()
-	grace := time.NewTimer(stdio.FlushTimeout)
-	defer grace.Stop()
 	select {
 	case <-ended:
 		return nil
-	case <-grace.C:
+	case <-time.After(stdio.FlushTimeout):
 		return errors.New("drain: a session does not end, because Server or GRPCServer of a plugin does not return")
 	}
 }

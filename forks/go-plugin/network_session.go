@@ -17,8 +17,8 @@ import (
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
-// hostKeepalive is after how long a silent host is probed. A host whose node is
-// gone holds a session and its memory until then.
+// hostKeepalive is after how long a silent host is probed. A host whose node has
+// failed holds a session and its memory until then.
 const hostKeepalive = 15 * time.Second
 
 // hostSession is one host attached to a network plugin.

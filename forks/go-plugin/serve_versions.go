@@ -68,12 +68,17 @@ func versionForHost(served []servedVersion, hostVersions []int) (servedVersion, 
 
 // chosenVersion is the version that whoever deploys a network plugin has chosen.
 func chosenVersion(served []servedVersion, chosen int) (servedVersion, error) {
-	have := make([]int, 0, len(served))
-	for _, v := range served {
-		if v.version == chosen {
-			return v, nil
-		}
-		have = append(have, v.version)
+	i := slices.Index(numbersOf(served), chosen)
+	if i < 0 {
+		return servedVersion{}, fmt.Errorf("%s asks for app version %d: this plugin has %v", env.DefaultVersion, chosen, numbersOf(served))
 	}
-	return servedVersion{}, fmt.Errorf("%s asks for app version %d: this plugin has %v", env.DefaultVersion, chosen, have)
+	return served[i], nil
+}
+
+func numbersOf(served []servedVersion) []int {
+	numbers := make([]int, len(served))
+	for i, v := range served {
+		numbers[i] = v.version
+	}
+	return numbers
 }

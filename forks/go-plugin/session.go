@@ -49,8 +49,8 @@ type sessionClient interface {
 	// watchDrain blocks until the plugin says that it is about to leave (nil)
 	// or ctx ends.
 	watchDrain(ctx context.Context) error
-	// awaitOutput waits until the output of a plugin that is gone was passed on,
-	// or until ctx ends.
+	// awaitOutput waits until what has come of the plugin's output was passed on, or
+	// until ctx ends.
 	awaitOutput(ctx context.Context)
 }
 
@@ -127,9 +127,14 @@ func (s *Session) Close() error {
 // start supervises a session whose client is set. Most sessions cost no
 // goroutine for that.
 func (s *Session) start() {
+	if a := s.agreed; a.Has(hello.FeatureGoAway) && !a.Has(hello.FeatureRPCMux) && !a.Has(hello.FeatureGRPCOnDemand) {
+		s.askForDrain() // the plugin tells only a host that has asked from the beginning
+	}
+	stopProbes := s.keepAlive()
 	s.workers.Add(1)
 	context.AfterFunc(s.ctx, func() {
 		defer s.workers.Done()
+		stopProbes()
 		if !errors.Is(s.Err(), ErrDetached) {
 			// What has come can still be read.
 			_ = s.conn.Close()
@@ -140,13 +145,6 @@ func (s *Session) start() {
 		_ = s.client.Close()
 		_ = s.conn.Close()
 	})
-	a := s.agreed
-	if a.Has(hello.FeatureGoAway) && !a.Has(hello.FeatureRPCMux) && !a.Has(hello.FeatureGRPCOnDemand) {
-		s.askForDrain() // who has not asked from the beginning is not told
-	}
-	if s.keepalive > 0 {
-		s.keepAlive()
-	}
 }
 
 // lose ends the session because its connection has failed.
@@ -154,7 +152,7 @@ func (s *Session) lose(err error) { s.end(peererr.Lost(err)) }
 
 // detach ends the session because this side closes its client. It reports whether the
 // plugin is to be asked to end it, too, for the output that it still has. One that has
-// shaken hands takes that for no more; with one that was lost there is nobody to ask.
+// shaken hands takes that for no more. A plugin that was lost cannot be asked.
 func (s *Session) detach() (ask bool) {
 	s.end(ErrDetached)
 	return s.info != nil && s.takesOutput && errors.Is(s.Err(), ErrDetached)
@@ -175,10 +173,13 @@ func (s *Session) askForDrain() {
 	})
 }
 
-// keepAlive probes the plugin whenever nothing came from it for the interval,
-// and ends the session when a probe is not answered. It sees what TCP does
-// not: a stopped process, a node that is gone.
-func (s *Session) keepAlive() {
+// keepAlive probes the plugin whenever nothing came from it for the interval, until stop
+// is called, and ends the session when a probe is not answered. It sees what TCP does
+// not: a process that was stopped, a node that has failed.
+func (s *Session) keepAlive() (stop func() bool) {
+	if s.keepalive <= 0 {
+		return func() bool { return false }
+	}
 	var timer *time.Timer
 	timer = time.AfterFunc(math.MaxInt64, func() {
 		if next := s.probe(); next > 0 {
@@ -186,11 +187,7 @@ func (s *Session) keepAlive() {
 		}
 	})
 	timer.Reset(s.keepalive) // not before the function above can see it
-	s.workers.Add(1)
-	context.AfterFunc(s.ctx, func() {
-		defer s.workers.Done()
-		timer.Stop()
-	})
+	return timer.Stop
 }
 
 // probe returns after how long the next probe is due, or zero if the session

@@ -32,7 +32,7 @@ func TestKeepaliveBound(t *testing.T) {
 		s := &Session{keepalive: 2 * time.Second, pingTimeout: 500 * time.Millisecond, client: mutePlugin{}}
 		s.ctx, s.end = context.WithCancelCause(t.Context())
 		s.conn = dial.NewConn(here, s.lose)
-		go s.keepAlive()
+		defer s.keepAlive()()
 
 		<-time.After(100 * time.Millisecond) // of the bubble: an interval has begun
 		go func() { _, _ = there.Write([]byte("x")) }()

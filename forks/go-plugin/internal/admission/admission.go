@@ -74,10 +74,10 @@ type Candidate struct {
 	settle func() // ends the time in which conn is pending; may be called again
 }
 
-// Handshake speaks with a connection up to the answer. Until then the other side is
-// nobody, and gets a bounded share of time and memory: if there are too many of them,
-// the oldest connection is closed. One with which there is an error has been told so,
-// as far as it can be. The caller closes conn, in any case.
+// Handshake speaks with a connection up to the answer. Until then the peer is unknown,
+// and gets a bounded share of time and memory: if there are too many such connections,
+// the oldest is closed. A peer that caused the error was told so, as far as its protocol
+// allows. The caller closes conn, in any case.
 func (h *Handshaker) Handshake(ctx context.Context, conn net.Conn) (*Candidate, error) {
 	settle := h.pending.enter(conn)
 	_ = conn.SetDeadline(time.Now().Add(h.Timeout))

@@ -235,8 +235,8 @@ func TestCandidateIsRefused(t *testing.T) {
 	}
 }
 
-// A flood of connections that say nothing pushes out the oldest of itself, and nobody
-// who has been counted as a host.
+// A flood of connections that say nothing pushes out the oldest of itself, and no peer
+// that was counted as a host.
 func TestFloodPushesOutTheOldest(t *testing.T) {
 	h := admission.NewHandshaker(plugin())
 	candidate, err := meets(t, h, func(conn net.Conn) { _ = hello.WriteRequest(conn, host()) })

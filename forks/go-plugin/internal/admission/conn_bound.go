@@ -8,9 +8,9 @@ import (
 	"sync"
 )
 
-// connBound bounds connections of peers that nobody knows yet. Beyond it the oldest is
-// closed: a peer needs a few round trips, so what is old has most likely been left, and
-// a flood cannot lock others out.
+// connBound bounds the connections of unknown peers. Beyond it the oldest is closed: a
+// peer needs a few round trips, so what is old has most likely been left, and a flood
+// cannot lock others out.
 type connBound struct {
 	mu    sync.Mutex
 	limit int

@@ -98,7 +98,7 @@ func (t Target) tlsConfig() *tls.Config {
 		}
 	}
 	if len(cfg.NextProtos) == 0 {
-		// A gRPC server of the original library insists on it, and nobody minds.
+		// A gRPC server of the original library insists on it, and others ignore it.
 		cfg.NextProtos = []string{"h2"}
 	}
 	return cfg

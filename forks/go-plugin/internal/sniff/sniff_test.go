@@ -44,13 +44,13 @@ func TestDetect(t *testing.T) {
 		"WrongThenClose": {reason: "A contradiction counts before the end.", sent: "PX", want: Unknown},
 	}
 	for name, tc := range cases {
-		for pace, reader := range map[string]io.Reader{
+		for speed, reader := range map[string]io.Reader{
 			"AtOnce":  strings.NewReader(tc.sent),
 			"PerByte": iotest.OneByteReader(strings.NewReader(tc.sent)),
 		} {
-			t.Run(name+"/"+pace, func(t *testing.T) {
+			t.Run(name+"/"+speed, func(t *testing.T) {
 				want := tc.want
-				if name == "HTTP2Wrong" && pace == "PerByte" {
+				if name == "HTTP2Wrong" && speed == "PerByte" {
 					want = HTTP2 // enough has come, the rest has not: it is not waited for
 				}
 				br := bufio.NewReader(reader)
