@@ -107,6 +107,7 @@ type Broker struct {
 	creds     credentials.TransportCredentials // of cfg.TLS
 	ids       *atomic.Uint32
 	transport transport
+	tunnelled bool // transport is a tunnel
 	// callee, if not nil, returns the broker to dial with instead of this one.
 	callee func() (*Broker, error)
 
@@ -237,6 +238,13 @@ func (b *Broker) dial(id uint32, opts []grpc.DialOption) (*grpc.ClientConn, erro
 	cfg := b.cfg.Conn
 	cfg.Creds, cfg.Options = b.creds, opts
 	cfg.Dial = func(ctx context.Context) (net.Conn, error) {
+		if d.eager {
+			// The other side says why it refuses. We wait longer than it does, but not
+			// for ever.
+			var cancel context.CancelFunc
+			ctx, cancel = b.within(ctx, 2*b.patience)
+			defer cancel()
+		}
 		conn, err := d.dial(ctx)
 		select {
 		case first <- err:

@@ -39,7 +39,7 @@ func NewGroup() *Group {
 // the broker that callee returns. It ends with life. cfg needs a Logger and may have
 // ServerOptions.
 func (g *Group) Broker(life context.Context, cfg Config, callee func() (*Broker, error)) *Broker {
-	cfg.Transport = func(*Broker) transport { return groupTransport{g} }
+	cfg.Transport = func(*Broker) transport { return g }
 	b := newBroker(life, cfg)
 	b.ids, b.callee = &g.ids, callee
 	return b
@@ -70,11 +70,8 @@ func (g *Group) join(b *Broker) {
 	})
 }
 
-// groupTransport accepts for a group. It does not dial: its broker has a callee.
-type groupTransport struct{ group *Group }
-
-func (t groupTransport) accept(id uint32) (net.Listener, error) {
-	g := t.group
+// accept implements transport for brokers of the group.
+func (g *Group) accept(id uint32) (net.Listener, error) {
 	lis := &groupListener{Listener: g.listeners.Listen(id), group: g, id: id}
 	lis.ctx, lis.end = context.WithCancel(context.Background())
 	g.mu.Lock()
@@ -86,11 +83,13 @@ func (t groupTransport) accept(id uint32) (net.Listener, error) {
 	return lis, nil
 }
 
-func (groupTransport) dialer(context.Context, uint32) (dialer, error) {
+// dialer is not used: brokers of the group have a callee.
+func (*Group) dialer(context.Context, uint32) (dialer, error) {
 	return dialer{}, errors.ErrUnsupported
 }
 
-func (groupTransport) receive(message) {}
+// receive is not used: brokers of the group have no link.
+func (*Group) receive(message) {}
 
 // groupListener takes the connections that any session brings for one id.
 type groupListener struct {

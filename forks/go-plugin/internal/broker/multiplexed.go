@@ -20,9 +20,9 @@ import (
 // and does not come would shift all later ones.
 const answerTime = 500 * time.Millisecond
 
-// Multiplexed makes connections inside the session's yamux session, for which session
-// waits, and which its owner closes.
-func Multiplexed(session func(context.Context) (*multiplex.Session, error)) Transport {
+// Multiplexed makes connections inside the session's yamux session, which its owner
+// closes.
+func Multiplexed(session *multiplex.Session) Transport {
 	return func(b *Broker) transport {
 		return &multiplexed{b, session, rendezvous.New[uint32](rendezvous.Options[message]{})}
 	}
@@ -30,25 +30,15 @@ func Multiplexed(session func(context.Context) (*multiplex.Session, error)) Tran
 
 type multiplexed struct {
 	b       *Broker
-	session func(context.Context) (*multiplex.Session, error)
+	session *multiplex.Session
 	acks    *rendezvous.Table[uint32, message] // of knocks
 }
 
-func (t *multiplexed) accept(id uint32) (net.Listener, error) {
-	session, err := t.session(t.b.ctx)
-	if err != nil {
-		return nil, err
-	}
-	return session.Listen(id), nil
-}
+func (t *multiplexed) accept(id uint32) (net.Listener, error) { return t.session.Listen(id), nil }
 
 func (t *multiplexed) dialer(_ context.Context, id uint32) (dialer, error) {
 	return dialer{dial: func(ctx context.Context) (net.Conn, error) {
-		session, err := t.session(ctx)
-		if err != nil {
-			return nil, err
-		}
-		return session.Dial(ctx, func(ctx context.Context) error { return t.knock(ctx, id) })
+		return t.session.Dial(ctx, func(ctx context.Context) error { return t.knock(ctx, id) })
 	}}, nil
 }
 
@@ -87,10 +77,7 @@ func (t *multiplexed) receive(msg message) {
 func (t *multiplexed) admit(id uint32) {
 	ctx, cancel := t.b.within(context.Background(), t.b.patience-answerTime)
 	defer cancel()
-	session, err := t.session(ctx)
-	if err == nil {
-		err = session.Admit(ctx, id, func(refused error) error { return t.ack(id, refused) })
-	}
+	err := t.session.Admit(ctx, id, func(refused error) error { return t.ack(id, refused) })
 	if err != nil && t.b.ctx.Err() == nil {
 		t.b.logger.Warn("a knock was not answered", "id", id, "error", err)
 	}
@@ -109,13 +96,7 @@ func (t *multiplexed) ack(id uint32, refused error) error {
 
 // redeem keeps both sides in step when an answer came too late.
 func (t *multiplexed) redeem(id uint32) {
-	session, err := t.session(t.b.ctx)
-	if err == nil {
-		var conn net.Conn
-		if conn, err = session.Open(); err == nil {
-			err = conn.Close()
-		}
-	}
+	err := t.session.Redeem(t.b.ctx)
 	if err != nil && !errors.Is(err, net.ErrClosed) && t.b.ctx.Err() == nil {
 		t.b.logger.Warn("a late answer to a knock was not taken up", "id", id, "error", err)
 	}

@@ -27,6 +27,7 @@ func Tunnel() Transport {
 		if b.cfg.Group != nil {
 			accepted = b.cfg.Group.listeners
 		}
+		b.tunnelled = true
 		if b.cfg.Host == nil {
 			dials := rendezvous.New[string](rendezvous.Options[knocked]{Dropped: knocked.close})
 			return &pluginTunnel{b: b, accepted: accepted, dials: dials}
@@ -51,10 +52,6 @@ func (t *hostTunnel) accept(id uint32) (net.Listener, error) {
 
 func (t *hostTunnel) dialer(_ context.Context, id uint32) (dialer, error) {
 	return dialer{eager: true, dial: func(ctx context.Context) (net.Conn, error) {
-		// The plugin says why it refuses. We wait longer than it does, but not
-		// for ever.
-		ctx, cancel := t.b.within(ctx, 2*t.b.patience)
-		defer cancel()
 		conn, err := t.opener.Open(ctx, id, "")
 		if err != nil {
 			return nil, peererr.Clean(err)
@@ -125,15 +122,7 @@ func (t *pluginTunnel) accept(id uint32) (net.Listener, error) {
 }
 
 func (t *pluginTunnel) dialer(_ context.Context, id uint32) (dialer, error) {
-	return dialer{eager: true, dial: func(ctx context.Context) (net.Conn, error) {
-		ctx, cancel := t.b.within(ctx, 2*t.b.patience)
-		defer cancel()
-		conn, err := t.knock(ctx, id)
-		if err != nil {
-			return nil, fmt.Errorf("knock for broker id %d: %w", id, err)
-		}
-		return conn, nil
-	}}, nil
+	return dialer{eager: true, dial: func(ctx context.Context) (net.Conn, error) { return t.knock(ctx, id) }}, nil
 }
 
 func (t *pluginTunnel) knock(ctx context.Context, id uint32) (net.Conn, error) {
@@ -142,11 +131,11 @@ func (t *pluginTunnel) knock(ctx context.Context, id uint32) (net.Conn, error) {
 	dial := t.dials.Expect(knock.Address)
 	defer dial.Cancel()
 	if err := t.b.link.send(ctx, knock); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("knock for broker id %d: %w", id, err)
 	}
 	k, err := dial.Take(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("no answer from the host: %w", err)
+		return nil, fmt.Errorf("no answer from the host for broker id %d: %w", id, err)
 	}
 	return k.conn, k.refused
 }
@@ -182,13 +171,7 @@ func (t *pluginTunnel) take(ctx context.Context, id uint32, knock string, conn n
 }
 
 // Tunnelled reports whether each connection is a stream of the session's own.
-func (b *Broker) Tunnelled() bool {
-	switch b.transport.(type) {
-	case *hostTunnel, *pluginTunnel:
-		return true
-	}
-	return false
-}
+func (b *Broker) Tunnelled() bool { return b.tunnelled }
 
 // ServeTunnel serves a stream of the method Tunnel/Open until both its ends have closed.
 func (b *Broker) ServeTunnel(stream pluginpb.Tunnel_OpenServer) error {

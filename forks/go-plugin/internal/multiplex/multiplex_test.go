@@ -45,17 +45,6 @@ func pair(t *testing.T) (*Host, *Plugin) {
 	return client, server
 }
 
-func session(t *testing.T, side interface {
-	Session(context.Context) (*Session, error)
-}) *Session {
-	t.Helper()
-	m, err := side.Session(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
-
 // knockOn is a knock that travels by a function call.
 func knockOn(acceptor *Session, id uint32) func(context.Context) error {
 	return func(ctx context.Context) error {
@@ -98,8 +87,8 @@ func TestStreamsReachWhoTheyWereMeantFor(t *testing.T) {
 		reason            string
 		dialler, acceptor *Session
 	}{
-		"host dials":   {"the plugin must tell main and brokered streams apart", session(t, client), session(t, server)},
-		"plugin dials": {"the host must route by the knock as well", session(t, server), session(t, client)},
+		"host dials":   {"the plugin must tell main and brokered streams apart", client.Session, server.Session},
+		"plugin dials": {"the host must route by the knock as well", server.Session, client.Session},
 	}
 	for name, side := range sides {
 		t.Run(name, func(t *testing.T) {
@@ -141,7 +130,7 @@ func TestStreamWithoutKnock(t *testing.T) {
 	if got := readAll(t, conn); got != "main" {
 		t.Errorf("host's stream without a knock reached %q, want main", got)
 	}
-	conn, err = session(t, server).Dial(t.Context(), nil)
+	conn, err = server.Session.open(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -155,7 +144,7 @@ func TestNobodyAccepts(t *testing.T) {
 	reason := errors.New("waited long enough")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, reason)
 	defer cancel()
-	_, err := session(t, client).Dial(t.Context(), func(context.Context) error { return knockOn(session(t, server), 77)(ctx) })
+	_, err := client.Session.Dial(t.Context(), func(context.Context) error { return knockOn(server.Session, 77)(ctx) })
 	if !errors.Is(err, reason) || !strings.Contains(err.Error(), "77") {
 		t.Errorf("Dial = %v, want an error that names id 77 and the cause", err)
 	}
@@ -163,7 +152,7 @@ func TestNobodyAccepts(t *testing.T) {
 
 func TestLateAnswerDoesNotShiftStreams(t *testing.T) {
 	client, server := pair(t)
-	acceptor := session(t, server)
+	acceptor := server.Session
 	var serving wait.Group
 	defer serving.Wait()
 	for _, name := range []string{"a", "b"} {
@@ -172,18 +161,16 @@ func TestLateAnswerDoesNotShiftStreams(t *testing.T) {
 		serving.Go(func() { serveName(lis, name) })
 	}
 	// The dialler of a does not see its answer.
-	_, err := session(t, client).Dial(t.Context(), func(ctx context.Context) error {
+	_, err := client.Session.Dial(t.Context(), func(ctx context.Context) error {
 		return errors.Join(knockOn(acceptor, 'a')(ctx), errors.New("gave up"))
 	})
 	if err == nil {
 		t.Fatal("Dial = nil error though the knock failed")
 	}
-	late, err := session(t, client).Open()
-	if err != nil {
+	if err := client.Redeem(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	_ = late.Close()
-	conn, err := session(t, client).Dial(t.Context(), knockOn(acceptor, 'b'))
+	conn, err := client.Session.Dial(t.Context(), knockOn(acceptor, 'b'))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -203,7 +190,7 @@ func TestEndOfSession(t *testing.T) {
 	for name, tc := range ends {
 		t.Run(name, func(t *testing.T) {
 			client, server := pair(t)
-			brokered := session(t, server).Listen(1)
+			brokered := server.Session.Listen(1)
 			if err := tc.end(client, server); err != nil {
 				t.Fatalf("%s: %v", tc.reason, err)
 			}
@@ -228,20 +215,20 @@ func TestShutdownBeforeTheHostCame(t *testing.T) {
 	if err := server.Shutdown(); err != nil {
 		t.Errorf("Shutdown = %v", err)
 	}
-	if _, err := server.Session(t.Context()); !errors.Is(err, net.ErrClosed) {
-		t.Errorf("Session = %v, want net.ErrClosed", err)
+	if _, err := server.open(t.Context()); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("open = %v, want net.ErrClosed", err)
 	}
 }
 
 func TestCloseKeepsConnections(t *testing.T) {
 	client, server := pair(t)
-	lis := session(t, server).Listen(3)
+	lis := server.Session.Listen(3)
 	var serving wait.Group
 	serving.Go(func() { serveName(lis, "three") })
 	if err := server.Close(); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := session(t, client).Dial(t.Context(), knockOn(session(t, server), 3))
+	conn, err := client.Session.Dial(t.Context(), knockOn(server.Session, 3))
 	if err != nil {
 		t.Fatalf("Dial after the listener was closed: %v", err)
 	}

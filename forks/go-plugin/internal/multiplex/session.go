@@ -24,42 +24,76 @@ import (
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
-// Session is what both sides have once they are connected. All methods may be called
-// from any goroutine.
+// Session is what both sides have. All methods may be called from any goroutine.
 type Session struct {
-	yamux     *yamux.Session
 	listeners *rendezvous.Listeners
 	main      *rendezvous.Listener // gets what nobody knocked for; nil: such streams are refused
 	dialing   chan struct{}        // holds an item while a dial is under way
+
+	connected chan struct{} // closed when yamux or failure is set
+	yamux     *yamux.Session
+	failure   error
+	ended     chan struct{} // closed when the session has
 
 	mu       sync.Mutex
 	expected []*rendezvous.Listener // of the next streams, in the order of the acks
 }
 
-func newSession(session *yamux.Session, main *rendezvous.Listener) *Session {
-	return &Session{yamux: session, main: main, listeners: rendezvous.NewListeners(), dialing: make(chan struct{}, 1)}
-}
-
-// yamuxConfig is the protocol's: yamux's defaults, spelled out because
-// yamux.DefaultConfig reads os.Stderr, which a plugin is about to replace. yamux
-// reports an ordinary hang-up as an error, so its messages have the level debug.
-func yamuxConfig(logger hclog.Logger) *yamux.Config {
-	cfg := &yamux.Config{
-		AcceptBacklog:          256,
-		EnableKeepAlive:        true,
-		KeepAliveInterval:      30 * time.Second,
-		ConnectionWriteTimeout: 10 * time.Second,
-		MaxStreamWindowSize:    256 << 10,
-		StreamOpenTimeout:      75 * time.Second,
-		StreamCloseTimeout:     5 * time.Minute,
+// newSession runs in the background what connect returns.
+func newSession(main *rendezvous.Listener, connect func() (*yamux.Session, error)) *Session {
+	s := &Session{
+		listeners: rendezvous.NewListeners(),
+		main:      main,
+		dialing:   make(chan struct{}, 1),
+		connected: make(chan struct{}),
+		ended:     make(chan struct{}),
 	}
-	cfg.Logger = logger.Named("yamux").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})
-	return cfg
+	go s.run(connect)
+	return s
 }
 
-// Dial opens a stream. knock asks the other side to accept it and returns when
-// it agreed; nil asks for the main connection, which needs no knock. The caller
-// closes the stream.
+func (s *Session) run(connect func() (*yamux.Session, error)) {
+	defer close(s.ended)
+	s.yamux, s.failure = connect()
+	close(s.connected)
+	if s.failure == nil {
+		s.route()
+	}
+	s.listeners.Close()
+	if s.main != nil {
+		_ = s.main.Close()
+	}
+}
+
+// route hands out the streams that the other side opens until the session ends.
+func (s *Session) route() {
+	for {
+		conn, err := s.yamux.Accept()
+		if err != nil {
+			return
+		}
+		if lis := s.next(); lis != nil {
+			lis.Deliver(conn)
+		} else {
+			_ = conn.Close()
+		}
+	}
+}
+
+// next is whose the next stream is.
+func (s *Session) next() *rendezvous.Listener {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.expected) == 0 {
+		return s.main
+	}
+	lis := s.expected[0]
+	s.expected = s.expected[1:]
+	return lis
+}
+
+// Dial opens a stream once knock has returned, which asks the other side to accept it.
+// The caller closes the stream.
 func (s *Session) Dial(ctx context.Context, knock func(context.Context) error) (net.Conn, error) {
 	select {
 	case s.dialing <- struct{}{}:
@@ -67,17 +101,32 @@ func (s *Session) Dial(ctx context.Context, knock func(context.Context) error) (
 		return nil, fmt.Errorf("wait for the dial before this one: %w", context.Cause(ctx))
 	}
 	defer func() { <-s.dialing }()
-	if knock != nil {
-		if err := knock(ctx); err != nil {
-			return nil, err
-		}
+	if err := knock(ctx); err != nil {
+		return nil, err
 	}
-	return s.Open()
+	return s.open(ctx)
 }
 
-// Open opens a stream that was agreed upon, maybe too late: then the caller closes it
-// at once, or the other side would take the next stream for this one.
-func (s *Session) Open() (net.Conn, error) {
+// Redeem opens and closes a stream for a knock that was answered after its
+// dialler had given up. Without it the acceptor would take the next stream for
+// this one.
+func (s *Session) Redeem(ctx context.Context) error {
+	conn, err := s.open(ctx)
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+func (s *Session) open(ctx context.Context) (net.Conn, error) {
+	select {
+	case <-s.connected:
+	case <-ctx.Done():
+		return nil, fmt.Errorf("wait for the host's connection: %w", context.Cause(ctx))
+	}
+	if s.failure != nil {
+		return nil, s.failure
+	}
 	conn, err := s.yamux.Open()
 	if err != nil {
 		return nil, fmt.Errorf("open yamux stream: %w", err)
@@ -106,33 +155,30 @@ func (s *Session) Admit(ctx context.Context, id uint32, ack func(refused error) 
 	return nil
 }
 
-// route hands out the streams that the other side opens until the session ends.
-func (s *Session) route() {
-	for {
-		conn, err := s.yamux.Accept()
-		if err != nil {
-			break
-		}
-		if lis := s.next(); lis != nil {
-			lis.Deliver(conn)
-		} else {
-			_ = conn.Close()
-		}
+// close ends the session and every connection in it.
+func (s *Session) close() error {
+	<-s.connected
+	var err error
+	if s.failure == nil {
+		err = s.yamux.Close()
 	}
-	s.listeners.Close()
-	if s.main != nil {
-		_ = s.main.Close()
-	}
+	<-s.ended
+	return err
 }
 
-// next is whose the next stream is.
-func (s *Session) next() *rendezvous.Listener {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if len(s.expected) == 0 {
-		return s.main
+// yamuxConfig is the protocol's: yamux's defaults, spelled out because
+// yamux.DefaultConfig reads os.Stderr, which a plugin is about to replace. yamux
+// reports an ordinary hang-up as an error, so its messages have the level debug.
+func yamuxConfig(logger hclog.Logger) *yamux.Config {
+	cfg := &yamux.Config{
+		AcceptBacklog:          256,
+		EnableKeepAlive:        true,
+		KeepAliveInterval:      30 * time.Second,
+		ConnectionWriteTimeout: 10 * time.Second,
+		MaxStreamWindowSize:    256 << 10,
+		StreamOpenTimeout:      75 * time.Second,
+		StreamCloseTimeout:     5 * time.Minute,
 	}
-	lis := s.expected[0]
-	s.expected = s.expected[1:]
-	return lis
+	cfg.Logger = logger.Named("yamux").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Debug})
+	return cfg
 }
