@@ -111,20 +111,16 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 		signs.Streaming = sync.OnceFunc(s.askForDrain)
 	}
 	client, err := newGRPCClient(grpcClientConfig{
+		config:  *cfg,
+		plugins: plugins,
 		conn: grpcconn.Config{
-			Dial:       grpcconn.DialOnce(s.conn),
-			Creds:      grpcconn.EstablishedTLS{Conn: s.conn},
-			Drain:      signs,
-			MaxReceive: cfg.MaxMessageBytes,
-			MaxSend:    commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
-			Options:    cfg.GRPCDialOptions,
+			Dial:    grpcconn.DialOnce(s.conn),
+			Creds:   grpcconn.EstablishedTLS{Conn: s.conn},
+			Drain:   signs,
+			MaxSend: commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
 		},
-		plugins:  plugins,
 		broker:   brokered,
-		shared:   cfg.Broker,
 		panicked: panics.NewGuard().ReportTo(cfg.Logger),
-		stdout:   cfg.SyncStdout,
-		stderr:   cfg.SyncStderr,
 		logger:   cfg.Logger,
 		onDemand: tunnel && s.agreed.Has(hello.FeatureGRPCOnDemand),
 		noOutput: s.agreed.Has(hello.FeatureNoOutput),

@@ -62,20 +62,12 @@ func (p *localPlugin) connectGRPC() (sessionClient, error) {
 		listeners.Announced = p.process.NoteBrokered
 	}
 	cfg := grpcClientConfig{
-		conn: grpcconn.Config{
-			Dial:       p.dial,
-			MaxReceive: p.config.MaxMessageBytes,
-			MaxSend:    p.config.MaxMessageBytes,
-			Options:    p.config.GRPCDialOptions,
-		},
-		plugins:     p.reached.plugins,
-		broker:      broker.Config{Transport: broker.Listeners(listeners), TLS: p.reached.tls},
-		shared:      p.config.Broker,
-		stdout:      p.config.SyncStdout,
-		stderr:      p.config.SyncStderr,
-		logger:      p.logger,
-		doneCtx:     p.context(),
-		pingTimeout: p.config.PingTimeout,
+		config:  p.config,
+		plugins: p.reached.plugins,
+		conn:    grpcconn.Config{Dial: p.dial, MaxSend: p.config.MaxMessageBytes},
+		broker:  broker.Config{Transport: broker.Listeners(listeners), TLS: p.reached.tls},
+		logger:  p.logger,
+		doneCtx: p.context(),
 	}
 	if p.reached.tls != nil {
 		cfg.conn.Creds = credentials.NewTLS(p.reached.tls)

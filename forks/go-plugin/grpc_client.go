@@ -5,8 +5,6 @@ package plugin
 import (
 	"context"
 	"fmt"
-	"io"
-	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -37,29 +35,27 @@ type GRPCClient struct {
 
 // grpcClientConfig says how to reach a plugin and what to do with it.
 type grpcClientConfig struct {
-	conn    grpcconn.Config
+	config  ClientConfig // whose bounds, output, options and shared broker count
 	plugins map[string]Plugin
 
-	// broker lacks what follows from the rest: Logger, Conn, ServerOptions, Group, Host.
-	broker      broker.Config
+	conn        grpcconn.Config // but for what config says
+	broker      broker.Config   // Transport, TLS and Wait
 	multiplexer *multiplex.Host // instead of conn.Dial and broker.Transport; the client closes it
-	shared      *SharedBroker   // what the broker joins; may be nil
 	// onDemand opens the broker's link when it is needed first. The plugin has
 	// agreed to that, and gives the signs.
 	onDemand bool
 	panicked panics.Func // in what the broker serves
+	noOutput bool        // the plugin keeps none for this host
 
-	stdout, stderr io.Writer // nil: dropped
-	noOutput       bool      // the plugin keeps none for this host
-
-	logger      hclog.Logger
-	doneCtx     context.Context   // handed to the plugins' GRPCClient
-	pingTimeout time.Duration     // of Ping; zero: none
-	detach      func() (ask bool) // of grpcconn.Session; nil: the plugin is a child
+	logger  hclog.Logger
+	doneCtx context.Context   // handed to the plugins' GRPCClient
+	detach  func() (ask bool) // of grpcconn.Session; nil: the plugin is a child
 }
 
 // newGRPCClient starts a session. It does not wait for the connection.
 func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
+	maxMessage := cfg.config.MaxMessageBytes
+	cfg.conn.MaxReceive, cfg.conn.Options = maxMessage, cfg.config.GRPCDialOptions
 	if cfg.multiplexer != nil {
 		cfg.conn.Dial, cfg.broker.Transport = cfg.multiplexer.Dial, broker.Multiplexed(cfg.multiplexer.Session)
 	}
@@ -71,29 +67,22 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 		return nil, fmt.Errorf("start gRPC client: %w", err)
 	}
 	session := grpcconn.NewSession(conn)
-	b := cfg.newBroker(session)
+	cfg.broker.Logger = cfg.logger.Named("broker")
+	cfg.broker.Conn = grpcconn.Config{Drain: cfg.conn.Drain, MaxReceive: maxMessage, MaxSend: maxMessage}
+	cfg.broker.ServerOptions = append(grpcconn.ServerBound(maxMessage), grpcconn.AnswerPanics(cfg.panicked)...)
+	cfg.broker.Host = &broker.Host{Conn: conn, Done: cfg.doneCtx, OnDemand: cfg.onDemand, Lost: session.Lose}
+	if shared := cfg.config.Broker; shared != nil {
+		cfg.broker.Group = shared.group
+	}
+	b := &GRPCBroker{engine: broker.New(cfg.broker)}
 	session.Broker, session.Plugin, session.Detach = b, cfg.doneCtx, cfg.detach
 	if cfg.multiplexer != nil {
 		session.Beneath = cfg.multiplexer
 	}
 	if !cfg.noOutput {
-		session.Output = grpcstdio.Receive(conn, cfg.stdout, cfg.stderr, cfg.logger)
+		session.Output = grpcstdio.Receive(conn, cfg.config.SyncStdout, cfg.config.SyncStderr, cfg.logger)
 	}
-	return &GRPCClient{Conn: conn, Plugins: cfg.plugins, session: session, broker: b, pingTimeout: cfg.pingTimeout}, nil
-}
-
-// newBroker returns the session's broker.
-func (cfg *grpcClientConfig) newBroker(session *grpcconn.Session) *GRPCBroker {
-	maxMessage := cfg.conn.MaxReceive
-	engine := cfg.broker
-	engine.Logger = cfg.logger.Named("broker")
-	engine.Conn = grpcconn.Config{Drain: cfg.conn.Drain, MaxReceive: maxMessage, MaxSend: maxMessage}
-	engine.ServerOptions = slices.Concat(grpcconn.ServerBound(maxMessage), grpcconn.AnswerPanics(cfg.panicked))
-	engine.Host = &broker.Host{Conn: session.Conn, Done: cfg.doneCtx, OnDemand: cfg.onDemand, Lost: session.Lose}
-	if cfg.shared != nil {
-		engine.Group = cfg.shared.group
-	}
-	return &GRPCBroker{engine: broker.New(engine)}
+	return &GRPCClient{Conn: conn, Plugins: cfg.plugins, session: session, broker: b, pingTimeout: cfg.config.PingTimeout}, nil
 }
 
 // Close ends the session. A child is asked to end as well; a remote plugin

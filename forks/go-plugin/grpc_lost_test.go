@@ -37,7 +37,7 @@ func lostPair(t *testing.T) (*grpcPair, *cutProxy) {
 				var dialer net.Dialer
 				return dialer.DialContext(ctx, "tcp", proxy.lis.Addr().String())
 			}
-			cfg.conn.Options = []grpc.DialOption{grpc.WithKeepaliveParams(keepalive.ClientParameters{
+			cfg.config.GRPCDialOptions = []grpc.DialOption{grpc.WithKeepaliveParams(keepalive.ClientParameters{
 				Time: 10 * time.Second, Timeout: 500 * time.Millisecond,
 			})}
 		},

@@ -83,14 +83,13 @@ func (s *GRPCServer) Init() error {
 	}
 	if s.multiplexer != nil {
 		host.Broker.Transport = broker.Multiplexed(s.multiplexer.Session)
+		cfg.Stopped = func() { _ = s.multiplexer.Shutdown() }
 	}
 	if s.TLS != nil {
 		cfg.Options = []grpc.ServerOption{grpc.Creds(s.output.Credentials(credentials.NewTLS(s.TLS)))}
 	}
 	var err error
-	if s.service, err = grpcserve.New(cfg, &host); err != nil {
-		s.shutDownMultiplexer()
-	}
+	s.service, err = grpcserve.New(cfg, &host)
 	return err
 }
 
@@ -113,7 +112,6 @@ func (s *GRPCServer) Serve(lis net.Listener) {
 func (s *GRPCServer) Stop() {
 	if s.service != nil {
 		s.service.Stop()
-		s.shutDownMultiplexer()
 	}
 }
 
@@ -122,13 +120,6 @@ func (s *GRPCServer) Stop() {
 func (s *GRPCServer) GracefulStop() {
 	if s.service != nil {
 		s.service.GracefulStop(context.Background())
-		s.shutDownMultiplexer()
-	}
-}
-
-func (s *GRPCServer) shutDownMultiplexer() {
-	if s.multiplexer != nil {
-		_ = s.multiplexer.Shutdown()
 	}
 }
 

@@ -55,7 +55,7 @@ func newSharedBroker(t testing.TB) *SharedBroker {
 
 // joined makes a session that has joined shared.
 func joined(t testing.TB, shared *SharedBroker, o pairOptions) *grpcPair {
-	o.client = func(cfg *grpcClientConfig) { cfg.shared = shared }
+	o.client = func(cfg *grpcClientConfig) { cfg.config.Broker = shared }
 	return newGRPCPair(t, o)
 }
 

@@ -76,11 +76,8 @@ func (s *Service) settleOutput(ctx context.Context) {
 // countCall counts one call of the plugin until ended is called.
 func (s *Service) countCall(ctx context.Context) (ended func()) {
 	s.calls.Begin()
-	if s.shared == nil {
-		return s.calls.End
-	}
-	session := s.shared.find(ctx)
-	if session == nil {
+	session := s.session(ctx)
+	if s.shared == nil || session == nil {
 		return s.calls.End
 	}
 	session.calls.Begin()

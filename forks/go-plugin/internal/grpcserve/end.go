@@ -96,20 +96,16 @@ func (s *Service) startGracefulStop() (stopped <-chan struct{}) {
 // output holds up its end, also when all of it was handed to the connection, so
 // it is not waited for.
 func (s *Service) awaitStop(ctx context.Context, stopped <-chan struct{}, hasOutput bool) {
-	flush := time.NewTimer(stdio.FlushTimeout)
-	defer flush.Stop()
+	flushing := ctx
+	if hasOutput {
+		var cancel context.CancelFunc
+		flushing, cancel = context.WithTimeout(ctx, stdio.FlushTimeout)
+		defer cancel()
+	}
 	select {
 	case <-stopped:
-	case <-ctx.Done():
-	case <-flush.C:
-		if hasOutput {
-			_ = s.calls.WaitQuiet(ctx, 0)
-			return
-		}
-		select {
-		case <-stopped:
-		case <-ctx.Done():
-		}
+	case <-flushing.Done():
+		_ = s.calls.WaitQuiet(ctx, 0)
 	}
 }
 
@@ -138,5 +134,8 @@ func (s *Service) Stop() {
 			s.main.close()
 		}
 		s.health.Shutdown()
+		if s.cfg.Stopped != nil {
+			s.cfg.Stopped()
+		}
 	})
 }

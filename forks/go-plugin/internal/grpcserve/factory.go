@@ -58,36 +58,21 @@ type made struct {
 }
 
 func (f *Factory) service(host *Host) (*Service, error) {
-	late := time.NewTimer(f.timeout)
-	defer late.Stop()
-	ask := func() (*Service, error) { return New(f.cfg, host) }
-	first, share := f.state()
-	if first == nil {
-		select {
-		case f.asking <- struct{}{}:
-		case <-late.C:
-			return f.share(errSlowPlugin)
-		}
-		if first, share = f.state(); first == nil {
-			ask = f.makeFirst
-		} else {
-			<-f.asking
-		}
-	}
-	if first != nil && share {
+	if first, share := f.state(); share {
 		return first, nil
 	}
-	answer := make(chan made)
-	left := make(chan struct{})
+	answer, left := make(chan made), make(chan struct{})
 	// The plugin's code may never return.
 	go func() {
-		service, err := ask()
+		service, err := f.ask(host, left)
 		select {
 		case answer <- made{service, err}:
 		case <-left:
 			f.isNoLongerLate(service, err)
 		}
 	}()
+	late := time.NewTimer(f.timeout)
+	defer late.Stop()
 	select {
 	case m := <-answer:
 		if m.err != nil {
@@ -101,14 +86,35 @@ func (f *Factory) service(host *Host) (*Service, error) {
 	}
 }
 
-// state returns the first service, and whether a session has to share it.
+// ask asks the plugin for a service. Only one session at a time asks for the first one;
+// another one waits for that until left is closed.
+func (f *Factory) ask(host *Host, left <-chan struct{}) (*Service, error) {
+	if first, _ := f.state(); first == nil {
+		select {
+		case f.asking <- struct{}{}:
+		case <-left:
+			return nil, errSlowPlugin
+		}
+		first, share := f.state()
+		if first == nil {
+			return f.makeFirst()
+		}
+		<-f.asking
+		if share {
+			return first, nil
+		}
+	}
+	return New(f.cfg, host)
+}
+
+// state returns the first service, if there is one, and whether a session has to share it.
 func (f *Factory) state() (first *Service, share bool) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.first, f.sole || f.late > 0
+	return f.first, f.first != nil && (f.sole || f.late > 0)
 }
 
-// makeFirst asks the plugin for the first service. Only one session at a time does.
+// makeFirst asks the plugin for the first service.
 func (f *Factory) makeFirst() (*Service, error) {
 	defer func() { <-f.asking }()
 	service, err := New(f.cfg, nil)

@@ -45,7 +45,9 @@ type Config struct {
 	// Panicked answers a panic in a method, but for those of a session; nil: a panic
 	// ends the process.
 	Panicked panics.Func
-	Logger   hclog.Logger
+	// Stopped, if not nil, is called when the service was stopped.
+	Stopped func()
+	Logger  hclog.Logger
 }
 
 // Plugin is one kind that is served.
@@ -131,7 +133,7 @@ func (s *Service) makeServer(options []grpc.ServerOption) (err error) {
 		s.server = server
 	}
 	// First of all: it marks the server for the check above.
-	pluginpb.RegisterGRPCBrokerServer(s.server, &brokerService{service: s})
+	pluginpb.RegisterGRPCBrokerServer(s.server, &ownServices{service: s})
 	return nil
 }
 
@@ -152,6 +154,7 @@ func (s *Service) recoverAs(err *error, what string) {
 // registerOwn registers the library's own services, but for what the plugin serves
 // itself: gRPC ends a process that registers a service twice.
 func (s *Service) registerOwn() {
+	own := &ownServices{service: s}
 	s.health.SetServingStatus(grpcconn.HealthName, grpc_health_v1.HealthCheckResponse_SERVING)
 	if !isRegistered(s.server, grpc_health_v1.Health_ServiceDesc.ServiceName) {
 		grpc_health_v1.RegisterHealthServer(s.server, s.health)
@@ -161,11 +164,11 @@ func (s *Service) registerOwn() {
 		reflection.Register(s.server)
 	}
 	if s.shared != nil || s.main.broker.Tunnelled() {
-		pluginpb.RegisterTunnelServer(s.server, &tunnelService{service: s})
+		pluginpb.RegisterTunnelServer(s.server, own)
 	}
-	pluginpb.RegisterGRPCControllerServer(s.server, &controllerService{service: s})
+	pluginpb.RegisterGRPCControllerServer(s.server, own)
 	if s.shared != nil || s.main.host.Output != nil {
-		pluginpb.RegisterGRPCStdioServer(s.server, &stdioService{service: s})
+		pluginpb.RegisterGRPCStdioServer(s.server, own)
 	}
 }
 

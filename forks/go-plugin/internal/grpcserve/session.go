@@ -59,15 +59,6 @@ func (g *Session) close() {
 	g.broker.Close()
 }
 
-// finishOutput ends the session's own streams, that of the output after what the
-// plugin has written by now, unless the host does not read.
-func (g *Session) finishOutput() {
-	g.end()
-	if g.host.Output != nil {
-		g.host.Output.AwaitSent()
-	}
-}
-
 // session returns the session of a call, or nil for a call on a brokered
 // connection of a shared service.
 func (s *Service) session(ctx context.Context) *Session {
@@ -93,74 +84,60 @@ func (s *Service) panicked(ctx context.Context) panics.Func {
 	return s.cfg.Panicked
 }
 
+// ownServices are the library's services for the sessions of a service.
+type ownServices struct {
+	pluginpb.UnimplementedGRPCBrokerServer
+	pluginpb.UnimplementedTunnelServer
+	pluginpb.UnimplementedGRPCControllerServer
+	pluginpb.UnimplementedGRPCStdioServer
+	service *Service
+}
+
 // errNotAgreed is what a host gets for a service that its session does not have.
 func errNotAgreed(what string) error {
 	return status.Error(codes.Unimplemented, what+" is not part of this session")
 }
 
-// brokerService is the plugin's side of the brokers' links.
-type brokerService struct {
-	pluginpb.UnimplementedGRPCBrokerServer
-	service *Service
-}
-
-// StartStream serves one link until the host closes it. The broker lives on.
-func (b *brokerService) StartStream(stream pluginpb.GRPCBroker_StartStreamServer) error {
-	session := b.service.session(stream.Context())
-	if session == nil {
-		return errNotAgreed("the broker")
+// StartStream serves one link of the brokers until the host closes it. The plugin's
+// broker lives on.
+func (o *ownServices) StartStream(stream pluginpb.GRPCBroker_StartStreamServer) error {
+	if session := o.service.session(stream.Context()); session != nil {
+		return session.broker.ServeLink(stream)
 	}
-	return session.broker.ServeLink(stream)
+	return errNotAgreed("the broker")
 }
 
-// tunnelService brings each session's streams to its own end of the tunnel.
-type tunnelService struct {
-	pluginpb.UnimplementedTunnelServer
-	service *Service
-}
-
-// Open serves one stream until both its ends have closed.
-func (t *tunnelService) Open(stream pluginpb.Tunnel_OpenServer) error {
-	session := t.service.session(stream.Context())
-	if session == nil {
-		return errNotAgreed("the tunnel")
+// Open serves one stream of the tunnel until both its ends have closed.
+func (o *ownServices) Open(stream pluginpb.Tunnel_OpenServer) error {
+	if session := o.service.session(stream.Context()); session != nil {
+		return session.broker.ServeTunnel(stream)
 	}
-	return session.broker.ServeTunnel(stream)
-}
-
-// controllerService is the service by which a host ends a plugin.
-type controllerService struct {
-	pluginpb.UnimplementedGRPCControllerServer
-	service *Service
+	return errNotAgreed("the tunnel")
 }
 
 // Shutdown ends the plugin, or the session if that came over the network. What the
 // plugin has written is sent before the answer, which may or may not reach the
 // host.
-func (c *controllerService) Shutdown(ctx context.Context, _ *pluginpb.Empty) (*pluginpb.Empty, error) {
-	session := c.service.session(ctx)
+func (o *ownServices) Shutdown(ctx context.Context, _ *pluginpb.Empty) (*pluginpb.Empty, error) {
+	session := o.service.session(ctx)
 	if session == nil {
 		return nil, errNotAgreed("the controller")
 	}
-	session.finishOutput()
+	session.end()
+	if session.host.Output != nil {
+		session.host.Output.AwaitSent()
+	}
 	if session.host.OnShutdown != nil {
 		go session.host.OnShutdown()
 	}
 	return &pluginpb.Empty{}, nil
 }
 
-// stdioService streams the plugin's output to its hosts.
-type stdioService struct {
-	pluginpb.UnimplementedGRPCStdioServer
-	service *Service
-}
-
-// StreamStdio streams until the host hangs up or there is no more output. When
-// the session ends, that is once what was written before has been sent.
-func (s *stdioService) StreamStdio(_ *emptypb.Empty, stream pluginpb.GRPCStdio_StreamStdioServer) error {
-	session := s.service.session(stream.Context())
-	if session == nil || session.host.Output == nil {
-		return errNotAgreed("the plugin's output")
+// StreamStdio streams the plugin's output until the host hangs up or there is no more.
+// When the session ends, that is once what was written before has been sent.
+func (o *ownServices) StreamStdio(_ *emptypb.Empty, stream pluginpb.GRPCStdio_StreamStdioServer) error {
+	if session := o.service.session(stream.Context()); session != nil && session.host.Output != nil {
+		return session.host.Output.Send(stream, session.ending)
 	}
-	return session.host.Output.Send(stream, session.ending)
+	return errNotAgreed("the plugin's output")
 }

@@ -89,8 +89,6 @@ func (s *sharedSessions) tunnelled() bool {
 	return false
 }
 
-var errNoHost = errors.New("no host is attached that could be called back")
-
 // callee returns the broker of the host that the plugin calls back. The plugin has
 // one broker for all of them, and an id does not say whose it is. So it is the only
 // host's, or the only one's whose calls are being run; a guess might call a host
@@ -113,7 +111,7 @@ func (s *sharedSessions) callee() (*broker.Broker, error) {
 	case calling == 1:
 		return busy.broker, nil
 	case len(s.sessions) == 0:
-		return nil, errNoHost
+		return nil, errors.New("no host is attached that could be called back")
 	}
 	return nil, fmt.Errorf("%d hosts share this plugin's only gRPC server, because it cannot be made or registered with "+
 		"another time, and %d of them have calls under way: it cannot be told which of them the id belongs to",
