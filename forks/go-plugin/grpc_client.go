@@ -131,10 +131,10 @@ func (c *GRPCClient) PingContext(ctx context.Context) error { return c.session.P
 // Done is closed by Close, or when the plugin's broker was lost for good under a
 // host that brokers connections: calls may go on then, but callbacks do not. The
 // loss of a connection alone is no such thing, because it is replaced.
-func (c *GRPCClient) Done() <-chan struct{} { return c.session.Lost().Done() }
+func (c *GRPCClient) Done() <-chan struct{} { return c.session.Lost.Done() }
 
 // Err is nil until Done is closed. Then it says why.
-func (c *GRPCClient) Err() error { return context.Cause(c.session.Lost()) }
+func (c *GRPCClient) Err() error { return context.Cause(c.session.Lost) }
 
 // What follows implements sessionClient.
 

@@ -58,18 +58,14 @@ func (h *hostSession) prepare() error {
 	if h.agreed.Protocol != hello.GRPC {
 		return nil
 	}
-	output := h.newSender()
-	session, err := h.join(h.grpcHost(output))
+	host := h.grpcHost()
+	session, err := h.join(host)
 	if err != nil {
-		output.Close()
+		host.Output.Close()
 		h.logger.Error("host cannot be served", "error", err)
 		return err
 	}
 	h.grpc = session
-	h.leave = func() {
-		session.Leave()
-		output.Close()
-	}
 	return nil
 }
 
@@ -88,7 +84,7 @@ func (h *hostSession) join(host grpcserve.Host) (*grpcserve.Session, error) {
 }
 
 // grpcHost is what the host gets of a service.
-func (h *hostSession) grpcHost(output *grpcstdio.Sender) grpcserve.Host {
+func (h *hostSession) grpcHost() grpcserve.Host {
 	maxMessage := h.server.config.MaxMessageBytes
 	host := grpcserve.Host{
 		Broker: broker.Config{
@@ -96,12 +92,18 @@ func (h *hostSession) grpcHost(output *grpcstdio.Sender) grpcserve.Host {
 			Conn:   grpcconn.Config{MaxReceive: maxMessage, MaxSend: maxMessage},
 			TLS:    h.server.tls, // the original library secures every brokered connection like the main one
 		},
-		Output:     output,
 		OnShutdown: h.awaitHangUp,
 		Panicked:   h.panicked,
 	}
-	if h.agreed.Has(hello.FeatureGRPCTunnel) {
+	tunnel := h.agreed.Has(hello.FeatureGRPCTunnel)
+	if tunnel {
 		host.Broker.Transport, host.Broker.TLS = broker.Tunnel(), nil // inside of the main one
+	}
+	if !h.agreed.Has(hello.FeatureNoOutput) {
+		host.Output = grpcstdio.NewSender(func() stdio.Stream { return h.server.output.Subscribe() })
+		if tunnel {
+			host.Output.Keep() // The host asks for the output while it may already be calling.
+		}
 	}
 	return host
 }
@@ -114,16 +116,4 @@ func (h *hostSession) awaitHangUp() {
 		wait = 0
 	}
 	time.AfterFunc(wait, func() { _ = h.conn.Close() })
-}
-
-// newSender returns what sends the plugin's output to this host; nil if it wants none.
-func (h *hostSession) newSender() *grpcstdio.Sender {
-	if h.agreed.Has(hello.FeatureNoOutput) {
-		return nil
-	}
-	sender := grpcstdio.NewSender(func() stdio.Stream { return h.server.output.Subscribe() })
-	if h.agreed.Has(hello.FeatureGRPCTunnel) {
-		sender.Keep() // The host asks for the output while it may already be calling.
-	}
-	return sender
 }

@@ -34,7 +34,6 @@ type hostSession struct {
 	before stdio.Barrier      // of net/rpc
 	rpc    netRPCSession      // of net/rpc
 	grpc   *grpcserve.Session // of gRPC
-	leave  func()             // of gRPC: gives back what prepare took; nil: nothing
 	// ready ends when the fields above are set for good, so that the session can drain.
 	ready    context.Context
 	setReady context.CancelFunc
@@ -85,8 +84,8 @@ func (h *hostSession) end(err error) {
 		_ = h.conn.Close()
 		h.server.hosts.Remove(h)
 		h.setReady() // lets a drain that has seen it go on
-		if h.leave != nil {
-			h.leave()
+		if h.grpc != nil {
+			h.grpc.Leave()
 		}
 		h.ended()
 	})

@@ -8,6 +8,7 @@ import (
 	"net"
 
 	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 )
 
 // EstablishedTLS tells either side of gRPC of the TLS that its connection is
@@ -34,7 +35,7 @@ func (e EstablishedTLS) handshake(conn net.Conn) (net.Conn, credentials.AuthInfo
 	}
 	secure, ok := unwrapTLS(beneath)
 	if !ok {
-		return conn, plainInfo{credentials.CommonAuthInfo{SecurityLevel: credentials.NoSecurity}}, nil
+		return insecure.NewCredentials().ServerHandshake(conn)
 	}
 	return conn, credentials.TLSInfo{
 		State:          secure.ConnectionState(),
@@ -47,7 +48,7 @@ func (e EstablishedTLS) Info() credentials.ProtocolInfo {
 	if _, ok := unwrapTLS(e.Conn); ok {
 		return credentials.ProtocolInfo{SecurityProtocol: "tls"}
 	}
-	return credentials.ProtocolInfo{SecurityProtocol: "insecure"}
+	return insecure.NewCredentials().Info()
 }
 
 // Clone implements credentials.TransportCredentials.
@@ -55,12 +56,6 @@ func (e EstablishedTLS) Clone() credentials.TransportCredentials { return e }
 
 // OverrideServerName does nothing: the server's name was checked already.
 func (e EstablishedTLS) OverrideServerName(string) error { return nil }
-
-// plainInfo is what a call over plain TCP knows of its caller.
-type plainInfo struct{ credentials.CommonAuthInfo }
-
-// AuthType implements credentials.AuthInfo.
-func (plainInfo) AuthType() string { return "insecure" }
 
 // unwrapTLS finds the TLS connection inside a sniffed one.
 func unwrapTLS(conn net.Conn) (*tls.Conn, bool) {

@@ -72,6 +72,13 @@ func (c *countedConn) end() {
 	}
 }
 
+// attempt is one call on a connection.
+type attempt struct {
+	watch  *lossWatch
+	cc     *grpc.ClientConn
+	before uint64 // watch.lost when the call began
+}
+
 // unaryCall is all that watching a call allocates.
 type unaryCall struct {
 	header, trailer metadata.MD
@@ -80,42 +87,46 @@ type unaryCall struct {
 
 // call is a unary client interceptor.
 func (w *lossWatch) call(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	before := w.lost.Load()
+	a := attempt{w, cc, w.lost.Load()}
 	call := new(unaryCall)
 	opts = append(append(call.opts[:0], opts...), grpc.Header(&call.header), grpc.Trailer(&call.trailer))
 	err := invoker(ctx, method, req, reply, cc, opts...)
-	if len(call.trailer) > 0 {
-		w.drain.observe(call.trailer)
-		return err
-	}
-	if err == nil {
-		return nil
-	}
-	if call.header != nil && w.intact(cc, before) {
-		return err // after a header the trailers may hold nothing
-	}
-	return w.explain(err, cc, before)
-}
-
-// intact reports whether no connection was lost or closed since before was read.
-func (w *lossWatch) intact(cc *grpc.ClientConn, before uint64) bool {
-	return w.lost.Load() == before && cc.GetState() != connectivity.Shutdown
+	return a.answered(err, call.trailer, func() metadata.MD { return call.header })
 }
 
 // stream is a stream client interceptor.
 func (w *lossWatch) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	before := w.lost.Load()
+	a := attempt{w, cc, w.lost.Load()}
 	s, err := streamer(ctx, desc, cc, method, opts...)
 	if err != nil {
-		return nil, w.explain(err, cc, before)
+		return nil, a.explain(err)
 	}
 	w.drain.begins(method)
-	return &watchedStream{ClientStream: s, watch: w, before: before, cc: cc, oneAnswer: !desc.ServerStreams}, nil
+	return &watchedStream{s, a, !desc.ServerStreams}, nil
 }
 
-// explain makes err match ErrConnectionLost if it comes from the connection.
-// before is the count when the call began. No trailers were seen.
-func (w *lossWatch) explain(err error, cc *grpc.ClientConn, before uint64) error {
+// answered makes the error of a call that has ended match ErrConnectionLost if it comes
+// from the connection.
+func (a *attempt) answered(err error, trailer metadata.MD, header func() metadata.MD) error {
+	a.watch.drain.observe(trailer)
+	if err == nil || errors.Is(err, io.EOF) || len(trailer) > 0 {
+		return err
+	}
+	if header() != nil {
+		// After a header the trailers may hold nothing. The application may also ask long
+		// after the plugin has answered, and the connection may have been lost since. So
+		// the message counts as well.
+		st, _ := status.FromError(err)
+		intact := a.watch.lost.Load() == a.before && a.cc.GetState() != connectivity.Shutdown
+		if intact || !isTransportText(st.Message()) {
+			return err
+		}
+	}
+	return a.explain(err)
+}
+
+// explain does so for an error without an answer: no trailers were seen.
+func (a *attempt) explain(err error) error {
 	st, ok := status.FromError(err)
 	if !ok {
 		return err
@@ -124,9 +135,9 @@ func (w *lossWatch) explain(err error, cc *grpc.ClientConn, before uint64) error
 	switch st.Code() {
 	case codes.Canceled:
 		// This side has closed the connection; the caller's context may live.
-		lost = cc.GetState() == connectivity.Shutdown && isTransportText(st.Message())
+		lost = a.cc.GetState() == connectivity.Shutdown && isTransportText(st.Message())
 	case codes.Unavailable:
-		lost = w.lost.Load() != before || cc.GetState() != connectivity.Ready || isTransportText(st.Message())
+		lost = a.watch.lost.Load() != a.before || a.cc.GetState() != connectivity.Ready || isTransportText(st.Message())
 	}
 	if lost {
 		return peererr.Lost(err)
@@ -160,10 +171,7 @@ func isTransportText(text string) bool {
 // watchedStream is a stream whose errors are explained.
 type watchedStream struct {
 	grpc.ClientStream
-	watch  *lossWatch
-	before uint64
-	cc     *grpc.ClientConn
-
+	attempt
 	oneAnswer bool // which ends the stream
 }
 
@@ -171,7 +179,7 @@ type watchedStream struct {
 func (s *watchedStream) Header() (metadata.MD, error) {
 	md, err := s.ClientStream.Header()
 	if err != nil {
-		err = s.watch.explain(err, s.cc, s.before)
+		err = s.explain(err)
 	}
 	return md, err
 }
@@ -180,7 +188,7 @@ func (s *watchedStream) Header() (metadata.MD, error) {
 func (s *watchedStream) SendMsg(m any) error {
 	err := s.ClientStream.SendMsg(m)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = s.watch.explain(err, s.cc, s.before)
+		err = s.explain(err)
 	}
 	return err
 }
@@ -191,18 +199,8 @@ func (s *watchedStream) RecvMsg(m any) error {
 	if err == nil && !s.oneAnswer {
 		return nil
 	}
-	trailer := s.Trailer()
-	s.watch.drain.observe(trailer)
-	if err == nil || errors.Is(err, io.EOF) || len(trailer) > 0 {
-		return err
-	}
-	if header, _ := s.ClientStream.Header(); header != nil {
-		// The application may ask long after the plugin has answered, and the
-		// connection may have been lost since. So the message counts as well.
-		st, _ := status.FromError(err)
-		if s.watch.intact(s.cc, s.before) || !isTransportText(st.Message()) {
-			return err
-		}
-	}
-	return s.watch.explain(err, s.cc, s.before)
+	return s.answered(err, s.Trailer(), func() metadata.MD {
+		header, _ := s.ClientStream.Header()
+		return header
+	})
 }

@@ -46,8 +46,11 @@ type Session struct {
 	// because it takes Shutdown for no more than that.
 	Detach func() (ask bool)
 
-	lost  context.Context // ends with the session, or when Lose is called
-	lose  context.CancelCauseFunc
+	// Lost is done when the session was closed, or Lose was called, which says that it is
+	// of no more use, though calls may go on. Its cause says why.
+	Lost context.Context
+	Lose context.CancelCauseFunc
+
 	close func() error // once
 }
 
@@ -65,16 +68,10 @@ type Output interface {
 // NewSession returns a session whose other fields the caller sets. It owns conn.
 func NewSession(conn *grpc.ClientConn) *Session {
 	s := &Session{Conn: conn}
-	s.lost, s.lose = context.WithCancelCause(context.Background())
+	s.Lost, s.Lose = context.WithCancelCause(context.Background())
 	s.close = sync.OnceValue(s.end)
 	return s
 }
-
-// Lose says that the session is of no more use, though calls may go on.
-func (s *Session) Lose(err error) { s.lose(err) }
-
-// Lost is done when the session was closed, or Lose was called. Its cause says why.
-func (s *Session) Lost() context.Context { return s.lost }
 
 // Ping asks the health service for an answer. A plugin that says it is about to leave
 // has answered.
@@ -159,7 +156,7 @@ func (s *Session) end() error {
 	if s.Output != nil {
 		s.Output.Close()
 	}
-	s.lose(peererr.Lost(net.ErrClosed))
+	s.Lose(peererr.Lost(net.ErrClosed))
 	err := s.Conn.Close()
 	if s.Beneath != nil {
 		_ = s.Beneath.Close()

@@ -37,8 +37,10 @@ func (g *Session) Serve(ended func(error)) {
 	}
 }
 
-// Leave ends the session, and its service if that is shared with nobody.
+// Leave ends the session, and its service if that is shared with nobody. What output was
+// kept for the host is dropped.
 func (g *Session) Leave() {
+	defer g.host.Output.Close()
 	if g.service.shared == nil {
 		g.service.Stop()
 		return
