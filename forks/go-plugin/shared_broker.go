@@ -116,7 +116,7 @@ func (s *sharedStreams) Accept() (net.Conn, error) { return nil, net.ErrClosed }
 
 func (s *sharedStreams) CloseChan() <-chan struct{} { return s.shared.ctx.Done() }
 
-// Close leaves the sessions alone: they belong to who made them.
+// Close leaves the sessions alone: their owners close them.
 func (s *sharedStreams) Close() error { return nil }
 
 // MuxBroker returns the broker of a net/rpc session, and nil for gRPC.

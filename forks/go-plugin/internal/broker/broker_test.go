@@ -67,11 +67,11 @@ func TestNobodyAccepts(t *testing.T) {
 			t.Errorf("Dial of the %s = %v, want an error naming id 71", side, err)
 		}
 	}
-	lonely := New(testConfig(Tunnel()))
-	defer lonely.Close()
+	alone := New(testConfig(Tunnel()))
+	defer alone.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), wait)
 	defer cancel()
-	_, err := connection(ctx, lonely, 73)
+	_, err := connection(ctx, alone, 73)
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "73") {
 		t.Errorf("dial without a host = %v, want a deadline error naming id 73", err)
 	}

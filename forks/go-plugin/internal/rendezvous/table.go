@@ -21,7 +21,7 @@ type Options[V any] struct {
 	// Replace lets a value take the place of the one that waits under its key, which
 	// then belongs to whoever has put it. Otherwise the later one is refused.
 	Replace bool
-	// Shared lets a value stay until it is removed: everybody who asks gets it.
+	// Shared lets a value stay until it is removed: everyone who asks gets it.
 	Shared bool
 	// Dropped, if not nil, is called with each value that is given up: it expired,
 	// made way because of Limit, came for a waiter that had given up, or was kept when
@@ -62,15 +62,15 @@ func New[K, V comparable](options Options[V]) *Table[K, V] {
 	return &Table[K, V]{options: options, waiting: map[K][]*Waiter[K, V]{}, kept: map[K]entry[V]{}}
 }
 
-// Deliver gives v to the first who waits for key. It reports false if nobody does.
+// Deliver gives v to the first who waits for key. It reports false if none waits.
 func (t *Table[K, V]) Deliver(key K, v V) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.deliver(key, v)
 }
 
-// deliver also gives v to all others who wait for key, if values are shared. The caller
-// holds the lock, as it does for each method that begins with a small letter.
+// deliver hands v to the first who waits for key, or to all of them if values are
+// shared. The caller holds the lock.
 func (t *Table[K, V]) deliver(key K, v V) bool {
 	waiting := t.waiting[key]
 	n := min(1, len(waiting))
@@ -84,6 +84,7 @@ func (t *Table[K, V]) deliver(key K, v V) bool {
 	return n > 0
 }
 
+// setWaiting is for callers that hold the lock.
 func (t *Table[K, V]) setWaiting(key K, waiting []*Waiter[K, V]) {
 	if t.waiting[key] = waiting; len(waiting) == 0 {
 		delete(t.waiting, key)
@@ -119,7 +120,7 @@ func (t *Table[K, V]) Put(key K, v V) bool {
 	return true
 }
 
-// forget removes e, which is kept for key.
+// forget removes e, which is kept for key. The caller holds the lock.
 func (t *Table[K, V]) forget(key K, e entry[V]) {
 	if e.expiry != nil {
 		e.expiry.Stop()
@@ -127,6 +128,7 @@ func (t *Table[K, V]) forget(key K, e entry[V]) {
 	delete(t.kept, key)
 }
 
+// forgetOldest removes the value that has been kept longest. The caller holds the lock.
 func (t *Table[K, V]) forgetOldest() V {
 	var key K
 	oldest := entry[V]{number: t.arrived + 1}

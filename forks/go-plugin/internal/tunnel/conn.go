@@ -15,7 +15,7 @@ import (
 )
 
 // maxChunk is how much one message carries at most. It keeps the frames of a
-// tunnel small enough that other calls on the connection get their turn.
+// tunnel small enough that other calls on the connection are not held up.
 const maxChunk = 32 << 10
 
 // Conn is one end of a byte stream inside a gRPC stream. It has deadlines and
@@ -32,7 +32,7 @@ type Conn struct {
 	closed  atomic.Bool
 	left    chan struct{} // closed by Close
 	onClose func()        // may be nil
-	gone    chan struct{} // closed when the stream has ended
+	ended   chan struct{} // closed when the stream has ended
 	broken  atomic.Pointer[error]
 }
 
@@ -43,7 +43,7 @@ type chunkStream interface {
 }
 
 func newConn(id uint32) *Conn {
-	c := &Conn{addr: rendezvous.Addr(id), left: make(chan struct{}), gone: make(chan struct{})}
+	c := &Conn{addr: rendezvous.Addr(id), left: make(chan struct{}), ended: make(chan struct{})}
 	c.incoming, c.fromPeer = net.Pipe()
 	c.outgoing, c.toPeer = net.Pipe()
 	return c
@@ -52,8 +52,8 @@ func newConn(id uint32) *Conn {
 // receive moves what arrives on s to the owner until the stream has ended, or
 // until ctx, which is the stream's, has.
 func (c *Conn) receive(ctx context.Context, s chunkStream) {
-	defer close(c.gone)
-	// Nobody reads what would be written from now on.
+	defer close(c.ended)
+	// What would be written from now on reaches no reader.
 	defer c.toPeer.Close()
 	defer c.fromPeer.Close()
 	// The owner may never read, so writing to it must end as well.
@@ -105,7 +105,7 @@ func (c *Conn) send(s chunkStream) {
 		if s.Send(&pluginpb.Chunk{End: true}) == nil {
 			select {
 			case <-c.left:
-			case <-c.gone:
+			case <-c.ended:
 			}
 		}
 		return
