@@ -34,7 +34,7 @@ type localPlugin struct {
 	sockets listen.Sockets     // of the plugin and of what is brokered
 	abandon context.CancelFunc // ends a start that is under way; nil before
 
-	inUse  context.Context // ends when nobody is to connect any more, with the process at the latest
+	inUse  context.Context // ends when no connection is to be made any more, with the process at the latest
 	unused context.CancelFunc
 }
 

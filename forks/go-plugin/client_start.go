@@ -21,7 +21,7 @@ import (
 
 // HostEnv returns the environment that a child inherits from this process:
 // all of it but what is about this process alone, if it is a plugin itself. That
-// is where it would listen on the network (PLUGIN_HOST and its kin), and what its
+// is where it would listen on the network (PLUGIN_HOST and others), and what its
 // own host said to it.
 //
 // A host uses it with ClientConfig.SkipHostEnv to have Cmd.Env win over the
