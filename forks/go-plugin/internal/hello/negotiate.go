@@ -44,20 +44,16 @@ func Negotiate(req *Request, cookie Cookie, offers []Offer) (Agreement, error) {
 	if len(common) == 0 {
 		return Agreement{}, refuseVersion(req, offers)
 	}
+	rank := func(o Offer) int { return slices.Index(req.Protocols, o.Protocol) } // -1: the host does not take it
 	// Stable, so that of two equal offers the first wins.
-	slices.SortStableFunc(common, func(a, b Offer) int { return cmp.Compare(b.Version, a.Version) })
-
-	best, rank := Offer{}, -1
-	for _, o := range common {
-		r := slices.Index(req.Protocols, o.Protocol)
-		if r < 0 || (rank >= 0 && (o.Version < best.Version || r >= rank)) {
-			continue
-		}
-		best, rank = o, r
-	}
-	if rank < 0 {
+	slices.SortStableFunc(common, func(a, b Offer) int {
+		return cmp.Or(cmp.Compare(b.Version, a.Version), cmp.Compare(rank(a), rank(b)))
+	})
+	i := slices.IndexFunc(common, func(o Offer) bool { return rank(o) >= 0 })
+	if i < 0 {
 		return Agreement{}, refuseProtocol(req, common)
 	}
+	best := common[i]
 	return Agreement{
 		Version: best.Version, Protocol: best.Protocol, Features: shared(req.Features, best.Features), MaxMessage: req.MaxMessage,
 	}, nil

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"sync"
-	"sync/atomic"
 
 	"google.golang.org/grpc/mem"
 
@@ -16,15 +14,11 @@ import (
 )
 
 // Conn is a connection some of whose bytes wait in a bufio.Reader. Reads give
-// those first, then come from the connection directly.
+// those first, then come from the connection directly. One goroutine reads at a time.
 type Conn struct {
 	net.Conn
-
-	// mu serialises readers while there is a buffer. Afterwards buffer is nil
-	// and reads take no lock.
-	mu     sync.Mutex
-	buffer atomic.Pointer[bufio.Reader]
-	reader *idleread.Reader // of Conn
+	buffered *bufio.Reader    // nil once it is empty
+	reader   *idleread.Reader // of Conn
 }
 
 // NewConn returns a connection that reads what br has buffered from c and then
@@ -35,47 +29,33 @@ func NewConn(c net.Conn, br *bufio.Reader) net.Conn {
 	if br.Buffered() == 0 {
 		return c
 	}
-	conn := &Conn{Conn: c, reader: idleread.NewReader(c)}
-	conn.buffer.Store(br)
-	return conn
+	return &Conn{Conn: c, buffered: br, reader: idleread.NewReader(c)}
 }
 
 // Read drains the buffer first and lets it go as soon as it is empty.
 func (c *Conn) Read(p []byte) (int, error) {
-	if c.buffer.Load() == nil {
+	if c.buffered == nil {
 		return c.Conn.Read(p)
 	}
-	if n, drained := c.readBuffer(p); !drained {
-		return n, nil
-	}
-	return c.Conn.Read(p)
+	return c.readBuffered(p), nil
 }
 
 // ReadOnReady implements idleread.Conn.
 func (c *Conn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
-	if c.buffer.Load() != nil {
-		buffer = pool.Get(size)
-		if n, drained := c.readBuffer(*buffer); !drained {
-			return buffer, n, nil
-		}
-		pool.Put(buffer)
+	if c.buffered == nil {
+		return c.reader.ReadOnReady(size, pool)
 	}
-	return c.reader.ReadOnReady(size, pool)
+	buffer = pool.Get(size)
+	return buffer, c.readBuffered(*buffer), nil
 }
 
-func (c *Conn) readBuffer(p []byte) (n int, drained bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	br := c.buffer.Load()
-	if br == nil {
-		return 0, true
+func (c *Conn) readBuffered(p []byte) int {
+	n := copy(p, peekAll(c.buffered))
+	_, _ = c.buffered.Discard(n) // no more than is buffered
+	if c.buffered.Buffered() == 0 {
+		c.buffered = nil
 	}
-	n = copy(p, peekAll(br))
-	br.Discard(n) //nolint:errcheck // no more than is buffered
-	if br.Buffered() == 0 {
-		c.buffer.Store(nil)
-	}
-	return n, false
+	return n
 }
 
 func peekAll(br *bufio.Reader) []byte {

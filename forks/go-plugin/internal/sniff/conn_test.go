@@ -40,7 +40,7 @@ func TestConnReadsBufferThenConnection(t *testing.T) {
 	if string(got) != "first second" {
 		t.Errorf("read %q", got)
 	}
-	if conn.(*Conn).buffer.Load() != nil {
+	if conn.(*Conn).buffered != nil {
 		t.Error("the drained buffer is still held")
 	}
 	if conn.(*Conn).NetConn() != net.Conn(server) {
