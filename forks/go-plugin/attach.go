@@ -73,7 +73,7 @@ func attachError(cfg *ClientConfig, err error) error {
 }
 
 func attach(ctx context.Context, cfg ClientConfig) (*Session, error) {
-	conn, info, err := targetOf(&cfg).Attach(ctx)
+	conn, info, err := targetOf(&cfg).Dial(ctx)
 	if err == nil {
 		return newSession(cfg, conn, info)
 	}

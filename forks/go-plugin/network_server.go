@@ -184,11 +184,11 @@ func (s *networkServer) attach(ctx context.Context, conn net.Conn, ended func())
 	if err := s.hosts.Add(host); err != nil {
 		return host, candidate.Refuse(err)
 	}
-	candidate.Reserved()
+	candidate.Keep()
 	if err := host.prepare(); err != nil {
 		return host, candidate.Refuse(err)
 	}
-	return host, candidate.Accept(host.kinds)
+	return host, candidate.Answer(host.kinds)
 }
 
 // handle sees one connection through from its first byte to its end, and calls

@@ -48,7 +48,7 @@ const maxPending = 1024
 
 // Handshaker shakes hands for a plugin. Its methods may be called from any goroutine.
 type Handshaker struct {
-	Config
+	cfg      Config
 	instance string
 	build    *hello.Build
 	pending  *connBound
@@ -56,11 +56,11 @@ type Handshaker struct {
 
 // NewHandshaker returns the handshaker of this run of the plugin.
 func NewHandshaker(cfg Config) *Handshaker {
-	return &Handshaker{Config: cfg, instance: newInstance(), build: buildInfo(), pending: newConnBound(maxPending)}
+	return &Handshaker{cfg: cfg, instance: newInstance(), build: buildInfo(), pending: newConnBound(maxPending)}
 }
 
 // Candidate is a host with which an agreement was found, and that waits for an answer:
-// the caller calls Accept or Refuse, once.
+// the caller calls Answer or Refuse, once.
 type Candidate struct {
 	// Conn is what the session will be on: inside of TLS, past the hello.
 	Conn net.Conn
@@ -69,9 +69,9 @@ type Candidate struct {
 	// Host is how the host names itself; empty: it does not.
 	Host string
 
-	by     *Handshaker
-	shakes bool   // the host has said hello, and is told
-	settle func() // ends the time in which conn is pending; may be called again
+	handshaker *Handshaker
+	saidHello  bool   // and waits for a line
+	leave      func() // takes Conn out of the bound; may be called again
 }
 
 // Handshake speaks with a connection up to the answer. Until then the peer is unknown,
@@ -79,14 +79,14 @@ type Candidate struct {
 // the oldest is closed. A peer that caused the error was told so, as far as its protocol
 // allows. The caller closes conn, in any case.
 func (h *Handshaker) Handshake(ctx context.Context, conn net.Conn) (*Candidate, error) {
-	settle := h.pending.enter(conn)
-	_ = conn.SetDeadline(time.Now().Add(h.Timeout))
+	leave := h.pending.enter(conn)
+	_ = conn.SetDeadline(time.Now().Add(h.cfg.Timeout))
 	candidate, err := h.agree(ctx, conn)
 	if err != nil {
-		settle()
+		leave()
 		return nil, err
 	}
-	candidate.by, candidate.settle = h, settle
+	candidate.handshaker, candidate.leave = h, leave
 	return candidate, nil
 }
 
@@ -95,8 +95,8 @@ func (h *Handshaker) agree(ctx context.Context, conn net.Conn) (*Candidate, erro
 	if err != nil {
 		return nil, err
 	}
-	c := &Candidate{shakes: proto == sniff.Hello}
-	if c.shakes {
+	c := &Candidate{saidHello: proto == sniff.Hello}
+	if c.saidHello {
 		c.Agreed, c.Host, err = h.negotiate(r)
 	} else {
 		c.Agreed, err = h.withoutHandshake(conn, r, proto)
@@ -113,20 +113,22 @@ func (h *Handshaker) negotiate(r *bufio.Reader) (agreed hello.Agreement, host st
 	if err != nil {
 		return agreed, "", err
 	}
-	agreed, err = hello.Negotiate(request, h.Cookie, h.offers(request.Protocols))
+	agreed, err = hello.Negotiate(request, h.cfg.Cookie, h.offers(request.Protocols))
 	return agreed, request.Host, err
 }
 
-// Reserved keeps the candidate from being pushed out by others. It is called as soon as
-// the plugin has counted it among its hosts, which are bounded, too.
-func (c *Candidate) Reserved() { c.settle() }
+// Keep takes the candidate out of the bound on connections that shake hands, so that a
+// flood of others does not push it out. It is called as soon as the plugin has counted it
+// among its hosts, which are bounded, too.
+func (c *Candidate) Keep() { c.leave() }
 
-// Accept answers the host, whose session begins on Conn then. kinds lists what the plugin
-// serves in that session, and is only called for a host that wants to know.
-func (c *Candidate) Accept(kinds func() []hello.Kind) error {
-	c.settle()
-	if c.shakes {
-		if err := hello.WriteAnswer(c.Conn, c.by.answer(c.Agreed, kinds())); err != nil {
+// Answer tells the host that it is served: its session begins on Conn then. kinds lists
+// what the plugin serves in that session, and is only called for a host that has said
+// hello.
+func (c *Candidate) Answer(kinds func() []hello.Kind) error {
+	c.leave()
+	if c.saidHello {
+		if err := hello.WriteAnswer(c.Conn, c.handshaker.answer(c.Agreed, kinds())); err != nil {
 			return err
 		}
 	}
@@ -139,8 +141,8 @@ const maxRefusal = 512
 // Refuse tells the host why it is not served: by a [hello.Refusal], or by an error that
 // may pass. It returns what the host was told.
 func (c *Candidate) Refuse(err error) error {
-	defer c.settle()
-	if !c.shakes {
+	defer c.leave()
+	if !c.saidHello {
 		return err
 	}
 	if refusal := (*hello.Refusal)(nil); !errors.As(err, &refusal) {

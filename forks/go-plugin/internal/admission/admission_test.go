@@ -127,7 +127,7 @@ func TestHandshakeAgrees(t *testing.T) {
 			if diff := cmp.Diff(tc.want, candidate.Agreed); diff != "" || candidate.Host != "tester" {
 				t.Errorf("%s\nhost %q, -want, +got:\n%s", tc.reason, candidate.Host, diff)
 			}
-			if err := candidate.Accept(func() []hello.Kind { return []hello.Kind{{Name: "echo"}} }); err != nil {
+			if err := candidate.Answer(func() []hello.Kind { return []hello.Kind{{Name: "echo"}} }); err != nil {
 				t.Fatal(err)
 			}
 			answer := <-answers
@@ -167,7 +167,7 @@ func TestHandshakeOfOldHosts(t *testing.T) {
 			if diff := cmp.Diff(tc.want, candidate.Agreed); diff != "" {
 				t.Errorf("-want, +got:\n%s", diff)
 			}
-			if err := candidate.Accept(nil); err != nil { // nothing is said
+			if err := candidate.Answer(nil); err != nil { // nothing is said
 				t.Fatal(err)
 			}
 			head := make([]byte, len(tc.says))
@@ -243,7 +243,7 @@ func TestFloodPushesOutTheOldest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	candidate.Reserved()
+	candidate.Keep()
 
 	const most = 1024
 	ctx, cancel := context.WithCancel(t.Context())
@@ -268,7 +268,7 @@ func TestFloodPushesOutTheOldest(t *testing.T) {
 	if err := <-first; !errors.Is(err, io.ErrClosedPipe) {
 		t.Errorf("the oldest of the flood ended with %v", err)
 	}
-	if err := candidate.Accept(func() []hello.Kind { return nil }); err != nil {
+	if err := candidate.Answer(func() []hello.Kind { return nil }); err != nil {
 		t.Errorf("the host was pushed out: %v", err)
 	}
 	cancel()

@@ -31,7 +31,7 @@ type Version struct {
 func (h *Handshaker) offers(protocols []string) []hello.Offer {
 	var all []hello.Offer
 	prefersGRPC := prefers(protocols, hello.GRPC, hello.NetRPC)
-	for _, v := range h.Versions {
+	for _, v := range h.cfg.Versions {
 		// The protocol that the original library would choose comes first.
 		if v.Protocol == hello.GRPC {
 			all = append(all, hello.Offer{Version: v.Number, Protocol: hello.GRPC, Features: []string{
@@ -57,8 +57,8 @@ func prefers(protocols []string, a, b string) bool {
 // answer is what a host is told with which a is agreed.
 func (h *Handshaker) answer(a hello.Agreement, kinds []hello.Kind) *hello.Answer {
 	return &hello.Answer{
-		Version: a.Version, Protocol: a.Protocol, Features: a.Features, MaxMessage: h.MaxMessage,
-		Name: h.Name, Instance: h.instance, Kinds: kinds, Build: h.build,
+		Version: a.Version, Protocol: a.Protocol, Features: a.Features, MaxMessage: h.cfg.MaxMessage,
+		Name: h.cfg.Name, Instance: h.instance, Kinds: kinds, Build: h.build,
 	}
 }
 
@@ -86,11 +86,11 @@ func (h *Handshaker) withoutHandshake(conn net.Conn, r *bufio.Reader, proto snif
 // defaultVersion is what a host is given that names no version: Default if that is
 // served over p, else the lowest that is.
 func (h *Handshaker) defaultVersion(p string) (version int, ok bool) {
-	for _, v := range h.Versions { // the lowest is the last
+	for _, v := range h.cfg.Versions { // the lowest is the last
 		if v.Protocol == p {
 			version, ok = v.Number, true
 		}
-		if ok && version == h.Default {
+		if ok && version == h.cfg.Default {
 			break
 		}
 	}

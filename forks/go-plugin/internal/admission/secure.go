@@ -32,16 +32,16 @@ func (h *Handshaker) secure(ctx context.Context, conn net.Conn) (net.Conn, *bufi
 		return nil, nil, proto, firstBytesError(r, err)
 	}
 	switch {
-	case proto == sniff.TLS && h.TLS == nil:
+	case proto == sniff.TLS && h.cfg.TLS == nil:
 		sendAlert(conn, alertHandshakeFailure)
 		return nil, nil, proto, fmt.Errorf("it speaks TLS, but TLS is not configured here (%s, %s)", env.TLSCert, env.TLSKey)
-	case proto != sniff.TLS && h.TLS != nil:
+	case proto != sniff.TLS && h.cfg.TLS != nil:
 		sendAlert(conn, alertUnexpectedMessage)
 		return nil, nil, proto, fmt.Errorf("it does not speak TLS, which this plugin requires (%s)", proto)
 	case proto != sniff.TLS:
 		return conn, r, proto, nil
 	}
-	secure := tls.Server(rpcmux.NewOverflowConn(sniff.NewConn(conn, r)), h.TLS)
+	secure := tls.Server(rpcmux.NewOverflowConn(sniff.NewConn(conn, r)), h.cfg.TLS)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		lingerOn(conn) // It has been sent an alert.
 		return nil, nil, proto, fmt.Errorf("TLS: %w", err)

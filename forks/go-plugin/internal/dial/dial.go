@@ -32,20 +32,20 @@ type Target struct {
 	Hello *hello.Request
 }
 
-// Attach connects and shakes hands. The caller closes the connection, on which the
+// Dial connects and shakes hands. The caller closes the connection, on which the
 // session begins. The errors are a [hello.Refusal], a [hello.NotHelloError], those that
 // match [hello.ErrTLS], and the network's.
-func (t Target) Attach(ctx context.Context) (net.Conn, *hello.Answer, error) {
-	conn, answer, err := t.attach(ctx)
+func (t Target) Dial(ctx context.Context) (net.Conn, *hello.Answer, error) {
+	conn, answer, err := t.dial(ctx)
 	if other := (*hello.NotHelloError)(nil); errors.As(err, &other) && other.Guess == hello.PeerClosed {
 		// A plugin that is just going hangs up as well, and behind a Service
 		// the next connection may meet one that stays.
-		return t.attach(ctx)
+		return t.dial(ctx)
 	}
 	return conn, answer, err
 }
 
-func (t Target) attach(ctx context.Context) (net.Conn, *hello.Answer, error) {
+func (t Target) dial(ctx context.Context) (net.Conn, *hello.Answer, error) {
 	conn, err := t.Connect(ctx)
 	if err != nil {
 		return nil, nil, err

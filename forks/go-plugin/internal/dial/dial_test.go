@@ -62,8 +62,8 @@ func accept(conn net.Conn) {
 	}
 }
 
-func TestAttach(t *testing.T) {
-	conn, answer, err := serve(t, func(_ int64, conn net.Conn) { accept(conn) }).Attach(t.Context())
+func TestDial(t *testing.T) {
+	conn, answer, err := serve(t, func(_ int64, conn net.Conn) { accept(conn) }).Dial(t.Context())
 	if err != nil || answer.Version != 1 {
 		t.Fatalf("answer %+v, %v", answer, err)
 	}
@@ -74,7 +74,7 @@ func TestAttach(t *testing.T) {
 }
 
 // A host that is hung up on tries once more, and only once.
-func TestAttachToOneThatHangsUp(t *testing.T) {
+func TestDialToOneThatHangsUp(t *testing.T) {
 	for name, stays := range map[string]bool{"Goes": false, "IsReplaced": true} {
 		t.Run(name, func(t *testing.T) {
 			var conns atomic.Int64
@@ -85,7 +85,7 @@ func TestAttachToOneThatHangsUp(t *testing.T) {
 					return
 				}
 				_, _ = hello.ReadRequest(bufio.NewReader(conn))
-			}).Attach(t.Context())
+			}).Dial(t.Context())
 			if err == nil {
 				_ = conn.Close()
 			}
@@ -100,20 +100,20 @@ func TestAttachToOneThatHangsUp(t *testing.T) {
 	}
 }
 
-func TestAttachToStranger(t *testing.T) {
+func TestDialToStranger(t *testing.T) {
 	_, _, err := serve(t, func(_ int64, conn net.Conn) {
 		_, _ = io.WriteString(conn, "HTTP/1.1 400 Bad Request\r\n\r\n")
 		_, _ = io.Copy(io.Discard, conn)
-	}).Attach(t.Context())
+	}).Dial(t.Context())
 	if !errors.Is(err, hello.ErrNotPlugin) {
 		t.Errorf("error %v", err)
 	}
 }
 
-func TestAttachGivesUp(t *testing.T) {
+func TestDialGivesUp(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	_, _, err := serve(t, func(_ int64, conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }).Attach(ctx)
+	_, _, err := serve(t, func(_ int64, conn net.Conn) { _, _ = io.Copy(io.Discard, conn) }).Dial(ctx)
 	if !errors.Is(err, dial.ErrNoAnswer) {
 		t.Errorf("error %v", err)
 	}
