@@ -7,11 +7,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // script is a link on which the other side sends what next gives until that is nil, and
@@ -90,6 +97,38 @@ func TestLinkWaitsForAHost(t *testing.T) {
 	detachSecond()
 	if err := b.link.send(ended, msg); err == nil {
 		t.Error("send after the last host has left = nil error")
+	}
+}
+
+// A plugin without a broker matters to a host once it wants to broker, and then at once.
+func TestLost(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := grpc.NewServer()
+	var serving wait.Group
+	serving.Go(func() { _ = server.Serve(lis) })
+	defer serving.Wait()
+	defer server.Stop()
+	conn, err := grpc.NewClient("passthrough:///"+lis.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	lost := make(chan error, 10)
+	cfg := testConfig(Tunnel())
+	cfg.Host = &Host{Conn: conn, Done: t.Context(), Lost: func(err error) { lost <- err }}
+	b := New(cfg)
+	defer b.Close()
+	<-b.Done()
+	b.work.Wait() // runLink has returned
+	if len(lost) > 0 {
+		t.Errorf("the host was told %v before it wanted to broker", <-lost)
+	}
+	_, err = b.Dial(1, nil)
+	if told := <-lost; status.Code(errors.Unwrap(told)) != codes.Unimplemented || !errors.Is(err, told) {
+		t.Errorf("the host was told %v, and Dial = %v, want that there is no broker", told, err)
 	}
 }
 

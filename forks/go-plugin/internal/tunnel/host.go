@@ -68,12 +68,6 @@ func (o *Opener) Open(ctx context.Context, id uint32, knock string) (net.Conn, e
 		return nil, fmt.Errorf("open tunnel for broker id %d: %w", id, err)
 	}
 	conn := newConn(id)
-	o.carry(streamCtx, conn, stream, cancel)
-	return conn, nil
-}
-
-// carry moves data between conn and the stream until both ends have closed.
-func (o *Opener) carry(ctx context.Context, conn *Conn, stream pluginpb.Tunnel_OpenClient, cancel context.CancelFunc) {
 	cut := time.AfterFunc(linger, cancel)
 	cut.Stop()
 	conn.onClose = func() { cut.Reset(linger) }
@@ -83,8 +77,9 @@ func (o *Opener) carry(ctx context.Context, conn *Conn, stream pluginpb.Tunnel_O
 	})
 	o.pumps.Go(func() {
 		defer cancel()
-		conn.receive(ctx, stream)
+		conn.receive(streamCtx, stream)
 	})
+	return conn, nil
 }
 
 // accepted waits for the plugin's header, which says that the connection was
