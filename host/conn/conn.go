@@ -28,15 +28,16 @@ type Conn struct {
 
 	// Run's goroutine alone uses these.
 	dials, ejections *backoff.ExponentialBackOff
-	calm             bool      // the last session had lasted
+	stable           bool      // the last session had lasted
 	returned         time.Time // when the last ejection ended
-	said             []string  // causes that were logged since a session had lasted
+	logged           []string  // causes that were logged since a session had lasted
 
-	noRedial context.Context // ended by NoRedial
-	stop     context.CancelFunc
-	hurry    context.Context // ended by Hurry
-	rush     context.CancelFunc
-	renew    chan func(Info) bool // the newest Renew that was not looked at yet
+	noRedial     context.Context // ended by NoRedial
+	cancelRedial context.CancelFunc
+	hurry        context.Context // ended by Hurry
+	cancelDrains context.CancelFunc
+	stale        atomic.Pointer[func(Info) bool] // of the newest Renew, until it is called
+	renew        chan struct{}                   // tells that stale is set
 
 	wg    sync.WaitGroup // pings and drains
 	mu    sync.Mutex
@@ -50,9 +51,9 @@ func New(e target.Endpoint, opts Options) (*Conn, error) {
 	}
 	opts = opts.withDefaults(e.Placement)
 	c := &Conn{endpoint: e, opts: opts, log: opts.Logger.With("endpoint", e.ID)}
-	c.noRedial, c.stop = context.WithCancel(context.Background())
-	c.hurry, c.rush = context.WithCancel(context.Background())
-	c.renew = make(chan func(Info) bool, 1)
+	c.noRedial, c.cancelRedial = context.WithCancel(context.Background())
+	c.hurry, c.cancelDrains = context.WithCancel(context.Background())
+	c.renew = make(chan struct{}, 1)
 	c.dials, c.ejections = opts.Backoff.pauses(), opts.Ejection.pauses()
 	c.status.Store(&Status{Since: time.Now(), Sessions: opts.Sessions})
 	return c, nil
@@ -78,25 +79,19 @@ func (c *Conn) InFlight() int {
 
 // NoRedial makes the present session the last one: Run returns when it has
 // ended, or at once if there is none.
-func (c *Conn) NoRedial() { c.stop() }
+func (c *Conn) NoRedial() { c.cancelRedial() }
 
 // Hurry ends a drain: sessions that drain close with calls in flight.
-func (c *Conn) Hurry() { c.rush() }
+func (c *Conn) Hurry() { c.cancelDrains() }
 
 // Renew makes the session anew if stale reports true of it, now or, while one is
 // being made, as soon as it is there. Calls in flight may finish. stale is called at
 // most once, from the Conn's goroutine.
 func (c *Conn) Renew(stale func(Info) bool) {
-	for {
-		select {
-		case c.renew <- stale:
-			return
-		default:
-		}
-		select {
-		case <-c.renew: // an older one
-		default:
-		}
+	c.stale.Store(&stale)
+	select {
+	case c.renew <- struct{}{}:
+	default:
 	}
 }
 
@@ -112,8 +107,8 @@ func (c *Conn) Run(ctx context.Context) {
 	}
 	c.update(func(s *Status) { s.State = Shutdown })
 	c.wg.Wait()
-	c.stop()
-	c.rush()
+	c.cancelRedial()
+	c.cancelDrains()
 }
 
 // once makes one attempt and serves what comes of it. It reports whether there
@@ -129,7 +124,7 @@ func (c *Conn) once(ctx context.Context) bool {
 	return c.pause(ctx, err)
 }
 
-// dial makes a session and has it judged.
+// dial makes a session and checks what it serves.
 func (c *Conn) dial(ctx context.Context) (*Link, error) {
 	c.update(func(s *Status) { s.State = Connecting })
 	within, cancel := context.WithTimeout(ctx, c.opts.DialTimeout)
@@ -148,7 +143,9 @@ func (c *Conn) dial(ctx context.Context) (*Link, error) {
 	if c.opts.Check != nil {
 		warning = c.opts.Check(c.endpoint, link.info)
 	}
-	c.track(link)
+	c.mu.Lock()
+	c.links = append(c.links, link)
+	c.mu.Unlock()
 	if errors.Is(warning, ErrPermanent) || within.Err() != nil {
 		link.retire()
 		c.close(link)
@@ -164,15 +161,15 @@ func (c *Conn) dial(ctx context.Context) (*Link, error) {
 // pause keeps err as the state's cause and waits until the next attempt is
 // due. It reports whether it is.
 func (c *Conn) pause(ctx context.Context, err error) bool {
-	calm, permanent := c.calm, errors.Is(err, ErrPermanent)
-	c.calm = false
-	d := c.nextPause(calm, permanent)
+	stable, permanent := c.stable, errors.Is(err, ErrPermanent)
+	c.stable = false
+	d := c.nextPause(stable, permanent)
 	c.update(func(s *Status) {
 		s.State, s.Err, s.Permanent = TransientFailure, err, permanent
 		if d > 0 {
 			s.NextAttempt = time.Now().Add(d)
 		}
-		if !calm {
+		if !stable {
 			s.Failures++
 		}
 	})
@@ -190,13 +187,13 @@ func (c *Conn) pause(ctx context.Context, err error) bool {
 }
 
 // nextPause is zero if there shall be no other attempt.
-func (c *Conn) nextPause(calm, permanent bool) time.Duration {
+func (c *Conn) nextPause(stable, permanent bool) time.Duration {
 	switch {
 	case permanent && c.endpoint.Fingerprint != "" && c.endpoint.Placement != target.Network:
 		return 0 // another file has another fingerprint
 	case permanent: // a container can be replaced in its pod, whose fingerprint stays
 		return jitter(c.opts.Recheck)
-	case calm:
+	case stable:
 		c.dials.Reset()
 		return 1 + rand.N(c.opts.Backoff.Min) // soon, and different for each endpoint
 	}
@@ -253,20 +250,14 @@ const maxCauses = 8
 // dial timeout has several texts, which come in turns.
 func (c *Conn) level(cause error) hclog.Level {
 	text := SteadyCause(cause.Error())
-	if len(c.said) == maxCauses || slices.Contains(c.said, text) {
+	if len(c.logged) == maxCauses || slices.Contains(c.logged, text) {
 		return hclog.Debug
 	}
-	c.said = append(c.said, text)
+	c.logged = append(c.logged, text)
 	return hclog.Warn
 }
 
-func (c *Conn) track(l *Link) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.links = append(c.links, l)
-}
-
-// close ends a session that takes no calls any more, and waits until it is gone.
+// close ends a session that takes no calls any more, and waits until nothing of it is left.
 func (c *Conn) close(l *Link) {
 	const slow = 10 * time.Second
 	warn := time.AfterFunc(slow, func() { c.log.Warn("session takes long to close", "after", slow) })

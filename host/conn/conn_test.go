@@ -29,7 +29,7 @@ func wantStory(t *testing.T, reason string, r *rig, want ...string) {
 
 func TestReady(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := manualdial.New(nil)
+		d := manualdial.New()
 		d.Default(manualdial.Script{Info: conn.Info{Protocol: "grpc", Version: 3}})
 		r := run(t, endpoint, conn.Options{Dialer: d})
 		s := r.want("nothing is in the way", conn.Ready)
@@ -68,7 +68,7 @@ func TestBackoffGrowsAndIsCapped(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				e := endpoint
 				e.Placement, e.Address = tc.placement, tc.address
-				tc.opts.Dialer = manualdial.New(nil)
+				tc.opts.Dialer = manualdial.New()
 				tc.opts.Dialer.(*manualdial.Dialer).Default(manualdial.Script{Err: errors.New("no luck")})
 				r := run(t, e, tc.opts)
 				for i, want := range tc.want {
@@ -88,7 +88,7 @@ func TestBackoffGrowsAndIsCapped(t *testing.T) {
 
 func TestDialTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := manualdial.New(nil)
+		d := manualdial.New()
 		d.Default(manualdial.Script{Hold: true})
 		r := run(t, endpoint, conn.Options{Dialer: d, DialTimeout: time.Second})
 		r.want("held", conn.Connecting)
@@ -102,7 +102,7 @@ func TestDialTimeout(t *testing.T) {
 
 func TestSessionThatLastedIsRedialledSoon(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := manualdial.New(nil)
+		d := manualdial.New()
 		d.Default(manualdial.Script{Err: errors.New("no luck")})
 		r := run(t, endpoint, conn.Options{Dialer: d, StableAfter: 10 * time.Second, PingInterval: time.Hour})
 		r.pass(time.Minute) // by now it pauses as long as it ever does
@@ -168,7 +168,7 @@ func TestPermanentError(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e := child()
 			e.Fingerprint = "sha256:1"
-			d := manualdial.New(nil)
+			d := manualdial.New()
 			d.Default(manualdial.Script{Err: fault})
 			r := run(t, e, conn.Options{Dialer: d})
 			r.pass(24 * time.Hour)
@@ -182,7 +182,7 @@ func TestPermanentError(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			e := endpoint
 			e.Fingerprint = "uid-of-the-pod" // stays when its container gets another image
-			d := manualdial.New(nil)
+			d := manualdial.New()
 			d.Default(manualdial.Script{Err: fault})
 			r := run(t, e, conn.Options{Dialer: d, Recheck: time.Minute})
 			r.pass(47 * time.Second)
@@ -252,7 +252,7 @@ func TestNoRedial(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := manualdial.New(nil)
+				d := manualdial.New()
 				d.Default(script)
 				r := run(t, endpoint, conn.Options{Dialer: d})
 				at := time.Now()
@@ -268,7 +268,7 @@ func TestNoRedial(t *testing.T) {
 
 func TestLeavingWhileDialling(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := manualdial.New(nil)
+		d := manualdial.New()
 		d.Default(manualdial.Script{Hold: true})
 		r := run(t, endpoint, conn.Options{Dialer: d})
 		r.leave()
@@ -287,7 +287,7 @@ func (d lateDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Session, 
 
 func TestSessionThatComesTooLateIsClosed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := lateDialer{manualdial.New(nil)}
+		d := lateDialer{manualdial.New()}
 		var states []string
 		c, err := conn.New(endpoint, conn.Options{Dialer: d, Observe: func(_ *conn.Conn, _, after *conn.Status) {
 			states = append(states, after.State.String())
@@ -305,7 +305,7 @@ func TestSessionThatComesTooLateIsClosed(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	good := conn.Options{Dialer: manualdial.New(nil)}
+	good := conn.Options{Dialer: manualdial.New()}
 	edit := func(f func(*conn.Options)) conn.Options { o := good; f(&o); return o }
 	cases := map[string]struct {
 		reason string
@@ -350,7 +350,7 @@ func (l *lines) count(text string) int {
 // TestCausesInTurnsAreWarningsOnce: a dial that takes too long has several texts.
 func TestCausesInTurnsAreWarningsOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		log, d := &lines{}, manualdial.New(nil)
+		log, d := &lines{}, manualdial.New()
 		texts := []string{"dial tcp: i/o timeout", "context deadline exceeded"}
 		d.Default(manualdial.Script{Err: errors.New(texts[0])})
 		r := run(t, endpoint, conn.Options{Dialer: d, Logger: hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug})})
@@ -387,7 +387,7 @@ func TestCausesThatDifferInPortsAreOne(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				log, d := &lines{}, manualdial.New(nil)
+				log, d := &lines{}, manualdial.New()
 				d.Default(manualdial.Script{Err: fmt.Errorf(tc.text, 10)})
 				r := run(t, endpoint, conn.Options{Dialer: d, Logger: hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Debug})})
 				for i := range 40 {

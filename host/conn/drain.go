@@ -32,7 +32,7 @@ func (c *Conn) drain(l *Link, pings *pinger) {
 		case <-pings.due.C:
 			pings.ping()
 		case err := <-pings.answer:
-			if done = pings.answered(errors.Is(err, errSilent)); done {
+			if done = pings.answered(errors.Is(err, errNoAnswer)); done {
 				c.log.Warn("closing a session with calls in flight, as it gives no answer", "calls", l.InFlight(), "pings", pings.failures)
 			}
 			pings.next(err, time.Time{})

@@ -2,7 +2,12 @@
 
 package conn
 
-import "errors"
+import (
+	"errors"
+	"regexp"
+
+	"github.com/hashicorp/go-plugin/printable"
+)
 
 // ErrPermanent is matched by errors that stay until the endpoint itself is
 // replaced: a wrong version, a wrong cookie, a file that is no plugin.
@@ -12,12 +17,13 @@ var ErrPermanent = errors.New("permanent")
 // leaves, or this host makes the session anew.
 var ErrGraceful = errors.New("graceful")
 
-// graceful is a cause that matches ErrGraceful.
-type graceful string
-
-func (g graceful) Error() string { return string(g) }
-
-func (graceful) Is(target error) bool { return target == ErrGraceful }
+var (
+	errLeaving error = &reworded{"the plugin is leaving", []error{ErrGraceful}}
+	errStale   error = &reworded{"the session is made anew, as it speaks what is not wanted", []error{ErrGraceful}}
+	errEnded         = errors.New("the session ended without a reason")
+	// errNoAnswer is matched by the outcome of a ping that had no answer in time.
+	errNoAnswer = errors.New("no answer in time")
+)
 
 // Permanent marks err as permanent without changing its text. It returns nil
 // for nil.
@@ -25,11 +31,37 @@ func Permanent(err error) error {
 	if err == nil {
 		return nil
 	}
-	return permanent{err}
+	return &reworded{err.Error(), []error{ErrPermanent, err}}
 }
 
-type permanent struct{ err error }
+// reworded is an error with a text of its own, which matches others.
+type reworded struct {
+	text string
+	errs []error
+}
 
-func (p permanent) Error() string { return p.err.Error() }
+// Error implements error.
+func (e *reworded) Error() string { return e.text }
 
-func (p permanent) Unwrap() []error { return []error{ErrPermanent, p.err} }
+// Unwrap gives what it matches.
+func (e *reworded) Unwrap() []error { return e.errs }
+
+// brief bounds the text of err to printable.MaxText and a note that it was cut, so that a
+// status can hold it and a log show it: a peer may have made it as long as it liked.
+func brief(err error) error {
+	if err == nil {
+		return nil
+	}
+	if text := err.Error(); len(text) > printable.MaxText+len("… (cut)") {
+		return &reworded{printable.Clip(text, printable.MaxText), []error{err}}
+	}
+	return err
+}
+
+// changing is what differs each time that the same thing happens: the address of this
+// side of a connection, with its port, and the time of day.
+var changing = regexp.MustCompile(`(\[[^\]\s]+\]|[0-9a-f.:]+):[0-9]+->|current time [0-9TZ:.+-]+ `)
+
+// SteadyCause leaves out of the text of an error what differs each time that the same
+// thing happens, so that equal causes can be counted as one.
+func SteadyCause(text string) string { return changing.ReplaceAllString(text, "") }

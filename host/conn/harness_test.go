@@ -38,7 +38,7 @@ func run(t *testing.T, e target.Endpoint, opts conn.Options) *rig {
 	t.Helper()
 	r := &rig{t: t, ended: make(chan struct{})}
 	if opts.Dialer == nil {
-		r.dialer = manualdial.New(nil)
+		r.dialer = manualdial.New()
 		opts.Dialer = r.dialer
 	} else {
 		r.dialer = opts.Dialer.(*manualdial.Dialer)

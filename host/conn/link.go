@@ -20,7 +20,7 @@ type Link struct {
 	draining <-chan struct{} // the session's
 
 	ejectAfter int32
-	alarm      chan struct{} // tells the Conn that ejectAfter is reached
+	timedOut   chan struct{} // tells the Conn that ejectAfter is reached
 
 	idle     chan struct{} // closed when retired, and no call is left
 	idleOnce sync.Once
@@ -41,7 +41,7 @@ const retired = 1 << 62
 func newLink(endpoint string, s Session, ejectAfter int) *Link {
 	return &Link{
 		endpoint: endpoint, session: s, info: s.Info(), ended: s.Done(), draining: s.Draining(),
-		ejectAfter: int32(ejectAfter), alarm: make(chan struct{}, 1), idle: make(chan struct{}),
+		ejectAfter: int32(ejectAfter), timedOut: make(chan struct{}, 1), idle: make(chan struct{}),
 	}
 }
 
@@ -81,7 +81,7 @@ func (l *Link) Done(outcome balancer.Outcome) {
 	case balancer.TimedOut:
 		if l.timeouts.Add(1) == l.ejectAfter {
 			select {
-			case l.alarm <- struct{}{}:
+			case l.timedOut <- struct{}{}:
 			default:
 			}
 		}
@@ -121,11 +121,11 @@ func (l *Link) Info() Info { return l.info }
 // InFlight is the number of calls that have begun and not ended.
 func (l *Link) InFlight() int { return int(l.calls.Load() &^ retired) }
 
-// calmDown forgets the calls that timed out.
-func (l *Link) calmDown() {
+// forgetTimeouts forgets the calls that timed out.
+func (l *Link) forgetTimeouts() {
 	l.timeouts.Store(0)
 	select {
-	case <-l.alarm:
+	case <-l.timedOut:
 	default:
 	}
 }

@@ -55,7 +55,7 @@ type Options struct {
 	// Sessions is how many were made with the same instance before, by a Conn that
 	// the endpoint's return to discovery replaced. It counts in Status.Sessions.
 	Sessions int
-	// Check judges a new session before the first call, such as whether its
+	// Check looks at a new session before the first call, such as whether its
 	// methods are those that the host expects. An error becomes the Warning of
 	// the Status; one that matches [ErrPermanent] ends the session. Nil accepts
 	// all. It is called from the Conn's goroutine.

@@ -10,9 +10,6 @@ import (
 	"time"
 )
 
-// errSilent is matched by the outcome of a ping that had no answer in time.
-var errSilent = errors.New("no answer in time")
-
 // pinger pings one session, one ping at a time, from the session's beginning until it
 // is closed: while it takes calls, and while those that it has finish. Whoever looks
 // after the session then receives from due and answer. Its methods are called from one
@@ -45,16 +42,11 @@ func (p *pinger) ping() {
 		defer cancel()
 		err := p.session.Ping(ctx)
 		if err != nil && ctx.Err() != nil {
-			err = silentError{err}
+			err = &reworded{err.Error(), []error{errNoAnswer, err}}
 		}
 		p.answer <- err
 	})
 }
-
-// silentError is why a ping had no answer in time.
-type silentError struct{ error }
-
-func (e silentError) Unwrap() []error { return []error{errSilent, e.error} }
 
 // answered counts the outcome of the ping in flight, and reports whether so many in a
 // row have failed that the session is lost.
@@ -73,7 +65,7 @@ func (p *pinger) answered(failed bool) (lost bool) {
 func (p *pinger) next(err error, by time.Time) {
 	d := jitter(p.opts.PingInterval)
 	switch {
-	case errors.Is(err, errSilent):
+	case errors.Is(err, errNoAnswer):
 		d = 0
 	case p.failures > 0:
 		d = min(d, quickPing)

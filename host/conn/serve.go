@@ -10,13 +10,6 @@ import (
 	"github.com/reattach/reattach/host/target"
 )
 
-const (
-	errLeaving graceful = "the plugin is leaving"
-	errStale   graceful = "the session is made anew, as it speaks what is not wanted"
-)
-
-var errEnded = errors.New("the session ended without a reason")
-
 // serve watches over a session until it ends, the plugin leaves, or ctx ends.
 // The endpoint is not READY by the time it returns why. A session that leaves
 // may outlive it by the calls in flight.
@@ -26,16 +19,16 @@ func (c *Conn) serve(ctx context.Context, l *Link) error {
 	w := &watch{Conn: c, link: l, pings: pings, ready: ready}
 	end, err := w.run(ctx)
 	l.retire()
-	c.calm = errors.Is(err, errStale) || time.Since(ready) >= c.opts.StableAfter
-	if c.calm {
-		c.said = nil
+	c.stable = errors.Is(err, errStale) || time.Since(ready) >= c.opts.StableAfter
+	if c.stable {
+		c.logged = nil
 	}
 	c.update(func(s *Status) {
 		s.State, s.Err = TransientFailure, err
 		if end == left {
 			s.State = Shutdown
 		}
-		if c.calm {
+		if c.stable {
 			s.Failures = 0
 		}
 	})

@@ -18,7 +18,7 @@ const (
 	// TransientFailure: there is no session; the cause is kept, and unless it is
 	// permanent another attempt follows.
 	TransientFailure
-	// Shutdown: the endpoint was withdrawn, or left; it is drained or gone.
+	// Shutdown: the endpoint was withdrawn, or left; it is drained, or has ended.
 	Shutdown
 )
 

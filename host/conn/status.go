@@ -4,7 +4,7 @@ package conn
 
 import "time"
 
-// Status is what is known of an endpoint at one moment. It is never changed
+// Status is what is known of an endpoint at one time. It is never changed
 // once it has been published.
 type Status struct {
 	State State

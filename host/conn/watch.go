@@ -36,11 +36,11 @@ func (w *watch) run(ctx context.Context) (ending, error) {
 			return lost, cmp.Or(w.link.session.Err(), errEnded)
 		case <-w.link.draining:
 			return leaving, errLeaving
-		case stale := <-w.renew:
-			if w.noRedial.Err() == nil && stale(w.link.info) {
+		case <-w.renew:
+			if stale := w.stale.Swap(nil); stale != nil && w.noRedial.Err() == nil && (*stale)(w.link.info) {
 				return leaving, errStale
 			}
-		case <-w.link.alarm:
+		case <-w.link.timedOut:
 			w.eject()
 		case <-w.pings.due.C:
 			w.pings.ping()
@@ -78,7 +78,7 @@ func (w *watch) approve() {
 	lasted := s.Failures > 0 && now.Sub(w.ready) >= w.opts.StableAfter
 	if back {
 		w.returned = now
-		w.link.calmDown()
+		w.link.forgetTimeouts()
 	}
 	if back || lasted {
 		w.update(func(s *Status) {

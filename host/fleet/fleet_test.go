@@ -353,7 +353,7 @@ func TestShutdownIsBounded(t *testing.T) {
 }
 
 func TestNewRefuses(t *testing.T) {
-	d := manualdial.New(nil)
+	d := manualdial.New()
 	edit := func(f func(*fleet.Options)) fleet.Options { o := options(d); f(&o); return o }
 	cases := map[string]struct {
 		reason string

@@ -41,7 +41,7 @@ func options(d conn.Dialer) fleet.Options {
 // run starts a Fleet. It is stopped, and must end well, when the test ends.
 func run(t testing.TB, edit func(*fleet.Options)) *rig {
 	t.Helper()
-	r := &rig{t: t, dialer: manualdial.New(nil), sets: make(chan *discovery.Set), ended: make(chan error, 1)}
+	r := &rig{t: t, dialer: manualdial.New(), sets: make(chan *discovery.Set), ended: make(chan error, 1)}
 	opts := options(r.dialer)
 	if edit != nil {
 		edit(&opts)

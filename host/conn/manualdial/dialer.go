@@ -16,8 +16,6 @@ import (
 // Dialer makes sessions as its Script says. Its methods may be called from any
 // goroutine.
 type Dialer struct {
-	wrap func(*Session) conn.Session
-
 	mu       sync.Mutex
 	changed  chan struct{} // closed when anything below changes
 	script   Script
@@ -39,15 +37,10 @@ type Script struct {
 	Info conn.Info
 }
 
-// New makes a Dialer whose attempts succeed. What wrap makes of a session is
-// handed to the Conn, such as one that also implements stub.RPCSession; nil
-// hands over the session itself.
-func New(wrap func(*Session) conn.Session) *Dialer {
-	if wrap == nil {
-		wrap = func(s *Session) conn.Session { return s }
-	}
+// New makes a Dialer whose attempts succeed.
+func New() *Dialer {
 	return &Dialer{
-		wrap: wrap, changed: make(chan struct{}), scripts: make(map[string]Script),
+		changed: make(chan struct{}), scripts: make(map[string]Script),
 		dials: make(map[string]int), sessions: make(map[string][]*Session),
 	}
 }
@@ -85,10 +78,10 @@ func (d *Dialer) Dial(ctx context.Context, e target.Endpoint) (conn.Session, err
 		case script.Err != nil:
 			return nil, script.Err
 		case !script.Hold:
-			s := newSession(e, script.Info)
+			s := newSession(script.Info)
 			d.sessions[e.ID] = append(d.sessions[e.ID], s)
 			d.notify()
-			return d.wrap(s), nil
+			return s, nil
 		}
 		d.wait(ctx)
 	}

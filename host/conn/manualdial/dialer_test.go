@@ -19,9 +19,6 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var endpoint = target.Endpoint{ID: "zh@h:1", Plugin: "zh", Placement: target.Network, Address: "h:1"}
 
-// dressed is what a test may make of a session.
-type dressed struct{ *manualdial.Session }
-
 func TestScripts(t *testing.T) {
 	refused := errors.New("refused")
 	cases := map[string]struct {
@@ -40,7 +37,7 @@ func TestScripts(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				d := manualdial.New(func(s *manualdial.Session) conn.Session { return dressed{s} })
+				d := manualdial.New()
 				tc.script(d)
 				ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 				defer cancel()
@@ -54,7 +51,7 @@ func TestScripts(t *testing.T) {
 				if err != nil {
 					return
 				}
-				if got, ok := s.(dressed); !ok || got.Session != d.Session("zh@h:1") || d.Open() != 1 {
+				if s != conn.Session(d.Session("zh@h:1")) || d.Open() != 1 {
 					t.Errorf("%T was made, %d are open", s, d.Open())
 				}
 				if err := errors.Join(s.Ping(ctx), s.Close()); err != nil || d.Open() != 0 || !errors.Is(s.Err(), manualdial.ErrClosed) {
@@ -67,7 +64,7 @@ func TestScripts(t *testing.T) {
 
 func TestWaitSession(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		d := manualdial.New(nil)
+		d := manualdial.New()
 		got := make(chan *manualdial.Session)
 		go func() {
 			s, _ := d.WaitSession(t.Context(), "zh@h:1", 2)
@@ -90,7 +87,7 @@ func TestWaitSession(t *testing.T) {
 }
 
 func TestSessionEnds(t *testing.T) {
-	d := manualdial.New(nil)
+	d := manualdial.New()
 	if _, err := d.Dial(t.Context(), endpoint); err != nil {
 		t.Fatal(err)
 	}

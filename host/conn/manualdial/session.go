@@ -8,7 +8,6 @@ import (
 	"sync"
 
 	"github.com/reattach/reattach/host/conn"
-	"github.com/reattach/reattach/host/target"
 )
 
 // ErrClosed is what Err gives of a session that was closed by this side.
@@ -17,7 +16,6 @@ var ErrClosed = errors.New("session was closed")
 // Session is one that a Dialer has made. Its methods may be called from any
 // goroutine.
 type Session struct {
-	endpoint target.Endpoint
 	info     conn.Info
 	draining chan struct{}
 	done     chan struct{}
@@ -31,18 +29,15 @@ type Session struct {
 	gate   chan struct{} // Close waits for it; nil if it need not
 }
 
-func newSession(e target.Endpoint, info conn.Info) *Session {
+func newSession(info conn.Info) *Session {
 	switch info.Protocol {
 	case "":
 		info.Protocol = "netrpc"
 	case "-":
 		info.Protocol = ""
 	}
-	return &Session{endpoint: e, info: info, draining: make(chan struct{}), done: make(chan struct{})}
+	return &Session{info: info, draining: make(chan struct{}), done: make(chan struct{})}
 }
-
-// Endpoint is what it was made with.
-func (s *Session) Endpoint() target.Endpoint { return s.endpoint }
 
 // Info implements conn.Session.
 func (s *Session) Info() conn.Info { return s.info }
