@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -15,10 +14,6 @@ type facts struct {
 	synced   bool
 	plugins  []target.Plugin // ordered by name
 	problems []target.Problem
-}
-
-func factsOf(set *discovery.Set) *facts {
-	return &facts{synced: set.Synced, plugins: set.Plugins, problems: set.Problems}
 }
 
 // lookup reports whether a plugin is known, and whether it is required.

@@ -15,7 +15,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/target"
 )
@@ -73,7 +72,7 @@ func New(opts Options) (*Fleet, error) {
 }
 
 // Pool gives the pool of a plugin, whether or not the plugin is known. It is
-// the same for a name until all who got it have called its Release, which need
+// the same for a name until it was released as often as it was given out, which need
 // not be done for names that the program itself chooses.
 func (f *Fleet) Pool(plugin string) *Pool {
 	f.mu.Lock()
@@ -134,7 +133,7 @@ func (f *Fleet) Run(ctx context.Context, sets <-chan *discovery.Set) error {
 // apply follows a whole new set, which discovery has validated.
 func (f *Fleet) apply(set *discovery.Set) {
 	f.mu.Lock() // so that a pool that is being made has the old facts, and is seen below, or the new ones
-	f.facts.Store(factsOf(set))
+	f.facts.Store(&facts{synced: set.Synced, plugins: set.Plugins, problems: set.Problems})
 	for _, p := range set.Plugins {
 		f.poolLocked(p.Name)
 	}
@@ -224,34 +223,18 @@ func (f *Fleet) tell(e *entry, at time.Time, events ...Event) {
 func (f *Fleet) publish() {
 	for _, p := range f.touched {
 		f.changed = true
-		p.publish(f.facts.Load(), f.closing)
-		f.tellReady(p)
+		f.events = append(f.events, p.publish(f.facts.Load(), f.closing)...)
 		f.drop(p)
 	}
-	f.touched = f.touched[:0]
+	f.touched = nil
 	if f.changed {
 		f.changed = false
 		old := f.generation.Load()
 		f.generation.Store(&generation{number: old.number + 1, set: f.set, next: make(chan struct{})})
 		close(old.next)
 	}
-	if len(f.events) > 0 {
-		f.hub.send(f.events)
-		clear(f.events)
-		f.events = f.events[:0]
-	}
-}
-
-// tellReady says that the plugin has a first ready endpoint, or none any more.
-func (f *Fleet) tellReady(p *Pool) {
-	before, after := p.ready, p.snap.Load().all.ready
-	p.ready = after
-	switch {
-	case before == 0 && after > 0:
-		f.events = append(f.events, Event{Time: time.Now(), Type: PluginReady, Plugin: p.name, To: conn.Ready})
-	case before > 0 && after == 0:
-		f.events = append(f.events, Event{Time: time.Now(), Type: PluginUnready, Plugin: p.name, From: conn.Ready})
-	}
+	f.hub.send(f.events)
+	f.events = nil
 }
 
 // drop forgets a pool that no source knows, that has no endpoint and no holder.

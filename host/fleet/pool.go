@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
@@ -26,14 +27,13 @@ type Pool struct {
 	entries []*entry // ordered by ID
 	past    sessionCounts
 	dirty   bool
-	ready   int // as published last
 }
 
 // Plugin is the plugin's name.
 func (p *Pool) Plugin() string { return p.name }
 
 // Release says that whoever got the pool from [Fleet.Pool] does not use it any
-// more: once for each time. A pool that nobody holds is forgotten with its
+// more: once for each time. A pool without a holder is forgotten with its
 // plugin, or at once if no source knows the plugin.
 func (p *Pool) Release() {
 	p.fleet.mu.Lock()
@@ -155,11 +155,20 @@ func (p *Pool) snapshot(f *facts, closing bool) *snapshot {
 	return s
 }
 
-// publish replaces the snapshot. Only Run's goroutine calls it.
-func (p *Pool) publish(f *facts, closing bool) {
-	old := p.snap.Swap(p.snapshot(f, closing))
+// publish replaces the snapshot, and says whether the plugin has a first ready endpoint
+// now, or none any more. Only Run's goroutine calls it.
+func (p *Pool) publish(f *facts, closing bool) []Event {
+	s := p.snapshot(f, closing)
+	old := p.snap.Swap(s)
 	close(old.next)
 	p.dirty = false
+	switch {
+	case old.all.ready == 0 && s.all.ready > 0:
+		return []Event{{Time: time.Now(), Type: PluginReady, Plugin: p.name, To: conn.Ready}}
+	case old.all.ready > 0 && s.all.ready == 0:
+		return []Event{{Time: time.Now(), Type: PluginUnready, Plugin: p.name, From: conn.Ready}}
+	}
+	return nil
 }
 
 // touch makes the next publication one of p as well.

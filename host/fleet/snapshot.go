@@ -10,7 +10,7 @@ import (
 	"github.com/reattach/reattach/host/conn"
 )
 
-// snapshot is what a pool knows at one moment. Only next ever changes.
+// snapshot is what a pool knows at one time. Only next ever changes.
 type snapshot struct {
 	next    chan struct{}    // closed when a newer one is there
 	tiers   map[string]*tier // by dialect
@@ -59,7 +59,7 @@ type candidate struct {
 	ejected bool
 }
 
-// newTier holds ejected endpoints back unless that would leave nobody.
+// newTier holds ejected endpoints back unless that would leave none.
 func newTier(opts balancer.Options, ready []candidate) *tier {
 	t := &tier{ready: len(ready)}
 	t.holds = slices.ContainsFunc(ready, func(c candidate) bool { return !c.ejected })

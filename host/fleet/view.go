@@ -12,7 +12,7 @@ import (
 	"github.com/reattach/reattach/host/target"
 )
 
-// View is all plugins at one moment. It belongs to the caller.
+// View is all plugins at one time. It belongs to the caller.
 type View struct {
 	// Generation grows with every change of a plugin or of an endpoint's state.
 	// Counts such as InFlight change without it.
