@@ -3,7 +3,6 @@
 package stub
 
 import (
-	"strings"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
@@ -42,20 +41,19 @@ func (c *Config) options(method string) CallOptions {
 	return o
 }
 
-// newState begins a call of a method that is written "Plugin.Greet" or
-// "/hello.Greeter/Greet".
+// newState begins a call.
 func (c *Config) newState(name string) callState {
-	method := name[strings.LastIndexAny(name, "./")+1:]
-	now := time.Now()
-	return callState{method: method, options: c.options(method), began: now, handed: now}
+	return callState{name: name, options: c.options(methodOf(name)), began: time.Now()}
 }
 
 // observe reports a call that has just ended.
 func (c *Config) observe(s *callState, endpoint string, err error) {
-	if c.Observer != nil {
-		c.Observer.Called(Call{
-			Method: s.method, Endpoint: endpoint, Took: time.Since(s.began),
-			Attempts: s.attempts, Repeats: s.repeats, Err: err,
-		})
+	if c.Observer == nil {
+		return
 	}
+	ended := Call{Method: s.method(), Endpoint: endpoint, Took: time.Since(s.began), Attempts: s.attempts, Err: err}
+	if s.retry != nil {
+		ended.Repeats = s.retry.repeats
+	}
+	c.Observer.Called(ended)
 }

@@ -94,18 +94,25 @@ var errClosed = fmt.Errorf("%w: %w", errStubClosed, rpc.ErrShutdown)
 
 // observe reports the end of the call.
 func (c *grpcCall) observe(endpoint string, err error) {
+	if f, ok := Cause(err); ok {
+		endpoint = f.Endpoint
+	}
 	c.routes.observe(&c.callState, endpoint, err)
 }
 
 // next picks an endpoint and returns its connection. The error is the call's.
 func (c *grpcCall) next(ctx context.Context) (balancer.Lease, *grpc.ClientConn, error) {
+	wait, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.routes.ctx, func() { cancel(errStubClosed) })()
 	for {
-		lease, err := c.pick(ctx)
+		lease, err := c.callState.next(wait, c.routes.Router, protocolGRPC)
 		if err != nil {
 			return nil, nil, c.notPicked(ctx, err)
 		}
 		if session, ok := lease.Session().(GRPCSession); ok {
 			if conn, ok := session.ClientConn(); ok {
+				c.handed = time.Since(c.began)
 				c.attempt()
 				return lease, conn, nil
 			}
@@ -113,15 +120,6 @@ func (c *grpcCall) next(ctx context.Context) (balancer.Lease, *grpc.ClientConn, 
 		c.avoid(lease.Endpoint(), fmt.Errorf("session of %s (%T) does not speak gRPC", lease.Endpoint(), lease.Session()))
 		lease.Done(balancer.NotSent)
 	}
-}
-
-func (c *grpcCall) pick(ctx context.Context) (balancer.Lease, error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(c.routes.ctx, func() { cancel(errStubClosed) })()
-	lease, err := c.callState.next(ctx, c.routes.Router, protocolGRPC)
-	c.handed = time.Now()
-	return lease, err
 }
 
 // notPicked is the error of a call that no endpoint took, or took again.
@@ -135,32 +133,16 @@ func (c *grpcCall) notPicked(ctx context.Context, cause error) error {
 	return c.fault(Fault{Reason: ReasonUnavailable, Err: cause})
 }
 
-// lost says what becomes of a call whose connection was lost: the error it
-// ends with, or nil if it is to be sent again. It gives the lease back.
-func (c *grpcCall) lost(lease balancer.Lease, sent bool, err error) error {
-	endpoint := lease.Endpoint()
-	if sent {
-		lease.Done(balancer.Lost)
-	} else {
-		lease.Done(balancer.NotSent)
-	}
-	if c.callState.lost(endpoint, sent, err) {
-		return nil
-	}
-	return c.fault(Fault{Reason: ReasonLost, Endpoint: endpoint, Err: err})
-}
-
 // cutShort is the error of a call, or of a stream that could not be opened, whose
 // context ended first.
 func (c *grpcCall) cutShort(ctx context.Context, lease balancer.Lease, sent bool) error {
 	<-ctx.Done() // at once: the plugin may have been quicker to notice the deadline
 	outcome := balancer.Abandoned
 	if deadline, ok := ctx.Deadline(); ok && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		outcome = c.options.unanswered(deadline.Sub(c.handed))
+		outcome = c.options.unanswered(deadline.Sub(c.began.Add(c.handed)))
 	}
-	endpoint := lease.Endpoint()
 	lease.Done(outcome)
-	return c.fault(endedBy(ctx, endpoint, sent))
+	return c.fault(endedBy(ctx, lease.Endpoint(), sent))
 }
 
 // endedBy tells a method's timeout from what the caller did.

@@ -28,9 +28,6 @@ func (r *grpcRoutes) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc
 	}
 	s, endpoint, err := c.openStream(ctx, desc, fullMethod, opts)
 	if err != nil {
-		if f, ok := Cause(err); ok {
-			endpoint = f.Endpoint
-		}
 		c.observe(endpoint, err)
 		return nil, err
 	}
@@ -46,23 +43,14 @@ func (c *grpcCall) openStream(ctx context.Context, desc *grpc.StreamDesc, fullMe
 		if err != nil {
 			return nil, "", err
 		}
-		var mark sentMark
+		mark := sentMark{conn: conn, method: fullMethod}
 		routed := &routedStream{call: c, ctx: ctx, lease: lease, conn: conn}
-		attempt := append(opts[:len(opts):len(opts)], mark.option(), grpc.WaitForReady(false), grpc.OnFinish(routed.finish))
-		routed.ClientStream, err = conn.NewStream(ctx, desc, fullMethod, attempt...)
+		routed.ClientStream, err = conn.NewStream(ctx, desc, fullMethod, mark.with(opts, grpc.OnFinish(routed.finish))...)
 		if err == nil {
 			routed.begin()
 			return routed, lease.Endpoint(), nil
 		}
-		switch {
-		case errors.Is(err, plugin.ErrConnectionLost):
-			if err := c.lost(lease, mark.sent(conn, fullMethod), err); err != nil {
-				return nil, lease.Endpoint(), err
-			}
-		case isContextError(err) && hasExpired(ctx):
-			return nil, lease.Endpoint(), c.cutShort(ctx, lease, mark.sent(conn, fullMethod))
-		default:
-			lease.Done(balancer.Answered)
+		if again, err := c.attempted(ctx, lease, &mark, err); !again {
 			return nil, lease.Endpoint(), err
 		}
 	}

@@ -5,6 +5,7 @@ package stub
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
@@ -28,60 +29,66 @@ func (r *grpcRoutes) unary(ctx context.Context, fullMethod string, req, reply an
 		defer cancel()
 	}
 	endpoint, err := c.invoke(ctx, fullMethod, req, reply, opts)
-	if f, ok := Cause(err); ok {
-		endpoint = f.Endpoint
-	}
 	c.observe(endpoint, err)
 	return err
 }
 
-// sentMark is a call option that tells whether a call came as far as a
-// transport: gRPC names the peer of a call only if its last attempt had a stream
-// there. An attempt is replaced by another one only if the plugin surely did not
-// look at it (a stream that was refused, or is behind a GOAWAY), or by a retry
-// policy, which hosts may give a connection.
-type sentMark struct{ peer peer.Peer }
-
-func (m *sentMark) option() grpc.CallOption { return grpc.Peer(&m.peer) }
-
-func (m *sentMark) reset() { m.peer = peer.Peer{} }
-
-// sent errs on the side of true.
-func (m *sentMark) sent(conn *grpc.ClientConn, fullMethod string) bool {
-	return m.peer.Addr != nil || conn.GetMethodConfig(fullMethod).RetryPolicy != nil
-}
-
 // invoke makes the call, on as many endpoints as it takes.
 func (c *grpcCall) invoke(ctx context.Context, fullMethod string, req, reply any, opts []grpc.CallOption) (endpoint string, err error) {
-	var mark sentMark
-	// A session's connection is never made again, so nobody must wait for
-	// that. Waiting is done in next.
-	opts = append(opts[:len(opts):len(opts)], mark.option(), grpc.WaitForReady(false))
 	for {
 		lease, conn, err := c.next(ctx)
 		if err != nil {
 			return "", err
 		}
-		endpoint := lease.Endpoint()
-		mark.reset()
-		err = conn.Invoke(ctx, fullMethod, req, reply, opts...)
-		switch {
-		case err == nil:
-			c.routes.answered(lease)
-			lease.Done(balancer.Answered)
-			return endpoint, nil
-		case errors.Is(err, plugin.ErrConnectionLost):
-			if err := c.lost(lease, mark.sent(conn, fullMethod), err); err != nil {
-				return endpoint, err
-			}
-		case isContextError(err) && hasExpired(ctx):
-			return endpoint, c.cutShort(ctx, lease, mark.sent(conn, fullMethod))
-		default:
-			c.routes.answered(lease)
-			lease.Done(balancer.Answered)
-			return endpoint, err
+		mark := sentMark{conn: conn, method: fullMethod}
+		err = conn.Invoke(ctx, fullMethod, req, reply, mark.with(opts)...)
+		if again, err := c.attempted(ctx, lease, &mark, err); !again {
+			return lease.Endpoint(), err
 		}
 	}
+}
+
+// sentMark tells whether an attempt came as far as a transport: gRPC names the peer of
+// a call only if its last attempt had a stream there. An attempt is replaced by another
+// one only if the plugin surely did not look at it (a stream that was refused, or is
+// behind a GOAWAY), or by a retry policy, which hosts may give a connection.
+type sentMark struct {
+	peer   peer.Peer
+	conn   *grpc.ClientConn
+	method string
+}
+
+// with adds what an attempt needs to the options of a call. A session's connection is
+// never made again, so the attempt does not wait for that; next does.
+func (m *sentMark) with(opts []grpc.CallOption, more ...grpc.CallOption) []grpc.CallOption {
+	return slices.Concat(opts, []grpc.CallOption{grpc.Peer(&m.peer), grpc.WaitForReady(false)}, more)
+}
+
+// sent errs on the side of true.
+func (m *sentMark) sent() bool {
+	return m.peer.Addr != nil || m.conn.GetMethodConfig(m.method).RetryPolicy != nil
+}
+
+// attempted gives the lease of an attempt back that ended with err, and says whether
+// the call is to be sent again, or with which error it ends.
+func (c *grpcCall) attempted(ctx context.Context, lease balancer.Lease, mark *sentMark, err error) (again bool, _ error) {
+	switch {
+	case errors.Is(err, plugin.ErrConnectionLost):
+		outcome, sent := balancer.NotSent, mark.sent()
+		if sent {
+			outcome = balancer.Lost
+		}
+		lease.Done(outcome)
+		if c.lost(lease.Endpoint(), sent, err) {
+			return true, nil
+		}
+		return false, c.fault(Fault{Reason: ReasonLost, Endpoint: lease.Endpoint(), Err: err})
+	case isContextError(err) && hasExpired(ctx):
+		return false, c.cutShort(ctx, lease, mark.sent())
+	}
+	c.routes.answered(lease)
+	lease.Done(balancer.Answered)
+	return false, err
 }
 
 func isContextError(err error) bool {

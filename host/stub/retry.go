@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/reattach/reattach/host/balancer"
@@ -20,31 +21,57 @@ const (
 
 // callState is what a call is of and what became of its attempts, over both protocols.
 type callState struct {
-	method  string // "Greet"
+	name    string // "Plugin.Greet" or "/hello.Greeter/Greet"
 	options CallOptions
 	began   time.Time
-	handed  time.Time // to the last endpoint
+	handed  time.Duration // from began until the last endpoint got it
 
-	attempts int // times that the call was handed to an endpoint
-	tried    []string
-	pause    time.Duration
-	sent     bool   // an attempt was sent and lost: the call may have run
-	sentTo   string // the last endpoint of such an attempt
-	repeats  int    // attempts after that, without those that were surely not sent
-	cause    error  // why the last endpoint did not take the call
+	attempts int         // times that the call was handed to an endpoint
+	retry    *retryState // nil until an attempt has failed, as few do
+}
+
+// retryState is what the next attempt has to know of those before.
+type retryState struct {
+	tried   []string
+	pause   time.Duration
+	sent    bool   // an attempt was sent and lost: the call may have run
+	sentTo  string // the last endpoint of such an attempt
+	repeats int    // attempts after that, without those that were surely not sent
+	cause   error  // why the last endpoint did not take the call
 	// refused is an answer of the last endpoint which will not change by asking
 	// again. When all others have been tried too, it is the call's error.
 	refused error
 }
 
+// method is the method's name in the Go interface.
+func (s *callState) method() string { return methodOf(s.name) }
+
+// methodOf turns "Plugin.Greet" and "/hello.Greeter/Greet" into "Greet".
+func methodOf(name string) string { return name[strings.LastIndexAny(name, "./")+1:] }
+
+// retries gives the retry state, with zero values before anything has failed.
+func (s *callState) retries() *retryState {
+	if s.retry == nil {
+		s.retry = new(retryState)
+	}
+	return s.retry
+}
+
+// wasSent reports whether an attempt was sent and lost.
+func (s *callState) wasSent() bool { return s.retry != nil && s.retry.sent }
+
 // next picks an endpoint, after a pause if all have been tried. It returns refused, or
 // the error of the Router.
 func (s *callState) next(ctx context.Context, router balancer.Router, protocol string) (balancer.Lease, error) {
-	lease, err := router.Pick(ctx, protocol, s.tried)
+	var tried []string
+	if s.retry != nil {
+		tried = s.retry.tried
+	}
+	lease, err := router.Pick(ctx, protocol, tried)
 	if err != nil {
 		return nil, s.explain(err)
 	}
-	if slices.Contains(s.tried, lease.Endpoint()) {
+	if slices.Contains(tried, lease.Endpoint()) {
 		if err := s.backOff(ctx); err != nil {
 			lease.Done(balancer.NotSent)
 			return nil, err
@@ -55,11 +82,11 @@ func (s *callState) next(ctx context.Context, router balancer.Router, protocol s
 
 // backOff waits before an endpoint is tried once more.
 func (s *callState) backOff(ctx context.Context) error {
-	if s.refused != nil {
-		return s.refused
+	if s.retry.refused != nil {
+		return s.retry.refused
 	}
-	s.pause = min(max(2*s.pause, firstPause), lastPause)
-	timer := time.NewTimer(s.pause)
+	s.retry.pause = min(max(2*s.retry.pause, firstPause), lastPause)
+	timer := time.NewTimer(s.retry.pause)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -72,33 +99,34 @@ func (s *callState) backOff(ctx context.Context) error {
 // avoid makes next prefer other endpoints from now on. cause is why this one did not
 // take the call.
 func (s *callState) avoid(endpoint string, cause error) {
-	if !slices.Contains(s.tried, endpoint) {
-		s.tried = append(s.tried, endpoint)
+	r := s.retries()
+	if !slices.Contains(r.tried, endpoint) {
+		r.tried = append(r.tried, endpoint)
 	}
-	s.cause = cause
+	r.cause = cause
 }
 
 // explain adds to err what the last endpoint had against the call.
 func (s *callState) explain(err error) error {
-	if s.cause == nil {
+	if s.retry == nil || s.retry.cause == nil {
 		return err
 	}
-	return fmt.Errorf("%w (last attempt: %w)", err, s.cause)
+	return fmt.Errorf("%w (last attempt: %w)", err, s.retry.cause)
 }
 
 // attempt notes that the call is handed to an endpoint.
 func (s *callState) attempt() {
 	s.attempts++
-	if s.sent {
-		s.repeats++
+	if s.wasSent() {
+		s.retry.repeats++
 	}
 }
 
 // notSent takes back that the last attempt was a repeat: the endpoint did not take the
 // call, or had surely not read it when its session ended.
 func (s *callState) notSent() {
-	if s.sent {
-		s.repeats--
+	if s.wasSent() {
+		s.retry.repeats--
 	}
 }
 
@@ -108,8 +136,9 @@ func (s *callState) lost(endpoint string, sent bool, cause error) bool {
 	if !sent {
 		s.notSent()
 	} else {
-		s.sent, s.sentTo = true, endpoint
-		if s.repeats >= s.options.MaxRepeats() {
+		r := s.retries()
+		r.sent, r.sentTo = true, endpoint
+		if r.repeats >= s.options.MaxRepeats() {
 			return false
 		}
 	}
@@ -121,13 +150,13 @@ func (s *callState) lost(endpoint string, sent bool, cause error) bool {
 // last attempt came to. What an earlier attempt may have run stays true, however the
 // later ones ended.
 func (s *callState) fault(f Fault) *Fault {
-	f.Method = s.method
-	if !s.sent {
+	f.Method = s.method()
+	if !s.wasSent() {
 		return &f
 	}
 	f.MayHaveRun = true
 	if f.Endpoint == "" {
-		f.Endpoint = s.sentTo
+		f.Endpoint = s.retry.sentTo
 	}
 	if f.Reason == ReasonUnavailable {
 		f.Reason = ReasonLost // and not found an endpoint for its repetition

@@ -24,7 +24,7 @@ func TestUnsentAttemptsAreNoRepeats(t *testing.T) {
 			t.Errorf("attempt %d, sent: %t: tried again: %t, want %t", i+1, attempt.sent, again, attempt.again)
 		}
 	}
-	if s.repeats != 2 {
-		t.Errorf("%d repeats were counted, want 2", s.repeats)
+	if s.retry.repeats != 2 {
+		t.Errorf("%d repeats were counted, want 2", s.retry.repeats)
 	}
 }

@@ -19,11 +19,10 @@ import (
 // its answer. Whoever takes it from there owns it then.
 type call struct {
 	callState
-	service string // "Plugin.Greet"
-	seq     uint64
-	args    any
-	caller  *rpc.Call
-	reply   reflect.Type // what the caller gave for it; nil: nothing
+	seq    uint64
+	args   any
+	caller *rpc.Call
+	reply  reflect.Type // what the caller gave for it; nil: nothing
 
 	lease balancer.Lease
 	end   uint64 // where the request ends in what the channel was given; see sessionChannel.sending
@@ -59,7 +58,7 @@ func (c *rpcCodec) route(k *call, lease balancer.Lease) {
 		}
 		k.avoid(lease.Endpoint(), err)
 		if text, ok := errors.AsType[rpc.ServerError](err); ok {
-			k.refused = &RefusedError{Kind: c.kind, Err: text}
+			k.retry.refused = &RefusedError{Kind: c.kind, Err: text}
 		}
 		lease = nil
 	}
@@ -83,7 +82,7 @@ func (c *rpcCodec) offer(ctx context.Context, k *call, lease balancer.Lease) err
 		return errStubClosed
 	}
 	for {
-		k.handed = time.Now()
+		k.handed = time.Since(k.began)
 		err := s.send(k, lease)
 		if err != errBusy {
 			return err
@@ -100,7 +99,7 @@ func (c *rpcCodec) giveUp(k *call, err error) {
 	switch {
 	case c.ctx.Err() != nil:
 		c.closed(k)
-	case refused && !k.sent:
+	case refused && !k.wasSent():
 		c.finish(k, "", refusal)
 	default:
 		c.fault(k, Fault{Reason: ReasonUnavailable, Err: err})

@@ -82,7 +82,7 @@ func (s *sessionChannel) send(k *call, lease balancer.Lease) error {
 	k.lease = lease
 	k.attempt()
 	s.waiting.add(k) // before it is sent, as the answer may be quick
-	end, err := s.channel.Send(k.service, k.seq, k.args)
+	end, err := s.channel.Send(k.name, k.seq, k.args)
 	switch {
 	case err == nil:
 		k.end = end
@@ -157,7 +157,7 @@ func (s *sessionChannel) end(err error) (calls []*call, channel plugin.RPCChanne
 // still come, find no call.
 func (s *sessionChannel) expire() {
 	for _, k := range s.waiting.takeExpired() {
-		k.lease.Done(k.options.unanswered(k.deadline().Sub(k.handed)))
+		k.lease.Done(k.options.unanswered(k.options.Timeout - k.handed))
 		s.codec.fault(k, Fault{Reason: ReasonTimeout, Endpoint: s.endpoint, MayHaveRun: true})
 	}
 }

@@ -52,8 +52,7 @@ func newRPCCodec(kind string, config Config) *rpcCodec {
 // rpc.ClientCodec.
 func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 	k := &call{
-		callState: c.newState(r.ServiceMethod), service: r.ServiceMethod,
-		seq: r.Seq, args: args, caller: c.pending.take(r.Seq),
+		callState: c.newState(r.ServiceMethod), seq: r.Seq, args: args, caller: c.pending.take(r.Seq),
 	}
 	k.reply = reflect.TypeOf(k.caller.Reply)
 	lease, err := c.Router.Pick(c.atOnce, protocolRPC, nil)
