@@ -14,39 +14,39 @@ import (
 // belongs, or another one of those that share it. The caller serves it, and calls Leave
 // after that, or instead.
 func (s *Service) Join(host Host, conn net.Conn) *Session {
-	session := s.main
 	served := &servedConn{Conn: host.Output.Conn(conn)}
-	if s.shared != nil {
-		session = s.newSession(host)
-		served.remote = ownAddr(conn.RemoteAddr())
-		s.shared.add(served.remote, session)
+	if s.shared == nil {
+		s.main.conn = served
+		return s.main
 	}
+	session := s.newSession(host)
 	session.conn = served
+	s.shared.add(session)
 	return session
 }
 
 // Serve serves the session, and calls ended once its connection is closed, which may be
 // after Serve has returned: no goroutine waits for that. The error is not nil if the
 // service was stopped before.
-func (g *Session) Serve(ended func(error)) {
-	g.conn.closed = sync.OnceFunc(func() { go ended(nil) })
-	lis := &oneConnListener{conn: g.conn, addr: g.conn.LocalAddr()}
-	if err := g.service.server.Serve(lis); lis.conn != nil {
-		_ = g.conn.Conn.Close()
+func (s *Session) Serve(ended func(error)) {
+	s.conn.closed = sync.OnceFunc(func() { go ended(nil) })
+	lis := &oneConnListener{conn: s.conn, addr: s.conn.LocalAddr()}
+	if err := s.service.server.Serve(lis); lis.conn != nil {
+		_ = s.conn.Conn.Close()
 		ended(err)
 	}
 }
 
 // Leave ends the session, and its service if that is shared with nobody. What output was
 // kept for the host is dropped.
-func (g *Session) Leave() {
-	defer g.host.Output.Close()
-	if g.service.shared == nil {
-		g.service.Stop()
+func (s *Session) Leave() {
+	defer s.host.Output.Close()
+	if s.service.shared == nil {
+		s.service.Stop()
 		return
 	}
-	g.close()
-	g.service.shared.remove(g.conn.remote)
+	s.close()
+	s.service.shared.remove(s)
 }
 
 // oneConnListener gives a gRPC server one connection, and ends its Serve.

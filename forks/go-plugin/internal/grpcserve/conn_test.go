@@ -12,7 +12,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/grpcserve"
 )
 
-// TestServedConnectionEndsOnce stops the service at every moment at which it may
+// TestServedConnectionEndsOnce stops the service at each point at which it may
 // take a connection, which must be closed all the same, and say so once.
 func TestServedConnectionEndsOnce(t *testing.T) {
 	cases := map[string]func(s *grpcserve.Service, serve func()){

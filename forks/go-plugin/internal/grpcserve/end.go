@@ -34,15 +34,15 @@ func (s *Service) Serve(lis net.Listener) error {
 // does it, and the others wait for that. Where callbacks need the connection, it waits
 // until the plugin has had no call for as long as quiet. When ctx ends first, Drain
 // returns how many calls it cut off.
-func (g *Session) Drain(ctx context.Context, quiet time.Duration) (cut int) {
-	s := g.service
-	s.draining.Do(func() {
-		s.NotifyDrain()
-		if s.tunnelled() && s.calls.WaitQuiet(ctx, quiet) != nil {
-			cut = s.InFlight()
+func (s *Session) Drain(ctx context.Context, quiet time.Duration) (cut int) {
+	service := s.service
+	service.draining.Do(func() {
+		service.NotifyDrain()
+		if service.tunnelled() && service.calls.WaitQuiet(ctx, quiet) != nil {
+			cut = service.InFlight()
 			return
 		}
-		cut = s.GracefulStop(ctx)
+		cut = service.GracefulStop(ctx)
 	})
 	return cut
 }

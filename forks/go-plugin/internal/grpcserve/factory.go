@@ -122,9 +122,10 @@ func (f *Factory) makeFirst() (*Service, error) {
 		return nil, err
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	f.first = service
-	if f.closed {
+	closed := f.closed
+	f.mu.Unlock()
+	if closed {
 		service.Stop()
 	}
 	return service, nil

@@ -42,8 +42,9 @@ type Config struct {
 	Options []grpc.ServerOption
 	// MaxMessage bounds each message, in bytes; zero leaves it to gRPC.
 	MaxMessage int
-	// Panicked answers a panic in a method, but for those of a session; nil: a panic
-	// ends the process.
+	// Panicked answers a panic in a call that belongs to no session: what the plugin
+	// serves on a brokered connection of a shared service. Host has that for all other
+	// calls. Nil: any panic ends the process.
 	Panicked panics.Func
 	// Stopped, if not nil, is called when the service was stopped.
 	Stopped func()

@@ -54,9 +54,9 @@ func (s *Service) newSession(host Host) *Session {
 	return session
 }
 
-func (g *Session) close() {
-	g.end()
-	g.broker.Close()
+func (s *Session) close() {
+	s.end()
+	s.broker.Close()
 }
 
 // session returns the session of a call, or nil for a call on a brokered

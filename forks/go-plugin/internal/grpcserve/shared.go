@@ -35,17 +35,19 @@ func newSharedSessions(logger hclog.Logger, options []grpc.ServerOption) *shared
 	return s
 }
 
-func (s *sharedSessions) add(remote net.Addr, session *Session) {
+// add gives the connection of a session a name, and keeps the session under it.
+func (s *sharedSessions) add(session *Session) {
+	session.conn.remote = ownAddr(session.conn.RemoteAddr())
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sessions[remote] = session
+	s.sessions[session.conn.remote] = session
 }
 
 // remove forgets a session. What the plugin has accepted for the hosts that have
 // left is closed with the last of them: nobody else was told of it.
-func (s *sharedSessions) remove(remote net.Addr) {
+func (s *sharedSessions) remove(session *Session) {
 	s.mu.Lock()
-	delete(s.sessions, remote)
+	delete(s.sessions, session.conn.remote)
 	alone := len(s.sessions) == 0
 	s.mu.Unlock()
 	if alone {

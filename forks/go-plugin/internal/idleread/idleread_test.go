@@ -23,7 +23,7 @@ import (
 const size = 32 << 10
 
 // countingPool knows how many of its buffers are out, and tells when one comes
-// back, to who listens.
+// back, to whoever listens.
 type countingPool struct {
 	out, taken atomic.Int64
 	back       chan struct{}
