@@ -79,33 +79,27 @@ type Candidate struct {
 // the oldest is closed. A peer that caused the error was told so, as far as its protocol
 // allows. The caller closes conn, in any case.
 func (h *Handshaker) Handshake(ctx context.Context, conn net.Conn) (*Candidate, error) {
-	leave := h.pending.enter(conn)
+	c := &Candidate{handshaker: h, leave: h.pending.enter(conn)}
 	_ = conn.SetDeadline(time.Now().Add(h.cfg.Timeout))
-	candidate, err := h.agree(ctx, conn)
-	if err != nil {
-		leave()
+	if err := c.agree(ctx, conn); err != nil {
+		c.leave()
 		return nil, err
 	}
-	candidate.handshaker, candidate.leave = h, leave
-	return candidate, nil
+	return c, nil
 }
 
-func (h *Handshaker) agree(ctx context.Context, conn net.Conn) (*Candidate, error) {
-	conn, r, proto, err := h.secure(ctx, conn)
+func (c *Candidate) agree(ctx context.Context, conn net.Conn) error {
+	conn, r, proto, err := c.handshaker.secure(ctx, conn)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	c := &Candidate{saidHello: proto == sniff.Hello}
-	if c.saidHello {
-		c.Agreed, c.Host, err = h.negotiate(r)
+	if c.saidHello = proto == sniff.Hello; c.saidHello {
+		c.Agreed, c.Host, err = c.handshaker.negotiate(r)
 	} else {
-		c.Agreed, err = h.withoutHandshake(conn, r, proto)
-	}
-	if err != nil {
-		return nil, refuse(conn, err)
+		c.Agreed, err = c.handshaker.withoutHandshake(conn, r, proto)
 	}
 	c.Conn = sniff.NewConn(conn, r) // which takes the reader's place
-	return c, nil
+	return refuse(conn, err)
 }
 
 func (h *Handshaker) negotiate(r *bufio.Reader) (agreed hello.Agreement, host string, err error) {
