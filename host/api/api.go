@@ -98,7 +98,7 @@ type Server struct {
 	token    *token
 	clients  connections
 	calls    *shares
-	streams  gate
+	streams  chan struct{} // has a place for each event stream
 	ending   chan struct{} // closed when Run was told to end
 }
 
@@ -111,7 +111,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: o, clients: connections{max: o.MaxConnections, maxBodies: o.MaxBodies}, calls: newShares(o.MaxCalls, o.MaxPluginCalls, o.MaxBodies/4),
-		streams: newGate(o.MaxStreams), ending: make(chan struct{}),
+		streams: make(chan struct{}, o.MaxStreams), ending: make(chan struct{}),
 	}
 	if o.TokenFile != "" {
 		var err error

@@ -19,12 +19,14 @@ const eventBuffer = 256
 // then a "change" for each event. Whoever reads too slowly to be told of each is sent
 // "plugins" anew. A comment line comes when nothing else does.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	if !s.streams.enter() {
+	select {
+	case s.streams <- struct{}{}:
+		defer func() { <-s.streams }()
+	default:
 		w.Header().Set("Retry-After", "5")
 		writeProblem(w, problem{Status: http.StatusTooManyRequests, Detail: fmt.Sprintf("%d event streams are open already", s.opts.MaxStreams)})
 		return
 	}
-	defer s.streams.leave()
 	defer connectionOf(r).keep()()
 	changes := s.opts.Daemon.Subscribe(eventBuffer)
 	defer changes.Close()

@@ -60,20 +60,3 @@ func (s *shares) leave(plugin string, bytes int64) {
 	}
 	s.of[plugin] = share{of.calls - 1, of.bytes - bytes}
 }
-
-// gate lets a number of requests in at once.
-type gate chan struct{}
-
-func newGate(n int) gate { return make(gate, n) }
-
-// enter reports whether there is room. Whoever got in leaves.
-func (g gate) enter() bool {
-	select {
-	case g <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (g gate) leave() { <-g }

@@ -33,7 +33,7 @@ func (s *Server) gatherer() prometheus.Gatherer {
 // written, so that clients that do not read hold up nobody's metrics.
 func metrics(from prometheus.Gatherer) http.HandlerFunc {
 	handler := promhttp.HandlerFor(from, promhttp.HandlerOpts{})
-	working := newGate(maxGather)
+	working := make(chan struct{}, maxGather)
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), gatherWait)
 		defer cancel()
@@ -46,7 +46,7 @@ func metrics(from prometheus.Gatherer) http.HandlerFunc {
 		}
 		whole := wholeAnswer{header: w.Header(), status: http.StatusOK}
 		func() {
-			defer working.leave()
+			defer func() { <-working }()
 			handler.ServeHTTP(&whole, r)
 		}()
 		w.WriteHeader(whole.status)

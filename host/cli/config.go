@@ -29,51 +29,33 @@ type config struct {
 	program Options
 }
 
-// hostConfig has the same names for every program.
+// hostConfig has the same names for every program. The tags desc say what each is.
 type hostConfig struct {
-	// PluginDir is where executables and shared objects are. Empty means none.
-	PluginDir string `envconfig:"PLUGIN_DIR" default:"./bin" desc:"directory of executables (*.po) to start as children, and of shared objects (*.so) to load; empty for none"`
-	// NetworkPlugin are plugins that run elsewhere.
-	NetworkPlugin []string `envconfig:"NETWORK_PLUGIN" desc:"comma list of network plugins: host:port, name=host:port, or dns:///host:port for one endpoint of each address record"`
-	// Zone is where the host runs.
-	Zone string `envconfig:"HOST_ZONE" desc:"zone of this host: calls stay in it while a quarter of the ready endpoints are there"`
-	// RequiredPlugins make the host unready while they are missing.
-	RequiredPlugins []string `envconfig:"REQUIRED_PLUGINS" desc:"comma list of plugins without which serve is not ready"`
-	// LogLevel is the least level of what is logged to stderr.
-	LogLevel string `envconfig:"LOG_LEVEL" default:"info" desc:"trace, debug, info, warn, error or off; logs go to stderr, results to stdout. Commands other than serve log only if it is set"`
-	// AttachTimeout bounds starting or reaching one plugin.
-	AttachTimeout time.Duration `envconfig:"ATTACH_TIMEOUT" default:"10s" desc:"how long starting or reaching a plugin may take"`
-	// CallTimeout bounds each call to a plugin.
-	CallTimeout time.Duration `envconfig:"CALL_TIMEOUT" default:"30s" desc:"how long a plugin may take to answer one call"`
-	// MaxMessage bounds one message to a plugin or from it.
-	MaxMessage int `envconfig:"HOST_MAX_MESSAGE" default:"67108864" desc:"how many bytes one message to a plugin or from it may have; a larger one is an error of its call"`
-	// DrainTimeout bounds each step of the end of serve.
-	DrainTimeout time.Duration `envconfig:"DRAIN_TIMEOUT" default:"20s" desc:"how long calls in flight may take when the host ends, or an endpoint leaves"`
-	// Balancer chooses among the endpoints of a plugin.
-	Balancer string `envconfig:"BALANCER" default:"least-request" desc:"which of several ready endpoints gets a call: round-robin or least-request"`
-	// ContractVersions are the versions of the contract to speak.
-	ContractVersions versionList `envconfig:"CONTRACT_VERSIONS" desc:"comma list of the versions of the contract to speak; empty for all that the program knows"`
-	// TLSCertFile, TLSKeyFile and TLSCAFile are towards network plugins.
-	TLSCertFile string `envconfig:"HOST_TLS_CERT_FILE" desc:"certificate that this host shows network plugins, read again when it changes"`
-	TLSKeyFile  string `envconfig:"HOST_TLS_KEY_FILE" desc:"key of that certificate"`
-	TLSCAFile   string `envconfig:"HOST_TLS_CA_FILE" desc:"authority that vouches for network plugins; with it they are reached by TLS only"`
-	// TLSPlainPlugins are exempt from TLS.
-	TLSPlainPlugins []string `envconfig:"HOST_TLS_PLAIN_PLUGINS" desc:"comma list of plugins that may speak plain TCP although TLS is configured"`
+	PluginDir        string        `envconfig:"PLUGIN_DIR" default:"./bin" desc:"directory of executables (*.po) to start as children, and of shared objects (*.so) to load; empty for none"`
+	NetworkPlugin    []string      `envconfig:"NETWORK_PLUGIN" desc:"comma list of network plugins: host:port, name=host:port, or dns:///host:port for one endpoint of each address record"`
+	Zone             string        `envconfig:"HOST_ZONE" desc:"zone of this host: calls stay in it while a quarter of the ready endpoints are there"`
+	RequiredPlugins  []string      `envconfig:"REQUIRED_PLUGINS" desc:"comma list of plugins without which serve is not ready"`
+	LogLevel         string        `envconfig:"LOG_LEVEL" default:"info" desc:"trace, debug, info, warn, error or off; logs go to stderr, results to stdout. Commands other than serve log only if it is set"`
+	AttachTimeout    time.Duration `envconfig:"ATTACH_TIMEOUT" default:"10s" desc:"how long starting or reaching a plugin may take"`
+	CallTimeout      time.Duration `envconfig:"CALL_TIMEOUT" default:"30s" desc:"how long a plugin may take to answer one call"`
+	MaxMessage       int           `envconfig:"HOST_MAX_MESSAGE" default:"67108864" desc:"how many bytes one message to a plugin or from it may have; a larger one is an error of its call"`
+	DrainTimeout     time.Duration `envconfig:"DRAIN_TIMEOUT" default:"20s" desc:"how long calls in flight may take when the host ends, or an endpoint leaves"`
+	Balancer         string        `envconfig:"BALANCER" default:"least-request" desc:"which of several ready endpoints gets a call: round-robin or least-request"`
+	ContractVersions versionList   `envconfig:"CONTRACT_VERSIONS" desc:"comma list of the versions of the contract to speak; empty for all that the program knows"`
+	TLSCertFile      string        `envconfig:"HOST_TLS_CERT_FILE" desc:"certificate that this host shows network plugins, read again when it changes"`
+	TLSKeyFile       string        `envconfig:"HOST_TLS_KEY_FILE" desc:"key of that certificate"`
+	TLSCAFile        string        `envconfig:"HOST_TLS_CA_FILE" desc:"authority that vouches for network plugins; with it they are reached by TLS only"`
+	TLSPlainPlugins  []string      `envconfig:"HOST_TLS_PLAIN_PLUGINS" desc:"comma list of plugins that may speak plain TCP although TLS is configured"`
 }
 
 // programConfig has names that begin with the program's.
 type programConfig struct {
-	// Listen is the address of the HTTP API of serve. Empty means none.
-	Listen string `split_words:"true" default:"127.0.0.1:8080" desc:"host:port of the HTTP API of serve; empty for none"`
-	// TokenFile holds the bearer token of the HTTP API.
-	TokenFile string `split_words:"true" desc:"file of the bearer token that calls over HTTP need; required where the API does not listen on loopback"`
-	// NoCalls turns calls over HTTP off.
-	NoCalls bool `split_words:"true" default:"false" desc:"true takes no calls over HTTP, so that the API needs no token"`
-	// MaxCalls and MaxPluginCalls bound the calls over HTTP.
-	MaxCalls       int `split_words:"true" default:"256" desc:"how many calls over HTTP may be in flight at once"`
-	MaxPluginCalls int `split_words:"true" default:"64" desc:"how many of them may be calls of one plugin, so that one which does not answer leaves room for others"`
-	// Server is the daemon that the client commands ask.
-	Server string `split_words:"true" desc:"URL of the daemon that plugins and call ask; if empty it is the one of this machine where its address is set, or no plugins are named; else they attach to the plugins by themselves"`
+	Listen         string `split_words:"true" default:"127.0.0.1:8080" desc:"host:port of the HTTP API of serve; empty for none"`
+	TokenFile      string `split_words:"true" desc:"file of the bearer token that calls over HTTP need; required where the API does not listen on loopback"`
+	NoCalls        bool   `split_words:"true" default:"false" desc:"true takes no calls over HTTP, so that the API needs no token"`
+	MaxCalls       int    `split_words:"true" default:"256" desc:"how many calls over HTTP may be in flight at once"`
+	MaxPluginCalls int    `split_words:"true" default:"64" desc:"how many of them may be calls of one plugin, so that one which does not answer leaves room for others"`
+	Server         string `split_words:"true" desc:"URL of the daemon that plugins and call ask; if empty it is the one of this machine where its address is set, or no plugins are named; else they attach to the plugins by themselves"`
 }
 
 // readConfig reads the environment for a command. An error names the variable and

@@ -3,7 +3,6 @@
 package daemon
 
 import (
-	"context"
 	"fmt"
 	"slices"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/discovery/dir"
+	"github.com/reattach/reattach/host/discovery/manual"
 	"github.com/reattach/reattach/host/discovery/static"
 	"github.com/reattach/reattach/host/target"
 )
@@ -41,20 +41,12 @@ func (o *Options) sources() ([]discovery.Source, error) {
 
 // required is the source of the plugins that the options require: they are known,
 // and missed, even while nothing has found them.
-type required []string
-
-// Name implements discovery.Source.
-func (required) Name() string { return "required" }
-
-// Run implements discovery.Source.
-func (r required) Run(ctx context.Context, sink discovery.Sink) error {
+func required(names []string) discovery.Source {
 	group := target.Group{Key: "options"}
-	for _, name := range slices.Compact(slices.Sorted(slices.Values(r))) {
+	for _, name := range slices.Compact(slices.Sorted(slices.Values(names))) {
 		group.Plugins = append(group.Plugins, target.Plugin{Name: name, Required: true})
 	}
-	sink.Update(group)
-	<-ctx.Done()
-	return nil
+	return manual.New("required", group)
 }
 
 // dialers gives one for each placement that the daemon can reach.
@@ -73,20 +65,21 @@ func (d *Daemon) dialers() (map[target.Placement]conn.Dialer, error) {
 			})
 		},
 	}
-	all := make(map[target.Placement]conn.Dialer)
+	for placement, constructor := range d.opts.Dialers {
+		from[placement] = func(c attach.Contract) (conn.Dialer, error) {
+			dialer, err := constructor(c)
+			if err != nil {
+				err = fmt.Errorf("option Dialers[%s]: %w", placement, err)
+			}
+			return dialer, err
+		}
+	}
+	all := make(map[target.Placement]conn.Dialer, len(from))
 	for placement, constructor := range from {
-		dialer, err := d.newDialer(contract, constructor)
-		if err != nil {
+		var err error
+		if all[placement], err = d.newDialer(contract, constructor); err != nil {
 			return nil, err
 		}
-		all[placement] = dialer
-	}
-	for placement, constructor := range d.opts.Dialers {
-		dialer, err := d.newDialer(contract, constructor)
-		if err != nil {
-			return nil, fmt.Errorf("option Dialers[%s]: %w", placement, err)
-		}
-		all[placement] = dialer
 	}
 	return all, nil
 }

@@ -39,7 +39,7 @@ func (p Placement) String() string {
 
 // MarshalText writes String. It fails for a value that is no placement.
 func (p Placement) MarshalText() ([]byte, error) {
-	if !p.known() {
+	if p < Child || p > InProcess {
 		return nil, fmt.Errorf("placement %d is unknown", uint8(p))
 	}
 	return []byte(p.String()), nil
@@ -47,15 +47,11 @@ func (p Placement) MarshalText() ([]byte, error) {
 
 // UnmarshalText reads what MarshalText wrote.
 func (p *Placement) UnmarshalText(text []byte) error {
-	for _, known := range []Placement{Child, Network, InProcess} {
+	for known := Child; known <= InProcess; known++ {
 		if known.String() == string(text) {
 			*p = known
 			return nil
 		}
 	}
 	return fmt.Errorf("placement %q is unknown: use child, network or in-process", text)
-}
-
-func (p Placement) known() bool {
-	return p >= Child && p <= InProcess
 }

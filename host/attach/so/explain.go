@@ -10,21 +10,10 @@ import (
 	"strings"
 )
 
-// openError is what plugin.Open said.
-type openError struct{ err error }
-
-func (e *openError) Error() string { return e.err.Error() }
-
-func (e *openError) Unwrap() error { return e.err }
-
-// explain translates what plugin.Open says. Its words are not documented: what
-// is not recognized is passed on.
-func explain(err error, path string, possible []difference) error {
-	opened, ok := errors.AsType[*openError](err)
-	if !ok {
-		return err
-	}
-	text := opened.Error()
+// explain translates what plugin.Open says of a shared object that differs in possible
+// from its host. Its words are not documented: what is not recognized is passed on.
+func explain(opened error, possible []difference) error {
+	text, err := opened.Error(), opened
 	switch {
 	case otherPackage.MatchString(text):
 		err = fmt.Errorf("package %s is not the same in the host and in the shared object: "+

@@ -18,11 +18,11 @@ const Supported = true
 var errUnsupported = errors.New("in-process shared objects are supported here")
 
 // open loads a shared object for good, and asks it for its plugins. Its
-// package's init functions run.
-func open(path string) (*plugin.ServeConfig, error) {
+// package's init functions run. possible explains an error: see explain.
+func open(path string, possible []difference) (*plugin.ServeConfig, error) {
 	opened, err := goplugin.Open(path)
 	if err != nil {
-		return nil, &openError{err}
+		return nil, explain(err, possible)
 	}
 	symbol, err := opened.Lookup(Symbol)
 	if err != nil {

@@ -17,4 +17,4 @@ var errUnsupported = errors.New("in-process shared objects are off: this host wa
 	"or for a system that Go has no plugins for; build it with CGO_ENABLED=1, or run the plugin as a child or on the network")
 
 // open is never called.
-func open(string) (*plugin.ServeConfig, error) { return nil, errUnsupported }
+func open(string, []difference) (*plugin.ServeConfig, error) { return nil, errUnsupported }

@@ -84,9 +84,9 @@ func (r *registry) load(file *copied) (*object, error) {
 				"if this is a newer build of it, restart the host", info.Path, other.path)
 		}
 	}
-	config, err := open(file.copy)
+	config, err := open(file.copy, possible)
 	if err != nil {
-		return nil, explain(err, file.path, possible)
+		return nil, err
 	}
 	return &object{path: file.path, digest: file.digest, info: info, config: config}, nil
 }

@@ -27,8 +27,9 @@ func fingerprint(ctx context.Context, path string, observed fs.FileInfo) (string
 		return "", err
 	}
 	defer f.Close()
+	defer context.AfterFunc(ctx, func() { _ = f.Close() })() // it ends a long read
 	sum := sha256.New()
-	if _, err := io.Copy(sum, &cancelable{ctx, f}); err != nil {
+	if _, err := io.Copy(sum, f); err != nil {
 		return "", err
 	}
 	info, err := f.Stat()
@@ -77,17 +78,4 @@ func shorterThanHeaders(f io.ReaderAt) error {
 		return nil
 	}
 	return errIncomplete
-}
-
-// cancelable ends a long read with its context.
-type cancelable struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c *cancelable) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }

@@ -42,10 +42,6 @@ func declines(svc *corev1.Service) bool {
 // pluginPort is the name of the port that is taken without AnnotationPort.
 const pluginPort = "plugin"
 
-func annotations() []string {
-	return []string{AnnotationPort, AnnotationTLSServerName, AnnotationRequired}
-}
-
 // settings are what the annotations of a Service say.
 type settings struct {
 	plugin, subject string
@@ -90,15 +86,11 @@ func (s *settings) port(v string) {
 	switch {
 	case err == nil && n > 0:
 		s.portNumber = uint16(n)
-	case v == "" || isNumber(v):
+	case strings.Trim(v, "0123456789") == "":
 		s.problem("annotation %s is %q: want the name of a port or a number from 1 to 65535", AnnotationPort, v)
 	default:
 		s.portName = v
 	}
-}
-
-func isNumber(v string) bool {
-	return !slices.ContainsFunc([]byte(v), func(c byte) bool { return c < '0' || c > '9' })
 }
 
 // problem notes one, once.

@@ -26,7 +26,7 @@ func stripMeta(m metav1.ObjectMeta) metav1.ObjectMeta {
 
 func stripService(s *corev1.Service) *corev1.Service {
 	out := &corev1.Service{ObjectMeta: stripMeta(s.ObjectMeta)}
-	for _, name := range annotations() {
+	for _, name := range []string{AnnotationPort, AnnotationTLSServerName, AnnotationRequired} {
 		if value, ok := s.Annotations[name]; ok {
 			if out.Annotations == nil {
 				out.Annotations = make(map[string]string)
