@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // A child's broker survives its host: the next one finds it working.
@@ -59,7 +59,7 @@ func TestPluginWithoutOwnServices(t *testing.T) {
 	}
 	server := grpc.NewServer()
 	server.RegisterService(relayDesc(), newRelay("bare"))
-	var serving sync.WaitGroup
+	var serving wait.Group
 	serving.Go(func() { _ = server.Serve(lis) })
 	defer serving.Wait()
 	defer server.Stop()

@@ -6,13 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"google.golang.org/grpc"
 
 	"github.com/hashicorp/go-plugin/internal/broker"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 var brokerCases = map[string]pairOptions{
@@ -45,7 +45,7 @@ func TestBrokerBothWays(t *testing.T) {
 func TestBrokerManyAtOnce(t *testing.T) {
 	for _, name := range []string{"listeners", "tunnel"} {
 		t.Run(name, func(t *testing.T) {
-			var calls sync.WaitGroup
+			var calls wait.Group
 			for session := range 3 {
 				p := newGRPCPair(t, brokerCases[name])
 				for i := range 20 {
@@ -68,7 +68,7 @@ func TestBrokerManyAtOnce(t *testing.T) {
 
 func TestBrokerMultiplexedAtOnce(t *testing.T) {
 	p := newGRPCPair(t, brokerCases["multiplexed"])
-	var calls sync.WaitGroup
+	var calls wait.Group
 	for i := range 20 {
 		calls.Go(func() {
 			text := fmt.Sprint("host ", i)
@@ -81,10 +81,10 @@ func TestBrokerMultiplexedAtOnce(t *testing.T) {
 }
 
 func TestBrokerNobodyAccepts(t *testing.T) {
-	const wait = time.Second
-	p := newGRPCPair(t, pairOptions{tunnel: true, wait: wait})
+	const limit = time.Second
+	p := newGRPCPair(t, pairOptions{tunnel: true, wait: limit})
 	start := time.Now()
-	var dials sync.WaitGroup
+	var dials wait.Group
 	dials.Go(func() {
 		_, err := p.stub.broker.Dial(4711)
 		if err == nil || !strings.Contains(err.Error(), "nobody accepts broker id 4711") {
@@ -98,8 +98,8 @@ func TestBrokerNobodyAccepts(t *testing.T) {
 		}
 	})
 	dials.Wait()
-	if waited := time.Since(start); waited < wait {
-		t.Errorf("gave up after %v, want %v at least", waited, wait)
+	if waited := time.Since(start); waited < limit {
+		t.Errorf("gave up after %v, want %v at least", waited, limit)
 	}
 }
 
@@ -158,7 +158,7 @@ func TestBrokerListenerTakesManyConnections(t *testing.T) {
 			}
 			server := grpc.NewServer()
 			server.RegisterService(relayDesc(), newRelay("shared"))
-			var serving sync.WaitGroup
+			var serving wait.Group
 			serving.Go(func() { _ = server.Serve(lis) })
 			for range 3 {
 				if got, err := p.stub.call(t.Context(), "Via", "5"); got != "shared" || err != nil {

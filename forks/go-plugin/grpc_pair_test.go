@@ -21,6 +21,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/multiplex"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // grpcPair is a plugin and its host over a real socket.
@@ -107,7 +108,7 @@ func (p *grpcPair) start(t testing.TB, serving grpcServing, calling grpcClientCo
 	if p.service, err = grpcserve.New(serving.Config, &serving.Host); err != nil {
 		t.Fatal(err)
 	}
-	var running sync.WaitGroup
+	var running wait.Group
 	running.Go(func() {
 		if err := p.service.Serve(serving.Output.Listener(lis)); err != nil {
 			t.Errorf("serve: %v", err)

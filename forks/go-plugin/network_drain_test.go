@@ -6,7 +6,6 @@ import (
 	"context"
 	"net/rpc"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -19,6 +18,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // ended returns what ServeListener did, and leaves nothing to the cleanup.
@@ -108,7 +108,7 @@ func TestDrainFinishesBrokeredCalls(t *testing.T) {
 func TestDrainOfBusyClient(t *testing.T) {
 	p, stub := servedRelay(t, time.Hour)
 	ctx, cancel := context.WithCancel(t.Context())
-	var calling sync.WaitGroup
+	var calling wait.Group
 	defer calling.Wait()
 	defer cancel()
 	var calls atomic.Int64

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -18,6 +17,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // factoryPlugin is a gRPC plugin whose factory and registration can be strange.
@@ -175,7 +175,7 @@ func TestPluginThatIsServedOnce(t *testing.T) {
 				_ = session.Close()
 				probeHealth(t, p)
 			}
-			var all sync.WaitGroup
+			var all wait.Group
 			for range 20 {
 				_, stub := attachRelay(t, p)
 				all.Go(func() {
@@ -193,7 +193,7 @@ func TestPluginThatIsServedOnce(t *testing.T) {
 func TestFirstSessionsAtOnce(t *testing.T) {
 	plugin := strangePlugins(t)["factory panics"]
 	p := plugin.serve(t)
-	var all sync.WaitGroup
+	var all wait.Group
 	for range 20 {
 		all.Go(func() {
 			cfg := p.clientConfig()

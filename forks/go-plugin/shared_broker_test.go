@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/hashicorp/go-plugin/internal/broker"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // turns is a connection whose calls go to one session after the other.
@@ -75,7 +76,7 @@ func TestSharedGRPCBroker(t *testing.T) {
 				conn.pairs = append(conn.pairs, joined(t, shared, o))
 			}
 			stub := &relay{broker: shared.GRPCBroker(conn.broker), conn: conn}
-			var calls sync.WaitGroup
+			var calls wait.Group
 			for i := range 4 {
 				calls.Go(func() {
 					for n := range 6 {
@@ -179,7 +180,7 @@ func TestSharedMuxBroker(t *testing.T) {
 	if _, err := broker.Dial(1); !errors.Is(err, errNoLatest) {
 		t.Errorf("Dial before any answer: %v", err)
 	}
-	var calls sync.WaitGroup
+	var calls wait.Group
 	for i, s := range sessions {
 		raw, err := s.Dispense("echo")
 		if err != nil {

@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // eventually waits for a condition that has no event of its own.
@@ -31,7 +33,7 @@ type cutProxy struct {
 	mu     sync.Mutex
 	conns  []net.Conn
 	frozen chan struct{}
-	copies sync.WaitGroup
+	copies wait.Group
 }
 
 func newCutProxy(t *testing.T, target net.Addr) *cutProxy {

@@ -4,6 +4,7 @@ package grpcserve_test
 
 import (
 	"net"
+	"slices"
 	"testing"
 	"time"
 
@@ -70,14 +71,17 @@ func TestDescribesWhatIsRegistered(t *testing.T) {
 	want := []hello.Kind{
 		{Name: "known", Methods: []hello.Method{
 			{Name: "Check", Args: health + "Request", Reply: health + "Response"},
-			{Name: "List", Args: "grpc.health.v1.HealthListRequest", Reply: "grpc.health.v1.HealthListResponse"},
 			{Name: "Watch", Args: health + "Request", Reply: "stream " + health + "Response"},
 			{Name: "ServerReflectionInfo", Args: reflection + "Request", Reply: reflection + "Response"},
 		}},
 		{Name: "nothing"},
 		{Name: "unknown", Methods: []hello.Method{{Name: "Add"}, {Name: "Count"}, {Name: "Next"}}},
 	}
-	if diff := cmp.Diff(want, factory.Kinds()); diff != "" || err != nil {
+	kinds := factory.Kinds()
+	if len(kinds) > 0 { // List came with a later version of gRPC than the oldest that is tested
+		kinds[0].Methods = slices.DeleteFunc(slices.Clone(kinds[0].Methods), func(m hello.Method) bool { return m.Name == "List" })
+	}
+	if diff := cmp.Diff(want, kinds); diff != "" || err != nil {
 		t.Errorf("error %v, kinds (-want +got):\n%s", err, diff)
 	}
 }

@@ -67,7 +67,7 @@ func serve(t *testing.T, s *service, secure bool) *grpc.ClientConn {
 	go func() { served <- server.Serve(lis) }()
 	conn, err := grpc.NewClient(lis.Addr().String(), grpc.WithTransportCredentials(creds),
 		// What the host has room for does not grow.
-		grpc.WithStaticStreamWindowSize(window), grpc.WithStaticConnWindowSize(window))
+		grpc.WithInitialWindowSize(window), grpc.WithInitialConnWindowSize(window))
 	if err != nil {
 		t.Fatal(err)
 	}
