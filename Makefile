@@ -10,7 +10,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
-.PHONY: adversary bench bench-quick chaos consumers build run test check compat interop images e2e generate api-check fuzz clean help build-so so-demo c-demo
+.PHONY: adversary bench bench-quick chaos consumers build run test check compat interop images e2e generate api-check versions fuzz clean help build-so so-demo c-demo
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -32,6 +32,9 @@ compat: ## answer the five questions with binaries old and new
 
 interop: ## test the fork against the original library, and print what was compared
 	@scripts/interop.sh
+
+versions: ## test the fork with the oldest Go and dependencies that it allows, and with the newest
+	@scripts/versions.sh
 
 consumers: ## run plugins of other projects' SDKs on the fork and on the original library, with crowds in full
 	go test -C test/consumers $(TESTFLAGS) -count=1 -v . -args -all
