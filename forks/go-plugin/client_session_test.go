@@ -5,7 +5,6 @@ package plugin
 import (
 	"context"
 	"errors"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
+
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 // killProcess ends a process that is not this one's child.

@@ -112,6 +112,9 @@ func (c *GRPCClient) Dispense(name string) (interface{}, error) {
 	}
 }
 
+// GRPCBroker returns the session's broker.
+func (c *GRPCClient) GRPCBroker() *GRPCBroker { return c.broker }
+
 // Ping asks the plugin for an answer. An error means that the session is not
 // healthy.
 func (c *GRPCClient) Ping() error {

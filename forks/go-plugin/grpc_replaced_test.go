@@ -5,7 +5,6 @@ package plugin
 import (
 	"context"
 	"errors"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +16,8 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"github.com/hashicorp/go-plugin/internal/env"
 )
 
 // pinged is a host's connection on which it pings as often as a test likes: gRPC's

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"io"
 	"net"
 	"net/rpc"
@@ -16,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
 )
 

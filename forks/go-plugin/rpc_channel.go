@@ -4,7 +4,6 @@ package plugin
 
 import (
 	"context"
-	"fmt"
 	"net"
 	"net/rpc"
 	"reflect"
@@ -55,16 +54,6 @@ type RPCEncodeError = rpcmux.EncodeError
 // MessageTooLargeError is a message of more bytes than MaxMessageBytes of either side
 // allows. The session lives on.
 type MessageTooLargeError = rpcmux.TooLargeError
-
-// OpenRPC asks the plugin of a net/rpc session to serve a kind on a channel of
-// its own, under the service name "Plugin". The caller closes it.
-func (s *Session) OpenRPC(kind string) (RPCChannel, error) {
-	c, ok := s.client.(*RPCClient)
-	if !ok {
-		return nil, fmt.Errorf("open %s: the session speaks %s, not net/rpc", kind, s.Protocol())
-	}
-	return c.OpenRPC(kind)
-}
 
 // NewRPCChannel returns a channel on a connection that speaks net/rpc with gob,
 // as rpc.ServeConn does. The channel owns the connection.

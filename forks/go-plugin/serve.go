@@ -5,12 +5,12 @@ package plugin
 import (
 	"context"
 	"fmt"
-	"github.com/hashicorp/go-plugin/internal/env"
-	"github.com/hashicorp/go-plugin/internal/logging"
 	"os"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/logging"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 

@@ -112,6 +112,32 @@ func (s *Session) ClientConn() (*grpc.ClientConn, bool) {
 	return nil, false
 }
 
+// OpenRPC asks the plugin of a net/rpc session to serve a kind on a channel of
+// its own, under the service name "Plugin". The caller closes it.
+func (s *Session) OpenRPC(kind string) (RPCChannel, error) {
+	c, ok := s.client.(*RPCClient)
+	if !ok {
+		return nil, fmt.Errorf("open %s: the session speaks %s, not net/rpc", kind, s.Protocol())
+	}
+	return c.OpenRPC(kind)
+}
+
+// MuxBroker returns the broker of a net/rpc session, and nil for gRPC.
+func (s *Session) MuxBroker() *MuxBroker {
+	if c, ok := s.client.(*RPCClient); ok {
+		return c.broker
+	}
+	return nil
+}
+
+// GRPCBroker returns the broker of a gRPC session, and nil for net/rpc.
+func (s *Session) GRPCBroker() *GRPCBroker {
+	if c, ok := s.client.(*GRPCClient); ok {
+		return c.broker
+	}
+	return nil
+}
+
 // Close detaches from the plugin, which lives on, and waits until the
 // session's goroutines have ended. What the plugin wrote before, to ClientConfig's
 // SyncStdout and SyncStderr, has been passed on then, unless that took more than two

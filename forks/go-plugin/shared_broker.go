@@ -6,8 +6,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"github.com/hashicorp/go-plugin/internal/netrpc"
-	"github.com/hashicorp/go-plugin/internal/panics"
 	"net"
 	"time"
 
@@ -15,6 +13,8 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/netrpc"
+	"github.com/hashicorp/go-plugin/internal/panics"
 )
 
 // SharedBroker lets the sessions with several instances of one plugin share
@@ -118,22 +118,3 @@ func (s *sharedStreams) CloseChan() <-chan struct{} { return s.shared.ctx.Done()
 
 // Close leaves the sessions alone: their owners close them.
 func (s *sharedStreams) Close() error { return nil }
-
-// MuxBroker returns the broker of a net/rpc session, and nil for gRPC.
-func (s *Session) MuxBroker() *MuxBroker {
-	if c, ok := s.client.(*RPCClient); ok {
-		return c.broker
-	}
-	return nil
-}
-
-// GRPCBroker returns the broker of a gRPC session, and nil for net/rpc.
-func (s *Session) GRPCBroker() *GRPCBroker {
-	if c, ok := s.client.(*GRPCClient); ok {
-		return c.broker
-	}
-	return nil
-}
-
-// GRPCBroker returns the session's broker.
-func (c *GRPCClient) GRPCBroker() *GRPCBroker { return c.broker }
