@@ -175,9 +175,9 @@ func awaitSessions(handlers *sync.WaitGroup) error {
 	}
 }
 
-// attach shakes hands with a host and makes its session. The caller serves that, or ends
-// it if there is an error besides. At the session's end, ended is called.
-func (s *networkServer) attach(ctx context.Context, conn net.Conn, ended func()) (*hostSession, error) {
+// shakeHands makes a session with the host on conn. The caller serves it, or ends it if
+// there is an error besides. At the session's end, ended is called.
+func (s *networkServer) shakeHands(ctx context.Context, conn net.Conn, ended func()) (*hostSession, error) {
 	candidate, err := s.handshaker.Handshake(ctx, conn)
 	if err != nil {
 		return nil, err
@@ -202,7 +202,7 @@ func (s *networkServer) handle(ctx context.Context, conn net.Conn, done func()) 
 		_ = conn.Close()
 		done()
 	}
-	host, err := s.attach(ctx, conn, ended)
+	host, err := s.shakeHands(ctx, conn, ended)
 	switch {
 	case err == nil:
 		host.serve()
