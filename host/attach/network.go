@@ -37,11 +37,6 @@ type NetworkOptions struct {
 	// MaxMessageBytes bounds one message in either direction: 64 MiB if zero, none if
 	// negative.
 	MaxMessageBytes int
-	// Keepalive is how long a session may be silent before it is probed, and
-	// PingTimeout how long a probe may take: 5 s each if zero. A negative
-	// Keepalive never probes: the owner of the session pings instead.
-	Keepalive   time.Duration
-	PingTimeout time.Duration
 
 	// Output gives the writers of what a plugin writes to its stdout and
 	// stderr. Nil drops it: a network plugin's output is in its own log.
@@ -80,9 +75,8 @@ func (d *networkDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Sessi
 	config := d.opts.Contract.ClientConfig(e.Plugin)
 	config.Reattach = &plugin.ReattachConfig{Addr: address(e.Address)}
 	config.DialTimeout = d.opts.Timeout
-	config.PingTimeout = d.opts.PingTimeout
 	config.MaxMessageBytes = d.opts.MaxMessageBytes
-	config.KeepaliveInterval = d.opts.Keepalive
+	config.KeepaliveInterval = -1 // whoever has the session pings it
 	config.Logger = d.opts.Logger.Named(e.Plugin)
 	if d.opts.Output != nil {
 		config.SyncStdout, config.SyncStderr = d.opts.Output(e)

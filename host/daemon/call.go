@@ -120,7 +120,7 @@ func (d *Daemon) awaitEndpoint(ctx context.Context, plugin string, k *Kind, meth
 	if err == nil {
 		return nil
 	}
-	if _, unheard := errors.AsType[*fleet.UnknownPluginError](err); unheard {
+	if _, forgotten := errors.AsType[*fleet.UnknownPluginError](err); forgotten {
 		return unknown{err}
 	}
 	err = notDispensed(ctx, method, err)

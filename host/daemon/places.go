@@ -56,7 +56,7 @@ func (d *Daemon) dialers() (map[target.Placement]conn.Dialer, error) {
 		target.Network: func(c attach.Contract) (conn.Dialer, error) {
 			return attach.Network(attach.NetworkOptions{
 				Contract: c, TLS: d.opts.TLS, PlainPlugins: d.opts.PlainPlugins,
-				Timeout: d.opts.AttachTimeout, Keepalive: -1, MaxMessageBytes: d.opts.MaxMessageBytes, Logger: d.log,
+				Timeout: d.opts.AttachTimeout, MaxMessageBytes: d.opts.MaxMessageBytes, Logger: d.log,
 			})
 		},
 		target.Child: func(c attach.Contract) (conn.Dialer, error) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/reattach/reattach/host/discovery"
+	"github.com/reattach/reattach/host/target"
 )
 
 func (x *subject) firstUpdateIsWhole() {
@@ -48,19 +49,13 @@ func (x *subject) replacement() {
 	}
 	a, b := x.world.Add(0), x.world.Add(1)
 	rec, stop := x.startWith(a, b)
-	rec.mu.Lock()
-	oldA, _ := rec.endpoint(a)
-	oldB, _ := rec.endpoint(b)
-	rec.mu.Unlock()
+	var oldA, oldB, nowA, nowB target.Endpoint
+	rec.await(x.T, "both", func() bool { oldA, oldB = rec.endpoint(a), rec.endpoint(b); return true })
 	world.Replace(0)
 	rec.await(x.T, "another fingerprint", func() bool {
-		now, there := rec.endpoint(a)
-		return there && now.Fingerprint != oldA.Fingerprint
+		nowA, nowB = rec.endpoint(a), rec.endpoint(b)
+		return nowA.ID == a && nowA.Fingerprint != oldA.Fingerprint
 	})
-	rec.mu.Lock()
-	nowA, _ := rec.endpoint(a)
-	nowB, _ := rec.endpoint(b)
-	rec.mu.Unlock()
 	if oldA.Fingerprint == "" || nowA.Fingerprint == "" {
 		x.Errorf("fingerprints %q, then %q: neither may be empty", oldA.Fingerprint, nowA.Fingerprint)
 	}

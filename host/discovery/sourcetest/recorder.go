@@ -194,16 +194,14 @@ func (r *recorder) problems() []target.Problem {
 	return out
 }
 
-// endpoint finds one by its ID. It needs the lock.
-func (r *recorder) endpoint(id string) (target.Endpoint, bool) {
+// endpoint finds one by its ID, or gives none. It needs the lock.
+func (r *recorder) endpoint(id string) target.Endpoint {
 	for _, g := range r.state {
-		for _, e := range g.Endpoints {
-			if e.ID == id {
-				return e, true
-			}
+		if i := slices.IndexFunc(g.Endpoints, func(e target.Endpoint) bool { return e.ID == id }); i >= 0 {
+			return g.Endpoints[i]
 		}
 	}
-	return target.Endpoint{}, false
+	return target.Endpoint{}
 }
 
 // verify reports every breach of the contract that was seen.
