@@ -125,7 +125,7 @@ func (h *Host) Ping() error {
 func (h *Host) PingContext(ctx context.Context) error {
 	moved := h.transport.moved()
 	err := h.call(ctx, methodPing)
-	if errors.Is(err, context.DeadlineExceeded) && h.transport.moved() > moved {
+	if err != nil && errors.Is(ctx.Err(), context.DeadlineExceeded) && h.transport.moved() > moved {
 		return nil
 	}
 	return err

@@ -57,7 +57,13 @@ func (p *YamuxPlugin) Serve() error {
 		register: func(h rpcmux.Handler) uint32 { return p.register(broker, h) },
 	}
 	service := newService(streams[0], control, Serving{Panicked: p.config.Panicked, MaxMessage: p.config.MaxMessage})
-	service.answered = p.answered
+	service.answered = func(method string) {
+		// Only now, for a child exits right away, and its host takes a missing answer
+		// for a plugin that has to be killed.
+		if method == methodQuit {
+			p.config.Quit()
+		}
+	}
 	service.serve()
 	return nil
 }
@@ -85,14 +91,6 @@ func (p *YamuxPlugin) register(broker *Broker, handler rpcmux.Handler) (id uint3
 		}
 	}()
 	return id
-}
-
-// answered acts on Quit only once its answer is on the wire: a child exits right away,
-// and its host takes a missing answer for a plugin that has to be killed.
-func (p *YamuxPlugin) answered(method string) {
-	if method == methodQuit {
-		p.config.Quit()
-	}
 }
 
 // Drain lets the calls in flight finish, until there has been none for quiet. It returns

@@ -81,8 +81,15 @@ func (c *Channel) Send(method string, number uint64, args any) (end uint64, err 
 	if err := c.values.add(b, args, c.host.maxSend); err != nil {
 		return 0, &EncodeError{err}
 	}
-	return c.host.out.put(b, c.host.urgencyOfCall())
+	when := now
+	if c.host.pending.Add(1) > fewCalls {
+		when = soon // It pays to let some more requests join it.
+	}
+	return c.host.out.put(b, when)
 }
+
+// fewCalls is up to how many calls under way each request is written at once.
+const fewCalls = 3
 
 // Taken is how many bytes of all requests the connection was given.
 func (c *Channel) Taken() uint64 { return c.host.out.position() }

@@ -108,7 +108,7 @@ func (h *Host) receive(c *Channel) error {
 // await waits until there is something to read. Close of the channel interrupts it:
 // a reader whose channel is closed must not keep the read lock.
 func (h *Host) await(c *Channel) error {
-	if h.in.buffered() > h.in.left {
+	if h.in.r.Buffered() > h.in.left {
 		return nil // Part of the next message is here already.
 	}
 	if err := h.in.skip(); err != nil {
@@ -155,15 +155,3 @@ func (h *Host) unpark() (woken bool) {
 	}
 	return woken
 }
-
-// urgencyOfCall says how a request leaves. While few calls are under way, each is
-// written at once. When there are many, it pays to let some more join it.
-func (h *Host) urgencyOfCall() urgency {
-	if h.pending.Add(1) > fewCalls {
-		return soon
-	}
-	return now
-}
-
-// fewCalls is up to how many calls under way each request is written at once.
-const fewCalls = 3

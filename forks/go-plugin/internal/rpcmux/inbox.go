@@ -62,9 +62,6 @@ type message struct {
 
 var errMalformed = errors.New("malformed message")
 
-// buffered says how many bytes can be read without waiting.
-func (in *inbox) buffered() int { return in.r.Buffered() }
-
 // next reads the head of the next message, and drops what is left of the last.
 func (in *inbox) next(m *message) error {
 	if err := in.skip(); err != nil {

@@ -4,6 +4,8 @@ package rpcmux
 
 import (
 	"context"
+	"fmt"
+	"io"
 
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
@@ -27,7 +29,7 @@ type Output interface {
 type outputFeed struct {
 	credits chan struct{}
 	output  Output
-	done    chan struct{}
+	*stdio.Pump
 }
 
 // giveOutput takes a credit of the host. The first begins the feed.
@@ -38,8 +40,9 @@ func (p *Plugin) giveOutput() {
 		return
 	}
 	if p.feed == nil {
-		p.feed = &outputFeed{credits: make(chan struct{}, 1), output: p.config.Subscribe(), done: make(chan struct{})}
-		go p.feed.run(p)
+		feed := &outputFeed{credits: make(chan struct{}, 1), output: p.config.Subscribe()}
+		feed.Pump = stdio.StartPump(func() { feed.run(p) })
+		p.feed = feed
 	}
 	select {
 	case p.feed.credits <- struct{}{}:
@@ -48,7 +51,6 @@ func (p *Plugin) giveOutput() {
 }
 
 func (f *outputFeed) run(p *Plugin) {
-	defer close(f.done)
 	for {
 		chunk, err := f.output.Next(context.Background())
 		if err != nil {
@@ -74,7 +76,7 @@ func (f *outputFeed) run(p *Plugin) {
 // end ends the feed and waits for it.
 func (f *outputFeed) end() {
 	f.output.Close()
-	<-f.done
+	_ = f.Wait(context.Background())
 }
 
 // FinishOutput sends what the plugin has written by now to a host that takes
@@ -88,9 +90,48 @@ func (p *Plugin) FinishOutput(ctx context.Context) {
 		return
 	}
 	feed.output.Finish(ctx)
-	select {
-	case <-feed.done:
+	if feed.Wait(ctx) == nil {
 		_ = p.out.awaitSent(ctx, true)
-	case <-ctx.Done():
+	}
+}
+
+// takeOutput gives the message at hand to receiveOutput, which waits for it:
+// the plugin sends one for each credit.
+func (h *Host) takeOutput() error {
+	if h.in.left > maxOutput {
+		return fmt.Errorf("%w: output of %d bytes", errMalformed, h.in.left)
+	}
+	chunk := stdio.Chunk{Channel: stdio.Channel(h.message.channel), Data: make([]byte, h.in.left)}
+	if _, err := io.ReadFull(&h.in, chunk.Data); err != nil {
+		return err
+	}
+	select {
+	case h.outputs <- chunk:
+		return nil
+	default:
+		return fmt.Errorf("%w: output that nobody asked for", errMalformed)
+	}
+}
+
+// ReceiveOutput asks for what the plugin writes to its stdout and stderr, and
+// returns what passes it on, until the session ends, in a goroutine of the
+// caller's. to may block: the plugin then keeps the rest. Nothing is lost of what
+// calls print that are made after ReceiveOutput has returned.
+func (h *Host) ReceiveOutput(to func(stdio.Chunk)) (passOn func()) {
+	err := h.send(newMessage(credit))
+	return func() {
+		for ; err == nil; err = h.send(newMessage(credit)) {
+			select {
+			case chunk := <-h.outputs:
+				to(chunk)
+			case <-h.done:
+				select {
+				case chunk := <-h.outputs: // It had come before.
+					to(chunk)
+				default:
+				}
+				return
+			}
+		}
 	}
 }

@@ -158,7 +158,7 @@ func (w *worker) ReadRequestBody(body any) error {
 	if err != nil || body == nil || w.queued != nil {
 		return err
 	}
-	w.backlog = w.plugin.in.buffered() > 0
+	w.backlog = w.plugin.in.r.Buffered() > 0
 	if !w.method.latency.isQuick(w.backlog) {
 		w.state.Store(replaced)
 		w.plugin.newReader()
