@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 
+	"github.com/hashicorp/yamux"
+
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/dial"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
@@ -204,11 +206,15 @@ func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet) (err error) {
 		MaxSend:     commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
 		Arrivals:    cfg.Broker.arrivals(),
 		Panicked:    panics.NewGuard().ReportTo(cfg.Logger),
-		Yamux:       netrpc.YamuxConfig(cfg.Logger),
 	}
-	// The session's own probe notices a dead peer, sooner than yamux's.
-	config.Yamux.EnableKeepAlive = false
-	config.Yamux.ConnectionWriteTimeout = cfg.PingTimeout
+	logger, pingTimeout := cfg.Logger, cfg.PingTimeout
+	config.Yamux = func() *yamux.Config {
+		cfg := netrpc.YamuxConfig(logger)
+		// The session's own probe notices a dead peer, sooner than yamux's.
+		cfg.EnableKeepAlive = false
+		cfg.ConnectionWriteTimeout = pingTimeout
+		return cfg
+	}
 	var session *netrpc.Host
 	if s.agreed.Has(hello.FeatureRPCMux) {
 		session = netrpc.NewMuxHost(s.conn, config, s.lists, s.setDraining, s.lose)

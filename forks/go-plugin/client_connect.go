@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 
+	"github.com/hashicorp/yamux"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/hashicorp/go-plugin/internal/broker"
@@ -47,7 +48,7 @@ func (p *localPlugin) connectNetRPC() (sessionClient, error) {
 		PingTimeout: p.config.PingTimeout,
 		MaxMessage:  p.config.MaxMessageBytes,
 		Arrivals:    p.config.Broker.arrivals(),
-		Yamux:       netrpc.YamuxConfig(p.logger),
+		Yamux:       func() *yamux.Config { return netrpc.YamuxConfig(p.logger) },
 	})
 	if err != nil {
 		return nil, err

@@ -118,7 +118,7 @@ func bulkStream(t *testing.T, host, served int) bulk {
 	go func() {
 		conn, err := lis.Accept()
 		if err == nil {
-			err = netrpc.NewYamuxPlugin(conn, netrpc.PluginConfig{
+			err = netrpc.NewYamuxPlugin(conn, &netrpc.PluginConfig{
 				Serving: netrpc.Serving{MaxMessage: served}, Kinds: PluginSet{"bulk": bulkPlugin{}}.netRPC,
 				Stdout: eof{}, Stderr: eof{}, Quit: func() {},
 			}).Serve()

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/yamux"
 
 	"github.com/hashicorp/go-plugin/internal/grpcserve"
 	"github.com/hashicorp/go-plugin/internal/hello"
@@ -98,29 +99,39 @@ type netRPCSession interface {
 }
 
 func (h *hostSession) serveNetRPC() error {
-	config := netrpc.PluginConfig{
+	session, release := h.newNetRPC()
+	defer release()
+	h.rpc = session
+	h.setReady()
+	return session.Serve()
+}
+
+// newNetRPC makes the session. The caller calls release when it has ended.
+func (h *hostSession) newNetRPC() (session netRPCSession, release func()) {
+	config := &netrpc.PluginConfig{
 		Serving: netrpc.Serving{Panicked: h.panicked, Output: &h.before, MaxMessage: h.server.config.MaxMessageBytes},
 		Kinds:   h.version.plugins.netRPC,
 		Quit:    func() { _ = h.conn.Close() }, // ends this session, not the plugin
-		Yamux:   netrpc.YamuxConfig(h.logger),
+		Yamux: func() *yamux.Config {
+			cfg := netrpc.YamuxConfig(h.logger)
+			cfg.KeepAliveInterval = hostKeepalive
+			return cfg
+		},
 	}
 	if h.agreed.Has(hello.FeatureRPCMux) {
 		config.Subscribe = h.subscribe
 		config.MaxSend = commonBound(h.server.config.MaxMessageBytes, h.agreed.MaxMessage)
 		config.Watchdog, config.Silence = &h.server.watchdog, hostKeepalive
-		h.rpc = netrpc.NewMuxPlugin(h.conn, config)
-	} else {
-		stdout, stderr := h.server.output.Split()
-		h.before.Follow(stdout, stderr)
-		defer stdout.Close()
-		defer stderr.Close()
-		config.Stdout, config.Stderr = stdout, stderr
-		config.Draining, config.OpenTimeout = h.server.draining, h.server.config.HandshakeTimeout
-		config.Yamux.KeepAliveInterval = hostKeepalive
-		h.rpc = netrpc.NewYamuxPlugin(h.conn, config)
+		return netrpc.NewMuxPlugin(h.conn, config), func() {}
 	}
-	h.setReady()
-	return h.rpc.Serve()
+	stdout, stderr := h.server.output.Split()
+	h.before.Follow(stdout, stderr)
+	config.Stdout, config.Stderr = stdout, stderr
+	config.Draining, config.OpenTimeout = h.server.draining, h.server.config.HandshakeTimeout
+	return netrpc.NewYamuxPlugin(h.conn, config), func() {
+		_ = stdout.Close()
+		_ = stderr.Close()
+	}
 }
 
 // subscribe gives a net/rpc session the plugin's output as one sequence.

@@ -46,7 +46,7 @@ func (s *RPCServer) Serve(lis net.Listener) {
 
 // ServeConn serves one connection until the host hangs up, and closes it.
 func (s *RPCServer) ServeConn(conn io.ReadWriteCloser) {
-	_ = netrpc.NewYamuxPlugin(conn, netrpc.PluginConfig{
+	_ = netrpc.NewYamuxPlugin(conn, &netrpc.PluginConfig{
 		Serving: netrpc.Serving{Output: s.before},
 		Kinds:   PluginSet(s.Plugins).netRPC,
 		Quit:    s.quit,

@@ -38,8 +38,8 @@ type HostConfig struct {
 	Arrivals *Arrivals
 	// Panicked says what becomes of a panic in what the broker serves.
 	Panicked panics.Func
-	// Yamux is the configuration of the yamux session; nil is YamuxConfig(nil).
-	Yamux *yamux.Config
+	// Yamux returns the configuration of a yamux session; nil is YamuxConfig(nil).
+	Yamux func() *yamux.Config
 }
 
 func (c *HostConfig) newBroker(streams Streams) *Broker {

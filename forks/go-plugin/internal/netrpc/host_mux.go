@@ -3,7 +3,6 @@
 package netrpc
 
 import (
-	"cmp"
 	"net"
 
 	"github.com/hashicorp/yamux"
@@ -26,7 +25,7 @@ type overMux struct {
 // with the reason when the session can be used no more.
 func NewMuxHost(conn net.Conn, config HostConfig, listed func(kind string) bool, draining func(), ended func(error)) *Host {
 	streams := &onDemand{start: func(conn net.Conn) (*yamux.Session, error) {
-		return yamux.Client(conn, cmp.Or(config.Yamux, YamuxConfig(nil)))
+		return yamux.Client(conn, yamuxConfig(config.Yamux))
 	}}
 	mux := rpcmux.NewHost(conn, rpcmux.HostConfig{
 		Draining: draining, Streams: streams.begin,

@@ -3,7 +3,6 @@
 package netrpc
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -26,7 +25,7 @@ type overYamux struct {
 
 // NewYamuxHost starts a session over yamux. It owns conn, and closes it on an error.
 func NewYamuxHost(conn io.ReadWriteCloser, config HostConfig) (*Host, error) {
-	session, err := yamux.Client(conn, cmp.Or(config.Yamux, YamuxConfig(nil)))
+	session, err := yamux.Client(conn, yamuxConfig(config.Yamux))
 	if err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("start net/rpc session: %w", err)
@@ -71,6 +70,13 @@ func (*overYamux) endsOutput() bool { return true }
 
 // moved never grows: what yamux sends is cut into frames, between which others pass.
 func (*overYamux) moved() uint64 { return 0 }
+
+func yamuxConfig(make func() *yamux.Config) *yamux.Config {
+	if make == nil {
+		return YamuxConfig(nil)
+	}
+	return make()
+}
 
 // YamuxConfig is upstream's configuration with yamux's own messages sent to
 // the logger; nil silences them.

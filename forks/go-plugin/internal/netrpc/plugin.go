@@ -21,8 +21,8 @@ type PluginConfig struct {
 	Kinds func(*Broker) func(kind string) (impl any, err error)
 	// Quit is called once the host's wish for the end (Control.Quit) was answered.
 	Quit func()
-	// Yamux is the configuration of the yamux session; nil is YamuxConfig(nil).
-	Yamux *yamux.Config
+	// Yamux returns the configuration of a yamux session; nil is YamuxConfig(nil).
+	Yamux func() *yamux.Config
 
 	// For a session over yamux: what is copied to the host; when the plugin is about to
 	// leave (nil: it never says so); and how long the host may take to open its

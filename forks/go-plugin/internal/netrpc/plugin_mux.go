@@ -3,7 +3,6 @@
 package netrpc
 
 import (
-	"cmp"
 	"context"
 	"net"
 	"time"
@@ -16,19 +15,19 @@ import (
 
 // MuxPlugin serves one host with the feature rpc-mux.
 type MuxPlugin struct {
-	config  PluginConfig
+	config  *PluginConfig
 	mux     *rpcmux.Plugin
 	streams *onDemand
 }
 
-// NewMuxPlugin returns a session on conn, which Serve closes.
-func NewMuxPlugin(conn net.Conn, config PluginConfig) *MuxPlugin {
+// NewMuxPlugin returns a session on conn, which Serve closes. The session keeps config.
+func NewMuxPlugin(conn net.Conn, config *PluginConfig) *MuxPlugin {
 	config.calls = &calls.Gauge{}
 	p := &MuxPlugin{config: config}
 	p.streams = &onDemand{start: func(conn net.Conn) (*yamux.Session, error) {
-		cfg := *cmp.Or(config.Yamux, YamuxConfig(nil))
+		cfg := yamuxConfig(config.Yamux)
 		cfg.EnableKeepAlive = false // The session has its own.
-		return yamux.Server(conn, &cfg)
+		return yamux.Server(conn, cfg)
 	}}
 	broker := NewBroker(p.streams, NewArrivals(), BrokerWait, config.Serving)
 	control := &control{

@@ -3,7 +3,6 @@
 package netrpc
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -20,15 +19,15 @@ import (
 
 // YamuxPlugin serves one host over yamux.
 type YamuxPlugin struct {
-	config PluginConfig
+	config *PluginConfig
 	conn   io.ReadWriteCloser
 
 	mu      sync.Mutex // guards outputs
 	outputs []*sentOutput
 }
 
-// NewYamuxPlugin returns a session on conn, which Serve closes.
-func NewYamuxPlugin(conn io.ReadWriteCloser, config PluginConfig) *YamuxPlugin {
+// NewYamuxPlugin returns a session on conn, which Serve closes. The session keeps config.
+func NewYamuxPlugin(conn io.ReadWriteCloser, config *PluginConfig) *YamuxPlugin {
 	config.calls = &calls.Gauge{}
 	return &YamuxPlugin{config: config, conn: conn}
 }
@@ -36,7 +35,7 @@ func NewYamuxPlugin(conn io.ReadWriteCloser, config PluginConfig) *YamuxPlugin {
 // Serve serves until the host hangs up or the connection is closed. It always closes
 // the connection.
 func (p *YamuxPlugin) Serve() error {
-	session, err := yamux.Server(p.conn, cmp.Or(p.config.Yamux, YamuxConfig(nil)))
+	session, err := yamux.Server(p.conn, yamuxConfig(p.config.Yamux))
 	if err != nil {
 		_ = p.conn.Close()
 		return fmt.Errorf("start net/rpc session: %w", err)

@@ -132,7 +132,7 @@ func TestQuitWithoutAnswerIsNoError(t *testing.T) {
 func TestMuxQuitIsAnswered(t *testing.T) {
 	for range 100 {
 		here, there := net.Pipe()
-		plugin := NewMuxPlugin(there, PluginConfig{
+		plugin := NewMuxPlugin(there, &PluginConfig{
 			Kinds: func(*Broker) func(string) (any, error) { return nil },
 			Quit:  func() { _ = there.Close() },
 		})

@@ -115,16 +115,21 @@ func (h *Host) await(c *Channel) error {
 		return err
 	}
 	for {
-		if !h.park(c) {
-			return errChannelClosed
-		}
-		_, err := h.in.r.Peek(1)
-		woken := h.unpark()
+		woken, err := h.awaitByte(c)
 		if !woken || !isTimeout(err) {
 			return err
 		}
 		h.in.source.err = nil
 	}
+}
+
+// awaitByte waits for one byte. woken reports that Close of the channel interrupted it.
+func (h *Host) awaitByte(c *Channel) (woken bool, err error) {
+	if !h.park(c) {
+		return false, errChannelClosed
+	}
+	_, err = h.in.r.Peek(1)
+	return h.unpark(), err
 }
 
 // isTimeout reports whether a deadline has passed. Not every connection has the
