@@ -18,12 +18,6 @@ type ZonePreference struct {
 	MinFraction float64
 }
 
-// suffice reports whether local of total endpoints are enough.
-func (z ZonePreference) suffice(local, total int) bool {
-	least := max(1, z.MinEndpoints, int(math.Ceil(z.MinFraction*float64(total))))
-	return z.Zone != "" && local >= least
-}
-
 // arrange copies candidates so that the preferred ones come first, in their
 // order, and says how many those are: all of them where no zone is preferred.
 func arrange[T Endpoint](z ZonePreference, candidates []Candidate[T]) (ordered []Candidate[T], preferred int) {
@@ -37,7 +31,8 @@ func arrange[T Endpoint](z ZonePreference, candidates []Candidate[T]) (ordered [
 		}
 	}
 	local := len(ordered)
-	if !z.suffice(local, len(candidates)) {
+	least := max(1, z.MinEndpoints, int(math.Ceil(z.MinFraction*float64(len(candidates)))))
+	if z.Zone == "" || local < least {
 		return append(ordered[:0], candidates...), len(candidates)
 	}
 	return append(ordered, others...), local

@@ -91,16 +91,15 @@ func (s *Subscription) Close() { s.hub.remove(s) }
 
 // hub hands events to subscriptions.
 type hub struct {
-	mu     sync.Mutex
-	subs   map[*Subscription]struct{}
-	closed bool
+	mu   sync.Mutex
+	subs map[*Subscription]struct{} // nil once closed
 }
 
 func (h *hub) add(buffer int) *Subscription {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	s := &Subscription{c: make(chan Event, max(buffer, 1)), hub: h}
-	if h.closed {
+	if h.subs == nil {
 		close(s.c)
 		return s
 	}
@@ -135,9 +134,8 @@ func (h *hub) send(events []Event) {
 func (h *hub) close() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.closed = true
 	for s := range h.subs {
-		delete(h.subs, s)
 		close(s.c)
 	}
+	h.subs = nil
 }

@@ -51,7 +51,7 @@ func (c *Config) observe(s *callState, endpoint string, err error) {
 	if c.Observer == nil {
 		return
 	}
-	ended := Call{Method: s.method(), Endpoint: endpoint, Took: time.Since(s.began), Attempts: s.attempts, Err: err}
+	ended := Call{Method: methodOf(s.name), Endpoint: endpoint, Took: time.Since(s.began), Attempts: s.attempts, Err: err}
 	if s.retry != nil {
 		ended.Repeats = s.retry.repeats
 	}

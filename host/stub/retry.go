@@ -43,9 +43,6 @@ type retryState struct {
 	refused error
 }
 
-// method is the method's name in the Go interface.
-func (s *callState) method() string { return methodOf(s.name) }
-
 // methodOf turns "Plugin.Greet" and "/hello.Greeter/Greet" into "Greet".
 func methodOf(name string) string { return name[strings.LastIndexAny(name, "./")+1:] }
 
@@ -150,7 +147,7 @@ func (s *callState) lost(endpoint string, sent bool, cause error) bool {
 // last attempt came to. What an earlier attempt may have run stays true, however the
 // later ones ended.
 func (s *callState) fault(f Fault) *Fault {
-	f.Method = s.method()
+	f.Method = methodOf(s.name)
 	if !s.wasSent() {
 		return &f
 	}

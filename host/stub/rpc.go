@@ -4,6 +4,7 @@ package stub
 
 import (
 	"net/rpc"
+	"reflect"
 
 	"github.com/hashicorp/go-plugin"
 )
@@ -36,7 +37,7 @@ func NewRPC(kind string, config Config) (*RPC, error) {
 	codec := newRPCCodec(kind, config)
 	stub := &RPC{Client: rpc.NewClientWithCodec(codec), codec: codec}
 	var err error
-	if codec.pending, err = pendingOf(stub.Client); err != nil {
+	if codec.pending, err = pendingIn(reflect.ValueOf(stub.Client).Elem()); err != nil {
 		_ = stub.Close()
 		return nil, err
 	}

@@ -51,7 +51,11 @@ func (c *rpcCodec) route(k *call, lease balancer.Lease) {
 		if err == nil {
 			return
 		}
-		lease.Done(outcomeOf(err))
+		outcome := balancer.NotSent
+		if errors.Is(err, errSlow) {
+			outcome = balancer.TimedOut
+		}
+		lease.Done(outcome)
 		if unfit, ok := errors.AsType[*plugin.RPCEncodeError](err); ok { // it would fail elsewhere as well
 			c.fault(k, Fault{Reason: ReasonArguments, Err: unfit.Err})
 			return
@@ -62,14 +66,6 @@ func (c *rpcCodec) route(k *call, lease balancer.Lease) {
 		}
 		lease = nil
 	}
-}
-
-// outcomeOf tells the fleet why an endpoint did not take a call.
-func outcomeOf(err error) balancer.Outcome {
-	if errors.Is(err, errSlow) {
-		return balancer.TimedOut
-	}
-	return balancer.NotSent
 }
 
 // offer puts the call on the channel of a lease's session, and waits for it where it

@@ -123,10 +123,19 @@ func (s *sessionChannel) fail(err error) {
 	if errors.Is(err, io.ErrUnexpectedEOF) && s.codec.ctx.Err() == nil {
 		err = errHungUp
 	}
-	calls, channel, first := s.end(err)
-	if !first {
+	// Not before a call that is being sent is, so that it is known where each ends.
+	s.sending.Lock()
+	if s.err != nil {
+		s.sending.Unlock()
 		return
 	}
+	s.err = err
+	if s.channel == nil {
+		close(s.opened)
+	}
+	calls, channel := s.waiting.takeAll(), s.channel
+	s.sending.Unlock()
+
 	s.codec.forget(s)
 	var taken uint64
 	if channel != nil {
@@ -136,21 +145,6 @@ func (s *sessionChannel) fail(err error) {
 	for _, k := range calls {
 		s.codec.lost(k, k.end <= taken, err)
 	}
-}
-
-// end takes all calls that wait. It is not done before the one that is being sent is, so
-// that it is known where each ends.
-func (s *sessionChannel) end(err error) (calls []*call, channel plugin.RPCChannel, first bool) {
-	s.sending.Lock()
-	defer s.sending.Unlock()
-	if s.err != nil {
-		return nil, nil, false
-	}
-	s.err = err
-	if s.channel == nil {
-		close(s.opened)
-	}
-	return s.waiting.takeAll(), s.channel, true
 }
 
 // expire ends the calls that were not answered in time. Their answers, if they

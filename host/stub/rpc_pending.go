@@ -20,11 +20,7 @@ import (
 // each call out of the client and ends it itself, as the client would.
 type pendingCalls map[uint64]*rpc.Call
 
-// pendingOf finds them. net/rpc does not export the map.
-func pendingOf(client *rpc.Client) (pendingCalls, error) {
-	return pendingIn(reflect.ValueOf(client).Elem())
-}
-
+// pendingIn finds them in an rpc.Client, whose field net/rpc does not export.
 func pendingIn(client reflect.Value) (pendingCalls, error) {
 	field := client.FieldByName("pending")
 	if !field.IsValid() || field.Type() != reflect.TypeFor[map[uint64]*rpc.Call]() || field.IsNil() {

@@ -103,9 +103,7 @@ func (d *Dialer) Sessions(id string) []*Session {
 
 // Session is the newest session of an endpoint, or nil.
 func (d *Dialer) Session(id string) *Session {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if all := d.sessions[id]; len(all) > 0 {
+	if all := d.Sessions(id); len(all) > 0 {
 		return all[len(all)-1]
 	}
 	return nil
