@@ -33,7 +33,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	stream := &stream{to: w, control: http.NewResponseController(w)}
-	if stream.send("plugins", s.found()) != nil {
+	if stream.send("plugins", s.opts.Daemon.Found()) != nil {
 		return
 	}
 	beat := time.NewTicker(s.opts.Heartbeat)
@@ -56,7 +56,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		}
 		if now := changes.Dropped(); err == nil && now != missed {
 			missed = now
-			err = stream.send("plugins", s.found())
+			err = stream.send("plugins", s.opts.Daemon.Found())
 		}
 		if err != nil {
 			return

@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/go-plugin/printable"
 
 	"github.com/reattach/reattach/host/daemon"
-	"github.com/reattach/reattach/host/target"
 )
 
 //go:embed openapi.json
@@ -81,19 +80,8 @@ func (s *Server) kinds(w http.ResponseWriter, _ *http.Request) {
 	writeJSON(w, http.StatusOK, kindList{s.opts.Daemon.Kinds()})
 }
 
-// pluginList is the answer of /api/v1/plugins.
-type pluginList struct {
-	Plugins []daemon.Plugin `json:"plugins"`
-	// Problems are what discovery found and cannot offer, of no plugin or of any.
-	Problems []target.Problem `json:"problems"`
-}
-
 func (s *Server) plugins(w http.ResponseWriter, _ *http.Request) {
-	writeJSON(w, http.StatusOK, s.found())
-}
-
-func (s *Server) found() pluginList {
-	return pluginList{s.opts.Daemon.Plugins(), append([]target.Problem{}, s.opts.Daemon.Problems()...)}
+	writeJSON(w, http.StatusOK, s.opts.Daemon.Found())
 }
 
 func (s *Server) plugin(w http.ResponseWriter, r *http.Request) {

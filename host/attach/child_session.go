@@ -22,20 +22,28 @@ const exitGrace = 250 * time.Millisecond
 
 // childSession is a session with a process that this host started.
 type childSession struct {
-	child *child
-	info  conn.Info
-	rpc   *plugin.RPCClient  // nil for gRPC
-	grpc  *plugin.GRPCClient // nil for net/rpc
+	child    *child
+	info     conn.Info
+	protocol clientProtocol     // one of these:
+	rpc      *plugin.RPCClient  // nil for gRPC
+	grpc     *plugin.GRPCClient // nil for net/rpc
 
 	ctx     context.Context // ends with the session, its cause says why
 	end     context.CancelCauseFunc
 	workers sync.WaitGroup
 }
 
+// clientProtocol is what both of go-plugin's protocols have.
+type clientProtocol interface {
+	Done() <-chan struct{}
+	PingContext(ctx context.Context) error
+}
+
 // newChildSession supervises a child that serves.
 func newChildSession(c *child, protocol plugin.ClientProtocol) *childSession {
 	s := &childSession{child: c}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
+	s.protocol, _ = protocol.(clientProtocol)
 	s.rpc, _ = protocol.(*plugin.RPCClient)
 	s.grpc, _ = protocol.(*plugin.GRPCClient)
 	s.info = conn.Info{
@@ -60,12 +68,7 @@ func fileBuild(path string) string {
 
 // watch ends the session when the process has ended, or its connection.
 func (s *childSession) watch() {
-	var lost <-chan struct{} // gRPC only connects once more, as long as that helps
-	if s.rpc != nil {
-		lost = s.rpc.Done()
-	} else if s.grpc != nil {
-		lost = s.grpc.Done()
-	}
+	lost := s.protocol.Done() // gRPC only connects once more, as long as that helps
 	exited := s.child.client.Done()
 	select {
 	case <-exited:
@@ -102,10 +105,7 @@ func (s *childSession) Ping(ctx context.Context) error {
 	if err := cmp.Or(s.Err(), ctx.Err()); err != nil {
 		return err
 	}
-	if s.rpc != nil {
-		return s.rpc.PingContext(ctx)
-	}
-	return s.grpc.PingContext(ctx)
+	return s.protocol.PingContext(ctx)
 }
 
 // Draining implements conn.Session: a child is told when to leave, and never says so.

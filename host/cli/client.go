@@ -28,11 +28,7 @@ type client interface {
 }
 
 // found is what a daemon knows of plugins, as its API says it.
-type found struct {
-	Plugins []daemon.Plugin `json:"plugins"`
-	// Problems are what was found and cannot be used.
-	Problems []target.Problem `json:"problems"`
-}
+type found daemon.Found
 
 // orEmpty has lists where it has none, as the API does.
 func (f found) orEmpty() found {

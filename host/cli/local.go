@@ -111,7 +111,7 @@ func (l *local) once(ctx context.Context, done func([]daemon.Plugin) bool) (foun
 	}
 }
 
-func (l *local) found() found { return found{l.d.Plugins(), l.d.Problems()} }
+func (l *local) found() found { return found(l.d.Found()) }
 
 // unsettled reports whether an endpoint has not come to anything.
 func unsettled(p daemon.Plugin) bool {

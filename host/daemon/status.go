@@ -109,6 +109,18 @@ func (d *Daemon) Plugin(name string) (Plugin, bool) {
 // Problems are what discovery found and cannot offer, of no plugin or of any.
 func (d *Daemon) Problems() []target.Problem { return d.fleet.View().Problems }
 
+// Found is all that a daemon knows of plugins.
+type Found struct {
+	Plugins []Plugin `json:"plugins"`
+	// Problems are what discovery found and cannot offer, of no plugin or of any.
+	Problems []target.Problem `json:"problems"`
+}
+
+// Found gives what Plugins and Problems do. Neither is nil.
+func (d *Daemon) Found() Found {
+	return Found{d.Plugins(), append([]target.Problem{}, d.Problems()...)}
+}
+
 // Subscribe gives what happens from now on. buffer is how many events may wait for
 // the reader.
 func (d *Daemon) Subscribe(buffer int) *Subscription { return d.fleet.Subscribe(buffer) }
