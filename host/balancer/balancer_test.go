@@ -217,7 +217,7 @@ func TestZonePreference(t *testing.T) {
 		"SmallPart":    {"one of four is less than a third", []string{"a", "b", "b", "b"}, balancer.ZonePreference{Zone: "a", MinFraction: 1. / 3}, []int{0, 1, 2, 3}},
 		"LargePart":    {"two of four are more than a third", []string{"b", "a", "b", "a"}, balancer.ZonePreference{Zone: "a", MinFraction: 1. / 3}, []int{1, 3}},
 		"BothMustHold": {"half of them, but not three", []string{"a", "b", "a", "b"}, balancer.ZonePreference{Zone: "a", MinFraction: .5, MinEndpoints: 3}, []int{0, 1, 2, 3}},
-		"UnknownZone":  {"an endpoint without a zone is nobody's neighbour", []string{"", "a"}, balancer.ZonePreference{Zone: "a"}, []int{1}},
+		"UnknownZone":  {"an endpoint without a zone is in no zone", []string{"", "a"}, balancer.ZonePreference{Zone: "a"}, []int{1}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

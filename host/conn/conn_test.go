@@ -191,7 +191,7 @@ func TestPermanentError(t *testing.T) {
 			}
 			d.Default(manualdial.Script{})
 			r.pass(26 * time.Second)
-			if s := r.want("nobody would tell that it was repaired", conn.Ready); s.Permanent {
+			if s := r.want("there would be no sign that it was repaired", conn.Ready); s.Permanent {
 				t.Error("permanent although READY")
 			}
 		})
@@ -206,7 +206,7 @@ func TestCheck(t *testing.T) {
 	}{
 		"Good":      {"nothing against it", nil, conn.Ready},
 		"Warning":   {"callers are warned, and may call what fits", errors.New("greeter.Hi is missing"), conn.Ready},
-		"Permanent": {"nobody must call it", conn.Permanent(errors.New("greeter is missing")), conn.TransientFailure},
+		"Permanent": {"it must get no calls", conn.Permanent(errors.New("greeter is missing")), conn.TransientFailure},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

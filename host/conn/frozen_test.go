@@ -42,7 +42,7 @@ func TestFrozenEndpointIsLost(t *testing.T) {
 		after  time.Duration // it leaves at some time from the stop until then
 		leave  func(*rig)
 	}{
-		"stays":            {"nobody says that it leaves", 0, stays},
+		"stays":            {"there is no sign that it leaves", 0, stays},
 		"leaves":           {"withdrawn when it stops", 0, leaves},
 		"leaves later":     {"Kubernetes takes some seconds to notice", 8 * time.Second, leaves},
 		"had been leaving": {"it stops after it was withdrawn", -10 * time.Second, leaves},

@@ -92,7 +92,7 @@ func TestWaitingIsOver(t *testing.T) {
 		then   func(*rig)
 		want   string
 	}{
-		"Synced":   {"now all sources have told, and nobody knows it", false, func(r *rig) { r.find(en1) }, `plugin "zh" is unknown: known are en`},
+		"Synced":   {"now all sources have told, and none knows it", false, func(r *rig) { r.find(en1) }, `plugin "zh" is unknown: known are en`},
 		"Shutdown": {"a plugin without endpoints gets none any more", true, func(r *rig) { r.stop() }, "no endpoint of zh is ready: it has none (the host is shutting down)"},
 	}
 	for name, tc := range cases {
@@ -148,7 +148,7 @@ func TestPickFails(t *testing.T) {
 		is     error
 		want   string
 	}{
-		"Unknown":   {"nobody will ever serve it", func(r *rig) { r.find(en1, network("de", "h:1")) }, 0, nil, `plugin "zh" is unknown: known are de, en`},
+		"Unknown":   {"none will ever serve it", func(r *rig) { r.find(en1, network("de", "h:1")) }, 0, nil, `plugin "zh" is unknown: known are de, en`},
 		"NoneKnown": {"there is nothing", func(r *rig) { r.find() }, 0, nil, `plugin "zh" is unknown: none is known`},
 		"NotSynced": {"a source may yet know it", func(r *rig) { r.offer(false, nil) }, time.Minute, context.DeadlineExceeded, "no endpoint of zh is ready: none is found yet (context deadline exceeded)"},
 		"Declared":  {"a pod may come", func(r *rig) { r.offer(true, nil, target.Plugin{Name: "zh"}) }, time.Minute, context.DeadlineExceeded, "no endpoint of zh is ready: it has none (context deadline exceeded)"},

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package stub makes stubs that never die: every call of a stub is routed to
-// an endpoint that is ready at that moment.
+// an endpoint that is ready when it is made.
 //
 // [NewRPC] gives an rpc.Client and [NewGRPC] a grpc.ClientConn, which is what
 // the glue of a plugin is written for. Both follow the same rules:
@@ -30,5 +30,5 @@
 // stub is dialled. With calls of several goroutines on one stub that may be
 // another than the one whose answer the caller holds. And a broker over net/rpc
 // accepts an id once: when a call is repeated after its first endpoint had
-// called back, the second one finds nobody.
+// called back, the second one finds no listener.
 package stub

@@ -85,7 +85,7 @@ func (h *shopHandler) get(ctx context.Context, id string) (string, error) {
 
 func (h *shopHandler) add(_ context.Context, id string) (string, error) {
 	h.ledger.add(id)
-	time.Sleep(time.Millisecond) // a moment in which the pod can die
+	time.Sleep(time.Millisecond) // in which the pod can die
 	return id, nil
 }
 

@@ -33,7 +33,7 @@ func (s *shopServer) Get(id string, reply *string) error {
 
 func (s *shopServer) Add(id string, reply *string) error {
 	s.ledger.add(id)
-	time.Sleep(time.Millisecond) // a moment in which the pod can die
+	time.Sleep(time.Millisecond) // in which the pod can die
 	*reply = id
 	return nil
 }

@@ -126,7 +126,7 @@ func TestRPCEndings(t *testing.T) {
 			},
 			want: want{result: `"x"`, outcomes: []string{"a: timed-out", "b: answered"}, took: channelWait},
 		},
-		"nobody serves the kind": {
+		"no endpoint serves the kind": {
 			reason: "the plugin's own refusal comes unchanged, once all have been asked",
 			method: "Add",
 			play: func(_ *testing.T, r *handRouter) {
@@ -163,7 +163,7 @@ func TestRPCEndings(t *testing.T) {
 			want: want{result: `error "reattach: connection to a lost during Never; it may have run: the plugin hung up"`,
 				outcomes: []string{"a: lost"}},
 		},
-		"lost, and nobody left": {
+		"lost, and no endpoint left": {
 			reason: "that it may have run is not forgotten while a repetition waits",
 			method: "Get",
 			play:   func(t *testing.T, r *handRouter) { r.set(dying(t, "a", func() { r.set() })) },
