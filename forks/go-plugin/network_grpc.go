@@ -3,12 +3,7 @@
 package plugin
 
 import (
-	"maps"
-	"slices"
 	"time"
-
-	"google.golang.org/grpc"
-	"google.golang.org/grpc/keepalive"
 
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
@@ -17,40 +12,6 @@ import (
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
-
-// grpcPlugins is a set as an engine registers it.
-func grpcPlugins(set PluginSet) []grpcserve.Plugin {
-	var plugins []grpcserve.Plugin
-	for _, name := range slices.Sorted(maps.Keys(set)) {
-		p := grpcserve.Plugin{Name: name}
-		if served, ok := set[name].(GRPCPlugin); ok {
-			p.Register = func(b *broker.Broker, s *grpc.Server) error { return served.GRPCServer(&GRPCBroker{engine: b}, s) }
-		}
-		plugins = append(plugins, p)
-	}
-	return plugins
-}
-
-// grpcConfig is how a set is served to any host.
-func (s *networkServer) grpcConfig(set PluginSet) grpcserve.Config {
-	cfg := grpcserve.Config{
-		Plugins:   grpcPlugins(set),
-		NewServer: s.opts.GRPCServer,
-		Options: []grpc.ServerOption{
-			grpc.Creds(grpcconn.EstablishedTLS{}),
-			grpc.ConnectionTimeout(s.config.HandshakeTimeout),
-			grpc.KeepaliveParams(keepalive.ServerParameters{Time: hostKeepalive, Timeout: hostKeepalive}),
-			// Hosts may probe as often as they like: they notice a dead plugin by it.
-			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
-		},
-		MaxMessage: s.config.MaxMessageBytes,
-		Logger:     s.logger,
-	}
-	if !s.config.ExitOnPanic {
-		cfg.Panicked = s.panics.ReportTo(s.logger)
-	}
-	return cfg
-}
 
 // prepare lets the plugin register what a gRPC session needs. It comes before the
 // answer, which describes that.
@@ -71,10 +32,10 @@ func (h *hostSession) prepare() error {
 
 // join makes a gRPC session with the host.
 func (h *hostSession) join(host grpcserve.Host) (*grpcserve.Session, error) {
-	if factory := h.server.services[h.agreed.Version]; factory != nil && h.version.plugins != nil {
+	if factory := h.plugin.services[h.agreed.Version]; factory != nil && h.version.plugins != nil {
 		return factory.Join(host, h.conn)
 	}
-	cfg := h.server.grpcConfig(nil)
+	cfg := h.plugin.grpcConfig(nil)
 	cfg.NewServer = nil // there is only the health to ask for
 	service, err := grpcserve.New(cfg, &host)
 	if err != nil {
@@ -85,12 +46,12 @@ func (h *hostSession) join(host grpcserve.Host) (*grpcserve.Session, error) {
 
 // grpcHost is what the host gets of a service.
 func (h *hostSession) grpcHost() grpcserve.Host {
-	maxMessage := h.server.config.MaxMessageBytes
+	maxMessage := h.plugin.config.MaxMessageBytes
 	host := grpcserve.Host{
 		Broker: broker.Config{
 			Logger: h.logger.Named("broker"),
 			Conn:   grpcconn.Config{MaxReceive: maxMessage, MaxSend: maxMessage},
-			TLS:    h.server.tls, // the original library secures every brokered connection like the main one
+			TLS:    h.plugin.tls, // the original library secures every brokered connection like the main one
 		},
 		OnShutdown: h.awaitHangUp,
 		Panicked:   h.panicked,
@@ -100,7 +61,7 @@ func (h *hostSession) grpcHost() grpcserve.Host {
 		host.Broker.Transport, host.Broker.TLS = broker.Tunnel(), nil // inside of the main one
 	}
 	if !h.agreed.Has(hello.FeatureNoOutput) {
-		host.Output = grpcstdio.NewSender(func() stdio.Stream { return h.server.output.Subscribe() })
+		host.Output = grpcstdio.NewSender(func() stdio.Stream { return h.plugin.output.Subscribe() })
 		if tunnel {
 			host.Output.Keep() // The host asks for the output while it may already be calling.
 		}

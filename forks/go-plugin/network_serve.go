@@ -95,7 +95,7 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 // it reads no environment, checks no cookie in it, and leaves signals and the
 // standard streams alone.
 func ServeListener(ctx context.Context, lis net.Listener, opts *ServeConfig) error {
-	server, err := newNetworkServer(opts, nil, serverLogger(opts), stdio.NewHub(outputBuffer))
+	server, err := newNetworkServer(opts, nil, opts.logger(), stdio.NewHub(outputBuffer))
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}

@@ -4,7 +4,6 @@ package plugin
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -15,37 +14,16 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/admission"
 	"github.com/hashicorp/go-plugin/internal/env"
-	"github.com/hashicorp/go-plugin/internal/grpcserve"
 	"github.com/hashicorp/go-plugin/internal/hello"
-	"github.com/hashicorp/go-plugin/internal/logging"
-	"github.com/hashicorp/go-plugin/internal/panics"
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/wait"
-	"github.com/hashicorp/go-plugin/tlsfile"
 )
-
-// outputBuffer is how much of the plugin's output is kept for each attached
-// host that is slow to read it, in bytes.
-const outputBuffer = 1 << 20
 
 // networkServer serves one plugin to many hosts, each connection a session of
 // its own.
 type networkServer struct {
-	opts     *ServeConfig
-	config   NetworkConfig
-	logger   hclog.Logger
-	about    hclog.Logger // hosts, as often as a flood of them may be logged
-	served   []servedVersion
-	tls      *tls.Config                // nil: plain TCP
-	services map[int]*grpcserve.Factory // of gRPC, by app version
-	output   *stdio.Hub
-	panics   *panics.Guard
-	watchdog rpcmux.Watchdog
-	draining chan struct{}
-
-	// announced is what hosts get that name no version.
-	announced  servedVersion
+	*networkPlugin
+	announced  servedVersion // what hosts get that name no version
 	handshaker *admission.Handshaker
 	hosts      *admission.Hosts[*hostSession]
 }
@@ -53,78 +31,37 @@ type networkServer struct {
 // newNetworkServer does everything that can fail before a socket is open. hostVersions
 // are those of a host that has started the plugin, if one has.
 func newNetworkServer(opts *ServeConfig, hostVersions []int, logger hclog.Logger, output *stdio.Hub) (*networkServer, error) {
-	s := &networkServer{
-		opts:     opts,
-		logger:   logger,
-		about:    logging.NewRated(logger),
-		served:   servedVersions(opts),
-		output:   output,
-		panics:   panics.NewGuard(),
-		draining: make(chan struct{}),
-		services: make(map[int]*grpcserve.Factory),
-	}
-	if opts.Network != nil {
-		s.config = *opts.Network
-	}
-	if err := checkMaxMessage(s.config.MaxMessageBytes); err != nil {
-		return nil, fmt.Errorf("NetworkConfig.MaxMessageBytes is %w", err)
-	}
-	s.config = s.config.withDefaults()
-	var err error
-	if s.announced, err = versionForHost(s.served, hostVersions); err != nil {
+	p, err := newNetworkPlugin(opts, logger, output)
+	if err != nil {
 		return nil, err
 	}
-	if v := s.config.DefaultVersion; v != 0 {
-		if s.announced, err = chosenVersion(s.served, v); err != nil {
+	announced, err := versionForHost(p.served, hostVersions)
+	if err != nil {
+		return nil, err
+	}
+	if v := p.config.DefaultVersion; v != 0 {
+		if announced, err = chosenVersion(p.served, v); err != nil {
 			return nil, err
 		}
 	}
-	if s.tls, err = serverTLS(opts, s.config.TLS, logger); err != nil {
-		return nil, err
-	}
-	versions := make([]admission.Version, len(s.served))
-	for i, v := range s.served {
+	versions := make([]admission.Version, len(p.served))
+	for i, v := range p.served {
 		versions[i] = admission.Version{Number: v.version, Protocol: string(v.protocol), NetRPC: func() bool {
 			_, ok := v.netRPC()
 			return ok
 		}}
-		if v.protocol == ProtocolGRPC {
-			s.services[v.version] = grpcserve.NewFactory(s.grpcConfig(v.plugins), v.version, s.config.HandshakeTimeout/2, s.config.OneServer)
-		}
 	}
-	s.hosts = admission.NewHosts[*hostSession](s.config.MaxSessions)
+	s := &networkServer{networkPlugin: p, announced: announced, hosts: admission.NewHosts[*hostSession](p.config.MaxSessions)}
 	s.handshaker = admission.NewHandshaker(admission.Config{
-		TLS:        s.tls,
-		Timeout:    s.config.HandshakeTimeout,
+		TLS:        p.tls,
+		Timeout:    p.config.HandshakeTimeout,
 		Cookie:     hello.Cookie{Key: opts.MagicCookieKey, Value: opts.MagicCookieValue},
-		Name:       s.config.Name,
-		MaxMessage: max(s.config.MaxMessageBytes, 0),
+		Name:       p.config.Name,
+		MaxMessage: max(p.config.MaxMessageBytes, 0),
 		Versions:   versions,
-		Default:    s.announced.version,
+		Default:    announced.version,
 	})
 	return s, nil
-}
-
-// serverTLS is the configuration from code, else from files, else nil.
-func serverTLS(opts *ServeConfig, files tlsfile.Files, logger hclog.Logger) (*tls.Config, error) {
-	if opts.TLSProvider == nil {
-		if files.IsZero() {
-			return nil, nil
-		}
-		return tlsfile.Server(files, logger)
-	}
-	cfg, err := opts.TLSProvider()
-	if err != nil {
-		return nil, fmt.Errorf("TLSProvider: %w", err)
-	}
-	if cfg == nil {
-		return nil, nil
-	}
-	cfg = cfg.Clone()
-	if len(cfg.NextProtos) == 0 {
-		cfg.NextProtos = []string{"h2"} // what a gRPC host insists on
-	}
-	return cfg, nil
 }
 
 // serve accepts connections until ctx ends, and returns when all of them have
@@ -182,7 +119,11 @@ func (s *networkServer) shakeHands(ctx context.Context, conn net.Conn, ended fun
 	if err != nil {
 		return nil, err
 	}
-	host := s.newHostSession(candidate.Conn, candidate.Agreed, candidate.Host, ended)
+	host := s.newHostSession(candidate.Conn, candidate.Agreed, candidate.Host)
+	host.ended = func() {
+		s.hosts.Remove(host)
+		ended()
+	}
 	if err := s.hosts.Add(host); err != nil {
 		return host, candidate.Refuse(err)
 	}
@@ -218,11 +159,6 @@ func (s *networkServer) handle(ctx context.Context, conn net.Conn, done func()) 
 		s.about.Warn("host refused", "peer", conn.RemoteAddr().String(), "error", err)
 	}
 }
-
-// drainQuiet is how long a session must be without a call before it is closed.
-// It is more than the way of the notice to the host and of the host's last
-// call back.
-const drainQuiet = 250 * time.Millisecond
 
 // drain tells every host that the plugin is leaving, waits until the calls in
 // flight have been answered, and closes the sessions. It gives up after

@@ -18,13 +18,14 @@ import (
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
-// hostKeepalive is after how long a silent host is probed. A host whose node has
-// failed holds a session and its memory until then.
-const hostKeepalive = 15 * time.Second
+// drainQuiet is how long a session must be without a call before it is closed.
+// It is more than the way of the notice to the host and of the host's last
+// call back.
+const drainQuiet = 250 * time.Millisecond
 
 // hostSession is one host attached to a network plugin.
 type hostSession struct {
-	server  *networkServer
+	plugin  *networkPlugin
 	conn    net.Conn
 	agreed  hello.Agreement
 	version servedVersion // zero: there is only the health to ask for
@@ -39,20 +40,20 @@ type hostSession struct {
 	ready    context.Context
 	setReady context.CancelFunc
 	ending   sync.Once
-	ended    func() // called once, at the end
+	ended    func() // called once, at the end; set by whoever made the session
 }
 
-func (s *networkServer) newHostSession(conn net.Conn, agreed hello.Agreement, name string, ended func()) *hostSession {
+func (p *networkPlugin) newHostSession(conn net.Conn, agreed hello.Agreement, name string) *hostSession {
 	about := []any{"peer", conn.RemoteAddr().String(), "protocol", agreed.Protocol, "version", agreed.Version}
 	if name != "" {
 		about = append(about, "host", name)
 	}
-	host := &hostSession{server: s, conn: conn, agreed: agreed, logger: s.about.With(about...), ended: ended}
+	host := &hostSession{plugin: p, conn: conn, agreed: agreed, logger: p.about.With(about...)}
 	host.ready, host.setReady = context.WithCancel(context.Background())
-	if !s.config.ExitOnPanic {
-		host.panicked = s.panics.ReportTo(s.logger.With(about...)) // at a rate of its own
+	if !p.config.ExitOnPanic {
+		host.panicked = p.panics.ReportTo(p.logger.With(about...)) // at a rate of its own
 	}
-	for _, v := range s.served {
+	for _, v := range p.served {
 		// gRPC is also agreed with whoever asks for the health of a plugin that has
 		// only net/rpc.
 		if v.version == agreed.Version && (v.protocol == ProtocolGRPC || agreed.Protocol == hello.NetRPC) {
@@ -83,7 +84,6 @@ func (h *hostSession) end(err error) {
 			h.logger.Debug("session ended", "error", err)
 		}
 		_ = h.conn.Close()
-		h.server.hosts.Remove(h)
 		h.setReady() // lets a drain that has seen it go on
 		if h.grpc != nil {
 			h.grpc.Leave()
@@ -109,7 +109,7 @@ func (h *hostSession) serveNetRPC() error {
 // newNetRPC makes the session. The caller calls release when it has ended.
 func (h *hostSession) newNetRPC() (session netRPCSession, release func()) {
 	config := &netrpc.PluginConfig{
-		Serving: netrpc.Serving{Panicked: h.panicked, Output: &h.before, MaxMessage: h.server.config.MaxMessageBytes},
+		Serving: netrpc.Serving{Panicked: h.panicked, Output: &h.before, MaxMessage: h.plugin.config.MaxMessageBytes},
 		Kinds:   h.version.plugins.netRPC,
 		Quit:    func() { _ = h.conn.Close() }, // ends this session, not the plugin
 		Yamux: func() *yamux.Config {
@@ -120,14 +120,14 @@ func (h *hostSession) newNetRPC() (session netRPCSession, release func()) {
 	}
 	if h.agreed.Has(hello.FeatureRPCMux) {
 		config.Subscribe = h.subscribe
-		config.MaxSend = commonBound(h.server.config.MaxMessageBytes, h.agreed.MaxMessage)
-		config.Watchdog, config.Silence = &h.server.watchdog, hostKeepalive
+		config.MaxSend = commonBound(h.plugin.config.MaxMessageBytes, h.agreed.MaxMessage)
+		config.Watchdog, config.Silence = &h.plugin.watchdog, hostKeepalive
 		return netrpc.NewMuxPlugin(h.conn, config), func() {}
 	}
-	stdout, stderr := h.server.output.Split()
+	stdout, stderr := h.plugin.output.Split()
 	h.before.Follow(stdout, stderr)
 	config.Stdout, config.Stderr = stdout, stderr
-	config.Draining, config.OpenTimeout = h.server.draining, h.server.config.HandshakeTimeout
+	config.Draining, config.OpenTimeout = h.plugin.draining, h.plugin.config.HandshakeTimeout
 	return netrpc.NewYamuxPlugin(h.conn, config), func() {
 		_ = stdout.Close()
 		_ = stderr.Close()
@@ -136,7 +136,7 @@ func (h *hostSession) newNetRPC() (session netRPCSession, release func()) {
 
 // subscribe gives a net/rpc session the plugin's output as one sequence.
 func (h *hostSession) subscribe() *stdio.Subscription {
-	output := h.server.output.Subscribe()
+	output := h.plugin.output.Subscribe()
 	h.before.Follow(output)
 	return output
 }
@@ -144,7 +144,7 @@ func (h *hostSession) subscribe() *stdio.Subscription {
 // kinds is what the plugin serves in a session that is prepared.
 func (h *hostSession) kinds() []hello.Kind {
 	if h.agreed.Protocol == hello.GRPC {
-		return h.server.services[h.agreed.Version].Kinds()
+		return h.plugin.services[h.agreed.Version].Kinds()
 	}
 	kinds, _ := h.version.netRPC()
 	return kinds

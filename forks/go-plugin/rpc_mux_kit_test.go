@@ -47,7 +47,8 @@ func muxPlugin(t *testing.T, conn net.Conn, impl Plugin) *hostSession {
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := server.newHostSession(conn, hello.Agreement{Version: 1, Protocol: string(ProtocolNetRPC), Features: muxPeer.Features}, "", func() {})
+	host := server.newHostSession(conn, hello.Agreement{Version: 1, Protocol: string(ProtocolNetRPC), Features: muxPeer.Features}, "")
+	host.ended = func() {}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/logging"
 	"github.com/hashicorp/go-plugin/internal/stdio"
@@ -30,7 +28,7 @@ func Serve(opts *ServeConfig) {
 		fmt.Fprint(os.Stderr, note)
 		os.Exit(1)
 	}
-	logger := serverLogger(opts)
+	logger := opts.logger()
 	serve, flush := serveChild, func(context.Context) {}
 	if os.Getenv(env.Host) != "" {
 		serve = serveNetwork
@@ -64,11 +62,4 @@ func cookieNote(h HandshakeConfig) string {
 			"expects, and " + env.Host + "=true.\n"
 	}
 	return ""
-}
-
-func serverLogger(opts *ServeConfig) hclog.Logger {
-	if opts.Logger != nil {
-		return opts.Logger
-	}
-	return hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: os.Stderr, JSONFormat: true})
 }

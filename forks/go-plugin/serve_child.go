@@ -177,7 +177,7 @@ func serveTest(opts *ServeConfig) {
 	if test.CloseCh != nil {
 		defer close(test.CloseCh)
 	}
-	logger := serverLogger(opts)
+	logger := opts.logger()
 	if err := serveInTest(opts, logger); err != nil {
 		logger.Error("plugin ends", "error", err)
 	}

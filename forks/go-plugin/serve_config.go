@@ -5,6 +5,7 @@ package plugin
 import (
 	"context"
 	"crypto/tls"
+	"os"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
@@ -62,4 +63,12 @@ type ServeTestConfig struct {
 	// SyncStdio sends what the test writes to os.Stdout and os.Stderr to the
 	// client as well.
 	SyncStdio bool
+}
+
+// logger is Logger, or one that writes JSON to stderr, as a host expects it of a child.
+func (opts *ServeConfig) logger() hclog.Logger {
+	if opts.Logger != nil {
+		return opts.Logger
+	}
+	return hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: os.Stderr, JSONFormat: true})
 }
