@@ -134,13 +134,13 @@ func TestEndWithHost(t *testing.T) {
 	if reply, err := dispenseEcho(t, protocol).Via("both ways"); reply != "both ways" || err != nil {
 		t.Errorf("Via = %q, %v", reply, err)
 	}
-	again, err := client.plugin.(*localPlugin).dial(t.Context())
+	again, err := client.plugin.(*localPlugin).reached.dial(t.Context())
 	if err != nil {
 		t.Fatalf("connecting once more: %v", err)
 	}
 	_ = again.Close()
 	client.Kill()
-	if _, err := client.plugin.(*localPlugin).dial(t.Context()); err == nil {
+	if _, err := client.plugin.(*localPlugin).reached.dial(t.Context()); err == nil {
 		t.Error("connected to a child that has ended")
 	}
 	if code := cfg.Cmd.ProcessState.ExitCode(); code != 0 {

@@ -5,7 +5,6 @@ package plugin
 import (
 	"context"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"net"
 
@@ -14,35 +13,34 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
-	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/multiplex"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
 )
 
 // connect makes the protocol client of a plugin on this machine. It gives up when the
 // plugin ends or Kill has waited for long enough.
-func (p *localPlugin) connect() (sessionClient, error) {
-	switch p.reached.protocol {
+func (p *localProcess) connect(reached reachedPlugin) (sessionClient, error) {
+	switch reached.protocol {
 	case ProtocolNetRPC:
-		return p.connectNetRPC()
+		return p.connectNetRPC(reached)
 	case ProtocolGRPC:
-		return p.connectGRPC()
+		return p.connectGRPC(reached)
 	default:
-		return nil, fmt.Errorf("unknown server protocol: %s", p.reached.protocol)
+		return nil, fmt.Errorf("unknown server protocol: %s", reached.protocol)
 	}
 }
 
-func (p *localPlugin) connectNetRPC() (sessionClient, error) {
-	conn, err := p.dialFirst()
+func (p *localProcess) connectNetRPC(reached reachedPlugin) (sessionClient, error) {
+	conn, err := p.dialFirst(reached)
 	if err != nil {
 		return nil, err
 	}
 	// Opening the streams takes a handshake, with TLS.
 	socket := conn
 	defer context.AfterFunc(p.inUse, func() { _ = socket.Close() })()
-	if p.reached.tls != nil {
+	if reached.tls != nil {
 		// gRPC brings TLS of its own; net/rpc is wrapped.
-		conn = tls.Client(conn, p.reached.tls)
+		conn = tls.Client(conn, reached.tls)
 	}
 	session, err := netrpc.NewYamuxHost(conn, netrpc.HostConfig{
 		PingTimeout: p.config.PingTimeout,
@@ -53,28 +51,28 @@ func (p *localPlugin) connectNetRPC() (sessionClient, error) {
 	if err != nil {
 		return nil, err
 	}
-	client := newRPCClient(session, p.reached.plugins)
+	client := newRPCClient(session, reached.plugins)
 	return client, client.SyncStreams(p.config.SyncStdout, p.config.SyncStderr)
 }
 
-func (p *localPlugin) connectGRPC() (sessionClient, error) {
-	listeners := broker.ListenerConfig{Sockets: p.currentSockets(), Translator: p.process.Runner()}
+func (p *localProcess) connectGRPC(reached reachedPlugin) (sessionClient, error) {
+	listeners := broker.ListenerConfig{Sockets: p.sockets(), Translator: p.process.Runner()}
 	if p.config.Cmd != nil { // A Runner's plugin may see other paths, and its directory is removed as a whole.
 		listeners.Announced = p.process.NoteBrokered
 	}
 	cfg := grpcClientConfig{
 		config:  p.config,
-		plugins: p.reached.plugins,
-		conn:    grpcconn.Config{Dial: p.dial, MaxSend: p.config.MaxMessageBytes},
-		broker:  broker.Config{Transport: broker.Listeners(listeners), TLS: p.reached.tls},
+		plugins: reached.plugins,
+		conn:    grpcconn.Config{Dial: reached.dial, MaxSend: p.config.MaxMessageBytes},
+		broker:  broker.Config{Transport: broker.Listeners(listeners), TLS: reached.tls},
 		logger:  p.logger,
 		doneCtx: p.context(),
 	}
-	if p.reached.tls != nil {
-		cfg.conn.Creds = credentials.NewTLS(p.reached.tls)
+	if reached.tls != nil {
+		cfg.conn.Creds = credentials.NewTLS(reached.tls)
 	}
 	if p.config.GRPCBrokerMultiplex {
-		conn, err := p.dialFirst()
+		conn, err := p.dialFirst(reached)
 		if err != nil {
 			return nil, err
 		}
@@ -85,24 +83,10 @@ func (p *localPlugin) connectGRPC() (sessionClient, error) {
 	return newGRPCClient(cfg)
 }
 
-// dial connects to the plugin's socket.
-func (p *localPlugin) dial(ctx context.Context) (net.Conn, error) {
-	if p.reached.addr == nil {
-		return nil, errors.New("Reattach.Addr must be set to connect to the plugin")
-	}
-	return p.reached.socket.Dial(ctx)
-}
-
 // dialFirst connects for the first time, within the time that a host gives a
 // connection. A plugin at a TCP address may be on a machine that says nothing.
-func (p *localPlugin) dialFirst() (net.Conn, error) {
+func (p *localProcess) dialFirst(reached reachedPlugin) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(p.inUse, p.config.DialTimeout)
 	defer cancel()
-	return p.dial(ctx)
-}
-
-func (p *localPlugin) currentSockets() listen.Sockets {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.sockets
+	return reached.dial(ctx)
 }

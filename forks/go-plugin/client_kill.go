@@ -4,7 +4,6 @@ package plugin
 
 import (
 	"errors"
-	"os"
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/child"
@@ -46,9 +45,9 @@ func (p *localPlugin) kill() {
 // settle gives up a start that is under way, and reports whether it has ended. Code of
 // the host may keep it.
 func (p *localPlugin) settle() bool {
-	p.mu.Lock()
+	p.state.Lock()
 	abandon := p.abandon
-	p.mu.Unlock()
+	p.state.Unlock()
 	if abandon != nil {
 		abandon()
 	}
@@ -108,11 +107,4 @@ func (p *localPlugin) askToEnd(wait time.Duration) error {
 	case <-late.C:
 		return errNotAsked
 	}
-}
-
-func (p *localPlugin) removeSocketDir() {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	_ = os.RemoveAll(p.sockets.Dir) // Which does nothing if there is none.
-	p.sockets.Dir = ""
 }

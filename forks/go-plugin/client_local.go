@@ -4,21 +4,15 @@ package plugin
 
 import (
 	"context"
-	"crypto/tls"
 	"net"
 	"sync"
 
-	"github.com/hashicorp/go-hclog"
-
 	"github.com/hashicorp/go-plugin/internal/child"
-	"github.com/hashicorp/go-plugin/internal/listen"
 )
 
 // localPlugin is a process, or whatever a Runner stands for, on this machine.
 type localPlugin struct {
-	config  ClientConfig
-	logger  hclog.Logger
-	process *child.Process
+	localProcess
 
 	starting sync.Mutex // held while start works; guards the four below
 	started  bool
@@ -29,28 +23,14 @@ type localPlugin struct {
 	opening sync.Mutex // one open at a time
 	killing sync.Mutex // one Kill at a time
 
-	mu      sync.Mutex // guards these three
+	state   sync.Mutex // guards these two
 	client  sessionClient
-	sockets listen.Sockets     // of the plugin and of what is brokered
 	abandon context.CancelFunc // ends a start that is under way; nil before
-
-	inUse  context.Context // ends when no connection is to be made any more, with the process at the latest
-	unused context.CancelFunc
-}
-
-// reachedPlugin is how to talk to a plugin that was started or found.
-type reachedPlugin struct {
-	addr     net.Addr
-	socket   *child.Socket // at addr
-	protocol Protocol
-	version  int
-	plugins  PluginSet
-	tls      *tls.Config
 }
 
 func newLocalPlugin(config ClientConfig) *localPlugin {
-	p := &localPlugin{config: config, logger: config.Logger}
-	p.sockets.Group = config.UnixSocketConfig.Group
+	p := &localPlugin{localProcess: localProcess{config: config, logger: config.Logger}}
+	p.kept.Group = config.UnixSocketConfig.Group
 	p.process = child.NewProcess(child.Config{
 		Logger: config.Logger, Stderr: config.Stderr, MaxLine: config.PluginLogBufferSize, LastOutput: p.awaitOutput,
 	})
@@ -84,7 +64,14 @@ func (p *localPlugin) reach() (reachedPlugin, error) {
 	if p.config.Reattach != nil {
 		return p.reattach()
 	}
-	return p.startChild()
+	ctx, cancel := context.WithTimeout(context.Background(), p.config.StartTimeout)
+	defer cancel()
+	p.state.Lock()
+	p.abandon = cancel
+	p.state.Unlock()
+	reached, ran, err := p.startChild(ctx)
+	p.ran = ran
+	return reached, err
 }
 
 func (p *localPlugin) open() (ClientProtocol, error) {
@@ -96,7 +83,7 @@ func (p *localPlugin) open() (ClientProtocol, error) {
 	if client := p.connected(); client != nil {
 		return client, nil
 	}
-	client, err := p.connect()
+	client, err := p.connect(p.reached)
 	if err != nil {
 		return nil, err
 	}
@@ -109,8 +96,8 @@ func (p *localPlugin) open() (ClientProtocol, error) {
 
 // keep keeps a connection for Kill to close, unless that has looked for one already.
 func (p *localPlugin) keep(client sessionClient) bool {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.state.Lock()
+	defer p.state.Unlock()
 	if p.inUse.Err() != nil {
 		return false
 	}
@@ -120,8 +107,8 @@ func (p *localPlugin) keep(client sessionClient) bool {
 
 // connected returns what open has made; nil before.
 func (p *localPlugin) connected() sessionClient {
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.state.Lock()
+	defer p.state.Unlock()
 	return p.client
 }
 
@@ -132,10 +119,6 @@ func (p *localPlugin) awaitOutput(ctx context.Context) {
 		client.awaitOutput(ctx)
 	}
 }
-
-func (p *localPlugin) context() context.Context { return p.process.Context() }
-
-func (p *localPlugin) exited() bool { return p.context().Err() != nil }
 
 func (p *localPlugin) id() string {
 	if r := p.process.Runner(); r != nil {

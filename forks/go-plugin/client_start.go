@@ -29,14 +29,10 @@ import (
 // of two entries with one name the last counts.
 func HostEnv() []string { return child.HostEnv() }
 
-// startChild starts the plugin and waits until it says where it serves. After
-// an error nothing of it is left.
-func (p *localPlugin) startChild() (reached reachedPlugin, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), p.config.StartTimeout)
-	defer cancel()
-	p.mu.Lock()
-	p.abandon = cancel
-	p.mu.Unlock()
+// startChild starts the plugin and waits until it says where it serves, or until ctx
+// ends. After an error nothing of it is left; ran says whether there was a process, or
+// what stands for it.
+func (p *localProcess) startChild(ctx context.Context) (reached reachedPlugin, ran bool, err error) {
 	defer func() {
 		if err != nil {
 			p.process.Kill()
@@ -46,32 +42,31 @@ func (p *localPlugin) startChild() (reached reachedPlugin, err error) {
 	var cert *child.Certificate
 	if p.config.AutoMTLS {
 		if cert, err = child.NewCertificate(); err != nil {
-			return reachedPlugin{}, err
+			return reachedPlugin{}, false, err
 		}
 	}
 	started, err := p.newRunner(cert)
 	if err != nil {
-		return reachedPlugin{}, err
+		return reachedPlugin{}, false, err
 	}
 	if err := started.Start(ctx); err != nil {
-		return reachedPlugin{}, err
+		return reachedPlugin{}, false, err
 	}
-	p.ran = true
 	line, err := p.process.Run(ctx, started, p.config.RunnerFunc != nil)
 	if err != nil {
-		return reachedPlugin{}, err
+		return reachedPlugin{}, true, err
 	}
 	if reached, err = p.accept(line, started, cert); err != nil {
-		return reachedPlugin{}, err
+		return reachedPlugin{}, true, err
 	}
 	if errors.Is(ctx.Err(), context.Canceled) {
-		return reachedPlugin{}, child.ErrKilled // Kill may not have waited.
+		return reachedPlugin{}, true, child.ErrKilled // Kill may not have waited.
 	}
-	return reached, nil
+	return reached, true, nil
 }
 
 // newRunner returns what runs the plugin.
-func (p *localPlugin) newRunner(cert *child.Certificate) (runner.Runner, error) {
+func (p *localProcess) newRunner(cert *child.Certificate) (runner.Runner, error) {
 	cmd := p.config.Cmd
 	if cmd == nil {
 		cmd = exec.Command("") // Only carries the environment to RunnerFunc.
@@ -80,10 +75,7 @@ func (p *localPlugin) newRunner(cert *child.Certificate) (runner.Runner, error) 
 		return nil, err
 	}
 	if p.config.RunnerFunc != nil {
-		p.mu.Lock()
-		err := p.sockets.MakeDir(p.config.UnixSocketConfig.TempDir)
-		p.mu.Unlock()
-		if err != nil {
+		if err := p.makeSocketDir(); err != nil {
 			return nil, err
 		}
 	}
@@ -97,7 +89,7 @@ func (p *localPlugin) newRunner(cert *child.Certificate) (runner.Runner, error) 
 		cmd.Stdin = os.Stdin
 	}
 	if p.config.RunnerFunc != nil {
-		return p.config.RunnerFunc(p.logger, cmd, p.currentSockets().Dir)
+		return p.config.RunnerFunc(p.logger, cmd, p.sockets().Dir)
 	}
 	started, err := cmdrunner.NewCmdRunner(p.logger, cmd)
 	if err != nil {
@@ -108,8 +100,8 @@ func (p *localPlugin) newRunner(cert *child.Certificate) (runner.Runner, error) 
 }
 
 // request is what the child is told before there is a connection.
-func (p *localPlugin) request(cert *child.Certificate) child.Request {
-	sockets := p.currentSockets()
+func (p *localProcess) request(cert *child.Certificate) child.Request {
+	sockets := p.sockets()
 	request := child.Request{
 		Versions:      slices.Sorted(maps.Keys(p.config.versions())),
 		MinPort:       p.config.MinPort,
@@ -127,7 +119,7 @@ func (p *localPlugin) request(cert *child.Certificate) child.Request {
 
 // accept checks what the child said of itself and sets up what connecting to
 // it needs.
-func (p *localPlugin) accept(line child.Line, translate runner.AddrTranslator, cert *child.Certificate) (reached reachedPlugin, err error) {
+func (p *localProcess) accept(line child.Line, translate runner.AddrTranslator, cert *child.Certificate) (reached reachedPlugin, err error) {
 	defer func() {
 		if err != nil {
 			err = peererr.Brief(err) // It quotes the child.
@@ -164,7 +156,7 @@ func (p *localPlugin) accept(line child.Line, translate runner.AddrTranslator, c
 	return reached, nil
 }
 
-func (p *localPlugin) checkMultiplex(line child.Line) error {
+func (p *localProcess) checkMultiplex(line child.Line) error {
 	if !p.config.GRPCBrokerMultiplex || Protocol(line.Protocol) != ProtocolGRPC {
 		return nil
 	}

@@ -18,16 +18,19 @@ var managed clientRegistry
 
 type clientRegistry struct {
 	mu      sync.Mutex
-	clients []*Client
+	clients []killer
 }
 
-func (r *clientRegistry) add(c *Client) {
+// killer is a [*Client].
+type killer interface{ Kill() }
+
+func (r *clientRegistry) add(c killer) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.clients = append(r.clients, c)
 }
 
-func (r *clientRegistry) take() []*Client {
+func (r *clientRegistry) take() []killer {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	clients := r.clients
