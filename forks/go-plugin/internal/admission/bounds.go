@@ -4,13 +4,11 @@ package admission
 
 import (
 	"container/list"
-	"fmt"
 	"maps"
 	"net"
 	"slices"
 	"sync"
 
-	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/hello"
 )
 
@@ -33,11 +31,10 @@ func (h *Hosts[S]) Add(session S) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return &hello.Refusal{Code: hello.CodeDraining, Message: "the plugin is shutting down"}
+		return hello.RefuseDraining()
 	}
 	if len(h.sessions) >= h.limit {
-		return &hello.Refusal{Code: hello.CodeBusy,
-			Message: fmt.Sprintf("%d hosts are attached already; run more replicas or raise %s", h.limit, env.MaxSessions)}
+		return hello.RefuseBusy(h.limit)
 	}
 	h.sessions[session] = struct{}{}
 	return nil

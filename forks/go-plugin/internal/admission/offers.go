@@ -78,8 +78,7 @@ func (h *Handshaker) withoutHandshake(conn net.Conn, r *bufio.Reader, proto snif
 		version, _ := h.defaultVersion(hello.GRPC)
 		return hello.Agreement{Version: version, Protocol: hello.GRPC}, nil
 	}
-	_ = refuse(conn, &hello.Refusal{Code: hello.CodeMalformed,
-		Message: "this is a go-plugin plugin; what came is no handshake, no yamux and no HTTP/2"})
+	_ = refuse(conn, hello.RefuseStranger())
 	return hello.Agreement{}, errors.New("what it sent is no handshake, no yamux and no HTTP/2: " + sniff.Stranger(r))
 }
 

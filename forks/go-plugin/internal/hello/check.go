@@ -98,7 +98,3 @@ func clip(text string) string {
 	}
 	return text[:quoted] + "…"
 }
-
-func tooLarge(what string, have, limit int) *Refusal {
-	return &Refusal{Code: CodeTooLarge, Message: fmt.Sprintf("the hello holds %d %s, at most %d are allowed", have, what, limit)}
-}

@@ -4,7 +4,6 @@ package hello
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 )
 
@@ -57,57 +56,6 @@ func Negotiate(req *Request, cookie Cookie, offers []Offer) (Agreement, error) {
 	return Agreement{
 		Version: best.Version, Protocol: best.Protocol, Features: shared(req.Features, best.Features), MaxMessage: req.MaxMessage,
 	}, nil
-}
-
-// checkCookie never names a value: the message ends up in logs and terminals.
-func checkCookie(got, want Cookie) *Refusal {
-	var message string
-	switch {
-	case want == Cookie{} || got == want:
-		return nil
-	case got.Key == "":
-		message = fmt.Sprintf("the host sent no magic cookie; this plugin expects the one named %q", want.Key)
-	case got.Key != want.Key:
-		message = fmt.Sprintf("the host's magic cookie is named %q, this plugin's %q: they were not made for each other", got.Key, want.Key)
-	default:
-		message = fmt.Sprintf("the host's value of the magic cookie %q is not this plugin's: they were not made for each other", want.Key)
-	}
-	return &Refusal{Code: CodeCookie, Message: message}
-}
-
-// refuseVersion uses the words that a host of upstream go-plugin uses for the
-// same fault, because people search for them.
-func refuseVersion(req *Request, offers []Offer) *Refusal {
-	var versions []int
-	for _, o := range offers {
-		versions = append(versions, o.Version)
-	}
-	slices.Sort(versions)
-	versions = slices.Compact(versions)
-
-	plugin := fmt.Sprintf("versions: %d", versions)
-	if len(versions) == 1 {
-		plugin = fmt.Sprintf("version: %d", versions[0])
-	}
-	return &Refusal{
-		Code:     CodeVersion,
-		Message:  fmt.Sprintf("incompatible API version with plugin. Plugin %s, Client versions: %d", plugin, req.Versions),
-		Versions: versions,
-	}
-}
-
-func refuseProtocol(req *Request, common []Offer) *Refusal {
-	var protocols []string
-	for _, o := range common {
-		if !slices.Contains(protocols, o.Protocol) {
-			protocols = append(protocols, o.Protocol)
-		}
-	}
-	return &Refusal{
-		Code:      CodeProtocol,
-		Message:   fmt.Sprintf("unsupported plugin protocol %q. Supported: %v", common[0].Protocol, req.Protocols),
-		Protocols: protocols,
-	}
 }
 
 func shared(wanted, granted []string) []string {

@@ -135,14 +135,3 @@ func expectPrefix(r *bufio.Reader) error {
 	}
 	return nil
 }
-
-func refuseCore(spoken string) *Refusal {
-	return &Refusal{
-		Code:    CodeCore,
-		Message: fmt.Sprintf("the peer speaks %s of the handshake, this side speaks %s%d with core %d", spoken, Prefix, Core, Core),
-	}
-}
-
-func malformed(format string, args ...any) *Refusal {
-	return &Refusal{Code: CodeMalformed, Message: fmt.Sprintf(format, args...)}
-}
