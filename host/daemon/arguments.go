@@ -21,8 +21,9 @@ var ErrArguments = errors.New("arguments do not fit")
 // for each parameter, or an object if the parameters have names. Nothing, or null,
 // means no arguments. Numbers arrive as they were given, or not at all.
 func (m *method) arguments(raw json.RawMessage) ([]reflect.Value, error) {
-	values, err := m.read(bytes.TrimSpace(raw))
-	if err == nil {
+	raw = bytes.TrimSpace(raw)
+	values, err := m.read(raw)
+	if err == nil && len(raw) > 0 {
 		err = unambiguous(raw)
 	}
 	if err != nil {

@@ -96,6 +96,7 @@ func TestInvoke(t *testing.T) {
 		"by name":            {"an object will do where names are known", "Both", `{"n":2,"name":"Ada"}`, `["Ada",42]`, ""},
 		"a struct, variadic": {"the last parameter is a slice", "Move", `[{"X":1,"Y":2},[3,4]]`, `{"X":8,"Y":2}`, ""},
 		"nil for a slice":    {"Go has nil for it", "Move", `[{"X":1,"Y":2},null]`, `{"X":1,"Y":2}`, ""},
+		"only blanks":        {"they are nothing, as an empty text is", "Fails", " \n", ``, "boom"},
 		"its own error":      {"it arrives unchanged", "Fails", ``, ``, "boom"},
 		"too few":            {"a missing argument is no zero value", "Both", `["Ada"]`, "", "want 2 in an array, got 1"},
 		"too many":           {"an argument that nobody takes is a mistake", "None", `[1]`, "", "want 0 in an array, got 1"},

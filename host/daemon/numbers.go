@@ -135,9 +135,6 @@ func unambiguous(raw []byte) error {
 	if at := halfSurrogate(raw); at != "" {
 		return fmt.Errorf("%s is half a character", at)
 	}
-	if len(raw) == 0 {
-		return nil // no arguments
-	}
 	d := json.NewDecoder(bytes.NewReader(raw))
 	d.UseNumber()
 	return uniqueMembers(d)
@@ -183,9 +180,12 @@ func uniqueMembers(d *json.Decoder) error {
 	if err != nil || !ok {
 		return err
 	}
-	seen := make(map[string]bool)
+	var seen map[string]bool
+	if open == '{' {
+		seen = make(map[string]bool)
+	}
 	for d.More() {
-		if open == '{' {
+		if seen != nil {
 			token, err := d.Token()
 			if err != nil {
 				return err
