@@ -63,7 +63,6 @@ func (w *eventWriter) write(ctx context.Context, svc *corev1.Service, r Report) 
 		if !apierrors.IsNotFound(err) { // the cluster may have forgotten it
 			return err == nil, explainEvent(err, "patch", event.Namespace)
 		}
-		event.ResourceVersion = ""
 	}
 	err = w.core.Post().Namespace(event.Namespace).Resource("events").Body(event).Do(ctx).Error()
 	return err == nil, explainEvent(err, "create", event.Namespace)

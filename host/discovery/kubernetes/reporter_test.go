@@ -54,6 +54,24 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// TestEventThatTheClusterForgot: one that happens again after its cluster has deleted it
+// is written anew, and still says how often it happened.
+func TestEventThatTheClusterForgot(t *testing.T) {
+	a := newAPI(t)
+	a.put(service("ns", "zh"))
+	r := start(t, a, Options{})
+	r.untilIDs("the Service is known")
+	lost := Report{Plugin: "zh", Reason: Lost, Message: "lost 10.0.0.1:7000"}
+	r.source.Reporter().Report(lost)
+	r.until("it is written", func() bool { return len(a.events()) == 1 })
+	a.do(func() { clear(a.objects["events"]) })
+	r.source.Reporter().Report(lost)
+	r.until("it is written again", func() bool { return len(a.events()) == 2 })
+	if got, want := a.events()[1], "Warning Lost x2 Service/zh: lost 10.0.0.1:7000"; got != want {
+		t.Errorf("the Event says %q, want %q", got, want)
+	}
+}
+
 func TestEventsAreLimited(t *testing.T) {
 	a := newAPI(t)
 	a.put(service("ns", "zh"))
