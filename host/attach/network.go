@@ -58,6 +58,8 @@ type networkDialer struct {
 // that is no plugin at all, which matches plugin.ErrNotPlugin. That the
 // plugin is busy or leaving, cannot be reached or has a certificate that is not
 // good now are not permanent.
+//
+// A session probes its connection only when it is pinged, as a conn.Conn does.
 func Network(opts NetworkOptions) (conn.Dialer, error) {
 	opts.Logger = cmp.Or(opts.Logger, hclog.NewNullLogger())
 	if err := opts.Contract.Validate(); err != nil {
@@ -76,7 +78,7 @@ func (d *networkDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Sessi
 	config.Reattach = &plugin.ReattachConfig{Addr: address(e.Address)}
 	config.DialTimeout = d.opts.Timeout
 	config.MaxMessageBytes = d.opts.MaxMessageBytes
-	config.KeepaliveInterval = -1 // whoever has the session pings it
+	config.KeepaliveInterval = -1 // the owner of the session pings it
 	config.Logger = d.opts.Logger.Named(e.Plugin)
 	if d.opts.Output != nil {
 		config.SyncStdout, config.SyncStderr = d.opts.Output(e)

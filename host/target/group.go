@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"reflect"
 	"slices"
 )
 
@@ -21,16 +20,10 @@ type Plugin struct {
 	Required bool
 }
 
-// Merge gives what two declarations of one plugin say together: every field is that of
-// p, or that of o where p says nothing. A field that is added to Plugin is merged too.
+// Merge gives what two declarations of one plugin say together: what p says, and what o
+// says where p says nothing.
 func (p Plugin) Merge(o Plugin) Plugin {
-	merged, other := reflect.ValueOf(&p).Elem(), reflect.ValueOf(o)
-	for i := range merged.NumField() {
-		if field := merged.Field(i); field.IsZero() {
-			field.Set(other.Field(i))
-		}
-	}
-	return p
+	return Plugin{Name: cmp.Or(p.Name, o.Name), Required: p.Required || o.Required}
 }
 
 // Problem is something that a source found and cannot offer, such as a file
