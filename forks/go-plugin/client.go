@@ -117,13 +117,21 @@ func (c *Client) Protocol() Protocol {
 // NegotiatedVersion is the app version that both sides agreed on. It is valid
 // after Start.
 func (c *Client) NegotiatedVersion() int {
+	if c.plugin == nil {
+		return 0
+	}
 	_, version := c.plugin.negotiated()
 	return version
 }
 
 // ReattachConfig returns what another host needs to reattach to this plugin,
 // or nil before Start. A host that used RunnerFunc adds its own ReattachFunc.
-func (c *Client) ReattachConfig() *ReattachConfig { return c.plugin.reattachConfig() }
+func (c *Client) ReattachConfig() *ReattachConfig {
+	if c.plugin == nil {
+		return nil
+	}
+	return c.plugin.reattachConfig()
+}
 
 // Session returns the current session with a remote plugin, and attaches first
 // if there is none. It returns an error for a plugin on this machine, which

@@ -99,12 +99,22 @@ func (c *GRPCClient) Close() error {
 	return nil
 }
 
+// engine is the session, and for a client that this library has not made what Conn can
+// do of one.
+func (c *GRPCClient) engine() *grpcconn.Session {
+	if c.session != nil {
+		return c.session
+	}
+	return &grpcconn.Session{Conn: c.Conn, Lost: context.Background()}
+}
+
 // Dispense returns a stub for the kind of that name.
 func (c *GRPCClient) Dispense(name string) (interface{}, error) {
 	switch kind := c.Plugins[name].(type) {
 	case GRPCPlugin:
-		c.session.AwaitOutput()
-		return kind.GRPCClient(c.session.Plugin, c.broker, c.Conn)
+		session := c.engine()
+		session.AwaitOutput()
+		return kind.GRPCClient(session.Plugin, c.broker, c.Conn)
 	case nil:
 		return nil, fmt.Errorf("unknown plugin type: %s", name)
 	default:
@@ -124,20 +134,20 @@ func (c *GRPCClient) Ping() error {
 		ctx, cancel = context.WithTimeout(ctx, c.pingTimeout)
 		defer cancel()
 	}
-	return c.session.Ping(ctx)
+	return c.engine().Ping(ctx)
 }
 
 // PingContext asks the plugin for an answer until ctx ends. A plugin that says it is
 // about to leave has answered.
-func (c *GRPCClient) PingContext(ctx context.Context) error { return c.session.Ping(ctx) }
+func (c *GRPCClient) PingContext(ctx context.Context) error { return c.engine().Ping(ctx) }
 
 // Done is closed by Close, or when the plugin's broker was lost for good under a
 // host that brokers connections: calls may go on then, but callbacks do not. The
 // loss of a connection alone is no such thing, because it is replaced.
-func (c *GRPCClient) Done() <-chan struct{} { return c.session.Lost.Done() }
+func (c *GRPCClient) Done() <-chan struct{} { return c.engine().Lost.Done() }
 
 // Err is nil until Done is closed. Then it says why.
-func (c *GRPCClient) Err() error { return context.Cause(c.session.Lost) }
+func (c *GRPCClient) Err() error { return context.Cause(c.engine().Lost) }
 
 // What follows implements sessionClient.
 
