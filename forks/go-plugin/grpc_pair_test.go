@@ -59,10 +59,10 @@ func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
 	}
 	setDefault(&o.wait, 2*time.Minute)
 	p := &grpcPair{impl: newRelay("plugin")}
-	brokered := broker.Config{Logger: hclog.NewNullLogger(), Wait: o.wait}
+	brokered := broker.Config{Wait: o.wait}
 	serving := grpcServing{
 		grpcserve.Config{Plugins: grpcPlugins(PluginSet{"relay": p.impl}), Logger: hclog.NewNullLogger()},
-		grpcserve.Host{Broker: brokered, Output: grpcstdio.NewSender(stdio.NewSource(nil, nil, nil).Subscribe)},
+		grpcserve.Host{Logger: hclog.NewNullLogger(), Broker: brokered, Output: grpcstdio.NewSender(stdio.NewSource(nil, nil, nil).Subscribe)},
 	}
 	calling := grpcClientConfig{
 		plugins: PluginSet{"relay": &relay{}},

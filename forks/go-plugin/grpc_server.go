@@ -73,8 +73,8 @@ func (s *GRPCServer) Init() error {
 	s.output.Follow(s.source) // An answer may come before its host has asked for the output.
 	cfg := grpcserve.Config{Plugins: grpcPlugins(s.Plugins), NewServer: s.Server, Logger: s.logger}
 	host := grpcserve.Host{
+		Logger: s.logger,
 		Broker: broker.Config{
-			Logger:    s.logger.Named("broker"),
 			Transport: broker.Listeners(broker.ListenerConfig{Sockets: listen.SocketsFromEnv()}),
 			TLS:       s.TLS,
 		},

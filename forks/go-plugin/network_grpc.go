@@ -48,10 +48,10 @@ func (h *hostSession) join(host grpcserve.Host) (*grpcserve.Session, error) {
 func (h *hostSession) grpcHost() grpcserve.Host {
 	maxMessage := h.plugin.config.MaxMessageBytes
 	host := grpcserve.Host{
+		Logger: h.logger,
 		Broker: broker.Config{
-			Logger: h.logger.Named("broker"),
-			Conn:   grpcconn.Config{MaxReceive: maxMessage, MaxSend: maxMessage},
-			TLS:    h.plugin.tls, // the original library secures every brokered connection like the main one
+			Conn: grpcconn.Config{MaxReceive: maxMessage, MaxSend: maxMessage},
+			TLS:  h.plugin.tls, // the original library secures every brokered connection like the main one
 		},
 		OnShutdown: h.awaitHangUp,
 		Panicked:   h.panicked,

@@ -30,7 +30,7 @@ func config(plugins ...grpcserve.Plugin) grpcserve.Config {
 
 // host is one of a tunnel that wants no output.
 func host() grpcserve.Host {
-	return grpcserve.Host{Broker: broker.Config{Logger: hclog.NewNullLogger(), Transport: broker.Tunnel()}}
+	return grpcserve.Host{Logger: hclog.NewNullLogger(), Broker: broker.Config{Transport: broker.Tunnel()}}
 }
 
 // counter is a plugin whose descriptor is not linked.

@@ -9,6 +9,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
+
 	"github.com/hashicorp/go-plugin/internal/hello"
 )
 
@@ -97,7 +99,7 @@ func (f *Factory) ask(host *Host, left <-chan struct{}) (*Service, error) {
 		}
 		first, share := f.state()
 		if first == nil {
-			return f.makeFirst()
+			return f.makeFirst(host.Logger)
 		}
 		<-f.asking
 		if share {
@@ -115,9 +117,9 @@ func (f *Factory) state() (first *Service, share bool) {
 }
 
 // makeFirst asks the plugin for the first service.
-func (f *Factory) makeFirst() (*Service, error) {
+func (f *Factory) makeFirst(asker hclog.Logger) (*Service, error) {
 	defer func() { <-f.asking }()
-	service, err := New(f.cfg, nil)
+	service, err := newService(f.cfg, nil, asker)
 	if err != nil {
 		return nil, err
 	}

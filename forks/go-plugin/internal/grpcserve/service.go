@@ -63,6 +63,7 @@ type Plugin struct {
 // may be called from any goroutine.
 type Service struct {
 	cfg    Config
+	asker  hclog.Logger // of the host for which the plugin is asked
 	server *grpc.Server
 	health *health.Server
 
@@ -84,11 +85,14 @@ type Service struct {
 // errSameServer is a factory that cannot be called again.
 var errSameServer = errors.New("ServeConfig.GRPCServer returns a server that it has returned before")
 
-// New makes the server and registers everything. host is the one that has the service
-// to itself; nil: any number of hosts share it. It starts no goroutine. The caller stops
+// New makes the server and registers everything, for a host that has the service to
+// itself. It starts no goroutine. The caller stops
 // it, whether it is served or not.
-func New(cfg Config, host *Host) (*Service, error) {
-	s := &Service{cfg: cfg, health: health.NewServer()}
+func New(cfg Config, host *Host) (*Service, error) { return newService(cfg, host, host.Logger) }
+
+// newService does so for any number of hosts that share the service if host is nil.
+func newService(cfg Config, host *Host, asker hclog.Logger) (*Service, error) {
+	s := &Service{cfg: cfg, asker: asker, health: health.NewServer()}
 	s.ending, s.end = context.WithCancel(context.Background())
 	// Chained interceptors go beside those of the plugin's own factory.
 	s.brokered = append(grpcconn.ServerBound(cfg.MaxMessage),
@@ -147,7 +151,7 @@ func isRegistered(server *grpc.Server, service string) bool {
 // the process down, and with it the sessions of other hosts.
 func (s *Service) recoverAs(err *error, what string) {
 	if r := recover(); r != nil {
-		s.cfg.Logger.Error("plugin panics before it serves", "in", what, "panic", panics.Of(r), "stack", string(debug.Stack()))
+		s.asker.Error("plugin panics before it serves", "in", what, "panic", panics.Of(r), "stack", string(debug.Stack()))
 		*err = fmt.Errorf("%s panics: %s", what, panics.Of(r))
 	}
 }

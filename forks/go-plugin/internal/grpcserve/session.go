@@ -5,6 +5,7 @@ package grpcserve
 import (
 	"context"
 
+	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
@@ -18,8 +19,11 @@ import (
 
 // Host says what one host gets of a service.
 type Host struct {
-	// Broker is how its brokered connections are made. The service adds the options of
-	// what is served on them.
+	// Logger is told what concerns this host. In network mode it bounds what hosts can
+	// cause.
+	Logger hclog.Logger
+	// Broker is how its brokered connections are made. The service adds the logger, and
+	// the options of what is served on them.
 	Broker broker.Config
 	// Output sends it the plugin's output; nil: the host wants none.
 	Output *grpcstdio.Sender
@@ -45,7 +49,7 @@ type Session struct {
 
 func (s *Service) newSession(host Host) *Session {
 	session := &Session{service: s, host: host}
-	host.Broker.ServerOptions = s.brokered
+	host.Broker.Logger, host.Broker.ServerOptions = host.Logger.Named("broker"), s.brokered
 	if s.shared != nil {
 		host.Broker.Group = s.shared.group
 	}
