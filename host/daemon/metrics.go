@@ -5,6 +5,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -20,6 +21,8 @@ type metrics struct {
 	attached   *prometheus.CounterVec
 	reattached *prometheus.CounterVec
 	failed     *prometheus.CounterVec
+
+	deletions atomic.Uint64 // of series
 }
 
 func newMetrics() *metrics {
@@ -73,6 +76,7 @@ func (m *metrics) forget(plugin string) {
 	for _, v := range m.vectors() {
 		v.DeletePartialMatch(prometheus.Labels{"plugin": plugin})
 	}
+	m.deletions.Add(1) // the last: what was kept before may be of a deleted series
 }
 
 // observe counts what a Conn tells, from the Conn's goroutine.

@@ -3,38 +3,77 @@
 package daemon
 
 import (
+	"maps"
 	"sync/atomic"
+
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/reattach/reattach/host/stub"
 )
 
 // calls observes the calls of one kind of a plugin.
 func (m *metrics) calls(plugin, kind string) *callMetrics {
-	return &callMetrics{metrics: m, plugin: plugin, kind: kind}
+	c := &callMetrics{metrics: m, plugin: plugin, kind: kind}
+	c.kept.Store(&keptSeries{})
+	return c
 }
 
 // callMetrics counts the calls of one kind of a plugin.
 type callMetrics struct {
 	*metrics
 	plugin, kind string
+	kept         atomic.Pointer[keptSeries]
 	// answered says that a call had a result: the plugin serves the kind.
 	answered atomic.Bool
 }
 
 // Called implements stub.Observer.
 func (m *callMetrics) Called(call stub.Call) {
-	source := "none"
+	series := m.series(call.Method)
 	if call.Err != nil {
-		source = string(stub.SourceOf(call.Err))
-	} else if !m.answered.Load() {
-		m.answered.Store(true)
+		m.called.WithLabelValues(m.plugin, m.kind, call.Method, string(stub.SourceOf(call.Err))).Inc()
+	} else {
+		series.good.Inc()
+		if !m.answered.Load() {
+			m.answered.Store(true)
+		}
 	}
-	m.called.WithLabelValues(m.plugin, m.kind, call.Method, source).Inc()
-	m.took.WithLabelValues(m.plugin, m.kind, call.Method).Observe(call.Took.Seconds())
+	series.took.Observe(call.Took.Seconds())
 	if call.Attempts > 1 {
 		m.retried.WithLabelValues(m.plugin, m.kind, call.Method).Add(float64(call.Attempts - 1))
 	}
 	if call.Repeats > 0 {
 		m.repeated.WithLabelValues(m.plugin, m.kind, call.Method).Add(float64(call.Repeats))
 	}
+}
+
+// keptSeries are the series of the methods that were called, as to find them by their
+// labels takes longer than to count. It never changes, and is void once series have been
+// deleted: its own may be among them.
+type keptSeries struct {
+	deletions uint64
+	methods   map[string]methodSeries
+}
+
+// methodSeries is what each call of a method counts in.
+type methodSeries struct {
+	good prometheus.Counter
+	took prometheus.Observer
+}
+
+func (m *callMetrics) series(method string) methodSeries {
+	kept, deletions := m.kept.Load(), m.deletions.Load()
+	if kept.deletions != deletions {
+		kept = &keptSeries{deletions: deletions}
+	}
+	series, ok := kept.methods[method]
+	if !ok {
+		series.good = m.called.WithLabelValues(m.plugin, m.kind, method, "none")
+		series.took = m.took.WithLabelValues(m.plugin, m.kind, method)
+		// If another call stores its own meanwhile, one of the two is kept next time.
+		next := &keptSeries{deletions, map[string]methodSeries{method: series}}
+		maps.Copy(next.methods, kept.methods)
+		m.kept.Store(next)
+	}
+	return series
 }
