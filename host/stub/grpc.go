@@ -35,7 +35,7 @@ type GRPC struct {
 
 // NewGRPC returns a stub for all kinds of a plugin. The caller closes it.
 func NewGRPC(config Config) (*GRPC, error) {
-	r := &grpcRoutes{Config: config}
+	r := &grpcRoutes{Config: config, atOnce: endedContext()}
 	r.ctx, r.end = context.WithCancel(context.Background())
 	conn, err := grpc.NewClient("passthrough:///routed",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -67,6 +67,7 @@ type grpcRoutes struct {
 	Config
 	ctx    context.Context // ends with the stub
 	end    context.CancelFunc
+	atOnce context.Context     // has ended: a Pick that must not wait
 	latest atomic.Pointer[any] // the session that answered last
 }
 
@@ -102,11 +103,8 @@ func (c *grpcCall) observe(endpoint string, err error) {
 
 // next picks an endpoint and returns its connection. The error is the call's.
 func (c *grpcCall) next(ctx context.Context) (balancer.Lease, *grpc.ClientConn, error) {
-	wait, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	defer context.AfterFunc(c.routes.ctx, func() { cancel(errStubClosed) })()
 	for {
-		lease, err := c.callState.next(wait, c.routes.Router, protocolGRPC)
+		lease, err := c.pick(ctx)
 		if err != nil {
 			return nil, nil, c.notPicked(ctx, err)
 		}
@@ -120,6 +118,19 @@ func (c *grpcCall) next(ctx context.Context) (balancer.Lease, *grpc.ClientConn, 
 		c.avoid(lease.Endpoint(), fmt.Errorf("session of %s (%T) does not speak gRPC", lease.Endpoint(), lease.Session()))
 		lease.Done(balancer.NotSent)
 	}
+}
+
+// pick waits for an endpoint as long as the stub is open, if none is ready.
+func (c *grpcCall) pick(ctx context.Context) (balancer.Lease, error) {
+	if c.retry == nil { // the usual case, which need not watch for the stub's end
+		if lease, err := c.routes.Router.Pick(c.routes.atOnce, protocolGRPC, nil); err == nil {
+			return lease, nil
+		}
+	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(c.routes.ctx, func() { cancel(errStubClosed) })()
+	return c.callState.next(ctx, c.routes.Router, protocolGRPC)
 }
 
 // notPicked is the error of a call that no endpoint took, or took again.
@@ -156,7 +167,10 @@ func endedBy(ctx context.Context, endpoint string, sent bool) Fault {
 // answered remembers whose answer came last.
 func (r *grpcRoutes) answered(lease balancer.Lease) {
 	session := lease.Session()
-	r.latest.Store(&session)
+	if last := r.latest.Load(); last == nil || *last != session {
+		kept := session // in the usual case nothing is allocated
+		r.latest.Store(&kept)
+	}
 }
 
 // lastBroker is the broker of the session that answered last.

@@ -40,12 +40,16 @@ type rpcCodec struct {
 var errStubClosed = errors.New("stub was closed")
 
 func newRPCCodec(kind string, config Config) *rpcCodec {
-	c := &rpcCodec{Config: config, kind: kind, channels: map[any]*sessionChannel{}}
+	c := &rpcCodec{Config: config, kind: kind, atOnce: endedContext(), channels: map[any]*sessionChannel{}}
 	c.ctx, c.end = context.WithCancel(context.Background())
-	ended, cancel := context.WithCancel(context.Background())
-	cancel()
-	c.atOnce = ended
 	return c
+}
+
+// endedContext makes a Router not wait.
+func endedContext() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }
 
 // WriteRequest puts the call on a session channel, or on its way to one. It implements
