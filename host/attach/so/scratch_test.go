@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -90,7 +91,7 @@ func main() {}
 )
 
 // scratch is a module beside this repository, which takes the fork from a
-// directory.
+// directory, and all else in the host's versions.
 type scratch struct {
 	name, main string
 	fork       string // the repository's own if empty
@@ -111,6 +112,14 @@ func (s scratch) build(t *testing.T) string {
 	if strings.Contains(s.main, "reattach/commons") {
 		mod += "\nrequire github.com/reattach/reattach v0.0.0\n" +
 			"\nreplace github.com/reattach/reattach => " + absolute(t, root) + "\n"
+	}
+	// The fork asks for older versions of what the host has too.
+	host, err := os.ReadFile(root + "/go.mod")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, block := range regexp.MustCompile(`(?ms)^require \($.*?^\)$`).FindAllString(string(host), -1) {
+		mod += "\n" + block + "\n"
 	}
 	sum, err := os.ReadFile(root + "/go.sum")
 	if err != nil {
