@@ -17,10 +17,9 @@ func untilTold(parent context.Context) (context.Context, context.CancelFunc) {
 	if !signal.Ignored(syscall.SIGHUP) {
 		signals = append(signals, syscall.SIGHUP)
 	}
-	signalled, stop := signal.NotifyContext(parent, signals...)
-	context.AfterFunc(signalled, stop)
-	ctx, cancel := context.WithCancel(signalled)
-	return ctx, func() { cancel(); stop() }
+	ctx, stop := signal.NotifyContext(parent, signals...)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // writeErrors makes writing to a standard stream that nobody reads any more an

@@ -19,12 +19,8 @@ type boundKind struct{ kind, dialect string }
 func (d *Daemon) boundKinds(plugin string) []boundKind {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	h := d.plugins[plugin]
-	if h == nil {
-		return nil
-	}
 	var all []boundKind
-	for kind, v := range h.values {
+	for kind, v := range d.heldNow(plugin).values {
 		if v.dialect != "" {
 			all = append(all, boundKind{kind, v.dialect})
 		}

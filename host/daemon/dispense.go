@@ -129,10 +129,7 @@ func (d *Daemon) dialectOf(plugin string, k *Kind) string {
 func (d *Daemon) wanted(plugin string) string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if h := d.plugins[plugin]; h != nil {
-		return h.dialect
-	}
-	return ""
+	return d.heldNow(plugin).dialect
 }
 
 // ready waits for an endpoint and gives what its session is. It prefers one that

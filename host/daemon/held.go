@@ -35,6 +35,14 @@ func (d *Daemon) hold(name string) *held {
 	return h
 }
 
+// heldNow gives what is held for a plugin, to be read alone. The caller holds mu.
+func (d *Daemon) heldNow(name string) held {
+	if h := d.plugins[name]; h != nil {
+		return *h
+	}
+	return held{}
+}
+
 // broker gives the broker of a plugin. While plugins are released nobody gets one, as a
 // session does that is being made.
 func (d *Daemon) broker(name string) *plugin.SharedBroker {
@@ -48,12 +56,10 @@ func (d *Daemon) broker(name string) *plugin.SharedBroker {
 func (d *Daemon) value(name, kind string, keep bool) *dispensed {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	h := d.plugins[name]
-	if h == nil || h.values[kind] == nil {
-		return nil
+	v := d.heldNow(name).values[kind]
+	if v != nil {
+		v.kept = v.kept || keep
 	}
-	v := h.values[kind]
-	v.kept = v.kept || keep
 	return v
 }
 

@@ -88,14 +88,7 @@ type Endpoint struct {
 }
 
 // Plugins gives how every plugin fares, ordered by name.
-func (d *Daemon) Plugins() []Plugin {
-	view := d.fleet.View()
-	all := make([]Plugin, 0, len(view.Plugins))
-	for _, p := range view.Plugins {
-		all = append(all, d.newPlugin(p, view.Problems))
-	}
-	return all
-}
+func (d *Daemon) Plugins() []Plugin { return d.Found().Plugins }
 
 // Plugin gives how one plugin fares, and whether it is known.
 func (d *Daemon) Plugin(name string) (Plugin, bool) {
@@ -106,19 +99,21 @@ func (d *Daemon) Plugin(name string) (Plugin, bool) {
 	return d.newPlugin(p, d.fleet.View().Problems), true
 }
 
-// Problems are what discovery found and cannot offer, of no plugin or of any.
-func (d *Daemon) Problems() []target.Problem { return d.fleet.View().Problems }
-
-// Found is all that a daemon knows of plugins.
+// Found is all that a daemon knows of plugins at one time. Neither list is nil.
 type Found struct {
 	Plugins []Plugin `json:"plugins"`
 	// Problems are what discovery found and cannot offer, of no plugin or of any.
 	Problems []target.Problem `json:"problems"`
 }
 
-// Found gives what Plugins and Problems do. Neither is nil.
+// Found gives all that is known of plugins now.
 func (d *Daemon) Found() Found {
-	return Found{d.Plugins(), append([]target.Problem{}, d.Problems()...)}
+	view := d.fleet.View()
+	found := Found{make([]Plugin, 0, len(view.Plugins)), append([]target.Problem{}, view.Problems...)}
+	for _, p := range view.Plugins {
+		found.Plugins = append(found.Plugins, d.newPlugin(p, view.Problems))
+	}
+	return found
 }
 
 // Subscribe gives what happens from now on. buffer is how many events may wait for

@@ -72,12 +72,8 @@ func (d *Daemon) stub(name string, k *Kind, info conn.Info) (*routed, error) {
 func (d *Daemon) answered(plugin string) []string {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	h := d.plugins[plugin]
-	if h == nil {
-		return nil
-	}
 	var kinds []string
-	for key, r := range h.stubs {
+	for key, r := range d.heldNow(plugin).stubs {
 		if r.calls.answered.Load() {
 			kinds = append(kinds, key.kind)
 		}
@@ -88,10 +84,7 @@ func (d *Daemon) answered(plugin string) []string {
 func (d *Daemon) sharedStub(plugin string, key stubKey) *routed {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if h := d.plugins[plugin]; h != nil {
-		return h.stubs[key]
-	}
-	return nil
+	return d.heldNow(plugin).stubs[key]
 }
 
 // shareStub gives the stub that all callers share: r, or the one that somebody else

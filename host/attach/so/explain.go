@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
-	"runtime/debug"
 	"strings"
 )
 
@@ -35,12 +34,3 @@ func explain(opened error, possible []difference) error {
 
 // otherPackage finds the package in plugin.Open's error.
 var otherPackage = regexp.MustCompile(`plugin was built with a different version of package (\S+)`)
-
-// hostBuild is what this program was built from.
-func hostBuild() (*debug.BuildInfo, error) {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return nil, errors.New("this host does not know what it was built from: build it with Go modules")
-	}
-	return info, nil
-}

@@ -4,8 +4,10 @@ package so
 
 import (
 	"debug/buildinfo"
+	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"sync"
 
 	"github.com/hashicorp/go-plugin"
@@ -69,9 +71,9 @@ func (r *registry) load(file *copied) (*object, error) {
 	if err != nil {
 		return nil, err
 	}
-	host, err := hostBuild()
-	if err != nil {
-		return nil, err
+	host, ok := debug.ReadBuildInfo()
+	if !ok {
+		return nil, errors.New("this host does not know what it was built from: build it with Go modules")
 	}
 	certain, possible := differences(host, info)
 	if len(certain) > 0 {

@@ -12,21 +12,23 @@ import (
 // notifier gives hints that the directory has changed. Where the operating
 // system gives none, it is silent: the rescan finds everything, only later.
 type notifier struct {
-	dir string
-	// watcher has nil channels if there are no notifications. An error of it, such as too
-	// many events at once, is a hint as well.
-	watcher *fsnotify.Watcher
-	off     bool
-	watched fs.FileInfo // the directory that is watched, nil for none
+	dir     string
+	watcher *fsnotify.Watcher // nil if there are no notifications
+	watched fs.FileInfo       // the directory that is watched, nil for none
+
+	// events and errors are those of watcher. An error, such as too many events at
+	// once, is a hint as well.
+	events chan fsnotify.Event
+	errors chan error
 }
 
 func newNotifier(opts Options) *notifier {
-	n := &notifier{dir: opts.Dir, watcher: new(fsnotify.Watcher), off: true}
+	n := &notifier{dir: opts.Dir}
 	if opts.PollOnly {
 		return n
 	}
 	if watcher, err := fsnotify.NewWatcher(); err == nil {
-		n.watcher, n.off = watcher, false
+		n.watcher, n.events, n.errors = watcher, watcher.Events, watcher.Errors
 	}
 	return n
 }
@@ -34,7 +36,7 @@ func newNotifier(opts Options) *notifier {
 // follow watches whatever directory is there now, which may be another one
 // than before under the same name.
 func (n *notifier) follow() {
-	if n.off {
+	if n.watcher == nil {
 		return
 	}
 	now, err := os.Stat(n.dir)
@@ -53,7 +55,7 @@ func (n *notifier) follow() {
 
 // close ends the notifier's goroutine.
 func (n *notifier) close() {
-	if !n.off {
+	if n.watcher != nil {
 		_ = n.watcher.Close()
 	}
 }

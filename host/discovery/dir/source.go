@@ -132,8 +132,8 @@ func (s *Source) wait(ctx context.Context, notes *notifier, looked, due time.Tim
 		return false
 	case <-timer.C:
 		return true
-	case <-notes.watcher.Events:
-	case <-notes.watcher.Errors:
+	case <-notes.events:
+	case <-notes.errors:
 	case <-s.refresh:
 	}
 	soon := looked.Add(s.opts.Settle / 4)
