@@ -35,7 +35,7 @@ func (s *sessionChannel) readReply(channel plugin.RPCChannel, header *rpc.Respon
 	var useless error
 	if k != nil && header.Error == "" && k.reply != nil {
 		if k.reply.Kind() == reflect.Pointer {
-			target = reflect.New(k.reply.Elem())
+			target = s.target(k.reply)
 		} else {
 			useless = fmt.Errorf("the caller's reply is %v, not a pointer", k.reply)
 		}
@@ -47,6 +47,17 @@ func (s *sessionChannel) readReply(channel plugin.RPCChannel, header *rpc.Respon
 	if k = s.waiting.take(header.Seq); k != nil { // or else it is too late
 		s.answer(k, header, target, cmp.Or(useless, err))
 	}
+	if target.IsValid() {
+		target.Elem().SetZero()
+	}
+}
+
+// target gives a pointer to an empty value, the same one while answers are of one type.
+func (s *sessionChannel) target(pointer reflect.Type) reflect.Value {
+	if !s.value.IsValid() || s.value.Type() != pointer {
+		s.value = reflect.New(pointer.Elem())
+	}
+	return s.value
 }
 
 // answer ends a call. unreadable is why the answer is not what the caller expects.

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"sync"
 
 	"github.com/hashicorp/go-plugin"
@@ -22,6 +23,7 @@ type sessionChannel struct {
 	session  any
 	endpoint string
 	waiting  waitingCalls
+	value    reflect.Value // a pointer to what an answer is decoded into; read alone uses it
 
 	// sending is held while a request is sent, which neither answers nor deadlines
 	// wait for. It guards what follows, and the field end of the calls that wait.
