@@ -3,6 +3,7 @@
 package stub
 
 import (
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
@@ -41,17 +42,38 @@ func (c *Config) options(method string) CallOptions {
 	return o
 }
 
+// callConfig is a Config, and what is known of the method that was called last.
+type callConfig struct {
+	Config
+	start time.Time // when the stub was made
+	last  atomic.Pointer[calledMethod]
+}
+
+// calledMethod is what a call is of.
+type calledMethod struct {
+	name    string // "Plugin.Greet" or "/hello.Greeter/Greet"
+	method  string // "Greet"
+	options CallOptions
+}
+
 // newState begins a call.
-func (c *Config) newState(name string) callState {
-	return callState{name: name, options: c.options(methodOf(name)), began: time.Now()}
+func (c *callConfig) newState(name string) callState {
+	m := c.last.Load()
+	if m == nil || m.name != name {
+		method := methodOf(name)
+		m = &calledMethod{name, method, c.options(method)}
+		c.last.Store(m)
+	}
+	began := c.start.Add(time.Since(c.start)) // reads one clock, where time.Now reads two
+	return callState{calledMethod: m, began: began}
 }
 
 // observe reports a call that has just ended.
-func (c *Config) observe(s *callState, endpoint string, err error) {
+func (c *callConfig) observe(s *callState, endpoint string, err error) {
 	if c.Observer == nil {
 		return
 	}
-	ended := Call{Method: methodOf(s.name), Endpoint: endpoint, Took: time.Since(s.began), Attempts: s.attempts, Err: err}
+	ended := Call{Method: s.method, Endpoint: endpoint, Took: time.Since(s.began), Attempts: s.attempts, Err: err}
 	if s.retry != nil {
 		ended.Repeats = s.retry.repeats
 	}

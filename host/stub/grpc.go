@@ -35,7 +35,7 @@ type GRPC struct {
 
 // NewGRPC returns a stub for all kinds of a plugin. The caller closes it.
 func NewGRPC(config Config) (*GRPC, error) {
-	r := &grpcRoutes{Config: config, atOnce: endedContext()}
+	r := &grpcRoutes{callConfig: callConfig{Config: config, start: time.Now()}, atOnce: endedContext()}
 	r.ctx, r.end = context.WithCancel(context.Background())
 	conn, err := grpc.NewClient("passthrough:///routed",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
@@ -64,7 +64,7 @@ func (g *GRPC) Close() error {
 
 // grpcRoutes holds the interceptors of one stub.
 type grpcRoutes struct {
-	Config
+	callConfig
 	ctx    context.Context // ends with the stub
 	end    context.CancelFunc
 	atOnce context.Context     // has ended: a Pick that must not wait

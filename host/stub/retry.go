@@ -21,10 +21,9 @@ const (
 
 // callState is what a call is of and what became of its attempts, over both protocols.
 type callState struct {
-	name    string // "Plugin.Greet" or "/hello.Greeter/Greet"
-	options CallOptions
-	began   time.Time
-	handed  time.Duration // from began until the last endpoint got it
+	*calledMethod
+	began  time.Time
+	handed time.Duration // from began until the last endpoint got it
 
 	attempts int         // times that the call was handed to an endpoint
 	retry    *retryState // nil until an attempt has failed, as few do
@@ -147,7 +146,7 @@ func (s *callState) lost(endpoint string, sent bool, cause error) bool {
 // last attempt came to. What an earlier attempt may have run stays true, however the
 // later ones ended.
 func (s *callState) fault(f Fault) *Fault {
-	f.Method = methodOf(s.name)
+	f.Method = s.method
 	if !s.wasSent() {
 		return &f
 	}

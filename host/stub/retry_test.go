@@ -11,7 +11,7 @@ import (
 // not read by its plugin takes none of the repeats that a call has.
 func TestUnsentAttemptsAreNoRepeats(t *testing.T) {
 	gone := errors.New("gone")
-	s := &callState{options: CallOptions{Idempotent: true, Repeats: 2}}
+	s := &callState{calledMethod: &calledMethod{options: CallOptions{Idempotent: true, Repeats: 2}}}
 	for i, attempt := range []struct{ sent, again bool }{
 		{true, true},  // the call
 		{false, true}, // turned down

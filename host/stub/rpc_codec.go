@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 
@@ -24,7 +25,7 @@ import (
 // waits: a call that cannot be put on a channel at once gets a goroutine of its own
 // until it can.
 type rpcCodec struct {
-	Config
+	callConfig
 	kind    string
 	pending pendingCalls
 
@@ -40,7 +41,7 @@ type rpcCodec struct {
 var errStubClosed = errors.New("stub was closed")
 
 func newRPCCodec(kind string, config Config) *rpcCodec {
-	c := &rpcCodec{Config: config, kind: kind, atOnce: endedContext(), channels: map[any]*sessionChannel{}}
+	c := &rpcCodec{callConfig: callConfig{Config: config, start: time.Now()}, kind: kind, atOnce: endedContext(), channels: map[any]*sessionChannel{}}
 	c.ctx, c.end = context.WithCancel(context.Background())
 	return c
 }

@@ -32,8 +32,8 @@ func TestWaitingCallsHaveOneOwner(t *testing.T) {
 	for sender := range senders {
 		go func() {
 			for i := range each {
-				options := CallOptions{Timeout: time.Duration(i%3) * time.Millisecond}
-				k := &call{seq: uint64(sender*each + i), callState: callState{options: options, began: time.Now()}}
+				method := &calledMethod{options: CallOptions{Timeout: time.Duration(i%3) * time.Millisecond}}
+				k := &call{seq: uint64(sender*each + i), callState: callState{calledMethod: method, began: time.Now()}}
 				w.add(k)
 				if i%2 == 0 {
 					own(w.take(k.seq))
@@ -64,11 +64,11 @@ func TestDeadlineTimerForgetsNothing(t *testing.T) {
 			}
 		}
 		began := time.Now()
-		options := CallOptions{Timeout: time.Second}
+		method := &calledMethod{options: CallOptions{Timeout: time.Second}}
 		for i := range deadlines {
 			// Some are due already, some just when others are.
 			shift := time.Duration(i*7919%3000-1000) * time.Millisecond
-			k := &call{seq: uint64(i), callState: callState{options: options, began: began.Add(shift)}}
+			k := &call{seq: uint64(i), callState: callState{calledMethod: method, began: began.Add(shift)}}
 			go w.add(k)
 			if i%100 == 0 {
 				time.Sleep(50 * time.Millisecond)
