@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -38,9 +37,6 @@ type NetworkOptions struct {
 	// negative.
 	MaxMessageBytes int
 
-	// Output gives the writers of what a plugin writes to its stdout and
-	// stderr. Nil drops it: a network plugin's output is in its own log.
-	Output func(e target.Endpoint) (stdout, stderr io.Writer)
 	// Logger is used by the sessions. Nil is silent.
 	Logger hclog.Logger
 }
@@ -59,7 +55,8 @@ type networkDialer struct {
 // plugin is busy or leaving, cannot be reached or has a certificate that is not
 // good now are not permanent.
 //
-// A session probes its connection only when it is pinged, as a conn.Conn does.
+// A session probes its connection only when it is pinged, as a conn.Conn does, and takes
+// nothing of what the plugin prints: that is in the plugin's own log.
 func Network(opts NetworkOptions) (conn.Dialer, error) {
 	opts.Logger = cmp.Or(opts.Logger, hclog.NewNullLogger())
 	if err := opts.Contract.Validate(); err != nil {
@@ -80,9 +77,6 @@ func (d *networkDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Sessi
 	config.MaxMessageBytes = d.opts.MaxMessageBytes
 	config.KeepaliveInterval = -1 // the owner of the session pings it
 	config.Logger = d.opts.Logger.Named(e.Plugin)
-	if d.opts.Output != nil {
-		config.SyncStdout, config.SyncStderr = d.opts.Output(e)
-	}
 	identity := new(identity)
 	var err error
 	if config.TLSConfig, err = d.tls.forEndpoint(e, identity); err != nil {

@@ -200,7 +200,7 @@ const maxProblem = 1 << 20
 // refused reads a problem as RFC 9457 has it.
 func refused(answer *http.Response) error {
 	var p struct {
-		Type, Title, Detail, Source string
+		Title, Detail, Source string
 	}
 	raw, err := io.ReadAll(io.LimitReader(answer.Body, maxProblem))
 	if err != nil || json.Unmarshal(raw, &p) != nil || p.Title == "" {

@@ -44,7 +44,6 @@ type Param struct {
 // method is what reflection finds out about one method.
 type method struct {
 	name      string
-	index     int
 	hasCtx    bool
 	hasErr    bool
 	variadic  bool
@@ -55,7 +54,7 @@ type method struct {
 }
 
 func newMethod(m reflect.Method) *method {
-	found := &method{name: m.Name, index: m.Index, variadic: m.Type.IsVariadic()}
+	found := &method{name: m.Name, variadic: m.Type.IsVariadic()}
 	for t := range m.Type.Ins() {
 		if len(found.params) == 0 && !found.hasCtx && t == reflect.TypeFor[context.Context]() {
 			found.hasCtx = true

@@ -16,7 +16,6 @@ type instance struct {
 	conn  *conn.Conn
 	seen  *conn.Status // the newest that was told
 	leave context.CancelFunc
-	begun time.Time
 	late  *time.Timer // of a replacement; nil for others
 	told  bool        // that this replacement is not ready
 }
@@ -31,9 +30,9 @@ func (i *instance) stop() {
 
 // start runs a Conn for what discovery says of e now.
 func (f *Fleet) start(e *entry) *instance {
-	i := &instance{entry: e, begun: time.Now()}
+	i := &instance{entry: e}
 	opts := f.opts.Conn
-	opts.Sessions = e.pool.past.of(e.endpoint, i.begun)
+	opts.Sessions = e.pool.past.of(e.endpoint, time.Now())
 	observe := opts.Observe
 	opts.Observe = func(c *conn.Conn, before, after *conn.Status) {
 		if observe != nil {

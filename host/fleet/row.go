@@ -3,8 +3,6 @@
 package fleet
 
 import (
-	"time"
-
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/target"
 )
@@ -15,7 +13,6 @@ type row struct {
 	endpoint target.Endpoint
 	serving  *conn.Conn // nil if it leaves
 	coming   *conn.Conn // nil unless it is being replaced
-	begun    time.Time  // when coming was started
 	late     bool       // coming is not ready in time, or never will be
 	leaving  []*conn.Conn
 }
@@ -26,7 +23,7 @@ func (e *entry) row() row {
 		r.serving = e.serving.conn
 	}
 	if e.coming != nil {
-		r.coming, r.begun, r.late = e.coming.conn, e.coming.begun, e.coming.told
+		r.coming, r.late = e.coming.conn, e.coming.told
 	}
 	for _, i := range e.leaving {
 		r.leaving = append(r.leaving, i.conn)
@@ -50,8 +47,7 @@ func (r row) status() *conn.Status {
 func (r row) show() EndpointStatus {
 	s := r.status()
 	e := EndpointStatus{
-		Endpoint: r.endpoint, State: s.State, Since: s.Since,
-		Ejected: s.Ejected, EjectedUntil: s.EjectedUntil, Ejections: s.Ejections,
+		Endpoint: r.endpoint, State: s.State, Since: s.Since, Ejected: s.Ejected,
 		LastError: text(s.Err), Permanent: s.Permanent, Failures: s.Failures, Restarts: s.Restarts(),
 		NextAttempt: s.NextAttempt, Warning: text(s.Warning), Info: s.Info,
 	}
@@ -64,8 +60,7 @@ func (r row) show() EndpointStatus {
 	if r.coming != nil {
 		c := r.coming.Status()
 		e.Replacement = &Replacement{
-			Fingerprint: r.coming.Endpoint().Fingerprint, State: c.State, Since: r.begun,
-			LastError: text(c.Err), Late: r.late,
+			Fingerprint: r.coming.Endpoint().Fingerprint, State: c.State, LastError: text(c.Err), Late: r.late,
 		}
 	}
 	return e

@@ -16,65 +16,62 @@ import (
 type View struct {
 	// Generation grows with every change of a plugin or of an endpoint's state.
 	// Counts such as InFlight change without it.
-	Generation uint64 `json:"generation"`
+	Generation uint64
 	// Set is the generation of the newest set of discovery that it shows.
-	Set uint64 `json:"set"`
+	Set uint64
 	// Synced is set once every source has said what it knows.
-	Synced bool `json:"synced"`
+	Synced bool
 	// Plugins are ordered by name.
-	Plugins []PluginStatus `json:"plugins"`
+	Plugins []PluginStatus
 	// Problems are what discovery found and cannot offer.
-	Problems []target.Problem `json:"problems,omitempty"`
+	Problems []target.Problem
 }
 
 // PluginStatus is one plugin.
 type PluginStatus struct {
-	Name string `json:"name"`
+	Name string
 	// Required makes the host unready while Ready is zero.
-	Required bool `json:"required"`
+	Required bool
 	// Known is set while a source knows the plugin.
-	Known bool `json:"known"`
+	Known bool
 	// Ready counts the ready endpoints.
-	Ready int `json:"ready"`
+	Ready int
 	// Waiting counts the calls that wait for a ready endpoint.
-	Waiting int `json:"waiting"`
+	Waiting int
 	// Endpoints are ordered by ID.
-	Endpoints []EndpointStatus `json:"endpoints"`
+	Endpoints []EndpointStatus
 }
 
 // EndpointStatus is one endpoint.
 type EndpointStatus struct {
-	Endpoint target.Endpoint `json:"endpoint"`
-	State    conn.State      `json:"state"`
-	Since    time.Time       `json:"since"`
+	Endpoint target.Endpoint
+	State    conn.State
+	Since    time.Time
 	// InFlight counts calls, those on instances that leave included.
-	InFlight int `json:"inFlight"`
+	InFlight int
 	// Ejected is set while calls go to other endpoints, as this one was slow.
-	Ejected      bool      `json:"ejected"`
-	EjectedUntil time.Time `json:"ejectedUntil,omitzero"`
-	Ejections    int       `json:"ejections"`
+	Ejected bool
 	// LastError is kept when all is well again.
-	LastError string `json:"lastError,omitempty"`
+	LastError string
 	// Permanent is set if LastError keeps it away for good.
-	Permanent   bool      `json:"permanent"`
-	Failures    int       `json:"failures"`
-	Restarts    int       `json:"restarts"`
-	NextAttempt time.Time `json:"nextAttempt,omitzero"`
+	Permanent   bool
+	Failures    int
+	Restarts    int
+	NextAttempt time.Time
 	// Warning is what the contract check has against it.
-	Warning string    `json:"warning,omitempty"`
-	Info    conn.Info `json:"info"`
+	Warning string
+	Info    conn.Info
 	// Replacement is the new instance that shall take its place, if any.
-	Replacement *Replacement `json:"replacement,omitempty"`
+	Replacement *Replacement
 }
 
 // Replacement is a new instance that is not ready yet.
 type Replacement struct {
-	Fingerprint string     `json:"fingerprint"`
-	State       conn.State `json:"state"`
-	Since       time.Time  `json:"since"`
-	LastError   string     `json:"lastError,omitempty"`
+	Fingerprint string
+	State       conn.State
+	LastError   string
 	// Late is set once it has failed for good, or taken too long.
-	Late bool `json:"late"`
+	Late bool
 }
 
 // View gives the present state of all plugins. Any goroutine may call it.
