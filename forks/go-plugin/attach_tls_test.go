@@ -4,55 +4,32 @@ package plugin
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/pem"
-	"math/big"
 	"net"
 	"os"
 	"path/filepath"
 	"testing"
-	"time"
 
 	"google.golang.org/grpc"
 
+	"github.com/hashicorp/go-plugin/internal/testkit"
 	"github.com/hashicorp/go-plugin/tlsfile"
 )
 
-// loopbackFiles is a certificate for 127.0.0.1 that is its own authority.
+// loopbackFiles are a certificate for 127.0.0.1, its key and its authority.
 func loopbackFiles(t *testing.T) tlsfile.Files {
 	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "loopback"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		IsCA:        true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
-	}
-	cert, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	der, err := x509.MarshalECPrivateKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
+	authority := testkit.NewAuthority(t, "authority", nil)
+	cert, key := testkit.PEM(t, authority.Issue(t, &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}))
 	dir := t.TempDir()
-	files := tlsfile.Files{Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key")}
-	for path, block := range map[string]*pem.Block{
-		files.Cert: {Type: "CERTIFICATE", Bytes: cert}, files.Key: {Type: "EC PRIVATE KEY", Bytes: der},
-	} {
-		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+	file := func(name string, content []byte) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
+		return path
 	}
-	return files
+	return tlsfile.Files{Cert: file("tls.crt", cert), Key: file("tls.key", key), CA: file("ca.crt", authority.PEM())}
 }
 
 // secret is a credential that gRPC sends over TLS only.
@@ -70,13 +47,13 @@ func TestTLSToAnAddress(t *testing.T) {
 	files := loopbackFiles(t)
 	p := serveEcho(t, func(o *ServeConfig) {
 		o.Plugins, o.GRPCServer = PluginSet{"relay": newRelay("private")}, DefaultGRPCServer
-		o.Network.TLS = files
+		o.Network.TLS = tlsfile.Files{Cert: files.Cert, Key: files.Key}
 	})
 	cfg := p.clientConfig()
 	cfg.Plugins, cfg.AllowedProtocols = PluginSet{"relay": &relay{}}, []Protocol{ProtocolGRPC}
 	cfg.GRPCDialOptions = []grpc.DialOption{grpc.WithPerRPCCredentials(secret{})}
 	var err error
-	if cfg.TLSConfig, err = tlsfile.Client(tlsfile.Files{CA: files.Cert}, "", nil); err != nil {
+	if cfg.TLSConfig, err = tlsfile.Client(tlsfile.Files{CA: files.CA}, "", nil); err != nil {
 		t.Fatal(err)
 	}
 	session, err := Attach(t.Context(), cfg)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // socketsIn makes dir the place of a child's sockets, and lists what is there.
@@ -164,7 +165,7 @@ func TestEndWithHostThroughScript(t *testing.T) {
 	if err := cfg.Cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "the child ends with its parent", func() bool {
+	testkit.Eventually(t, "the child ends with its parent", func() bool {
 		stat, err := os.ReadFile("/proc/" + pid + "/stat")
 		return errors.Is(err, os.ErrNotExist) || bytes.Contains(stat, []byte(") Z "))
 	})
@@ -194,7 +195,7 @@ func TestEndWithHostIsNotInherited(t *testing.T) {
 func pidIn(t *testing.T, file string) string {
 	t.Helper()
 	var text []byte
-	eventually(t, "the script has written a process id", func() bool {
+	testkit.Eventually(t, "the script has written a process id", func() bool {
 		text, _ = os.ReadFile(file)
 		return bytes.HasSuffix(text, []byte("\n"))
 	})
@@ -276,7 +277,7 @@ func TestStdin(t *testing.T) {
 			if _, err := client.Client(); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the child has read its stdin", func() bool { return strings.Contains(stderr.String(), "said on stdin") })
+			testkit.Eventually(t, "the child has read its stdin", func() bool { return strings.Contains(stderr.String(), "said on stdin") })
 			client.Kill()
 			if pid := cfg.Cmd.Process.Pid; isRunning(pid) {
 				t.Errorf("process %d is left", pid)

@@ -26,6 +26,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // envRole makes the test binary play a plugin instead of running tests.
@@ -279,7 +280,7 @@ func TestChildOutput(t *testing.T) {
 		t.Fatal(err)
 	}
 	dispenseEcho(t, protocol)
-	eventually(t, "the child's output arrives", func() bool {
+	testkit.Eventually(t, "the child's output arrives", func() bool {
 		return stdout.String() == "to stdout\n" && stderr.String() == "to stderr\n"
 	})
 	client.Kill()
@@ -305,7 +306,7 @@ func TestReattachByPid(t *testing.T) {
 		t.Error(err)
 	}
 	other.Kill()
-	eventually(t, "the process has ended, as upstream's Kill does it", owner.Exited)
+	testkit.Eventually(t, "the process has ended, as upstream's Kill does it", owner.Exited)
 }
 
 // TestNetworkProcess is a plugin as it runs in a pod: started with its cookie

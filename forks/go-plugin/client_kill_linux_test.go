@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // silentServer listens with a queue that is full, so that it answers nothing.
@@ -90,7 +91,7 @@ func dialSilent(t *testing.T, cfg *ClientConfig) (client *Client, opened chan er
 		opened <- err
 	}()
 	port := cfg.Reattach.Addr.(*net.TCPAddr).Port
-	eventually(t, "a connection is under way", func() bool { return isConnecting(t, port) })
+	testkit.Eventually(t, "a connection is under way", func() bool { return isConnecting(t, port) })
 	return client, opened
 }
 

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 func TestKillGivesUpStart(t *testing.T) {
@@ -18,7 +20,7 @@ func TestKillGivesUpStart(t *testing.T) {
 		_, err := client.Start()
 		started <- err
 	}()
-	eventually(t, "the child runs", func() bool { return client.ID() != "" })
+	testkit.Eventually(t, "the child runs", func() bool { return client.ID() != "" })
 	client.Kill()
 	if err := <-started; err == nil || !strings.Contains(err.Error(), "killed while it started") {
 		t.Errorf("Start = %v, want to be told of Kill", err)

@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // lostPair is a pair whose network can fail.
@@ -131,7 +133,7 @@ func TestPluginUnavailable(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				eventually(t, "the plugin has answered", func() bool { return p.service.InFlight() == 0 })
+				testkit.Eventually(t, "the plugin has answered", func() bool { return p.service.InFlight() == 0 })
 				p.service.GracefulStop(t.Context())
 				return stream.RecvMsg(new(wrapperspb.StringValue))
 			},

@@ -22,6 +22,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/sniff"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // streamLog is which streams a plugin's hosts have opened.
@@ -145,7 +146,7 @@ func TestNoOutputIsKeptForNobody(t *testing.T) {
 	}
 
 	_, session, _, streams = attachedRelay(t, func(cfg *ClientConfig) { cfg.SyncStderr = new(bytes.Buffer) })
-	eventually(t, "the output is asked for", func() bool {
+	testkit.Eventually(t, "the output is asked for", func() bool {
 		return slices.Contains(streams.list(), pluginpb.GRPCStdio_StreamStdio_FullMethodName)
 	})
 	if slices.Contains(session.Info().Features, hello.FeatureNoOutput) {

@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // pinged is a host's connection on which it pings as often as a test likes: gRPC's
@@ -132,7 +133,7 @@ func TestChildConnectionIsReplaced(t *testing.T) {
 				})
 				cancel()
 				test.replace(t, conns)
-				eventually(t, "the connection is replaced", func() bool {
+				testkit.Eventually(t, "the connection is replaced", func() bool {
 					_ = protocol.Ping() // gRPC connects when there is a call.
 					return conns.count() > generation+1
 				})
@@ -190,7 +191,7 @@ func TestRemoteConnectionIsReplaced(t *testing.T) {
 					before := strings.Count(output.stdout.String(), "\n")
 					// It may end before it has answered, and again.
 					if err := callPrinter(session, printedLines); err == nil {
-						eventually(t, "the output is read", func() bool {
+						testkit.Eventually(t, "the output is read", func() bool {
 							return session.Err() != nil || strings.Count(output.stdout.String(), "\n") >= before+printedLines
 						})
 					} else if !errors.Is(err, ErrConnectionLost) {

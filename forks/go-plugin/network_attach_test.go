@@ -19,6 +19,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/admission"
 	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // Listeners of other packages have errors of their own for being closed.
@@ -85,7 +86,7 @@ func TestEvictedConnectionFreesItsPlace(t *testing.T) {
 		<-session.Done()
 		_ = session.Close()
 	}
-	eventually(t, "the only place is free again", func() bool {
+	testkit.Eventually(t, "the only place is free again", func() bool {
 		session, err := Attach(t.Context(), p.clientConfig())
 		return err == nil && session.Close() == nil
 	})
@@ -122,7 +123,7 @@ func TestHalfAPrefixIsNotSilence(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = conn.CloseWrite()
-	eventually(t, "the log says how far it came", func() bool { return strings.Contains(log.String(), "broke off after 5 bytes") })
+	testkit.Eventually(t, "the log says how far it came", func() bool { return strings.Contains(log.String(), "broke off after 5 bytes") })
 	if strings.Contains(log.String(), admission.ErrSilent.Error()) {
 		t.Errorf("the log says that it said nothing:\n%s", log.String())
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
@@ -122,7 +123,7 @@ func TestDrainOfBusyClient(t *testing.T) {
 			}
 		})
 	}
-	eventually(t, "the client is busy", func() bool { return calls.Load() > 100 })
+	testkit.Eventually(t, "the client is busy", func() bool { return calls.Load() > 100 })
 	p.stop()
 	if err := p.ended(t); err != nil {
 		t.Errorf("ServeListener = %v", err)
@@ -253,6 +254,6 @@ func TestPanicInGRPCServerEndsNoSession(t *testing.T) {
 		t.Errorf("another host: %v", err)
 	}
 	for _, want := range []string{"out of ideas", "GRPCServer(", "all hosts share"} {
-		eventually(t, "the log has "+want, func() bool { return strings.Contains(log.String(), want) })
+		testkit.Eventually(t, "the log has "+want, func() bool { return strings.Contains(log.String(), want) })
 	}
 }

@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
@@ -368,7 +369,7 @@ func TestFactoryThatIsSlowOnce(t *testing.T) {
 		t.Errorf("asked %d times while it does not return", made)
 	}
 	close(goOn)
-	eventually(t, "a session has a server of its own again", func() bool {
+	testkit.Eventually(t, "a session has a server of its own again", func() bool {
 		attachRelay(t, p)
 		return plugin.made.Load() > 2
 	})

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // floodingPlugin writes for ever once it is dispensed, to where the role says.
@@ -97,7 +98,7 @@ func TestNobodyReads(t *testing.T) {
 			if _, err := dispenseEcho(t, session).Echo("hello"); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, "the pipe is full", func() bool { return isFull(t, stderr) || role == "flood stdout" })
+			testkit.Eventually(t, "the pipe is full", func() bool { return isFull(t, stderr) || role == "flood stdout" })
 			if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 				t.Fatal(err)
 			}

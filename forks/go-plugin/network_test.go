@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 var testHandshake = HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "TEST_PLUGIN", MagicCookieValue: "hello"}
@@ -379,7 +380,7 @@ func TestSessionsAreBounded(t *testing.T) {
 		t.Fatalf("third host: %v, want busy", err)
 	}
 	_ = first.Close()
-	eventually(t, "a place is free again", func() bool {
+	testkit.Eventually(t, "a place is free again", func() bool {
 		session, err := Attach(t.Context(), p.clientConfig())
 		if err != nil {
 			return false

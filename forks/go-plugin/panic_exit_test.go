@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // poisonRoles are plugin processes whose methods panic.
@@ -61,8 +62,8 @@ func TestPanicEndsChild(t *testing.T) {
 			if err := panicOnce(t, protocol); err == nil || strings.Contains(err.Error(), "no more") {
 				t.Errorf("error %v, want a lost connection", err)
 			}
-			eventually(t, "the child has ended", client.Exited)
-			eventually(t, "its panic is in the host's log", func() bool { return strings.Contains(log.String(), "panic: no more") })
+			testkit.Eventually(t, "the child has ended", client.Exited)
+			testkit.Eventually(t, "its panic is in the host's log", func() bool { return strings.Contains(log.String(), "panic: no more") })
 		})
 	}
 }

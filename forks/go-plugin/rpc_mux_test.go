@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // A session ends when its connection can be used no more, though nobody reads
@@ -68,7 +70,7 @@ func TestMuxSessionLeavesItsCalls(t *testing.T) {
 	if err := <-done; !errors.Is(err, ErrConnectionLost) {
 		t.Errorf("the call that was under way: %v", err)
 	}
-	eventually(t, "another host is admitted", func() bool {
+	testkit.Eventually(t, "another host is admitted", func() bool {
 		next, err := Attach(t.Context(), p.clientConfig())
 		if err != nil {
 			return false

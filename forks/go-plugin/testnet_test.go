@@ -7,22 +7,9 @@ import (
 	"net"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
-
-// eventually waits for a condition that has no event of its own.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	for !condition() {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-		<-time.After(5 * time.Millisecond)
-	}
-}
 
 // cutProxy is a network that can fail: it forwards connections until they are
 // cut, or swallows what is sent on them.

@@ -55,7 +55,7 @@ func FuzzPair(f *testing.F) {
 // FuzzAuthorities is the file of who vouches for peers. Whatever is taken holds
 // certificates and all of them, so that none is left out by mistake.
 func FuzzAuthorities(f *testing.F) {
-	one, two := newAuthority(f, "one", nil).pem(), newAuthority(f, "two", nil).pem()
+	one, two := newAuthority(f, "one", nil).PEM(), newAuthority(f, "two", nil).PEM()
 	f.Add(one)
 	f.Add(append(bytes.Clone(one), two...))
 	f.Add(append(append(bytes.Clone(one), "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"...), two...))

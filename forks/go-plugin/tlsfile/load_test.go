@@ -5,6 +5,7 @@ package tlsfile
 import (
 	"bytes"
 	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"io/fs"
 	"path/filepath"
@@ -18,7 +19,7 @@ func TestLoadErrors(t *testing.T) {
 	ca := newAuthority(t, "ca", nil)
 	cert, key := ca.issue(t, 7, nil)
 	_, otherKey := ca.issue(t, 8, nil)
-	good := secret(t, cert, key, ca.pem())
+	good := secret(t, cert, key, ca.PEM())
 	absent := filepath.Join(t.TempDir(), "absent")
 	with := func(change func(*Files)) Files {
 		f := good
@@ -30,7 +31,8 @@ func TestLoadErrors(t *testing.T) {
 		put(t, path, content, long)
 		return path
 	}
-	broken := certPEM([]byte("this is no certificate"))
+	block, _ := pem.Decode(ca.PEM())
+	broken := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: []byte("this is no certificate")})
 	cases := map[string]struct {
 		reason string
 		files  Files
@@ -42,7 +44,7 @@ func TestLoadErrors(t *testing.T) {
 		"CertAbsent":  {reason: "A missing file is named with its setting.", files: with(func(f *Files) { f.Cert = absent }), want: []string{"CERT_FILE (" + absent + ")", "no such file"}, is: fs.ErrNotExist},
 		"KeyAbsent":   {reason: "A missing file is named with its setting.", files: with(func(f *Files) { f.Key = absent }), want: []string{"KEY_FILE (" + absent + ")", "no such file"}, is: fs.ErrNotExist},
 		"CAAbsent":    {reason: "A missing file is named with its setting.", files: with(func(f *Files) { f.CA = absent }), want: []string{"CA_FILE (" + absent + ")", "no such file"}, is: fs.ErrNotExist},
-		"CertNotPEM":  {reason: "DER instead of PEM.", files: with(func(f *Files) { f.Cert = file(ca.cert.Raw) }), want: []string{"CERT_FILE", "not PEM"}},
+		"CertNotPEM":  {reason: "DER instead of PEM.", files: with(func(f *Files) { f.Cert = file(block.Bytes) }), want: []string{"CERT_FILE", "not PEM"}},
 		"KeyNotPEM":   {reason: "Anything instead of PEM.", files: with(func(f *Files) { f.Key = file([]byte("secret")) }), want: []string{"KEY_FILE", "not PEM"}},
 		"Switched":    {reason: "The two files the wrong way round.", files: with(func(f *Files) { f.Cert, f.Key = f.Key, f.Cert }), want: []string{"CERT_FILE", "no certificate in it, only PRIVATE KEY"}},
 		"CertAsKey":   {reason: "The certificate given twice.", files: with(func(f *Files) { f.Key = f.Cert }), want: []string{"KEY_FILE", "no private key in it, only CERTIFICATE"}},
@@ -51,7 +53,7 @@ func TestLoadErrors(t *testing.T) {
 		"EmptyCert":   {reason: "An empty file.", files: with(func(f *Files) { f.Cert = file(nil) }), want: []string{"CERT_FILE", "the file is empty"}},
 		"CAEmpty":     {reason: "An empty file.", files: with(func(f *Files) { f.CA = file(nil) }), want: []string{"CA_FILE", "the file is empty"}},
 		"CAIsKey":     {reason: "A CA file with no certificate.", files: with(func(f *Files) { f.CA = file(key) }), want: []string{"CA_FILE", "no certificate in it, only PRIVATE KEY"}},
-		"CABroken":    {reason: "The certificate that is broken is counted.", files: with(func(f *Files) { f.CA = file(append(ca.pem(), broken...)) }), want: []string{"CA_FILE", "certificate 2"}},
+		"CABroken":    {reason: "The certificate that is broken is counted.", files: with(func(f *Files) { f.CA = file(append(ca.PEM(), broken...)) }), want: []string{"CA_FILE", "certificate 2"}},
 		"CADirectory": {reason: "A directory.", files: with(func(f *Files) { f.CA = t.TempDir() }), want: []string{"CA_FILE", "is a directory"}},
 	}
 	for name, tc := range cases {
@@ -77,7 +79,7 @@ func TestLoadErrors(t *testing.T) {
 }
 
 func TestServerNeedsItsPair(t *testing.T) {
-	files := secret(t, nil, nil, newAuthority(t, "ca", nil).pem())
+	files := secret(t, nil, nil, newAuthority(t, "ca", nil).PEM())
 	if _, err := Server(files, nil); err == nil || !strings.Contains(err.Error(), "CERT_FILE and KEY_FILE") {
 		t.Errorf("a server with only a CA: %v", err)
 	}
@@ -99,7 +101,7 @@ func TestExpiredOwnCertificateIsAWarning(t *testing.T) {
 		var log bytes.Buffer
 		server := mustServer(t, secret(t, cert, key, nil), hclog.New(&hclog.LoggerOptions{Output: &log}))
 		for range 3 {
-			meet(t, mustClient(t, secret(t, nil, nil, ca.pem()), "pluginzh", nil), server)
+			meet(t, mustClient(t, secret(t, nil, nil, ca.PEM()), "pluginzh", nil), server)
 		}
 		if n := strings.Count(log.String(), "not valid now"); n != 1 || !strings.Contains(log.String(), "[WARN]") {
 			t.Errorf("%s: %d warnings:\n%s", name, n, log.String())

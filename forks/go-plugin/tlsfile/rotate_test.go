@@ -22,7 +22,7 @@ func TestRotation(t *testing.T) {
 	cert, key := ca.issue(t, 1, nil)
 	files := secret(t, cert, key, nil)
 	server := mustServer(t, files, nil)
-	client := mustClient(t, secret(t, nil, nil, ca.pem()), "pluginzh", nil)
+	client := mustClient(t, secret(t, nil, nil, ca.PEM()), "pluginzh", nil)
 
 	before := meet(t, client, server)
 	if before.clientErr != nil || before.serial() != 1 {
@@ -53,8 +53,8 @@ func TestRotationOfAuthorities(t *testing.T) {
 	older, newer := newAuthority(t, "older", nil), newAuthority(t, "newer", nil)
 	serverCert, serverKey := older.issue(t, 1, nil)
 	clientCert, clientKey := older.issue(t, 2, nil)
-	serverFiles := secret(t, serverCert, serverKey, older.pem())
-	clientFiles := secret(t, clientCert, clientKey, older.pem())
+	serverFiles := secret(t, serverCert, serverKey, older.PEM())
+	clientFiles := secret(t, clientCert, clientKey, older.PEM())
 	server, client := mustServer(t, serverFiles, nil), mustClient(t, clientFiles, "pluginzh", nil)
 	check := func(step string) {
 		t.Helper()
@@ -64,20 +64,20 @@ func TestRotationOfAuthorities(t *testing.T) {
 	}
 	check("before")
 	for _, files := range []Files{serverFiles, clientFiles} {
-		put(t, files.CA, append(older.pem(), newer.pem()...), long)
+		put(t, files.CA, append(older.PEM(), newer.PEM()...), long)
 	}
 	check("both CAs trusted")
 	cert, key := newer.issue(t, 3, nil)
 	put(t, serverFiles.Cert, cert, long)
 	put(t, serverFiles.Key, key, long)
 	check("server replaced")
-	old := mustClient(t, secret(t, clientCert, clientKey, newer.pem()), "pluginzh", nil)
+	old := mustClient(t, secret(t, clientCert, clientKey, newer.PEM()), "pluginzh", nil)
 	cert, key = newer.issue(t, 4, nil)
 	put(t, clientFiles.Cert, cert, long)
 	put(t, clientFiles.Key, key, long)
 	check("client replaced")
 	for _, files := range []Files{serverFiles, clientFiles} {
-		put(t, files.CA, newer.pem(), long)
+		put(t, files.CA, newer.PEM(), long)
 	}
 	check("old CA removed")
 	if m := meet(t, old, server); m.serverErr == nil || !strings.Contains(m.serverErr.Error(), "unknown authority") {
@@ -139,7 +139,7 @@ func TestSecretVolume(t *testing.T) {
 	v := &volume{dir: t.TempDir()}
 	publish := func(serial int64) {
 		cert, key := ca.issue(t, serial, nil)
-		v.publish(t, map[string][]byte{"tls.crt": cert, "tls.key": key, "ca.crt": ca.pem()})
+		v.publish(t, map[string][]byte{"tls.crt": cert, "tls.key": key, "ca.crt": ca.PEM()})
 	}
 	publish(1)
 	files := Files{
@@ -185,7 +185,7 @@ func TestBrokenStateKeepsLastGood(t *testing.T) {
 	files := secret(t, cert, key, nil)
 	var log bytes.Buffer
 	server := mustServer(t, files, hclog.New(&hclog.LoggerOptions{Output: &log}))
-	client := mustClient(t, secret(t, nil, nil, ca.pem()), "pluginzh", nil)
+	client := mustClient(t, secret(t, nil, nil, ca.PEM()), "pluginzh", nil)
 	nextCert, nextKey := ca.issue(t, 2, nil)
 	steps := []struct {
 		reason   string
@@ -219,10 +219,10 @@ func TestBrokenStateKeepsLastGood(t *testing.T) {
 // same time stamp as before: within the stamp's resolution that can happen.
 func TestChangeWithoutTrace(t *testing.T) {
 	one, two := newAuthority(t, "ca", nil), newAuthority(t, "ca", nil)
-	first, second := one.pem(), two.pem()
+	first, second := one.PEM(), two.PEM()
 	for len(first) != len(second) { // a signature's length varies
 		two = newAuthority(t, "ca", nil)
-		second = two.pem()
+		second = two.PEM()
 	}
 	files := Files{CA: filepath.Join(t.TempDir(), "ca.crt")}
 	stamp := time.Now()
@@ -250,7 +250,7 @@ func TestChangeWithoutTrace(t *testing.T) {
 func TestUnchangedFilesAreNotReadAgain(t *testing.T) {
 	ca := newAuthority(t, "ca", nil)
 	cert, key := ca.issue(t, 1, nil)
-	s, err := newStore(secret(t, cert, key, ca.pem()), nil)
+	s, err := newStore(secret(t, cert, key, ca.PEM()), nil)
 	if err != nil {
 		t.Fatal(err)
 	}

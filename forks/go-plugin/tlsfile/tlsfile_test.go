@@ -110,15 +110,15 @@ func TestHandshake(t *testing.T) {
 	side := func(from *authority, serial int64, trusts *authority, change func(*x509.Certificate)) Files {
 		cert, key := from.issue(t, serial, change)
 		if from == middle {
-			cert = append(cert, middle.pem()...)
+			cert = append(cert, middle.PEM()...)
 		}
 		var ca []byte
 		if trusts != nil {
-			ca = trusts.pem()
+			ca = trusts.PEM()
 		}
 		return secret(t, cert, key, ca)
 	}
-	trustOnly := secret(t, nil, nil, ours.pem())
+	trustOnly := secret(t, nil, nil, ours.PEM())
 	only := func(usage x509.ExtKeyUsage) func(*x509.Certificate) {
 		return func(c *x509.Certificate) { c.ExtKeyUsage = []x509.ExtKeyUsage{usage} }
 	}
@@ -178,7 +178,7 @@ func TestNameOfClone(t *testing.T) {
 	ca := newAuthority(t, "ca", nil)
 	cert, key := ca.issue(t, 7, nil)
 	server := mustServer(t, secret(t, cert, key, nil), nil)
-	client := mustClient(t, secret(t, nil, nil, ca.pem()), "", nil)
+	client := mustClient(t, secret(t, nil, nil, ca.PEM()), "", nil)
 	for name, want := range map[string]string{"pluginzh": "", "other": "not other"} {
 		clone := client.Clone()
 		clone.ServerName = name

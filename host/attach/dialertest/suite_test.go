@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
+	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 
 	"github.com/reattach/reattach/host/attach"
@@ -21,6 +22,8 @@ import (
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/target"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // envFlaw makes TestFlawed run the suite with a dialer that has that flaw.
 const envFlaw = "DIALERTEST_FLAW"

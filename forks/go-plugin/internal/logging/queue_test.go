@@ -9,7 +9,10 @@ import (
 	"testing"
 
 	"github.com/hashicorp/go-hclog"
+	"go.uber.org/goleak"
 )
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // stuckWriter takes its first line, and blocks in it until it is let go.
 type stuckWriter struct {

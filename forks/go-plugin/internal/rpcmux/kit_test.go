@@ -4,22 +4,19 @@ package rpcmux
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"math/big"
 	"net"
 	"net/rpc"
 	"reflect"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"go.uber.org/goleak"
+
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -139,21 +136,11 @@ func (p *pair) client(v any) *rpc.Client {
 // awaitParked waits until the reader of a channel waits for the connection.
 func (p *pair) awaitParked(c *Channel) {
 	p.t.Helper()
-	eventually(p.t, "the channel's reader waits for the connection", func() bool {
+	testkit.Eventually(p.t, "the channel's reader waits for the connection", func() bool {
 		p.host.mu.Lock()
 		defer p.host.mu.Unlock()
 		return p.host.parked == c
 	})
-}
-
-// eventually waits for a condition that has no event of its own.
-func eventually(t testing.TB, what string, condition func() bool) {
-	t.Helper()
-	for deadline := time.Now().Add(10 * time.Second); !condition(); runtime.Gosched() {
-		if time.Now().After(deadline) {
-			t.Fatalf("never: %s", what)
-		}
-	}
 }
 
 // connections are the kinds of connection that a session is tried on.
@@ -184,24 +171,11 @@ func tcpPair(t testing.TB) (here, there net.Conn) {
 
 func tlsPair(t testing.TB) (here, there net.Conn) {
 	t.Helper()
-	public, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{SerialNumber: big.NewInt(1), DNSNames: []string{"plugin"}, NotAfter: time.Now().Add(time.Hour)}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, public, private)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cert, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	roots := x509.NewCertPool()
-	roots.AddCert(cert)
+	authority := testkit.NewAuthority(t, "authority", nil)
+	pair := authority.Issue(t, &x509.Certificate{DNSNames: []string{"plugin"}})
 	here, there = tcpPair(t)
-	client := tls.Client(NewOverflowConn(here), &tls.Config{RootCAs: roots, ServerName: "plugin"})
-	server := tls.Server(NewOverflowConn(there), &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: private}}})
+	client := tls.Client(NewOverflowConn(here), &tls.Config{RootCAs: authority.Pool(), ServerName: "plugin"})
+	server := tls.Server(NewOverflowConn(there), &tls.Config{Certificates: []tls.Certificate{pair}})
 	shaken := make(chan error, 1)
 	go func() { shaken <- server.Handshake() }()
 	if err := errors.Join(client.Handshake(), <-shaken); err != nil {

@@ -7,6 +7,8 @@ import (
 	"net"
 	"net/rpc"
 	"testing"
+
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // Calls that come before there is what serves them wait for it, and hold up
@@ -36,7 +38,7 @@ func TestCallsBeforeOpened(t *testing.T) {
 		}
 		<-asked
 		mustUpper(t, fast)
-		eventually(t, "the waiting calls are counted", func() bool { return calls.begun.Load() == 11 && calls.ended.Load() == 1 })
+		testkit.Eventually(t, "the waiting calls are counted", func() bool { return calls.begun.Load() == 11 && calls.ended.Load() == 1 })
 		close(release)
 		for i, call := range queued {
 			<-call.Done
@@ -75,11 +77,11 @@ func TestSessionEndsBeforeOpened(t *testing.T) {
 		slow.Go("Plugin.Upper", "a", new(string), nil)
 	}
 	<-asked
-	eventually(t, "the calls are counted", func() bool { return calls.begun.Load() == 3 })
+	testkit.Eventually(t, "the calls are counted", func() bool { return calls.begun.Load() == 3 })
 	_ = p.host.Close()
 	<-p.plugin.Done()
 	close(release)
-	eventually(t, "the calls have ended", func() bool { return calls.ended.Load() == 3 })
+	testkit.Eventually(t, "the calls have ended", func() bool { return calls.ended.Load() == 3 })
 }
 
 // Even what cannot be read is answered on a channel that nothing serves.
@@ -94,5 +96,5 @@ func TestNonsenseForUnserved(t *testing.T) {
 			t.Errorf("got %+v", m)
 		}
 	}
-	eventually(t, "the calls have ended", func() bool { return calls.ended.Load() == 3 })
+	testkit.Eventually(t, "the calls have ended", func() bool { return calls.ended.Load() == 3 })
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/go-plugin/internal/testkit"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
@@ -99,7 +100,7 @@ func TestChannelsComeAndGo(t *testing.T) {
 			t.Errorf("the call that was under way all the time: %v", holding.Error)
 		}
 		mustUpper(t, lasting)
-		eventually(t, "every call was answered", func() bool { return p.host.pending.Load() == 0 })
+		testkit.Eventually(t, "every call was answered", func() bool { return p.host.pending.Load() == 0 })
 	})
 }
 

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-plugin/internal/testkit"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
@@ -117,7 +118,7 @@ func TestSessionEnds(t *testing.T) {
 					t.Error("the host's session ended for no reason")
 				}
 				_ = p.host.Close()
-				eventually(t, "the host was told", func() bool { return ended.Load() > 0 })
+				testkit.Eventually(t, "the host was told", func() bool { return ended.Load() > 0 })
 				if _, err := p.host.Channel(9).Send("Plugin.Upper", 1, "a"); err == nil {
 					t.Error("the host sends after the end")
 				}

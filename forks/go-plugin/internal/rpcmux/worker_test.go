@@ -8,6 +8,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // warm makes a plugin believe that a method is quick.
@@ -99,10 +101,10 @@ func TestCalls(t *testing.T) {
 			t.Errorf("%s succeeds", method)
 		}
 	}
-	eventually(t, "five of six calls have ended", func() bool { return calls.begun.Load() == 6 && calls.ended.Load() == 5 })
+	testkit.Eventually(t, "five of six calls have ended", func() bool { return calls.begun.Load() == 6 && calls.ended.Load() == 5 })
 	close(held.gate)
 	<-holding.Done
-	eventually(t, "all calls have ended", func() bool { return calls.ended.Load() == 6 })
+	testkit.Eventually(t, "all calls have ended", func() bool { return calls.ended.Load() == 6 })
 	if _, ok := answered.Load("Control.Upper"); !ok {
 		t.Error("the session was not told that Control.Upper was answered")
 	}
@@ -126,5 +128,5 @@ func TestCallsOutliveSession(t *testing.T) {
 	}
 	p.end()
 	close(tr.release)
-	eventually(t, "the calls have ended", func() bool { return calls.ended.Load() == began+3 })
+	testkit.Eventually(t, "the calls have ended", func() bool { return calls.ended.Load() == began+3 })
 }
