@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/internal/panics"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
 // describeNetRPC lists the kinds of a set with the methods that each serves
@@ -38,7 +39,7 @@ func netRPCMethods(p Plugin) (methods []hello.Method, err error) {
 			methods, err = nil, fmt.Errorf("Server panics: %s", panics.Of(r))
 		}
 	}()
-	impl, err := p.Server(&MuxBroker{broker: netrpc.NewBroker(endedSession{}, netrpc.NewArrivals(), netrpc.BrokerWait, netrpc.Serving{})})
+	impl, err := p.Server(&MuxBroker{broker: netrpc.NewBroker(endedSession{}, netrpc.NewArrivals(), rendezvous.Wait, netrpc.Serving{})})
 	if err != nil {
 		return nil, err
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 	"github.com/hashicorp/go-plugin/internal/sniff"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 )
@@ -106,7 +107,7 @@ func TestGRPCSessionHasNoStandingStreams(t *testing.T) {
 }
 
 func TestSharedBrokerOpensLinks(t *testing.T) {
-	shared := NewSharedBroker(broker.Wait, nil)
+	shared := NewSharedBroker(rendezvous.Wait, nil)
 	defer shared.Close()
 	_, _, before, _ := attachedRelay(t, func(cfg *ClientConfig) { cfg.Broker = shared })
 	broker := shared.GRPCBroker(func() *GRPCBroker { return nil })

@@ -44,7 +44,7 @@ type grpcServing struct {
 type pairOptions struct {
 	tunnel, multiplexed bool // brokered connections; neither: listeners
 	mutual              bool // TLS as AutoMTLS makes it
-	// wait is what the brokers wait instead of broker.Wait; zero: longer than any
+	// wait is what the brokers wait instead of rendezvous.Wait; zero: longer than any
 	// machine is busy.
 	wait    time.Duration
 	service func(*grpcServing)

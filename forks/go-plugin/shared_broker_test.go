@@ -13,7 +13,7 @@ import (
 
 	"google.golang.org/grpc"
 
-	"github.com/hashicorp/go-plugin/internal/broker"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
@@ -49,7 +49,7 @@ func (s *turns) broker() *GRPCBroker {
 
 func newSharedBroker(t testing.TB) *SharedBroker {
 	t.Helper()
-	shared := NewSharedBroker(broker.Wait, nil)
+	shared := NewSharedBroker(rendezvous.Wait, nil)
 	t.Cleanup(shared.Close)
 	return shared
 }
@@ -207,7 +207,7 @@ func TestSharedMuxBroker(t *testing.T) {
 // After Close nothing is accepted any more, on brokers that were made before.
 func TestClosedSharedBrokerAcceptsNothing(t *testing.T) {
 	for range 100 {
-		shared := NewSharedBroker(broker.Wait, nil)
+		shared := NewSharedBroker(rendezvous.Wait, nil)
 		broker := shared.GRPCBroker(func() *GRPCBroker { return nil })
 		shared.Close()
 		if lis, err := broker.Accept(broker.NextId()); err == nil {

@@ -2,7 +2,11 @@
 
 package balancer
 
-import "fmt"
+import (
+	"fmt"
+	"math/rand/v2"
+	"time"
+)
 
 // Policy says which of several ready endpoints gets the next call. The zero
 // value is RoundRobin.
@@ -47,4 +51,60 @@ func (p *Policy) UnmarshalText(text []byte) error {
 		}
 	}
 	return fmt.Errorf("balancer policy %q is unknown: use round-robin or least-request", text)
+}
+
+func roundRobin[T Endpoint](tier []Candidate[T], skip func(T) bool, turn uint64) *Candidate[T] {
+	if len(tier) == 0 {
+		return nil
+	}
+	c := &tier[turn%uint64(len(tier))]
+	if skip != nil && skip(c.Value) {
+		// Not its neighbour: that one would get all the calls which fail here.
+		_, c = draw(tier, skip, nil)
+	}
+	return c
+}
+
+// leastRequest takes the less busy of two that are drawn, or stays with the one of the
+// last pick. A call that was tried in vain ends that: it may have been there.
+func (p *Picker[T]) leastRequest(tier []Candidate[T], skip func(T) bool) *Candidate[T] {
+	if len(tier) == 1 && skip == nil {
+		return &tier[0]
+	}
+	now := uint32(time.Since(p.made).Microseconds())
+	if skip != nil {
+		p.sticky.end()
+	} else if i, ok := p.sticky.next(now); ok && tier[i].Value.InFlight() == 0 {
+		return &tier[i]
+	}
+	i, a := draw(tier, skip, nil)
+	if j, b := draw(tier, skip, a); b != nil && b.Value.InFlight() < a.Value.InFlight() {
+		i, a = j, b
+	}
+	if a != nil && skip == nil {
+		p.sticky.begin(i, now)
+	}
+	return a
+}
+
+// draw gives one at random that is neither skipped nor other, or nil if there is none.
+func draw[T Endpoint](tier []Candidate[T], skip func(T) bool, other *Candidate[T]) (int, *Candidate[T]) {
+	const tries = 8
+	if len(tier) == 0 {
+		return 0, nil
+	}
+	for range tries {
+		i := rand.IntN(len(tier))
+		if c := &tier[i]; c != other && (skip == nil || !skip(c.Value)) {
+			return i, c
+		}
+	}
+	start := rand.IntN(len(tier)) // nearly all are skipped: look at each
+	for n := range tier {
+		i := (start + n) % len(tier)
+		if c := &tier[i]; c != other && (skip == nil || !skip(c.Value)) {
+			return i, c
+		}
+	}
+	return 0, nil
 }

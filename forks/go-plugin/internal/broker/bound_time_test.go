@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
 func TestNobodyAnnounces(t *testing.T) {
@@ -25,8 +26,8 @@ func TestNobodyAnnounces(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), "815") || !strings.Contains(err.Error(), "announce") {
 			t.Errorf("Dial = %v, want an error naming id 815", err)
 		}
-		if waited := time.Since(start); waited != Wait {
-			t.Errorf("gave up after %v, want %v", waited, Wait)
+		if waited := time.Since(start); waited != rendezvous.Wait {
+			t.Errorf("gave up after %v, want %v", waited, rendezvous.Wait)
 		}
 	})
 }

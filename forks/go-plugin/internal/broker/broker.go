@@ -27,9 +27,6 @@ import (
 )
 
 const (
-	// Wait is how long one side waits for the other to accept or to announce an
-	// id. Every go-plugin peer waits that long.
-	Wait = 5 * time.Second
 	// serverGrace is how long calls on brokered connections may take to finish
 	// when the broker closes.
 	serverGrace = 5 * time.Second
@@ -134,7 +131,7 @@ func newBroker(life context.Context, cfg Config) *Broker {
 	b := &Broker{
 		cfg:      cfg,
 		logger:   cfg.Logger,
-		patience: cmp.Or(cfg.Wait, Wait),
+		patience: cmp.Or(cfg.Wait, rendezvous.Wait),
 		ids:      new(atomic.Uint32),
 		openLink: func() {},
 		answers:  make(chan struct{}, maxAnswers),

@@ -13,10 +13,6 @@ import (
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
-// BrokerWait is how long each side waits for the other one under an id. Every go-plugin
-// peer uses five seconds, so a longer wait on one side only would not help.
-const BrokerWait = 5 * time.Second
-
 // maxArrivals is how many streams of a session may wait to be accepted. What the other
 // side opens beyond waits in yamux, which refuses all but its own backlog.
 const maxArrivals = 1024
@@ -45,7 +41,7 @@ type arrival struct {
 
 // NewArrivals returns no arrivals yet.
 func NewArrivals() *Arrivals {
-	return &Arrivals{byID: rendezvous.New[uint32](rendezvous.Options[*arrival]{Keep: BrokerWait, Dropped: (*arrival).drop})}
+	return &Arrivals{byID: rendezvous.New[uint32](rendezvous.Options[*arrival]{Keep: rendezvous.Wait, Dropped: (*arrival).drop})}
 }
 
 func (a *arrival) drop() {
@@ -138,7 +134,7 @@ func (b *Broker) Dial(id uint32) (net.Conn, error) {
 func handOver(stream net.Conn, id uint32) error {
 	// The other side may accept 5 s later than this one dials; the margin keeps its
 	// answer from racing the deadline.
-	_ = stream.SetDeadline(time.Now().Add(BrokerWait + time.Second))
+	_ = stream.SetDeadline(time.Now().Add(rendezvous.Wait + time.Second))
 	if err := binary.Write(stream, binary.LittleEndian, id); err != nil {
 		return fmt.Errorf("name brokered stream %d: %w", id, err)
 	}
@@ -174,7 +170,7 @@ func (b *Broker) Run() {
 }
 
 func (b *Broker) admit(stream net.Conn) {
-	_ = stream.SetReadDeadline(time.Now().Add(BrokerWait))
+	_ = stream.SetReadDeadline(time.Now().Add(rendezvous.Wait))
 	var id uint32
 	if err := binary.Read(stream, binary.LittleEndian, &id); err != nil || stream.SetReadDeadline(time.Time{}) != nil {
 		_ = stream.Close()
@@ -185,7 +181,7 @@ func (b *Broker) admit(stream net.Conn) {
 		_ = stream.Close()
 		// yamux keeps the stream until the other side closes it as well. So one that is
 		// refused at once must not make room for the next at once.
-		time.AfterFunc(BrokerWait, b.makeRoom)
+		time.AfterFunc(rendezvous.Wait, b.makeRoom)
 	}
 }
 

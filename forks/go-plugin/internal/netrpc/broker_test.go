@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/peererr"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
 // endlessStreams is a session whose other side opens streams without end, each of which
@@ -58,7 +59,7 @@ func TestBrokerTakesInSoManyStreams(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				done := make(chan struct{})
 				s := &endlessStreams{says: says, done: done}
-				b := NewBroker(s, NewArrivals(), BrokerWait, Serving{})
+				b := NewBroker(s, NewArrivals(), rendezvous.Wait, Serving{})
 				ended := make(chan struct{})
 				go func() { b.Run(); close(ended) }()
 				for round := range uint32(3) {
@@ -66,11 +67,11 @@ func TestBrokerTakesInSoManyStreams(t *testing.T) {
 					if got, want := s.n.Load(), (round+1)*maxArrivals; got != want {
 						t.Errorf("after %d times the broker's wait %d streams were taken in, want %d", round, got, want)
 					}
-					time.Sleep(BrokerWait)
+					time.Sleep(rendezvous.Wait)
 				}
 				close(done)
 				<-ended
-				time.Sleep(BrokerWait) // The last of them end.
+				time.Sleep(rendezvous.Wait) // The last of them end.
 			})
 		})
 	}
@@ -81,7 +82,7 @@ func TestBrokerAcceptMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		done := make(chan struct{})
 		s := &endlessStreams{says: func(n uint32) []byte { return binary.LittleEndian.AppendUint32(nil, n) }, done: done}
-		b := NewBroker(s, NewArrivals(), BrokerWait, Serving{})
+		b := NewBroker(s, NewArrivals(), rendezvous.Wait, Serving{})
 		go b.Run()
 		synctest.Wait()
 		for id := range uint32(10) {
@@ -96,7 +97,7 @@ func TestBrokerAcceptMakesRoom(t *testing.T) {
 			t.Errorf("%d streams were taken in, want %d", got, maxArrivals+10)
 		}
 		close(done)
-		time.Sleep(2 * BrokerWait)
+		time.Sleep(2 * rendezvous.Wait)
 	})
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/peererr"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
@@ -43,7 +44,7 @@ type HostConfig struct {
 }
 
 func (c *HostConfig) newBroker(streams Streams) *Broker {
-	return NewBroker(streams, cmp.Or(c.Arrivals, NewArrivals()), BrokerWait, Serving{Panicked: c.Panicked, MaxMessage: c.MaxMessage})
+	return NewBroker(streams, cmp.Or(c.Arrivals, NewArrivals()), rendezvous.Wait, Serving{Panicked: c.Panicked, MaxMessage: c.MaxMessage})
 }
 
 // Host is the host's side of a session. All methods may be called from any goroutine.

@@ -10,6 +10,7 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/hashicorp/go-plugin/internal/calls"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
@@ -29,7 +30,7 @@ func NewMuxPlugin(conn net.Conn, config *PluginConfig) *MuxPlugin {
 		cfg.EnableKeepAlive = false // The session has its own.
 		return yamux.Server(conn, cfg)
 	}}
-	broker := NewBroker(p.streams, NewArrivals(), BrokerWait, config.Serving)
+	broker := NewBroker(p.streams, NewArrivals(), rendezvous.Wait, config.Serving)
 	control := &control{
 		kinds: config.Kinds(broker), panicked: config.Panicked,
 		register:     func(h rpcmux.Handler) uint32 { return uint32(p.mux.Register(h)) },

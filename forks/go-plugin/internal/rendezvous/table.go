@@ -11,6 +11,11 @@ import (
 	"time"
 )
 
+// Wait is how long one side waits for the other under a broker's id, over net/rpc and
+// over gRPC. Every go-plugin peer waits five seconds, so a longer wait on one side only
+// would not help.
+const Wait = 5 * time.Second
+
 // Options say what becomes of a value that arrives before anybody waits for it.
 type Options[V any] struct {
 	// Keep is how long a value waits to be taken; zero: until the table is closed.
