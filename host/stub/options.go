@@ -27,26 +27,6 @@ type CallOptions struct {
 	Stream bool
 }
 
-// DefaultRepeats is how often an idempotent call is repeated whose method does
-// not say it.
-const DefaultRepeats = 1
-
-// NoRepeats is the CallOptions.Repeats of an idempotent method that is not
-// repeated all the same.
-const NoRepeats = -1
-
-// MaxRepeats gives how often a call may be repeated after it may have run: zero if
-// the method is not idempotent.
-func (o CallOptions) MaxRepeats() int {
-	switch {
-	case !o.Idempotent || o.Repeats < 0:
-		return 0
-	case o.Repeats == 0:
-		return DefaultRepeats
-	}
-	return o.Repeats
-}
-
 // unanswered is the outcome of a call that ended at a deadline. It counts against an
 // endpoint only if that had at least half of the time that the method may take: a caller
 // may be less patient, and a call may have spent its time on the way to the endpoint.

@@ -19,6 +19,26 @@ const (
 	lastPause  = 500 * time.Millisecond
 )
 
+// DefaultRepeats is how often an idempotent call is repeated whose method does
+// not say it.
+const DefaultRepeats = 1
+
+// NoRepeats is the CallOptions.Repeats of an idempotent method that is not
+// repeated all the same.
+const NoRepeats = -1
+
+// MaxRepeats gives how often a call may be repeated after it may have run: zero if
+// the method is not idempotent.
+func (o CallOptions) MaxRepeats() int {
+	switch {
+	case !o.Idempotent || o.Repeats < 0:
+		return 0
+	case o.Repeats == 0:
+		return DefaultRepeats
+	}
+	return o.Repeats
+}
+
 // callState is what a call is of and what became of its attempts, over both protocols.
 type callState struct {
 	*calledMethod
