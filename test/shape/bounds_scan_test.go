@@ -39,7 +39,7 @@ func findQuantities(t *testing.T) *quantities {
 			switch {
 			case err != nil:
 				return err
-			case entry.IsDir() && (entry.Name() == "testdata" || strings.HasSuffix(entry.Name(), "test")):
+			case entry.IsDir() && (entry.Name() == "testdata" || entry.Name() == "testkit" || strings.HasSuffix(entry.Name(), "test")):
 				return fs.SkipDir
 			case strings.HasSuffix(path, ".go") && !strings.HasSuffix(path, "_test.go"):
 				packages[filepath.Dir(path)] = append(packages[filepath.Dir(path)], path)
