@@ -89,7 +89,7 @@ func (p *localPlugin) end(r runner.AttachedRunner) {
 // was not connected to yet is, so that it can be asked; but no connection may take
 // longer than an answer from now on, nor all of it longer than wait.
 func (p *localPlugin) askToEnd(wait time.Duration) error {
-	timer := time.AfterFunc(shutdownWait, p.unused)
+	timer := time.AfterFunc(stdio.ShutdownTimeout, p.unused)
 	defer timer.Stop()
 	asked := make(chan error, 1)
 	go func() {

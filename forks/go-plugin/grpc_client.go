@@ -17,9 +17,6 @@ import (
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
 
-// shutdownWait is how long a child may take to answer that it ends.
-const shutdownWait = grpcconn.ShutdownTimeout
-
 // GRPCClient is the host's side of a gRPC session. It implements
 // [ClientProtocol].
 type GRPCClient struct {

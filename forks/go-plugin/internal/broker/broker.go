@@ -46,7 +46,7 @@ type Config struct {
 	Transport Transport
 	// TLS secures each connection; nil: plaintext.
 	TLS *tls.Config
-	// Wait is how long to wait for the other side; zero: [Wait].
+	// Wait is how long to wait for the other side; zero: [rendezvous.Wait].
 	Wait time.Duration
 	// Conn says how the gRPC connections are made. The broker sets how to dial, the
 	// credentials and the options.

@@ -7,14 +7,16 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // Gauge counts calls in flight and tells when there are none.
 type Gauge struct {
 	mu       sync.Mutex
 	inFlight int
-	started  uint64        // calls ever begun
-	idle     chan struct{} // closed when inFlight falls to zero; nil if nobody waits
+	started  uint64         // calls ever begun
+	idle     wait.Condition // inFlight has fallen to zero
 }
 
 // Begin counts a call in.
@@ -30,9 +32,8 @@ func (g *Gauge) End() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.inFlight--
-	if g.inFlight == 0 && g.idle != nil {
-		close(g.idle)
-		g.idle = nil
+	if g.inFlight == 0 {
+		g.idle.Broadcast()
 	}
 }
 
@@ -44,47 +45,32 @@ func (g *Gauge) Count() int {
 }
 
 // WaitQuiet returns when no call has been in flight for the duration quiet, or
-// when ctx ends, with its error.
+// when ctx ends, with its cause.
 func (g *Gauge) WaitQuiet(ctx context.Context, quiet time.Duration) error {
 	timer := time.NewTimer(quiet)
 	defer timer.Stop()
 	for {
-		idle, started := g.idleChan()
-		select {
-		case <-idle:
-		case <-ctx.Done():
-			return ctx.Err()
+		idleAt, err := g.awaitIdle(ctx)
+		if err != nil {
+			return err
 		}
 		timer.Reset(quiet)
 		select {
 		case <-timer.C:
 		case <-ctx.Done():
-			return ctx.Err()
+			return context.Cause(ctx)
 		}
-		if _, now := g.snapshot(); now == started && g.Count() == 0 {
-			return nil
+		if now, err := g.awaitIdle(ctx); err != nil || now == idleAt {
+			return err
 		}
 	}
 }
 
-// idleChan returns a channel that is closed once nothing is in flight, and how
-// many calls had begun by now.
-func (g *Gauge) idleChan() (<-chan struct{}, uint64) {
+// awaitIdle waits until nothing is in flight, and returns how many calls have begun by
+// then.
+func (g *Gauge) awaitIdle(ctx context.Context) (started uint64, err error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.inFlight == 0 {
-		closed := make(chan struct{})
-		close(closed)
-		return closed, g.started
-	}
-	if g.idle == nil {
-		g.idle = make(chan struct{})
-	}
-	return g.idle, g.started
-}
-
-func (g *Gauge) snapshot() (inFlight int, started uint64) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.inFlight, g.started
+	err = g.idle.Until(ctx, &g.mu, nil, func() bool { return g.inFlight == 0 })
+	return g.started, err
 }

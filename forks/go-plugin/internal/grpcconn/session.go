@@ -24,9 +24,6 @@ import (
 // HealthName is a plugin's name in the standard health service.
 const HealthName = "plugin"
 
-// ShutdownTimeout is how long a child may take to answer that it ends.
-const ShutdownTimeout = 5 * time.Second
-
 // Session is the host's side of a gRPC session. Its methods may be called from any
 // goroutine, once all fields are set.
 type Session struct {
@@ -137,7 +134,7 @@ func (s *Session) end() error {
 	// The host's writers may block, so that the wait is bounded.
 	reading, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
 	defer cancel()
-	ask, plugin, wait := true, s.Plugin, ShutdownTimeout
+	ask, plugin, wait := true, s.Plugin, stdio.ShutdownTimeout
 	if s.Detach != nil {
 		// Plugin is done, if it is the session's.
 		ask, plugin, wait = s.Detach(), reading, stdio.FlushTimeout

@@ -19,9 +19,6 @@ import (
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
-// quitWait is how long a child may take to answer that it ends.
-const quitWait = 5 * time.Second
-
 // HostConfig is what the host's side of a session needs. No field is required.
 type HostConfig struct {
 	// Detach ends a session with a plugin that is not this host's to end: Close calls
@@ -171,7 +168,7 @@ func (h *Host) Close() error {
 // takes Quit for no more than that. The error says that a child could not be
 // asked.
 func (h *Host) quit() (asked bool, err error) {
-	wait := quitWait
+	wait := stdio.ShutdownTimeout
 	if h.config.Detach != nil {
 		if !h.config.Detach() {
 			return false, nil

@@ -108,7 +108,7 @@ func hostOfChild(t *testing.T, serve func(child *yamux.Session, streams [3]net.C
 
 // A child that hangs must not hold up the Kill that it needs.
 func TestQuitOfHungChildIsBounded(t *testing.T) {
-	t.Parallel() // It takes quitWait.
+	t.Parallel() // It takes stdio.ShutdownTimeout.
 	host := hostOfChild(t, func(*yamux.Session, [3]net.Conn) {})
 	if err := host.Close(); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("Close = %v, want to be told that no answer came in time", err)

@@ -13,6 +13,10 @@ import (
 // the end of the process until whoever reads its output has it.
 const FlushTimeout = 2 * time.Second
 
+// ShutdownTimeout is how long a child may take to answer that it ends. It sends its
+// output first.
+const ShutdownTimeout = 5 * time.Second
+
 // Syncer is output on its way to one host. Both methods are called from any goroutine.
 type Syncer interface {
 	// Settled reports whether all that was written by now has arrived, or nobody takes
