@@ -2,7 +2,7 @@
 
 //go:build go1.25
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -13,6 +13,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
+
+	"github.com/hashicorp/go-plugin"
 )
 
 // oneWay is how long everything takes from one end of a farPair to the other.
@@ -82,17 +84,17 @@ func (l *singleListener) Addr() net.Addr { return &net.TCPAddr{} }
 // plugin has said which kinds it has; gRPC's settings follow the handshake.
 func TestAttachRoundTrips(t *testing.T) {
 	for name, tc := range map[string]struct {
-		protocol Protocol
-		plugin   Plugin
+		protocol plugin.Protocol
+		plugin   plugin.Plugin
 		server   func([]grpc.ServerOption) *grpc.Server
 		call     func(t *testing.T, stub any) (string, error)
 	}{
 		"NetRPC": {
-			ProtocolNetRPC, &echoPlugin{impl: newEchoImpl()}, nil,
+			plugin.ProtocolNetRPC, &echoPlugin{impl: newEchoImpl()}, nil,
 			func(_ *testing.T, stub any) (string, error) { return stub.(echoer).Echo("x") },
 		},
 		"GRPC": {
-			ProtocolGRPC, newRelay("x"), DefaultGRPCServer,
+			plugin.ProtocolGRPC, newRelay("x"), plugin.DefaultGRPCServer,
 			func(t *testing.T, stub any) (string, error) { return stub.(*relay).call(t.Context(), "Name", "") },
 		},
 	} {
@@ -101,15 +103,15 @@ func TestAttachRoundTrips(t *testing.T) {
 				here, there := farPair()
 				lis := &singleListener{make(chan net.Conn, 1), make(chan struct{})}
 				lis.conns <- there
-				set := PluginSet{"kind": tc.plugin}
-				opts := &ServeConfig{HandshakeConfig: testHandshake, Plugins: set, GRPCServer: tc.server, Logger: hclog.NewNullLogger()}
-				cfg := &ClientConfig{HandshakeConfig: testHandshake, Plugins: set, AllowedProtocols: []Protocol{tc.protocol}, Logger: hclog.NewNullLogger()}
+				set := plugin.PluginSet{"kind": tc.plugin}
+				opts := &plugin.ServeConfig{HandshakeConfig: testHandshake, Plugins: set, GRPCServer: tc.server, Logger: hclog.NewNullLogger()}
+				cfg := &plugin.ClientConfig{HandshakeConfig: testHandshake, Plugins: set, AllowedProtocols: []plugin.Protocol{tc.protocol}, Logger: hclog.NewNullLogger()}
 				ctx, stop := context.WithCancel(t.Context())
 				done := make(chan error, 1)
-				go func() { done <- ServeListener(ctx, lis, opts) }()
+				go func() { done <- plugin.ServeListener(ctx, lis, opts) }()
 
 				began := time.Now()
-				session, err := AttachConn(t.Context(), here, cfg)
+				session, err := plugin.AttachConn(t.Context(), here, cfg)
 				if err != nil {
 					t.Fatal(err)
 				}

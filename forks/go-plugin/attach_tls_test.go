@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 	"github.com/hashicorp/go-plugin/tlsfile"
 )
@@ -45,18 +46,18 @@ func (secret) RequireTransportSecurity() bool { return true }
 // certificate is for, and sends credentials with a call.
 func TestTLSToAnAddress(t *testing.T) {
 	files := loopbackFiles(t)
-	p := serveEcho(t, func(o *ServeConfig) {
-		o.Plugins, o.GRPCServer = PluginSet{"relay": newRelay("private")}, DefaultGRPCServer
+	p := serveEcho(t, func(o *plugin.ServeConfig) {
+		o.Plugins, o.GRPCServer = plugin.PluginSet{"relay": newRelay("private")}, plugin.DefaultGRPCServer
 		o.Network.TLS = tlsfile.Files{Cert: files.Cert, Key: files.Key}
 	})
 	cfg := p.clientConfig()
-	cfg.Plugins, cfg.AllowedProtocols = PluginSet{"relay": &relay{}}, []Protocol{ProtocolGRPC}
+	cfg.Plugins, cfg.AllowedProtocols = plugin.PluginSet{"relay": &relay{}}, []plugin.Protocol{plugin.ProtocolGRPC}
 	cfg.GRPCDialOptions = []grpc.DialOption{grpc.WithPerRPCCredentials(secret{})}
 	var err error
 	if cfg.TLSConfig, err = tlsfile.Client(tlsfile.Files{CA: files.CA}, "", nil); err != nil {
 		t.Fatal(err)
 	}
-	session, err := Attach(t.Context(), cfg)
+	session, err := plugin.Attach(t.Context(), cfg)
 	if err != nil {
 		t.Fatalf("attach without a ServerName: %v", err)
 	}

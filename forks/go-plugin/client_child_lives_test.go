@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"bytes"
@@ -11,13 +11,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // socketsIn makes dir the place of a child's sockets, and lists what is there.
-func socketsIn(t *testing.T, cfg *ClientConfig, name string) func() []string {
+func socketsIn(t *testing.T, cfg *plugin.ClientConfig, name string) func() []string {
 	t.Helper()
 	dir := t.TempDir()
 	cfg.Cmd.Env = append(cfg.Cmd.Env, name+"="+dir)
@@ -34,11 +35,11 @@ func socketsIn(t *testing.T, cfg *ClientConfig, name string) func() []string {
 // TestSocketLiesInTheDirectory holds that the socket has no directory of its own:
 // what an operator mounts somewhere else finds it.
 func TestSocketLiesInTheDirectory(t *testing.T) {
-	for _, name := range []string{EnvUnixSocketDir, "TMPDIR"} {
+	for _, name := range []string{plugin.EnvUnixSocketDir, "TMPDIR"} {
 		t.Run(name, func(t *testing.T) {
 			cfg := childConfig("echo")
 			sockets := socketsIn(t, cfg, name)
-			client := NewClient(cfg)
+			client := plugin.NewClient(cfg)
 			defer client.Kill()
 			addr, err := client.Start()
 			if err != nil {
@@ -63,7 +64,7 @@ func TestSocketLiesInTheDirectory(t *testing.T) {
 func TestKilledChildLeavesNoSocket(t *testing.T) {
 	cfg := childConfig("echo")
 	sockets := socketsIn(t, cfg, "TMPDIR")
-	client := NewClient(cfg)
+	client := plugin.NewClient(cfg)
 	defer client.Kill()
 	if _, err := client.Client(); err != nil {
 		t.Fatal(err)
@@ -79,13 +80,13 @@ func TestKilledChildLeavesNoSocket(t *testing.T) {
 
 // TestKilledChildLeavesNoBrokeredSocket kills one that accepts brokered connections.
 func TestKilledChildLeavesNoBrokeredSocket(t *testing.T) {
-	for _, name := range []string{EnvUnixSocketDir, "TMPDIR"} {
+	for _, name := range []string{plugin.EnvUnixSocketDir, "TMPDIR"} {
 		t.Run(name, func(t *testing.T) {
 			cfg := childConfig("")
-			cfg.Cmd.Env = append(printRole(ProtocolGRPC), envServer+"=has a relay")
-			cfg.Plugins, cfg.AllowedProtocols = PluginSet{"relay": &relay{}}, []Protocol{ProtocolGRPC}
+			cfg.Cmd.Env = append(printRole(plugin.ProtocolGRPC), envServer+"=has a relay")
+			cfg.Plugins, cfg.AllowedProtocols = plugin.PluginSet{"relay": &relay{}}, []plugin.Protocol{plugin.ProtocolGRPC}
 			sockets := socketsIn(t, cfg, name)
-			client := NewClient(cfg)
+			client := plugin.NewClient(cfg)
 			defer client.Kill()
 			protocol, err := client.Client()
 			if err != nil {
@@ -123,7 +124,7 @@ func TestEndWithHost(t *testing.T) {
 	cfg := childConfig("echo")
 	cfg.EndWithHost = true
 	sockets := socketsIn(t, cfg, "TMPDIR")
-	client := NewClient(cfg)
+	client := plugin.NewClient(cfg)
 	defer client.Kill()
 	protocol, err := client.Client()
 	if err != nil {
@@ -135,13 +136,13 @@ func TestEndWithHost(t *testing.T) {
 	if reply, err := dispenseEcho(t, protocol).Via("both ways"); reply != "both ways" || err != nil {
 		t.Errorf("Via = %q, %v", reply, err)
 	}
-	again, err := client.plugin.(*localPlugin).reached.dial(t.Context())
+	again, err := client.DialChild(t.Context())
 	if err != nil {
 		t.Fatalf("connecting once more: %v", err)
 	}
 	_ = again.Close()
 	client.Kill()
-	if _, err := client.plugin.(*localPlugin).reached.dial(t.Context()); err == nil {
+	if _, err := client.DialChild(t.Context()); err == nil {
 		t.Error("connected to a child that has ended")
 	}
 	if code := cfg.Cmd.ProcessState.ExitCode(); code != 0 {
@@ -156,7 +157,7 @@ func TestEndWithHostThroughScript(t *testing.T) {
 	pidFile := filepath.Join(t.TempDir(), "pid")
 	cfg.Cmd.Path, cfg.Cmd.Args = "/bin/sh", []string{"sh", "-c", os.Args[0] + " & echo $! >" + pidFile + "; wait"}
 	cfg.EndWithHost = true
-	client := NewClient(cfg)
+	client := plugin.NewClient(cfg)
 	defer client.Kill()
 	if _, err := client.Client(); err != nil {
 		t.Fatal(err)
@@ -179,7 +180,7 @@ func TestEndWithHostIsNotInherited(t *testing.T) {
 			cfg := childConfig("environ")
 			cfg.Cmd.Env = append(cfg.Cmd.Env, env.Host+"="+mode)
 			cfg.EndWithHost = true
-			client := NewClient(cfg)
+			client := plugin.NewClient(cfg)
 			defer client.Kill()
 			protocol, err := client.Client()
 			if err != nil {
@@ -211,20 +212,20 @@ func TestChildOfPlugin(t *testing.T) {
 	}
 	t.Setenv(env.ClientCert, string(cert.PEM))
 	t.Setenv(env.MultiplexGRPC, "true")
-	t.Setenv(EnvUnixSocketGroup, "no such group")
+	t.Setenv(plugin.EnvUnixSocketGroup, "no such group")
 	t.Setenv(env.ProtocolVersions, "77")
 	t.Setenv(env.EndWithHost, "true")
-	for name, change := range map[string]func(*ClientConfig){
-		"inherited": func(*ClientConfig) {},
-		"copied":    func(c *ClientConfig) { c.Cmd.Env = append(os.Environ(), c.Cmd.Env...) },
-		"HostEnv": func(c *ClientConfig) {
-			c.Cmd.Env, c.SkipHostEnv = append(HostEnv(), c.Cmd.Env...), true
+	for name, change := range map[string]func(*plugin.ClientConfig){
+		"inherited": func(*plugin.ClientConfig) {},
+		"copied":    func(c *plugin.ClientConfig) { c.Cmd.Env = append(os.Environ(), c.Cmd.Env...) },
+		"HostEnv": func(c *plugin.ClientConfig) {
+			c.Cmd.Env, c.SkipHostEnv = append(plugin.HostEnv(), c.Cmd.Env...), true
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := childConfig("echo")
 			change(cfg)
-			client := NewClient(cfg)
+			client := plugin.NewClient(cfg)
 			defer client.Kill()
 			protocol, err := client.Client()
 			if err != nil {
@@ -239,10 +240,10 @@ func TestChildOfPlugin(t *testing.T) {
 
 // TestEnvOfTheHostsChoice keeps what a host sets for its child itself.
 func TestEnvOfTheHostsChoice(t *testing.T) {
-	t.Setenv(EnvUnixSocketGroup, "theirs")
+	t.Setenv(plugin.EnvUnixSocketGroup, "theirs")
 	cfg := childConfig("echo")
-	cfg.Cmd.Env = append(cfg.Cmd.Env, EnvUnixSocketGroup+"=no such group")
-	client := NewClient(cfg)
+	cfg.Cmd.Env = append(cfg.Cmd.Env, plugin.EnvUnixSocketGroup+"=no such group")
+	client := plugin.NewClient(cfg)
 	defer client.Kill()
 	if _, err := client.Start(); err == nil {
 		t.Error("the child was not told of the group that its host chose")
@@ -272,7 +273,7 @@ func TestStdin(t *testing.T) {
 			cfg.Cmd.Stdin = stdin
 			var stderr lockedBuffer
 			cfg.Stderr = &stderr
-			client := NewClient(cfg)
+			client := plugin.NewClient(cfg)
 			defer client.Kill()
 			if _, err := client.Client(); err != nil {
 				t.Fatal(err)

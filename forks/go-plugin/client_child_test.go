@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"bufio"
@@ -24,6 +24,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"go.uber.org/goleak"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/testkit"
@@ -43,9 +44,9 @@ func TestMain(m *testing.M) {
 // playPlugin is main of the plugin processes of these tests.
 func playPlugin(role string) {
 	logger := hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: os.Stderr, JSONFormat: true})
-	opts := &ServeConfig{
+	opts := &plugin.ServeConfig{
 		HandshakeConfig: testHandshake,
-		Plugins:         PluginSet{"echo": &echoPlugin{impl: newEchoImpl()}},
+		Plugins:         plugin.PluginSet{"echo": &echoPlugin{impl: newEchoImpl()}},
 		Logger:          logger,
 	}
 	switch role {
@@ -57,18 +58,18 @@ func playPlugin(role string) {
 		opts.Plugins["echo"] = &environPlugin{}
 	case "gob":
 		gob.Register(OnlyOfPlugin{})
-		opts.Plugins = PluginSet{"gob": &gobPlugin{}}
+		opts.Plugins = plugin.PluginSet{"gob": &gobPlugin{}}
 	case "poison":
-		opts.Plugins = PluginSet{"poison": &poisonPlugin{}}
+		opts.Plugins = plugin.PluginSet{"poison": &poisonPlugin{}}
 	case "poison gRPC":
-		opts.Plugins, opts.GRPCServer = PluginSet{"poison": poisonRelay{}}, DefaultGRPCServer
+		opts.Plugins, opts.GRPCServer = plugin.PluginSet{"poison": poisonRelay{}}, plugin.DefaultGRPCServer
 	case "mounts":
-		opts.Plugins, opts.VersionedPlugins, opts.GRPCServer = nil, mountVersions(), DefaultGRPCServer
+		opts.Plugins, opts.VersionedPlugins, opts.GRPCServer = nil, mountVersions(), plugin.DefaultGRPCServer
 	case "crash":
 		fmt.Fprintln(os.Stderr, "[WARN] about to crash")
 		panic("the plugin crashes at start")
 	case "print-netrpc", "print-grpc":
-		playPrinter(Protocol(strings.TrimPrefix(role, "print-")))
+		playPrinter(plugin.Protocol(strings.TrimPrefix(role, "print-")))
 		return
 	case "mute":
 		_, _ = io.Copy(io.Discard, os.Stdin)
@@ -77,13 +78,13 @@ func playPlugin(role string) {
 	if to := floodTo(role, logger); to != nil {
 		opts.Plugins["echo"] = &floodingPlugin{echoPlugin{impl: newEchoImpl()}, to}
 	}
-	Serve(opts)
+	plugin.Serve(opts)
 }
 
 // printingPlugin writes to the standard streams whenever it is dispensed.
 type printingPlugin struct{ echoPlugin }
 
-func (p *printingPlugin) Server(b *MuxBroker) (interface{}, error) {
+func (p *printingPlugin) Server(b *plugin.MuxBroker) (interface{}, error) {
 	fmt.Println("to stdout")
 	fmt.Fprintln(os.Stderr, "to stderr")
 	return p.echoPlugin.Server(b)
@@ -92,7 +93,7 @@ func (p *printingPlugin) Server(b *MuxBroker) (interface{}, error) {
 // environPlugin answers Echo with the variable of that name.
 type environPlugin struct{ echoPlugin }
 
-func (p *environPlugin) Server(*MuxBroker) (interface{}, error) { return environServer{}, nil }
+func (p *environPlugin) Server(*plugin.MuxBroker) (interface{}, error) { return environServer{}, nil }
 
 type environServer struct{}
 
@@ -102,12 +103,12 @@ func (environServer) Echo(name string, value *string) error {
 }
 
 // childConfig starts this test binary in a role.
-func childConfig(role string) *ClientConfig {
+func childConfig(role string) *plugin.ClientConfig {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = []string{envRole + "=" + role}
-	return &ClientConfig{
+	return &plugin.ClientConfig{
 		HandshakeConfig: testHandshake,
-		Plugins:         PluginSet{"echo": &echoPlugin{}},
+		Plugins:         plugin.PluginSet{"echo": &echoPlugin{}},
 		Cmd:             cmd,
 		Logger:          hclog.NewNullLogger(),
 	}
@@ -116,20 +117,22 @@ func childConfig(role string) *ClientConfig {
 func TestChild(t *testing.T) {
 	cases := map[string]struct {
 		reason string
-		change func(*ClientConfig)
+		change func(*plugin.ClientConfig)
 	}{
-		"plain":    {"the way nearly every plugin in the world is run", func(*ClientConfig) {}},
-		"AutoMTLS": {"both sides authenticate each other", func(c *ClientConfig) { c.AutoMTLS = true }},
+		"plain":    {"the way nearly every plugin in the world is run", func(*plugin.ClientConfig) {}},
+		"AutoMTLS": {"both sides authenticate each other", func(c *plugin.ClientConfig) { c.AutoMTLS = true }},
 		"bare environment": {"SkipHostEnv leaves only what the handshake needs",
-			func(c *ClientConfig) { c.SkipHostEnv = true }},
+			func(c *plugin.ClientConfig) { c.SkipHostEnv = true }},
 		"private socket directory": {"sockets go where the host wants them",
-			func(c *ClientConfig) { c.UnixSocketConfig = &UnixSocketConfig{Group: fmt.Sprint(os.Getgid())} }},
+			func(c *plugin.ClientConfig) {
+				c.UnixSocketConfig = &plugin.UnixSocketConfig{Group: fmt.Sprint(os.Getgid())}
+			}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			cfg := childConfig("echo")
 			tc.change(cfg)
-			client := NewClient(cfg)
+			client := plugin.NewClient(cfg)
 			defer client.Kill()
 			protocol, err := client.Client()
 			if err != nil {
@@ -161,17 +164,17 @@ func TestChildOfNetworkHost(t *testing.T) {
 	}
 	t.Setenv(env.Host, "true")
 	t.Setenv(env.HealthAddr, "256.0.0.1:1")
-	for name, change := range map[string]func(*ClientConfig){
-		"inherited": func(*ClientConfig) {},
-		"copied":    func(c *ClientConfig) { c.Cmd.Env = append(os.Environ(), c.Cmd.Env...) },
-		"copied, nothing inherited": func(c *ClientConfig) {
+	for name, change := range map[string]func(*plugin.ClientConfig){
+		"inherited": func(*plugin.ClientConfig) {},
+		"copied":    func(c *plugin.ClientConfig) { c.Cmd.Env = append(os.Environ(), c.Cmd.Env...) },
+		"copied, nothing inherited": func(c *plugin.ClientConfig) {
 			c.Cmd.Env, c.SkipHostEnv = append(os.Environ(), c.Cmd.Env...), true
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := childConfig("echo")
 			change(cfg)
-			client := NewClient(cfg)
+			client := plugin.NewClient(cfg)
 			defer client.Kill()
 			addr, err := client.Start()
 			if err != nil {
@@ -191,7 +194,7 @@ func TestEnvOfNetworkChild(t *testing.T) {
 	t.Setenv(env.HealthAddr, "256.0.0.1:1")
 	cfg := childConfig("echo")
 	cfg.Cmd.Env = append(os.Environ(), append(cfg.Cmd.Env, env.Host+"=127.0.0.1")...)
-	client := NewClient(cfg)
+	client := plugin.NewClient(cfg)
 	defer client.Kill()
 	addr, err := client.Start()
 	if err != nil {
@@ -209,17 +212,17 @@ func TestChildFailsToStart(t *testing.T) {
 	}
 	cases := map[string]struct {
 		reason string
-		change func(*ClientConfig)
+		change func(*plugin.ClientConfig)
 		want   string
 	}{
 		"crash": {
 			reason: "what a crashed child wrote is in the log, the error says that there was no line",
-			change: func(c *ClientConfig) { c.Cmd.Env = []string{envRole + "=crash"} },
+			change: func(c *plugin.ClientConfig) { c.Cmd.Env = []string{envRole + "=crash"} },
 			want:   "Unrecognized remote plugin message",
 		},
 		"silence": {
 			reason: "StartTimeout ends the wait",
-			change: func(c *ClientConfig) {
+			change: func(c *plugin.ClientConfig) {
 				c.Cmd.Env = []string{envRole + "=mute"}
 				c.StartTimeout = 300 * time.Millisecond
 			},
@@ -227,32 +230,32 @@ func TestChildFailsToStart(t *testing.T) {
 		},
 		"no plugin": {
 			reason: "an executable that is something else is quoted",
-			change: func(c *ClientConfig) { c.Cmd = exec.Command("echo", "hello there") },
+			change: func(c *plugin.ClientConfig) { c.Cmd = exec.Command("echo", "hello there") },
 			want:   "hello there",
 		},
 		"not executable": {
 			reason: "the operating system's reason is passed on",
-			change: func(c *ClientConfig) { c.Cmd = exec.Command(notExecutable) },
+			change: func(c *plugin.ClientConfig) { c.Cmd = exec.Command(notExecutable) },
 			want:   "permission denied",
 		},
 		"other version": {
 			reason: "the words are those that people know",
-			change: func(c *ClientConfig) { c.ProtocolVersion = 2 },
+			change: func(c *plugin.ClientConfig) { c.ProtocolVersion = 2 },
 			want:   "incompatible API version with plugin. Plugin version: 1, Client versions: [2]",
 		},
 		"checksum": {
 			reason: "an executable that was replaced is not started",
-			change: func(c *ClientConfig) {
-				c.SecureConfig = &SecureConfig{Checksum: []byte("not it"), Hash: sha256.New()}
+			change: func(c *plugin.ClientConfig) {
+				c.SecureConfig = &plugin.SecureConfig{Checksum: []byte("not it"), Hash: sha256.New()}
 			},
-			want: ErrChecksumsDoNotMatch.Error(),
+			want: plugin.ErrChecksumsDoNotMatch.Error(),
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			cfg := childConfig("echo")
 			tc.change(cfg)
-			client := NewClient(cfg)
+			client := plugin.NewClient(cfg)
 			defer client.Kill()
 			_, err := client.Start()
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
@@ -273,7 +276,7 @@ func TestChildOutput(t *testing.T) {
 	cfg := childConfig("stdio")
 	cfg.Logger = hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Trace, DisableTime: true})
 	cfg.SyncStdout, cfg.SyncStderr = &stdout, &stderr
-	client := NewClient(cfg)
+	client := plugin.NewClient(cfg)
 	defer client.Kill()
 	protocol, err := client.Client()
 	if err != nil {
@@ -290,14 +293,14 @@ func TestChildOutput(t *testing.T) {
 }
 
 func TestReattachByPid(t *testing.T) {
-	owner := NewClient(childConfig("echo"))
+	owner := plugin.NewClient(childConfig("echo"))
 	defer owner.Kill()
 	if _, err := owner.Start(); err != nil {
 		t.Fatal(err)
 	}
 	cfg := childConfig("echo")
 	cfg.Cmd, cfg.Reattach = nil, owner.ReattachConfig()
-	other := NewClient(cfg)
+	other := plugin.NewClient(cfg)
 	protocol, err := other.Client()
 	if err != nil {
 		t.Fatal(err)
@@ -336,7 +339,7 @@ func TestNetworkProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	for range 3 {
-		session, err := Attach(t.Context(), (&servedPlugin{addr: addr}).clientConfig())
+		session, err := plugin.Attach(t.Context(), (&servedPlugin{addr: addr}).clientConfig())
 		if err != nil {
 			t.Fatal(err)
 		}

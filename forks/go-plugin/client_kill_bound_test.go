@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"bytes"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
 	"github.com/hashicorp/go-plugin/runner"
@@ -53,7 +54,7 @@ func mustReturn(t *testing.T, what string, f func()) {
 }
 
 // runByRunner makes the command one of a Runner of the host's own.
-func runByRunner(c *ClientConfig) {
+func runByRunner(c *plugin.ClientConfig) {
 	cmd := c.Cmd
 	c.Cmd = nil
 	c.RunnerFunc = func(l hclog.Logger, env *exec.Cmd, _ string) (runner.Runner, error) {
@@ -65,43 +66,43 @@ func runByRunner(c *ClientConfig) {
 // TestKillBesideHaltedWriter kills plugins whose output or log the host does not take
 // any more.
 func TestKillBesideHaltedWriter(t *testing.T) {
-	stderr := func(c *ClientConfig, w *haltedWriter) { c.Stderr = w }
-	log := func(c *ClientConfig, w *haltedWriter) {
+	stderr := func(c *plugin.ClientConfig, w *haltedWriter) { c.Stderr = w }
+	log := func(c *plugin.ClientConfig, w *haltedWriter) {
 		c.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: w})
 	}
-	multiplexed := func(c *ClientConfig, w *haltedWriter) {
+	multiplexed := func(c *plugin.ClientConfig, w *haltedWriter) {
 		log(c, w)
 		c.GRPCBrokerMultiplex = true
 	}
-	synced := func(c *ClientConfig, w *haltedWriter) { c.SyncStderr = w }
+	synced := func(c *plugin.ClientConfig, w *haltedWriter) { c.SyncStderr = w }
 	for name, tc := range map[string]struct {
-		protocol Protocol
-		change   func(*ClientConfig, *haltedWriter)
+		protocol plugin.Protocol
+		change   func(*plugin.ClientConfig, *haltedWriter)
 		runner   bool
 	}{
-		"Stderr, net/rpc":              {ProtocolNetRPC, stderr, false},
-		"Stderr, gRPC":                 {ProtocolGRPC, stderr, false},
-		"Stderr of a Runner":           {ProtocolNetRPC, stderr, true},
-		"SyncStderr, net/rpc":          {ProtocolNetRPC, synced, false},
-		"SyncStderr, gRPC":             {ProtocolGRPC, synced, false},
-		"SyncStderr of a Runner":       {ProtocolGRPC, synced, true},
-		"log of the host":              {ProtocolNetRPC, log, false},
-		"log of the host, of a Runner": {ProtocolNetRPC, log, true},
-		"log of the host, gRPC":        {ProtocolGRPC, log, false},
-		"log of the host, multiplexed": {ProtocolGRPC, multiplexed, false},
+		"Stderr, net/rpc":              {plugin.ProtocolNetRPC, stderr, false},
+		"Stderr, gRPC":                 {plugin.ProtocolGRPC, stderr, false},
+		"Stderr of a Runner":           {plugin.ProtocolNetRPC, stderr, true},
+		"SyncStderr, net/rpc":          {plugin.ProtocolNetRPC, synced, false},
+		"SyncStderr, gRPC":             {plugin.ProtocolGRPC, synced, false},
+		"SyncStderr of a Runner":       {plugin.ProtocolGRPC, synced, true},
+		"log of the host":              {plugin.ProtocolNetRPC, log, false},
+		"log of the host, of a Runner": {plugin.ProtocolNetRPC, log, true},
+		"log of the host, gRPC":        {plugin.ProtocolGRPC, log, false},
+		"log of the host, multiplexed": {plugin.ProtocolGRPC, multiplexed, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel() // They wait for bounds.
 			writer := newHaltedWriter(t)
 			cfg := childConfig("")
 			cfg.Cmd.Env = printRole(tc.protocol)
-			cfg.Plugins, cfg.AllowedProtocols = PluginSet{"print": &printer{}}, []Protocol{tc.protocol}
+			cfg.Plugins, cfg.AllowedProtocols = plugin.PluginSet{"print": &printer{}}, []plugin.Protocol{tc.protocol}
 			tc.change(cfg, writer)
 			cmd := cfg.Cmd
 			if tc.runner {
 				runByRunner(cfg)
 			}
-			client := NewClient(cfg)
+			client := plugin.NewClient(cfg)
 			protocol, err := client.Client()
 			if err != nil {
 				t.Fatal(err)
@@ -128,7 +129,7 @@ func TestKillBesideHaltedWriter(t *testing.T) {
 
 // TestStartFailsBesideHaltedWriter has a plugin that says something and crashes.
 func TestStartFailsBesideHaltedWriter(t *testing.T) {
-	for name, change := range map[string]func(*ClientConfig){"child": func(*ClientConfig) {}, "Runner": runByRunner} {
+	for name, change := range map[string]func(*plugin.ClientConfig){"child": func(*plugin.ClientConfig) {}, "Runner": runByRunner} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			writer := newHaltedWriter(t)
@@ -136,7 +137,7 @@ func TestStartFailsBesideHaltedWriter(t *testing.T) {
 			cfg := childConfig("crash")
 			cfg.Stderr = writer
 			change(cfg)
-			client := NewClient(cfg)
+			client := plugin.NewClient(cfg)
 			mustReturn(t, "Start", func() {
 				if _, err := client.Start(); err == nil {
 					t.Error("a plugin that crashes was started")
@@ -149,7 +150,7 @@ func TestStartFailsBesideHaltedWriter(t *testing.T) {
 
 // TestKillBesideStartThatLogs kills a plugin whose Start waits for the host's log.
 func TestKillBesideStartThatLogs(t *testing.T) {
-	for name, change := range map[string]func(*ClientConfig){"child": func(*ClientConfig) {}, "Runner": runByRunner} {
+	for name, change := range map[string]func(*plugin.ClientConfig){"child": func(*plugin.ClientConfig) {}, "Runner": runByRunner} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			writer := newHaltedWriter(t)
@@ -162,7 +163,7 @@ func TestKillBesideStartThatLogs(t *testing.T) {
 				return writer.Write(p)
 			})})
 			change(cfg)
-			client := NewClient(cfg)
+			client := plugin.NewClient(cfg)
 			go func() { _, _ = client.Start() }()
 			mustReturn(t, "the first line of the log", func() { <-writer.reached })
 			mustReturn(t, "Kill", client.Kill)
@@ -173,30 +174,16 @@ func TestKillBesideStartThatLogs(t *testing.T) {
 	}
 }
 
-// stuckClient does not close for as long as the test runs.
-type stuckClient struct {
-	sessionClient
-	freed chan struct{}
-}
-
-func (c stuckClient) Close() error {
-	<-c.freed
-	return c.sessionClient.Close()
-}
-
 // TestAskBesideStuckClose asks a plugin to end whose connection cannot be closed, because
 // something that ends with it waits for the host's log.
 func TestAskBesideStuckClose(t *testing.T) {
-	client := NewClient(childConfig("echo"))
+	client := plugin.NewClient(childConfig("echo"))
 	if _, err := client.Client(); err != nil {
 		t.Fatal(err)
 	}
-	p := client.plugin.(*localPlugin)
-	real := p.client
 	freed := make(chan struct{})
-	p.client = stuckClient{real, freed}
-	if err := p.askToEnd(time.Millisecond); !errors.Is(err, errNotAsked) {
-		t.Errorf("asking gives %v, want %v", err, errNotAsked)
+	if err := client.AskStuck(time.Millisecond, freed); !errors.Is(err, plugin.ErrNotAsked) {
+		t.Errorf("asking gives %v, want %v", err, plugin.ErrNotAsked)
 	}
 	close(freed)
 	client.Kill()
@@ -206,18 +193,17 @@ func TestAskBesideStuckClose(t *testing.T) {
 // that connection.
 func TestOpenBesideEnd(t *testing.T) {
 	cfg := childConfig("")
-	cfg.Cmd.Env, cfg.AllowedProtocols = printRole(ProtocolGRPC), []Protocol{ProtocolGRPC}
-	client := NewClient(cfg)
+	cfg.Cmd.Env, cfg.AllowedProtocols = printRole(plugin.ProtocolGRPC), []plugin.Protocol{plugin.ProtocolGRPC}
+	client := plugin.NewClient(cfg)
 	if _, err := client.Start(); err != nil {
 		t.Fatal(err)
 	}
 	defer client.Kill()
-	p := client.plugin.(*localPlugin)
-	p.unused()
+	client.Unused()
 	if _, err := client.Client(); !errors.Is(err, child.ErrExited) {
 		t.Errorf("connecting gives %v, want %v", err, child.ErrExited)
 	}
-	if p.connected() != nil {
+	if client.Connected() {
 		t.Error("the connection is kept")
 	}
 }

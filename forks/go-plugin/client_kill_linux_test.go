@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"fmt"
@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 )
@@ -55,7 +56,7 @@ func isConnecting(t *testing.T, port int) bool {
 }
 
 // silentPlugin is a process whose address answers nothing.
-func silentPlugin(t *testing.T, protocol Protocol) (cfg *ClientConfig, process *os.Process) {
+func silentPlugin(t *testing.T, protocol plugin.Protocol) (cfg *plugin.ClientConfig, process *os.Process) {
 	t.Helper()
 	cmd := exec.Command("sleep", "600")
 	if err := cmd.Start(); err != nil {
@@ -73,18 +74,18 @@ func silentPlugin(t *testing.T, protocol Protocol) (cfg *ClientConfig, process *
 	}
 	t.Cleanup(func() { _ = answers.Close() })
 	cfg = childConfig("")
-	cfg.Cmd, cfg.AllowedProtocols = nil, []Protocol{protocol}
-	cfg.Reattach = &ReattachConfig{
+	cfg.Cmd, cfg.AllowedProtocols = nil, []plugin.Protocol{protocol}
+	cfg.Reattach = &plugin.ReattachConfig{
 		Addr: silentServer(t), Protocol: protocol, ReattachFunc: cmdrunner.ReattachFunc(cmd.Process.Pid, answers.Addr()),
 	}
 	return cfg, cmd.Process
 }
 
 // dialSilent lets a client connect to such a plugin. opened gets what comes of it.
-func dialSilent(t *testing.T, cfg *ClientConfig) (client *Client, opened chan error) {
+func dialSilent(t *testing.T, cfg *plugin.ClientConfig) (client *plugin.Client, opened chan error) {
 	t.Helper()
 	cfg.DialTimeout = time.Hour
-	client = NewClient(cfg)
+	client = plugin.NewClient(cfg)
 	opened = make(chan error, 1)
 	go func() {
 		_, err := client.Client()
@@ -97,13 +98,13 @@ func dialSilent(t *testing.T, cfg *ClientConfig) (client *Client, opened chan er
 
 // TestKillBesideDial kills a plugin that another goroutine is connecting to.
 func TestKillBesideDial(t *testing.T) {
-	for _, protocol := range []Protocol{ProtocolNetRPC, ProtocolGRPC} {
+	for _, protocol := range []plugin.Protocol{plugin.ProtocolNetRPC, plugin.ProtocolGRPC} {
 		t.Run(string(protocol), func(t *testing.T) {
 			t.Parallel()
 			cfg, process := silentPlugin(t, protocol)
 			client, opened := dialSilent(t, cfg)
 			mustReturn(t, "Kill", client.Kill)
-			if err := <-opened; err == nil && protocol == ProtocolNetRPC { // gRPC connects later.
+			if err := <-opened; err == nil && protocol == plugin.ProtocolNetRPC { // gRPC connects later.
 				t.Error("connected to a server that is silent")
 			}
 			if isRunning(process.Pid) {
@@ -115,7 +116,7 @@ func TestKillBesideDial(t *testing.T) {
 
 // TestEndBesideDial ends the process of such a plugin.
 func TestEndBesideDial(t *testing.T) {
-	cfg, process := silentPlugin(t, ProtocolNetRPC)
+	cfg, process := silentPlugin(t, plugin.ProtocolNetRPC)
 	client, opened := dialSilent(t, cfg)
 	if err := process.Kill(); err != nil {
 		t.Fatal(err)
@@ -128,9 +129,9 @@ func TestEndBesideDial(t *testing.T) {
 
 // TestDialTimeoutOfLocalPlugin holds that connecting has a deadline of its own.
 func TestDialTimeoutOfLocalPlugin(t *testing.T) {
-	cfg, process := silentPlugin(t, ProtocolNetRPC)
+	cfg, process := silentPlugin(t, plugin.ProtocolNetRPC)
 	cfg.DialTimeout = 100 * time.Millisecond
-	client := NewClient(cfg)
+	client := plugin.NewClient(cfg)
 	mustReturn(t, "Client", func() {
 		if _, err := client.Client(); err == nil {
 			t.Error("connected to a server that is silent")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"os/exec"
@@ -8,13 +8,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 func TestKillGivesUpStart(t *testing.T) {
 	cfg := childConfig("mute")
 	cfg.StartTimeout = 20 * time.Second
-	client := NewClient(cfg)
+	client := plugin.NewClient(cfg)
 	started := make(chan error, 1)
 	go func() {
 		_, err := client.Start()
@@ -39,16 +40,16 @@ func TestKillLeavesTestMode(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg := childConfig("")
-	cfg.Cmd, cfg.Plugins = nil, PluginSet{"echo": &echoPlugin{impl: newEchoImpl()}}
-	configs := make(chan *ReattachConfig, 1)
+	cfg.Cmd, cfg.Plugins = nil, plugin.PluginSet{"echo": &echoPlugin{impl: newEchoImpl()}}
+	configs := make(chan *plugin.ReattachConfig, 1)
 	closed := make(chan struct{})
-	go Serve(&ServeConfig{
+	go plugin.Serve(&plugin.ServeConfig{
 		HandshakeConfig: testHandshake, Plugins: cfg.Plugins, Logger: cfg.Logger,
-		Test: &ServeTestConfig{ReattachConfigCh: configs, CloseCh: closed},
+		Test: &plugin.ServeTestConfig{ReattachConfigCh: configs, CloseCh: closed},
 	})
 	cfg.Reattach = <-configs
 	cfg.Reattach.Pid = process.Process.Pid // This one would never end.
-	client := NewClient(cfg)
+	client := plugin.NewClient(cfg)
 	protocol, err := client.Client()
 	if err != nil {
 		t.Fatal(err)
@@ -72,16 +73,16 @@ func TestKillLeavesTestMode(t *testing.T) {
 // TestReattachTriesAgain holds that a process that is not there is told in the
 // one way that hosts look for, and that it may be there later.
 func TestReattachTriesAgain(t *testing.T) {
-	owner := NewClient(childConfig("echo"))
+	owner := plugin.NewClient(childConfig("echo"))
 	defer owner.Kill()
 	if _, err := owner.Start(); err != nil {
 		t.Fatal(err)
 	}
 	running := owner.ReattachConfig()
 	cfg := childConfig("echo")
-	cfg.Cmd, cfg.Reattach = nil, &ReattachConfig{Pid: 1 << 30, Addr: running.Addr}
-	client := NewClient(cfg)
-	if _, err := client.Start(); err != ErrProcessNotFound {
+	cfg.Cmd, cfg.Reattach = nil, &plugin.ReattachConfig{Pid: 1 << 30, Addr: running.Addr}
+	client := plugin.NewClient(cfg)
+	if _, err := client.Start(); err != plugin.ErrProcessNotFound {
 		t.Errorf("Start = %v, want ErrProcessNotFound itself", err)
 	}
 	*cfg.Reattach = *running

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/env"
 )
 
@@ -44,12 +45,12 @@ func isRunning(pid int) bool {
 func TestClientErr(t *testing.T) {
 	cases := map[string]struct {
 		reason string
-		end    func(t *testing.T, c *Client, pid int)
+		end    func(t *testing.T, c *plugin.Client, pid int)
 		exit   bool // with an *exec.ExitError
 	}{
 		"killed by somebody": {
 			reason: "the signal is in the error",
-			end: func(t *testing.T, _ *Client, pid int) {
+			end: func(t *testing.T, _ *plugin.Client, pid int) {
 				if err := killProcess(pid); err != nil {
 					t.Fatal(err)
 				}
@@ -58,19 +59,19 @@ func TestClientErr(t *testing.T) {
 		},
 		"asked to end": {
 			reason: "a child that exits with 0 is gone all the same",
-			end:    func(_ *testing.T, c *Client, _ int) { c.Kill() },
+			end:    func(_ *testing.T, c *plugin.Client, _ int) { c.Kill() },
 		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			cfg := childConfig("echo")
-			client := NewClient(cfg)
+			client := plugin.NewClient(cfg)
 			defer client.Kill()
 			protocol, err := client.Client()
 			if err != nil {
 				t.Fatal(err)
 			}
-			rpc := protocol.(*RPCClient)
+			rpc := protocol.(*plugin.RPCClient)
 			if err := rpc.PingContext(t.Context()); err != nil {
 				t.Errorf("ping: %v", err)
 			}
@@ -82,7 +83,7 @@ func TestClientErr(t *testing.T) {
 			<-rpc.Done()
 			err = client.Err()
 			var exit *exec.ExitError
-			if !errors.Is(err, ErrConnectionLost) || errors.As(err, &exit) != tc.exit {
+			if !errors.Is(err, plugin.ErrConnectionLost) || errors.As(err, &exit) != tc.exit {
 				t.Errorf("%s: %v, want ErrConnectionLost and with an exit status: %v", tc.reason, err, tc.exit)
 			}
 		})
@@ -91,7 +92,7 @@ func TestClientErr(t *testing.T) {
 
 func TestClientErrOfRemotePlugin(t *testing.T) {
 	p := serveEcho(t, nil)
-	client := NewClient(p.clientConfig())
+	client := plugin.NewClient(p.clientConfig())
 	if _, err := client.Client(); err != nil {
 		t.Fatal(err)
 	}
@@ -100,7 +101,7 @@ func TestClientErrOfRemotePlugin(t *testing.T) {
 	}
 	client.Kill()
 	<-client.Done()
-	if err := client.Err(); !errors.Is(err, ErrDetached) {
+	if err := client.Err(); !errors.Is(err, plugin.ErrDetached) {
 		t.Errorf("after Kill: %v, want ErrDetached", err)
 	}
 }
@@ -110,26 +111,26 @@ func TestClientErrOfRemotePlugin(t *testing.T) {
 func TestStartErrorsAreTold(t *testing.T) {
 	cases := map[string]struct {
 		reason string
-		change func(*ClientConfig)
+		change func(*plugin.ClientConfig)
 		want   error
 	}{
-		"no plugin":     {"it prints something else, and will do so again", func(c *ClientConfig) { c.Cmd = exec.Command("echo", "hello there") }, ErrIncompatible},
-		"old core":      {"another handshake", func(c *ClientConfig) { c.Cmd = exec.Command("echo", "7|1|unix|/x|netrpc") }, ErrIncompatible},
-		"other version": {"no version in common", func(c *ClientConfig) { c.ProtocolVersion = 2 }, ErrIncompatible},
-		"protocol":      {"no protocol in common", func(c *ClientConfig) { c.AllowedProtocols = []Protocol{ProtocolGRPC} }, ErrIncompatible},
-		"crash":         {"it may do better the next time", func(c *ClientConfig) { c.Cmd.Env = []string{envRole + "=crash"} }, ErrSaidNothing},
+		"no plugin":     {"it prints something else, and will do so again", func(c *plugin.ClientConfig) { c.Cmd = exec.Command("echo", "hello there") }, plugin.ErrIncompatible},
+		"old core":      {"another handshake", func(c *plugin.ClientConfig) { c.Cmd = exec.Command("echo", "7|1|unix|/x|netrpc") }, plugin.ErrIncompatible},
+		"other version": {"no version in common", func(c *plugin.ClientConfig) { c.ProtocolVersion = 2 }, plugin.ErrIncompatible},
+		"protocol":      {"no protocol in common", func(c *plugin.ClientConfig) { c.AllowedProtocols = []plugin.Protocol{plugin.ProtocolGRPC} }, plugin.ErrIncompatible},
+		"crash":         {"it may do better the next time", func(c *plugin.ClientConfig) { c.Cmd.Env = []string{envRole + "=crash"} }, plugin.ErrSaidNothing},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			cfg := childConfig("echo")
 			tc.change(cfg)
-			client := NewClient(cfg)
+			client := plugin.NewClient(cfg)
 			defer client.Kill()
 			_, err := client.Start()
 			if !errors.Is(err, tc.want) {
 				t.Errorf("%s: %v, want %v", tc.reason, err, tc.want)
 			}
-			if tc.want != ErrIncompatible && errors.Is(err, ErrIncompatible) {
+			if tc.want != plugin.ErrIncompatible && errors.Is(err, plugin.ErrIncompatible) {
 				t.Errorf("%s: %v says that it lasts", tc.reason, err)
 			}
 		})
@@ -149,7 +150,7 @@ func TestAttachConn(t *testing.T) {
 	}
 	cfg := p.clientConfig()
 	cfg.Reattach = nil
-	session, err := AttachConn(t.Context(), dial(t), cfg)
+	session, err := plugin.AttachConn(t.Context(), dial(t), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,8 +161,8 @@ func TestAttachConn(t *testing.T) {
 
 	other := *cfg
 	other.MagicCookieValue = "other"
-	var refused *RefusedError
-	if _, err := AttachConn(t.Context(), dial(t), &other); !errors.As(err, &refused) || !strings.Contains(err.Error(), p.addr.String()) {
+	var refused *plugin.RefusedError
+	if _, err := plugin.AttachConn(t.Context(), dial(t), &other); !errors.As(err, &refused) || !strings.Contains(err.Error(), p.addr.String()) {
 		t.Errorf("with another cookie: %v, want a refusal that names the address", err)
 	}
 
@@ -169,7 +170,7 @@ func TestAttachConn(t *testing.T) {
 	defer there.Close()
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := AttachConn(ctx, here, cfg); err == nil {
+	if _, err := plugin.AttachConn(ctx, here, cfg); err == nil {
 		t.Error("attached to nobody")
 	}
 	if _, err := here.Write([]byte("x")); err == nil {
@@ -180,7 +181,7 @@ func TestAttachConn(t *testing.T) {
 func TestHostEnv(t *testing.T) {
 	t.Setenv(env.Host, "true")
 	t.Setenv("SOMETHING_ELSE", "1")
-	vars := HostEnv()
+	vars := plugin.HostEnv()
 	if slices.Contains(vars, env.Host+"=true") || !slices.Contains(vars, "SOMETHING_ELSE=1") {
 		t.Errorf("%q, want all but what makes a child listen on the network", vars)
 	}
@@ -193,7 +194,7 @@ func TestChildLeavesProcess(t *testing.T) {
 	left := filepath.Join(t.TempDir(), "pid")
 	cfg.Cmd = exec.Command("/bin/sh", "-c", "sleep 600 & echo $! >"+left+"; exec "+os.Args[0])
 	cfg.Cmd.Env = []string{envRole + "=echo"}
-	client := NewClient(cfg)
+	client := plugin.NewClient(cfg)
 	defer client.Kill()
 	if _, err := client.Client(); err != nil {
 		t.Fatal(err)
@@ -231,14 +232,14 @@ func TestAttachOverUnixSocket(t *testing.T) {
 	done := make(chan error, 1)
 	p := &servedPlugin{impl: newEchoImpl()}
 	go func() {
-		done <- ServeListener(ctx, lis, &ServeConfig{
-			HandshakeConfig: testHandshake, Plugins: PluginSet{"echo": &echoPlugin{impl: p.impl}}, Logger: hclog.NewNullLogger(),
+		done <- plugin.ServeListener(ctx, lis, &plugin.ServeConfig{
+			HandshakeConfig: testHandshake, Plugins: plugin.PluginSet{"echo": &echoPlugin{impl: p.impl}}, Logger: hclog.NewNullLogger(),
 		})
 	}()
 	cfg := p.clientConfig()
 	cfg.Reattach.Addr = lis.Addr()
 	for range 2 { // Kill leaves it running.
-		client := NewClient(cfg)
+		client := plugin.NewClient(cfg)
 		protocol, err := client.Client()
 		if err != nil {
 			t.Fatal(err)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"os"
@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/hashicorp/go-plugin"
 )
 
 // TestDiscover finds the same files whatever their directory is called.
@@ -40,17 +42,17 @@ func TestDiscover(t *testing.T) {
 				for _, file := range want {
 					paths = append(paths, filepath.Join(dir, file))
 				}
-				got, err := Discover(glob, dir)
+				got, err := plugin.Discover(glob, dir)
 				if diff := cmp.Diff(paths, got); diff != "" || err != nil {
 					t.Errorf("%q: %v (-want +got)\n%s", glob, err, diff)
 				}
 			}
-			if _, err := Discover("[", dir); err != filepath.ErrBadPattern {
+			if _, err := plugin.Discover("[", dir); err != filepath.ErrBadPattern {
 				t.Errorf("malformed: %v", err)
 			}
 		})
 	}
-	if got, err := Discover("*", filepath.Join(t.TempDir(), "none")); got != nil || err != nil {
+	if got, err := plugin.Discover("*", filepath.Join(t.TempDir(), "none")); got != nil || err != nil {
 		t.Errorf("no such directory: %q, %v", got, err)
 	}
 }

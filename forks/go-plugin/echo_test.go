@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"errors"
 	"io"
 	"net/rpc"
 	"sync/atomic"
+
+	"github.com/hashicorp/go-plugin"
 )
 
 // echoer is the interface of the tests' net/rpc plugin.
@@ -33,17 +35,17 @@ func newEchoImpl() *echoImpl {
 
 type echoPlugin struct{ impl *echoImpl }
 
-func (p *echoPlugin) Server(b *MuxBroker) (interface{}, error) {
+func (p *echoPlugin) Server(b *plugin.MuxBroker) (interface{}, error) {
 	return &echoServer{impl: p.impl, broker: b}, nil
 }
 
-func (p *echoPlugin) Client(b *MuxBroker, c *rpc.Client) (interface{}, error) {
+func (p *echoPlugin) Client(b *plugin.MuxBroker, c *rpc.Client) (interface{}, error) {
 	return &echoClient{client: c, broker: b}, nil
 }
 
 type echoServer struct {
 	impl   *echoImpl
-	broker *MuxBroker
+	broker *plugin.MuxBroker
 }
 
 var errEcho = errors.New("the plugin says no")
@@ -81,7 +83,7 @@ func (s *echoServer) Fail(struct{}, *struct{}) error { return errEcho }
 
 type echoClient struct {
 	client *rpc.Client
-	broker *MuxBroker
+	broker *plugin.MuxBroker
 }
 
 func (c *echoClient) Echo(text string) (reply string, err error) {

@@ -122,7 +122,7 @@ func FuzzPeerError(f *testing.F) {
 		}
 		err := said
 		if wrapped {
-			err = errors.Join(errEcho, said)
+			err = errors.Join(errors.New("the call fails"), said)
 		}
 		err = peererr.Clean(err)
 		checkShown(t, err.Error())

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -10,11 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
@@ -28,12 +28,10 @@ func TestBrokerNextHost(t *testing.T) {
 	if err := p.client.Close(); err != nil {
 		t.Fatal(err)
 	}
-	next, err := newGRPCClient(grpcClientConfig{
-		conn:    grpcconn.Config{Dial: p.dial},
-		plugins: PluginSet{"relay": &relay{}},
-		logger:  hclog.NewNullLogger(),
-		doneCtx: t.Context(),
-		detach:  noAsking,
+	next, err := plugin.NewGRPCClient(t, plugin.GRPCClientConfig{
+		Conn:    grpcconn.Config{Dial: p.dial},
+		Plugins: plugin.PluginSet{"relay": &relay{}},
+		Detach:  noAsking,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -63,13 +61,11 @@ func TestPluginWithoutOwnServices(t *testing.T) {
 	serving.Go(func() { _ = server.Serve(lis) })
 	defer serving.Wait()
 	defer server.Stop()
-	client, err := newGRPCClient(grpcClientConfig{
-		conn: grpcconn.Config{Dial: func(ctx context.Context) (net.Conn, error) {
+	client, err := plugin.NewGRPCClient(t, plugin.GRPCClientConfig{
+		Conn: grpcconn.Config{Dial: func(ctx context.Context) (net.Conn, error) {
 			var dialer net.Dialer
 			return dialer.DialContext(ctx, "tcp", lis.Addr().String())
 		}},
-		logger:  hclog.NewNullLogger(),
-		doneCtx: t.Context(),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -78,16 +74,16 @@ func TestPluginWithoutOwnServices(t *testing.T) {
 	if got, err := (&relay{conn: client.Conn}).call(t.Context(), "Name", ""); got != "bare" || err != nil {
 		t.Errorf("call = %q, %v", got, err)
 	}
-	client.broker.Run() // returns when the broker has learnt that it is alone
+	client.Broker().Run() // returns when the broker has learnt that it is alone
 	start := time.Now()
-	_, err = client.broker.Dial(3)
+	_, err = client.Broker().Dial(3)
 	if status.Code(errors.Unwrap(err)) != codes.Unimplemented || !strings.Contains(err.Error(), "the plugin's broker has gone") {
 		t.Errorf("Dial = %v, want that there is no broker", err)
 	}
 	if waited := time.Since(start); waited > time.Second {
 		t.Errorf("Dial waited %v for a broker that does not exist", waited)
 	}
-	if err := client.watchDrain(t.Context()); status.Code(err) != codes.Unimplemented {
+	if err := client.WatchDrain(t.Context()); status.Code(err) != codes.Unimplemented {
 		t.Errorf("watchDrain = %v, want Unimplemented", err)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
+
+	"github.com/hashicorp/go-plugin"
 )
 
 // A call in flight when the plugin drains may still call back.
@@ -19,7 +21,7 @@ func TestGRPCDrain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newGRPCPair(t, options)
 			draining := make(chan error, 1)
-			go func() { draining <- p.client.watchDrain(t.Context()) }()
+			go func() { draining <- p.client.WatchDrain(t.Context()) }()
 			type answer struct {
 				text string
 				err  error
@@ -84,7 +86,7 @@ func TestGRPCGracefulStopEndsOwnStreams(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	watch, err := grpc_health_v1.NewHealthClient(p.client.Conn).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: GRPCServiceName})
+	watch, err := grpc_health_v1.NewHealthClient(p.client.Conn).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
 	if err != nil {
 		t.Fatal(err)
 	}

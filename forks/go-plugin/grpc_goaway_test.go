@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"errors"
@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/hello"
 )
 
@@ -24,28 +25,28 @@ const (
 
 // scriptedSession is a gRPC session at rest with a plugin that sends what the
 // test says. No probe looks after it.
-func scriptedSession(t *testing.T) (s *Session, plugin net.Conn) {
+func scriptedSession(t *testing.T) (s *plugin.Session, peer net.Conn) {
 	t.Helper()
-	here, plugin := net.Pipe()
-	go func() { _, _ = io.Copy(io.Discard, plugin) }()
-	cfg := ClientConfig{
+	here, peer := net.Pipe()
+	go func() { _, _ = io.Copy(io.Discard, peer) }()
+	cfg := &plugin.ClientConfig{
 		HandshakeConfig:   testHandshake,
-		Plugins:           PluginSet{"relay": newRelay("")},
-		AllowedProtocols:  []Protocol{ProtocolGRPC},
-		Reattach:          &ReattachConfig{},
+		Plugins:           plugin.PluginSet{"relay": newRelay("")},
+		AllowedProtocols:  []plugin.Protocol{plugin.ProtocolGRPC},
+		Reattach:          &plugin.ReattachConfig{},
 		Logger:            hclog.NewNullLogger(),
 		KeepaliveInterval: -1,
-	}.withDefaults()
+	}
 	features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureNoOutput}
-	s, err := newSession(cfg, here, &PeerInfo{Version: int(testHandshake.ProtocolVersion), Protocol: string(ProtocolGRPC), Features: features})
+	s, err := plugin.NewSession(cfg, here, &plugin.PeerInfo{Version: int(testHandshake.ProtocolVersion), Protocol: string(plugin.ProtocolGRPC), Features: features})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
 		_ = s.Close()
-		_ = plugin.Close()
+		_ = peer.Close()
 	})
-	return s, plugin
+	return s, peer
 }
 
 func isClosed(c <-chan struct{}) bool {
@@ -62,18 +63,18 @@ func isClosed(c <-chan struct{}) bool {
 func TestEndOfASessionAtRest(t *testing.T) {
 	cases := map[string]struct {
 		reason  string
-		end     func(s *Session, plugin net.Conn)
+		end     func(s *plugin.Session, plugin net.Conn)
 		drained bool
 	}{
 		"Leaves": {"A GOAWAY without an error is a plugin that leaves.", sends(wireSettings + wireLeave), true},
-		"LeavesBytewise": {"It may come in pieces.", func(_ *Session, plugin net.Conn) {
+		"LeavesBytewise": {"It may come in pieces.", func(_ *plugin.Session, plugin net.Conn) {
 			for _, b := range []byte(wireSettings + wireLeave) {
 				_, _ = plugin.Write([]byte{b})
 			}
 		}, true},
 		"Rejects": {"A GOAWAY with one is not.", sends(wireSettings + wireReject), false},
 		"Broken":  {"gRPC gives up a connection on which it is sent nonsense, and reads no more.", sends(wireSettings + wireBroken), false},
-		"Own": {"The application may close the connection instead of the session.", func(s *Session, plugin net.Conn) {
+		"Own": {"The application may close the connection instead of the session.", func(s *plugin.Session, plugin net.Conn) {
 			_, _ = plugin.Write([]byte(wireSettings))
 			conn, _ := s.ClientConn()
 			_ = conn.Close()
@@ -81,14 +82,14 @@ func TestEndOfASessionAtRest(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			s, plugin := scriptedSession(t)
-			tc.end(s, plugin)
+			s, peer := scriptedSession(t)
+			tc.end(s, peer)
 			select {
 			case <-s.Done():
 			case <-time.After(10 * time.Second):
 				t.Fatalf("%s\nthe session does not end", tc.reason)
 			}
-			if err := s.Err(); !errors.Is(err, ErrConnectionLost) {
+			if err := s.Err(); !errors.Is(err, plugin.ErrConnectionLost) {
 				t.Errorf("%s\nthe session ended with %v", tc.reason, err)
 			}
 			if isClosed(s.Draining()) != tc.drained {
@@ -98,6 +99,6 @@ func TestEndOfASessionAtRest(t *testing.T) {
 	}
 }
 
-func sends(bytes string) func(*Session, net.Conn) {
-	return func(_ *Session, plugin net.Conn) { _, _ = plugin.Write([]byte(bytes)) }
+func sends(bytes string) func(*plugin.Session, net.Conn) {
+	return func(_ *plugin.Session, plugin net.Conn) { _, _ = plugin.Write([]byte(bytes)) }
 }

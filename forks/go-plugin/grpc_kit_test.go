@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -11,17 +11,19 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/hashicorp/go-plugin"
 )
 
 // relay is the gRPC plugin of these tests. It is both the plugin and, on the
 // host, its stub.
 type relay struct {
-	NetRPCUnsupportedPlugin
+	plugin.NetRPCUnsupportedPlugin
 	name string
 	held chan struct{} // one token for each call that holds
 	gate chan struct{} // closed: holding calls go on
 
-	broker *GRPCBroker
+	broker *plugin.GRPCBroker
 	conn   grpc.ClientConnInterface
 }
 
@@ -29,14 +31,14 @@ func newRelay(name string) *relay {
 	return &relay{name: name, held: make(chan struct{}, 1000), gate: make(chan struct{})}
 }
 
-func (r *relay) GRPCServer(b *GRPCBroker, s *grpc.Server) error {
+func (r *relay) GRPCServer(b *plugin.GRPCBroker, s *grpc.Server) error {
 	served := *r
 	served.broker = b
 	s.RegisterService(relayDesc(), &served)
 	return nil
 }
 
-func (r *relay) GRPCClient(_ context.Context, b *GRPCBroker, conn *grpc.ClientConn) (interface{}, error) {
+func (r *relay) GRPCClient(_ context.Context, b *plugin.GRPCBroker, conn *grpc.ClientConn) (interface{}, error) {
 	return &relay{broker: b, conn: conn}, nil
 }
 
@@ -185,7 +187,7 @@ func (r *relay) opened(ctx context.Context, text string) (string, error) {
 	return askBroker(ctx, r.broker, parseID(id))
 }
 
-func askBroker(ctx context.Context, b *GRPCBroker, id uint32) (string, error) {
+func askBroker(ctx context.Context, b *plugin.GRPCBroker, id uint32) (string, error) {
 	conn, err := b.Dial(id)
 	if err != nil {
 		return "", err

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/hashicorp/go-plugin"
 )
 
 // TestAnswersTellOfDrain leaves one way at a time for the host to hear of it:
@@ -44,8 +46,8 @@ func TestAnswersTellOfDrain(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			told := make(chan struct{})
-			p := newGRPCPair(t, pairOptions{tunnel: true, client: func(cfg *grpcClientConfig) {
-				cfg.onDemand, cfg.conn.Drain.Leaving = true, sync.OnceFunc(func() { close(told) })
+			p := newGRPCPair(t, pairOptions{tunnel: true, client: func(cfg *plugin.GRPCClientConfig) {
+				cfg.OnDemand, cfg.Conn.Drain.Leaving = true, sync.OnceFunc(func() { close(told) })
 			}})
 			p.stub.held, p.stub.gate = p.impl.held, p.impl.gate
 			end := tc.begin(t, p.stub)
@@ -79,18 +81,18 @@ func hold(plugin, stub *relay) (release func() error) {
 // A host that never pauses hears it from an answer, failed or not, or from a
 // probe.
 func TestBusyHostHearsOfDrain(t *testing.T) {
-	cases := map[string]func(stub *relay, session *Session) error{
-		"Call": func(stub *relay, _ *Session) error {
+	cases := map[string]func(stub *relay, session *plugin.Session) error{
+		"Call": func(stub *relay, _ *plugin.Session) error {
 			_, err := stub.call(context.Background(), "Name", "")
 			return err
 		},
-		"Failure": func(stub *relay, _ *Session) error {
-			if _, err := stub.call(context.Background(), "Busy", ""); errors.Is(err, ErrConnectionLost) {
+		"Failure": func(stub *relay, _ *plugin.Session) error {
+			if _, err := stub.call(context.Background(), "Busy", ""); errors.Is(err, plugin.ErrConnectionLost) {
 				return err
 			}
 			return nil
 		},
-		"Probe": func(_ *relay, session *Session) error { return session.Ping() },
+		"Probe": func(_ *relay, session *plugin.Session) error { return session.Ping() },
 	}
 	for name, call := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -138,7 +140,7 @@ func TestStreamingHostHearsOfDrain(t *testing.T) {
 	}
 	for name, streamer := range cases {
 		t.Run(name, func(t *testing.T) {
-			p, session, stub, _ := attachedRelay(t, func(cfg *ClientConfig) { cfg.KeepaliveInterval = -1 })
+			p, session, stub, _ := attachedRelay(t, func(cfg *plugin.ClientConfig) { cfg.KeepaliveInterval = -1 })
 			stream, err := streamer(t, stub).count(t.Context(), "")
 			if err != nil {
 				t.Fatal(err)
@@ -182,7 +184,7 @@ func TestDrainEndsIdleSession(t *testing.T) {
 	p, session, _, _ := attachedRelay(t, nil)
 	p.stop()
 	<-session.Done()
-	if err := session.Err(); !errors.Is(err, ErrConnectionLost) {
+	if err := session.Err(); !errors.Is(err, plugin.ErrConnectionLost) {
 		t.Errorf("the session ended with %v", err)
 	}
 	select {
@@ -197,9 +199,9 @@ func TestDrainEndsIdleSession(t *testing.T) {
 
 // A session that is lost, or closed by this side, was not left by the plugin.
 func TestOtherEndsAreNoDrain(t *testing.T) {
-	ends := map[string]func(session *Session){
-		"Lost":   func(session *Session) { _ = session.conn.Conn.Close() },
-		"Closed": func(session *Session) { _ = session.Close() },
+	ends := map[string]func(session *plugin.Session){
+		"Lost":   func(session *plugin.Session) { session.Cut() },
+		"Closed": func(session *plugin.Session) { _ = session.Close() },
 	}
 	for name, end := range ends {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
@@ -25,8 +26,8 @@ func lostPair(t *testing.T) (*grpcPair, *cutProxy) {
 	var proxy *cutProxy
 	p := newGRPCPair(t, pairOptions{
 		tunnel: true,
-		client: func(cfg *grpcClientConfig) {
-			direct := cfg.conn.Dial
+		client: func(cfg *plugin.GRPCClientConfig) {
+			direct := cfg.Conn.Dial
 			// Find the address that a dial would reach.
 			conn, err := direct(t.Context())
 			if err != nil {
@@ -35,11 +36,11 @@ func lostPair(t *testing.T) (*grpcPair, *cutProxy) {
 			addr := conn.RemoteAddr().(*net.TCPAddr)
 			_ = conn.Close()
 			proxy = newCutProxy(t, addr)
-			cfg.conn.Dial = func(ctx context.Context) (net.Conn, error) {
+			cfg.Conn.Dial = func(ctx context.Context) (net.Conn, error) {
 				var dialer net.Dialer
 				return dialer.DialContext(ctx, "tcp", proxy.lis.Addr().String())
 			}
-			cfg.config.GRPCDialOptions = []grpc.DialOption{grpc.WithKeepaliveParams(keepalive.ClientParameters{
+			cfg.Config.GRPCDialOptions = []grpc.DialOption{grpc.WithKeepaliveParams(keepalive.ClientParameters{
 				Time: 10 * time.Second, Timeout: 500 * time.Millisecond,
 			})}
 		},
@@ -49,7 +50,7 @@ func lostPair(t *testing.T) (*grpcPair, *cutProxy) {
 
 func wantLost(t *testing.T, what string, err error) {
 	t.Helper()
-	if !errors.Is(err, ErrConnectionLost) {
+	if !errors.Is(err, plugin.ErrConnectionLost) {
 		t.Errorf("%s = %v, want ErrConnectionLost", what, err)
 	}
 	if code := status.Code(err); code != codes.Unavailable && code != codes.Canceled {
@@ -88,7 +89,7 @@ func TestGRPCLostConnection(t *testing.T) {
 			wantLost(t, tc.reason+": a call afterwards", err)
 			_, err = p.stub.count(t.Context(), "hold")
 			wantLost(t, tc.reason+": a stream afterwards", err)
-			_, err = p.client.broker.Dial(1)
+			_, err = p.client.Broker().Dial(1)
 			if err == nil {
 				t.Errorf("%s: a broker's Dial = nil error", tc.reason)
 			}
@@ -143,7 +144,7 @@ func TestPluginUnavailable(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newGRPCPair(t, pairOptions{tunnel: true})
 			err := tc.call(t, p)
-			if errors.Is(err, ErrConnectionLost) || status.Code(err) != codes.Unavailable || status.Convert(err).Message() != "the plugin is busy" {
+			if errors.Is(err, plugin.ErrConnectionLost) || status.Code(err) != codes.Unavailable || status.Convert(err).Message() != "the plugin is busy" {
 				t.Errorf("%v (%s), want the plugin's own Unavailable", err, tc.reason)
 			}
 		})

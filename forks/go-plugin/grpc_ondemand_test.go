@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"bufio"
@@ -11,12 +11,12 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/hello"
@@ -50,18 +50,18 @@ func (l *streamLog) list() []string {
 
 // attachedRelay serves a gRPC plugin on the network and attaches a host. change
 // may be nil.
-func attachedRelay(t *testing.T, change func(*ClientConfig)) (*servedPlugin, *Session, *relay, *streamLog) {
+func attachedRelay(t *testing.T, change func(*plugin.ClientConfig)) (*servedPlugin, *plugin.Session, *relay, *streamLog) {
 	t.Helper()
 	impl, streams := newRelay("plugin"), new(streamLog)
-	p := serveEcho(t, func(o *ServeConfig) {
-		o.Plugins, o.GRPCServer = PluginSet{"relay": impl}, streams.server
+	p := serveEcho(t, func(o *plugin.ServeConfig) {
+		o.Plugins, o.GRPCServer = plugin.PluginSet{"relay": impl}, streams.server
 	})
 	cfg := p.clientConfig()
-	cfg.Plugins, cfg.AllowedProtocols = PluginSet{"relay": impl}, []Protocol{ProtocolGRPC}
+	cfg.Plugins, cfg.AllowedProtocols = plugin.PluginSet{"relay": impl}, []plugin.Protocol{plugin.ProtocolGRPC}
 	if change != nil {
 		change(cfg)
 	}
-	session, err := Attach(t.Context(), cfg)
+	session, err := plugin.Attach(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,10 +107,10 @@ func TestGRPCSessionHasNoStandingStreams(t *testing.T) {
 }
 
 func TestSharedBrokerOpensLinks(t *testing.T) {
-	shared := NewSharedBroker(rendezvous.Wait, nil)
+	shared := plugin.NewSharedBroker(rendezvous.Wait, nil)
 	defer shared.Close()
-	_, _, before, _ := attachedRelay(t, func(cfg *ClientConfig) { cfg.Broker = shared })
-	broker := shared.GRPCBroker(func() *GRPCBroker { return nil })
+	_, _, before, _ := attachedRelay(t, func(cfg *plugin.ClientConfig) { cfg.Broker = shared })
+	broker := shared.GRPCBroker(func() *plugin.GRPCBroker { return nil })
 	id := broker.NextId()
 	server := grpc.NewServer()
 	defer server.Stop()
@@ -121,7 +121,7 @@ func TestSharedBrokerOpensLinks(t *testing.T) {
 	}
 	go server.Serve(lis)
 	// One that joins later learns of what is accepted already.
-	_, _, after, _ := attachedRelay(t, func(cfg *ClientConfig) { cfg.Broker = shared })
+	_, _, after, _ := attachedRelay(t, func(cfg *plugin.ClientConfig) { cfg.Broker = shared })
 	for name, stub := range map[string]*relay{"before": before, "after": after} {
 		if text, err := stub.call(t.Context(), "Via", fmt.Sprint(id)); text != "the host" || err != nil {
 			t.Errorf("callback from a session that joined %s = %q, %v", name, text, err)
@@ -146,7 +146,7 @@ func TestNoOutputIsKeptForNobody(t *testing.T) {
 		t.Errorf("agreed on %v", session.Info().Features)
 	}
 
-	_, session, _, streams = attachedRelay(t, func(cfg *ClientConfig) { cfg.SyncStderr = new(bytes.Buffer) })
+	_, session, _, streams = attachedRelay(t, func(cfg *plugin.ClientConfig) { cfg.SyncStderr = new(bytes.Buffer) })
 	testkit.Eventually(t, "the output is asked for", func() bool {
 		return slices.Contains(streams.list(), pluginpb.GRPCStdio_StreamStdio_FullMethodName)
 	})
@@ -162,8 +162,8 @@ func TestHostThatWatches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := helloRequest(p.clientConfig())
-	request.Protocols = []string{string(ProtocolGRPC)}
+	request := plugin.HelloRequest(p.clientConfig())
+	request.Protocols = []string{string(plugin.ProtocolGRPC)}
 	request.Features = []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel}
 	if err := hello.WriteRequest(conn, request); err != nil {
 		t.Fatal(err)
@@ -173,13 +173,11 @@ func TestHostThatWatches(t *testing.T) {
 	if err != nil || !slices.Equal(answer.Features, request.Features) {
 		t.Fatalf("answer %+v, %v", answer, err)
 	}
-	client, err := newGRPCClient(grpcClientConfig{
-		conn:    grpcconn.Config{Dial: grpcconn.DialOnce(sniff.NewConn(conn, r))},
-		broker:  broker.Config{Transport: broker.Tunnel()},
-		plugins: PluginSet{"relay": newRelay("")},
-		logger:  hclog.NewNullLogger(),
-		detach:  noAsking,
-		doneCtx: t.Context(),
+	client, err := plugin.NewGRPCClient(t, plugin.GRPCClientConfig{
+		Conn:    grpcconn.Config{Dial: grpcconn.DialOnce(sniff.NewConn(conn, r))},
+		Broker:  broker.Config{Transport: broker.Tunnel()},
+		Plugins: plugin.PluginSet{"relay": newRelay("")},
+		Detach:  noAsking,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -194,7 +192,7 @@ func TestHostThatWatches(t *testing.T) {
 		t.Errorf("callback = %q, %v", text, err)
 	}
 	told := make(chan error, 1)
-	go func() { told <- client.watchDrain(t.Context()) }()
+	go func() { told <- client.WatchDrain(t.Context()) }()
 	p.stop()
 	if err := <-told; err != nil {
 		t.Errorf("watchDrain = %v", err)

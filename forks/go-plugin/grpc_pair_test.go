@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
@@ -28,7 +29,7 @@ import (
 type grpcPair struct {
 	impl    *relay
 	service *grpcserve.Service
-	client  *GRPCClient
+	client  *plugin.GRPCClient
 	stub    *relay
 	dial    func(context.Context) (net.Conn, error)
 	end     func()
@@ -48,7 +49,7 @@ type pairOptions struct {
 	// machine is busy.
 	wait    time.Duration
 	service func(*grpcServing)
-	client  func(*grpcClientConfig)
+	client  func(*plugin.GRPCClientConfig)
 }
 
 func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
@@ -57,39 +58,39 @@ func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
 	if err != nil {
 		t.Fatal(err)
 	}
-	setDefault(&o.wait, 2*time.Minute)
+	if o.wait == 0 {
+		o.wait = 2 * time.Minute
+	}
 	p := &grpcPair{impl: newRelay("plugin")}
 	brokered := broker.Config{Wait: o.wait}
 	serving := grpcServing{
-		grpcserve.Config{Plugins: grpcPlugins(PluginSet{"relay": p.impl}), Logger: hclog.NewNullLogger()},
+		grpcserve.Config{Plugins: plugin.GRPCPlugins(plugin.PluginSet{"relay": p.impl}), Logger: hclog.NewNullLogger()},
 		grpcserve.Host{Logger: hclog.NewNullLogger(), Broker: brokered, Output: grpcstdio.NewSender(stdio.NewSource(nil, nil, nil).Subscribe)},
 	}
-	calling := grpcClientConfig{
-		plugins: PluginSet{"relay": &relay{}},
-		broker:  brokered,
-		logger:  hclog.NewNullLogger(),
-		doneCtx: t.Context(),
-		detach:  noAsking,
-		conn: grpcconn.Config{Dial: func(ctx context.Context) (net.Conn, error) {
+	calling := plugin.GRPCClientConfig{
+		Plugins: plugin.PluginSet{"relay": &relay{}},
+		Broker:  brokered,
+		Detach:  noAsking,
+		Conn: grpcconn.Config{Dial: func(ctx context.Context) (net.Conn, error) {
 			var dialer net.Dialer
 			return dialer.DialContext(ctx, "tcp", lis.Addr().String())
 		}},
 	}
 	if o.mutual {
-		serving.Broker.TLS, calling.broker.TLS = mutualTLS(t)
+		serving.Broker.TLS, calling.Broker.TLS = mutualTLS(t)
 		serving.Options = []grpc.ServerOption{grpc.Creds(credentials.NewTLS(serving.Broker.TLS))}
-		calling.conn.Creds = credentials.NewTLS(calling.broker.TLS)
+		calling.Conn.Creds = credentials.NewTLS(calling.Broker.TLS)
 	}
 	served := lis
 	if o.tunnel {
 		serving.Broker.Transport, serving.Broker.TLS = broker.Tunnel(), nil
-		calling.broker.Transport, calling.broker.TLS = broker.Tunnel(), nil
+		calling.Broker.Transport, calling.Broker.TLS = broker.Tunnel(), nil
 	}
 	if o.multiplexed {
 		multiplexer := multiplex.NewPlugin(hclog.NewNullLogger(), lis)
 		t.Cleanup(func() { _ = multiplexer.Shutdown() })
 		serving.Broker.Transport, served = broker.Multiplexed(multiplexer.Session), multiplexer
-		multiplexTest(t, &calling)
+		calling.Multiplexed = true
 	}
 	if o.service != nil {
 		o.service(&serving)
@@ -97,12 +98,12 @@ func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
 	if o.client != nil {
 		o.client(&calling)
 	}
-	p.dial = calling.conn.Dial
+	p.dial = calling.Conn.Dial
 	p.start(t, serving, calling, served)
 	return p
 }
 
-func (p *grpcPair) start(t testing.TB, serving grpcServing, calling grpcClientConfig, lis net.Listener) {
+func (p *grpcPair) start(t testing.TB, serving grpcServing, calling plugin.GRPCClientConfig, lis net.Listener) {
 	t.Helper()
 	var err error
 	if p.service, err = grpcserve.New(serving.Config, &serving.Host); err != nil {
@@ -114,7 +115,7 @@ func (p *grpcPair) start(t testing.TB, serving grpcServing, calling grpcClientCo
 			t.Errorf("serve: %v", err)
 		}
 	})
-	if p.client, err = newGRPCClient(calling); err != nil {
+	if p.client, err = plugin.NewGRPCClient(t, calling); err != nil {
 		t.Fatal(err)
 	}
 	p.end = sync.OnceFunc(func() {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 )
@@ -92,18 +93,18 @@ func TestChildConnectionIsReplaced(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.Command(os.Args[0])
-			cmd.Env = append(printRole(ProtocolGRPC), envServer+"="+name)
+			cmd.Env = append(printRole(plugin.ProtocolGRPC), envServer+"="+name)
 			var output printedOutput
-			round := &outputRound{config: &ClientConfig{Cmd: cmd}, protocol: ProtocolGRPC}
+			round := &outputRound{config: &plugin.ClientConfig{Cmd: cmd}, protocol: plugin.ProtocolGRPC}
 			round.out(&output)
 			round.config.Plugins["relay"] = &relay{}
 			conns := &replacedConns{}
-			var client *Client
+			var client *plugin.Client
 			round.config.GRPCDialOptions = []grpc.DialOption{conns.option(func() net.Addr {
 				addr, _ := client.Start()
 				return addr
 			})}
-			client = NewClient(round.config)
+			client = plugin.NewClient(round.config)
 			defer client.Kill()
 			protocol, err := client.Client()
 			if err != nil {
@@ -157,7 +158,7 @@ func untilAnswered(t *testing.T, ctx context.Context, call func() error) {
 		if err == nil {
 			return
 		}
-		again := errors.Is(err, ErrConnectionLost) || status.Code(err) == codes.Unavailable || strings.Contains(err.Error(), "broker")
+		again := errors.Is(err, plugin.ErrConnectionLost) || status.Code(err) == codes.Unavailable || strings.Contains(err.Error(), "broker")
 		if !again || ctx.Err() != nil {
 			t.Fatal(err)
 		}
@@ -172,13 +173,13 @@ func TestRemoteConnectionIsReplaced(t *testing.T) {
 		for kind, env := range map[string][]string{"network": {env.Host + "=127.0.0.1"}, "no handshake": nil} {
 			t.Run(kind+", "+server, func(t *testing.T) {
 				t.Parallel()
-				pod := startPrintPod(t, ProtocolGRPC, append(env, envServer+"="+server)...)
+				pod := startPrintPod(t, plugin.ProtocolGRPC, append(env, envServer+"="+server)...)
 				proxy := newCutProxy(t, pod.addr)
 				var output printedOutput
-				round := &outputRound{config: &ClientConfig{Reattach: &ReattachConfig{Addr: proxy.addr(), Protocol: ProtocolGRPC}}, protocol: ProtocolGRPC}
+				round := &outputRound{config: &plugin.ClientConfig{Reattach: &plugin.ReattachConfig{Addr: proxy.addr(), Protocol: plugin.ProtocolGRPC}}, protocol: plugin.ProtocolGRPC}
 				round.out(&output)
 				round.config.Plugins["relay"] = &relay{}
-				client := NewClient(round.config)
+				client := plugin.NewClient(round.config)
 				defer client.Kill()
 				for range 3 {
 					session, err := client.Session()
@@ -194,13 +195,13 @@ func TestRemoteConnectionIsReplaced(t *testing.T) {
 						testkit.Eventually(t, "the output is read", func() bool {
 							return session.Err() != nil || strings.Count(output.stdout.String(), "\n") >= before+printedLines
 						})
-					} else if !errors.Is(err, ErrConnectionLost) {
+					} else if !errors.Is(err, plugin.ErrConnectionLost) {
 						t.Fatal(err)
 					}
 					if server == "allows few pings" {
 						proxy.inject([]byte(strings.Repeat("\x00\x00\x08\x06\x00\x00\x00\x00\x0012345678", 8)))
 					}
-					if err := lostSession(t, session); !errors.Is(err, ErrConnectionLost) {
+					if err := lostSession(t, session); !errors.Is(err, plugin.ErrConnectionLost) {
 						t.Errorf("the session has ended because of %v", err)
 					}
 				}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -10,12 +10,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
@@ -76,18 +76,18 @@ func TestGRPCDispense(t *testing.T) {
 
 // failingPlugin cannot be served.
 type failingPlugin struct {
-	NetRPCUnsupportedPlugin
+	plugin.NetRPCUnsupportedPlugin
 	relay
 }
 
-func (failingPlugin) GRPCServer(*GRPCBroker, *grpc.Server) error { return errEcho }
+func (failingPlugin) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error { return errEcho }
 
-func (failingPlugin) Server(b *MuxBroker) (interface{}, error) { return nil, errEcho }
+func (failingPlugin) Server(b *plugin.MuxBroker) (interface{}, error) { return nil, errEcho }
 
 func TestGRPCServiceRefusesPlugins(t *testing.T) {
 	cases := map[string]struct {
 		reason string
-		plugin Plugin
+		plugin plugin.Plugin
 		want   string
 	}{
 		"net/rpc only": {"it has nothing to register", &echoPlugin{}, `"kind" is not a GRPC-compatible plugin`},
@@ -95,7 +95,7 @@ func TestGRPCServiceRefusesPlugins(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			server := &GRPCServer{Plugins: PluginSet{"kind": tc.plugin}}
+			server := &plugin.GRPCServer{Plugins: plugin.PluginSet{"kind": tc.plugin}}
 			if err := server.Init(); err == nil || err.Error() != tc.want {
 				t.Errorf("%s: Init = %v, want %s", tc.reason, err, tc.want)
 			}
@@ -145,7 +145,7 @@ func TestGRPCFactoryWithInterceptors(t *testing.T) {
 func TestGRPCShutdown(t *testing.T) {
 	for _, multiplex := range []bool{false, true} {
 		t.Run(fmt.Sprint("multiplex ", multiplex), func(t *testing.T) {
-			client, server := TestPluginGRPCConn(t, multiplex, PluginSet{"relay": newRelay("child")})
+			client, server := plugin.TestPluginGRPCConn(t, multiplex, plugin.PluginSet{"relay": newRelay("child")})
 			raw, err := client.Dispense("relay")
 			if err != nil {
 				t.Fatal(err)
@@ -169,12 +169,12 @@ func TestGRPCRemoteCloseOnlyDetaches(t *testing.T) {
 	shutdown, detached := make(chan struct{}), false
 	p := newGRPCPair(t, pairOptions{
 		service: func(cfg *grpcServing) { cfg.OnShutdown = func() { close(shutdown) } },
-		client:  func(cfg *grpcClientConfig) { cfg.detach = func() bool { detached = true; return false } },
+		client:  func(cfg *plugin.GRPCClientConfig) { cfg.Detach = func() bool { detached = true; return false } },
 	})
 	if err := p.client.Close(); err != nil || !detached {
 		t.Errorf("Close = %v, detached %v", err, detached)
 	}
-	other, err := newGRPCClient(grpcClientConfig{conn: grpcconn.Config{Dial: p.dial}, logger: hclog.NewNullLogger(), doneCtx: t.Context(), detach: noAsking})
+	other, err := plugin.NewGRPCClient(t, plugin.GRPCClientConfig{Conn: grpcconn.Config{Dial: p.dial}, Detach: noAsking})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -194,7 +194,7 @@ func TestGRPCRemoteCloseOnlyDetaches(t *testing.T) {
 }
 
 func TestTestGRPCConn(t *testing.T) {
-	conn, server := TestGRPCConn(t, func(s *grpc.Server) { s.RegisterService(relayDesc(), newRelay("test")) })
+	conn, server := plugin.TestGRPCConn(t, func(s *grpc.Server) { s.RegisterService(relayDesc(), newRelay("test")) })
 	defer server.Stop()
 	defer conn.Close()
 	if got, err := (&relay{conn: conn}).call(t.Context(), "Name", ""); got != "test" || err != nil {

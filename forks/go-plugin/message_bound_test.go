@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
 )
@@ -39,12 +40,12 @@ func (bulkImpl) Refuse(n int, _ *struct{}) error {
 
 type bulkPlugin struct{}
 
-func (bulkPlugin) Server(*MuxBroker) (interface{}, error) { return bulkImpl{}, nil }
-func (bulkPlugin) Client(_ *MuxBroker, c *rpc.Client) (interface{}, error) {
+func (bulkPlugin) Server(*plugin.MuxBroker) (interface{}, error) { return bulkImpl{}, nil }
+func (bulkPlugin) Client(_ *plugin.MuxBroker, c *rpc.Client) (interface{}, error) {
 	return bulkRPC{c}, nil
 }
 
-func (bulkPlugin) GRPCServer(_ *GRPCBroker, s *grpc.Server) error {
+func (bulkPlugin) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
 	method := func(name string, f func([]byte) ([]byte, error)) grpc.MethodDesc {
 		return grpc.MethodDesc{MethodName: name, Handler: func(_ any, ctx context.Context, dec func(any) error, through grpc.UnaryServerInterceptor) (any, error) {
 			in := new(wrapperspb.BytesValue)
@@ -65,7 +66,7 @@ func (bulkPlugin) GRPCServer(_ *GRPCBroker, s *grpc.Server) error {
 	return nil
 }
 
-func (bulkPlugin) GRPCClient(_ context.Context, _ *GRPCBroker, conn *grpc.ClientConn) (interface{}, error) {
+func (bulkPlugin) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, conn *grpc.ClientConn) (interface{}, error) {
 	return bulkGRPC{conn}, nil
 }
 
@@ -119,7 +120,7 @@ func bulkStream(t *testing.T, host, served int) bulk {
 		conn, err := lis.Accept()
 		if err == nil {
 			err = netrpc.NewYamuxPlugin(conn, &netrpc.PluginConfig{
-				Serving: netrpc.Serving{MaxMessage: served}, Kinds: PluginSet{"bulk": bulkPlugin{}}.netRPC,
+				Serving: netrpc.Serving{MaxMessage: served}, Kinds: plugin.PluginSet{"bulk": bulkPlugin{}}.NetRPC,
 				Stdout: eof{}, Stderr: eof{}, Quit: func() {},
 			}).Serve()
 		}
@@ -133,7 +134,7 @@ func bulkStream(t *testing.T, host, served int) bulk {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := newRPCClient(session, PluginSet{"bulk": bulkPlugin{}})
+	client := plugin.NewRPCHostClient(session, plugin.PluginSet{"bulk": bulkPlugin{}})
 	t.Cleanup(func() {
 		_ = client.Close()
 		if err := <-ended; err != nil {
@@ -152,16 +153,16 @@ type eof struct{}
 func (eof) Read([]byte) (int, error) { return 0, io.EOF }
 
 // bulkNetwork attaches to a network plugin of this library.
-func bulkNetwork(t *testing.T, protocol Protocol, host, served int) bulk {
+func bulkNetwork(t *testing.T, protocol plugin.Protocol, host, served int) bulk {
 	t.Helper()
-	p := serveEcho(t, func(cfg *ServeConfig) {
-		cfg.Plugins = PluginSet{"bulk": bulkPlugin{}}
-		cfg.GRPCServer = DefaultGRPCServer
+	p := serveEcho(t, func(cfg *plugin.ServeConfig) {
+		cfg.Plugins = plugin.PluginSet{"bulk": bulkPlugin{}}
+		cfg.GRPCServer = plugin.DefaultGRPCServer
 		cfg.Network.MaxMessageBytes = served
 	})
 	cfg := p.clientConfig()
-	cfg.Plugins, cfg.AllowedProtocols, cfg.MaxMessageBytes = PluginSet{"bulk": bulkPlugin{}}, []Protocol{protocol}, host
-	session, err := Attach(t.Context(), cfg)
+	cfg.Plugins, cfg.AllowedProtocols, cfg.MaxMessageBytes = plugin.PluginSet{"bulk": bulkPlugin{}}, []plugin.Protocol{protocol}, host
+	session, err := plugin.Attach(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -178,8 +179,8 @@ func bulkNetwork(t *testing.T, protocol Protocol, host, served int) bulk {
 // the stub live on.
 func TestMessagesAreBounded(t *testing.T) {
 	ways := map[string]func(t *testing.T, host, served int) bulk{
-		"rpc-mux": func(t *testing.T, host, served int) bulk { return bulkNetwork(t, ProtocolNetRPC, host, served) },
-		"gRPC":    func(t *testing.T, host, served int) bulk { return bulkNetwork(t, ProtocolGRPC, host, served) },
+		"rpc-mux": func(t *testing.T, host, served int) bulk { return bulkNetwork(t, plugin.ProtocolNetRPC, host, served) },
+		"gRPC":    func(t *testing.T, host, served int) bulk { return bulkNetwork(t, plugin.ProtocolGRPC, host, served) },
 		"yamux":   bulkStream,
 	}
 	for name, attach := range ways {
@@ -225,7 +226,7 @@ func TestMessagesAreBounded(t *testing.T) {
 // TestRequestOf5MiBByGRPC: what net/rpc takes, gRPC takes as well, whose own bound is
 // 4 MiB.
 func TestRequestOf5MiBByGRPC(t *testing.T) {
-	b := bulkNetwork(t, ProtocolGRPC, 0, 0)
+	b := bulkNetwork(t, plugin.ProtocolGRPC, 0, 0)
 	if n, err := b.Take(make([]byte, 5*mib)); n != 5*mib || err != nil {
 		t.Errorf("got %d, %v", n, err)
 	}
@@ -233,7 +234,7 @@ func TestRequestOf5MiBByGRPC(t *testing.T) {
 
 // TestErrorTextsAreBounded: an error is a message too.
 func TestErrorTextsAreBounded(t *testing.T) {
-	for _, protocol := range []Protocol{ProtocolNetRPC, ProtocolGRPC} {
+	for _, protocol := range []plugin.Protocol{plugin.ProtocolNetRPC, plugin.ProtocolGRPC} {
 		b := bulkNetwork(t, protocol, 2*mib, 2*mib)
 		for _, n := range []int{3 * mib, 20 * mib} {
 			err := b.Refuse(n)
@@ -252,7 +253,7 @@ func TestMaxMessageFromEnv(t *testing.T) {
 		"": "", "1048576": "", "-1": "", "1000": "at least 1048576 bytes", "0": "a number of bytes", "64Mi": "a number of bytes",
 	} {
 		t.Setenv(env.MaxMessage, text)
-		_, err := NetworkConfigFromEnv()
+		_, err := plugin.NetworkConfigFromEnv()
 		if (err == nil) != (want == "") || err != nil && (!strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), env.MaxMessage)) {
 			t.Errorf("%q gave %v, want %q", text, err, want)
 		}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/test/bufconn"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/admission"
 	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/testkit"
@@ -27,8 +28,8 @@ func TestServeListenerOfAnotherPackage(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error, 1)
 	go func() {
-		done <- ServeListener(ctx, bufconn.Listen(1<<16), &ServeConfig{
-			HandshakeConfig: testHandshake, Plugins: PluginSet{"echo": &echoPlugin{impl: newEchoImpl()}}, Logger: hclog.NewNullLogger(),
+		done <- plugin.ServeListener(ctx, bufconn.Listen(1<<16), &plugin.ServeConfig{
+			HandshakeConfig: testHandshake, Plugins: plugin.PluginSet{"echo": &echoPlugin{impl: newEchoImpl()}}, Logger: hclog.NewNullLogger(),
 		})
 	}()
 	cancel()
@@ -76,18 +77,18 @@ func TestEvictedConnectionFreesItsPlace(t *testing.T) {
 	defer cancel()
 	done := make(chan error, 1)
 	go func() {
-		done <- ServeListener(ctx, &evictedOnce{Listener: lis}, &ServeConfig{
-			HandshakeConfig: testHandshake, Plugins: PluginSet{"echo": &echoPlugin{impl: newEchoImpl()}},
-			Logger: hclog.NewNullLogger(), Network: &NetworkConfig{MaxSessions: 1, DrainTimeout: time.Hour},
+		done <- plugin.ServeListener(ctx, &evictedOnce{Listener: lis}, &plugin.ServeConfig{
+			HandshakeConfig: testHandshake, Plugins: plugin.PluginSet{"echo": &echoPlugin{impl: newEchoImpl()}},
+			Logger: hclog.NewNullLogger(), Network: &plugin.NetworkConfig{MaxSessions: 1, DrainTimeout: time.Hour},
 		})
 	}()
 	p := &servedPlugin{addr: lis.Addr().(*net.TCPAddr)}
-	if session, err := Attach(t.Context(), p.clientConfig()); err == nil {
+	if session, err := plugin.Attach(t.Context(), p.clientConfig()); err == nil {
 		<-session.Done()
 		_ = session.Close()
 	}
 	testkit.Eventually(t, "the only place is free again", func() bool {
-		session, err := Attach(t.Context(), p.clientConfig())
+		session, err := plugin.Attach(t.Context(), p.clientConfig())
 		return err == nil && session.Close() == nil
 	})
 	cancel()
@@ -99,13 +100,13 @@ func TestEvictedConnectionFreesItsPlace(t *testing.T) {
 // A plugin of app version 0 that speaks net/rpc only still answers the probes
 // of a pod.
 func TestProbeOfVersionZero(t *testing.T) {
-	p := serveEcho(t, func(o *ServeConfig) { o.HandshakeConfig.ProtocolVersion = 0 })
+	p := serveEcho(t, func(o *plugin.ServeConfig) { o.HandshakeConfig.ProtocolVersion = 0 })
 	conn, err := grpc.NewClient(p.addr.String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	answer, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: GRPCServiceName})
+	answer, err := grpc_health_v1.NewHealthClient(conn).Check(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
 	if err != nil || answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
 		t.Errorf("probe = %v, %v", answer.GetStatus(), err)
 	}
@@ -113,7 +114,9 @@ func TestProbeOfVersionZero(t *testing.T) {
 
 func TestHalfAPrefixIsNotSilence(t *testing.T) {
 	var log lockedBuffer
-	p := serveEcho(t, func(o *ServeConfig) { o.Logger = hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Debug}) })
+	p := serveEcho(t, func(o *plugin.ServeConfig) {
+		o.Logger = hclog.New(&hclog.LoggerOptions{Output: &log, Level: hclog.Debug})
+	})
 	conn, err := net.DialTCP("tcp", nil, p.addr)
 	if err != nil {
 		t.Fatal(err)

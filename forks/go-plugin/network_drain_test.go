@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/emptypb"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
@@ -39,8 +40,8 @@ func (p *servedPlugin) ended(t *testing.T) error {
 func servedRelay(t *testing.T, drain time.Duration) (*servedPlugin, *relay) {
 	t.Helper()
 	impl := newRelay("plugin")
-	p := serveEcho(t, func(o *ServeConfig) {
-		o.Plugins, o.GRPCServer, o.Network.DrainTimeout = PluginSet{"relay": impl}, DefaultGRPCServer, drain
+	p := serveEcho(t, func(o *plugin.ServeConfig) {
+		o.Plugins, o.GRPCServer, o.Network.DrainTimeout = plugin.PluginSet{"relay": impl}, plugin.DefaultGRPCServer, drain
 	})
 	conn, err := grpc.NewClient(p.addr.String(), grpc.WithTransportCredentials(insecure.NewCredentials()))
 	if err != nil {
@@ -53,14 +54,14 @@ func servedRelay(t *testing.T, drain time.Duration) (*servedPlugin, *relay) {
 // openerPlugin serves an echo on a brokered id when it is asked to.
 type openerPlugin struct {
 	echoPlugin
-	broker *MuxBroker
+	broker *plugin.MuxBroker
 }
 
-func (p *openerPlugin) Server(b *MuxBroker) (interface{}, error) {
+func (p *openerPlugin) Server(b *plugin.MuxBroker) (interface{}, error) {
 	return &openerPlugin{p.echoPlugin, b}, nil
 }
 
-func (p *openerPlugin) Client(b *MuxBroker, c *rpc.Client) (interface{}, error) {
+func (p *openerPlugin) Client(b *plugin.MuxBroker, c *rpc.Client) (interface{}, error) {
 	return &echoClient{client: c, broker: b}, nil
 }
 
@@ -72,7 +73,9 @@ func (p *openerPlugin) Open(_ struct{}, id *uint32) error {
 
 func TestDrainFinishesBrokeredCalls(t *testing.T) {
 	impl := newEchoImpl()
-	p := serveEcho(t, func(o *ServeConfig) { o.Plugins = PluginSet{"echo": &openerPlugin{echoPlugin: echoPlugin{impl}}} })
+	p := serveEcho(t, func(o *plugin.ServeConfig) {
+		o.Plugins = plugin.PluginSet{"echo": &openerPlugin{echoPlugin: echoPlugin{impl}}}
+	})
 	session := p.attach(t)
 	main := dispenseEcho(t, session).(*echoClient)
 	var id uint32
@@ -97,7 +100,7 @@ func TestDrainFinishesBrokeredCalls(t *testing.T) {
 	case err := <-p.done:
 		p.done <- nil
 		t.Errorf("drained with %v while a brokered call was in flight", err)
-	case <-time.After(2 * drainQuiet):
+	case <-time.After(2 * plugin.DrainQuiet):
 	}
 	close(impl.gate)
 	if err := <-held; err != nil {
@@ -180,7 +183,7 @@ type stuckPlugin struct {
 	entered, leave chan struct{}
 }
 
-func (p *stuckPlugin) Server(b *MuxBroker) (interface{}, error) {
+func (p *stuckPlugin) Server(b *plugin.MuxBroker) (interface{}, error) {
 	if p.stuck.Load() {
 		close(p.entered)
 		<-p.leave
@@ -192,7 +195,7 @@ func TestDrainIsNotHeldByPluginThatBlocks(t *testing.T) {
 	t.Parallel() // It takes stdio.FlushTimeout.
 	stuck := &stuckPlugin{echoPlugin: echoPlugin{newEchoImpl()}, entered: make(chan struct{}), leave: make(chan struct{})}
 	defer close(stuck.leave)
-	p := serveEcho(t, func(o *ServeConfig) { o.Plugins = PluginSet{"echo": stuck} })
+	p := serveEcho(t, func(o *plugin.ServeConfig) { o.Plugins = plugin.PluginSet{"echo": stuck} })
 	session := p.attach(t)
 	stuck.stuck.Store(true)
 	go func() { _, _ = session.Dispense("echo") }()
@@ -209,7 +212,7 @@ type panickyRelay struct {
 	panics atomic.Bool
 }
 
-func (p *panickyRelay) GRPCServer(b *GRPCBroker, s *grpc.Server) error {
+func (p *panickyRelay) GRPCServer(b *plugin.GRPCBroker, s *grpc.Server) error {
 	if p.panics.Load() {
 		panic("out of ideas")
 	}
@@ -219,13 +222,13 @@ func (p *panickyRelay) GRPCServer(b *GRPCBroker, s *grpc.Server) error {
 func TestPanicInGRPCServerEndsNoSession(t *testing.T) {
 	var log lockedBuffer
 	impl := &panickyRelay{relay: newRelay("plugin")}
-	p := serveEcho(t, func(o *ServeConfig) {
-		o.Plugins, o.GRPCServer = PluginSet{"relay": impl}, DefaultGRPCServer
+	p := serveEcho(t, func(o *plugin.ServeConfig) {
+		o.Plugins, o.GRPCServer = plugin.PluginSet{"relay": impl}, plugin.DefaultGRPCServer
 		o.Logger = hclog.New(&hclog.LoggerOptions{Output: &log})
 	})
 	cfg := p.clientConfig()
-	cfg.Plugins, cfg.AllowedProtocols = PluginSet{"relay": &relay{}}, []Protocol{ProtocolGRPC}
-	first, err := Attach(t.Context(), cfg)
+	cfg.Plugins, cfg.AllowedProtocols = plugin.PluginSet{"relay": &relay{}}, []plugin.Protocol{plugin.ProtocolGRPC}
+	first, err := plugin.Attach(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -239,7 +242,7 @@ func TestPanicInGRPCServerEndsNoSession(t *testing.T) {
 		t.Fatal(err)
 	}
 	impl.panics.Store(true)
-	second, err := Attach(t.Context(), cfg)
+	second, err := plugin.Attach(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"cmp"
@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/health/grpc_health_v1"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 	"github.com/hashicorp/go-plugin/internal/wait"
@@ -39,12 +40,12 @@ const brief = 4 * time.Second
 func (p *factoryPlugin) newServer(opts []grpc.ServerOption) *grpc.Server {
 	n := p.made.Add(1)
 	if p.factory == nil {
-		return DefaultGRPCServer(opts)
+		return plugin.DefaultGRPCServer(opts)
 	}
 	return p.factory(n, opts)
 }
 
-func (p *factoryPlugin) GRPCServer(b *GRPCBroker, s *grpc.Server) error {
+func (p *factoryPlugin) GRPCServer(b *plugin.GRPCBroker, s *grpc.Server) error {
 	n := p.registered.Add(1)
 	if p.register != nil {
 		if err := p.register(n); err != nil {
@@ -56,19 +57,19 @@ func (p *factoryPlugin) GRPCServer(b *GRPCBroker, s *grpc.Server) error {
 
 func (p *factoryPlugin) serve(t *testing.T) *servedPlugin {
 	p.relay = newRelay("plugin")
-	return serveEcho(t, func(o *ServeConfig) {
-		o.Plugins, o.GRPCServer = PluginSet{"relay": p}, p.newServer
+	return serveEcho(t, func(o *plugin.ServeConfig) {
+		o.Plugins, o.GRPCServer = plugin.PluginSet{"relay": p}, p.newServer
 		o.Network.HandshakeTimeout = cmp.Or(p.handshake, time.Minute)
 	})
 }
 
 // attachRelay attaches a host of a relay.
-func attachRelay(t *testing.T, p *servedPlugin) (*Session, *relay) {
+func attachRelay(t *testing.T, p *servedPlugin) (*plugin.Session, *relay) {
 	t.Helper()
 	cfg := p.clientConfig()
-	cfg.Plugins, cfg.AllowedProtocols = PluginSet{"relay": &relay{}}, []Protocol{ProtocolGRPC}
+	cfg.Plugins, cfg.AllowedProtocols = plugin.PluginSet{"relay": &relay{}}, []plugin.Protocol{plugin.ProtocolGRPC}
 	cfg.DialTimeout = time.Minute
-	session, err := Attach(t.Context(), cfg)
+	session, err := plugin.Attach(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +87,7 @@ func probeHealth(t *testing.T, p *servedPlugin) {
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 	defer cancel()
 	answer, err := grpc_health_v1.NewHealthClient(dialPlain(t, p.addr.String())).
-		Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: GRPCServiceName})
+		Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
 	if err != nil || answer.GetStatus() != grpc_health_v1.HealthCheckResponse_SERVING {
 		t.Errorf("probe: %v, %v", answer.GetStatus(), err)
 	}
@@ -192,15 +193,15 @@ func TestPluginThatIsServedOnce(t *testing.T) {
 
 // First sessions that come at once must not find a plugin half registered.
 func TestFirstSessionsAtOnce(t *testing.T) {
-	plugin := strangePlugins(t)["factory panics"]
-	p := plugin.serve(t)
+	peer := strangePlugins(t)["factory panics"]
+	p := peer.serve(t)
 	var all wait.Group
 	for range 20 {
 		all.Go(func() {
 			cfg := p.clientConfig()
-			cfg.Plugins, cfg.AllowedProtocols = PluginSet{"relay": &relay{}}, []Protocol{ProtocolGRPC}
+			cfg.Plugins, cfg.AllowedProtocols = plugin.PluginSet{"relay": &relay{}}, []plugin.Protocol{plugin.ProtocolGRPC}
 			cfg.DialTimeout = time.Minute
-			session, err := Attach(t.Context(), cfg)
+			session, err := plugin.Attach(t.Context(), cfg)
 			if err != nil {
 				t.Errorf("attach: %v", err)
 				return
@@ -250,11 +251,11 @@ func TestSharedServerCallbacks(t *testing.T) {
 
 // Shutdown ends the session of the host that sends it.
 func TestSharedServerShutdown(t *testing.T) {
-	plugin := &factoryPlugin{register: once}
-	p := plugin.serve(t)
+	peer := &factoryPlugin{register: once}
+	p := peer.serve(t)
 	_, stub := attachRelay(t, p)
-	old, err := newGRPCClient(grpcClientConfig{
-		conn: grpcconn.Config{Dial: dialerOf(p.addr.String())}, logger: p.clientConfig().Logger, doneCtx: t.Context(),
+	old, err := plugin.NewGRPCClient(t, plugin.GRPCClientConfig{
+		Conn: grpcconn.Config{Dial: dialerOf(p.addr.String())},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -299,19 +300,19 @@ func TestSharedServerDrain(t *testing.T) {
 // A plugin that cannot be served at all refuses each host with its reason, and
 // serves as soon as it can.
 func TestPluginThatCannotBeServedYet(t *testing.T) {
-	plugin := &factoryPlugin{register: func(n int32) error {
+	peer := &factoryPlugin{register: func(n int32) error {
 		if n <= 2 {
 			return errors.New("the licence server is away")
 		}
 		return nil
 	}}
-	p := plugin.serve(t)
+	p := peer.serve(t)
 	cfg := p.clientConfig()
-	cfg.Plugins, cfg.AllowedProtocols = PluginSet{"relay": &relay{}}, []Protocol{ProtocolGRPC}
+	cfg.Plugins, cfg.AllowedProtocols = plugin.PluginSet{"relay": &relay{}}, []plugin.Protocol{plugin.ProtocolGRPC}
 	cfg.DialTimeout = time.Minute
 	for range 2 {
-		_, err := Attach(t.Context(), cfg)
-		refused := new(RefusedError)
+		_, err := plugin.Attach(t.Context(), cfg)
+		refused := new(plugin.RefusedError)
 		if !errors.As(err, &refused) || !refused.Temporary() || !strings.Contains(err.Error(), "the licence server is away") {
 			t.Errorf("error %v", err)
 		}
@@ -324,9 +325,9 @@ func TestPluginThatCannotBeServedYet(t *testing.T) {
 
 // With OneServer the plugin is asked once, from the beginning.
 func TestOneServer(t *testing.T) {
-	plugin := &factoryPlugin{relay: newRelay("plugin")}
-	p := serveEcho(t, func(o *ServeConfig) {
-		o.Plugins, o.GRPCServer, o.Network.OneServer = PluginSet{"relay": plugin}, plugin.newServer, true
+	peer := &factoryPlugin{relay: newRelay("plugin")}
+	p := serveEcho(t, func(o *plugin.ServeConfig) {
+		o.Plugins, o.GRPCServer, o.Network.OneServer = plugin.PluginSet{"relay": peer}, peer.newServer, true
 	})
 	for range 3 {
 		_, stub := attachRelay(t, p)
@@ -335,7 +336,7 @@ func TestOneServer(t *testing.T) {
 		}
 		probeHealth(t, p)
 	}
-	if made, registered := plugin.made.Load(), plugin.registered.Load(); made != 1 || registered != 1 {
+	if made, registered := peer.made.Load(), peer.registered.Load(); made != 1 || registered != 1 {
 		t.Errorf("asked %d and %d times", made, registered)
 	}
 }

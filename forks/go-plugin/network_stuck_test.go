@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"bufio"
@@ -15,6 +15,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/testkit"
@@ -26,7 +27,7 @@ type floodingPlugin struct {
 	to func() func(line string)
 }
 
-func (p *floodingPlugin) Server(b *MuxBroker) (interface{}, error) {
+func (p *floodingPlugin) Server(b *plugin.MuxBroker) (interface{}, error) {
 	write := p.to() // os.Stderr is one file while the plugin serves, and another afterwards
 	go func() {
 		for {
@@ -89,8 +90,8 @@ func TestNobodyReads(t *testing.T) {
 				t.Fatal(err)
 			}
 			cfg := (&servedPlugin{addr: addr}).clientConfig()
-			cfg.AllowedProtocols = []Protocol{ProtocolNetRPC}
-			session, err := Attach(t.Context(), cfg)
+			cfg.AllowedProtocols = []plugin.Protocol{plugin.ProtocolNetRPC}
+			session, err := plugin.Attach(t.Context(), cfg)
 			if err != nil {
 				t.Fatal(err)
 			}

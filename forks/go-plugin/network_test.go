@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -15,12 +15,13 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
-var testHandshake = HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "TEST_PLUGIN", MagicCookieValue: "hello"}
+var testHandshake = plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "TEST_PLUGIN", MagicCookieValue: "hello"}
 
 // servedPlugin is a network plugin that runs inside the test.
 type servedPlugin struct {
@@ -31,7 +32,7 @@ type servedPlugin struct {
 }
 
 // serveEcho serves an echo plugin on the loopback address. change may be nil.
-func serveEcho(t *testing.T, change func(*ServeConfig)) *servedPlugin {
+func serveEcho(t *testing.T, change func(*plugin.ServeConfig)) *servedPlugin {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -39,16 +40,16 @@ func serveEcho(t *testing.T, change func(*ServeConfig)) *servedPlugin {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &servedPlugin{addr: lis.Addr().(*net.TCPAddr), impl: newEchoImpl(), stop: cancel, done: make(chan error, 1)}
-	opts := &ServeConfig{
+	opts := &plugin.ServeConfig{
 		HandshakeConfig: testHandshake,
-		Plugins:         PluginSet{"echo": &echoPlugin{impl: p.impl}},
+		Plugins:         plugin.PluginSet{"echo": &echoPlugin{impl: p.impl}},
 		Logger:          hclog.NewNullLogger(),
-		Network:         &NetworkConfig{Name: "echo-test", DrainTimeout: 10 * time.Second},
+		Network:         &plugin.NetworkConfig{Name: "echo-test", DrainTimeout: 10 * time.Second},
 	}
 	if change != nil {
 		change(opts)
 	}
-	go func() { p.done <- ServeListener(ctx, lis, opts) }()
+	go func() { p.done <- plugin.ServeListener(ctx, lis, opts) }()
 	t.Cleanup(func() {
 		cancel()
 		if err := <-p.done; err != nil {
@@ -59,18 +60,18 @@ func serveEcho(t *testing.T, change func(*ServeConfig)) *servedPlugin {
 }
 
 // clientConfig is what a host of the served plugin uses.
-func (p *servedPlugin) clientConfig() *ClientConfig {
-	return &ClientConfig{
+func (p *servedPlugin) clientConfig() *plugin.ClientConfig {
+	return &plugin.ClientConfig{
 		HandshakeConfig: testHandshake,
-		Plugins:         PluginSet{"echo": &echoPlugin{}},
-		Reattach:        &ReattachConfig{Addr: p.addr},
+		Plugins:         plugin.PluginSet{"echo": &echoPlugin{}},
+		Reattach:        &plugin.ReattachConfig{Addr: p.addr},
 		Logger:          hclog.NewNullLogger(),
 	}
 }
 
-func (p *servedPlugin) attach(t *testing.T) *Session {
+func (p *servedPlugin) attach(t *testing.T) *plugin.Session {
 	t.Helper()
-	session, err := Attach(t.Context(), p.clientConfig())
+	session, err := plugin.Attach(t.Context(), p.clientConfig())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -93,8 +94,8 @@ func TestAttachNegotiatesAndCalls(t *testing.T) {
 	p := serveEcho(t, nil)
 	session := p.attach(t)
 
-	want := &PeerInfo{
-		Core: CoreProtocolVersion, Version: 1, Protocol: "netrpc", Name: "echo-test", Features: []string{hello.FeatureGoAway, hello.FeatureRPCMux},
+	want := &plugin.PeerInfo{
+		Core: plugin.CoreProtocolVersion, Version: 1, Protocol: "netrpc", Name: "echo-test", Features: []string{hello.FeatureGoAway, hello.FeatureRPCMux},
 		Kinds: []hello.Kind{{Name: "echo", Methods: []hello.Method{
 			{Name: "Echo", Args: "string", Reply: "string"},
 			{Name: "Fail", Args: "struct {}", Reply: "struct {}"},
@@ -103,7 +104,7 @@ func TestAttachNegotiatesAndCalls(t *testing.T) {
 			{Name: "Via", Args: "uint32", Reply: "string"},
 		}}},
 	}
-	want.MaxMessage = DefaultMaxMessageBytes
+	want.MaxMessage = plugin.DefaultMaxMessageBytes
 	got := *session.Info()
 	if got.Instance == "" || got.Build == nil {
 		t.Errorf("instance %q and build %v, want both", got.Instance, got.Build)
@@ -128,25 +129,25 @@ func TestAttachNegotiatesAndCalls(t *testing.T) {
 func TestAttachRefused(t *testing.T) {
 	cases := map[string]struct {
 		reason string
-		change func(*ClientConfig)
+		change func(*plugin.ClientConfig)
 		want   string
 		code   string
 	}{
 		"cookie": {
 			reason: "a host of some other program has the wrong address and must be told so",
-			change: func(c *ClientConfig) { c.MagicCookieValue = "goodbye" },
+			change: func(c *plugin.ClientConfig) { c.MagicCookieValue = "goodbye" },
 			want:   `TEST_PLUGIN`,
 			code:   hello.CodeCookie,
 		},
 		"version": {
 			reason: "the words are those that people know from upstream",
-			change: func(c *ClientConfig) { c.ProtocolVersion = 2 },
+			change: func(c *plugin.ClientConfig) { c.ProtocolVersion = 2 },
 			want:   "incompatible API version with plugin. Plugin version: 1, Client versions: [2]",
 			code:   hello.CodeVersion,
 		},
 		"protocol": {
 			reason: "a host without net/rpc cannot use a net/rpc plugin",
-			change: func(c *ClientConfig) { c.AllowedProtocols = []Protocol{ProtocolGRPC} },
+			change: func(c *plugin.ClientConfig) { c.AllowedProtocols = []plugin.Protocol{plugin.ProtocolGRPC} },
 			want:   `unsupported plugin protocol "netrpc". Supported: [grpc]`,
 			code:   hello.CodeProtocol,
 		},
@@ -156,8 +157,8 @@ func TestAttachRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			cfg := p.clientConfig()
 			tc.change(cfg)
-			_, err := Attach(t.Context(), cfg)
-			var refused *RefusedError
+			_, err := plugin.Attach(t.Context(), cfg)
+			var refused *plugin.RefusedError
 			if !errors.As(err, &refused) || refused.Code != tc.code {
 				t.Fatalf("%s: error %v, want a refusal %q", tc.reason, err, tc.code)
 			}
@@ -171,17 +172,17 @@ func TestAttachRefused(t *testing.T) {
 }
 
 func TestAttachChoosesHighestCommonVersion(t *testing.T) {
-	p := serveEcho(t, func(o *ServeConfig) {
+	p := serveEcho(t, func(o *plugin.ServeConfig) {
 		o.Plugins = nil
-		o.VersionedPlugins = map[int]PluginSet{}
+		o.VersionedPlugins = map[int]plugin.PluginSet{}
 		for v := 1; v <= 3; v++ {
-			o.VersionedPlugins[v] = PluginSet{"echo": &echoPlugin{impl: &echoImpl{version: v}}}
+			o.VersionedPlugins[v] = plugin.PluginSet{"echo": &echoPlugin{impl: &echoImpl{version: v}}}
 		}
 	})
 	cfg := p.clientConfig()
 	cfg.Plugins = nil
-	cfg.VersionedPlugins = map[int]PluginSet{1: {"echo": &echoPlugin{}}, 2: {"echo": &echoPlugin{}}, 7: {}}
-	session, err := Attach(t.Context(), cfg)
+	cfg.VersionedPlugins = map[int]plugin.PluginSet{1: {"echo": &echoPlugin{}}, 2: {"echo": &echoPlugin{}}, 7: {}}
+	session, err := plugin.Attach(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -200,7 +201,7 @@ func TestKillDetaches(t *testing.T) {
 	p := serveEcho(t, nil)
 	other := dispenseEcho(t, p.attach(t))
 
-	client := NewClient(p.clientConfig())
+	client := plugin.NewClient(p.clientConfig())
 	protocol, err := client.Client()
 	if err != nil {
 		t.Fatal(err)
@@ -210,7 +211,7 @@ func TestKillDetaches(t *testing.T) {
 	}
 	client.Kill()
 	client.Kill()
-	if _, err := client.Client(); !errors.Is(err, ErrDetached) {
+	if _, err := client.Client(); !errors.Is(err, plugin.ErrDetached) {
 		t.Errorf("Client after Kill: %v, want ErrDetached", err)
 	}
 	if _, err := other.Echo("still here"); err != nil {
@@ -228,7 +229,7 @@ func TestQuitEndsOneSession(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client, err := NewRPCClient(conn, map[string]Plugin{"echo": &echoPlugin{}})
+	client, err := plugin.NewRPCClient(conn, map[string]plugin.Plugin{"echo": &echoPlugin{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -247,15 +248,15 @@ func TestLostConnection(t *testing.T) {
 	p := serveEcho(t, nil)
 	proxy := newCutProxy(t, p.addr)
 	cfg := p.clientConfig()
-	cfg.Reattach = &ReattachConfig{Addr: proxy.addr()}
-	client := NewClient(cfg)
+	cfg.Reattach = &plugin.ReattachConfig{Addr: proxy.addr()}
+	client := plugin.NewClient(cfg)
 	defer client.Kill()
 	protocol, err := client.Client()
 	if err != nil {
 		t.Fatal(err)
 	}
 	echo := dispenseEcho(t, protocol)
-	if err := echo.Fail(); err == nil || errors.Is(err, ErrConnectionLost) || err.Error() != errEcho.Error() {
+	if err := echo.Fail(); err == nil || errors.Is(err, plugin.ErrConnectionLost) || err.Error() != errEcho.Error() {
 		t.Errorf("the plugin's own error came as %v", err)
 	}
 
@@ -270,11 +271,11 @@ func TestLostConnection(t *testing.T) {
 		t.Fatal(err)
 	}
 	proxy.cut()
-	if err := <-held; !errors.Is(err, ErrConnectionLost) {
+	if err := <-held; !errors.Is(err, plugin.ErrConnectionLost) {
 		t.Errorf("call in flight ended with %v, want ErrConnectionLost", err)
 	}
 	<-session.Done()
-	if !client.Exited() || !errors.Is(session.Err(), ErrConnectionLost) {
+	if !client.Exited() || !errors.Is(session.Err(), plugin.ErrConnectionLost) {
 		t.Errorf("exited %v, session error %v", client.Exited(), session.Err())
 	}
 	close(p.impl.gate)
@@ -292,16 +293,16 @@ func TestKeepaliveNoticesSilence(t *testing.T) {
 	p := serveEcho(t, nil)
 	proxy := newCutProxy(t, p.addr)
 	cfg := p.clientConfig()
-	cfg.Reattach = &ReattachConfig{Addr: proxy.addr()}
+	cfg.Reattach = &plugin.ReattachConfig{Addr: proxy.addr()}
 	cfg.KeepaliveInterval, cfg.PingTimeout = 20*time.Millisecond, 50*time.Millisecond
-	session, err := Attach(t.Context(), cfg)
+	session, err := plugin.Attach(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer session.Close()
 	proxy.freeze()
 	<-session.Done()
-	if err := session.Err(); !errors.Is(err, ErrConnectionLost) || !strings.Contains(err.Error(), "does not answer a ping") {
+	if err := session.Err(); !errors.Is(err, plugin.ErrConnectionLost) || !strings.Contains(err.Error(), "does not answer a ping") {
 		t.Errorf("session ended with %v", err)
 	}
 }
@@ -319,7 +320,7 @@ func TestDrainFinishesCallsInFlight(t *testing.T) {
 
 	p.stop()
 	<-session.Draining()
-	if _, err := Attach(t.Context(), p.clientConfig()); err == nil {
+	if _, err := plugin.Attach(t.Context(), p.clientConfig()); err == nil {
 		t.Error("a draining plugin took a new host")
 	}
 	if reply, err := echo.Via("a callback while draining"); err != nil {
@@ -362,7 +363,7 @@ func TestAttachToStrangers(t *testing.T) {
 			}()
 			cfg := (&servedPlugin{addr: lis.Addr().(*net.TCPAddr)}).clientConfig()
 			cfg.DialTimeout = 200 * time.Millisecond
-			_, err = Attach(t.Context(), cfg)
+			_, err = plugin.Attach(t.Context(), cfg)
 			if err == nil || !strings.Contains(err.Error(), tc.want) || !strings.Contains(err.Error(), lis.Addr().String()) {
 				t.Errorf("error %v, want the address and %q", err, tc.want)
 			}
@@ -371,17 +372,17 @@ func TestAttachToStrangers(t *testing.T) {
 }
 
 func TestSessionsAreBounded(t *testing.T) {
-	p := serveEcho(t, func(o *ServeConfig) { o.Network.MaxSessions = 2 })
+	p := serveEcho(t, func(o *plugin.ServeConfig) { o.Network.MaxSessions = 2 })
 	first := p.attach(t)
 	p.attach(t)
-	_, err := Attach(t.Context(), p.clientConfig())
-	var refused *RefusedError
+	_, err := plugin.Attach(t.Context(), p.clientConfig())
+	var refused *plugin.RefusedError
 	if !errors.As(err, &refused) || refused.Code != hello.CodeBusy {
 		t.Fatalf("third host: %v, want busy", err)
 	}
 	_ = first.Close()
 	testkit.Eventually(t, "a place is free again", func() bool {
-		session, err := Attach(t.Context(), p.clientConfig())
+		session, err := plugin.Attach(t.Context(), p.clientConfig())
 		if err != nil {
 			return false
 		}
@@ -398,15 +399,15 @@ func TestTLSIsRequired(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := serveEcho(t, func(o *ServeConfig) {
+	p := serveEcho(t, func(o *plugin.ServeConfig) {
 		o.TLSProvider = func() (*tls.Config, error) { return cert.ServerConfig(string(cert.PEM)) }
 	})
 	cfg := p.clientConfig()
-	if _, err := Attach(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "TLS") {
+	if _, err := plugin.Attach(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "TLS") {
 		t.Errorf("plain host: %v, want to be told of TLS", err)
 	}
 	cfg.TLSConfig = hostTLS
-	session, err := Attach(t.Context(), cfg)
+	session, err := plugin.Attach(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -417,7 +418,7 @@ func TestTLSIsRequired(t *testing.T) {
 	nameless := hostTLS.Clone()
 	nameless.Certificates = nil
 	cfg.TLSConfig = nameless
-	if _, err := Attach(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "certificate") {
+	if _, err := plugin.Attach(t.Context(), cfg); err == nil || !strings.Contains(err.Error(), "certificate") {
 		t.Errorf("a host without a certificate: %v, want to be told of it", err)
 	}
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"bufio"
@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/credentials/insecure"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/hello"
 )
@@ -24,16 +25,16 @@ import (
 // mounts holds a value for each mount of a host, as Vault's plugins do: since
 // version 5 by the mount's id, before that one for each session.
 type mounts struct {
-	NetRPCUnsupportedPlugin
+	plugin.NetRPCUnsupportedPlugin
 	keyed bool
 }
 
-func (m mounts) GRPCServer(_ *GRPCBroker, s *grpc.Server) error {
+func (m mounts) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
 	s.RegisterService(mountsDesc(), &mountTable{keyed: m.keyed, values: map[string]string{}})
 	return nil
 }
 
-func (mounts) GRPCClient(context.Context, *GRPCBroker, *grpc.ClientConn) (any, error) {
+func (mounts) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (any, error) {
 	return nil, nil
 }
 
@@ -71,8 +72,8 @@ func mountsDesc() *grpc.ServiceDesc {
 }
 
 // mountVersions is a plugin that also speaks net/rpc, in version 4.
-func mountVersions() map[int]PluginSet {
-	return map[int]PluginSet{
+func mountVersions() map[int]plugin.PluginSet {
+	return map[int]plugin.PluginSet{
 		3: {"mounts": mounts{}}, 4: {"mounts": &echoPlugin{impl: newEchoImpl()}}, 5: {"mounts": mounts{keyed: true}},
 	}
 }
@@ -145,16 +146,16 @@ func TestAnnouncedVersionIsServed(t *testing.T) {
 }
 
 func TestDefaultVersionMustBeServed(t *testing.T) {
-	opts := &ServeConfig{
-		VersionedPlugins: mountVersions(), GRPCServer: DefaultGRPCServer, Logger: hclog.NewNullLogger(),
-		Network: &NetworkConfig{DefaultVersion: 7},
+	opts := &plugin.ServeConfig{
+		VersionedPlugins: mountVersions(), GRPCServer: plugin.DefaultGRPCServer, Logger: hclog.NewNullLogger(),
+		Network: &plugin.NetworkConfig{DefaultVersion: 7},
 	}
-	_, err := newNetworkServer(opts, nil, opts.Logger, nil)
+	_, err := plugin.NewHostSession(opts, nil, hello.Agreement{})
 	if err == nil || !strings.Contains(err.Error(), "PLUGIN_DEFAULT_VERSION asks for app version 7: this plugin has [5 4 3]") {
 		t.Errorf("error %v", err)
 	}
 	t.Setenv(env.DefaultVersion, "five")
-	if _, err := NetworkConfigFromEnv(); err == nil || !strings.Contains(err.Error(), env.DefaultVersion) {
+	if _, err := plugin.NetworkConfigFromEnv(); err == nil || !strings.Contains(err.Error(), env.DefaultVersion) {
 		t.Errorf("error %v", err)
 	}
 }
@@ -178,15 +179,15 @@ func TestReattachNamesTheVersionOfPlugins(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			p := serveEcho(t, func(o *ServeConfig) { o.ProtocolVersion = uint(tc.serve) })
+			p := serveEcho(t, func(o *plugin.ServeConfig) { o.ProtocolVersion = uint(tc.serve) })
 			cfg := p.clientConfig()
 			cfg.ProtocolVersion, cfg.Reattach.ProtocolVersion = uint(tc.handshake), tc.reattach
 			if tc.versioned {
-				cfg.VersionedPlugins, cfg.Plugins = map[int]PluginSet{6: cfg.Plugins}, PluginSet{}
+				cfg.VersionedPlugins, cfg.Plugins = map[int]plugin.PluginSet{6: cfg.Plugins}, plugin.PluginSet{}
 			}
-			session, err := Attach(t.Context(), cfg)
+			session, err := plugin.Attach(t.Context(), cfg)
 			if tc.want == 0 {
-				var refused *RefusedError
+				var refused *plugin.RefusedError
 				if !errors.As(err, &refused) || refused.Code != hello.CodeVersion {
 					t.Errorf("%s: error %v, want a refusal of the version", tc.reason, err)
 				}
@@ -204,7 +205,7 @@ func TestReattachNamesTheVersionOfPlugins(t *testing.T) {
 				return
 			}
 
-			legacy, err := attachLegacy(t.Context(), cfg.withDefaults())
+			legacy, err := plugin.AttachLegacy(t.Context(), cfg)
 			if err != nil {
 				t.Fatalf("%s: without the handshake: %v", tc.reason, err)
 			}

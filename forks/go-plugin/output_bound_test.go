@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -11,6 +11,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-plugin"
 )
 
 // blockingWriter takes nothing until it is released.
@@ -44,15 +46,15 @@ func endsInTime(t *testing.T, what string, end func()) {
 // A host whose writer takes nothing still gets rid of its plugin, and so does one
 // whose plugin writes without end, and one whose plugin was stopped.
 func TestOutputHoldsNoEndUp(t *testing.T) {
-	for _, protocol := range []Protocol{ProtocolNetRPC, ProtocolGRPC} {
+	for _, protocol := range []plugin.Protocol{plugin.ProtocolNetRPC, plugin.ProtocolGRPC} {
 		for name, placement := range map[string]func(*testing.T) *outputRound{
 			"child": func(*testing.T) *outputRound {
 				cmd := exec.Command(os.Args[0])
 				cmd.Env = printRole(protocol)
-				return &outputRound{config: &ClientConfig{Cmd: cmd}, protocol: protocol}
+				return &outputRound{config: &plugin.ClientConfig{Cmd: cmd}, protocol: protocol}
 			},
 			"network": func(t *testing.T) *outputRound {
-				return &outputRound{config: &ClientConfig{Reattach: &ReattachConfig{Addr: startPrintPod(t, protocol).addr}}, protocol: protocol}
+				return &outputRound{config: &plugin.ClientConfig{Reattach: &plugin.ReattachConfig{Addr: startPrintPod(t, protocol).addr}}, protocol: protocol}
 			},
 		} {
 			t.Run(name+", "+string(protocol)+", blocked writer", func(t *testing.T) {
@@ -62,7 +64,7 @@ func TestOutputHoldsNoEndUp(t *testing.T) {
 				writer := &blockingWriter{release: make(chan struct{}), written: make(chan struct{})}
 				defer close(writer.release)
 				round.config.SyncStdout = writer
-				client := NewClient(round.config)
+				client := plugin.NewClient(round.config)
 				defer client.Kill()
 				protocol, err := client.Client()
 				if err != nil {
@@ -79,7 +81,7 @@ func TestOutputHoldsNoEndUp(t *testing.T) {
 				round := placement(t)
 				round.out(new(printedOutput))
 				round.config.SyncStdout = io.Discard
-				client := NewClient(round.config)
+				client := plugin.NewClient(round.config)
 				defer client.Kill()
 				protocol, err := client.Client()
 				if err != nil {
@@ -99,17 +101,17 @@ func TestOutputHoldsNoEndUp(t *testing.T) {
 			t.Parallel()
 			pod := startPrintPod(t, protocol)
 			proxy := newCutProxy(t, pod.addr)
-			round := &outputRound{config: &ClientConfig{Reattach: &ReattachConfig{Addr: proxy.addr()}}, protocol: protocol}
+			round := &outputRound{config: &plugin.ClientConfig{Reattach: &plugin.ReattachConfig{Addr: proxy.addr()}}, protocol: protocol}
 			round.out(new(printedOutput))
 			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 			defer cancel()
-			session, err := Attach(ctx, round.config)
+			session, err := plugin.Attach(ctx, round.config)
 			if err != nil {
 				t.Fatal(err)
 			}
 			proxy.freeze()
 			endsInTime(t, "Close", func() { _ = session.Close() })
-			if !errors.Is(session.Err(), ErrDetached) {
+			if !errors.Is(session.Err(), plugin.ErrDetached) {
 				t.Errorf("Err = %v", session.Err())
 			}
 		})

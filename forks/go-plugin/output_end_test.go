@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"bufio"
 	"context"
+	"net"
 	"os"
 	"os/exec"
 	"strconv"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/hello"
 )
 
@@ -26,8 +28,8 @@ const envOutputRounds = "OUTPUT_ROUNDS"
 
 // outputRound is one host's life with a plugin.
 type outputRound struct {
-	config   *ClientConfig
-	protocol Protocol
+	config   *plugin.ClientConfig
+	protocol plugin.Protocol
 	yamux    bool // without the feature rpc-mux
 	lines    int
 	process  *exec.Cmd
@@ -36,8 +38,8 @@ type outputRound struct {
 
 func (r *outputRound) out(o *printedOutput) {
 	r.config.HandshakeConfig = testHandshake
-	r.config.Plugins = PluginSet{"print": &printer{}}
-	r.config.AllowedProtocols = []Protocol{r.protocol}
+	r.config.Plugins = plugin.PluginSet{"print": &printer{}}
+	r.config.AllowedProtocols = []plugin.Protocol{r.protocol}
 	r.config.Logger = hclog.NewNullLogger()
 	r.config.SyncStdout, r.config.SyncStderr = &o.stdout, &o.stderr
 }
@@ -56,7 +58,7 @@ func callPrinter(d dispenser, n int) error {
 
 // killed ends the plugin, or the session with one of the network, by Kill.
 func (r *outputRound) killed() error {
-	client := NewClient(r.config)
+	client := plugin.NewClient(r.config)
 	defer client.Kill()
 	protocol, err := client.Client()
 	if err != nil {
@@ -98,7 +100,7 @@ func (r *outputRound) untilEnd(quit func(dispenser)) error {
 		<-session.Done()
 		return nil
 	}
-	client := NewClient(r.config)
+	client := plugin.NewClient(r.config)
 	defer client.Kill()
 	protocol, err := client.Client()
 	if err != nil {
@@ -123,18 +125,17 @@ func (r *outputRound) closed() error {
 	return callPrinter(session, r.lines)
 }
 
-func (r *outputRound) attach() (*Session, error) {
+func (r *outputRound) attach() (*plugin.Session, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 	if !r.yamux {
-		return Attach(ctx, r.config)
+		return plugin.Attach(ctx, r.config)
 	}
-	cfg := r.config.withDefaults()
-	conn, err := targetOf(&cfg).Connect(ctx)
+	conn, err := new(net.Dialer).DialContext(ctx, r.config.Reattach.Addr.Network(), r.config.Reattach.Addr.String())
 	if err != nil {
 		return nil, err
 	}
-	request := helloRequest(&cfg)
+	request := plugin.HelloRequest(r.config)
 	request.Features = []string{hello.FeatureGoAway}
 	if err := hello.WriteRequest(conn, request); err != nil {
 		return nil, err
@@ -143,7 +144,7 @@ func (r *outputRound) attach() (*Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newSession(cfg, conn, info)
+	return plugin.NewSession(r.config, conn, info)
 }
 
 func outputRounds(t *testing.T, otherwise int) int {
@@ -161,11 +162,11 @@ func outputRounds(t *testing.T, otherwise int) int {
 // What a plugin has written before its answer came is with the host, complete
 // and in order, once the host has ended the output.
 func TestOutputIsComplete(t *testing.T) {
-	child := func(protocol Protocol, change func(*ClientConfig)) func(*testing.T) *outputRound {
+	child := func(protocol plugin.Protocol, change func(*plugin.ClientConfig)) func(*testing.T) *outputRound {
 		return func(*testing.T) *outputRound {
 			cmd := exec.Command(os.Args[0])
 			cmd.Env = printRole(protocol)
-			cfg := &ClientConfig{Cmd: cmd}
+			cfg := &plugin.ClientConfig{Cmd: cmd}
 			if change != nil {
 				change(cfg)
 			}
@@ -173,67 +174,67 @@ func TestOutputIsComplete(t *testing.T) {
 		}
 	}
 	var pods sync.Map
-	network := func(protocol Protocol, yamux bool) func(*testing.T) *outputRound {
+	network := func(protocol plugin.Protocol, yamux bool) func(*testing.T) *outputRound {
 		return func(t *testing.T) *outputRound {
 			pod, ok := pods.Load(t)
 			if !ok {
 				pod = startPrintPod(t, protocol)
 				pods.Store(t, pod)
 			}
-			return &outputRound{config: &ClientConfig{Reattach: &ReattachConfig{Addr: pod.(*printPod).addr}}, protocol: protocol, yamux: yamux}
+			return &outputRound{config: &plugin.ClientConfig{Reattach: &plugin.ReattachConfig{Addr: pod.(*printPod).addr}}, protocol: protocol, yamux: yamux}
 		}
 	}
-	mortal := func(protocol Protocol, yamux bool) func(*testing.T) *outputRound {
+	mortal := func(protocol plugin.Protocol, yamux bool) func(*testing.T) *outputRound {
 		return func(t *testing.T) *outputRound {
 			pod := startPrintPod(t, protocol)
-			cfg := &ClientConfig{Reattach: &ReattachConfig{Addr: pod.addr}}
+			cfg := &plugin.ClientConfig{Reattach: &plugin.ReattachConfig{Addr: pod.addr}}
 			return &outputRound{config: cfg, protocol: protocol, yamux: yamux, process: pod.cmd, stop: pod.stop}
 		}
 	}
-	mtls := func(c *ClientConfig) { c.AutoMTLS = true }
-	multiplexed := func(c *ClientConfig) { c.GRPCBrokerMultiplex = true }
+	mtls := func(c *plugin.ClientConfig) { c.AutoMTLS = true }
+	multiplexed := func(c *plugin.ClientConfig) { c.GRPCBrokerMultiplex = true }
 	cases := map[string]struct {
 		rounds int
 		make   func(*testing.T) *outputRound
 		run    func(*outputRound) error
 		many   bool
 	}{
-		"child, net/rpc, Kill":                              {5, child(ProtocolNetRPC, nil), (*outputRound).killed, false},
-		"child, net/rpc, plugin exits":                      {2, child(ProtocolNetRPC, nil), (*outputRound).exits, false},
-		"child, net/rpc, plugin dies":                       {2, child(ProtocolNetRPC, nil), (*outputRound).dies, false},
-		"child, net/rpc, AutoMTLS, Kill":                    {5, child(ProtocolNetRPC, mtls), (*outputRound).killed, false},
-		"child, net/rpc, AutoMTLS, plugin exits":            {2, child(ProtocolNetRPC, mtls), (*outputRound).exits, false},
-		"child, net/rpc, AutoMTLS, plugin dies":             {2, child(ProtocolNetRPC, mtls), (*outputRound).dies, false},
-		"child, gRPC, Kill":                                 {5, child(ProtocolGRPC, nil), (*outputRound).killed, false},
-		"child, gRPC, plugin exits":                         {2, child(ProtocolGRPC, nil), (*outputRound).exits, false},
-		"child, gRPC, plugin dies":                          {2, child(ProtocolGRPC, nil), (*outputRound).dies, false},
-		"child, gRPC, AutoMTLS, Kill":                       {5, child(ProtocolGRPC, mtls), (*outputRound).killed, false},
-		"child, gRPC, AutoMTLS, plugin exits":               {2, child(ProtocolGRPC, mtls), (*outputRound).exits, false},
-		"child, gRPC, AutoMTLS, plugin dies":                {2, child(ProtocolGRPC, mtls), (*outputRound).dies, false},
-		"child, gRPC, multiplexed, Kill":                    {5, child(ProtocolGRPC, multiplexed), (*outputRound).killed, false},
-		"child, gRPC, multiplexed, plugin exits":            {2, child(ProtocolGRPC, multiplexed), (*outputRound).exits, false},
-		"child, gRPC, multiplexed, plugin dies":             {2, child(ProtocolGRPC, multiplexed), (*outputRound).dies, false},
-		"network, rpc-mux, Kill":                            {20, network(ProtocolNetRPC, false), (*outputRound).killed, false},
-		"network, rpc-mux, Close":                           {20, network(ProtocolNetRPC, false), (*outputRound).closed, false},
-		"network, yamux, Close":                             {20, network(ProtocolNetRPC, true), (*outputRound).closed, false},
-		"network, gRPC, Kill":                               {20, network(ProtocolGRPC, false), (*outputRound).killed, false},
-		"network, gRPC, Close":                              {20, network(ProtocolGRPC, false), (*outputRound).closed, false},
-		"network, rpc-mux, plugin exits":                    {2, mortal(ProtocolNetRPC, false), (*outputRound).exits, false},
-		"network, rpc-mux, plugin dies":                     {2, mortal(ProtocolNetRPC, false), (*outputRound).dies, false},
-		"network, rpc-mux, plugin leaves":                   {5, mortal(ProtocolNetRPC, false), (*outputRound).leaves, false},
-		"network, yamux, plugin exits":                      {2, mortal(ProtocolNetRPC, true), (*outputRound).exits, false},
-		"network, yamux, plugin dies":                       {2, mortal(ProtocolNetRPC, true), (*outputRound).dies, false},
-		"network, yamux, plugin leaves":                     {5, mortal(ProtocolNetRPC, true), (*outputRound).leaves, false},
-		"network, gRPC, plugin exits":                       {2, mortal(ProtocolGRPC, false), (*outputRound).exits, false},
-		"network, gRPC, plugin dies":                        {2, mortal(ProtocolGRPC, false), (*outputRound).dies, false},
-		"network, gRPC, plugin leaves":                      {5, mortal(ProtocolGRPC, false), (*outputRound).leaves, false},
-		"child, net/rpc, plugin dies, many lines":           {1, child(ProtocolNetRPC, nil), (*outputRound).dies, true},
-		"child, gRPC, plugin dies, many lines":              {1, child(ProtocolGRPC, nil), (*outputRound).dies, true},
-		"child, gRPC, AutoMTLS, plugin dies, many lines":    {1, child(ProtocolGRPC, mtls), (*outputRound).dies, true},
-		"child, gRPC, multiplexed, plugin dies, many lines": {1, child(ProtocolGRPC, multiplexed), (*outputRound).dies, true},
-		"network, rpc-mux, plugin dies, many lines":         {1, mortal(ProtocolNetRPC, false), (*outputRound).dies, true},
-		"network, yamux, plugin dies, many lines":           {1, mortal(ProtocolNetRPC, true), (*outputRound).dies, true},
-		"network, gRPC, plugin dies, many lines":            {1, mortal(ProtocolGRPC, false), (*outputRound).dies, true},
+		"child, net/rpc, Kill":                              {5, child(plugin.ProtocolNetRPC, nil), (*outputRound).killed, false},
+		"child, net/rpc, plugin exits":                      {2, child(plugin.ProtocolNetRPC, nil), (*outputRound).exits, false},
+		"child, net/rpc, plugin dies":                       {2, child(plugin.ProtocolNetRPC, nil), (*outputRound).dies, false},
+		"child, net/rpc, AutoMTLS, Kill":                    {5, child(plugin.ProtocolNetRPC, mtls), (*outputRound).killed, false},
+		"child, net/rpc, AutoMTLS, plugin exits":            {2, child(plugin.ProtocolNetRPC, mtls), (*outputRound).exits, false},
+		"child, net/rpc, AutoMTLS, plugin dies":             {2, child(plugin.ProtocolNetRPC, mtls), (*outputRound).dies, false},
+		"child, gRPC, Kill":                                 {5, child(plugin.ProtocolGRPC, nil), (*outputRound).killed, false},
+		"child, gRPC, plugin exits":                         {2, child(plugin.ProtocolGRPC, nil), (*outputRound).exits, false},
+		"child, gRPC, plugin dies":                          {2, child(plugin.ProtocolGRPC, nil), (*outputRound).dies, false},
+		"child, gRPC, AutoMTLS, Kill":                       {5, child(plugin.ProtocolGRPC, mtls), (*outputRound).killed, false},
+		"child, gRPC, AutoMTLS, plugin exits":               {2, child(plugin.ProtocolGRPC, mtls), (*outputRound).exits, false},
+		"child, gRPC, AutoMTLS, plugin dies":                {2, child(plugin.ProtocolGRPC, mtls), (*outputRound).dies, false},
+		"child, gRPC, multiplexed, Kill":                    {5, child(plugin.ProtocolGRPC, multiplexed), (*outputRound).killed, false},
+		"child, gRPC, multiplexed, plugin exits":            {2, child(plugin.ProtocolGRPC, multiplexed), (*outputRound).exits, false},
+		"child, gRPC, multiplexed, plugin dies":             {2, child(plugin.ProtocolGRPC, multiplexed), (*outputRound).dies, false},
+		"network, rpc-mux, Kill":                            {20, network(plugin.ProtocolNetRPC, false), (*outputRound).killed, false},
+		"network, rpc-mux, Close":                           {20, network(plugin.ProtocolNetRPC, false), (*outputRound).closed, false},
+		"network, yamux, Close":                             {20, network(plugin.ProtocolNetRPC, true), (*outputRound).closed, false},
+		"network, gRPC, Kill":                               {20, network(plugin.ProtocolGRPC, false), (*outputRound).killed, false},
+		"network, gRPC, Close":                              {20, network(plugin.ProtocolGRPC, false), (*outputRound).closed, false},
+		"network, rpc-mux, plugin exits":                    {2, mortal(plugin.ProtocolNetRPC, false), (*outputRound).exits, false},
+		"network, rpc-mux, plugin dies":                     {2, mortal(plugin.ProtocolNetRPC, false), (*outputRound).dies, false},
+		"network, rpc-mux, plugin leaves":                   {5, mortal(plugin.ProtocolNetRPC, false), (*outputRound).leaves, false},
+		"network, yamux, plugin exits":                      {2, mortal(plugin.ProtocolNetRPC, true), (*outputRound).exits, false},
+		"network, yamux, plugin dies":                       {2, mortal(plugin.ProtocolNetRPC, true), (*outputRound).dies, false},
+		"network, yamux, plugin leaves":                     {5, mortal(plugin.ProtocolNetRPC, true), (*outputRound).leaves, false},
+		"network, gRPC, plugin exits":                       {2, mortal(plugin.ProtocolGRPC, false), (*outputRound).exits, false},
+		"network, gRPC, plugin dies":                        {2, mortal(plugin.ProtocolGRPC, false), (*outputRound).dies, false},
+		"network, gRPC, plugin leaves":                      {5, mortal(plugin.ProtocolGRPC, false), (*outputRound).leaves, false},
+		"child, net/rpc, plugin dies, many lines":           {1, child(plugin.ProtocolNetRPC, nil), (*outputRound).dies, true},
+		"child, gRPC, plugin dies, many lines":              {1, child(plugin.ProtocolGRPC, nil), (*outputRound).dies, true},
+		"child, gRPC, AutoMTLS, plugin dies, many lines":    {1, child(plugin.ProtocolGRPC, mtls), (*outputRound).dies, true},
+		"child, gRPC, multiplexed, plugin dies, many lines": {1, child(plugin.ProtocolGRPC, multiplexed), (*outputRound).dies, true},
+		"network, rpc-mux, plugin dies, many lines":         {1, mortal(plugin.ProtocolNetRPC, false), (*outputRound).dies, true},
+		"network, yamux, plugin dies, many lines":           {1, mortal(plugin.ProtocolNetRPC, true), (*outputRound).dies, true},
+		"network, gRPC, plugin dies, many lines":            {1, mortal(plugin.ProtocolGRPC, false), (*outputRound).dies, true},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"bufio"
@@ -23,6 +23,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
 )
@@ -73,9 +74,9 @@ func wantLines(stream string, n int) string {
 	return all.String()
 }
 
-func (p *printer) Server(*MuxBroker) (interface{}, error) { return &printServer{}, nil }
+func (p *printer) Server(*plugin.MuxBroker) (interface{}, error) { return &printServer{}, nil }
 
-func (p *printer) Client(_ *MuxBroker, c *rpc.Client) (interface{}, error) {
+func (p *printer) Client(_ *plugin.MuxBroker, c *rpc.Client) (interface{}, error) {
 	return &printer{call: func(n int) error { return c.Call("Plugin.Print", n, &struct{}{}) }}, nil
 }
 
@@ -86,7 +87,7 @@ func (*printServer) Print(n int, _ *struct{}) error {
 	return nil
 }
 
-func (p *printer) GRPCServer(_ *GRPCBroker, s *grpc.Server) error {
+func (p *printer) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
 	s.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "test.Printer",
 		HandlerType: (*any)(nil),
@@ -104,7 +105,7 @@ func (p *printer) GRPCServer(_ *GRPCBroker, s *grpc.Server) error {
 	return nil
 }
 
-func (p *printer) GRPCClient(_ context.Context, _ *GRPCBroker, conn *grpc.ClientConn) (interface{}, error) {
+func (p *printer) GRPCClient(_ context.Context, _ *plugin.GRPCBroker, conn *grpc.ClientConn) (interface{}, error) {
 	return &printer{call: func(n int) error {
 		return conn.Invoke(context.Background(), "/test.Printer/Print", wrapperspb.Int64(int64(n)), new(wrapperspb.Int64Value))
 	}}, nil
@@ -125,15 +126,15 @@ func (o *printedOutput) missing(lines int) error {
 }
 
 // printRole is the environment of this test binary as a plugin that prints.
-func printRole(protocol Protocol) []string {
+func printRole(protocol plugin.Protocol) []string {
 	return []string{envRole + "=print-" + string(protocol), "GORACE=atexit_sleep_ms=0"}
 }
 
 // playPrinter is main of that plugin.
-func playPrinter(protocol Protocol) {
-	opts := &ServeConfig{HandshakeConfig: testHandshake, Plugins: PluginSet{"print": &printer{}}, Logger: hclog.NewNullLogger()}
-	if protocol == ProtocolGRPC {
-		opts.GRPCServer = DefaultGRPCServer
+func playPrinter(protocol plugin.Protocol) {
+	opts := &plugin.ServeConfig{HandshakeConfig: testHandshake, Plugins: plugin.PluginSet{"print": &printer{}}, Logger: hclog.NewNullLogger()}
+	if protocol == plugin.ProtocolGRPC {
+		opts.GRPCServer = plugin.DefaultGRPCServer
 	}
 	serveWith(opts, os.Getenv(envServer))
 }
@@ -141,7 +142,7 @@ func playPrinter(protocol Protocol) {
 // envServer names what a gRPC server of a plugin does to its connections.
 const envServer = "TEST_PLUGIN_SERVER"
 
-func serveWith(opts *ServeConfig, server string) {
+func serveWith(opts *plugin.ServeConfig, server string) {
 	var own []grpc.ServerOption
 	switch server {
 	case "bounds their age":
@@ -155,7 +156,7 @@ func serveWith(opts *ServeConfig, server string) {
 		opts.Plugins["relay"] = newRelay("plugin")
 		opts.GRPCServer = func(options []grpc.ServerOption) *grpc.Server { return grpc.NewServer(append(options, own...)...) }
 	}
-	Serve(opts)
+	plugin.Serve(opts)
 }
 
 // printPod is a network plugin in a process of its own.
@@ -166,7 +167,7 @@ type printPod struct {
 }
 
 // startPrintPod starts one that serves as env says, else on the loopback address.
-func startPrintPod(t *testing.T, protocol Protocol, vars ...string) *printPod {
+func startPrintPod(t *testing.T, protocol plugin.Protocol, vars ...string) *printPod {
 	t.Helper()
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), printRole(protocol)...)

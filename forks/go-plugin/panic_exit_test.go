@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"bufio"
@@ -16,13 +16,14 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // poisonRoles are plugin processes whose methods panic.
-func poisonRoles() map[string]Plugin {
-	return map[string]Plugin{"poison": &poisonPlugin{}, "poison gRPC": poisonRelay{}}
+func poisonRoles() map[string]plugin.Plugin {
+	return map[string]plugin.Plugin{"poison": &poisonPlugin{}, "poison gRPC": poisonRelay{}}
 }
 
 // panicOnce makes a method panic, and returns what its caller gets.
@@ -50,10 +51,10 @@ func TestPanicEndsChild(t *testing.T) {
 		t.Run(role, func(t *testing.T) {
 			log := &logLines{}
 			cfg := childConfig(role)
-			cfg.Plugins = PluginSet{"poison": kind}
-			cfg.AllowedProtocols = []Protocol{ProtocolNetRPC, ProtocolGRPC}
+			cfg.Plugins = plugin.PluginSet{"poison": kind}
+			cfg.AllowedProtocols = []plugin.Protocol{plugin.ProtocolNetRPC, plugin.ProtocolGRPC}
 			cfg.Logger = hclog.New(&hclog.LoggerOptions{Output: log, Level: hclog.Trace})
-			client := NewClient(cfg)
+			client := plugin.NewClient(cfg)
 			defer client.Kill()
 			protocol, err := client.Client()
 			if err != nil {
@@ -95,15 +96,15 @@ func TestPanicExit(t *testing.T) {
 					t.Fatal(err)
 				}
 				cfg := childConfig(role)
-				cfg.Cmd, cfg.Plugins, cfg.Reattach = nil, PluginSet{"poison": kind}, &ReattachConfig{Addr: addr}
-				cfg.AllowedProtocols = []Protocol{ProtocolNetRPC, ProtocolGRPC}
-				session, err := Attach(t.Context(), cfg)
+				cfg.Cmd, cfg.Plugins, cfg.Reattach = nil, plugin.PluginSet{"poison": kind}, &plugin.ReattachConfig{Addr: addr}
+				cfg.AllowedProtocols = []plugin.Protocol{plugin.ProtocolNetRPC, plugin.ProtocolGRPC}
+				session, err := plugin.Attach(t.Context(), cfg)
 				if err != nil {
 					t.Fatal(err)
 				}
 				defer session.Close()
 				err = panicOnce(t, session)
-				if lost := errors.Is(err, ErrConnectionLost); lost != (mode == "exit") {
+				if lost := errors.Is(err, plugin.ErrConnectionLost); lost != (mode == "exit") {
 					t.Errorf("error %v", err)
 				}
 				if mode != "exit" {

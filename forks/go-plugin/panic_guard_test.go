@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"bytes"
@@ -21,6 +21,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/panics"
 )
 
@@ -54,18 +55,18 @@ func misdeeds() map[string]func() error {
 // poisonPlugin serves methods that panic, over both protocols.
 type poisonPlugin struct{}
 
-func (p *poisonPlugin) Server(b *MuxBroker) (any, error) { return &poisoned{b}, nil }
+func (p *poisonPlugin) Server(b *plugin.MuxBroker) (any, error) { return &poisoned{b}, nil }
 
-func (p *poisonPlugin) Client(b *MuxBroker, c *rpc.Client) (any, error) {
+func (p *poisonPlugin) Client(b *plugin.MuxBroker, c *rpc.Client) (any, error) {
 	return &poisonStub{c, b}, nil
 }
 
 type poisonStub struct {
 	*rpc.Client
-	broker *MuxBroker
+	broker *plugin.MuxBroker
 }
 
-type poisoned struct{ broker *MuxBroker }
+type poisoned struct{ broker *plugin.MuxBroker }
 
 func (*poisoned) Fine(text string, reply *string) error { *reply = text; return nil }
 
@@ -111,10 +112,10 @@ func (l *logLines) String() string {
 }
 
 // servePoison serves methods that panic and returns the plugin's log.
-func servePoison(t *testing.T, plugin Plugin, change func(*ServeConfig)) (*servedPlugin, *logLines) {
+func servePoison(t *testing.T, peer plugin.Plugin, change func(*plugin.ServeConfig)) (*servedPlugin, *logLines) {
 	log := &logLines{}
-	return serveEcho(t, func(o *ServeConfig) {
-		o.Plugins = PluginSet{"poison": plugin}
+	return serveEcho(t, func(o *plugin.ServeConfig) {
+		o.Plugins = plugin.PluginSet{"poison": peer}
 		o.Logger = hclog.New(&hclog.LoggerOptions{Output: log})
 		if change != nil {
 			change(o)
@@ -123,12 +124,12 @@ func servePoison(t *testing.T, plugin Plugin, change func(*ServeConfig)) (*serve
 }
 
 // attachAs attaches like this library, or like a host of the original one.
-func attachAs(t *testing.T, cfg *ClientConfig, old bool) *Session {
+func attachAs(t *testing.T, cfg *plugin.ClientConfig, old bool) *plugin.Session {
 	t.Helper()
-	attach := Attach
+	attach := plugin.Attach
 	if old {
-		attach = func(ctx context.Context, cfg *ClientConfig) (*Session, error) {
-			return attachLegacy(ctx, cfg.withDefaults())
+		attach = func(ctx context.Context, cfg *plugin.ClientConfig) (*plugin.Session, error) {
+			return plugin.AttachLegacy(ctx, cfg)
 		}
 	}
 	session, err := attach(t.Context(), cfg)
@@ -154,7 +155,7 @@ func TestPanicIsAnsweredNetRPC(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p, log := servePoison(t, &poisonPlugin{}, nil)
 			cfg := p.clientConfig()
-			cfg.Plugins = PluginSet{"poison": &poisonPlugin{}}
+			cfg.Plugins = plugin.PluginSet{"poison": &poisonPlugin{}}
 			session := attachAs(t, cfg, old)
 			raw, err := session.Dispense("poison")
 			if err != nil {
@@ -210,9 +211,9 @@ func tryMisdeeds(t *testing.T, client *rpc.Client) {
 func TestPanicInServerIsAnswered(t *testing.T) {
 	for name, old := range map[string]bool{"rpc-mux": false, "yamux": true} {
 		t.Run(name, func(t *testing.T) {
-			p, _ := servePoison(t, serverPanics{}, func(o *ServeConfig) { o.Plugins["fine"] = &poisonPlugin{} })
+			p, _ := servePoison(t, serverPanics{}, func(o *plugin.ServeConfig) { o.Plugins["fine"] = &poisonPlugin{} })
 			cfg := p.clientConfig()
-			cfg.Plugins = PluginSet{"poison": &poisonPlugin{}, "fine": &poisonPlugin{}}
+			cfg.Plugins = plugin.PluginSet{"poison": &poisonPlugin{}, "fine": &poisonPlugin{}}
 			session := attachAs(t, cfg, old)
 			raw, err := session.Dispense("poison")
 			if err == nil {
@@ -234,23 +235,23 @@ func TestPanicInServerIsAnswered(t *testing.T) {
 
 type serverPanics struct{}
 
-func (serverPanics) Server(*MuxBroker) (any, error) { panic("no implementation") }
+func (serverPanics) Server(*plugin.MuxBroker) (any, error) { panic("no implementation") }
 
-func (serverPanics) Client(*MuxBroker, *rpc.Client) (any, error) { return nil, nil }
+func (serverPanics) Client(*plugin.MuxBroker, *rpc.Client) (any, error) { return nil, nil }
 
 // poisonRelay serves a gRPC service whose methods panic.
-type poisonRelay struct{ NetRPCUnsupportedPlugin }
+type poisonRelay struct{ plugin.NetRPCUnsupportedPlugin }
 
-func (poisonRelay) GRPCServer(b *GRPCBroker, s *grpc.Server) error {
+func (poisonRelay) GRPCServer(b *plugin.GRPCBroker, s *grpc.Server) error {
 	registerPoison(b, s)
 	return nil
 }
 
-func (poisonRelay) GRPCClient(_ context.Context, b *GRPCBroker, conn *grpc.ClientConn) (any, error) {
+func (poisonRelay) GRPCClient(_ context.Context, b *plugin.GRPCBroker, conn *grpc.ClientConn) (any, error) {
 	return &relay{broker: b, conn: conn}, nil
 }
 
-func registerPoison(b *GRPCBroker, s *grpc.Server) {
+func registerPoison(b *plugin.GRPCBroker, s *grpc.Server) {
 	desc := grpc.ServiceDesc{ServiceName: "test.Relay", HandlerType: (*any)(nil), Methods: []grpc.MethodDesc{
 		relayMethod("Name", func(_ *relay, _ context.Context, text string) (string, error) { return text, nil }),
 		relayMethod("Do", func(_ *relay, _ context.Context, how string) (string, error) { return "", misdeeds()[how]() }),
@@ -292,11 +293,11 @@ func registerPoison(b *GRPCBroker, s *grpc.Server) {
 func TestPanicIsAnsweredGRPC(t *testing.T) {
 	for name, old := range map[string]bool{"tunnel": false, "listeners": true} {
 		t.Run(name, func(t *testing.T) {
-			p, log := servePoison(t, poisonRelay{}, func(o *ServeConfig) { o.GRPCServer = DefaultGRPCServer })
+			p, log := servePoison(t, poisonRelay{}, func(o *plugin.ServeConfig) { o.GRPCServer = plugin.DefaultGRPCServer })
 			cfg := p.clientConfig()
-			cfg.Plugins = PluginSet{"poison": poisonRelay{}}
-			cfg.AllowedProtocols = []Protocol{ProtocolGRPC}
-			cfg.Reattach.Protocol = ProtocolGRPC
+			cfg.Plugins = plugin.PluginSet{"poison": poisonRelay{}}
+			cfg.AllowedProtocols = []plugin.Protocol{plugin.ProtocolGRPC}
+			cfg.Reattach.Protocol = plugin.ProtocolGRPC
 			session := attachAs(t, cfg, old)
 			raw, err := session.Dispense("poison")
 			if err != nil {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -17,6 +17,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/printable"
 )
@@ -83,7 +84,7 @@ func TestErrorsOfAPeerAreBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	client := newRPCClient(session, PluginSet{"echo": &echoPlugin{}})
+	client := plugin.NewRPCHostClient(session, plugin.PluginSet{"echo": &echoPlugin{}})
 	checkPeerError(t, "ping", client.Ping())
 	_, err = client.Dispense("echo")
 	checkPeerError(t, "dispense", err)
@@ -99,8 +100,8 @@ func TestErrorsOfAPeerAreBounded(t *testing.T) {
 	go func() { _ = server.Serve(lis) }()
 	defer server.Stop()
 	cfg := (&servedPlugin{addr: lis.Addr().(*net.TCPAddr)}).clientConfig()
-	cfg.Reattach.Protocol, cfg.AllowedProtocols = ProtocolGRPC, []Protocol{ProtocolGRPC}
+	cfg.Reattach.Protocol, cfg.AllowedProtocols = plugin.ProtocolGRPC, []plugin.Protocol{plugin.ProtocolGRPC}
 	cfg.DialTimeout, cfg.PingTimeout = time.Minute, time.Minute
-	_, err = Attach(t.Context(), cfg)
+	_, err = plugin.Attach(t.Context(), cfg)
 	checkPeerError(t, "health", err)
 }

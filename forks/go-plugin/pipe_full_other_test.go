@@ -2,7 +2,7 @@
 
 //go:build !linux
 
-package plugin
+package plugin_test
 
 import (
 	"os"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"encoding/gob"
@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"github.com/hashicorp/go-plugin"
 )
 
 // Box is what the methods of gobPlugin take and return.
@@ -24,9 +26,9 @@ type OnlyOfHost struct{ Text string }
 
 type gobPlugin struct{ ran atomic.Int64 }
 
-func (p *gobPlugin) Server(*MuxBroker) (any, error) { return &gobServer{p}, nil }
+func (p *gobPlugin) Server(*plugin.MuxBroker) (any, error) { return &gobServer{p}, nil }
 
-func (*gobPlugin) Client(_ *MuxBroker, c *rpc.Client) (any, error) { return c, nil }
+func (*gobPlugin) Client(_ *plugin.MuxBroker, c *rpc.Client) (any, error) { return c, nil }
 
 type gobServer struct{ *gobPlugin }
 
@@ -56,8 +58,8 @@ func (s *gobServer) Hold(n int64, _ *string) error {
 // channel, and other stubs, go on.
 func TestAnswerThatHostHasNotRegistered(t *testing.T) {
 	cfg := childConfig("gob")
-	cfg.Plugins = PluginSet{"gob": &gobPlugin{}}
-	client := NewClient(cfg)
+	cfg.Plugins = plugin.PluginSet{"gob": &gobPlugin{}}
+	client := plugin.NewClient(cfg)
 	defer client.Kill()
 	protocol, err := client.Client()
 	if err != nil {
@@ -77,7 +79,7 @@ func TestAnswerThatHostHasNotRegistered(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "OnlyOfPlugin") {
 		t.Errorf("error %v, want the name of the type", err)
 	}
-	if <-beside.Done; !errors.Is(beside.Error, ErrConnectionLost) || !strings.Contains(beside.Error.Error(), "OnlyOfPlugin") {
+	if <-beside.Done; !errors.Is(beside.Error, plugin.ErrConnectionLost) || !strings.Contains(beside.Error.Error(), "OnlyOfPlugin") {
 		t.Errorf("the call beside it: %v, want that its answer is lost, and why", beside.Error)
 	}
 	if err := other.Call("Plugin.Take", Box{}, new(string)); err != nil {
@@ -90,7 +92,7 @@ func TestAnswerThatHostHasNotRegistered(t *testing.T) {
 		t.Errorf("a new stub: %v", err)
 	}
 
-	channel, err := protocol.(*RPCClient).OpenRPC("gob")
+	channel, err := protocol.(*plugin.RPCClient).OpenRPC("gob")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -102,10 +104,10 @@ func TestAnswerThatHostHasNotRegistered(t *testing.T) {
 	if err := channel.ReadHeader(&header); err != nil || header.Error != "" {
 		t.Fatalf("%v, %q", err, header.Error)
 	}
-	if err := channel.ReadReply(reflect.ValueOf(&Box{})); err == nil || errors.Is(err, ErrConnectionLost) {
+	if err := channel.ReadReply(reflect.ValueOf(&Box{})); err == nil || errors.Is(err, plugin.ErrConnectionLost) {
 		t.Errorf("on a channel: %v, want the decoder's error", err)
 	}
-	if err := channel.ReadHeader(&header); !errors.Is(err, ErrConnectionLost) || !strings.Contains(err.Error(), "OnlyOfPlugin") {
+	if err := channel.ReadHeader(&header); !errors.Is(err, plugin.ErrConnectionLost) || !strings.Contains(err.Error(), "OnlyOfPlugin") {
 		t.Errorf("after it: %v, want the end of the channel, and why", err)
 	}
 	if err := protocol.Ping(); err != nil {
@@ -118,8 +120,8 @@ func TestAnswerThatHostHasNotRegistered(t *testing.T) {
 func TestArgumentsThatPluginHasNotRegistered(t *testing.T) {
 	gob.Register(OnlyOfHost{})
 	cfg := childConfig("gob")
-	cfg.Plugins = PluginSet{"gob": &gobPlugin{}}
-	client := NewClient(cfg)
+	cfg.Plugins = plugin.PluginSet{"gob": &gobPlugin{}}
+	client := plugin.NewClient(cfg)
 	defer client.Kill()
 	protocol, err := client.Client()
 	if err != nil {

@@ -2,7 +2,7 @@
 
 //go:build go1.25
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -11,11 +11,13 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/go-plugin"
 )
 
 // answering makes a session whose plugin has run a call and takes its time to
 // send the answer. done gets the call's error. It belongs into synctest.
-func answering(t *testing.T) (host *hostSession, session *Session, conn net.Conn, done <-chan error) {
+func answering(t *testing.T) (host *plugin.HostSession, session *plugin.Session, conn net.Conn, done <-chan error) {
 	t.Cleanup(func() { time.Sleep(time.Minute) }) // slowConn
 	here, there := net.Pipe()
 	impl := newEchoImpl()
@@ -41,7 +43,7 @@ func TestMuxDrainSendsAnswers(t *testing.T) {
 		go func() {
 			ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
 			defer cancel()
-			cut <- host.drain(ctx)
+			cut <- host.Drain(ctx)
 		}()
 		if err := <-done; err != nil {
 			t.Errorf("the call that was under way: %v", err)
@@ -60,10 +62,10 @@ func TestMuxDrainGivesUp(t *testing.T) {
 		host, _, _, done := answering(t)
 		ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 		defer cancel()
-		if n := host.drain(ctx); n != 1 {
+		if n := host.Drain(ctx); n != 1 {
 			t.Errorf("%d calls were cut off, want 1", n)
 		}
-		if err := <-done; err == nil || !strings.Contains(err.Error(), ErrConnectionLost.Error()) {
+		if err := <-done; err == nil || !strings.Contains(err.Error(), plugin.ErrConnectionLost.Error()) {
 			t.Errorf("the call that was cut off: %v", err)
 		}
 	})
@@ -74,7 +76,7 @@ func TestMuxDrainOfHostThatGoes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		host, _, here, _ := answering(t)
 		time.AfterFunc(2*time.Second, func() { _ = here.Close() })
-		if n := host.drain(t.Context()); n != 0 {
+		if n := host.Drain(t.Context()); n != 0 {
 			t.Errorf("%d calls were cut off", n)
 		}
 	})

@@ -1,37 +1,36 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
-	"context"
 	"net"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/hello"
-	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // muxPeer is what a plugin with the feature rpc-mux has said of itself.
-var muxPeer = &PeerInfo{Version: 1, Protocol: string(ProtocolNetRPC), Features: []string{hello.FeatureGoAway, hello.FeatureRPCMux}}
+var muxPeer = &plugin.PeerInfo{Version: 1, Protocol: string(plugin.ProtocolNetRPC), Features: []string{hello.FeatureGoAway, hello.FeatureRPCMux}}
 
 // muxHost makes a session with the feature rpc-mux on a connection.
-func muxHost(t *testing.T, conn net.Conn, change func(*ClientConfig)) *Session {
+func muxHost(t *testing.T, conn net.Conn, change func(*plugin.ClientConfig)) *plugin.Session {
 	t.Helper()
-	cfg := (&ClientConfig{
+	cfg := &plugin.ClientConfig{
 		HandshakeConfig: testHandshake,
-		Plugins:         PluginSet{"echo": &echoPlugin{}},
-		Reattach:        &ReattachConfig{Addr: conn.RemoteAddr()},
+		Plugins:         plugin.PluginSet{"echo": &echoPlugin{}},
+		Reattach:        &plugin.ReattachConfig{Addr: conn.RemoteAddr()},
 		Logger:          hclog.NewNullLogger(),
 		// The tests see what the connection says.
 		KeepaliveInterval: -1,
-	}).withDefaults()
-	if change != nil {
-		change(&cfg)
 	}
-	session, err := newSession(cfg, conn, muxPeer)
+	if change != nil {
+		change(cfg)
+	}
+	session, err := plugin.NewSession(cfg, conn, muxPeer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -40,19 +39,17 @@ func muxHost(t *testing.T, conn net.Conn, change func(*ClientConfig)) *Session {
 }
 
 // muxPlugin serves impl on a connection to a host with the feature rpc-mux.
-func muxPlugin(t *testing.T, conn net.Conn, impl Plugin) *hostSession {
+func muxPlugin(t *testing.T, conn net.Conn, impl plugin.Plugin) *plugin.HostSession {
 	t.Helper()
-	server, err := newNetworkServer(&ServeConfig{HandshakeConfig: testHandshake, Plugins: PluginSet{"echo": impl}},
-		nil, hclog.NewNullLogger(), stdio.NewHub(outputBuffer))
+	host, err := plugin.NewHostSession(&plugin.ServeConfig{HandshakeConfig: testHandshake, Plugins: plugin.PluginSet{"echo": impl}}, conn,
+		hello.Agreement{Version: 1, Protocol: string(plugin.ProtocolNetRPC), Features: muxPeer.Features})
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := server.newHostSession(conn, hello.Agreement{Version: 1, Protocol: string(ProtocolNetRPC), Features: muxPeer.Features}, "")
-	host.ended = func() {}
 	served := make(chan struct{})
 	go func() {
 		defer close(served)
-		host.serve()
+		host.Serve()
 	}()
 	t.Cleanup(func() {
 		_ = conn.Close()
@@ -72,12 +69,12 @@ func (c slowConn) Read(p []byte) (int, error) {
 }
 
 // lostSession waits for the end of a session and returns why.
-func lostSession(t *testing.T, s *Session) error {
+func lostSession(t *testing.T, s *plugin.Session) error {
 	t.Helper()
 	select {
 	case <-s.Done():
 	case <-time.After(10 * time.Second):
 		t.Fatal("the session does not end")
 	}
-	return context.Cause(s.ctx)
+	return s.Err()
 }

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"bytes"
 	"io"
 	"net"
 	"testing"
+
+	"github.com/hashicorp/go-plugin"
 )
 
 // creditKind is the kind of a message by which a host asks for output
@@ -18,7 +20,7 @@ const creditKind = 7
 func TestOutputIsAskedForFirst(t *testing.T) {
 	for range 100 {
 		here, there := net.Pipe()
-		session := muxHost(t, here, func(cfg *ClientConfig) { cfg.SyncStdout = new(bytes.Buffer) })
+		session := muxHost(t, here, func(cfg *plugin.ClientConfig) { cfg.SyncStdout = new(bytes.Buffer) })
 		called := make(chan error, 1)
 		go func() {
 			raw, err := session.Dispense("echo")

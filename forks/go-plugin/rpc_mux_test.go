@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"errors"
@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
@@ -32,7 +33,7 @@ func TestMuxSessionEndsWithItsMessages(t *testing.T) {
 				_, _ = there.Read(make([]byte, 1)) // until it is closed
 				_ = there.Close()
 			}()
-			if err := lostSession(t, session); !errors.Is(err, ErrConnectionLost) || !strings.Contains(err.Error(), test.says) {
+			if err := lostSession(t, session); !errors.Is(err, plugin.ErrConnectionLost) || !strings.Contains(err.Error(), test.says) {
 				t.Errorf("the session ended with %v, want ErrConnectionLost that says %q", err, test.says)
 			}
 		})
@@ -57,7 +58,7 @@ func TestMuxStreamsAtOnce(t *testing.T) {
 
 // A method that does not return keeps no session of a host that has gone.
 func TestMuxSessionLeavesItsCalls(t *testing.T) {
-	p := serveEcho(t, func(o *ServeConfig) { o.Network.MaxSessions = 1 })
+	p := serveEcho(t, func(o *plugin.ServeConfig) { o.Network.MaxSessions = 1 })
 	session := p.attach(t)
 	stub := dispenseEcho(t, session)
 	done := make(chan error, 1)
@@ -67,11 +68,11 @@ func TestMuxSessionLeavesItsCalls(t *testing.T) {
 	}()
 	<-p.impl.held
 	_ = session.Close()
-	if err := <-done; !errors.Is(err, ErrConnectionLost) {
+	if err := <-done; !errors.Is(err, plugin.ErrConnectionLost) {
 		t.Errorf("the call that was under way: %v", err)
 	}
 	testkit.Eventually(t, "another host is admitted", func() bool {
-		next, err := Attach(t.Context(), p.clientConfig())
+		next, err := plugin.Attach(t.Context(), p.clientConfig())
 		if err != nil {
 			return false
 		}
@@ -86,7 +87,7 @@ type backPlugin struct {
 	dial atomic.Bool // plugins are asked for their methods before there is a host
 }
 
-func (p *backPlugin) Server(b *MuxBroker) (interface{}, error) {
+func (p *backPlugin) Server(b *plugin.MuxBroker) (interface{}, error) {
 	if p.dial.Load() {
 		conn, err := b.Dial(1)
 		if err != nil {
@@ -101,7 +102,7 @@ func (p *backPlugin) Server(b *MuxBroker) (interface{}, error) {
 // wait for it there already.
 func TestMuxServerUsesSession(t *testing.T) {
 	back := &backPlugin{echoPlugin: echoPlugin{newEchoImpl()}}
-	p := serveEcho(t, func(o *ServeConfig) { o.Plugins = PluginSet{"echo": back} })
+	p := serveEcho(t, func(o *plugin.ServeConfig) { o.Plugins = plugin.PluginSet{"echo": back} })
 	session := p.attach(t)
 	back.dial.Store(true)
 	stub := dispenseEcho(t, session).(*echoClient)

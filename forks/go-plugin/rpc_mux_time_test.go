@@ -2,7 +2,7 @@
 
 //go:build go1.25
 
-package plugin
+package plugin_test
 
 import (
 	"errors"
@@ -11,6 +11,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashicorp/go-plugin"
 )
 
 // While a long message is on its way, either way, nobody answers a ping. The
@@ -25,7 +27,7 @@ func TestPingDuringLongMessage(t *testing.T) {
 				t.Cleanup(func() { time.Sleep(time.Minute) }) // slowConn
 				here, there := slow(net.Pipe())
 				muxPlugin(t, there, &echoPlugin{newEchoImpl()})
-				session := muxHost(t, here, func(c *ClientConfig) {
+				session := muxHost(t, here, func(c *plugin.ClientConfig) {
 					c.KeepaliveInterval, c.PingTimeout = 5*time.Second, 5*time.Second
 				})
 				text := strings.Repeat("x", 1<<20)

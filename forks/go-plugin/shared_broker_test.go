@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"context"
@@ -13,6 +13,7 @@ import (
 
 	"google.golang.org/grpc"
 
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
@@ -38,7 +39,7 @@ func (s *turns) Invoke(ctx context.Context, method string, args, reply any, opts
 	return err
 }
 
-func (s *turns) broker() *GRPCBroker {
+func (s *turns) broker() *plugin.GRPCBroker {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.last == nil {
@@ -47,16 +48,16 @@ func (s *turns) broker() *GRPCBroker {
 	return s.last.client.GRPCBroker()
 }
 
-func newSharedBroker(t testing.TB) *SharedBroker {
+func newSharedBroker(t testing.TB) *plugin.SharedBroker {
 	t.Helper()
-	shared := NewSharedBroker(rendezvous.Wait, nil)
+	shared := plugin.NewSharedBroker(rendezvous.Wait, nil)
 	t.Cleanup(shared.Close)
 	return shared
 }
 
 // joined makes a session that has joined shared.
-func joined(t testing.TB, shared *SharedBroker, o pairOptions) *grpcPair {
-	o.client = func(cfg *grpcClientConfig) { cfg.config.Broker = shared }
+func joined(t testing.TB, shared *plugin.SharedBroker, o pairOptions) *grpcPair {
+	o.client = func(cfg *plugin.GRPCClientConfig) { cfg.Config.Broker = shared }
 	return newGRPCPair(t, o)
 }
 
@@ -127,7 +128,7 @@ func TestSharedGRPCBrokerLateSession(t *testing.T) {
 func TestSharedGRPCBrokerEnds(t *testing.T) {
 	shared := newSharedBroker(t)
 	pair := joined(t, shared, brokerCases["tunnel"])
-	broker := shared.GRPCBroker(func() *GRPCBroker { return nil })
+	broker := shared.GRPCBroker(func() *plugin.GRPCBroker { return nil })
 	own, err := pair.client.GRPCBroker().Accept(broker.NextId())
 	if err != nil {
 		t.Fatal(err)
@@ -142,7 +143,7 @@ func TestSharedGRPCBrokerEnds(t *testing.T) {
 		accepted <- err
 	}
 
-	if _, err := broker.Dial(1); !errors.Is(err, errNoLatest) {
+	if _, err := broker.Dial(1); !errors.Is(err, plugin.ErrNoLatest) {
 		t.Errorf("Dial before any answer: %v", err)
 	}
 	go accept(own)
@@ -164,20 +165,20 @@ func TestSharedGRPCBrokerEnds(t *testing.T) {
 // plugins.
 func TestSharedMuxBroker(t *testing.T) {
 	shared := newSharedBroker(t)
-	var sessions []*Session
+	var sessions []*plugin.Session
 	for range 3 {
 		p := serveEcho(t, nil)
 		cfg := p.clientConfig()
 		cfg.Broker = shared
-		s, err := Attach(t.Context(), cfg)
+		s, err := plugin.Attach(t.Context(), cfg)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = s.Close() })
 		sessions = append(sessions, s)
 	}
-	broker := shared.MuxBroker(func() *MuxBroker { return nil })
-	if _, err := broker.Dial(1); !errors.Is(err, errNoLatest) {
+	broker := shared.MuxBroker(func() *plugin.MuxBroker { return nil })
+	if _, err := broker.Dial(1); !errors.Is(err, plugin.ErrNoLatest) {
 		t.Errorf("Dial before any answer: %v", err)
 	}
 	var calls wait.Group
@@ -207,8 +208,8 @@ func TestSharedMuxBroker(t *testing.T) {
 // After Close nothing is accepted any more, on brokers that were made before.
 func TestClosedSharedBrokerAcceptsNothing(t *testing.T) {
 	for range 100 {
-		shared := NewSharedBroker(rendezvous.Wait, nil)
-		broker := shared.GRPCBroker(func() *GRPCBroker { return nil })
+		shared := plugin.NewSharedBroker(rendezvous.Wait, nil)
+		broker := shared.GRPCBroker(func() *plugin.GRPCBroker { return nil })
 		shared.Close()
 		if lis, err := broker.Accept(broker.NextId()); err == nil {
 			_ = lis.Close()
@@ -219,12 +220,12 @@ func TestClosedSharedBrokerAcceptsNothing(t *testing.T) {
 
 // A callback is bounded as the host says, in both directions.
 func TestSharedBrokerMaxMessage(t *testing.T) {
-	for bound, fits := range map[int]bool{minMaxMessage: false, -1: true, 0: true} {
+	for bound, fits := range map[int]bool{plugin.MinMaxMessage: false, -1: true, 0: true} {
 		shared := newSharedBroker(t)
 		shared.MaxMessageBytes = bound
 		conn := &turns{pairs: []*grpcPair{joined(t, shared, pairOptions{})}}
 		stub := &relay{broker: shared.GRPCBroker(conn.broker), conn: conn}
-		text := strings.Repeat("x", 2*minMaxMessage)
+		text := strings.Repeat("x", 2*plugin.MinMaxMessage)
 		if got, err := stub.callback(t.Context(), "Via", text); (err == nil && got == text) != fits {
 			t.Errorf("bound %d: an answer of %d bytes: %v, want success to be %v", bound, len(text), err, fits)
 		}

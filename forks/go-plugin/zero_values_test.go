@@ -1,29 +1,31 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package plugin
+package plugin_test
 
 import (
 	"errors"
 	"testing"
+
+	"github.com/hashicorp/go-plugin"
 )
 
 // What was never started is ended without a word: a deferred call ends what an error
 // has kept from being made.
 func TestEndOfZeroValues(t *testing.T) {
-	failed := &GRPCServer{Plugins: PluginSet{"net/rpc": &echoPlugin{}}}
+	failed := &plugin.GRPCServer{Plugins: plugin.PluginSet{"net/rpc": &echoPlugin{}}}
 	if err := failed.Init(); err == nil {
 		t.Error("a plugin without gRPC is served")
 	}
 	for name, end := range map[string]func() error{
-		"GRPCServer.Stop":         func() error { new(GRPCServer).Stop(); return nil },
-		"GRPCServer.GracefulStop": func() error { new(GRPCServer).GracefulStop(); return nil },
+		"GRPCServer.Stop":         func() error { new(plugin.GRPCServer).Stop(); return nil },
+		"GRPCServer.GracefulStop": func() error { new(plugin.GRPCServer).GracefulStop(); return nil },
 		"Stop after Init failed":  func() error { failed.Stop(); failed.GracefulStop(); return nil },
-		"GRPCClient.Close":        func() error { return new(GRPCClient).Close() },
-		"RPCClient.Close":         func() error { return new(RPCClient).Close() },
-		"GRPCBroker.Close":        func() error { return new(GRPCBroker).Close() },
-		"MuxBroker.Close":         func() error { return new(MuxBroker).Close() },
+		"GRPCClient.Close":        func() error { return new(plugin.GRPCClient).Close() },
+		"RPCClient.Close":         func() error { return new(plugin.RPCClient).Close() },
+		"GRPCBroker.Close":        func() error { return new(plugin.GRPCBroker).Close() },
+		"MuxBroker.Close":         func() error { return new(plugin.MuxBroker).Close() },
 		"Client.Kill": func() error {
-			c := new(Client)
+			c := new(plugin.Client)
 			c.Kill()
 			if c.Exited() || c.ID() != "" {
 				return errors.New("it says that there was a plugin")
