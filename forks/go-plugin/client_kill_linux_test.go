@@ -3,57 +3,16 @@
 package plugin_test
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
-	"strings"
 	"testing"
 	"time"
-
-	"golang.org/x/sys/unix"
 
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/cmdrunner"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 )
-
-// silentServer listens with a queue that is full, so that it answers nothing.
-func silentServer(t *testing.T) *net.TCPAddr {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Listen(fd, 0); err != nil {
-		t.Fatal(err)
-	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: name.(*unix.SockaddrInet4).Port}
-	conn, err := net.DialTCP("tcp", nil, addr) // A queue of length 0 holds one.
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return addr
-}
-
-// isConnecting reports whether the system has sent a SYN to the port and waits.
-func isConnecting(t *testing.T, port int) bool {
-	t.Helper()
-	table, err := os.ReadFile("/proc/self/net/tcp")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return strings.Contains(string(table), fmt.Sprintf(" 0100007F:%04X 02 ", port))
-}
 
 // silentPlugin is a process whose address answers nothing.
 func silentPlugin(t *testing.T, protocol plugin.Protocol) (cfg *plugin.ClientConfig, process *os.Process) {
@@ -76,7 +35,7 @@ func silentPlugin(t *testing.T, protocol plugin.Protocol) (cfg *plugin.ClientCon
 	cfg = childConfig("")
 	cfg.Cmd, cfg.AllowedProtocols = nil, []plugin.Protocol{protocol}
 	cfg.Reattach = &plugin.ReattachConfig{
-		Addr: silentServer(t), Protocol: protocol, ReattachFunc: cmdrunner.ReattachFunc(cmd.Process.Pid, answers.Addr()),
+		Addr: testkit.SilentServer(t), Protocol: protocol, ReattachFunc: cmdrunner.ReattachFunc(cmd.Process.Pid, answers.Addr()),
 	}
 	return cfg, cmd.Process
 }
@@ -92,7 +51,7 @@ func dialSilent(t *testing.T, cfg *plugin.ClientConfig) (client *plugin.Client, 
 		opened <- err
 	}()
 	port := cfg.Reattach.Addr.(*net.TCPAddr).Port
-	testkit.Eventually(t, "a connection is under way", func() bool { return isConnecting(t, port) })
+	testkit.AwaitSYN(t, port)
 	return client, opened
 }
 

@@ -59,7 +59,8 @@ func TestConnections(t *testing.T) {
 }
 
 func TestNobodyAccepts(t *testing.T) {
-	const wait = 10 * time.Millisecond
+	// A dial lasts twice as long, in which the other side's answer has to come.
+	const wait = 250 * time.Millisecond
 	host, plugin := pair(t, Tunnel(), wait)
 	for side, b := range map[string]*Broker{"host": host, "plugin": plugin} {
 		_, err := b.Dial(71, nil)

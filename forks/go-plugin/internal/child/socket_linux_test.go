@@ -5,16 +5,12 @@ package child_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/hashicorp/go-plugin/internal/child"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // TestSocketClosesBesideADial closes the socket of a plugin that has ended while a
@@ -25,7 +21,7 @@ func TestSocketClosesBesideADial(t *testing.T) {
 		t.Fatal(err)
 	}
 	<-r.Context().Done()
-	addr := silentServer(t)
+	addr := testkit.SilentServer(t)
 	socket := child.NewSocket(addr, net.Dialer{})
 	ctx, cancel := context.WithCancel(t.Context())
 	dialled := make(chan error, 1)
@@ -33,7 +29,7 @@ func TestSocketClosesBesideADial(t *testing.T) {
 		_, err := socket.Dial(ctx)
 		dialled <- err
 	}()
-	awaitSYN(t, addr.Port)
+	testkit.AwaitSYN(t, addr.Port)
 
 	closed := make(chan struct{})
 	go func() {
@@ -52,46 +48,4 @@ func TestSocketClosesBesideADial(t *testing.T) {
 	if _, err := socket.Dial(t.Context()); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("a dial after the end: %v", err)
 	}
-}
-
-// silentServer listens with a queue that is full, so that it answers nothing.
-func silentServer(t *testing.T) *net.TCPAddr {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := unix.Listen(fd, 0); err != nil {
-		t.Fatal(err)
-	}
-	name, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: name.(*unix.SockaddrInet4).Port}
-	conn, err := net.DialTCP("tcp", nil, addr) // A queue of length 0 holds one.
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	return addr
-}
-
-// awaitSYN waits until the system has sent a SYN to the port and waits for an answer.
-func awaitSYN(t *testing.T, port int) {
-	t.Helper()
-	for end := time.Now().Add(10 * time.Second); time.Now().Before(end); time.Sleep(time.Millisecond) {
-		table, err := os.ReadFile("/proc/self/net/tcp")
-		if err != nil {
-			t.Fatal(err)
-		}
-		if strings.Contains(string(table), fmt.Sprintf(" 0100007F:%04X 02 ", port)) {
-			return
-		}
-	}
-	t.Fatal("no connection is under way")
 }
