@@ -15,6 +15,9 @@ import (
 	"github.com/reattach/reattach/host/target"
 )
 
+// annotationPrefix is that of all annotations which are kept of a Service.
+const annotationPrefix = "reattach.dev/"
+
 // The annotations of a Service that the source reads.
 const (
 	// AnnotationPort is the port of the pods that the plugin listens on: its

@@ -3,6 +3,8 @@
 package kubernetes
 
 import (
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,12 +28,9 @@ func stripMeta(m metav1.ObjectMeta) metav1.ObjectMeta {
 
 func stripService(s *corev1.Service) *corev1.Service {
 	out := &corev1.Service{ObjectMeta: stripMeta(s.ObjectMeta)}
-	for _, name := range []string{AnnotationPort, AnnotationTLSServerName, AnnotationRequired} {
-		if value, ok := s.Annotations[name]; ok {
-			if out.Annotations == nil {
-				out.Annotations = make(map[string]string)
-			}
-			out.Annotations[name] = value
+	for name, value := range s.Annotations {
+		if strings.HasPrefix(name, annotationPrefix) {
+			metav1.SetMetaDataAnnotation(&out.ObjectMeta, name, value)
 		}
 	}
 	if value, ok := s.Labels[DefaultSelector]; ok {
