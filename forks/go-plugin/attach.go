@@ -125,7 +125,7 @@ func helloRequest(cfg *ClientConfig) *hello.Request {
 	for i, p := range cfg.AllowedProtocols {
 		protocols[i] = string(p)
 	}
-	features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureRPCMux}
+	features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureMux}
 	if !cfg.wantsOutput() {
 		features = append(features, hello.FeatureNoOutput)
 	}
@@ -216,7 +216,7 @@ func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet) (err error) {
 		return cfg
 	}
 	var session *netrpc.Host
-	if s.agreed.Has(hello.FeatureRPCMux) {
+	if s.agreed.Has(hello.FeatureMux) {
 		session = netrpc.NewMuxHost(s.conn, config, s.lists, s.setDraining, s.lose)
 	} else if session, err = netrpc.NewYamuxHost(s.conn, config); err != nil {
 		return err

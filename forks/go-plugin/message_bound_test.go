@@ -179,9 +179,9 @@ func bulkNetwork(t *testing.T, protocol plugin.Protocol, host, served int) bulk 
 // the stub live on.
 func TestMessagesAreBounded(t *testing.T) {
 	ways := map[string]func(t *testing.T, host, served int) bulk{
-		"rpc-mux": func(t *testing.T, host, served int) bulk { return bulkNetwork(t, plugin.ProtocolNetRPC, host, served) },
-		"gRPC":    func(t *testing.T, host, served int) bulk { return bulkNetwork(t, plugin.ProtocolGRPC, host, served) },
-		"yamux":   bulkStream,
+		"mux":   func(t *testing.T, host, served int) bulk { return bulkNetwork(t, plugin.ProtocolNetRPC, host, served) },
+		"gRPC":  func(t *testing.T, host, served int) bulk { return bulkNetwork(t, plugin.ProtocolGRPC, host, served) },
+		"yamux": bulkStream,
 	}
 	for name, attach := range ways {
 		for _, lower := range []string{"host", "plugin", "both"} {

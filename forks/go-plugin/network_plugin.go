@@ -14,8 +14,8 @@ import (
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/grpcserve"
 	"github.com/hashicorp/go-plugin/internal/logging"
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/panics"
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/tlsfile"
 )
@@ -41,7 +41,7 @@ type networkPlugin struct {
 	services  map[int]*grpcserve.Factory // of gRPC, by app version
 	output    *stdio.Hub
 	panics    *panics.Guard
-	watchdog  rpcmux.Watchdog
+	watchdog  mux.Watchdog
 	draining  chan struct{}
 }
 

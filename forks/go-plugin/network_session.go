@@ -118,7 +118,7 @@ func (h *hostSession) newNetRPC() (session netRPCSession, release func()) {
 			return cfg
 		},
 	}
-	if h.agreed.Has(hello.FeatureRPCMux) {
+	if h.agreed.Has(hello.FeatureMux) {
 		config.Subscribe = h.subscribe
 		config.MaxSend = commonBound(h.plugin.config.MaxMessageBytes, h.agreed.MaxMessage)
 		config.Watchdog, config.Silence = &h.plugin.watchdog, hostKeepalive

@@ -95,7 +95,7 @@ func TestAttachNegotiatesAndCalls(t *testing.T) {
 	session := p.attach(t)
 
 	want := &plugin.PeerInfo{
-		Core: plugin.CoreProtocolVersion, Version: 1, Protocol: "netrpc", Name: "echo-test", Features: []string{hello.FeatureGoAway, hello.FeatureRPCMux},
+		Core: plugin.CoreProtocolVersion, Version: 1, Protocol: "netrpc", Name: "echo-test", Features: []string{hello.FeatureGoAway, hello.FeatureMux},
 		Kinds: []hello.Kind{{Name: "echo", Methods: []hello.Method{
 			{Name: "Echo", Args: "string", Reply: "string"},
 			{Name: "Fail", Args: "struct {}", Reply: "struct {}"},

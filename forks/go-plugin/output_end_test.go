@@ -30,7 +30,7 @@ const envOutputRounds = "OUTPUT_ROUNDS"
 type outputRound struct {
 	config   *plugin.ClientConfig
 	protocol plugin.Protocol
-	yamux    bool // without the feature rpc-mux
+	yamux    bool // without the feature mux
 	lines    int
 	process  *exec.Cmd
 	stop     func() // clears up; may be nil
@@ -214,14 +214,14 @@ func TestOutputIsComplete(t *testing.T) {
 		"child, gRPC, multiplexed, Kill":                    {5, child(plugin.ProtocolGRPC, multiplexed), (*outputRound).killed, false},
 		"child, gRPC, multiplexed, plugin exits":            {2, child(plugin.ProtocolGRPC, multiplexed), (*outputRound).exits, false},
 		"child, gRPC, multiplexed, plugin dies":             {2, child(plugin.ProtocolGRPC, multiplexed), (*outputRound).dies, false},
-		"network, rpc-mux, Kill":                            {20, network(plugin.ProtocolNetRPC, false), (*outputRound).killed, false},
-		"network, rpc-mux, Close":                           {20, network(plugin.ProtocolNetRPC, false), (*outputRound).closed, false},
+		"network, mux, Kill":                                {20, network(plugin.ProtocolNetRPC, false), (*outputRound).killed, false},
+		"network, mux, Close":                               {20, network(plugin.ProtocolNetRPC, false), (*outputRound).closed, false},
 		"network, yamux, Close":                             {20, network(plugin.ProtocolNetRPC, true), (*outputRound).closed, false},
 		"network, gRPC, Kill":                               {20, network(plugin.ProtocolGRPC, false), (*outputRound).killed, false},
 		"network, gRPC, Close":                              {20, network(plugin.ProtocolGRPC, false), (*outputRound).closed, false},
-		"network, rpc-mux, plugin exits":                    {2, mortal(plugin.ProtocolNetRPC, false), (*outputRound).exits, false},
-		"network, rpc-mux, plugin dies":                     {2, mortal(plugin.ProtocolNetRPC, false), (*outputRound).dies, false},
-		"network, rpc-mux, plugin leaves":                   {5, mortal(plugin.ProtocolNetRPC, false), (*outputRound).leaves, false},
+		"network, mux, plugin exits":                        {2, mortal(plugin.ProtocolNetRPC, false), (*outputRound).exits, false},
+		"network, mux, plugin dies":                         {2, mortal(plugin.ProtocolNetRPC, false), (*outputRound).dies, false},
+		"network, mux, plugin leaves":                       {5, mortal(plugin.ProtocolNetRPC, false), (*outputRound).leaves, false},
 		"network, yamux, plugin exits":                      {2, mortal(plugin.ProtocolNetRPC, true), (*outputRound).exits, false},
 		"network, yamux, plugin dies":                       {2, mortal(plugin.ProtocolNetRPC, true), (*outputRound).dies, false},
 		"network, yamux, plugin leaves":                     {5, mortal(plugin.ProtocolNetRPC, true), (*outputRound).leaves, false},
@@ -232,7 +232,7 @@ func TestOutputIsComplete(t *testing.T) {
 		"child, gRPC, plugin dies, many lines":              {1, child(plugin.ProtocolGRPC, nil), (*outputRound).dies, true},
 		"child, gRPC, AutoMTLS, plugin dies, many lines":    {1, child(plugin.ProtocolGRPC, mtls), (*outputRound).dies, true},
 		"child, gRPC, multiplexed, plugin dies, many lines": {1, child(plugin.ProtocolGRPC, multiplexed), (*outputRound).dies, true},
-		"network, rpc-mux, plugin dies, many lines":         {1, mortal(plugin.ProtocolNetRPC, false), (*outputRound).dies, true},
+		"network, mux, plugin dies, many lines":             {1, mortal(plugin.ProtocolNetRPC, false), (*outputRound).dies, true},
 		"network, yamux, plugin dies, many lines":           {1, mortal(plugin.ProtocolNetRPC, true), (*outputRound).dies, true},
 		"network, gRPC, plugin dies, many lines":            {1, mortal(plugin.ProtocolGRPC, false), (*outputRound).dies, true},
 	}

@@ -151,7 +151,7 @@ func checkPanicText(t *testing.T, how, text string) {
 // A method that panics over net/rpc costs its own caller an error, on each kind
 // of session, and no other call anything.
 func TestPanicIsAnsweredNetRPC(t *testing.T) {
-	for name, old := range map[string]bool{"rpc-mux": false, "yamux": true} {
+	for name, old := range map[string]bool{"mux": false, "yamux": true} {
 		t.Run(name, func(t *testing.T) {
 			p, log := servePoison(t, &poisonPlugin{}, nil)
 			cfg := p.clientConfig()
@@ -209,7 +209,7 @@ func tryMisdeeds(t *testing.T, client *rpc.Client) {
 
 // A plugin whose Server panics costs the host that kind, not the session.
 func TestPanicInServerIsAnswered(t *testing.T) {
-	for name, old := range map[string]bool{"rpc-mux": false, "yamux": true} {
+	for name, old := range map[string]bool{"mux": false, "yamux": true} {
 		t.Run(name, func(t *testing.T) {
 			p, _ := servePoison(t, serverPanics{}, func(o *plugin.ServeConfig) { o.Plugins["fine"] = &poisonPlugin{} })
 			cfg := p.clientConfig()

@@ -8,8 +8,8 @@ import (
 	"net/rpc"
 	"reflect"
 
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
 // RPCChannel carries the calls of one kind in a net/rpc session, for a stub that
@@ -36,7 +36,7 @@ type RPCChannel interface {
 	// ReadReply must follow each ReadHeader. It decodes the reply into what
 	// target points to; the zero Value drops it. An error that matches
 	// [ErrConnectionLost] means that the session has ended, any other that this
-	// reply cannot be decoded. Without rpc-mux that may be the last one of the
+	// reply cannot be decoded. Without mux that may be the last one of the
 	// channel, which ReadHeader says.
 	ReadReply(target reflect.Value) error
 	// Close ends the channel. It may be called more than once.
@@ -45,15 +45,15 @@ type RPCChannel interface {
 
 // ErrChannelFull is a request that was not sent, because the connection is
 // slower than its callers.
-var ErrChannelFull = rpcmux.ErrFull
+var ErrChannelFull = mux.ErrFull
 
 // RPCEncodeError is a request that was not sent, because its arguments cannot
 // be encoded.
-type RPCEncodeError = rpcmux.EncodeError
+type RPCEncodeError = mux.EncodeError
 
 // MessageTooLargeError is a message of more bytes than MaxMessageBytes of either side
 // allows. The session lives on.
-type MessageTooLargeError = rpcmux.TooLargeError
+type MessageTooLargeError = mux.TooLargeError
 
 // NewRPCChannel returns a channel on a connection that speaks net/rpc with gob,
 // as rpc.ServeConn does. The channel owns the connection.

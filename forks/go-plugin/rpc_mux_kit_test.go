@@ -13,10 +13,10 @@ import (
 	"github.com/hashicorp/go-plugin/internal/hello"
 )
 
-// muxPeer is what a plugin with the feature rpc-mux has said of itself.
-var muxPeer = &plugin.PeerInfo{Version: 1, Protocol: string(plugin.ProtocolNetRPC), Features: []string{hello.FeatureGoAway, hello.FeatureRPCMux}}
+// muxPeer is what a plugin with the feature mux has said of itself.
+var muxPeer = &plugin.PeerInfo{Version: 1, Protocol: string(plugin.ProtocolNetRPC), Features: []string{hello.FeatureGoAway, hello.FeatureMux}}
 
-// muxHost makes a session with the feature rpc-mux on a connection.
+// muxHost makes a session with the feature mux on a connection.
 func muxHost(t *testing.T, conn net.Conn, change func(*plugin.ClientConfig)) *plugin.Session {
 	t.Helper()
 	cfg := &plugin.ClientConfig{
@@ -38,7 +38,7 @@ func muxHost(t *testing.T, conn net.Conn, change func(*plugin.ClientConfig)) *pl
 	return session
 }
 
-// muxPlugin serves impl on a connection to a host with the feature rpc-mux.
+// muxPlugin serves impl on a connection to a host with the feature mux.
 func muxPlugin(t *testing.T, conn net.Conn, impl plugin.Plugin) *plugin.HostSession {
 	t.Helper()
 	host, err := plugin.NewHostSession(&plugin.ServeConfig{HandshakeConfig: testHandshake, Plugins: plugin.PluginSet{"echo": impl}}, conn,

@@ -153,7 +153,7 @@ func (s *Session) Close() error {
 // start supervises a session whose client is set. Most sessions cost no
 // goroutine for that.
 func (s *Session) start() {
-	if a := s.agreed; a.Has(hello.FeatureGoAway) && !a.Has(hello.FeatureRPCMux) && !a.Has(hello.FeatureGRPCOnDemand) {
+	if a := s.agreed; a.Has(hello.FeatureGoAway) && !a.Has(hello.FeatureMux) && !a.Has(hello.FeatureGRPCOnDemand) {
 		s.askForDrain() // the plugin tells only a host that has asked from the beginning
 	}
 	stopProbes := s.keepAlive()

@@ -57,7 +57,7 @@ func failPings(text string) func(net.Conn) {
 // messages (PROTOCOL.md, "Messages") with an error.
 func failRPCPings(text string) func(net.Conn) {
 	return func(c net.Conn) {
-		_, _ = io.WriteString(c, answerOf("netrpc", map[string]any{"features": []string{"rpc-mux"}}))
+		_, _ = io.WriteString(c, answerOf("netrpc", map[string]any{"features": []string{"mux"}}))
 		for {
 			head := make([]byte, 4)
 			if _, err := io.ReadFull(c, head); err != nil {

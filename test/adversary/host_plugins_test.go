@@ -79,7 +79,7 @@ func hostilePlugins() map[string]func(net.Conn) {
 		"half an answer":           say(answerOf("grpc", nil)[:40]),
 		"answers and hangs up":     say(answerOf("grpc", nil)),
 		"answers and says nothing": hold(answerOf("grpc", nil)),
-		"answers net/rpc likewise": hold(answerOf("netrpc", map[string]any{"features": []string{"rpc-mux"}})),
+		"answers net/rpc likewise": hold(answerOf("netrpc", map[string]any{"features": []string{"mux"}})),
 		"byte by byte": func(c net.Conn) {
 			for _, b := range []byte(answerOf("grpc", map[string]any{"kinds": manyKinds()})) {
 				if _, err := c.Write([]byte{b}); err != nil {
@@ -96,8 +96,8 @@ func hostilePlugins() map[string]func(net.Conn) {
 		"a lying number":        hold(answerOf("grpc", map[string]any{"version": 1 << 30, "maxMessage": -1})),
 		"HTTP/2":                hold(settings),
 		"endless HTTP/2":        endless(answerOf("grpc", nil)+settings, ping+settings),
-		"endless messages":      endless(answerOf("netrpc", map[string]any{"features": []string{"rpc-mux"}}), "\x00\x00\x00\x01\x63\x00\x00\x00\x01\x09"),
-		"a message of 2 GiB":    endless(answerOf("netrpc", map[string]any{"features": []string{"rpc-mux"}})+"\x7f\xff\xff\xff\x02", strings.Repeat("x", 4<<10)),
+		"endless messages":      endless(answerOf("netrpc", map[string]any{"features": []string{"mux"}}), "\x00\x00\x00\x01\x63\x00\x00\x00\x01\x09"),
+		"a message of 2 GiB":    endless(answerOf("netrpc", map[string]any{"features": []string{"mux"}})+"\x7f\xff\xff\xff\x02", strings.Repeat("x", 4<<10)),
 		"endless yamux":         endless(answerOf("netrpc", nil), "\x00\x01\x00\x01\x00\x00\x00\x02\x00\x00\x00\x00"),
 		"endless strange yamux": endless(answerOf("netrpc", nil), "\x00\x00\x00\x00\x00\x00\x00\x63\x00\x00\x00\x04junk"),
 		"TLS": func(c net.Conn) {

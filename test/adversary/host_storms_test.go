@@ -43,7 +43,7 @@ func yamuxFrame(stream uint32, data string) string {
 func stormStreams(muxed bool, named func(n uint32) string) func(net.Conn) {
 	more := map[string]any{}
 	if muxed {
-		more["features"] = []string{"rpc-mux"}
+		more["features"] = []string{"mux"}
 	}
 	return func(c net.Conn) {
 		go func() { _, _ = io.Copy(io.Discard, c) }()

@@ -21,7 +21,7 @@ func TestGobBombs(t *testing.T) {
 	t.Parallel()
 	for name, args := range gobBombs() {
 		t.Run(name, func(t *testing.T) {
-			underBomb(t, "with the feature rpc-mux", name, bombMux, args)
+			underBomb(t, "with the feature mux", name, bombMux, args)
 			underBomb(t, "in yamux", name, bombYamux, gobHeader(t, "Plugin.Greet")+args)
 		})
 	}
@@ -59,11 +59,11 @@ func greeted(t *testing.T, v *victim, features ...string) (*net.TCPConn, *bufio.
 	return conn, r
 }
 
-// bombMux calls a greeter by the messages of rpc-mux (PROTOCOL.md, "Messages"), and
+// bombMux calls a greeter by the messages of mux (PROTOCOL.md, "Messages"), and
 // gives what comes back on its channel, until the connection ends.
 func bombMux(t *testing.T, v *victim, args string) string {
 	t.Helper()
-	conn, r := greeted(t, v, "rpc-mux")
+	conn, r := greeted(t, v, "mux")
 	message := func(kind byte, rest string) string {
 		return string(binary.BigEndian.AppendUint32(nil, uint32(1+len(rest)))) + string([]byte{kind}) + rest
 	}

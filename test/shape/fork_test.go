@@ -29,7 +29,7 @@ var forkLayers = [][]string{
 		"internal/pluginpb", "internal/rendezvous", "internal/reopen", "internal/stdio", "internal/testkit"},
 	{"internal/cmdrunner", "internal/hello", "internal/listen", "internal/multiplex", "internal/panics", "internal/peererr",
 		"internal/tunnel"},
-	{"internal/rpcmux", "internal/sniff"},
+	{"internal/mux", "internal/sniff"},
 	{"internal/admission", "internal/child", "internal/dial", "internal/grpcconn", "internal/netrpc"},
 	{"internal/broker"},
 	{"internal/grpcserve"},

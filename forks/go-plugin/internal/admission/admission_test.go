@@ -43,7 +43,7 @@ func plugin() admission.Config {
 func host() *hello.Request {
 	return &hello.Request{
 		Cookie: hello.Cookie{Key: "TEST_PLUGIN", Value: "hello"}, Host: "tester", MaxMessage: 1 << 20,
-		Versions: []int{1, 2, 3, 4}, Protocols: []string{hello.NetRPC, hello.GRPC}, Features: []string{hello.FeatureRPCMux, hello.FeatureNoOutput},
+		Versions: []int{1, 2, 3, 4}, Protocols: []string{hello.NetRPC, hello.GRPC}, Features: []string{hello.FeatureMux, hello.FeatureNoOutput},
 	}
 }
 
@@ -96,7 +96,7 @@ func TestHandshakeAgrees(t *testing.T) {
 	}{
 		"Preferred": {
 			reason: "A version of gRPC is served over net/rpc where that is possible and preferred.",
-			want:   hello.Agreement{Version: 4, Protocol: hello.NetRPC, Features: []string{hello.FeatureRPCMux}, MaxMessage: 1 << 20},
+			want:   hello.Agreement{Version: 4, Protocol: hello.NetRPC, Features: []string{hello.FeatureMux}, MaxMessage: 1 << 20},
 		},
 		"Other": {
 			reason: "The features are those of the protocol.",

@@ -42,7 +42,7 @@ func (h *Handshaker) offers(protocols []string) []hello.Offer {
 			}
 		}
 		all = append(all, hello.Offer{Version: v.Number, Protocol: hello.NetRPC, Features: []string{
-			hello.FeatureGoAway, hello.FeatureRPCMux,
+			hello.FeatureGoAway, hello.FeatureMux,
 		}})
 	}
 	return all

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/env"
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/sniff"
 )
 
@@ -41,7 +41,7 @@ func (h *Handshaker) secure(ctx context.Context, conn net.Conn) (net.Conn, *bufi
 	case proto != sniff.TLS:
 		return conn, r, proto, nil
 	}
-	secure := tls.Server(rpcmux.NewOverflowConn(sniff.NewConn(conn, r)), h.cfg.TLS)
+	secure := tls.Server(mux.NewOverflowConn(sniff.NewConn(conn, r)), h.cfg.TLS)
 	if err := secure.HandshakeContext(ctx); err != nil {
 		lingerOn(conn) // It has been sent an alert.
 		return nil, nil, proto, fmt.Errorf("TLS: %w", err)

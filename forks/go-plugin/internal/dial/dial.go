@@ -14,7 +14,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/sniff"
 )
 
@@ -74,7 +74,7 @@ func (t Target) Connect(ctx context.Context) (net.Conn, error) {
 	if err != nil || t.TLS == nil {
 		return conn, err
 	}
-	secure := tls.Client(rpcmux.NewOverflowConn(conn), t.tlsConfig())
+	secure := tls.Client(mux.NewOverflowConn(conn), t.tlsConfig())
 	if err := secure.HandshakeContext(ctx); err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("%w: %w", hello.ErrTLS, err)

@@ -7,7 +7,7 @@ import (
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/mux"
 )
 
 // ServerBound bounds the messages of a server to n bytes, negative for no bound. Zero
@@ -36,7 +36,7 @@ func BoundStatus(err error, maxMessage int) error {
 	}
 	s := status.Convert(err)
 	if len(s.Message()) > most {
-		return status.Error(s.Code(), rpcmux.ClipError(s.Message(), most))
+		return status.Error(s.Code(), mux.ClipError(s.Message(), most))
 	}
 	if p := s.Proto(); len(p.GetDetails()) > 0 && proto.Size(p) > most {
 		return status.Error(s.Code(), s.Message())

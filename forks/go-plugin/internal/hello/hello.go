@@ -33,7 +33,7 @@ const (
 	FeatureGRPCTunnel   = "grpc-tunnel"
 	FeatureGRPCOnDemand = "grpc-on-demand"
 	FeatureNoOutput     = "no-output"
-	FeatureRPCMux       = "rpc-mux"
+	FeatureMux          = "mux"
 )
 
 // Bounds of one line in bytes, newline included.

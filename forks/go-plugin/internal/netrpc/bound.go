@@ -8,11 +8,11 @@ import (
 	"io"
 	"math"
 
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/mux"
 )
 
 // gobMessages is what a gob decoder reads from where messages are bounded. One that is
-// too long is read and dropped, and reading gives an *rpcmux.TooLargeError in its place:
+// too long is read and dropped, and reading gives an *mux.TooLargeError in its place:
 // the stream stays in step, as gob describes types in messages of their own.
 //
 // A message of gob is its length and as many bytes. A length below 128 is one byte;
@@ -84,5 +84,5 @@ func (g *gobMessages) begin() error {
 	if _, err := io.CopyN(io.Discard, g.r, int64(min(size, math.MaxInt64))); err != nil {
 		return err
 	}
-	return &rpcmux.TooLargeError{Size: size, Max: g.max}
+	return &mux.TooLargeError{Size: size, Max: g.max}
 }

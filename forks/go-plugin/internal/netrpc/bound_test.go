@@ -14,7 +14,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/mux"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -40,7 +40,7 @@ func TestDroppedMessageIsNotKept(t *testing.T) {
 	runtime.ReadMemStats(&before)
 	var into any
 	err := gob.NewDecoder(r).Decode(&into)
-	if large := (*rpcmux.TooLargeError)(nil); !errors.As(err, &large) || large.Size != 1<<30 || large.Max != mib {
+	if large := (*mux.TooLargeError)(nil); !errors.As(err, &large) || large.Size != 1<<30 || large.Max != mib {
 		t.Errorf("got %v", err)
 	}
 	runtime.ReadMemStats(&after)
@@ -67,15 +67,15 @@ func FuzzBoundGob(f *testing.F) {
 		limited, free := gob.NewDecoder(boundGob(bytes.NewReader(data), bound)), gob.NewDecoder(bytes.NewReader(data))
 		for range 100 {
 			var header rpc.Request
-			err := rpcmux.Decode(limited, &header)
-			if large := (*rpcmux.TooLargeError)(nil); errors.As(err, &large) {
+			err := mux.Decode(limited, &header)
+			if large := (*mux.TooLargeError)(nil); errors.As(err, &large) {
 				if large.Size <= uint64(bound) {
 					t.Fatalf("%v", err)
 				}
 				return
 			}
 			var want rpc.Request
-			wanted := rpcmux.Decode(free, &want)
+			wanted := mux.Decode(free, &want)
 			if (err == nil) != (wanted == nil) || header != want {
 				t.Fatalf("%+v, %v; without a bound %+v, %v", header, err, want, wanted)
 			}

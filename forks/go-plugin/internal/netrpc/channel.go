@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package netrpc runs the net/rpc sessions of this library, both sides of them, over
-// yamux as every go-plugin peer does and over package rpcmux with the feature rpc-mux.
+// yamux as every go-plugin peer does and over package mux with the feature mux.
 //
 // It speaks the gob encoding of net/rpc byte for byte, but with codecs and a server loop
 // of its own, because those of the standard library cannot say what went wrong: a lost
@@ -16,8 +16,8 @@ import (
 	"net/rpc"
 	"reflect"
 
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/peererr"
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
 // Channel carries the calls of one kind in a session. The root package documents its
@@ -45,7 +45,7 @@ type clientCodec struct{ Channel }
 func (c *clientCodec) WriteRequest(r *rpc.Request, args any) error {
 	for {
 		_, err := c.Send(r.ServiceMethod, r.Seq, args)
-		if !errors.Is(err, rpcmux.ErrFull) {
+		if !errors.Is(err, mux.ErrFull) {
 			return err
 		}
 		if err := c.Await(context.Background()); err != nil {

@@ -8,9 +8,9 @@ import (
 	"fmt"
 	"net/rpc"
 
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/peererr"
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
 // The methods of a session's own services.
@@ -27,7 +27,7 @@ type control struct {
 	kinds    func(kind string) (impl any, err error)
 	panicked panics.Func // says what becomes of a panic in kinds
 	// register serves a kind and returns the id where.
-	register func(rpcmux.Handler) (id uint32)
+	register func(mux.Handler) (id uint32)
 	// finishOutput sends what the plugin has written by now. It gives up with ctx.
 	finishOutput func(ctx context.Context)
 	// draining is closed when the plugin is about to leave; nil: it does not say so by
@@ -35,7 +35,7 @@ type control struct {
 	draining, ended <-chan struct{}
 }
 
-// ServeRequest implements rpcmux.Handler.
+// ServeRequest implements mux.Handler.
 func (c *control) ServeRequest(codec rpc.ServerCodec) error {
 	var r rpc.Request
 	if err := codec.ReadRequestHeader(&r); err != nil {
@@ -90,7 +90,7 @@ func (c *control) awaitDraining() error {
 }
 
 // open returns what serves a kind.
-func (c *control) open(kind string) (handler rpcmux.Handler, err error) {
+func (c *control) open(kind string) (handler mux.Handler, err error) {
 	returned := false
 	defer func() {
 		if !returned && c.panicked != nil {

@@ -9,7 +9,7 @@ import (
 	"io"
 	"reflect"
 
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/mux"
 )
 
 // pairEncoder encodes headers and bodies in turn into one gob stream, as net/rpc
@@ -65,7 +65,7 @@ func (e *pairEncoder) add(header, body any) error {
 			return err
 		}
 	}
-	err := rpcmux.Encode(e.enc, body)
+	err := mux.Encode(e.enc, body)
 	switch {
 	case err != nil && nested:
 		// Half of the value is there.
@@ -78,7 +78,7 @@ func (e *pairEncoder) add(header, body any) error {
 	}
 	if err == nil {
 		e.to = &e.out
-		err = rpcmux.Encode(e.enc, header)
+		err = mux.Encode(e.enc, header)
 	}
 	e.out = append(e.out, e.body...)
 	if cap(e.body) > streamBuffer {
@@ -96,7 +96,7 @@ func (e *pairEncoder) tryOut(body any) error {
 		e.trial = gob.NewEncoder(countingWriter{&e.tried})
 	}
 	e.tried = 0
-	err := rpcmux.Encode(e.trial, body)
+	err := mux.Encode(e.trial, body)
 	if err == nil {
 		err = e.fits(e.tried)
 	}
@@ -109,7 +109,7 @@ func (e *pairEncoder) tryOut(body any) error {
 // fits says whether a body of that many bytes may be sent.
 func (e *pairEncoder) fits(size int) error {
 	if e.max > 0 && size > e.max {
-		return &rpcmux.TooLargeError{Size: uint64(size), Max: uint64(e.max)}
+		return &mux.TooLargeError{Size: uint64(size), Max: uint64(e.max)}
 	}
 	return nil
 }

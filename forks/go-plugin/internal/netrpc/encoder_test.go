@@ -14,8 +14,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/peererr"
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
 // Box is what the methods of gobPlugin take and return.
@@ -260,7 +260,7 @@ func TestChannelOutOfStepEnds(t *testing.T) {
 	defer there.Close()
 	c := NewChannel(here)
 	_, err := c.Send("Plugin.Take", 1, Box{Fickle{new(int)}, nil})
-	if unfit := (*rpcmux.EncodeError)(nil); !errors.As(err, &unfit) {
+	if unfit := (*mux.EncodeError)(nil); !errors.As(err, &unfit) {
 		t.Fatalf("Send: %v", err)
 	}
 	if err := c.ReadHeader(&rpc.Response{}); !errors.Is(err, peererr.ErrConnectionLost) {

@@ -30,7 +30,7 @@ type HostConfig struct {
 	// PingTimeout bounds Ping; zero waits for ever.
 	PingTimeout time.Duration
 	// MaxMessage bounds each message, in bytes; zero does not. MaxSend is the same for
-	// what is sent with the feature rpc-mux, where the plugin has a say.
+	// what is sent with the feature mux, where the plugin has a say.
 	MaxMessage, MaxSend int
 	// Arrivals are those that the broker shares with others; nil is its own.
 	Arrivals *Arrivals

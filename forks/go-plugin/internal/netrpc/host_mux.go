@@ -7,19 +7,19 @@ import (
 
 	"github.com/hashicorp/yamux"
 
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
-// overMux is the transport of the feature rpc-mux, by which two peers of this library
+// overMux is the transport of the feature mux, by which two peers of this library
 // put their calls on the connection themselves. PROTOCOL.md.
 type overMux struct {
 	host   *Host
-	mux    *rpcmux.Host
+	mux    *mux.Host
 	listed func(kind string) bool
 }
 
-// NewMuxHost starts a session with the feature rpc-mux. It owns conn. listed reports
+// NewMuxHost starts a session with the feature mux. It owns conn. listed reports
 // whether the plugin has said that it serves a kind, so that a channel need not wait
 // for it. draining is called when the plugin says that it is about to leave, and ended
 // with the reason when the session can be used no more.
@@ -27,7 +27,7 @@ func NewMuxHost(conn net.Conn, config HostConfig, listed func(kind string) bool,
 	streams := &onDemand{start: func(conn net.Conn) (*yamux.Session, error) {
 		return yamux.Client(conn, yamuxConfig(config.Yamux))
 	}}
-	mux := rpcmux.NewHost(conn, rpcmux.HostConfig{
+	session := mux.NewHost(conn, mux.HostConfig{
 		Draining: draining, Streams: streams.begin,
 		MaxSend: config.MaxSend, MaxReceive: config.MaxMessage,
 		Ended: func(err error) error {
@@ -36,10 +36,10 @@ func NewMuxHost(conn net.Conn, config HostConfig, listed func(kind string) bool,
 		},
 	})
 	h := &Host{config: config, broker: config.newBroker(streams)}
-	h.transport = &overMux{h, mux, listed}
-	streams.carrier, streams.broker = mux, h.broker
+	h.transport = &overMux{h, session, listed}
+	streams.carrier, streams.broker = session, h.broker
 	// The last, because it begins to read.
-	h.control = NewClient(mux.Channel(0))
+	h.control = NewClient(session.Channel(0))
 	return h
 }
 

@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/yamux"
 )
 
-// onDemand is the Streams of a session with the feature rpc-mux: a yamux session inside
+// onDemand is the Streams of a session with the feature mux: a yamux session inside
 // of it, which begins with the first brokered stream. Most plugins never open one.
 type onDemand struct {
 	carrier carrier

@@ -9,7 +9,7 @@ import (
 
 	"github.com/hashicorp/yamux"
 
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
@@ -31,11 +31,11 @@ type PluginConfig struct {
 	Draining       <-chan struct{}
 	OpenTimeout    time.Duration
 
-	// For a session with the feature rpc-mux: the output, asked for once at most; the
+	// For a session with the feature mux: the output, asked for once at most; the
 	// bound on what is sent; and the configuration of the transport.
 	Subscribe func() *stdio.Subscription
 	MaxSend   int
-	Watchdog  *rpcmux.Watchdog
+	Watchdog  *mux.Watchdog
 	Silence   time.Duration
 }
 

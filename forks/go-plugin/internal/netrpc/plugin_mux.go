@@ -10,14 +10,14 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/hashicorp/go-plugin/internal/calls"
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
 )
 
-// MuxPlugin serves one host with the feature rpc-mux.
+// MuxPlugin serves one host with the feature mux.
 type MuxPlugin struct {
 	config  *PluginConfig
-	mux     *rpcmux.Plugin
+	mux     *mux.Plugin
 	streams *onDemand
 }
 
@@ -33,17 +33,17 @@ func NewMuxPlugin(conn net.Conn, config *PluginConfig) *MuxPlugin {
 	broker := NewBroker(p.streams, NewArrivals(), rendezvous.Wait, config.Serving)
 	control := &control{
 		kinds: config.Kinds(broker), panicked: config.Panicked,
-		register:     func(h rpcmux.Handler) uint32 { return uint32(p.mux.Register(h)) },
+		register:     func(h mux.Handler) uint32 { return uint32(p.mux.Register(h)) },
 		finishOutput: func(ctx context.Context) { p.mux.FinishOutput(ctx) },
 	}
-	p.mux = rpcmux.NewPlugin(conn, rpcmux.PluginConfig{
+	p.mux = mux.NewPlugin(conn, mux.PluginConfig{
 		Control:    control,
 		Open:       control.open,
 		Calls:      config.calls,
 		Answered:   p.answered,
 		Panicked:   config.Panicked,
 		Barrier:    config.Output,
-		Subscribe:  func() rpcmux.Output { return config.Subscribe() },
+		Subscribe:  func() mux.Output { return config.Subscribe() },
 		Streams:    p.streams.begin,
 		Watchdog:   config.Watchdog,
 		Silence:    config.Silence,

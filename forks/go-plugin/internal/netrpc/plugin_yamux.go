@@ -13,8 +13,8 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/hashicorp/go-plugin/internal/calls"
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
@@ -54,7 +54,7 @@ func (p *YamuxPlugin) Serve() error {
 	control := &control{
 		kinds: p.config.Kinds(broker), panicked: p.config.Panicked, finishOutput: p.finishOutput,
 		draining: p.config.Draining, ended: session.CloseChan(),
-		register: func(h rpcmux.Handler) uint32 { return p.register(broker, h) },
+		register: func(h mux.Handler) uint32 { return p.register(broker, h) },
 	}
 	service := newService(streams[0], control, Serving{Panicked: p.config.Panicked, MaxMessage: p.config.MaxMessage})
 	service.answered = func(method string) {
@@ -82,7 +82,7 @@ func (p *YamuxPlugin) acceptStreams(session *yamux.Session) (streams [len(stream
 }
 
 // register serves a kind on a brokered stream and returns the stream's id.
-func (p *YamuxPlugin) register(broker *Broker, handler rpcmux.Handler) (id uint32) {
+func (p *YamuxPlugin) register(broker *Broker, handler mux.Handler) (id uint32) {
 	id = broker.NextID()
 	go func() {
 		// If the host does not dial, its own call has failed.

@@ -12,8 +12,8 @@ import (
 	"sync"
 
 	"github.com/hashicorp/go-plugin/internal/calls"
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/panics"
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
@@ -46,7 +46,7 @@ func newServer(v any) *rpc.Server {
 type service struct {
 	Serving
 	conn    io.ReadWriteCloser
-	handler rpcmux.Handler
+	handler mux.Handler
 	// answered, if not nil, is called with the method once its answer is
 	// written, or cannot be.
 	answered func(method string)
@@ -58,7 +58,7 @@ type service struct {
 	enc     *pairEncoder
 }
 
-func newService(conn io.ReadWriteCloser, handler rpcmux.Handler, how Serving) *service {
+func newService(conn io.ReadWriteCloser, handler mux.Handler, how Serving) *service {
 	dec := gob.NewDecoder(boundGob(conn, how.MaxMessage))
 	return &service{Serving: how, conn: conn, handler: handler, dec: dec, enc: newPairEncoder(&rpc.Response{}, how.MaxMessage)}
 }
@@ -125,7 +125,7 @@ func (r *request) ended(returned *bool) {
 
 // ReadRequestHeader begins the call.
 func (r *request) ReadRequestHeader(header *rpc.Request) error {
-	if err := rpcmux.Decode(r.service.dec, header); err != nil {
+	if err := mux.Decode(r.service.dec, header); err != nil {
 		r.broken = true
 		return err
 	}
@@ -140,7 +140,7 @@ func (r *request) ReadRequestHeader(header *rpc.Request) error {
 // ReadRequestBody decodes the arguments. When it returns without an error
 // and body is not nil, the method is called.
 func (r *request) ReadRequestBody(body any) error {
-	if err := rpcmux.Decode(r.service.dec, body); err != nil || body == nil {
+	if err := mux.Decode(r.service.dec, body); err != nil || body == nil {
 		// The calls under way are still answered, but no more requests are read.
 		r.broken = err != nil && losesStep(reflect.TypeOf(body))
 		return err
@@ -178,11 +178,11 @@ func (s *service) send(response *rpc.Response, body any) error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if s.MaxMessage > 0 { // it is in the header, which has no bound of its own
-		response.Error = rpcmux.ClipError(response.Error, max(0, s.MaxMessage-len(response.ServiceMethod)-headerRoom))
+		response.Error = mux.ClipError(response.Error, max(0, s.MaxMessage-len(response.ServiceMethod)-headerRoom))
 	}
 	err := s.enc.add(response, body)
 	if err != nil && response.Error == "" {
-		response.Error = rpcmux.CannotEncode(err)
+		response.Error = mux.CannotEncode(err)
 		err = s.enc.add(response, struct{}{})
 	}
 	if err != nil {

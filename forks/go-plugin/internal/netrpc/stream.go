@@ -11,7 +11,7 @@ import (
 	"reflect"
 	"sync"
 
-	"github.com/hashicorp/go-plugin/internal/rpcmux"
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
@@ -68,7 +68,7 @@ func (c *stream) queue(method string, number uint64, args any) (end uint64, isFi
 	case c.broken != nil:
 		return 0, false, c.broken
 	case len(c.enc.out) >= streamBuffer:
-		return 0, false, rpcmux.ErrFull
+		return 0, false, mux.ErrFull
 	}
 	c.header = rpc.Request{ServiceMethod: method, Seq: number}
 	if err := c.enc.add(&c.header, args); err != nil {
@@ -77,7 +77,7 @@ func (c *stream) queue(method string, number uint64, args any) (end uint64, isFi
 			_ = c.failLocked(c.enc.broken)
 			_ = c.conn.Close()
 		}
-		return 0, false, &rpcmux.EncodeError{Err: err}
+		return 0, false, &mux.EncodeError{Err: err}
 	}
 	isFirst = !c.writing
 	c.writing = true
@@ -144,14 +144,14 @@ func (c *stream) Await(ctx context.Context) error {
 }
 
 func (c *stream) ReadHeader(r *rpc.Response) error {
-	if err := rpcmux.Decode(c.dec, r); err != nil {
+	if err := mux.Decode(c.dec, r); err != nil {
 		return c.fail(err) // or why it has failed before
 	}
 	return nil
 }
 
 func (c *stream) ReadReply(target reflect.Value) error {
-	err := rpcmux.DecodeValue(c.dec, target)
+	err := mux.DecodeValue(c.dec, target)
 	if err != nil && c.source.err != nil {
 		return c.fail(c.source.err)
 	}

@@ -53,7 +53,7 @@ func protocols() []Bound {
 		atMost(1.05, "network gRPC / bare gRPC over TCP, one caller", "network-grpc", "bare-grpc", Sequential.Time()),
 		atMost(1.05, "network gRPC / bare gRPC over TCP, 64 callers", "network-grpc", "bare-grpc", Parallel.Time()),
 		atMost(1.05, "network gRPC / bare gRPC over TCP, memory of a session", "network-grpc", "bare-grpc", series.Memory),
-		atMost(1.3, "child gRPC, broker multiplexed / bare gRPC over TCP, one caller", "child-grpc-mux", "bare-grpc", Sequential.Time()),
+		atMost(1.3, "child gRPC, broker multiplexed / bare gRPC over TCP, one caller", "child-gmux", "bare-grpc", Sequential.Time()),
 		atMost(1.25, "network net/rpc with mTLS / without, one caller", "mtls-netrpc", "network-netrpc", Sequential.Time()),
 		atMost(1.25, "network gRPC with mTLS / without, one caller", "mtls-grpc", "network-grpc", Sequential.Time()),
 	}

@@ -19,7 +19,7 @@ func main() {
 		Subjects: []peer.Subject{
 			{Name: "child-netrpc", Open: child(netRPC, false)},
 			{Name: "child-grpc", Open: child(gRPC, false)},
-			{Name: "child-grpc-mux", Open: child(gRPC, true)},
+			{Name: "child-gmux", Open: child(gRPC, true)},
 			{Name: "network-netrpc", Open: network(netRPC)},
 			{Name: "network-grpc", Open: network(gRPC)},
 			{Name: "mtls-netrpc", Open: mutual(netRPC)},

@@ -23,7 +23,7 @@ func main() {
 		Subjects: []peer.Subject{
 			{Name: "upstream-child-netrpc", Open: child(plugin.ProtocolNetRPC, false)},
 			{Name: "upstream-child-grpc", Open: child(plugin.ProtocolGRPC, false)},
-			{Name: "upstream-child-grpc-mux", Open: child(plugin.ProtocolGRPC, true)},
+			{Name: "upstream-child-gmux", Open: child(plugin.ProtocolGRPC, true)},
 			{Name: "upstream-tcp-netrpc", Open: overTCP},
 		},
 		Serve: serve,

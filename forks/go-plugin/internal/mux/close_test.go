@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package mux
+
+import (
+	"context"
+	"net"
+	"net/rpc"
+	"testing"
+)
+
+// mustUpper fails the test if a call does not succeed.
+func mustUpper(t testing.TB, c *rpc.Client) {
+	t.Helper()
+	var out string
+	if err := c.Call("Plugin.Upper", "a", &out); err != nil || out != "A" {
+		t.Errorf("got %q, %v", out, err)
+	}
+}
+
+// A caller that is about to send when the channel is closed must not end the
+// session of others.
+func TestSendAfterClose(t *testing.T) {
+	onEach(t, func(t *testing.T, here, there net.Conn) {
+		p := newPair(t, here, there, HostConfig{}, PluginConfig{})
+		other := p.client(newThing())
+		c := p.serve(newThing())
+		_ = c.Close()
+		if _, err := c.Send("Plugin.Upper", 1, "a"); err == nil {
+			t.Error("a closed channel takes a request")
+		}
+		if err := c.Await(context.Background()); err == nil {
+			t.Error("there is room in a closed channel")
+		}
+		mustUpper(t, other)
+	})
+}
+
+// A message that was given to a reader whose channel is closed counts as
+// answered: with a call that seems to be under way for ever, no other would be
+// written at once any more.
+func TestCloseWithMessageGiven(t *testing.T) {
+	for range 50 { // The reader sees one or the other first.
+		here, there := net.Pipe()
+		h := NewHost(here, HostConfig{})
+		c := h.Channel(1)
+		<-h.readLock
+		h.pending.Add(1)
+		h.message = message{kind: failure, channel: c.id}
+		if !h.handTo(c.id) {
+			t.Fatal("nobody took the message")
+		}
+		go func() { _, _ = there.Read(make([]byte, 100)) }()
+		_ = c.Close()
+		_ = c.ReadHeader(&rpc.Response{})
+		if n := h.pending.Load(); n != 0 {
+			t.Fatalf("%d calls seem to be under way", n)
+		}
+		_, _ = h.Close(), there.Close()
+	}
+}

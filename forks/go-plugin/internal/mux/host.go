@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package mux
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-plugin/internal/stdio"
+)
+
+// HostConfig is what a host's side of a session needs. No field is required.
+type HostConfig struct {
+	// Draining is called when the plugin says that it is about to leave.
+	Draining func()
+	// Streams is called when the plugin has opened the first brokered stream,
+	// before anything of it can be read from StreamConn. It must not block.
+	Streams func()
+	// MaxSend and MaxReceive bound one message in each direction, in bytes. The
+	// plugin was told the second. Zero is no bound but the format's.
+	MaxSend, MaxReceive int
+	// Ended is called once with what ended the session, and returns the error that
+	// callers get. It must neither block nor use the session.
+	Ended func(error) error
+}
+
+// Host is the host's side of a session: channels on which it calls.
+//
+// It has no reader of its own. Whoever waits for an answer on a channel takes the
+// read lock and reads, and hands a message of another channel, together with the
+// lock, to whoever waits there. So an answer is read by the caller that waits for
+// it, unless calls of several channels alternate.
+type Host struct {
+	session
+	config  HostConfig
+	outputs chan stdio.Chunk // one at most: what the credit was for
+	drained sync.Once
+
+	// pending counts calls without an answer.
+	pending atomic.Int64
+	// readLock holds a token while nobody reads.
+	readLock chan struct{}
+	// message is the last that was read. It belongs to the holder of the read lock.
+	message message
+
+	// The rest is guarded by the session's mu.
+	channels map[uint64]*Channel
+	opened   uint64   // channels that this side has opened
+	parked   *Channel // waits for the first byte of a message
+	woken    bool     // by a deadline
+}
+
+// NewHost starts a session on a connection that is past its handshake. Channel
+// 0 is the control channel. The caller closes the Host, which closes conn.
+func NewHost(conn net.Conn, config HostConfig) *Host {
+	h := &Host{
+		config:   config,
+		readLock: make(chan struct{}, 1),
+		channels: make(map[uint64]*Channel),
+		outputs:  make(chan stdio.Chunk, 1),
+	}
+	h.ended = config.Ended
+	h.init(conn, config.MaxSend, config.MaxReceive, nil)
+	h.readLock <- struct{}{}
+	return h
+}
+
+// receive reads until there is a message for a channel, and leaves it in
+// h.message. The caller, the reader of c, holds the read lock.
+func (h *Host) receive(c *Channel) error {
+	for {
+		if err := h.await(c); err != nil {
+			return err
+		}
+		if err := h.in.next(&h.message); err != nil {
+			return err
+		}
+		switch h.message.kind {
+		case answer, failure:
+			return nil
+		case draining:
+			if h.config.Draining != nil {
+				h.drained.Do(h.config.Draining)
+			}
+		case streams:
+			if err := h.streams.deliver(&h.in, h.config.Streams); err != nil {
+				return err
+			}
+		case output:
+			if err := h.takeOutput(); err != nil {
+				return err
+			}
+		case probe:
+			if h.out.isFull() {
+				break // What waits there is a sign as well, and enough.
+			}
+			if err := h.send(newMessage(alive)); err != nil {
+				return err
+			}
+		}
+		// Others are of a later version, and can be ignored.
+	}
+}
+
+// await waits until there is something to read. Close of the channel interrupts it:
+// a reader whose channel is closed must not keep the read lock.
+func (h *Host) await(c *Channel) error {
+	if h.in.r.Buffered() > h.in.left {
+		return nil // Part of the next message is here already.
+	}
+	if err := h.in.skip(); err != nil {
+		return err
+	}
+	for {
+		woken, err := h.awaitByte(c)
+		if !woken || !isTimeout(err) {
+			return err
+		}
+		h.in.source.err = nil
+	}
+}
+
+// awaitByte waits for one byte. woken reports that Close of the channel interrupted it.
+func (h *Host) awaitByte(c *Channel) (woken bool, err error) {
+	if !h.park(c) {
+		return false, errChannelClosed
+	}
+	_, err = h.in.r.Peek(1)
+	return h.unpark(), err
+}
+
+// isTimeout reports whether a deadline has passed. Not every connection has the
+// error of package os for that.
+func isTimeout(err error) bool {
+	var late net.Error
+	return errors.As(err, &late) && late.Timeout()
+}
+
+func (h *Host) park(c *Channel) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if c.isClosed() {
+		return false
+	}
+	h.parked = c
+	return true
+}
+
+func (h *Host) unpark() (woken bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.parked = nil
+	woken = h.woken
+	if woken {
+		h.woken = false
+		_ = h.conn.SetReadDeadline(time.Time{})
+	}
+	return woken
+}

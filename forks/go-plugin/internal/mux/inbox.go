@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package mux
+
+import (
+	"bufio"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync/atomic"
+)
+
+// inbox reads messages. Only the reader of the session uses it.
+// As an io.Reader and io.ByteReader it gives what is left of the current
+// message.
+type inbox struct {
+	source *source
+	r      *bufio.Reader
+	left   int
+	most   int // bytes of a message
+}
+
+// source is the connection. It remembers its error, because gob does not say
+// whether the connection failed or the value did.
+type source struct {
+	io.Reader
+	// before, if not nil, is called when what was read so far is used up, and
+	// reading may wait.
+	before func()
+	err    error
+	reads  atomic.Uint64 // that brought something
+}
+
+func (s *source) Read(p []byte) (int, error) {
+	if s.before != nil {
+		s.before()
+	}
+	n, err := s.Reader.Read(p)
+	if n > 0 {
+		s.reads.Add(1)
+		return n, nil // An error comes again, when what came with it is used up.
+	}
+	s.err = err
+	return n, err
+}
+
+func newInbox(conn io.Reader, most int, before func()) inbox {
+	s := &source{Reader: conn, before: before}
+	return inbox{source: s, r: bufio.NewReader(s), most: bound(most)}
+}
+
+// message is what stands before the value of a message.
+type message struct {
+	kind    kind
+	fresh   bool
+	channel uint64
+	number  uint64
+	// method is valid until the next read.
+	method []byte
+}
+
+var errMalformed = errors.New("malformed message")
+
+// next reads the head of the next message, and drops what is left of the last.
+func (in *inbox) next(m *message) error {
+	if err := in.skip(); err != nil {
+		return err
+	}
+	head, err := in.r.Peek(lengthSize)
+	if err != nil {
+		return midway(err, len(head))
+	}
+	length := binary.BigEndian.Uint32(head)
+	switch {
+	case length == 0:
+		return fmt.Errorf("%w: its length is 0", errMalformed)
+	case int64(length) > int64(in.most):
+		// The peer was told the bound, so there is no reading on.
+		return fmt.Errorf("%w: %w", errMalformed, &TooLargeError{Size: uint64(length), Max: uint64(in.most)})
+	}
+	_, _ = in.r.Discard(lengthSize)
+	in.left = int(length)
+	err = in.head(m)
+	if err != nil && in.source.err == nil {
+		return fmt.Errorf("%w of kind %d: %v", errMalformed, m.kind, err)
+	}
+	return midway(err, lengthSize)
+}
+
+// head reads the fields of a message.
+func (in *inbox) head(m *message) error {
+	b, err := in.ReadByte()
+	if err != nil {
+		return err
+	}
+	*m = message{kind: kind(b) &^ fresh, fresh: kind(b)&fresh != 0}
+	switch m.kind {
+	case request, answer, failure, release, output, open:
+		if m.channel, err = binary.ReadUvarint(in); err != nil {
+			return err
+		}
+	}
+	switch m.kind {
+	case request, answer, failure:
+		if m.number, err = binary.ReadUvarint(in); err != nil {
+			return err
+		}
+	}
+	if m.kind == request {
+		m.method, err = in.name()
+	}
+	return err
+}
+
+// name reads the name of a method.
+func (in *inbox) name() ([]byte, error) {
+	n, err := binary.ReadUvarint(in)
+	if err != nil {
+		return nil, err
+	}
+	if n > maxMethod || int(n) > in.left {
+		return nil, fmt.Errorf("the method's name has %d bytes", n)
+	}
+	name, err := in.r.Peek(int(n))
+	if err != nil {
+		return nil, err
+	}
+	in.left -= int(n)
+	_, err = in.r.Discard(int(n))
+	return name, err
+}
+
+// skip drops what is left of the current message.
+func (in *inbox) skip() error {
+	n, err := in.r.Discard(in.left)
+	in.left -= n
+	return midway(err, n)
+}
+
+// chunk returns some of what is left of the message, without copying it. It is
+// valid until the next read. At the end of the message it is empty.
+func (in *inbox) chunk() ([]byte, error) {
+	if in.left == 0 {
+		return nil, nil
+	}
+	if _, err := in.r.Peek(1); err != nil {
+		return nil, midway(err, 1)
+	}
+	data, _ := in.r.Peek(min(in.left, in.r.Buffered()))
+	in.left -= len(data)
+	_, err := in.r.Discard(len(data))
+	return data, err
+}
+
+// Read gives what is left of the message.
+func (in *inbox) Read(p []byte) (int, error) {
+	if in.left == 0 {
+		return 0, io.EOF
+	}
+	n, err := in.r.Read(p[:min(len(p), in.left)])
+	in.left -= n
+	return n, err
+}
+
+// ReadByte gives a byte of what is left of the message.
+func (in *inbox) ReadByte() (byte, error) {
+	if in.left == 0 {
+		return 0, io.EOF
+	}
+	b, err := in.r.ReadByte()
+	if err == nil {
+		in.left--
+	}
+	return b, err
+}
+
+// midway turns the end of the connection within a message into an error that
+// says so.
+func midway(err error, read int) error {
+	if read > 0 && errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}

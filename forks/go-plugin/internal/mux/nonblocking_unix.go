@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package mux
+
+import (
+	"errors"
+	"syscall"
+)
+
+// newSocketWriter returns nil if the socket cannot be reached.
+func newSocketWriter(conn syscall.Conn) nonblockingWriter {
+	raw, err := conn.SyscallConn()
+	if err != nil {
+		return nil
+	}
+	w := &socketWriter{raw: raw}
+	w.attempt = w.writeTo // made once: it is passed at every write
+	return w
+}
+
+// socketWriter writes to a socket.
+type socketWriter struct {
+	raw     syscall.RawConn
+	attempt func(fd uintptr) (done bool)
+	data    []byte
+	n       int
+	err     error
+}
+
+func (w *socketWriter) writeSome(p []byte) (int, error) {
+	w.data, w.n, w.err = p, 0, nil
+	err := w.raw.Write(w.attempt)
+	w.data = nil
+	return w.n, errors.Join(err, w.err)
+}
+
+func (w *socketWriter) flush() error { return nil }
+
+func (w *socketWriter) flushed() bool { return true }
+
+// writeTo is called with the socket, which does not block. It always says that it
+// is done: what is left over is written by others.
+func (w *socketWriter) writeTo(fd uintptr) (done bool) {
+	for {
+		n, err := syscall.Write(int(fd), w.data)
+		switch {
+		case err == nil:
+			w.n = n
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case !errors.Is(err, syscall.EAGAIN):
+			w.err = err
+		}
+		return true
+	}
+}

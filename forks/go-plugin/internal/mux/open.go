@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package mux
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net/rpc"
+)
+
+// Open begins a channel on which the plugin serves a kind that it is known to
+// have, and does not wait for it. If the plugin cannot serve the kind, all calls
+// on the channel fail. The caller closes the channel.
+func (h *Host) Open(kind string) *Channel {
+	h.mu.Lock()
+	h.opened++
+	id := 2 * h.opened // The plugin counts in odd numbers.
+	h.mu.Unlock()
+	c := h.Channel(id)
+	b := newMessage(open, id)
+	b.text(kind)
+	if b.seal(0) == nil {
+		_, _ = h.out.put(b, now) // If it fails, so does the first request.
+	}
+	return c
+}
+
+// accept takes a message that opens a channel. Requests on it may follow.
+func (w *worker) accept() error {
+	p, id := w.plugin, w.message.channel
+	if p.in.left > maxMethod {
+		return fmt.Errorf("%w: the name of a kind has %d bytes", errMalformed, p.in.left)
+	}
+	kind, err := io.ReadAll(&p.in)
+	if err != nil {
+		return err
+	}
+	w.kind = string(kind)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	switch {
+	case p.err != nil:
+		return p.err
+	case id%2 != 0 || p.services[id] != nil:
+		return fmt.Errorf("%w: channel %d cannot be opened", errMalformed, id)
+	}
+	w.service = newService(p, id, nil)
+	p.services[id] = w.service
+	p.control.Add(1)
+	return nil
+}
+
+// open asks for what serves the channel that was opened last. That is code of
+// the plugin's author, which may take its time.
+func (w *worker) open() {
+	p := w.plugin
+	defer p.control.Done()
+	var handler Handler = unserved{errNotOpened}
+	defer func() { w.service.serveQueued(p, handler) }() // Open may end its goroutine.
+	w.callBegins()
+	opened, err := p.config.Open(w.kind)
+	if err != nil {
+		opened = unserved{err}
+	}
+	handler = opened
+}
+
+var errNotOpened = errors.New("the plugin ended the goroutine that was to open this channel")
+
+// unserved answers all requests on a channel that could not be opened.
+type unserved struct{ error }
+
+// ServeRequest implements Handler.
+func (u unserved) ServeRequest(codec rpc.ServerCodec) error {
+	var r rpc.Request
+	if err := codec.ReadRequestHeader(&r); err != nil {
+		return err
+	}
+	_ = codec.ReadRequestBody(nil) // There is an answer to anything.
+	return codec.WriteResponse(&rpc.Response{ServiceMethod: r.ServiceMethod, Seq: r.Seq, Error: u.Error()}, nil)
+}

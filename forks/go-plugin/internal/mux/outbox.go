@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package mux
+
+import (
+	"context"
+	"net"
+	"runtime"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashicorp/go-plugin/internal/wait"
+)
+
+const (
+	// maxUnwritten is how many bytes may wait that the connection has not taken.
+	maxUnwritten = 256 << 10
+	// batchThreshold is from how many bytes on messages do not wait for others.
+	batchThreshold = 32 << 10
+	// writeSize is how many bytes the connection is given at once to wait for.
+	writeSize = 64 << 10
+)
+
+// urgency says when a message is to leave.
+type urgency int
+
+const (
+	// later: whoever writes next takes it along, unless much waits already. The
+	// caller sees to that.
+	later urgency = iota
+	// soon: more are to be expected, and may leave together with it.
+	soon
+	// now: this goroutine writes it, as far as the connection takes it at once.
+	now
+)
+
+// outbox gives messages to the connection, in order, in as few writes as it
+// can. It never waits for the connection: what is not taken at once is left to
+// a goroutine.
+type outbox struct {
+	conn net.Conn
+	// socket writes what the connection takes without waiting; nil if it cannot.
+	socket nonblockingWriter
+	// broken is told of an error of the connection. It calls fail.
+	broken func(error)
+
+	mu      sync.Mutex
+	waiting *buffer // nil: nothing waits
+	writing bool    // somebody writes, and looks once more before it stops
+	taken   uint64  // bytes that the connection was given, ever
+	written uint64  // bytes of them that it took
+	pending uint64  // where the last pending answer ends, see isPending
+	err     error
+	// advanced counts parts of writeSize that the connection took while somebody waited
+	// for it to do so. Small messages of ours are no sign of life of the peer.
+	advanced atomic.Uint64
+	changed  wait.Condition // room was made, or all was written
+}
+
+// put queues a sealed message, and returns where it ends in all that was ever
+// queued.
+func (o *outbox) put(b *buffer, when urgency) (end uint64, err error) {
+	pending := b.isPending()
+	o.mu.Lock()
+	if o.err != nil {
+		defer o.mu.Unlock()
+		return 0, o.err
+	}
+	if o.waiting == nil {
+		o.waiting = b
+	} else {
+		o.waiting.data = append(o.waiting.data, b.data...)
+		b.recycle()
+	}
+	end = o.endLocked()
+	if pending {
+		o.pending = end
+	}
+	if when == later && len(o.waiting.data) >= batchThreshold {
+		when = now
+	}
+	o.leave(when)
+	return end, nil
+}
+
+// flush lets what was put for later leave.
+func (o *outbox) flush() {
+	o.mu.Lock()
+	o.leave(now)
+}
+
+// leave unlocks, and writes what waits when it is due.
+func (o *outbox) leave(when urgency) {
+	if o.waiting == nil || o.writing || when == later || o.err != nil {
+		o.mu.Unlock()
+		return
+	}
+	o.writing = true
+	if when == soon || o.socket == nil {
+		o.mu.Unlock()
+		go o.drain(nil, 0)
+		return
+	}
+	batch := o.take()
+	o.mu.Unlock()
+	n, err := o.socket.writeSome(batch.data)
+	if err != nil {
+		o.broken(err)
+		return
+	}
+	if n < len(batch.data) || !o.socket.flushed() {
+		go o.drain(batch, n)
+		return
+	}
+	batch.recycle()
+	o.mu.Lock()
+	more := o.proceedLocked()
+	o.mu.Unlock()
+	if more {
+		// It came meanwhile. The caller has waited long enough for its own.
+		go o.drain(nil, 0)
+	}
+}
+
+// drain writes batch from n on, and then what waits, until nothing does.
+func (o *outbox) drain(batch *buffer, n int) {
+	if batch == nil {
+		// Others that are about to put something may still do so.
+		runtime.Gosched()
+	}
+	for {
+		if batch != nil {
+			if err := o.write(batch.data[n:]); err != nil {
+				o.broken(err)
+				return
+			}
+			batch.recycle()
+		}
+		o.mu.Lock()
+		if !o.proceedLocked() {
+			o.mu.Unlock()
+			return
+		}
+		batch, n = o.take(), 0
+		o.mu.Unlock()
+	}
+}
+
+// proceedLocked notes that all that was taken is written, and reports whether
+// there is more to write.
+func (o *outbox) proceedLocked() bool {
+	o.written = o.taken
+	o.writing = o.waiting != nil
+	if !o.writing {
+		o.changed.Broadcast()
+	}
+	return o.writing
+}
+
+func (o *outbox) write(data []byte) error {
+	if o.socket != nil {
+		if err := o.socket.flush(); err != nil || len(data) == 0 {
+			return err
+		}
+	}
+	for len(data) > writeSize {
+		if _, err := o.conn.Write(data[:writeSize]); err != nil {
+			return err
+		}
+		o.advanced.Add(1)
+		data = data[writeSize:]
+	}
+	_, err := o.conn.Write(data)
+	return err
+}
+
+// take empties the box. The caller holds the lock, and writes what it gets.
+func (o *outbox) take() *buffer {
+	batch := o.waiting
+	o.waiting = nil
+	o.taken += uint64(len(batch.data))
+	o.changed.Broadcast()
+	return batch
+}
+
+// fail drops what waits, and closes the connection, which ends its reader too.
+func (o *outbox) fail(err error) {
+	o.mu.Lock()
+	if o.err == nil {
+		o.err = err
+	}
+	o.waiting = nil
+	o.changed.Broadcast()
+	o.mu.Unlock()
+	_ = o.conn.Close()
+}
+
+// position returns how much the connection was given.
+func (o *outbox) position() uint64 {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.taken
+}
+
+// isFull reports whether the connection is slower than its writers, which should
+// wait if they can.
+func (o *outbox) isFull() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.fullLocked()
+}
+
+func (o *outbox) fullLocked() bool { return o.waiting != nil && len(o.waiting.data) >= maxUnwritten }
+
+// hasUnsent reports whether there is a pending answer that the connection has not
+// taken.
+func (o *outbox) hasUnsent() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.err == nil && o.written < o.pending
+}
+
+// awaitSent waits until the connection has taken the answers that are pending now, or
+// all that was put by now.
+func (o *outbox) awaitSent(ctx context.Context, all bool) error {
+	o.flush()
+	o.mu.Lock()
+	end := o.pending
+	if all {
+		end = o.endLocked()
+	}
+	o.mu.Unlock()
+	return o.awaitThat(ctx, nil, func() bool { return o.written >= end })
+}
+
+// endLocked is where all that was put ends.
+func (o *outbox) endLocked() uint64 {
+	if o.waiting == nil {
+		return o.taken
+	}
+	return o.taken + uint64(len(o.waiting.data))
+}
+
+// awaitRoom waits until the outbox is not full, or for the end of ctx or of the
+// connection, or until stop is closed, which may be nil.
+func (o *outbox) awaitRoom(ctx context.Context, stop <-chan struct{}) error {
+	return o.awaitThat(ctx, stop, func() bool { return !o.fullLocked() })
+}
+
+// awaitThat waits until isSo, which is called with the lock.
+func (o *outbox) awaitThat(ctx context.Context, stop <-chan struct{}, isSo func() bool) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if err := o.changed.Until(ctx, &o.mu, stop, func() bool { return o.err != nil || isSo() }); err != nil {
+		return err
+	}
+	return o.err
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package mux
+
+import (
+	"bytes"
+	"io"
+)
+
+// queuedRequest is a request on a channel that is still being opened. The goroutine
+// that opens the channel runs it afterwards. The reader goes on meanwhile: opening
+// may need the session itself.
+type queuedRequest struct {
+	worker  *worker
+	body    *bytes.Reader
+	arrived chan struct{} // closed when there is body
+	decoded chan struct{} // closed when body was read, and the next may be
+}
+
+// valueReader is where the values of a channel are read from.
+type valueReader interface {
+	io.Reader
+	io.ByteReader
+}
+
+// valueSource can be changed between two values.
+type valueSource struct{ valueReader }
+
+// enqueueLocked keeps the request at hand, whose body is yet to be taken in.
+func (w *worker) enqueueLocked() *queuedRequest {
+	q := &queuedRequest{arrived: make(chan struct{}), decoded: make(chan struct{})}
+	q.worker = &worker{plugin: w.plugin, message: w.message, service: w.service, method: w.method, queued: q}
+	q.worker.state.Store(replaced)
+	w.service.queue = append(w.service.queue, q)
+	w.plugin.config.Calls.Begin()
+	return q
+}
+
+// takeBody reads the body from the message at hand.
+func (q *queuedRequest) takeBody(in *inbox) error {
+	body, err := io.ReadAll(in)
+	if err != nil {
+		return err
+	}
+	q.body = bytes.NewReader(body)
+	close(q.arrived)
+	return nil
+}
+
+// serveQueued runs the requests that were queued, each when the one before it
+// is decoded. From then on the handler serves what comes.
+func (s *service) serveQueued(p *Plugin, handler Handler) {
+	for q := s.nextQueued(p, handler); q != nil; q = s.nextQueued(p, handler) {
+		select {
+		case <-q.arrived:
+		case <-p.done: // It may never come.
+		}
+		if p.Err() != nil {
+			p.config.Calls.End() // The session has ended, and its calls with it.
+			continue
+		}
+		s.values.valueReader = q.body
+		go q.worker.serve(handler)
+		<-q.decoded
+	}
+}
+
+func (s *service) nextQueued(p *Plugin, handler Handler) *queuedRequest {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(s.queue) == 0 {
+		s.values.valueReader, s.rpc = &p.in, handler
+		return nil
+	}
+	q := s.queue[0]
+	s.queue = s.queue[1:]
+	return q
+}

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: MPL-2.0
+
+// Package mux carries the net/rpc calls of a session, and what else the
+// session needs, as messages on one connection. PROTOCOL.md, "Messages",
+// describes them.
+//
+// Beside yamux with a net/rpc connection in each stream, it saves goroutines,
+// buffers and system calls. No goroutine stands between the connection and
+// whoever waits for it: the host's readers pass a read lock to one another, and
+// the plugin runs a method that is known to be quick in the goroutine that read
+// its request. Messages that are due at the same time leave in one write.
+package mux
+
+import (
+	"net"
+	"sync"
+)
+
+// session is what both sides have of a session.
+type session struct {
+	conn    net.Conn
+	in      inbox
+	out     outbox
+	streams *streamConn
+	maxSend int               // bytes of a message; zero: any number
+	ended   func(error) error // HostConfig.Ended; may be nil
+
+	mu   sync.Mutex
+	err  error
+	done chan struct{}
+}
+
+// init starts the session. beforeRead, if not nil, is called before reading may have
+// to wait.
+func (s *session) init(conn net.Conn, maxSend, maxReceive int, beforeRead func()) {
+	s.conn, s.maxSend, s.done = conn, maxSend, make(chan struct{})
+	s.in = newInbox(conn, maxReceive, beforeRead)
+	s.out = outbox{conn: conn, socket: newNonblockingWriter(conn), broken: s.fail}
+	s.streams = newStreamConn(&s.out, conn)
+}
+
+// StreamConn returns what carries the yamux session of brokered streams. It
+// ends with the session.
+func (s *session) StreamConn() net.Conn { return s.streams }
+
+// Done is closed when the session has ended.
+func (s *session) Done() <-chan struct{} { return s.done }
+
+// Err says why the session has ended, or nil.
+func (s *session) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// Close ends the session and closes its connection.
+func (s *session) Close() error {
+	s.fail(net.ErrClosed)
+	return nil
+}
+
+// fail ends the session once.
+func (s *session) fail(err error) {
+	s.mu.Lock()
+	if s.err != nil {
+		s.mu.Unlock()
+		return
+	}
+	if s.ended != nil {
+		err = s.ended(err)
+	}
+	s.err = err
+	close(s.done)
+	s.mu.Unlock()
+	s.out.fail(err) // closes the connection
+	s.streams.end(err)
+}
+
+// send sends a message that has no value.
+func (s *session) send(b *buffer) error {
+	if err := b.seal(s.maxSend); err != nil {
+		return err
+	}
+	_, err := s.out.put(b, now)
+	return err
+}
+
+// Moved counts what the peer's side of the connection gave, and took of long
+// messages. It grows while a message is on its way.
+func (s *session) Moved() uint64 { return s.in.source.reads.Load() + s.out.advanced.Load() }

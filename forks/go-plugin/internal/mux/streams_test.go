@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package mux
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"net"
+	"net/rpc"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-plugin/internal/testkit"
+	"github.com/hashicorp/go-plugin/internal/wait"
+)
+
+// Bytes of brokered streams pass both ways, beside the calls.
+func TestStreams(t *testing.T) {
+	onEach(t, func(t *testing.T, here, there net.Conn) {
+		var arrived atomic.Int64
+		first := func() { arrived.Add(1) }
+		p := newPair(t, here, there, HostConfig{Streams: first}, PluginConfig{Streams: first})
+		client := p.client(newThing())
+		sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
+		ends := [2]net.Conn{p.host.StreamConn(), p.plugin.StreamConn()}
+		var copies wait.Group
+		for i, from := range ends {
+			to := ends[1-i]
+			copies.Go(func() {
+				for data := sent; len(data) > 0; data = data[1<<10:] {
+					if n, err := from.Write(data[:1<<10]); n != 1<<10 || err != nil {
+						t.Errorf("wrote %d, %v", n, err)
+						return
+					}
+				}
+			})
+			copies.Go(func() {
+				got := make([]byte, len(sent))
+				if _, err := io.ReadFull(to, got); err != nil || !bytes.Equal(got, sent) {
+					t.Errorf("other bytes came, %v", err)
+				}
+			})
+		}
+		for range 50 {
+			mustUpper(t, client)
+		}
+		copies.Wait()
+		if n := arrived.Load(); n != 2 {
+			t.Errorf("the streams began %d times", n)
+		}
+	})
+}
+
+// The streams end with the session, and the session does not with the streams.
+func TestStreamsEnd(t *testing.T) {
+	onEach(t, func(t *testing.T, here, there net.Conn) {
+		p := newPair(t, here, there, HostConfig{}, PluginConfig{})
+		client := p.client(newThing())
+		of := p.plugin.StreamConn()
+		if err := errors.Join(of.SetDeadline(time.Unix(1, 0)), of.SetReadDeadline(time.Unix(1, 0)), of.SetWriteDeadline(time.Unix(1, 0))); err != nil {
+			t.Error(err)
+		}
+		_ = of.Close()
+		if _, err := p.host.StreamConn().Write([]byte("to nobody")); err != nil {
+			t.Error(err)
+		}
+		mustUpper(t, client)
+		read := make(chan error, 1)
+		go func() {
+			_, err := p.host.StreamConn().Read(make([]byte, 1))
+			read <- err
+		}()
+		p.end()
+		if err := <-read; err == nil {
+			t.Error("the streams outlive the session")
+		}
+		if _, err := p.host.StreamConn().Write([]byte("x")); err == nil {
+			t.Error("the streams can be written to after the session")
+		}
+	})
+}
+
+// Every call fails with the session, whoever ends it.
+func TestSessionEnds(t *testing.T) {
+	for name, end := range map[string]func(p *pair, here, there net.Conn){
+		"by the host":             func(p *pair, _, _ net.Conn) { _ = p.host.Close() },
+		"by the plugin":           func(p *pair, _, _ net.Conn) { _ = p.plugin.Close() },
+		"by the host's network":   func(_ *pair, here, _ net.Conn) { _ = here.Close() },
+		"by the plugin's network": func(_ *pair, _, there net.Conn) { _ = there.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEach(t, func(t *testing.T, here, there net.Conn) {
+				var ended atomic.Int64
+				p := newPair(t, here, there, HostConfig{Ended: func(err error) error { ended.Add(1); return err }}, PluginConfig{})
+				var calls []*rpc.Call
+				held := newThing()
+				for range 3 {
+					client := p.client(held)
+					for range 3 {
+						calls = append(calls, client.Go("Plugin.Hold", struct{}{}, nil, nil))
+					}
+				}
+				for range calls {
+					<-held.held
+				}
+				end(p, here, there)
+				for _, call := range calls {
+					if <-call.Done; call.Error == nil {
+						t.Error("a call that was under way succeeds")
+					}
+				}
+				<-p.host.Done()
+				<-p.plugin.Done()
+				close(held.gate)
+				if err := p.host.Err(); err == nil {
+					t.Error("the host's session ended for no reason")
+				}
+				_ = p.host.Close()
+				testkit.Eventually(t, "the host was told", func() bool { return ended.Load() > 0 })
+				if _, err := p.host.Channel(9).Send("Plugin.Upper", 1, "a"); err == nil {
+					t.Error("the host sends after the end")
+				}
+				if n := ended.Load(); n != 1 {
+					t.Errorf("the host was told %d times", n)
+				}
+			})
+		})
+	}
+}
+
+// The notice comes once, however often it is given.
+func TestDraining(t *testing.T) {
+	onEach(t, func(t *testing.T, here, there net.Conn) {
+		drains := make(chan struct{}, 10)
+		p := newPair(t, here, there, HostConfig{Draining: func() { drains <- struct{}{} }}, PluginConfig{})
+		client := p.client(newThing())
+		p.plugin.SayDraining()
+		p.plugin.SayDraining()
+		<-drains
+		mustUpper(t, client)
+		if len(drains) > 0 {
+			t.Error("the host was told twice")
+		}
+		if err := p.plugin.AwaitSent(t.Context()); err != nil || p.plugin.HasUnsent() {
+			t.Errorf("AwaitSent = %v, HasUnsent = %v", err, p.plugin.HasUnsent())
+		}
+	})
+}
