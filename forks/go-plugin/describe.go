@@ -4,10 +4,8 @@ package plugin
 
 import (
 	"fmt"
-	"go/token"
 	"maps"
 	"net"
-	"reflect"
 	"slices"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
@@ -46,34 +44,10 @@ func netRPCMethods(p Plugin) (methods []hello.Method, err error) {
 	if impl == nil {
 		return nil, errNetRPCUnsupported
 	}
-	t := reflect.TypeOf(impl)
-	for i := range t.NumMethod() {
-		if m := t.Method(i); isNetRPCMethod(m) {
-			methods = append(methods, hello.Method{
-				Name:  m.Name,
-				Args:  m.Type.In(1).String(),
-				Reply: m.Type.In(2).Elem().String(),
-			})
-		}
+	for _, m := range netrpc.Methods(impl) {
+		methods = append(methods, hello.Method{Name: m.Name, Args: m.Args.String(), Reply: m.Reply.String()})
 	}
 	return methods, nil
-}
-
-// isNetRPCMethod reports whether net/rpc would serve the method: two arguments
-// of exported or builtin type, the second a pointer, and an error for result.
-func isNetRPCMethod(m reflect.Method) bool {
-	t := m.Type // the receiver is argument 0
-	return t.NumIn() == 3 && t.NumOut() == 1 &&
-		t.In(2).Kind() == reflect.Pointer &&
-		isVisible(t.In(1)) && isVisible(t.In(2)) &&
-		t.Out(0) == reflect.TypeFor[error]()
-}
-
-func isVisible(t reflect.Type) bool {
-	for t.Kind() == reflect.Pointer {
-		t = t.Elem()
-	}
-	return t.PkgPath() == "" || token.IsExported(t.Name())
 }
 
 // endedSession is the netrpc.Streams of a session that has ended before it began.

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/calls"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 )
 
 // PluginConfig is what a plugin's side of a session needs.
@@ -56,6 +57,12 @@ type Handler interface {
 	ServeRequest(rpc.ServerCodec) error
 }
 
+// ContextCodec is an rpc.ServerCodec that knows the context of the request whose header
+// was read last. Whoever asks for it calls cancel once the method has returned.
+type ContextCodec interface {
+	CallContext() (ctx context.Context, cancel context.CancelFunc)
+}
+
 // Barrier keeps answers behind the output that was written before them. Wait may block
 // until Settled says that there is none.
 type Barrier interface {
@@ -77,6 +84,9 @@ type Plugin struct {
 	session
 	config PluginConfig
 	feed   *outputFeed
+	// ctx ends with the session. The calls' contexts are made of it.
+	ctx    context.Context
+	endCtx context.CancelCauseFunc
 
 	// idle is where one goroutine waits that has nothing to do. It is the first
 	// to be asked when a reader is needed.
@@ -103,6 +113,11 @@ func NewPlugin(conn net.Conn, config PluginConfig) *Plugin {
 		config.Open = func(kind string) (Handler, error) { return nil, fmt.Errorf("unknown plugin type: %s", kind) }
 	}
 	p := &Plugin{config: config, idle: make(chan struct{}), services: make(map[uint64]*service)}
+	p.ctx, p.endCtx = context.WithCancelCause(context.Background())
+	p.ended = func(err error) error {
+		p.endCtx(peererr.Lost(err))
+		return err
+	}
 	// What waits to be written leaves before reading may have to wait.
 	p.init(conn, config.MaxSend, config.MaxReceive, p.out.flush)
 	p.services[0] = newService(p, 0, config.Control)

@@ -23,7 +23,7 @@ type session struct {
 	out     outbox
 	streams *streamConn
 	maxSend int               // bytes of a message; zero: any number
-	ended   func(error) error // HostConfig.Ended; may be nil
+	ended   func(error) error // gives what callers get for what ended it; may be nil
 
 	mu   sync.Mutex
 	err  error

@@ -147,6 +147,11 @@ func (w *worker) ReadRequestHeader(r *rpc.Request) error {
 	return nil
 }
 
+// CallContext implements ContextCodec.
+func (w *worker) CallContext() (context.Context, context.CancelFunc) {
+	return context.WithCancel(w.plugin.ctx)
+}
+
 // ReadRequestBody decodes the arguments. When it returns without an error
 // and body is not nil, the method is called.
 func (w *worker) ReadRequestBody(body any) error {

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/calls"
 	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/panics"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
@@ -29,17 +30,6 @@ type Serving struct {
 // serve serves the exported methods of v under "Plugin" until conn ends.
 func (s Serving) serve(conn io.ReadWriteCloser, v any) { newService(conn, newServer(v), s).serve() }
 
-// newServer returns a server of the exported methods of v under "Plugin".
-func newServer(v any) *rpc.Server {
-	server := rpc.NewServer()
-	if err := server.RegisterName("Plugin", v); err != nil {
-		// v has no method in the form that net/rpc wants. Its author learns of
-		// it from the error of the first call.
-		server = rpc.NewServer()
-	}
-	return server
-}
-
 // service serves net/rpc on one connection. One goroutine reads at a time. When it has
 // a request whose method it is to run, it starts another one that reads on. So it is
 // there when the method does not return, which rpc.Server.ServeCodec does not allow.
@@ -51,6 +41,10 @@ type service struct {
 	// written, or cannot be.
 	answered func(method string)
 
+	// ctx ends with the connection, or with serve. The calls' contexts are made of it.
+	ctx context.Context
+	end context.CancelCauseFunc
+
 	dec     *gob.Decoder // the reader's
 	running sync.WaitGroup
 
@@ -60,7 +54,9 @@ type service struct {
 
 func newService(conn io.ReadWriteCloser, handler mux.Handler, how Serving) *service {
 	dec := gob.NewDecoder(boundGob(conn, how.MaxMessage))
-	return &service{Serving: how, conn: conn, handler: handler, dec: dec, enc: newPairEncoder(&rpc.Response{}, how.MaxMessage)}
+	s := &service{Serving: how, conn: conn, handler: handler, dec: dec, enc: newPairEncoder(&rpc.Response{}, how.MaxMessage)}
+	s.ctx, s.end = context.WithCancelCause(context.Background())
+	return s
 }
 
 // serve serves until the connection ends and the methods have, and closes it.
@@ -68,6 +64,7 @@ func (s *service) serve() {
 	s.running.Add(1)
 	go s.read()
 	s.running.Wait()
+	s.end(nil)
 	_ = s.conn.Close()
 }
 
@@ -115,6 +112,7 @@ func (r *request) ended(returned *bool) {
 	text := r.service.Panicked(r.header.ServiceMethod, recover())
 	if !r.handedOver {
 		// A type that decodes itself has ended the goroutine that reads.
+		r.service.end(peererr.ErrConnectionLost)
 		_ = r.service.conn.Close()
 		return
 	}
@@ -127,6 +125,7 @@ func (r *request) ended(returned *bool) {
 func (r *request) ReadRequestHeader(header *rpc.Request) error {
 	if err := mux.Decode(r.service.dec, header); err != nil {
 		r.broken = true
+		r.service.end(peererr.Lost(err))
 		return err
 	}
 	r.header = rpc.Request{ServiceMethod: header.ServiceMethod, Seq: header.Seq}
@@ -135,6 +134,12 @@ func (r *request) ReadRequestHeader(header *rpc.Request) error {
 		r.counted = true
 	}
 	return nil
+}
+
+// CallContext implements mux.ContextCodec. A request over net/rpc has no deadline, and
+// cannot be cancelled.
+func (r *request) CallContext() (context.Context, context.CancelFunc) {
+	return context.WithCancel(r.service.ctx)
 }
 
 // ReadRequestBody decodes the arguments. When it returns without an error
