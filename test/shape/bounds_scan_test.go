@@ -318,7 +318,8 @@ var notBounds = map[string][]string{
 	"how work is divided, for speed": {
 		"forks/go-plugin/internal/stdio readChunk", "forks/go-plugin/internal/mux largeAnswer", "forks/go-plugin/internal/mux checkInterval",
 		"forks/go-plugin/internal/mux writeSize", "forks/go-plugin/internal/mux quick", "forks/go-plugin/internal/mux tlsBatch",
-		"forks/go-plugin/internal/mux batchThreshold", "forks/go-plugin/internal/mux veryQuick",
+		"forks/go-plugin/internal/mux batchThreshold", "forks/go-plugin/internal/mux veryQuick", "forks/go-plugin/internal/mux maxFrame",
+		"forks/go-plugin/internal/mux batchSize",
 	},
 	"a port, and the size of a number on the wire": {"forks/go-plugin defaultMaxPort", "forks/go-plugin/internal/mux lengthSize",
 		"forks/go-plugin/internal/h2frames headerSize"},

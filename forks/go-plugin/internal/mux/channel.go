@@ -76,8 +76,8 @@ func (c *Channel) Send(method string, number uint64, args any) (end uint64, err 
 	case c.host.out.isFull():
 		return 0, ErrFull
 	}
-	b := c.values.newMessage(request, c.id, number, uint64(len(method)))
-	b.text(method)
+	b := c.values.newMessage(kindRequest, c.id, number)
+	b.call(method, 0)
 	if err := c.values.add(b, args, c.host.maxSend); err != nil {
 		return 0, &EncodeError{err}
 	}
@@ -135,7 +135,7 @@ func (c *Channel) ReadHeader(r *rpc.Response) error {
 // header fills in r from the message at hand.
 func (c *Channel) header(r *rpc.Response) error {
 	r.Seq = c.host.message.number
-	if c.host.message.kind == failure {
+	if c.host.message.kind == kindFailure {
 		text, err := io.ReadAll(&c.host.in)
 		if err != nil {
 			return c.stop(err)
@@ -156,7 +156,7 @@ var past = time.Unix(1, 0)
 // points to; the zero Value drops it. An error that matches peererr.ErrConnectionLost
 // means that the session has ended, any other that the reply is of another type.
 func (c *Channel) ReadReply(target reflect.Value) error {
-	if c.host.message.kind == failure {
+	if c.host.message.kind == kindFailure {
 		return nil
 	}
 	err := DecodeValue(c.dec, target)
@@ -239,7 +239,7 @@ func (c *Channel) Close() error {
 		h.mu.Unlock()
 		c.sending.Lock() // A request that follows would be malformed.
 		defer c.sending.Unlock()
-		_ = h.send(newMessage(release, c.id))
+		_ = h.send(newMessage(kindRelease, c.id))
 	})
 	return nil
 }

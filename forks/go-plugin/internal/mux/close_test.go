@@ -46,7 +46,7 @@ func TestCloseWithMessageGiven(t *testing.T) {
 		c := h.Channel(1)
 		<-h.readLock
 		h.pending.Add(1)
-		h.message = message{kind: failure, channel: c.id}
+		h.message = message{kind: kindFailure, channel: c.id}
 		if !h.handTo(c.id) {
 			t.Fatal("nobody took the message")
 		}

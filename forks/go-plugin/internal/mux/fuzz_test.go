@@ -40,9 +40,9 @@ func fuzzSeeds(f *testing.F) {
 	var all []byte
 	for _, m := range [][]byte{
 		raw.request(1, 0, "Plugin.Upper", "a"), raw.request(1, 1, "Plugin.Fail", "b"), raw.request(1, 2, "Plugin.Upper", 7),
-		raw.request(0, 3, "Control.Upper", "a"), rawMessage(release, "", 1), rawMessage(streams, "bytes"),
-		rawMessage(draining, ""), rawMessage(credit, ""), rawMessage(output, "text", uint64(stdio.Stderr)), rawMessage(probe, ""),
-		rawMessage(alive, ""), rawMessage(failure, "no", 1, 0), rawMessage(open, "thing", 2), raw.request(2, 4, "Plugin.Upper", "a"),
+		raw.request(0, 3, "Control.Upper", "a"), rawMessage(kindRelease, "", 1), rawMessage(kindStreams, "bytes"),
+		rawMessage(kindDraining, ""), rawMessage(kindOutputCredit, ""), rawMessage(kindOutput, "text", uint64(stdio.Stderr)), rawMessage(kindProbe, ""),
+		rawMessage(kindAlive, ""), rawMessage(kindFailure, "no", 1, 0), rawMessage(kindOpen, "thing", 2), raw.request(2, 4, "Plugin.Upper", "a"),
 	} {
 		all = append(all, m...)
 		f.Add(m)
@@ -52,7 +52,7 @@ func fuzzSeeds(f *testing.F) {
 		f.Add(test.data)
 	}
 	replies := &values{}
-	reply := replies.newMessage(answer, 1, 0)
+	reply := replies.newMessage(kindAnswer, 1, 0)
 	if err := replies.add(reply, "A", 0); err != nil {
 		f.Fatal(err)
 	}

@@ -27,7 +27,7 @@ func (v *values) Write(p []byte) (int, error) {
 func (v *values) newMessage(k kind, numbers ...uint64) *buffer {
 	if v.enc == nil {
 		v.enc = gob.NewEncoder(v)
-		k |= fresh
+		k |= flagFresh
 	}
 	return newMessage(k, numbers...)
 }

@@ -79,25 +79,25 @@ func (h *Host) receive(c *Channel) error {
 			return err
 		}
 		switch h.message.kind {
-		case answer, failure:
+		case kindAnswer, kindFailure:
 			return nil
-		case draining:
+		case kindDraining:
 			if h.config.Draining != nil {
 				h.drained.Do(h.config.Draining)
 			}
-		case streams:
+		case kindStreams:
 			if err := h.streams.deliver(&h.in, h.config.Streams); err != nil {
 				return err
 			}
-		case output:
+		case kindOutput:
 			if err := h.takeOutput(); err != nil {
 				return err
 			}
-		case probe:
+		case kindProbe:
 			if h.out.isFull() {
 				break // What waits there is a sign as well, and enough.
 			}
-			if err := h.send(newMessage(alive)); err != nil {
+			if err := h.send(newMessage(kindAlive)); err != nil {
 				return err
 			}
 		}

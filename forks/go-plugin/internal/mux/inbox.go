@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"sync/atomic"
+	"time"
 )
 
 // inbox reads messages. Only the reader of the session uses it.
@@ -54,8 +56,13 @@ func newInbox(conn io.Reader, most int, before func()) inbox {
 type message struct {
 	kind    kind
 	fresh   bool
+	more    bool // it goes on in a later frame
 	channel uint64
 	number  uint64
+	size    uint64 // of the whole value, with more
+	timeout time.Duration
+	// metadata are keys and values in turn, each behind its length.
+	metadata []byte
 	// method is valid until the next read.
 	method []byte
 }
@@ -94,23 +101,66 @@ func (in *inbox) head(m *message) error {
 	if err != nil {
 		return err
 	}
-	*m = message{kind: kind(b) &^ fresh, fresh: kind(b)&fresh != 0}
+	k := kind(b)
+	*m = message{kind: k &^ flags, fresh: k&flagFresh != 0, more: k&flagMore != 0}
 	switch m.kind {
-	case request, answer, failure, release, output, open:
+	case kindRequest, kindAnswer, kindFailure, kindRefused, kindCancel, kindPart, kindGrant:
 		if m.channel, err = binary.ReadUvarint(in); err != nil {
 			return err
 		}
+		m.number, err = binary.ReadUvarint(in)
+	case kindRelease, kindOpen, kindOutput:
+		m.channel, err = binary.ReadUvarint(in)
 	}
-	switch m.kind {
-	case request, answer, failure:
-		if m.number, err = binary.ReadUvarint(in); err != nil {
+	if err == nil && m.more && (m.kind == kindRequest || m.kind == kindAnswer) {
+		m.size, err = binary.ReadUvarint(in)
+	}
+	if err == nil && m.kind == kindRequest {
+		err = in.call(m)
+	}
+	return err
+}
+
+// call reads what a request says of its call before the arguments.
+func (in *inbox) call(m *message) error {
+	micros, err := binary.ReadUvarint(in)
+	if err != nil {
+		return err
+	}
+	m.timeout = time.Duration(min(micros, maxTimeout)) * time.Microsecond
+	pairs, err := binary.ReadUvarint(in)
+	if err != nil {
+		return err
+	}
+	if pairs > maxPairs {
+		return fmt.Errorf("it has %d pairs of metadata, at most %d are possible", pairs, maxPairs)
+	}
+	for range 2 * pairs {
+		if m.metadata, err = in.lengthAndText(m.metadata); err != nil {
 			return err
 		}
 	}
-	if m.kind == request {
-		m.method, err = in.name()
-	}
+	m.method, err = in.name()
 	return err
+}
+
+// maxTimeout is the longest timeout, in microseconds. A longer one is cut.
+const maxTimeout = uint64(math.MaxInt64 / int64(time.Microsecond))
+
+// lengthAndText appends a text of metadata and its length.
+func (in *inbox) lengthAndText(to []byte) ([]byte, error) {
+	n, err := binary.ReadUvarint(in)
+	if err != nil {
+		return to, err
+	}
+	if n > maxMetadata || len(to)+int(n) > maxMetadata || int(n) > in.left {
+		return to, fmt.Errorf("a text of %d bytes is too long for its metadata", n)
+	}
+	to = binary.AppendUvarint(to, n)
+	at := len(to)
+	to = append(to, make([]byte, n)...)
+	_, err = io.ReadFull(in, to[at:])
+	return to, err
 }
 
 // name reads the name of a method.

@@ -30,40 +30,40 @@ var madeUp = map[string]struct {
 	"length zero":               {[]byte{0, 0, 0, 0}, ended, ended},
 	"length of 2^31":            {[]byte{0x80, 0, 0, 0, 1}, ended, ended},
 	"longest, and no more":      {[]byte{0x7f, 0xff, 0xff, 0xff, 77}, cut, cut},
-	"longest request":           {append([]byte{0x7f, 0xff, 0xff, 0xff}, "\x01\x01\x01\x0cPlugin.Upper\x7f"...), cut, cut},
+	"longest request":           {append([]byte{0x7f, 0xff, 0xff, 0xff}, "\x01\x01\x01\x00\x00\x0cPlugin.Upper\x7f"...), cut, cut},
 	"longest answer":            {append([]byte{0x7f, 0xff, 0xff, 0xff}, "\x02\x01\x01\x7f"...), cut, cut},
 	"kind zero":                 {rawMessage(0, "what"), ignored, ignored},
-	"kind of a later version":   {rawMessage(77, "what"), ignored, ignored},
-	"fresh, of a later version": {rawMessage(77|fresh, ""), ignored, ignored},
-	"request without fields":    {rawMessage(request, ""), ended, ended},
-	"request without a name":    {rawMessage(request, "", 1, 1), ended, ended},
-	"request with half a name":  {rawMessage(request, "Plugin", 1, 1, 12), ended, ended},
-	"request with a long name":  {rawMessage(request, strings.Repeat("x", 2000), 1, 1, 2000), ended, ended},
+	"kind of a later version":   {rawMessage(61, "what"), ignored, ignored},
+	"fresh, of a later version": {rawMessage(61|flagFresh, ""), ignored, ignored},
+	"request without fields":    {rawMessage(kindRequest, ""), ended, ended},
+	"request without a name":    {rawMessage(kindRequest, "", 1, 1, 0, 0), ended, ended},
+	"request with half a name":  {rawMessage(kindRequest, "Plugin", 1, 1, 0, 0, 12), ended, ended},
+	"request with a long name":  {rawMessage(kindRequest, strings.Repeat("x", 2000), 1, 1, 0, 0, 2000), ended, ended},
 	"request with a name of 2^63 bytes": {
-		rawMessage(request, "x", 1, 1, 1<<63), ended, ended},
-	"request of no channel":          {rawMessage(request, name("Plugin.Upper")+"\x03\x0c\x00\x61", 9, 1), ended, ignored},
-	"request with a number too long": {rawMessage(request, strings.Repeat("\xff", 11)), ended, ended},
-	"request without a value":        {rawMessage(request, name("Plugin.Upper"), 1, 1), ignored, ignored},
-	"request with nonsense":          {rawMessage(request, name("Plugin.Upper")+"nonsense", 1, 1), ignored, ignored},
-	"request with more than a value": {rawMessage(request, name("Plugin.Upper")+"\x04\x0c\x00\x01anonsense", 1, 1), ignored, ignored},
-	"request of no method":           {rawMessage(request, name(""), 1, 1), ignored, ignored},
-	"answer without fields":          {rawMessage(answer, ""), ended, ended},
-	"answer without a number":        {rawMessage(answer, "", 1), ended, ended},
-	"answer on no channel":           {rawMessage(answer, "nonsense", 9, 1), ignored, ignored},
-	"answer to no call":              {rawMessage(answer, "\x03\x0c\x00\x00", 1, 9), ignored, ignored},
-	"failure on no channel":          {rawMessage(failure, "no", 9, 1), ignored, ignored},
-	"failure of no call":             {rawMessage(failure, "no", 1, 9), ignored, ignored},
-	"failure without a text":         {rawMessage(failure, "", 1, 9), ignored, ignored},
-	"release of no channel":          {rawMessage(release, "", 9), ignored, ignored},
-	"release without a channel":      {rawMessage(release, ""), ended, ended},
-	"draining, and more":             {rawMessage(draining, "what"), ignored, ignored},
-	"credit, and more":               {rawMessage(credit, "what"), ignored, ignored},
-	"output that nobody asked for":   {append(rawMessage(output, "a", 1), rawMessage(output, "b", 1)...), ignored, ended},
-	"output that is too long":        {rawMessage(output, strings.Repeat("x", maxOutput+1), 1), ignored, ended},
-	"output of nothing":              {rawMessage(output, "", 7), ignored, ignored},
-	"output without a number":        {rawMessage(output, ""), ended, ended},
-	"probe, and more":                {rawMessage(probe, "what"), ignored, ignored},
-	"alive, and more":                {rawMessage(alive, "what"), ignored, ignored},
+		rawMessage(kindRequest, "x", 1, 1, 0, 0, 1<<63), ended, ended},
+	"request of no channel":          {rawMessage(kindRequest, name("Plugin.Upper")+"\x03\x0c\x00\x61", 9, 1, 0, 0), ended, ignored},
+	"request with a number too long": {rawMessage(kindRequest, strings.Repeat("\xff", 11)), ended, ended},
+	"request without a value":        {rawMessage(kindRequest, name("Plugin.Upper"), 1, 1, 0, 0), ignored, ignored},
+	"request with nonsense":          {rawMessage(kindRequest, name("Plugin.Upper")+"nonsense", 1, 1, 0, 0), ignored, ignored},
+	"request with more than a value": {rawMessage(kindRequest, name("Plugin.Upper")+"\x04\x0c\x00\x01anonsense", 1, 1, 0, 0), ignored, ignored},
+	"request of no method":           {rawMessage(kindRequest, name(""), 1, 1, 0, 0), ignored, ignored},
+	"answer without fields":          {rawMessage(kindAnswer, ""), ended, ended},
+	"answer without a number":        {rawMessage(kindAnswer, "", 1), ended, ended},
+	"answer on no channel":           {rawMessage(kindAnswer, "nonsense", 9, 1), ignored, ignored},
+	"answer to no call":              {rawMessage(kindAnswer, "\x03\x0c\x00\x00", 1, 9), ignored, ignored},
+	"failure on no channel":          {rawMessage(kindFailure, "no", 9, 1), ignored, ignored},
+	"failure of no call":             {rawMessage(kindFailure, "no", 1, 9), ignored, ignored},
+	"failure without a text":         {rawMessage(kindFailure, "", 1, 9), ignored, ignored},
+	"release of no channel":          {rawMessage(kindRelease, "", 9), ignored, ignored},
+	"release without a channel":      {rawMessage(kindRelease, ""), ended, ended},
+	"draining, and more":             {rawMessage(kindDraining, "what"), ignored, ignored},
+	"credit, and more":               {rawMessage(kindOutputCredit, "what"), ignored, ignored},
+	"output that nobody asked for":   {append(rawMessage(kindOutput, "a", 1), rawMessage(kindOutput, "b", 1)...), ignored, ended},
+	"output that is too long":        {rawMessage(kindOutput, strings.Repeat("x", maxOutput+1), 1), ignored, ended},
+	"output of nothing":              {rawMessage(kindOutput, "", 7), ignored, ignored},
+	"output without a number":        {rawMessage(kindOutput, ""), ended, ended},
+	"probe, and more":                {rawMessage(kindProbe, "what"), ignored, ignored},
+	"alive, and more":                {rawMessage(kindAlive, "what"), ignored, ignored},
 }
 
 // gob does not survive it to be asked twice to skip what it was not told of.
@@ -71,13 +71,13 @@ func TestUnknownTypeTwice(t *testing.T) {
 	here, there := net.Pipe()
 	host, _ := rawHost(t, here, there, PluginConfig{}, newThing())
 	for n := range uint64(3) {
-		host.write(rawMessage(request, name("Plugin.None")+"\x040000", 1, n))
-		if m := host.next(); m.kind != failure || m.number != n {
+		host.write(rawMessage(kindRequest, name("Plugin.None")+"\x040000", 1, n, 0, 0))
+		if m := host.next(); m.kind != kindFailure || m.number != n {
 			t.Errorf("got %+v", m)
 		}
 	}
 	host.write(host.request(1, 3, "Plugin.Upper", "a"))
-	if m := host.next(); m.kind != answer || m.number != 3 {
+	if m := host.next(); m.kind != kindAnswer || m.number != 3 {
 		t.Errorf("got %+v", m)
 	}
 }
@@ -92,7 +92,7 @@ func TestUnknownTypeTwiceFromPlugin(t *testing.T) {
 	go func() {
 		defer close(sent)
 		for n := range uint64(3) {
-			plugin.write(rawMessage(answer, "\x040000", 1, n))
+			plugin.write(rawMessage(kindAnswer, "\x040000", 1, n))
 		}
 	}()
 	for n := range uint64(3) {

@@ -52,7 +52,7 @@ func TestMadeUpByPlugin(t *testing.T) {
 				plugin := newRawPeer(t, there)
 				sent := slices.Clone(test.data)
 				if test.host == ignored {
-					last := plugin.values.newMessage(answer, 1, 0)
+					last := plugin.values.newMessage(kindAnswer, 1, 0)
 					if err := plugin.values.add(last, "A", 0); err != nil {
 						t.Fatal(err)
 					}

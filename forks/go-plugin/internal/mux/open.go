@@ -18,7 +18,7 @@ func (h *Host) Open(kind string) *Channel {
 	id := 2 * h.opened // The plugin counts in odd numbers.
 	h.mu.Unlock()
 	c := h.Channel(id)
-	b := newMessage(open, id)
+	b := newMessage(kindOpen, id)
 	b.text(kind)
 	if b.seal(0) == nil {
 		_, _ = h.out.put(b, now) // If it fails, so does the first request.

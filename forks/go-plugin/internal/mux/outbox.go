@@ -35,8 +35,8 @@ const (
 )
 
 // outbox gives messages to the connection, in order, in as few writes as it
-// can. It never waits for the connection: what is not taken at once is left to
-// a goroutine.
+// can, and takes turns between what is sent in parts. It never waits for the connection:
+// what is not taken at once is left to a goroutine.
 type outbox struct {
 	conn net.Conn
 	// socket writes what the connection takes without waiting; nil if it cannot.
@@ -46,6 +46,7 @@ type outbox struct {
 
 	mu      sync.Mutex
 	waiting *buffer // nil: nothing waits
+	turns   turns
 	writing bool    // somebody writes, and looks once more before it stops
 	taken   uint64  // bytes that the connection was given, ever
 	written uint64  // bytes of them that it took
@@ -91,7 +92,7 @@ func (o *outbox) flush() {
 
 // leave unlocks, and writes what waits when it is due.
 func (o *outbox) leave(when urgency) {
-	if o.waiting == nil || o.writing || when == later || o.err != nil {
+	if !o.hasWorkLocked() || o.writing || when == later || o.err != nil {
 		o.mu.Unlock()
 		return
 	}
@@ -102,8 +103,10 @@ func (o *outbox) leave(when urgency) {
 		return
 	}
 	batch := o.take()
-	o.mu.Unlock()
-	n, err := o.socket.writeSome(batch.data)
+	n, err := 0, error(nil)
+	if len(batch.data) > 0 {
+		n, err = o.socket.writeSome(batch.data)
+	}
 	if err != nil {
 		o.broken(err)
 		return
@@ -142,7 +145,6 @@ func (o *outbox) drain(batch *buffer, n int) {
 			return
 		}
 		batch, n = o.take(), 0
-		o.mu.Unlock()
 	}
 }
 
@@ -150,7 +152,7 @@ func (o *outbox) drain(batch *buffer, n int) {
 // there is more to write.
 func (o *outbox) proceedLocked() bool {
 	o.written = o.taken
-	o.writing = o.waiting != nil
+	o.writing = o.hasWorkLocked()
 	if !o.writing {
 		o.changed.Broadcast()
 	}
@@ -159,9 +161,12 @@ func (o *outbox) proceedLocked() bool {
 
 func (o *outbox) write(data []byte) error {
 	if o.socket != nil {
-		if err := o.socket.flush(); err != nil || len(data) == 0 {
+		if err := o.socket.flush(); err != nil {
 			return err
 		}
+	}
+	if len(data) == 0 {
+		return nil
 	}
 	for len(data) > writeSize {
 		if _, err := o.conn.Write(data[:writeSize]); err != nil {
@@ -174,12 +179,32 @@ func (o *outbox) write(data []byte) error {
 	return err
 }
 
-// take empties the box. The caller holds the lock, and writes what it gets.
+// hasWorkLocked reports whether something is to be written.
+func (o *outbox) hasWorkLocked() bool { return o.waiting != nil || o.turns.len() > 0 }
+
+// take empties the box, and adds parts of the bulk that is next in turn. It unlocks. The
+// caller, which alone writes, writes what it gets.
 func (o *outbox) take() *buffer {
 	batch := o.waiting
 	o.waiting = nil
+	if batch == nil {
+		batch = newBuffer()
+	}
 	o.taken += uint64(len(batch.data))
+	next := o.turns.next()
 	o.changed.Broadcast()
+	o.mu.Unlock()
+	if next == nil {
+		return batch
+	}
+	small := len(batch.data)
+	more := next.part(batch, batchSize)
+	o.mu.Lock()
+	o.taken += uint64(len(batch.data) - small)
+	if more && o.err == nil {
+		o.turns.add(next)
+	}
+	o.mu.Unlock()
 	return batch
 }
 
@@ -189,7 +214,7 @@ func (o *outbox) fail(err error) {
 	if o.err == nil {
 		o.err = err
 	}
-	o.waiting = nil
+	o.waiting, o.turns = nil, turns{}
 	o.changed.Broadcast()
 	o.mu.Unlock()
 	_ = o.conn.Close()

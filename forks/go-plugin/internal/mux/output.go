@@ -63,7 +63,7 @@ func (f *outputFeed) run(p *Plugin) {
 				return
 			}
 			n := min(len(data), maxOutput)
-			b := newMessage(output, uint64(chunk.Channel)) // 1 for stdout, 2 for stderr
+			b := newMessage(kindOutput, uint64(chunk.Channel)) // 1 for stdout, 2 for stderr
 			b.data = append(b.data, data[:n]...)
 			data = data[n:]
 			if p.send(b) != nil {
@@ -118,9 +118,9 @@ func (h *Host) takeOutput() error {
 // caller's. to may block: the plugin then keeps the rest. Nothing is lost of what
 // calls print that are made after ReceiveOutput has returned.
 func (h *Host) ReceiveOutput(to func(stdio.Chunk)) (passOn func()) {
-	err := h.send(newMessage(credit))
+	err := h.send(newMessage(kindOutputCredit))
 	return func() {
-		for ; err == nil; err = h.send(newMessage(credit)) {
+		for ; err == nil; err = h.send(newMessage(kindOutputCredit)) {
 			select {
 			case chunk := <-h.outputs:
 				to(chunk)

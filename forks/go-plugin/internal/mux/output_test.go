@@ -91,7 +91,7 @@ func TestLastOutput(t *testing.T) {
 		}()
 		plugin := newRawPeer(t, there)
 		plugin.next()
-		plugin.write(rawMessage(output, "last", uint64(stdio.Stdout)))
+		plugin.write(rawMessage(kindOutput, "last", uint64(stdio.Stdout)))
 		_ = there.Close()
 		<-ended
 		<-received

@@ -78,8 +78,8 @@ func TestOutputEnds(t *testing.T) {
 					}
 				}()
 				if test.credit {
-					host.write(rawMessage(credit, ""))
-					host.write(rawMessage(credit, "")) // as good as one
+					host.write(rawMessage(kindOutputCredit, ""))
+					host.write(rawMessage(kindOutputCredit, "")) // as good as one
 				}
 				test.prepare(print)
 				synctest.Wait()

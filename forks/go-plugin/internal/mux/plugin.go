@@ -159,7 +159,7 @@ func (p *Plugin) watchSilence() (stop func()) {
 			return
 		default:
 			asked = true
-			if p.send(newMessage(probe)) != nil {
+			if p.send(newMessage(kindProbe)) != nil {
 				return
 			}
 		}
@@ -181,7 +181,7 @@ func (p *Plugin) Register(handler Handler) (id uint64) {
 
 // SayDraining tells the host that the plugin is about to leave. It does not
 // wait.
-func (p *Plugin) SayDraining() { _ = p.send(newMessage(draining)) }
+func (p *Plugin) SayDraining() { _ = p.send(newMessage(kindDraining)) }
 
 // HasUnsent reports whether there is an answer, or the notice of SayDraining,
 // that the connection has not taken yet.

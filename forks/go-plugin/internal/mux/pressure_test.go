@@ -33,7 +33,7 @@ func TestAnswersOfLargeBatch(t *testing.T) {
 		}
 		host.write(requests)
 		for n := range count {
-			if m := host.next(); m.kind != answer || m.number != n {
+			if m := host.next(); m.kind != kindAnswer || m.number != n {
 				t.Fatalf("got %+v, want answer %d", m, n)
 			}
 		}
@@ -57,7 +57,7 @@ func TestSlowRequestIsNoSilence(t *testing.T) {
 			}
 		}()
 		defer func() { <-sent }()
-		if m := host.next(); m.kind != answer || m.number != 7 {
+		if m := host.next(); m.kind != kindAnswer || m.number != 7 {
 			t.Errorf("got %+v", m)
 		}
 	})
@@ -102,7 +102,7 @@ func TestProbesWithoutEnd(t *testing.T) {
 		}()
 		plugin := newRawPeer(t, there)
 		for range maxUnwritten / 4 {
-			plugin.write(rawMessage(probe, ""))
+			plugin.write(rawMessage(kindProbe, ""))
 		}
 		synctest.Wait()
 		h.out.mu.Lock()

@@ -89,10 +89,10 @@ func TestNonsenseForUnserved(t *testing.T) {
 	here, there := net.Pipe()
 	var calls counter
 	host, _ := rawHost(t, here, there, PluginConfig{Calls: &calls}, newThing())
-	host.write(rawMessage(open, "unknown", 2))
+	host.write(rawMessage(kindOpen, "unknown", 2))
 	for n := range uint64(3) {
-		host.write(rawMessage(request|fresh, name("Plugin.Upper")+"nonsense", 2, n))
-		if m := host.next(); m.kind != failure || m.number != n {
+		host.write(rawMessage(kindRequest|flagFresh, name("Plugin.Upper")+"nonsense", 2, n, 0, 0))
+		if m := host.next(); m.kind != kindFailure || m.number != n {
 			t.Errorf("got %+v", m)
 		}
 	}

@@ -35,8 +35,8 @@ func rawMessage(k kind, text string, numbers ...uint64) []byte {
 // request makes a request. Those of one peer belong to one gob stream.
 func (r *rawPeer) request(channel, number uint64, method string, args any) []byte {
 	r.t.Helper()
-	b := r.values.newMessage(request, channel, number, uint64(len(method)))
-	b.text(method)
+	b := r.values.newMessage(kindRequest, channel, number)
+	b.call(method, 0)
 	if err := r.values.add(b, args, 0); err != nil {
 		r.t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func (c *streamConn) Write(p []byte) (int, error) {
 	if err := c.out.awaitRoom(context.Background(), nil); err != nil {
 		return 0, err
 	}
-	b := newMessage(streams)
+	b := newMessage(kindStreams)
 	b.data = append(b.data, p...)
 	if err := b.seal(0); err != nil {
 		return 0, err

@@ -66,7 +66,7 @@ func TestReplyCutOff(t *testing.T) {
 	here, there := net.Pipe()
 	defer there.Close()
 	plugin := newRawPeer(t, there)
-	b := plugin.values.newMessage(answer, 1, 7)
+	b := plugin.values.newMessage(kindAnswer, 1, 7)
 	if err := plugin.values.add(b, "a long text", 0); err != nil {
 		t.Fatal(err)
 	}

@@ -59,7 +59,7 @@ func (p *Plugin) read() (handedOver bool) {
 			p.fail(err)
 			return false
 		}
-		if w.message.kind == open {
+		if w.message.kind == kindOpen {
 			w.open()
 		} else {
 			w.serve(w.service.rpc)
@@ -86,7 +86,7 @@ func (w *worker) next() error {
 			return err
 		}
 		switch w.message.kind {
-		case request:
+		case kindRequest:
 			if err := w.find(); err != nil {
 				return err
 			}
@@ -96,15 +96,15 @@ func (w *worker) next() error {
 			if err := w.queued.takeBody(&p.in); err != nil {
 				return err
 			}
-		case open:
+		case kindOpen:
 			return w.accept()
-		case release:
+		case kindRelease:
 			p.mu.Lock()
 			delete(p.services, w.message.channel)
 			p.mu.Unlock()
-		case credit:
+		case kindOutputCredit:
 			p.giveOutput()
-		case streams:
+		case kindStreams:
 			if err := p.streams.deliver(&p.in, p.config.Streams); err != nil {
 				return err
 			}
@@ -229,14 +229,14 @@ func (w *worker) answer(r *rpc.Response, body any) error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if r.Error == "" {
-		b := s.answers.newMessage(answer, s.id, r.Seq)
+		b := s.answers.newMessage(kindAnswer, s.id, r.Seq)
 		err := s.answers.add(b, body, w.plugin.maxSend)
 		if err == nil {
 			return w.put(b)
 		}
 		r.Error = CannotEncode(err)
 	}
-	b := newMessage(failure, s.id, r.Seq)
+	b := newMessage(kindFailure, s.id, r.Seq)
 	b.text(ClipError(r.Error, bound(w.plugin.maxSend)-len(b.data)))
 	if err := b.seal(0); err != nil {
 		return err

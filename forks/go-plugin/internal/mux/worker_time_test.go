@@ -110,12 +110,12 @@ func TestSilence(t *testing.T) {
 						if host.in.next(&m) != nil {
 							return
 						}
-						if m.kind != probe {
+						if m.kind != kindProbe {
 							t.Errorf("got %+v", m)
 						}
 						n++
 						if test.answers {
-							host.write(rawMessage(alive, ""))
+							host.write(rawMessage(kindAlive, ""))
 						}
 					}
 				}()

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package mux
+
+import (
+	"encoding/binary"
+	"sync"
+	"time"
+)
+
+// kind is what a frame is. Its lower six bits are the kind, the others are flags.
+type kind byte
+
+// A frame is its length as uint32, big-endian, which counts all that follows; its kind,
+// one byte; and the fields of the kind: numbers as unsigned varints of encoding/binary. A
+// value, a text or bytes are the rest of the frame. PROTOCOL.md has the fields of each.
+const (
+	kindRequest  kind = 1 + iota // host: channel, call, [size], timeout, metadata, method, arguments
+	kindAnswer                   // plugin: channel, call, [size], reply
+	kindFailure                  // plugin: channel, call, text: the method's error
+	kindRefused                  // plugin: channel, call, text: the call was not run
+	kindCancel                   // host: channel, call
+	kindPart                     // both: channel, call, bytes
+	kindGrant                    // both: channel, call, number of bytes
+	kindRelease                  // host: channel
+	kindOpen                     // host: channel, name of a kind
+	kindStream                   // both: stream, purpose, header of the purpose
+	kindData                     // both: stream, bytes
+	kindCredit                   // both: stream, number of bytes
+	kindEnd                      // both: stream
+	kindReset                    // both: stream, text
+	kindDraining                 // plugin
+	kindProbe                    // plugin: it wants a sign of life
+	kindAlive                    // host: the sign
+	kindBye                      // both: text: why the sender ends the session
+
+	kindStreams      // both: bytes of the yamux session of brokered streams
+	kindOutputCredit // host: it takes one more output
+	kindOutput       // plugin: 1 for stdout or 2 for stderr, bytes
+)
+
+const (
+	// flagFresh is added to the kind of a request or answer whose value begins a new gob
+	// stream: the values before it on the channel do not count.
+	flagFresh kind = 0x80
+	// flagMore is added to the kind of a frame whose message goes on in a later one.
+	flagMore kind = 0x40
+
+	flags = flagFresh | flagMore
+)
+
+const (
+	lengthSize = 4
+	// maxFrame bounds what follows the length of a frame, in bytes.
+	maxFrame = 64 << 10
+	// maxMethod bounds the name of a service and method, in bytes.
+	maxMethod = 1 << 10
+	// maxMetadata bounds the metadata of a request, in bytes, and maxPairs their number.
+	maxMetadata = 16 << 10
+	maxPairs    = 64
+	// keepBuffer is the capacity up to which a buffer is used again.
+	keepBuffer = 4 << 20
+)
+
+// buffer is a frame that is being made, and then frames that wait to be written.
+type buffer struct{ data []byte }
+
+var buffers = sync.Pool{New: func() any { return &buffer{data: make([]byte, 0, 256)} }}
+
+// newBuffer returns an empty buffer.
+func newBuffer() *buffer {
+	b := buffers.Get().(*buffer)
+	b.data = b.data[:0]
+	return b
+}
+
+// newMessage begins a frame with the numbers of its kind. It ends with seal.
+func newMessage(k kind, numbers ...uint64) *buffer {
+	b := newBuffer()
+	b.begin(k, numbers...)
+	return b
+}
+
+// begin appends the beginning of a frame and returns where it is, for finish.
+func (b *buffer) begin(k kind, numbers ...uint64) (start int) {
+	start = len(b.data)
+	b.data = append(b.data, 0, 0, 0, 0, byte(k))
+	for _, n := range numbers {
+		b.number(n)
+	}
+	return start
+}
+
+// finish writes the length of the frame that begins at start.
+func (b *buffer) finish(start int) {
+	binary.BigEndian.PutUint32(b.data[start:], uint32(len(b.data)-start-lengthSize))
+}
+
+func (b *buffer) number(n uint64) { b.data = binary.AppendUvarint(b.data, n) }
+
+func (b *buffer) text(s string) { b.data = append(b.data, s...) }
+
+// lengthAndText appends the length of a text and the text.
+func (b *buffer) lengthAndText(s string) {
+	b.number(uint64(len(s)))
+	b.text(s)
+}
+
+// call appends what a request says of its call before the arguments. metadata are keys
+// and values in turn.
+func (b *buffer) call(method string, timeout time.Duration, metadata ...string) {
+	b.number(uint64(timeout.Microseconds()))
+	b.number(uint64(len(metadata) / 2))
+	for _, s := range metadata {
+		b.lengthAndText(s)
+	}
+	b.lengthAndText(method)
+}
+
+// seal writes the length, which is at most maximum.
+func (b *buffer) seal(maximum int) error {
+	n := len(b.data) - lengthSize
+	if n > bound(maximum) {
+		return &TooLargeError{Size: uint64(n), Max: uint64(bound(maximum))}
+	}
+	b.finish(0)
+	return nil
+}
+
+// isPending says that the connection must have taken the message before a plugin
+// may exit: an answer, or the notice that it drains.
+func (b *buffer) isPending() bool {
+	switch kind(b.data[lengthSize]) &^ flags {
+	case kindAnswer, kindFailure, kindRefused, kindDraining:
+		return true
+	}
+	return false
+}
+
+// recycle lets others use the buffer.
+func (b *buffer) recycle() {
+	if cap(b.data) <= keepBuffer {
+		buffers.Put(b)
+	}
+}
