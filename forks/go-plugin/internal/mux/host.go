@@ -19,6 +19,10 @@ type HostConfig struct {
 	// Streams is called when the plugin has opened the first brokered stream,
 	// before anything of it can be read from StreamConn. It must not block.
 	Streams func()
+	// Accept has, by purpose, what is called with each stream that the other side
+	// opens. It must not block, and takes the stream (Take, Accept), at once or
+	// later, or ends it (Close, Reset). Streams of other purposes are refused.
+	Accept map[Purpose]func(*Stream)
 	// MaxSend and MaxReceive bound one message in each direction, in bytes. The
 	// plugin was told the second. Zero is no bound but the format's.
 	MaxSend, MaxReceive int
@@ -64,6 +68,7 @@ func NewHost(conn net.Conn, config HostConfig) *Host {
 	}
 	h.ended = config.Ended
 	h.init(conn, config.MaxSend, config.MaxReceive, nil)
+	h.table.init(&h.out, conn, true, config.Accept)
 	h.readLock <- struct{}{}
 	return h
 }
@@ -87,6 +92,10 @@ func (h *Host) receive(c *Channel) error {
 			}
 		case kindStreams:
 			if err := h.streams.deliver(&h.in, h.config.Streams); err != nil {
+				return err
+			}
+		case kindStream, kindData, kindCredit, kindEnd, kindReset:
+			if err := h.table.deliver(h.message.kind, &h.in); err != nil {
 				return err
 			}
 		case kindOutput:

@@ -12,6 +12,7 @@
 package mux
 
 import (
+	"context"
 	"net"
 	"sync"
 )
@@ -22,6 +23,7 @@ type session struct {
 	in      inbox
 	out     outbox
 	streams *streamConn
+	table   streamTable
 	maxSend int               // bytes of a message; zero: any number
 	ended   func(error) error // gives what callers get for what ended it; may be nil
 
@@ -42,6 +44,13 @@ func (s *session) init(conn net.Conn, maxSend, maxReceive int, beforeRead func()
 // StreamConn returns what carries the yamux session of brokered streams. It
 // ends with the session.
 func (s *session) StreamConn() net.Conn { return s.streams }
+
+// OpenStream opens a stream with a header of at most 32 KiB. It waits only while the
+// connection takes nothing, until ctx ends, and not for the other side: Stream has
+// AwaitAccept for that. Bytes can be written at once. The caller closes it.
+func (s *session) OpenStream(ctx context.Context, purpose Purpose, header []byte) (*Stream, error) {
+	return s.table.openStream(ctx, purpose, header)
+}
 
 // Done is closed when the session has ended.
 func (s *session) Done() <-chan struct{} { return s.done }
@@ -74,6 +83,7 @@ func (s *session) fail(err error) {
 	s.mu.Unlock()
 	s.out.fail(err) // closes the connection
 	s.streams.end(err)
+	s.table.end(err)
 }
 
 // send sends a message that has no value.

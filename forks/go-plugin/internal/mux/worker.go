@@ -104,6 +104,10 @@ func (w *worker) next() error {
 			p.mu.Unlock()
 		case kindOutputCredit:
 			p.giveOutput()
+		case kindStream, kindData, kindCredit, kindEnd, kindReset:
+			if err := p.table.deliver(w.message.kind, &p.in); err != nil {
+				return err
+			}
 		case kindStreams:
 			if err := p.streams.deliver(&p.in, p.config.Streams); err != nil {
 				return err

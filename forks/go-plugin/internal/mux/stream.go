@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package mux
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-plugin/internal/peererr"
+)
+
+// Purpose says what a stream is for. PROTOCOL.md has them all.
+type Purpose byte
+
+const (
+	// Brokered is a connection that was named by an id. The header is the id.
+	Brokered Purpose = 1
+	// HTTP2 is the connection of a gRPC session that speaks HTTP/2.
+	HTTP2 Purpose = 3
+	// Call is a gRPC call.
+	Call Purpose = 4
+)
+
+// Stream is one end of a stream of bytes in a session. It is a net.Conn with half
+// close. Its addresses are those of the session's connection. All methods may be called
+// from any goroutine. Its owner closes it.
+//
+// What was written before Close still reaches the other side, unless the session ends.
+// Reading gives what has come, then io.EOF if the other side has ended its half in
+// order, and else why the stream is over. When the session was lost, that matches
+// peererr.ErrConnectionLost.
+type Stream struct {
+	table   *streamTable
+	id      uint64
+	purpose Purpose
+	header  []byte
+	waits   bool // nobody has taken it; guarded by the table
+
+	// sending is held by whoever puts frames of the stream into the outbox, which keeps
+	// them in order. It is locked before mu.
+	sending sync.Mutex
+
+	mu       sync.Mutex // guards the rest
+	in       receiver
+	out      sender
+	readable sync.Cond // there is something for Read
+	writable sync.Cond // there is something for Write, or for AwaitAccept
+	accepted bool      // the other side has taken the stream
+	closed   bool      // by this side
+	err      error     // why it is over in both directions, other than by closed
+	over     chan struct{}
+}
+
+func newStream(t *streamTable, id uint64, purpose Purpose, header []byte) *Stream {
+	s := &Stream{table: t, id: id, purpose: purpose, header: header}
+	s.in.window, s.out.allowed = streamWindow, streamWindow
+	s.readable.L, s.writable.L = &s.mu, &s.mu
+	return s
+}
+
+// Header returns what the stream was opened with.
+func (s *Stream) Header() []byte { return s.header }
+
+// Take says that this side has an owner for the stream, which the other side opened. It
+// does not wait among the others any more.
+func (s *Stream) Take() { s.table.take(s) }
+
+// Accept is Take, and tells the other side. It returns why the stream is over, if it is.
+func (s *Stream) Accept() error {
+	s.Take()
+	s.mu.Lock()
+	err := s.endLocked()
+	s.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return s.table.send(newMessage(kindCredit, s.id, 0))
+}
+
+// AwaitAccept waits until the other side has accepted the stream, or for the end of ctx,
+// whose cause it returns. It returns why the stream is over, if it is.
+func (s *Stream) AwaitAccept(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.writable.Broadcast()
+	})()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for {
+		switch err := s.endLocked(); {
+		case s.accepted:
+			return nil
+		case err != nil:
+			return err
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		}
+		s.writable.Wait()
+	}
+}
+
+// endLocked returns why the stream can be used no more, if it cannot.
+func (s *Stream) endLocked() error {
+	if s.closed {
+		return net.ErrClosed
+	}
+	return s.err
+}
+
+// Done is closed when the stream is over in both directions. What has come can still be
+// read then, unless this side has closed it.
+func (s *Stream) Done() <-chan struct{} {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over == nil {
+		s.over = make(chan struct{})
+		if s.isOverLocked() {
+			close(s.over)
+		}
+	}
+	return s.over
+}
+
+func (s *Stream) isOverLocked() bool {
+	return s.closed || s.err != nil || s.in.ended && s.out.ended
+}
+
+// leaveIfOver wakes everybody, and removes the stream from the session if it is over.
+// The caller has changed what ends it, and holds the lock, which is released.
+func (s *Stream) leaveIfOver() {
+	s.readable.Broadcast()
+	s.writable.Broadcast()
+	over := s.isOverLocked()
+	if over && s.over != nil {
+		select {
+		case <-s.over:
+		default:
+			close(s.over)
+		}
+	}
+	s.mu.Unlock()
+	if over {
+		s.table.remove(s)
+	}
+}
+
+// fail ends the stream, because the other side or the session has.
+func (s *Stream) fail(err error) {
+	s.mu.Lock()
+	if s.err == nil {
+		s.err = err
+	}
+	s.leaveIfOver()
+}
+
+// CloseWrite tells the other side that nothing more is written. Reading goes on.
+func (s *Stream) CloseWrite() error {
+	s.mu.Lock()
+	if err := s.endLocked(); err != nil || s.out.ended {
+		s.mu.Unlock()
+		return s.explain("close", err)
+	}
+	s.out.ended = true
+	s.writable.Broadcast() // A write that waits gives up, and lets go of sending.
+	s.mu.Unlock()
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	b := newBuffer()
+	b.finish(b.begin(kindEnd, s.id))
+	return s.explain("close", s.put(b, true))
+}
+
+// Close ends both directions. The other side can read what was written before.
+func (s *Stream) Close() error { return s.close(true, "the other side has closed the stream") }
+
+// Reset ends both directions, and gives the other side the reason. What was written
+// before may be lost.
+func (s *Stream) Reset(reason string) error { return s.close(false, reason) }
+
+func (s *Stream) close(inOrder bool, reason string) error {
+	s.mu.Lock()
+	if s.closed {
+		s.mu.Unlock()
+		return nil
+	}
+	wasOver := s.isOverLocked()
+	end, reset := inOrder && !s.out.ended, !inOrder || !s.in.ended
+	s.closed = true
+	s.in.drop()
+	s.out.ended = true
+	s.in.deadline.stop()
+	s.out.deadline.stop()
+	s.leaveIfOver()
+	s.table.take(s)
+	if wasOver {
+		return nil
+	}
+	s.sending.Lock()
+	defer s.sending.Unlock()
+	b := newBuffer()
+	if end {
+		b.finish(b.begin(kindEnd, s.id))
+	}
+	if reset {
+		b.reset(s.id, reason)
+	}
+	_ = s.put(b, false) // The session may have ended, and with it the stream.
+	return nil
+}
+
+func (b *buffer) reset(id uint64, reason string) {
+	start := b.begin(kindReset, id)
+	b.text(reason[:min(len(reason), maxReason)])
+	b.finish(start)
+}
+
+// explain makes err an error of the connection. io.EOF stays as it is.
+func (s *Stream) explain(op string, err error) error {
+	if err == nil || err == io.EOF {
+		return err
+	}
+	return &net.OpError{Op: op, Net: "stream", Source: s.LocalAddr(), Addr: s.RemoteAddr(), Err: err}
+}
+
+// ResetError is a stream that the other side has reset.
+type ResetError struct {
+	// Reason is what the other side says.
+	Reason string
+}
+
+// Error implements error.
+func (e *ResetError) Error() string { return peererr.Text(e.Reason) }
+
+var errWriteClosed = fmt.Errorf("the stream was closed for writing: %w", io.ErrClosedPipe)
+
+// lostStream is why a stream is over whose session has ended.
+func lostStream(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		err = errors.New("the session was closed")
+	}
+	return peererr.Lost(err)
+}
+
+// LocalAddr implements net.Conn.
+func (s *Stream) LocalAddr() net.Addr { return s.table.conn.LocalAddr() }
+
+// RemoteAddr implements net.Conn.
+func (s *Stream) RemoteAddr() net.Addr { return s.table.conn.RemoteAddr() }
+
+// SetDeadline implements net.Conn.
+func (s *Stream) SetDeadline(t time.Time) error {
+	return errors.Join(s.SetReadDeadline(t), s.SetWriteDeadline(t))
+}
+
+// SetReadDeadline implements net.Conn.
+func (s *Stream) SetReadDeadline(t time.Time) error {
+	return s.setDeadline(&s.in.deadline, &s.readable, t)
+}
+
+// SetWriteDeadline implements net.Conn.
+func (s *Stream) SetWriteDeadline(t time.Time) error {
+	return s.setDeadline(&s.out.deadline, &s.writable, t)
+}
+
+func (s *Stream) setDeadline(d *deadline, waiters *sync.Cond, t time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return s.explain("set", net.ErrClosed)
+	}
+	d.set(t, waiters)
+	return nil
+}
+
+// deadline is when reads or writes give up. Its owner's lock guards it.
+type deadline struct {
+	timer  *time.Timer // nil: there is none, or it has passed from the start
+	passed bool
+}
+
+// set replaces the deadline. waiters have the owner's lock.
+func (d *deadline) set(t time.Time, waiters *sync.Cond) {
+	d.stop()
+	d.passed = false
+	if t.IsZero() {
+		return
+	}
+	left := time.Until(t)
+	if left <= 0 {
+		d.passed = true
+		waiters.Broadcast()
+		return
+	}
+	var timer *time.Timer
+	timer = time.AfterFunc(left, func() {
+		waiters.L.Lock()
+		defer waiters.L.Unlock()
+		if d.timer == timer { // It may have been replaced just now.
+			d.passed = true
+			waiters.Broadcast()
+		}
+	})
+	d.timer = timer
+}
+
+func (d *deadline) stop() {
+	if d.timer != nil {
+		d.timer.Stop()
+		d.timer = nil
+	}
+}
