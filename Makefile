@@ -45,10 +45,10 @@ chaos: ## kill, stop, restart and upset plugins for minutes under load, and prin
 adversary: ## attack plugins, daemon and API from outside (2 minutes), and print what it cost beside its bound
 	go test ./test/adversary -count=1 -v
 
-bench: ## measure calls in every placement and against other libraries (10 minutes)
+bench: ## measure calls in every placement and against other libraries (15 minutes)
 	@scripts/bench.sh
 
-bench-quick: ## measure what has a bound (1 minute), and fail if one is missed by far
+bench-quick: ## measure what has a bound (2 minutes), and fail if one is missed by far
 	@scripts/bench.sh -quick
 
 api-check: ## compare the fork's API with the original library's

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package bench measures what a plugin call costs in each placement, and against what a
-// user would pick instead. `make bench` in the repository's root runs it for about ten
-// minutes, `make bench-quick` for one; docs/performance.md says how to read the result.
+// user would pick instead. `make bench` in the repository's root runs it for a quarter of
+// an hour, `make bench-quick` for two minutes; docs/performance.md says how to read the
+// result.
 //
 // What is measured are programs, because the original library and the fork have one
 // module path and cannot be in one program:

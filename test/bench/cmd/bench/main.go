@@ -3,8 +3,8 @@
 // Command bench measures what plugin calls cost, and holds the figures against the bounds
 // of package bounds. Run it in the directory of its module:
 //
-//	go run ./cmd/bench                              everything, about 10 minutes
-//	go run ./cmd/bench -quick                       what bounds speak of, about a minute
+//	go run ./cmd/bench                              everything, about 15 minutes
+//	go run ./cmd/bench -quick                       what bounds speak of, about two minutes
 //	go run ./cmd/bench -only netrpc -parts calls -for 20s
 //
 // It exits with 1 if something could not be measured, and with -quick also if a bound was
@@ -37,7 +37,7 @@ func main() {
 	flag.BoolVar(&o.Quick, "quick", false, "measure what bounds speak of, and that seldom")
 	flag.DurationVar(&o.For, "for", 0, "how long all calls may take together (default 6m, quick 25s)")
 	only := flag.String("only", "", "comma list of parts of subjects' names: measure these alone")
-	parts := flag.String("parts", "", "comma list of calls, attach, memory, fleet, kill: measure these alone")
+	parts := flag.String("parts", "", "comma list of "+plan.PartNames()+": measure these alone")
 	out := flag.String("out", "../../build/bench", "directory for the programs and the report")
 	flag.Parse()
 	o.Only, o.Parts = list(*only), list(*parts)

@@ -24,9 +24,26 @@ type Bound struct {
 	// Known, if not zero, is the ratio up to which the bound is missed for reasons
 	// that docs/performance.md gives. Beyond that it is judged like any other.
 	Known float64
+	// Unit is what a value without a Per is.
+	Unit Unit
 	// Maximum holds the largest value against Limit, instead of the median.
 	Maximum bool
 }
+
+// Unit is what is counted.
+type Unit int
+
+// Units.
+const (
+	// Time is nanoseconds.
+	Time Unit = iota
+	// Bytes are bytes.
+	Bytes
+	// Share is a part of one processor.
+	Share
+	// Count is how many there are.
+	Count
+)
 
 // Verdict says how a run kept a bound.
 type Verdict int
@@ -90,7 +107,10 @@ func (b Bound) values(d *series.Data) []float64 {
 
 // times is how many times worse than the limit a value is.
 func (b Bound) times(value float64) float64 {
-	if b.AtLeast {
+	switch {
+	case value == b.Limit: // which may be nothing at all
+		return 1
+	case b.AtLeast:
 		return b.Limit / value
 	}
 	return value / b.Limit

@@ -13,6 +13,7 @@ func TestJudge(t *testing.T) {
 	relative := Bound{Of: ours, Per: theirs, Limit: 1}
 	faster := Bound{Of: ours, Per: theirs, Throughput: true, AtLeast: true, Limit: 2}
 	absolute := Bound{Of: ours, Limit: 10}
+	nothing := Bound{Of: ours, Unit: Count}
 	longest := Bound{Of: ours, Limit: 10, Maximum: true}
 	known := relative
 	known.Known = 2
@@ -35,6 +36,8 @@ func TestJudge(t *testing.T) {
 		"TooFew":       {"as many calls are too few, by more than half", faster, []float64{1}, []float64{1}, 1, Far},
 		"AlmostEnough": {"a little less is over", faster, []float64{2}, []float64{3}, 1.5, Over},
 		"Absolute":     {"without a reference the value counts", absolute, []float64{9, 11, 10}, nil, 10, Pass},
+		"Nothing":      {"nothing is what a bound of nothing wants", nothing, []float64{0}, nil, 0, Pass},
+		"Something":    {"and anything more is far from it", nothing, []float64{1}, nil, 1, Far},
 		"Maximum":      {"or the largest one", longest, []float64{9, 11, 10}, nil, 11, Over},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -22,7 +22,7 @@ func Handshake() plugin.HandshakeConfig {
 }
 
 // Set is what a plugin serves over a protocol. A host leaves impl nil.
-func Set(protocol plugin.Protocol, impl greet.Greeter) (plugin.PluginSet, error) {
+func Set(protocol plugin.Protocol, impl greet.Worker) (plugin.PluginSet, error) {
 	switch protocol {
 	case plugin.ProtocolNetRPC:
 		return plugin.PluginSet{greet.Kind: &RPC{Impl: impl}}, nil
@@ -32,8 +32,8 @@ func Set(protocol plugin.Protocol, impl greet.Greeter) (plugin.PluginSet, error)
 	return nil, fmt.Errorf("protocol %q is unknown", protocol)
 }
 
-// RPC carries a Greeter over net/rpc.
-type RPC struct{ Impl greet.Greeter }
+// RPC carries a Worker over net/rpc.
+type RPC struct{ Impl greet.Worker }
 
 // Server implements plugin.Plugin.
 func (p *RPC) Server(*plugin.MuxBroker) (any, error) { return &greet.Receiver{Impl: p.Impl}, nil }
@@ -43,10 +43,10 @@ func (*RPC) Client(_ *plugin.MuxBroker, c *rpc.Client) (any, error) {
 	return &greet.Caller{Client: c}, nil
 }
 
-// GRPC carries a Greeter over gRPC.
+// GRPC carries a Streamer over gRPC.
 type GRPC struct {
 	plugin.NetRPCUnsupportedPlugin
-	Impl greet.Greeter
+	Impl greet.Worker
 }
 
 // GRPCServer implements plugin.GRPCPlugin.

@@ -2,6 +2,7 @@
 
 // Package greet is the one call that everything is measured with, and how net/rpc
 // carries it. It is as small as can be, so that what is measured is what carries it.
+// Calls of other shapes are beside it.
 package greet
 
 import "net/rpc"
@@ -17,14 +18,8 @@ const Kind = "greeter"
 // Answer is what every server answers.
 func Answer(name string) string { return "Hello " + name }
 
-// Plain is the Greeter of most servers.
-type Plain struct{}
-
-// Greet implements Greeter.
-func (Plain) Greet(name string) (string, error) { return Answer(name), nil }
-
 // Receiver is what net/rpc serves.
-type Receiver struct{ Impl Greeter }
+type Receiver struct{ Impl Worker }
 
 // Greet serves Plugin.Greet.
 func (r *Receiver) Greet(name string, answer *string) (err error) {
@@ -32,7 +27,7 @@ func (r *Receiver) Greet(name string, answer *string) (err error) {
 	return err
 }
 
-// Caller is a Greeter that calls by net/rpc.
+// Caller is a Worker that calls by net/rpc.
 type Caller struct{ Client *rpc.Client }
 
 // Greet implements Greeter.

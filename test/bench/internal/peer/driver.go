@@ -59,7 +59,7 @@ func (d *driver) do(r wire.Request) (wire.Reply, error) {
 		return wire.Reply{}, d.begin(r.Subject)
 	case wire.Close:
 		return wire.Reply{}, d.close(r.Subject)
-	case wire.Fleet, wire.Kill:
+	case wire.Fleet, wire.Kill, wire.Idle, wire.Small:
 		return d.alone(r)
 	}
 	if r.Op == wire.Memory && d.subjects[r.Subject].Memory != nil {
@@ -79,6 +79,12 @@ func (d *driver) do(r wire.Request) (wire.Reply, error) {
 	case wire.Memory:
 		cost, err := o.memory(r.Count)
 		return wire.Reply{Memory: cost}, err
+	case wire.Stream:
+		streams, err := o.stream(r.Load)
+		return wire.Reply{Stream: streams}, err
+	case wire.Cancel:
+		left, err := o.cancel(r.Count, r.For)
+		return wire.Reply{Cancel: left}, err
 	}
 	return wire.Reply{}, fmt.Errorf("operation %q is unknown", r.Op)
 }
@@ -144,6 +150,13 @@ func (d *driver) alone(r wire.Request) (reply wire.Reply, err error) {
 		reply.Fleet, err = s.Fleet(servers, r.Count)
 	case r.Op == wire.Kill && s.Kill != nil:
 		reply, err = s.Kill(servers, r.Count)
+	case r.Op == wire.Idle && s.Idle != nil:
+		reply.Idle, err = s.Idle(servers, r.Count, r.For)
+	case r.Op == wire.Small && s.Remote != nil:
+		var remote Remote
+		if remote, err = s.Remote(servers); err == nil {
+			reply.Small, err = remote.beside(r.Beside)
+		}
 	default:
 		err = fmt.Errorf("subject %q has no operation %s", r.Subject, r.Op)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"time"
 
 	"github.com/reattach/reattach/test/bench/internal/greet"
 	"github.com/reattach/reattach/test/bench/internal/wire"
@@ -37,6 +38,10 @@ type Subject struct {
 	Memory func(s *Servers, n int) (wire.Cost, error)
 	Fleet  func(s *Servers, n int) (wire.Effort, error)
 	Kill   func(s *Servers, n int) (wire.Reply, error)
+	// Idle answers for n endpoints that nobody calls for a while.
+	Idle func(s *Servers, n int, while time.Duration) (wire.Rest, error)
+	// Remote starts what small calls beside large ones go to.
+	Remote func(*Servers) (Remote, error)
 }
 
 // Target is a subject that is open.

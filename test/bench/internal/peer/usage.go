@@ -19,6 +19,9 @@ type Usage struct {
 	Goroutines int `json:"goroutines"`
 }
 
+// bytes is heap and stacks.
+func (u Usage) bytes() uint64 { return u.Heap + u.Stack }
+
 func (u *Usage) add(o Usage) {
 	u.CPU += o.CPU
 	u.Heap += o.Heap

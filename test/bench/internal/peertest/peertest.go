@@ -73,6 +73,8 @@ func small(t *testing.T, program string) []plan.Section {
 		}
 		s.Subjects = slices.DeleteFunc(slices.Clone(s.Subjects), func(one plan.Subject) bool { return one.Program != program })
 		s.Rounds, s.Request.Count = 1, min(s.Request.Count, 2)
+		s.Request.For = min(s.Request.For, time.Millisecond)
+		s.Request.Beside.Bytes, s.Request.Beside.For = min(s.Request.Beside.Bytes, 1<<16), 0
 		s.Request.Load.For, s.Request.Load.Warm = min(s.Request.Load.For, time.Millisecond), 0
 		if len(s.Subjects) > 0 {
 			some = append(some, s)
@@ -95,6 +97,15 @@ func measures(s plan.Section) []string {
 		return []string{n.Wall(), n.CPU()}
 	case wire.Kill:
 		return []string{series.KilledInUse, series.KilledNext}
+	case wire.Small:
+		return []string{s.Beside.P99(), s.Beside.Large(), s.Beside.Failed()}
+	case wire.Stream:
+		return []string{series.Feed, series.Pour}
+	case wire.Idle:
+		n := series.Idle(s.Request.Count)
+		return []string{n.HostCPU(), n.Memory(), n.Goroutines()}
+	case wire.Cancel:
+		return []string{series.CancelLate, series.CancelBusy, series.CancelMemory}
 	}
 	return nil
 }

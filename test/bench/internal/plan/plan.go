@@ -21,8 +21,9 @@ type Section struct {
 	Subjects []Subject
 	// Request is what each subject is asked, apart from its name.
 	Request wire.Request
-	// Calls is set where the request is for calls.
-	Calls series.Calls
+	// Calls is set where the request is for calls, Beside where it is for small ones.
+	Calls  series.Calls
+	Beside series.Beside
 	// Alone sections are done without opening the subjects first.
 	Alone bool
 }
@@ -34,8 +35,7 @@ type Options struct {
 	// Only, if not empty, are parts of the names of subjects, one of which a
 	// subject must have.
 	Only []string
-	// Parts, if not empty, are the kinds of sections: calls, attach, memory,
-	// fleet, kill.
+	// Parts, if not empty, are the kinds of sections.
 	Parts []string
 	// For is how long all calls may take together.
 	For time.Duration
@@ -48,7 +48,33 @@ const (
 	PartMemory = "memory"
 	PartFleet  = "fleet"
 	PartKill   = "kill"
+	PartBeside = "beside"
+	PartStream = "stream"
+	PartIdle   = "idle"
+	PartCancel = "cancel"
 )
+
+// parts makes the sections of each kind.
+func parts() []part {
+	return []part{
+		{PartCalls, calls}, {PartAttach, attach}, {PartMemory, memory}, {PartFleet, fleet}, {PartKill, kill},
+		{PartStream, stream}, {PartCancel, cancel}, {PartBeside, beside}, {PartIdle, idle},
+	}
+}
+
+type part struct {
+	name string
+	make func(Options, []Subject) []Section
+}
+
+// PartNames are the kinds of sections, for people.
+func PartNames() string {
+	var names []string
+	for _, p := range parts() {
+		names = append(names, p.name)
+	}
+	return strings.Join(names, ", ")
+}
 
 // Make gives the sections in order.
 func Make(o Options) ([]Section, error) {
@@ -57,20 +83,14 @@ func Make(o Options) ([]Section, error) {
 		return nil, fmt.Errorf("no subject has one of %s in its name", strings.Join(o.Only, ", "))
 	}
 	var all []Section
-	for _, part := range []struct {
-		name string
-		make func(Options, []Subject) []Section
-	}{
-		{PartCalls, calls}, {PartAttach, attach}, {PartMemory, memory}, {PartFleet, fleet}, {PartKill, kill},
-	} {
+	for _, part := range parts() {
 		if len(o.Parts) == 0 || slices.Contains(o.Parts, part.name) {
 			all = append(all, part.make(o, subjects)...)
 		}
 	}
 	all = slices.DeleteFunc(all, func(s Section) bool { return len(s.Subjects) == 0 })
 	if len(all) == 0 {
-		return nil, fmt.Errorf("nothing is left to measure: the parts are %s",
-			strings.Join([]string{PartCalls, PartAttach, PartMemory, PartFleet, PartKill}, ", "))
+		return nil, fmt.Errorf("nothing is left to measure: the parts are %s", PartNames())
 	}
 	return all, nil
 }

@@ -39,13 +39,17 @@ func TestBoundsAreMeasured(t *testing.T) {
 
 // brings are the measures that bounds may speak of.
 func brings(s Section) []string {
-	n := series.Fleet(s.Request.Count)
+	n, idle := series.Fleet(s.Request.Count), series.Idle(s.Request.Count)
 	return map[string][]string{
 		wire.Calls:  {s.Calls.Time()},
 		wire.Attach: {series.Attach},
 		wire.Memory: {series.Memory},
 		wire.Fleet:  {n.HostCPU(), n.CPU()},
 		wire.Kill:   {series.KilledInUse, series.KilledNext},
+		wire.Small:  {s.Beside.P99(), s.Beside.Large(), s.Beside.Failed()},
+		wire.Stream: {series.Feed, series.Pour},
+		wire.Idle:   {idle.HostCPU(), idle.PluginCPU(), idle.Memory(), idle.Goroutines()},
+		wire.Cancel: {series.CancelBusy, series.CancelCPU, series.CancelMemory},
 	}[s.Request.Op]
 }
 

@@ -21,6 +21,9 @@ type Subject struct {
 	Trips int
 	// Sessions has the memory of its sessions measured.
 	Sessions bool
+	// Remote has small calls made beside large ones, Streams messages sent in
+	// streams, Cancels calls given up.
+	Remote, Streams, Cancels bool
 }
 
 // Programs that measure.
@@ -44,26 +47,28 @@ func Subjects() []Subject {
 
 		{Name: "bare-netrpc", Program: NetRPC, Curve: true, Trips: 1, Sessions: true, About: "Go's net/rpc alone, TCP"},
 		{Name: "bare-netrpc-100", Program: NetRPC, About: "the same, 100 connections in turn"},
-		{Name: "bare-grpc", Program: GRPC, Curve: true, Trips: 1, Sessions: true, About: "grpc-go alone, TCP"},
+		{Name: "bare-grpc", Program: GRPC, Curve: true, Trips: 1, Sessions: true, Remote: true, Streams: true, Cancels: true, About: "grpc-go alone, TCP"},
 		{Name: "ttrpc", Program: TTRPC, About: "containerd's ttrpc, unix socket"},
 		{Name: "wasm", Program: Wasm, Serial: true, About: "WebAssembly in the host's process, knqyf263/go-plugin"},
 		{Name: "upstream-child-netrpc", Program: Upstream, Curve: true, Trips: 1, About: "go-plugin v1.8.0, child, net/rpc"},
 		{Name: "upstream-child-grpc", Program: Upstream, Curve: true, Trips: 1, About: "go-plugin v1.8.0, child, gRPC"},
 		{Name: "upstream-child-gmux", Program: Upstream, About: "the same, broker multiplexed"},
-		{Name: "upstream-tcp-netrpc", Program: Upstream, Trips: 1, Sessions: true, About: "go-plugin v1.8.0, its RPCServer over TCP"},
+		{Name: "upstream-tcp-netrpc", Program: Upstream, Trips: 1, Sessions: true, Remote: true, About: "go-plugin v1.8.0, its RPCServer over TCP"},
 
 		{Name: "so", Program: Shared, About: "shared object in the host's process, routed, net/rpc"},
 		{Name: "child-netrpc", Program: Ours, Trips: 1, About: "child, net/rpc"},
 		{Name: "child-grpc", Program: Ours, Trips: 1, About: "child, gRPC"},
 		{Name: "child-gmux", Program: Ours, About: "the same, broker multiplexed"},
-		{Name: "network-netrpc", Program: Ours, Curve: true, Trips: 1, Sessions: true, About: "network, net/rpc"},
-		{Name: "network-grpc", Program: Ours, Curve: true, Trips: 1, Sessions: true, About: "network, gRPC"},
+		{Name: "network-netrpc", Program: Ours, Curve: true, Trips: 1, Sessions: true, Cancels: true, About: "network, net/rpc"},
+		{Name: "network-grpc", Program: Ours, Curve: true, Trips: 1, Sessions: true, Streams: true, Cancels: true, About: "network, gRPC"},
+		{Name: "unix-netrpc", Program: Ours, About: "the same on a unix socket, net/rpc"},
+		{Name: "unix-grpc", Program: Ours, About: "the same on a unix socket, gRPC"},
 		{Name: "mtls-netrpc", Program: Ours, Trips: 1, Sessions: true, About: "network with mTLS, net/rpc"},
 		{Name: "mtls-grpc", Program: Ours, Trips: 1, Sessions: true, About: "network with mTLS, gRPC"},
-		{Name: "routed-1-netrpc", Program: Ours, Curve: true, About: "host library, 1 endpoint, net/rpc"},
+		{Name: "routed-1-netrpc", Program: Ours, Curve: true, Remote: true, Cancels: true, About: "host library, 1 endpoint, net/rpc"},
 		{Name: "routed-3-netrpc", Program: Ours, About: "host library, 3 endpoints, net/rpc"},
 		{Name: "routed-100-netrpc", Program: Ours, About: "host library, 100 endpoints, net/rpc"},
-		{Name: "routed-1-grpc", Program: Ours, Curve: true, About: "host library, 1 endpoint, gRPC"},
+		{Name: "routed-1-grpc", Program: Ours, Curve: true, Remote: true, Streams: true, Cancels: true, About: "host library, 1 endpoint, gRPC"},
 		{Name: "routed-3-grpc", Program: Ours, About: "host library, 3 endpoints, gRPC"},
 		{Name: "routed-100-grpc", Program: Ours, About: "host library, 100 endpoints, gRPC"},
 

@@ -33,6 +33,14 @@ func Tables(d *series.Data, sections []plan.Section, results []bounds.Result) []
 			}),
 		measures(d, "Many endpoints at once, until all are ready, ms", "", fleets(sections)),
 		killed(d),
+		smalls(d, sections),
+		measures(d, "A message of 1 KiB in a stream, µs", "", []column{{"to the host", series.Feed, micro}, {"to the plugin", series.Pour, micro}}),
+		measures(d, "Calls that were given up after 1 ms", "Of 64 callers. CPU and memory: of both sides, when all have been given up.",
+			[]column{
+				{"99 of 100 came back after, ms more", series.CancelLate, milli}, {"running after 100 ms", series.CancelBusy, plain},
+				{"CPU then", series.CancelCPU, percent}, {"memory, KB", series.CancelMemory, kilo},
+			}),
+		measures(d, "Endpoints of as many plugins that nobody calls", "CPU: of all. Memory and goroutines: of each, both sides.", idles(sections)),
 		judged(results),
 	}
 	var some []Table
@@ -129,7 +137,7 @@ func judged(results []bounds.Result) Table {
 		}
 		format := ratio
 		if r.Per.Subject == "" {
-			format = duration
+			format = [...]func(float64) string{bounds.Time: duration, bounds.Bytes: kilobytes, bounds.Share: percent, bounds.Count: plain}[r.Unit]
 		}
 		sign := "<= "
 		if r.AtLeast {
@@ -153,11 +161,13 @@ func spread(s series.Summary, format func(float64) string) string {
 	return fmt.Sprintf("%s [%s..%s]", format(s.Median), format(s.Low), format(s.High))
 }
 
-func micro(ns float64) string { return digits(ns / 1e3) }
-func milli(ns float64) string { return digits(ns / 1e6) }
-func kilo(b float64) string   { return digits(b / 1e3) }
-func plain(n float64) string  { return digits(n) }
-func ratio(x float64) string  { return fmt.Sprintf("%.2f", x) }
+func micro(ns float64) string    { return digits(ns / 1e3) }
+func milli(ns float64) string    { return digits(ns / 1e6) }
+func kilo(b float64) string      { return digits(b / 1e3) }
+func plain(n float64) string     { return digits(n) }
+func percent(x float64) string   { return digits(x*100) + " %" }
+func kilobytes(b float64) string { return kilo(b) + " KB" }
+func ratio(x float64) string     { return fmt.Sprintf("%.2f", x) }
 
 func duration(ns float64) string {
 	return time.Duration(ns).Round(10 * time.Microsecond).String()

@@ -39,7 +39,7 @@ func TestWrite(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, want := range map[string][]string{
-		TextFile:     {"Abacus, 2 cores", "network-netrpc  12.0 [11.0..13.0]", "0.55  0.52 .. 0.57  <= 1.00       5  PASS"},
+		TextFile:     {"Abacus, 2 cores", "network-netrpc  12.0 [11.0..13.0]", "0.55  0.52 .. 0.57  <= 0.88       5  PASS"},
 		MarkdownFile: {"Abacus, 2 cores", "| network-netrpc | 12.0 [11.0..13.0] |", "### Bounds"},
 		PlotFile:     {"<svg", "network, net/rpc"},
 	} {

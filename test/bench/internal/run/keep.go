@@ -3,6 +3,7 @@
 package run
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/reattach/reattach/test/bench/internal/plan"
@@ -41,6 +42,33 @@ func (r *Run) keep(s plan.Section, one plan.Subject, round int, reply wire.Reply
 		add(n.Wall(), float64(e.Wall))
 		add(n.HostCPU(), float64(e.HostCPU))
 		add(n.CPU(), float64(e.HostCPU+e.PluginCPU))
+	case wire.Small:
+		w := reply.Small
+		add(s.Beside.P50(), float64(w.P50))
+		add(s.Beside.P99(), float64(w.P99))
+		add(s.Beside.Max(), float64(w.Max))
+		add(s.Beside.Large(), float64(w.Large))
+		add(s.Beside.Failed(), float64(w.Failed))
+		if w.Failed > 0 {
+			fmt.Fprintf(r.Log, "%s %s: %d failed of %d: %s\n", one.Name, s.Name, w.Failed, w.Small, w.Failure)
+		}
+	case wire.Stream:
+		add(series.Feed, reply.Stream.Feed)
+		add(series.Pour, reply.Stream.Pour)
+	case wire.Idle:
+		n, i := series.Idle(s.Request.Count), reply.Idle
+		add(n.HostCPU(), i.HostCPU)
+		add(n.PluginCPU(), i.PluginCPU)
+		add(n.Memory(), i.Host.Bytes()+i.Plugin.Bytes())
+		add(n.HostMemory(), i.Host.Bytes())
+		add(n.Goroutines(), i.Host.Goroutines+i.Plugin.Goroutines)
+		add(n.HostGoroutines(), i.Host.Goroutines)
+	case wire.Cancel:
+		c := reply.Cancel
+		add(series.CancelLate, float64(c.Late))
+		add(series.CancelBusy, float64(c.Busy))
+		add(series.CancelCPU, c.HostCPU+c.PluginCPU)
+		add(series.CancelMemory, c.Memory)
 	case wire.Kill:
 		for i := range reply.Times {
 			round = i // each kill stands for itself

@@ -37,7 +37,7 @@ var program = peer.Program{
 				err = fmt.Errorf("the server said %q", server.Line)
 			}
 			return peer.AttachFunc(func() (peer.Session, error) {
-				return peer.NewSession(greet.Plain{}, func() error { return nil }), nil
+				return peer.NewSession(new(greet.Plain), func() error { return nil }), nil
 			}), err
 		}},
 		{Name: "closed", Open: func(*peer.Servers) (peer.Target, error) { return nil, errors.New("closed today") }},

@@ -21,6 +21,14 @@ const (
 	Fleet = "fleet"
 	// Kill ends the endpoint in use, again and again.
 	Kill = "kill"
+	// Small makes small calls beside large ones.
+	Small = "small"
+	// Stream sends messages in streams.
+	Stream = "stream"
+	// Idle holds many endpoints of as many plugins, and calls none.
+	Idle = "idle"
+	// Cancel gives calls up.
+	Cancel = "cancel"
 	// Close ends a subject's session and servers.
 	Close = "close"
 )
@@ -29,9 +37,13 @@ const (
 type Request struct {
 	Op      string `json:"op"`
 	Subject string `json:"subject"`
-	// Load is for Calls.
+	// Load is for Calls and, of one caller, for Stream.
 	Load Load `json:"load,omitzero"`
-	// Count is how many sessions, endpoints or kills.
+	// Beside is for Small.
+	Beside Beside `json:"beside,omitzero"`
+	// For is how long Idle looks, and Cancel after the last call.
+	For time.Duration `json:"for,omitempty"`
+	// Count is how many sessions, endpoints, kills, or calls to give up.
 	Count int `json:"count,omitempty"`
 	// Trips is how many calls belong to one Attach.
 	Trips int `json:"trips,omitempty"`
@@ -56,6 +68,10 @@ type Reply struct {
 	Others []time.Duration `json:"others,omitempty"`
 	Memory Cost            `json:"memory,omitzero"`
 	Fleet  Effort          `json:"fleet,omitzero"`
+	Small  Waits           `json:"small,omitzero"`
+	Stream Streams         `json:"stream,omitzero"`
+	Idle   Rest            `json:"idle,omitzero"`
+	Cancel Cancelled       `json:"cancel,omitzero"`
 }
 
 // Rate is what a load of calls brought.

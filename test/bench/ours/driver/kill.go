@@ -38,7 +38,7 @@ func kill(protocol plugin.Protocol) func(*peer.Servers, int) (wire.Reply, error)
 			}
 		}
 		r.update()
-		o, err := hostOptions(protocol)
+		o, err := hostOptions(protocol, 0)
 		if err != nil {
 			return reply, err
 		}

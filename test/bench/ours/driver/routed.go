@@ -74,22 +74,23 @@ type host struct {
 	ended  chan error
 }
 
-// hostOptions are those of a daemon that knows the greeter.
-func hostOptions(protocol plugin.Protocol) (daemon.Options, error) {
+// hostOptions are those of a daemon that knows the greeter, which has so long for a small
+// call; 0 is the default.
+func hostOptions(protocol plugin.Protocol, timeout time.Duration) (daemon.Options, error) {
 	set, err := glue.Set(protocol, nil)
 	if err != nil {
 		return daemon.Options{}, err
 	}
 	o := daemon.DefaultOptions()
 	o.Handshake = glue.Handshake()
-	o.Kinds = []daemon.Kind{daemon.NewKind[greet.Greeter](greet.Kind, set[greet.Kind],
-		daemon.WithMethod("Greet", stub.CallOptions{Idempotent: true}))}
+	o.Kinds = []daemon.Kind{daemon.NewKind[greet.Worker](greet.Kind, set[greet.Kind],
+		daemon.WithMethod("Greet", stub.CallOptions{Idempotent: true, Timeout: timeout}))}
 	return o, nil
 }
 
 // startHost runs a daemon, and waits until it is attached to every address.
 func startHost(protocol plugin.Protocol, addresses []string) (*host, error) {
-	o, err := hostOptions(protocol)
+	o, err := hostOptions(protocol, 0)
 	if err != nil {
 		return nil, err
 	}
@@ -131,10 +132,10 @@ func awaitReady(events *daemon.Subscription, more int) error {
 	return nil
 }
 
-func (h *host) dispense() (greet.Greeter, error) {
+func (h *host) dispense() (greet.Worker, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	return daemon.Dispense[greet.Greeter](ctx, h.daemon, name, greet.Kind)
+	return daemon.Dispense[greet.Worker](ctx, h.daemon, name, greet.Kind)
 }
 
 func (h *host) close() error {

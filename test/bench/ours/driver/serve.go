@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -26,7 +27,7 @@ const (
 )
 
 // serve serves PROTOCOL and WORK: as the environment says, or at COUNT listeners, each of
-// which is an endpoint of its own.
+// which is an endpoint of its own, or at a unix socket in DIR.
 func serve(args []string) error {
 	protocol, work := plugin.Protocol(args[0]), args[1]
 	if len(args) == 2 {
@@ -37,9 +38,11 @@ func serve(args []string) error {
 		plugin.Serve(config)
 		return nil
 	}
-	count, err := strconv.Atoi(args[2])
-	if err != nil {
-		return err
+	network, address, count := "tcp", "127.0.0.1:0", 1
+	if n, err := strconv.Atoi(args[2]); err == nil {
+		count = n
+	} else {
+		network, address = "unix", filepath.Join(args[2], "plugin")
 	}
 	ended := make(chan error)
 	addresses := make([]string, 0, count)
@@ -48,7 +51,7 @@ func serve(args []string) error {
 		if err != nil {
 			return err
 		}
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
+		lis, err := net.Listen(network, address)
 		if err != nil {
 			return err
 		}
@@ -60,7 +63,7 @@ func serve(args []string) error {
 }
 
 func serveConfig(protocol plugin.Protocol, work string) (*plugin.ServeConfig, error) {
-	impl, ok := map[string]greet.Greeter{plain: greet.Plain{}, busy: newBusyGreeter(), holding: holder{}}[work]
+	impl, ok := map[string]greet.Worker{plain: new(greet.Plain), busy: newBusyGreeter(), holding: new(holder)}[work]
 	if !ok {
 		return nil, errors.New("there is no work " + work)
 	}

@@ -54,6 +54,17 @@ func child(protocol plugin.Protocol, multiplex bool) func(*peer.Servers) (peer.T
 	}
 }
 
+// unix gives a subject whose plugin runs by itself, and is reached by a unix socket.
+func unix(protocol plugin.Protocol) func(*peer.Servers) (peer.Target, error) {
+	return func(s *peer.Servers) (peer.Target, error) {
+		server, err := s.Start(nil, string(protocol), plain, s.Dir())
+		if err != nil {
+			return nil, err
+		}
+		return attachTo(protocol, &net.UnixAddr{Net: "unix", Name: server.Line}, nil)
+	}
+}
+
 // dispense makes a session of what end ends.
 func dispense(from plugin.ClientProtocol, end func() error) (peer.Session, error) {
 	raw, err := from.Dispense(greet.Kind)
@@ -96,6 +107,10 @@ func serveNetwork(s *peer.Servers, protocol plugin.Protocol, env []string, tlsCo
 	if err != nil {
 		return nil, err
 	}
+	return attachTo(protocol, address, tlsConfig)
+}
+
+func attachTo(protocol plugin.Protocol, address net.Addr, tlsConfig *tls.Config) (peer.Target, error) {
 	config, err := clientConfig(protocol)
 	if err != nil {
 		return nil, err

@@ -13,17 +13,20 @@ import (
 
 // busyGreeter takes a while for each call, and does few at once: a plugin that is the
 // bottleneck.
-type busyGreeter struct{ slots chan struct{} }
+type busyGreeter struct {
+	greet.Plain
+	slots chan struct{}
+}
 
 const (
 	busyFor   = time.Millisecond
 	busySlots = 4
 )
 
-func newBusyGreeter() busyGreeter { return busyGreeter{make(chan struct{}, busySlots)} }
+func newBusyGreeter() *busyGreeter { return &busyGreeter{slots: make(chan struct{}, busySlots)} }
 
 // Greet implements greet.Greeter.
-func (b busyGreeter) Greet(name string) (string, error) {
+func (b *busyGreeter) Greet(name string) (string, error) {
 	b.slots <- struct{}{}
 	time.Sleep(busyFor)
 	<-b.slots
@@ -35,10 +38,10 @@ func (b busyGreeter) Greet(name string) (string, error) {
 // held by one server, and by no other that it is repeated on.
 const hold = "hold:"
 
-type holder struct{}
+type holder struct{ greet.Plain }
 
 // Greet implements greet.Greeter.
-func (holder) Greet(name string) (string, error) {
+func (*holder) Greet(name string) (string, error) {
 	if path, ok := strings.CutPrefix(name, hold); ok {
 		f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
 		if err == nil {

@@ -19,7 +19,7 @@ import (
 func ReattachPlugins() *plugin.ServeConfig {
 	return &plugin.ServeConfig{
 		HandshakeConfig: glue.Handshake(),
-		Plugins:         plugin.PluginSet{greet.Kind: &glue.RPC{Impl: greet.Plain{}}},
+		Plugins:         plugin.PluginSet{greet.Kind: &glue.RPC{Impl: new(greet.Plain)}},
 	}
 }
 

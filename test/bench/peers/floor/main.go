@@ -34,7 +34,7 @@ func main() {
 }
 
 func direct() (peer.Session, error) {
-	return peer.NewSession(greet.Plain{}, func() error { return nil }), nil
+	return peer.NewSession(new(greet.Plain), func() error { return nil }), nil
 }
 
 func open(s *peer.Servers, network, address string) (peer.Target, error) {

@@ -17,21 +17,32 @@ import (
 )
 
 func main() {
-	peer.Program{Subjects: []peer.Subject{{Name: "bare-grpc", Open: open}}, Serve: serve}.Main()
+	peer.Program{Subjects: []peer.Subject{{Name: "bare-grpc", Open: open, Remote: remote}}, Serve: serve}.Main()
 }
 
 func open(s *peer.Servers) (peer.Target, error) {
-	server, err := s.Start(nil)
+	r, err := remote(s)
 	if err != nil {
 		return nil, err
 	}
-	return peer.AttachFunc(func() (peer.Session, error) {
-		conn, err := grpc.NewClient(server.Line, grpc.WithTransportCredentials(insecure.NewCredentials()))
-		if err != nil {
-			return nil, err
-		}
-		return peer.NewSession(greetpb.NewCaller(context.Background(), conn), conn.Close), nil
-	}), nil
+	return peer.AttachFunc(func() (peer.Session, error) { return r.Attach(r.Address) }), nil
+}
+
+func remote(s *peer.Servers) (peer.Remote, error) {
+	server, err := s.Start(nil)
+	if err != nil {
+		return peer.Remote{}, err
+	}
+	return peer.Remote{Address: server.Line, Attach: attach}, nil
+}
+
+func attach(address string) (peer.Session, error) {
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(greetpb.MaxMessage)))
+	if err != nil {
+		return nil, err
+	}
+	return peer.NewSession(greetpb.NewCaller(context.Background(), conn), conn.Close), nil
 }
 
 func serve([]string) error {
@@ -39,8 +50,8 @@ func serve([]string) error {
 	if err != nil {
 		return err
 	}
-	server := grpc.NewServer()
-	greetpb.RegisterGreeterServer(server, &greetpb.Server{Impl: greet.Plain{}})
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(greetpb.MaxMessage))
+	greetpb.RegisterGreeterServer(server, &greetpb.Server{Impl: new(greet.Plain)})
 	fmt.Println(lis.Addr())
 	return server.Serve(lis)
 }

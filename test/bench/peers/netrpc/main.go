@@ -89,7 +89,7 @@ func serve(args []string) error {
 			return err
 		}
 		server := rpc.NewServer()
-		if err := server.RegisterName("Plugin", &greet.Receiver{Impl: greet.Plain{}}); err != nil {
+		if err := server.RegisterName("Plugin", &greet.Receiver{Impl: new(greet.Plain)}); err != nil {
 			return err
 		}
 		addresses = append(addresses, lis.Addr().String())

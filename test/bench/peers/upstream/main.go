@@ -24,7 +24,7 @@ func main() {
 			{Name: "upstream-child-netrpc", Open: child(plugin.ProtocolNetRPC, false)},
 			{Name: "upstream-child-grpc", Open: child(plugin.ProtocolGRPC, false)},
 			{Name: "upstream-child-gmux", Open: child(plugin.ProtocolGRPC, true)},
-			{Name: "upstream-tcp-netrpc", Open: overTCP},
+			{Name: "upstream-tcp-netrpc", Open: overTCP, Remote: remote},
 		},
 		Serve: serve,
 	}.Main()
@@ -75,16 +75,21 @@ func dispense(c plugin.ClientProtocol, err error) (greet.Greeter, error) {
 
 // overTCP is the library's net/rpc server with a listener that is not a child's.
 func overTCP(s *peer.Servers) (peer.Target, error) {
+	r, err := remote(s)
+	if err != nil {
+		return nil, err
+	}
+	return peer.AttachFunc(func() (peer.Session, error) { return r.Attach(r.Address) }), nil
+}
+
+func remote(s *peer.Servers) (peer.Remote, error) {
 	server, err := s.Start(nil, "tcp", string(plugin.ProtocolNetRPC))
 	if err != nil {
-		return nil, err
+		return peer.Remote{}, err
 	}
 	set, err := glue.Set(plugin.ProtocolNetRPC, nil)
-	if err != nil {
-		return nil, err
-	}
-	return peer.AttachFunc(func() (peer.Session, error) {
-		conn, err := net.Dial("tcp", server.Line)
+	return peer.Remote{Address: server.Line, Attach: func(address string) (peer.Session, error) {
+		conn, err := net.Dial("tcp", address)
 		if err != nil {
 			return nil, err
 		}
@@ -101,11 +106,11 @@ func overTCP(s *peer.Servers) (peer.Target, error) {
 		}
 		// Its own Close would end the server, which has other hosts.
 		return peer.NewSession(g, conn.Close), nil
-	}), nil
+	}}, err
 }
 
 func serve(args []string) error {
-	set, err := glue.Set(plugin.Protocol(args[1]), greet.Plain{})
+	set, err := glue.Set(plugin.Protocol(args[1]), new(greet.Plain))
 	if err != nil {
 		return err
 	}

@@ -11,10 +11,13 @@ import (
 	"github.com/reattach/reattach/test/bench/internal/greet"
 )
 
-// Server serves a Greeter by gRPC.
+// MaxMessage is the bound on one message, in bytes: that of the fork.
+const MaxMessage = 64 << 20
+
+// Server serves a Worker by gRPC.
 type Server struct {
 	UnimplementedGreeterServer
-	Impl greet.Greeter
+	Impl greet.Worker
 }
 
 // Greet implements GreeterServer.
@@ -30,7 +33,7 @@ func (s *Server) Greet(_ context.Context, r *GreetRequest) (*GreetResponse, erro
 // should make, and the host library gives one to those.
 const deadline = 30 * time.Second
 
-// Caller is a greet.Greeter that calls by gRPC.
+// Caller is a greet.Streamer that calls by gRPC.
 type Caller struct {
 	ctx    context.Context
 	client GreeterClient

@@ -113,6 +113,306 @@ func (x *GreetResponse) GetGreeting() string {
 	return ""
 }
 
+type Parcel struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Data          []byte                 `protobuf:"bytes,1,opt,name=data,proto3" json:"data,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Parcel) Reset() {
+	*x = Parcel{}
+	mi := &file_internal_greet_greetpb_greet_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Parcel) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Parcel) ProtoMessage() {}
+
+func (x *Parcel) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_greet_greetpb_greet_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Parcel.ProtoReflect.Descriptor instead.
+func (*Parcel) Descriptor() ([]byte, []int) {
+	return file_internal_greet_greetpb_greet_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *Parcel) GetData() []byte {
+	if x != nil {
+		return x.Data
+	}
+	return nil
+}
+
+type Size struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Bytes         int64                  `protobuf:"varint,1,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Size) Reset() {
+	*x = Size{}
+	mi := &file_internal_greet_greetpb_greet_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Size) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Size) ProtoMessage() {}
+
+func (x *Size) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_greet_greetpb_greet_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Size.ProtoReflect.Descriptor instead.
+func (*Size) Descriptor() ([]byte, []int) {
+	return file_internal_greet_greetpb_greet_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *Size) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
+type HoldRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Nanoseconds   int64                  `protobuf:"varint,1,opt,name=nanoseconds,proto3" json:"nanoseconds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldRequest) Reset() {
+	*x = HoldRequest{}
+	mi := &file_internal_greet_greetpb_greet_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldRequest) ProtoMessage() {}
+
+func (x *HoldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_greet_greetpb_greet_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldRequest.ProtoReflect.Descriptor instead.
+func (*HoldRequest) Descriptor() ([]byte, []int) {
+	return file_internal_greet_greetpb_greet_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *HoldRequest) GetNanoseconds() int64 {
+	if x != nil {
+		return x.Nanoseconds
+	}
+	return 0
+}
+
+type HoldResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HoldResponse) Reset() {
+	*x = HoldResponse{}
+	mi := &file_internal_greet_greetpb_greet_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HoldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HoldResponse) ProtoMessage() {}
+
+func (x *HoldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_greet_greetpb_greet_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HoldResponse.ProtoReflect.Descriptor instead.
+func (*HoldResponse) Descriptor() ([]byte, []int) {
+	return file_internal_greet_greetpb_greet_proto_rawDescGZIP(), []int{5}
+}
+
+type HeldRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldRequest) Reset() {
+	*x = HeldRequest{}
+	mi := &file_internal_greet_greetpb_greet_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldRequest) ProtoMessage() {}
+
+func (x *HeldRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_greet_greetpb_greet_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldRequest.ProtoReflect.Descriptor instead.
+func (*HeldRequest) Descriptor() ([]byte, []int) {
+	return file_internal_greet_greetpb_greet_proto_rawDescGZIP(), []int{6}
+}
+
+type HeldResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Calls         int64                  `protobuf:"varint,1,opt,name=calls,proto3" json:"calls,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *HeldResponse) Reset() {
+	*x = HeldResponse{}
+	mi := &file_internal_greet_greetpb_greet_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *HeldResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*HeldResponse) ProtoMessage() {}
+
+func (x *HeldResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_greet_greetpb_greet_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use HeldResponse.ProtoReflect.Descriptor instead.
+func (*HeldResponse) Descriptor() ([]byte, []int) {
+	return file_internal_greet_greetpb_greet_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *HeldResponse) GetCalls() int64 {
+	if x != nil {
+		return x.Calls
+	}
+	return 0
+}
+
+type FeedRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Parcels       int64                  `protobuf:"varint,1,opt,name=parcels,proto3" json:"parcels,omitempty"`
+	Bytes         int64                  `protobuf:"varint,2,opt,name=bytes,proto3" json:"bytes,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FeedRequest) Reset() {
+	*x = FeedRequest{}
+	mi := &file_internal_greet_greetpb_greet_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FeedRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FeedRequest) ProtoMessage() {}
+
+func (x *FeedRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_internal_greet_greetpb_greet_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FeedRequest.ProtoReflect.Descriptor instead.
+func (*FeedRequest) Descriptor() ([]byte, []int) {
+	return file_internal_greet_greetpb_greet_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *FeedRequest) GetParcels() int64 {
+	if x != nil {
+		return x.Parcels
+	}
+	return 0
+}
+
+func (x *FeedRequest) GetBytes() int64 {
+	if x != nil {
+		return x.Bytes
+	}
+	return 0
+}
+
 var File_internal_greet_greetpb_greet_proto protoreflect.FileDescriptor
 
 const file_internal_greet_greetpb_greet_proto_rawDesc = "" +
@@ -121,9 +421,28 @@ const file_internal_greet_greetpb_greet_proto_rawDesc = "" +
 	"\fGreetRequest\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\"+\n" +
 	"\rGreetResponse\x12\x1a\n" +
-	"\bgreeting\x18\x01 \x01(\tR\bgreeting2U\n" +
+	"\bgreeting\x18\x01 \x01(\tR\bgreeting\"\x1c\n" +
+	"\x06Parcel\x12\x12\n" +
+	"\x04data\x18\x01 \x01(\fR\x04data\"\x1c\n" +
+	"\x04Size\x12\x14\n" +
+	"\x05bytes\x18\x01 \x01(\x03R\x05bytes\"/\n" +
+	"\vHoldRequest\x12 \n" +
+	"\vnanoseconds\x18\x01 \x01(\x03R\vnanoseconds\"\x0e\n" +
+	"\fHoldResponse\"\r\n" +
+	"\vHeldRequest\"$\n" +
+	"\fHeldResponse\x12\x14\n" +
+	"\x05calls\x18\x01 \x01(\x03R\x05calls\"=\n" +
+	"\vFeedRequest\x12\x18\n" +
+	"\aparcels\x18\x01 \x01(\x03R\aparcels\x12\x14\n" +
+	"\x05bytes\x18\x02 \x01(\x03R\x05bytes2\xe2\x03\n" +
 	"\aGreeter\x12J\n" +
-	"\x05Greet\x12\x1f.reattach.bench.v1.GreetRequest\x1a .reattach.bench.v1.GreetResponseB@Z>github.com/reattach/reattach/test/bench/internal/greet/greetpbb\x06proto3"
+	"\x05Greet\x12\x1f.reattach.bench.v1.GreetRequest\x1a .reattach.bench.v1.GreetResponse\x12:\n" +
+	"\x04Take\x12\x19.reattach.bench.v1.Parcel\x1a\x17.reattach.bench.v1.Size\x12:\n" +
+	"\x04Give\x12\x17.reattach.bench.v1.Size\x1a\x19.reattach.bench.v1.Parcel\x12G\n" +
+	"\x04Hold\x12\x1e.reattach.bench.v1.HoldRequest\x1a\x1f.reattach.bench.v1.HoldResponse\x12G\n" +
+	"\x04Held\x12\x1e.reattach.bench.v1.HeldRequest\x1a\x1f.reattach.bench.v1.HeldResponse\x12C\n" +
+	"\x04Feed\x12\x1e.reattach.bench.v1.FeedRequest\x1a\x19.reattach.bench.v1.Parcel0\x01\x12<\n" +
+	"\x04Pour\x12\x19.reattach.bench.v1.Parcel\x1a\x17.reattach.bench.v1.Size(\x01B@Z>github.com/reattach/reattach/test/bench/internal/greet/greetpbb\x06proto3"
 
 var (
 	file_internal_greet_greetpb_greet_proto_rawDescOnce sync.Once
@@ -137,16 +456,35 @@ func file_internal_greet_greetpb_greet_proto_rawDescGZIP() []byte {
 	return file_internal_greet_greetpb_greet_proto_rawDescData
 }
 
-var file_internal_greet_greetpb_greet_proto_msgTypes = make([]protoimpl.MessageInfo, 2)
+var file_internal_greet_greetpb_greet_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
 var file_internal_greet_greetpb_greet_proto_goTypes = []any{
 	(*GreetRequest)(nil),  // 0: reattach.bench.v1.GreetRequest
 	(*GreetResponse)(nil), // 1: reattach.bench.v1.GreetResponse
+	(*Parcel)(nil),        // 2: reattach.bench.v1.Parcel
+	(*Size)(nil),          // 3: reattach.bench.v1.Size
+	(*HoldRequest)(nil),   // 4: reattach.bench.v1.HoldRequest
+	(*HoldResponse)(nil),  // 5: reattach.bench.v1.HoldResponse
+	(*HeldRequest)(nil),   // 6: reattach.bench.v1.HeldRequest
+	(*HeldResponse)(nil),  // 7: reattach.bench.v1.HeldResponse
+	(*FeedRequest)(nil),   // 8: reattach.bench.v1.FeedRequest
 }
 var file_internal_greet_greetpb_greet_proto_depIdxs = []int32{
 	0, // 0: reattach.bench.v1.Greeter.Greet:input_type -> reattach.bench.v1.GreetRequest
-	1, // 1: reattach.bench.v1.Greeter.Greet:output_type -> reattach.bench.v1.GreetResponse
-	1, // [1:2] is the sub-list for method output_type
-	0, // [0:1] is the sub-list for method input_type
+	2, // 1: reattach.bench.v1.Greeter.Take:input_type -> reattach.bench.v1.Parcel
+	3, // 2: reattach.bench.v1.Greeter.Give:input_type -> reattach.bench.v1.Size
+	4, // 3: reattach.bench.v1.Greeter.Hold:input_type -> reattach.bench.v1.HoldRequest
+	6, // 4: reattach.bench.v1.Greeter.Held:input_type -> reattach.bench.v1.HeldRequest
+	8, // 5: reattach.bench.v1.Greeter.Feed:input_type -> reattach.bench.v1.FeedRequest
+	2, // 6: reattach.bench.v1.Greeter.Pour:input_type -> reattach.bench.v1.Parcel
+	1, // 7: reattach.bench.v1.Greeter.Greet:output_type -> reattach.bench.v1.GreetResponse
+	3, // 8: reattach.bench.v1.Greeter.Take:output_type -> reattach.bench.v1.Size
+	2, // 9: reattach.bench.v1.Greeter.Give:output_type -> reattach.bench.v1.Parcel
+	5, // 10: reattach.bench.v1.Greeter.Hold:output_type -> reattach.bench.v1.HoldResponse
+	7, // 11: reattach.bench.v1.Greeter.Held:output_type -> reattach.bench.v1.HeldResponse
+	2, // 12: reattach.bench.v1.Greeter.Feed:output_type -> reattach.bench.v1.Parcel
+	3, // 13: reattach.bench.v1.Greeter.Pour:output_type -> reattach.bench.v1.Size
+	7, // [7:14] is the sub-list for method output_type
+	0, // [0:7] is the sub-list for method input_type
 	0, // [0:0] is the sub-list for extension type_name
 	0, // [0:0] is the sub-list for extension extendee
 	0, // [0:0] is the sub-list for field type_name
@@ -163,7 +501,7 @@ func file_internal_greet_greetpb_greet_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_internal_greet_greetpb_greet_proto_rawDesc), len(file_internal_greet_greetpb_greet_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   2,
+			NumMessages:   9,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

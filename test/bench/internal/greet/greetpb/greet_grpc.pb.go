@@ -24,6 +24,12 @@ const _ = grpc.SupportPackageIsVersion9
 
 const (
 	Greeter_Greet_FullMethodName = "/reattach.bench.v1.Greeter/Greet"
+	Greeter_Take_FullMethodName  = "/reattach.bench.v1.Greeter/Take"
+	Greeter_Give_FullMethodName  = "/reattach.bench.v1.Greeter/Give"
+	Greeter_Hold_FullMethodName  = "/reattach.bench.v1.Greeter/Hold"
+	Greeter_Held_FullMethodName  = "/reattach.bench.v1.Greeter/Held"
+	Greeter_Feed_FullMethodName  = "/reattach.bench.v1.Greeter/Feed"
+	Greeter_Pour_FullMethodName  = "/reattach.bench.v1.Greeter/Pour"
 )
 
 // GreeterClient is the client API for Greeter service.
@@ -34,6 +40,18 @@ const (
 type GreeterClient interface {
 	// Greet answers a greeting for one name.
 	Greet(ctx context.Context, in *GreetRequest, opts ...grpc.CallOption) (*GreetResponse, error)
+	// Take answers how long a parcel is.
+	Take(ctx context.Context, in *Parcel, opts ...grpc.CallOption) (*Size, error)
+	// Give answers a parcel.
+	Give(ctx context.Context, in *Size, opts ...grpc.CallOption) (*Parcel, error)
+	// Hold answers after a while.
+	Hold(ctx context.Context, in *HoldRequest, opts ...grpc.CallOption) (*HoldResponse, error)
+	// Held answers how many calls of Hold there are.
+	Held(ctx context.Context, in *HeldRequest, opts ...grpc.CallOption) (*HeldResponse, error)
+	// Feed sends parcels.
+	Feed(ctx context.Context, in *FeedRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Parcel], error)
+	// Pour takes parcels, and answers how long they were together.
+	Pour(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[Parcel, Size], error)
 }
 
 type greeterClient struct {
@@ -54,6 +72,78 @@ func (c *greeterClient) Greet(ctx context.Context, in *GreetRequest, opts ...grp
 	return out, nil
 }
 
+func (c *greeterClient) Take(ctx context.Context, in *Parcel, opts ...grpc.CallOption) (*Size, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Size)
+	err := c.cc.Invoke(ctx, Greeter_Take_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *greeterClient) Give(ctx context.Context, in *Size, opts ...grpc.CallOption) (*Parcel, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(Parcel)
+	err := c.cc.Invoke(ctx, Greeter_Give_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *greeterClient) Hold(ctx context.Context, in *HoldRequest, opts ...grpc.CallOption) (*HoldResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HoldResponse)
+	err := c.cc.Invoke(ctx, Greeter_Hold_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *greeterClient) Held(ctx context.Context, in *HeldRequest, opts ...grpc.CallOption) (*HeldResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(HeldResponse)
+	err := c.cc.Invoke(ctx, Greeter_Held_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *greeterClient) Feed(ctx context.Context, in *FeedRequest, opts ...grpc.CallOption) (grpc.ServerStreamingClient[Parcel], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Greeter_ServiceDesc.Streams[0], Greeter_Feed_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[FeedRequest, Parcel]{ClientStream: stream}
+	if err := x.ClientStream.SendMsg(in); err != nil {
+		return nil, err
+	}
+	if err := x.ClientStream.CloseSend(); err != nil {
+		return nil, err
+	}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Greeter_FeedClient = grpc.ServerStreamingClient[Parcel]
+
+func (c *greeterClient) Pour(ctx context.Context, opts ...grpc.CallOption) (grpc.ClientStreamingClient[Parcel, Size], error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	stream, err := c.cc.NewStream(ctx, &Greeter_ServiceDesc.Streams[1], Greeter_Pour_FullMethodName, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	x := &grpc.GenericClientStream[Parcel, Size]{ClientStream: stream}
+	return x, nil
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Greeter_PourClient = grpc.ClientStreamingClient[Parcel, Size]
+
 // GreeterServer is the server API for Greeter service.
 // All implementations must embed UnimplementedGreeterServer
 // for forward compatibility.
@@ -62,6 +152,18 @@ func (c *greeterClient) Greet(ctx context.Context, in *GreetRequest, opts ...grp
 type GreeterServer interface {
 	// Greet answers a greeting for one name.
 	Greet(context.Context, *GreetRequest) (*GreetResponse, error)
+	// Take answers how long a parcel is.
+	Take(context.Context, *Parcel) (*Size, error)
+	// Give answers a parcel.
+	Give(context.Context, *Size) (*Parcel, error)
+	// Hold answers after a while.
+	Hold(context.Context, *HoldRequest) (*HoldResponse, error)
+	// Held answers how many calls of Hold there are.
+	Held(context.Context, *HeldRequest) (*HeldResponse, error)
+	// Feed sends parcels.
+	Feed(*FeedRequest, grpc.ServerStreamingServer[Parcel]) error
+	// Pour takes parcels, and answers how long they were together.
+	Pour(grpc.ClientStreamingServer[Parcel, Size]) error
 	mustEmbedUnimplementedGreeterServer()
 }
 
@@ -74,6 +176,24 @@ type UnimplementedGreeterServer struct{}
 
 func (UnimplementedGreeterServer) Greet(context.Context, *GreetRequest) (*GreetResponse, error) {
 	return nil, status.Error(codes.Unimplemented, "method Greet not implemented")
+}
+func (UnimplementedGreeterServer) Take(context.Context, *Parcel) (*Size, error) {
+	return nil, status.Error(codes.Unimplemented, "method Take not implemented")
+}
+func (UnimplementedGreeterServer) Give(context.Context, *Size) (*Parcel, error) {
+	return nil, status.Error(codes.Unimplemented, "method Give not implemented")
+}
+func (UnimplementedGreeterServer) Hold(context.Context, *HoldRequest) (*HoldResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Hold not implemented")
+}
+func (UnimplementedGreeterServer) Held(context.Context, *HeldRequest) (*HeldResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Held not implemented")
+}
+func (UnimplementedGreeterServer) Feed(*FeedRequest, grpc.ServerStreamingServer[Parcel]) error {
+	return status.Error(codes.Unimplemented, "method Feed not implemented")
+}
+func (UnimplementedGreeterServer) Pour(grpc.ClientStreamingServer[Parcel, Size]) error {
+	return status.Error(codes.Unimplemented, "method Pour not implemented")
 }
 func (UnimplementedGreeterServer) mustEmbedUnimplementedGreeterServer() {}
 func (UnimplementedGreeterServer) testEmbeddedByValue()                 {}
@@ -114,6 +234,96 @@ func _Greeter_Greet_Handler(srv interface{}, ctx context.Context, dec func(inter
 	return interceptor(ctx, in, info, handler)
 }
 
+func _Greeter_Take_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Parcel)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GreeterServer).Take(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Greeter_Take_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GreeterServer).Take(ctx, req.(*Parcel))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Greeter_Give_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(Size)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GreeterServer).Give(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Greeter_Give_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GreeterServer).Give(ctx, req.(*Size))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Greeter_Hold_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HoldRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GreeterServer).Hold(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Greeter_Hold_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GreeterServer).Hold(ctx, req.(*HoldRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Greeter_Held_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(HeldRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(GreeterServer).Held(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Greeter_Held_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(GreeterServer).Held(ctx, req.(*HeldRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Greeter_Feed_Handler(srv interface{}, stream grpc.ServerStream) error {
+	m := new(FeedRequest)
+	if err := stream.RecvMsg(m); err != nil {
+		return err
+	}
+	return srv.(GreeterServer).Feed(m, &grpc.GenericServerStream[FeedRequest, Parcel]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Greeter_FeedServer = grpc.ServerStreamingServer[Parcel]
+
+func _Greeter_Pour_Handler(srv interface{}, stream grpc.ServerStream) error {
+	return srv.(GreeterServer).Pour(&grpc.GenericServerStream[Parcel, Size]{ServerStream: stream})
+}
+
+// This type alias is provided for backwards compatibility with existing code that references the prior non-generic stream type by name.
+type Greeter_PourServer = grpc.ClientStreamingServer[Parcel, Size]
+
 // Greeter_ServiceDesc is the grpc.ServiceDesc for Greeter service.
 // It's only intended for direct use with grpc.RegisterService,
 // and not to be introspected or modified (even as a copy)
@@ -125,7 +335,34 @@ var Greeter_ServiceDesc = grpc.ServiceDesc{
 			MethodName: "Greet",
 			Handler:    _Greeter_Greet_Handler,
 		},
+		{
+			MethodName: "Take",
+			Handler:    _Greeter_Take_Handler,
+		},
+		{
+			MethodName: "Give",
+			Handler:    _Greeter_Give_Handler,
+		},
+		{
+			MethodName: "Hold",
+			Handler:    _Greeter_Hold_Handler,
+		},
+		{
+			MethodName: "Held",
+			Handler:    _Greeter_Held_Handler,
+		},
 	},
-	Streams:  []grpc.StreamDesc{},
+	Streams: []grpc.StreamDesc{
+		{
+			StreamName:    "Feed",
+			Handler:       _Greeter_Feed_Handler,
+			ServerStreams: true,
+		},
+		{
+			StreamName:    "Pour",
+			Handler:       _Greeter_Pour_Handler,
+			ClientStreams: true,
+		},
+	},
 	Metadata: "internal/greet/greetpb/greet.proto",
 }
