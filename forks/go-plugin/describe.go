@@ -53,9 +53,8 @@ func netRPCMethods(p Plugin) (methods []hello.Method, err error) {
 // endedSession is the netrpc.Streams of a session that has ended before it began.
 type endedSession struct{}
 
-func (endedSession) Open() (net.Conn, error)   { return nil, ErrConnectionLost }
-func (endedSession) Accept() (net.Conn, error) { return nil, ErrConnectionLost }
-func (endedSession) Close() error              { return nil }
+func (endedSession) Dial(uint32) (net.Conn, error) { return nil, ErrConnectionLost }
+func (endedSession) Close() error                  { return nil }
 func (endedSession) CloseChan() <-chan struct{} {
 	ended := make(chan struct{})
 	close(ended)

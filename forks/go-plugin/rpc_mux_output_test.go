@@ -13,7 +13,7 @@ import (
 
 // creditKind is the kind of a message by which a host asks for output
 // (PROTOCOL.md, section 9).
-const creditKind = 7
+const creditKind = 19
 
 // TestOutputIsAskedForFirst holds that a host has asked for the plugin's output
 // when it is attached: else what its first call prints may be lost to it.

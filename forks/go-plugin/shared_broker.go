@@ -104,15 +104,12 @@ type sharedStreams struct {
 	latest func() *MuxBroker
 }
 
-func (s *sharedStreams) Open() (net.Conn, error) {
+func (s *sharedStreams) Dial(id uint32) (net.Conn, error) {
 	if broker := s.latest(); broker != nil {
-		return broker.broker.Open()
+		return broker.broker.Dial(id)
 	}
 	return nil, errNoLatest
 }
-
-// Accept is not used: streams come by way of the sessions' own brokers.
-func (s *sharedStreams) Accept() (net.Conn, error) { return nil, net.ErrClosed }
 
 func (s *sharedStreams) CloseChan() <-chan struct{} { return s.shared.ctx.Done() }
 

@@ -34,7 +34,6 @@ const (
 	kindAlive                    // host: the sign
 	kindBye                      // both: text: why the sender ends the session
 
-	kindStreams      // both: bytes of the yamux session of brokered streams
 	kindOutputCredit // host: it takes one more output
 	kindOutput       // plugin: 1 for stdout or 2 for stderr, bytes
 )

@@ -31,6 +31,8 @@ func (c *fixedConn) Read(p []byte) (int, error) {
 }
 
 func (c *fixedConn) Write(p []byte) (int, error)     { return len(p), nil }
+func (c *fixedConn) LocalAddr() net.Addr             { return nil }
+func (c *fixedConn) RemoteAddr() net.Addr            { return nil }
 func (c *fixedConn) SetReadDeadline(time.Time) error { return nil }
 func (c *fixedConn) Close() error                    { return nil }
 
@@ -40,7 +42,9 @@ func fuzzSeeds(f *testing.F) {
 	var all []byte
 	for _, m := range [][]byte{
 		raw.request(1, 0, "Plugin.Upper", "a"), raw.request(1, 1, "Plugin.Fail", "b"), raw.request(1, 2, "Plugin.Upper", 7),
-		raw.request(0, 3, "Control.Upper", "a"), rawMessage(kindRelease, "", 1), rawMessage(kindStreams, "bytes"),
+		raw.request(0, 3, "Control.Upper", "a"), rawMessage(kindRelease, "", 1),
+		rawMessage(kindStream, "\x01header", 1), rawMessage(kindStream, "\x01header", 2), rawMessage(kindData, "bytes", 1), rawMessage(kindData, "bytes", 2),
+		rawMessage(kindCredit, "", 2, 100), rawMessage(kindEnd, "", 1), rawMessage(kindEnd, "", 2), rawMessage(kindReset, "why", 2),
 		rawMessage(kindDraining, ""), rawMessage(kindOutputCredit, ""), rawMessage(kindOutput, "text", uint64(stdio.Stderr)), rawMessage(kindProbe, ""),
 		rawMessage(kindAlive, ""), rawMessage(kindFailure, "no", 1, 0), rawMessage(kindOpen, "thing", 2), raw.request(2, 4, "Plugin.Upper", "a"),
 	} {
@@ -74,9 +78,8 @@ func FuzzPlugin(f *testing.F) {
 		print := newPrinter()
 		conn := &fixedConn{data: data}
 		open := func(string) (Handler, error) { return server, nil }
-		p := NewPlugin(conn, PluginConfig{Control: server, Subscribe: print.subscribe, Open: open})
+		p := NewPlugin(conn, PluginConfig{Control: server, Subscribe: print.subscribe, Open: open, Accept: echoing})
 		p.services[1] = newService(p, 1, server)
-		p.config.Streams = func() { go func() { _, _ = io.Copy(io.Discard, p.StreamConn()) }() }
 		before := allocated()
 		served := make(chan struct{})
 		go func() {
@@ -92,6 +95,16 @@ func FuzzPlugin(f *testing.F) {
 	})
 }
 
+// echoing sends back what comes.
+var echoing = Acceptors{Brokered: func(s *Stream) error {
+	go func() {
+		_ = s.Accept()
+		_, _ = io.Copy(s, s)
+		_ = s.Close()
+	}()
+	return nil
+}}
+
 // quickThing is a thing that does no more than it is told.
 type quickThing struct{}
 
@@ -102,13 +115,8 @@ func (quickThing) Fail(in string, _ *struct{}) error  { return errors.New(in) }
 func FuzzHost(f *testing.F) {
 	fuzzSeeds(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
-		var h *Host
-		begun := make(chan struct{})
 		before := allocated()
-		h = NewHost(&fixedConn{data: data}, HostConfig{Draining: func() {}, Streams: func() {
-			go func() { <-begun; _, _ = io.Copy(io.Discard, h.StreamConn()) }()
-		}})
-		close(begun)
+		h := NewHost(&fixedConn{data: data}, HostConfig{Draining: func() {}, Accept: echoing})
 		defer h.Close()
 		calls := make(chan *rpc.Call, 4)
 		for id := range uint64(2) {

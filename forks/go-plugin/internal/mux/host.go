@@ -16,13 +16,8 @@ import (
 type HostConfig struct {
 	// Draining is called when the plugin says that it is about to leave.
 	Draining func()
-	// Streams is called when the plugin has opened the first brokered stream,
-	// before anything of it can be read from StreamConn. It must not block.
-	Streams func()
-	// Accept has, by purpose, what is called with each stream that the other side
-	// opens. It must not block, and takes the stream (Take, Accept), at once or
-	// later, or ends it (Close, Reset). Streams of other purposes are refused.
-	Accept map[Purpose]func(*Stream)
+	// Accept takes what the other side opens.
+	Accept Acceptors
 	// MaxSend and MaxReceive bound one message in each direction, in bytes. The
 	// plugin was told the second. Zero is no bound but the format's.
 	MaxSend, MaxReceive int
@@ -68,7 +63,7 @@ func NewHost(conn net.Conn, config HostConfig) *Host {
 	}
 	h.ended = config.Ended
 	h.init(conn, config.MaxSend, config.MaxReceive, nil)
-	h.table.init(&h.out, conn, true, config.Accept)
+	h.streams.init(&h.out, conn, true, config.Accept)
 	h.readLock <- struct{}{}
 	return h
 }
@@ -90,12 +85,8 @@ func (h *Host) receive(c *Channel) error {
 			if h.config.Draining != nil {
 				h.drained.Do(h.config.Draining)
 			}
-		case kindStreams:
-			if err := h.streams.deliver(&h.in, h.config.Streams); err != nil {
-				return err
-			}
 		case kindStream, kindData, kindCredit, kindEnd, kindReset:
-			if err := h.table.deliver(h.message.kind, &h.in); err != nil {
+			if err := h.streams.deliver(h.message.kind, &h.in); err != nil {
 				return err
 			}
 		case kindOutput:

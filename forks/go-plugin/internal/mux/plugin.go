@@ -38,13 +38,8 @@ type PluginConfig struct {
 	Barrier Barrier
 	// Subscribe is called when the host asks for output, once. Nil has no output.
 	Subscribe func() Output
-	// Streams is called when the host has opened the first brokered stream,
-	// before anything of it can be read from StreamConn. It must not block.
-	Streams func()
-	// Accept has, by purpose, what is called with each stream that the other side
-	// opens. It must not block, and takes the stream (Take, Accept), at once or
-	// later, or ends it (Close, Reset). Streams of other purposes are refused.
-	Accept map[Purpose]func(*Stream)
+	// Accept takes what the other side opens.
+	Accept Acceptors
 	// MaxSend and MaxReceive bound one message in each direction, in bytes. The
 	// host was told the second. Zero is no bound but the format's.
 	MaxSend, MaxReceive int
@@ -124,7 +119,7 @@ func NewPlugin(conn net.Conn, config PluginConfig) *Plugin {
 	}
 	// What waits to be written leaves before reading may have to wait.
 	p.init(conn, config.MaxSend, config.MaxReceive, p.out.flush)
-	p.table.init(&p.out, conn, false, config.Accept)
+	p.streams.init(&p.out, conn, false, config.Accept)
 	p.services[0] = newService(p, 0, config.Control)
 	return p
 }

@@ -22,8 +22,7 @@ type session struct {
 	conn    net.Conn
 	in      inbox
 	out     outbox
-	streams *streamConn
-	table   streamTable
+	streams streamTable
 	maxSend int               // bytes of a message; zero: any number
 	ended   func(error) error // gives what callers get for what ended it; may be nil
 
@@ -38,18 +37,13 @@ func (s *session) init(conn net.Conn, maxSend, maxReceive int, beforeRead func()
 	s.conn, s.maxSend, s.done = conn, maxSend, make(chan struct{})
 	s.in = newInbox(conn, maxReceive, beforeRead)
 	s.out = outbox{conn: conn, socket: newNonblockingWriter(conn), broken: s.fail}
-	s.streams = newStreamConn(&s.out, conn)
 }
-
-// StreamConn returns what carries the yamux session of brokered streams. It
-// ends with the session.
-func (s *session) StreamConn() net.Conn { return s.streams }
 
 // OpenStream opens a stream with a header of at most 32 KiB. It waits only while the
 // connection takes nothing, until ctx ends, and not for the other side: Stream has
 // AwaitAccept for that. Bytes can be written at once. The caller closes it.
 func (s *session) OpenStream(ctx context.Context, purpose Purpose, header []byte) (*Stream, error) {
-	return s.table.openStream(ctx, purpose, header)
+	return s.streams.openStream(ctx, purpose, header)
 }
 
 // Done is closed when the session has ended.
@@ -83,7 +77,6 @@ func (s *session) fail(err error) {
 	s.mu.Unlock()
 	s.out.fail(err) // closes the connection
 	s.streams.end(err)
-	s.table.end(err)
 }
 
 // send sends a message that has no value.

@@ -32,8 +32,14 @@ type streamPair struct {
 func newStreamPair(t testing.TB, here, there net.Conn) *streamPair {
 	t.Helper()
 	s := &streamPair{ofHost: make(chan *Stream, 2*maxOpenStreams), ofPlugin: make(chan *Stream, 2*maxOpenStreams)}
-	to := func(c chan *Stream) map[Purpose]func(*Stream) {
-		return map[Purpose]func(*Stream){Brokered: func(s *Stream) { c <- s }}
+	to := func(c chan *Stream) Acceptors {
+		return Acceptors{Brokered: func(s *Stream) error {
+			if string(s.Header()) == "refuse" {
+				return errors.New("by its owner")
+			}
+			c <- s
+			return nil
+		}}
 	}
 	s.pair = newPair(t, here, there, HostConfig{Accept: to(s.ofHost)}, PluginConfig{Accept: to(s.ofPlugin)})
 	// It reads as long as the session lasts.
@@ -270,11 +276,11 @@ func TestStreamWindows(t *testing.T) {
 			t.Fatal(err)
 		}
 		write.Wait()
-		if left := p.plugin.table.budget.Load(); left < 0 {
+		if left := p.plugin.streams.budget.Load(); left < 0 {
 			t.Fatalf("%d bytes of the budget are left", left)
 		}
 	}
-	if left := p.plugin.table.budget.Load(); left == streamBudget {
+	if left := p.plugin.streams.budget.Load(); left == streamBudget {
 		t.Error("no window has grown")
 	}
 	for i := range ends[0] {
@@ -284,7 +290,7 @@ func TestStreamWindows(t *testing.T) {
 	for i := range ends[1] {
 		<-ends[1][i].Done()
 	}
-	if left := p.plugin.table.budget.Load(); left != streamBudget {
+	if left := p.plugin.streams.budget.Load(); left != streamBudget {
 		t.Errorf("%d bytes of the budget are left of %d", left, streamBudget)
 	}
 }
@@ -293,8 +299,8 @@ func TestStreamWindows(t *testing.T) {
 func TestStreamRefused(t *testing.T) {
 	here, there := tcpPair(t)
 	p := newStreamPair(t, here, there)
-	refusal := func(purpose Purpose) string {
-		s, err := p.host.OpenStream(t.Context(), purpose, nil)
+	refusal := func(purpose Purpose, header string) string {
+		s, err := p.host.OpenStream(t.Context(), purpose, []byte(header))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -304,7 +310,10 @@ func TestStreamRefused(t *testing.T) {
 		}
 		return refused.Reason
 	}
-	if got, want := refusal(77), "unknown purpose 77"; got != want {
+	if got, want := refusal(77, ""), "unknown purpose 77"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got, want := refusal(Brokered, "refuse"), "by its owner"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	var waiting []*Stream
@@ -315,24 +324,24 @@ func TestStreamRefused(t *testing.T) {
 		}
 		waiting = append(waiting, s)
 	}
-	if got, want := refusal(Brokered), "256 streams wait to be accepted, which is the most"; got != want {
+	if got, want := refusal(Brokered, ""), "256 streams wait to be accepted, which is the most"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	// One that the other side has given up waits until its owner lets go of it.
 	_ = waiting[0].Close()
 	first := <-p.ofPlugin
 	<-first.Done()
-	refusal(Brokered)
+	refusal(Brokered, "")
 	_ = first.Close()
 	p.open2(t, Brokered)
 	for len(p.ofPlugin) > 0 {
 		(<-p.ofPlugin).Take()
 	}
-	for p.plugin.table.open.Load() < maxOpenStreams {
+	for p.plugin.streams.open.Load() < maxOpenStreams {
 		p.open2(t, Brokered)
 		(<-p.ofPlugin).Take()
 	}
-	if got, want := refusal(Brokered), "4096 streams are open, which is the most"; got != want {
+	if got, want := refusal(Brokered, ""), "4096 streams are open, which is the most"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if _, err := p.host.OpenStream(t.Context(), Brokered, make([]byte, maxStreamHeader+1)); err == nil {
@@ -343,11 +352,11 @@ func TestStreamRefused(t *testing.T) {
 // open2 opens a stream that must be taken in.
 func (s *streamPair) open2(t *testing.T, purpose Purpose) {
 	t.Helper()
-	before := s.plugin.table.open.Load()
+	before := s.plugin.streams.open.Load()
 	if _, err := s.host.OpenStream(t.Context(), purpose, nil); err != nil {
 		t.Fatal(err)
 	}
-	for s.plugin.table.open.Load() == before {
+	for s.plugin.streams.open.Load() == before {
 		runtime.Gosched()
 	}
 }

@@ -105,11 +105,7 @@ func (w *worker) next() error {
 		case kindOutputCredit:
 			p.giveOutput()
 		case kindStream, kindData, kindCredit, kindEnd, kindReset:
-			if err := p.table.deliver(w.message.kind, &p.in); err != nil {
-				return err
-			}
-		case kindStreams:
-			if err := p.streams.deliver(&p.in, p.config.Streams); err != nil {
+			if err := p.streams.deliver(w.message.kind, &p.in); err != nil {
 				return err
 			}
 		}

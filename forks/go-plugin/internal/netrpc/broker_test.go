@@ -22,7 +22,7 @@ import (
 // endlessStreams is a session whose other side opens streams without end, each of which
 // says what the next call of says gives.
 type endlessStreams struct {
-	Streams
+	yamuxSession
 	says func(n uint32) []byte
 	n    atomic.Uint32
 	done <-chan struct{}
@@ -59,7 +59,7 @@ func TestBrokerTakesInSoManyStreams(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				done := make(chan struct{})
 				s := &endlessStreams{says: says, done: done}
-				b := NewBroker(s, NewArrivals(), rendezvous.Wait, Serving{})
+				b := NewBroker(newYamuxStreams(s), NewArrivals(), rendezvous.Wait, Serving{})
 				ended := make(chan struct{})
 				go func() { b.Run(); close(ended) }()
 				for round := range uint32(3) {
@@ -82,7 +82,7 @@ func TestBrokerAcceptMakesRoom(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		done := make(chan struct{})
 		s := &endlessStreams{says: func(n uint32) []byte { return binary.LittleEndian.AppendUint32(nil, n) }, done: done}
-		b := NewBroker(s, NewArrivals(), rendezvous.Wait, Serving{})
+		b := NewBroker(newYamuxStreams(s), NewArrivals(), rendezvous.Wait, Serving{})
 		go b.Run()
 		synctest.Wait()
 		for id := range uint32(10) {
@@ -108,17 +108,14 @@ type silentStream struct {
 	closed bool
 }
 
-func (s *silentStream) Write(p []byte) (int, error) {
+func (s *silentStream) accept() (net.Conn, error) {
 	if s.gone {
-		return 0, net.ErrClosed
+		return nil, net.ErrClosed
 	}
-	return len(p), nil
+	return s, nil
 }
 
-func (s *silentStream) Close() error {
-	s.closed = true
-	return nil
-}
+func (s *silentStream) drop() { s.closed = true }
 
 func TestAccept(t *testing.T) {
 	const wait = time.Minute
@@ -131,7 +128,7 @@ func TestAccept(t *testing.T) {
 		"late": {
 			reason: "a call may have to wait for an instance, so its callback is waited for",
 			play: func(a *Arrivals, s *silentStream, _ context.CancelFunc) {
-				time.AfterFunc(wait-time.Second, func() { a.byID.Put(1, &arrival{s, func() {}}) })
+				time.AfterFunc(wait-time.Second, func() { a.byID.Put(1, s) })
 			},
 			took: wait - time.Second,
 		},
@@ -144,8 +141,8 @@ func TestAccept(t *testing.T) {
 		"second instance": {
 			reason: "an instance that dialled and died makes way for the one that the call was sent to next",
 			play: func(a *Arrivals, s *silentStream, _ context.CancelFunc) {
-				a.byID.Put(1, &arrival{&silentStream{gone: true}, func() {}})
-				time.AfterFunc(time.Second, func() { a.byID.Put(1, &arrival{s, func() {}}) })
+				a.byID.Put(1, &silentStream{gone: true})
+				time.AfterFunc(time.Second, func() { a.byID.Put(1, s) })
 			},
 			took: time.Second,
 		},
@@ -162,7 +159,7 @@ func TestAccept(t *testing.T) {
 				shared, dialled := NewArrivals(), &silentStream{}
 				ctx, end := context.WithCancel(t.Context())
 				defer end()
-				broker := NewBroker(&endlessStreams{done: ctx.Done()}, shared, wait, Serving{})
+				broker := NewBroker(newYamuxStreams(&endlessStreams{done: ctx.Done()}), shared, wait, Serving{})
 				tc.play(shared, dialled, end)
 				began := time.Now()
 				got, err := broker.Accept(1)

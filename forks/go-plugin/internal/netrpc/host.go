@@ -3,7 +3,6 @@
 package netrpc
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -40,8 +39,8 @@ type HostConfig struct {
 	Yamux func() *yamux.Config
 }
 
-func (c *HostConfig) newBroker(streams Streams) *Broker {
-	return NewBroker(streams, cmp.Or(c.Arrivals, NewArrivals()), rendezvous.Wait, Serving{Panicked: c.Panicked, MaxMessage: c.MaxMessage})
+func (c *HostConfig) newBroker(streams Streams, arrivals *Arrivals) *Broker {
+	return NewBroker(streams, arrivals, rendezvous.Wait, Serving{Panicked: c.Panicked, MaxMessage: c.MaxMessage})
 }
 
 // Host is the host's side of a session. All methods may be called from any goroutine.

@@ -3,9 +3,8 @@
 package netrpc
 
 import (
+	"cmp"
 	"net"
-
-	"github.com/hashicorp/yamux"
 
 	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
@@ -24,20 +23,18 @@ type overMux struct {
 // for it. draining is called when the plugin says that it is about to leave, and ended
 // with the reason when the session can be used no more.
 func NewMuxHost(conn net.Conn, config HostConfig, listed func(kind string) bool, draining func(), ended func(error)) *Host {
-	streams := &onDemand{start: func(conn net.Conn) (*yamux.Session, error) {
-		return yamux.Client(conn, yamuxConfig(config.Yamux))
-	}}
+	streams := &muxStreams{arrivals: cmp.Or(config.Arrivals, NewArrivals())}
 	session := mux.NewHost(conn, mux.HostConfig{
-		Draining: draining, Streams: streams.begin,
+		Draining: draining, Accept: mux.Acceptors{mux.Brokered: streams.admit},
 		MaxSend: config.MaxSend, MaxReceive: config.MaxMessage,
 		Ended: func(err error) error {
 			ended(err)
 			return lost(config.Cause, err)
 		},
 	})
-	h := &Host{config: config, broker: config.newBroker(streams)}
+	streams.session = session
+	h := &Host{config: config, broker: config.newBroker(streams, streams.arrivals)}
 	h.transport = &overMux{h, session, listed}
-	streams.carrier, streams.broker = session, h.broker
 	// The last, because it begins to read.
 	h.control = NewClient(session.Channel(0))
 	return h

@@ -3,6 +3,7 @@
 package netrpc
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -37,7 +38,7 @@ func NewYamuxHost(conn io.ReadWriteCloser, config HostConfig) (*Host, error) {
 			return nil, fmt.Errorf("open %s stream: %w", name, err)
 		}
 	}
-	h := &Host{config: config, broker: config.newBroker(session)}
+	h := &Host{config: config, broker: config.newBroker(newYamuxStreams(session), cmp.Or(config.Arrivals, NewArrivals()))}
 	h.transport = &overYamux{h, streams[1], streams[2]}
 	h.control = NewClient(newStream(streams[0], config.Cause, config.MaxMessage, true))
 	go h.broker.Run()

@@ -7,8 +7,6 @@ import (
 	"net"
 	"time"
 
-	"github.com/hashicorp/yamux"
-
 	"github.com/hashicorp/go-plugin/internal/calls"
 	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
@@ -16,21 +14,16 @@ import (
 
 // MuxPlugin serves one host with the feature mux.
 type MuxPlugin struct {
-	config  *PluginConfig
-	mux     *mux.Plugin
-	streams *onDemand
+	config *PluginConfig
+	mux    *mux.Plugin
 }
 
 // NewMuxPlugin returns a session on conn, which Serve closes. The session keeps config.
 func NewMuxPlugin(conn net.Conn, config *PluginConfig) *MuxPlugin {
 	config.calls = &calls.Gauge{}
 	p := &MuxPlugin{config: config}
-	p.streams = &onDemand{start: func(conn net.Conn) (*yamux.Session, error) {
-		cfg := yamuxConfig(config.Yamux)
-		cfg.EnableKeepAlive = false // The session has its own.
-		return yamux.Server(conn, cfg)
-	}}
-	broker := NewBroker(p.streams, NewArrivals(), rendezvous.Wait, config.Serving)
+	streams := &muxStreams{arrivals: NewArrivals()}
+	broker := NewBroker(streams, streams.arrivals, rendezvous.Wait, config.Serving)
 	control := &control{
 		kinds: config.Kinds(broker), panicked: config.Panicked,
 		register:     func(h mux.Handler) uint32 { return uint32(p.mux.Register(h)) },
@@ -44,22 +37,19 @@ func NewMuxPlugin(conn net.Conn, config *PluginConfig) *MuxPlugin {
 		Panicked:   config.Panicked,
 		Barrier:    config.Output,
 		Subscribe:  func() mux.Output { return config.Subscribe() },
-		Streams:    p.streams.begin,
+		Accept:     mux.Acceptors{mux.Brokered: streams.admit},
 		Watchdog:   config.Watchdog,
 		Silence:    config.Silence,
 		MaxSend:    config.MaxSend,
 		MaxReceive: config.MaxMessage,
 	})
-	p.streams.carrier, p.streams.broker = p.mux, broker
+	streams.session = p.mux
 	return p
 }
 
 // Serve serves until the host hangs up or the connection is closed. It always closes
 // the connection.
-func (p *MuxPlugin) Serve() error {
-	defer p.streams.Close()
-	return p.mux.Serve()
-}
+func (p *MuxPlugin) Serve() error { return p.mux.Serve() }
 
 // answered lets the answer to Quit leave before it is acted on.
 func (p *MuxPlugin) answered(method string) {

@@ -49,7 +49,7 @@ func (p *YamuxPlugin) Serve() error {
 	p.sendOutput(streams[1], p.config.Stdout)
 	p.sendOutput(streams[2], p.config.Stderr)
 
-	broker := NewBroker(session, NewArrivals(), rendezvous.Wait, p.config.Serving)
+	broker := NewBroker(newYamuxStreams(session), NewArrivals(), rendezvous.Wait, p.config.Serving)
 	go broker.Run()
 	control := &control{
 		kinds: p.config.Kinds(broker), panicked: p.config.Panicked, finishOutput: p.finishOutput,

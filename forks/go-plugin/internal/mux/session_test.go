@@ -3,84 +3,13 @@
 package mux
 
 import (
-	"bytes"
-	"errors"
-	"io"
 	"net"
 	"net/rpc"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/go-plugin/internal/testkit"
-	"github.com/hashicorp/go-plugin/internal/wait"
 )
-
-// Bytes of brokered streams pass both ways, beside the calls.
-func TestStreams(t *testing.T) {
-	onEach(t, func(t *testing.T, here, there net.Conn) {
-		var arrived atomic.Int64
-		first := func() { arrived.Add(1) }
-		p := newPair(t, here, there, HostConfig{Streams: first}, PluginConfig{Streams: first})
-		client := p.client(newThing())
-		sent := bytes.Repeat([]byte("0123456789abcdef"), 1<<16)
-		ends := [2]net.Conn{p.host.StreamConn(), p.plugin.StreamConn()}
-		var copies wait.Group
-		for i, from := range ends {
-			to := ends[1-i]
-			copies.Go(func() {
-				for data := sent; len(data) > 0; data = data[1<<10:] {
-					if n, err := from.Write(data[:1<<10]); n != 1<<10 || err != nil {
-						t.Errorf("wrote %d, %v", n, err)
-						return
-					}
-				}
-			})
-			copies.Go(func() {
-				got := make([]byte, len(sent))
-				if _, err := io.ReadFull(to, got); err != nil || !bytes.Equal(got, sent) {
-					t.Errorf("other bytes came, %v", err)
-				}
-			})
-		}
-		for range 50 {
-			mustUpper(t, client)
-		}
-		copies.Wait()
-		if n := arrived.Load(); n != 2 {
-			t.Errorf("the streams began %d times", n)
-		}
-	})
-}
-
-// The streams end with the session, and the session does not with the streams.
-func TestStreamsEnd(t *testing.T) {
-	onEach(t, func(t *testing.T, here, there net.Conn) {
-		p := newPair(t, here, there, HostConfig{}, PluginConfig{})
-		client := p.client(newThing())
-		of := p.plugin.StreamConn()
-		if err := errors.Join(of.SetDeadline(time.Unix(1, 0)), of.SetReadDeadline(time.Unix(1, 0)), of.SetWriteDeadline(time.Unix(1, 0))); err != nil {
-			t.Error(err)
-		}
-		_ = of.Close()
-		if _, err := p.host.StreamConn().Write([]byte("to nobody")); err != nil {
-			t.Error(err)
-		}
-		mustUpper(t, client)
-		read := make(chan error, 1)
-		go func() {
-			_, err := p.host.StreamConn().Read(make([]byte, 1))
-			read <- err
-		}()
-		p.end()
-		if err := <-read; err == nil {
-			t.Error("the streams outlive the session")
-		}
-		if _, err := p.host.StreamConn().Write([]byte("x")); err == nil {
-			t.Error("the streams can be written to after the session")
-		}
-	})
-}
 
 // Every call fails with the session, whoever ends it.
 func TestSessionEnds(t *testing.T) {
