@@ -89,7 +89,7 @@ func attach(ctx context.Context, cfg ClientConfig) (*Session, error) {
 		return nil, err
 	}
 	cfg.Logger.Debug("plugin does not know the handshake, attaching as to the original library", "addr", cfg.Reattach.Addr)
-	session, legacy := attachLegacy(ctx, cfg)
+	session, legacy := attachLegacy(ctx, cfg, other.Guess)
 	if legacy != nil {
 		return nil, fmt.Errorf("%w; nor does it serve like a plugin of the original library: %w", err, legacy)
 	}
@@ -98,8 +98,12 @@ func attach(ctx context.Context, cfg ClientConfig) (*Session, error) {
 
 // attachLegacy attaches to a plugin that does not know the handshake, in the
 // way that it does know. Whether it is a plugin at all, only its answer to a
-// ping can tell.
-func attachLegacy(ctx context.Context, cfg ClientConfig) (*Session, error) {
+// ping can tell. seems is what it began with.
+func attachLegacy(ctx context.Context, cfg ClientConfig, seems hello.Peer) (*Session, error) {
+	cfg, err := cfg.legacy(seems)
+	if err != nil {
+		return nil, err
+	}
 	conn, err := targetOf(&cfg).Connect(ctx)
 	if err != nil {
 		return nil, err

@@ -63,7 +63,7 @@ func (c *GRPCClient) Broker() *GRPCBroker { return c.broker }
 
 // AttachLegacy attaches as a Client does to a plugin that says no hello.
 func AttachLegacy(ctx context.Context, cfg *ClientConfig) (*Session, error) {
-	return attachLegacy(ctx, cfg.withDefaults())
+	return attachLegacy(ctx, cfg.withDefaults(), hello.PeerUnknown)
 }
 
 // HelloRequest is what a host with that configuration says first.

@@ -19,13 +19,14 @@ import (
 // other client: Kill ends it.
 type ReattachConfig struct {
 	// Protocol is what the plugin speaks. A remote plugin says so itself; there
-	// it is what to speak with one that does not know the handshake, net/rpc
-	// if empty.
+	// it is what to speak with one that does not know the handshake. Empty is what
+	// that one's first bytes belong to, and net/rpc if it sends none.
 	Protocol Protocol
 
 	// ProtocolVersion is the app version in test mode, and with a remote plugin
 	// that does not know the handshake; one that does chooses among this and the
-	// others that the host knows. Zero is HandshakeConfig's.
+	// others that the host knows. Zero is HandshakeConfig's, or over gRPC the only
+	// one that the host has over gRPC.
 	ProtocolVersion int
 
 	// Addr is where the plugin listens.

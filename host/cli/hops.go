@@ -15,7 +15,9 @@ import (
 
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/tlsfile"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/reattach/reattach/host/attach"
 	"github.com/reattach/reattach/host/daemon"
@@ -98,7 +100,7 @@ func (p *prober) hello(ctx context.Context) (string, error) {
 	}
 	p.info = attach.NewSession(p.session, attach.Details{}).Info()
 	if p.session.Info() == nil {
-		return "the plugin knows no handshake on the wire; it speaks as the original library does", nil
+		return "none: the plugin knows no handshake on the wire", nil
 	}
 	return strings.TrimSpace(fmt.Sprintf("%s, instance %s, built by %s", p.info.Name, p.info.Instance, cmp.Or(p.info.Build, "-"))), nil
 }
@@ -128,7 +130,8 @@ func (p *prober) kinds(context.Context) (string, error) {
 
 var errDraining = errors.New("the plugin is about to leave: it takes no new calls")
 
-// health asks a gRPC plugin; one of net/rpc has no more to say than its ping.
+// health asks a gRPC plugin, and a server that knows no name for it as a whole; one of
+// net/rpc has no more to say than its ping.
 func (p *prober) health(ctx context.Context) (string, error) {
 	select {
 	case <-p.session.Draining():
@@ -139,7 +142,14 @@ func (p *prober) health(ctx context.Context) (string, error) {
 	if !ok {
 		return "not draining; net/rpc tells no more", nil
 	}
-	answer, err := grpc_health_v1.NewHealthClient(c).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
+	client := grpc_health_v1.NewHealthClient(c)
+	answer, err := client.Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
+	if status.Code(err) == codes.NotFound {
+		answer, err = client.Check(ctx, &grpc_health_v1.HealthCheckRequest{})
+	}
+	if status.Code(err) == codes.Unimplemented {
+		return "the plugin has no health service", nil
+	}
 	if err != nil {
 		return "", err
 	}

@@ -4,10 +4,13 @@ package broker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
@@ -85,6 +88,11 @@ func (b *Broker) runLink() {
 		}
 		return b.ServeLink(stream)
 	})
+	if status.Code(err) == codes.Unimplemented {
+		// It is a gRPC server that was not made for go-plugin: nothing was lost.
+		b.end(errors.New("the plugin has no broker"))
+		return
+	}
 	err = fmt.Errorf("the plugin's broker has gone: %w", err)
 	if b.cfg.Host.Done.Err() == nil {
 		b.lose(err)

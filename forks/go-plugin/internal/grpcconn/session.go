@@ -70,13 +70,6 @@ func NewSession(conn *grpc.ClientConn) *Session {
 	return s
 }
 
-// Ping asks the health service for an answer. A plugin that says it is about to leave
-// has answered.
-func (s *Session) Ping(ctx context.Context) error {
-	_, err := grpc_health_v1.NewHealthClient(s.Conn).Check(ctx, &grpc_health_v1.HealthCheckRequest{Service: HealthName})
-	return peererr.Clean(err)
-}
-
 // WatchDrain blocks until the plugin says that it is about to leave, which gives nil,
 // or until ctx or the session ends.
 func (s *Session) WatchDrain(ctx context.Context) error {
