@@ -5,8 +5,10 @@ package attach
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -37,6 +39,14 @@ type NetworkOptions struct {
 	// negative.
 	MaxMessageBytes int
 
+	// Stdout and Stderr, if not nil, take what plugins print. Without either, plugins are
+	// told that nobody does, and keep nothing for this host.
+	Stdout, Stderr io.Writer
+	// Admit looks at what a plugin says of itself, and at its certificate, before its
+	// session is used. Both may be nil: a plugin of the original library says nothing, and
+	// one on plain TCP shows nothing. An error refuses it for good. Nil takes all.
+	Admit func(peer *plugin.PeerInfo, certificate *x509.Certificate) error
+
 	// Logger is used by the sessions. Nil is silent.
 	Logger hclog.Logger
 }
@@ -55,8 +65,7 @@ type networkDialer struct {
 // plugin is busy or leaving, cannot be reached or has a certificate that is not
 // good now are not permanent.
 //
-// A session probes its connection only when it is pinged, as a conn.Conn does, and takes
-// nothing of what the plugin prints: that is in the plugin's own log.
+// A session probes its connection only when it is pinged, as a conn.Conn does.
 func Network(opts NetworkOptions) (conn.Dialer, error) {
 	opts.Logger = cmp.Or(opts.Logger, hclog.NewNullLogger())
 	if err := opts.Contract.Validate(); err != nil {
@@ -77,6 +86,7 @@ func (d *networkDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Sessi
 	config.MaxMessageBytes = d.opts.MaxMessageBytes
 	config.KeepaliveInterval = -1 // the owner of the session pings it
 	config.Logger = d.opts.Logger.Named(e.Plugin)
+	config.SyncStdout, config.SyncStderr = d.opts.Stdout, d.opts.Stderr
 	identity := new(identity)
 	var err error
 	if config.TLSConfig, err = d.tls.forEndpoint(e, identity); err != nil {
@@ -85,6 +95,12 @@ func (d *networkDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Sessi
 	session, err := plugin.Attach(ctx, config)
 	if err != nil {
 		return nil, d.explain(ctx, e, config, err) // it names the address
+	}
+	if d.opts.Admit != nil {
+		if err := d.opts.Admit(session.Info(), identity.leaf); err != nil {
+			_ = session.Close()
+			return nil, conn.Permanent(fmt.Errorf("plugin at %s: %w", e.Address, err))
+		}
 	}
 	return NewSession(session, Details{Certificate: identity.name()}), nil
 }

@@ -40,7 +40,7 @@ func Main(o Options) int {
 	writeErrors()
 	stderr := newLogStream(end, os.Stderr)
 	defer stderr.flush()
-	return o.run(ctx, os.Args[1:], newResultStream(ctx, end, os.Stdout), stderr)
+	return o.run(ctx, o.linkArguments(os.Args[0], os.Args[1:]), newResultStream(ctx, end, os.Stdout), stderr)
 }
 
 // run runs one command line. Whatever it prints is fit for a terminal.

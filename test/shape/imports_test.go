@@ -22,7 +22,7 @@ var layers = [][]string{
 	{"target", "balancer"},
 	{"discovery", "conn"},
 	{"attach", "fleet", "stub"},
-	{"daemon"},
+	{"daemon", "shim"},
 	{"api"},
 	{"cli"},
 	{"."}, // host itself, the program

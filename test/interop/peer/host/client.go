@@ -54,15 +54,13 @@ func emptyClient(spec hostapi.Client) *client {
 
 func (c *client) config(spec hostapi.Client) (*plugin.ClientConfig, error) {
 	cfg := &plugin.ClientConfig{
-		HandshakeConfig:     store.Handshake(),
-		SyncStdout:          c.stdout,
-		SyncStderr:          c.stderr,
-		Stderr:              c.raw,
-		SkipHostEnv:         spec.SkipHostEnv,
-		Managed:             spec.Managed,
-		GRPCBrokerMultiplex: spec.Multiplex,
-		StartTimeout:        time.Duration(spec.StartTimeoutMS) * time.Millisecond,
-		AllowedProtocols:    []plugin.Protocol{plugin.ProtocolNetRPC, plugin.ProtocolGRPC},
+		HandshakeConfig:  store.Handshake(),
+		SyncStdout:       c.stdout,
+		SyncStderr:       c.stderr,
+		Stderr:           c.raw,
+		Managed:          spec.Managed,
+		StartTimeout:     time.Duration(spec.StartTimeoutMS) * time.Millisecond,
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolNetRPC, plugin.ProtocolGRPC},
 		Logger: hclog.New(&hclog.LoggerOptions{
 			Level: hclog.Debug, Output: c.logs, DisableTime: true,
 		}),
@@ -90,16 +88,11 @@ func (c *client) config(spec hostapi.Client) (*plugin.ClientConfig, error) {
 	if spec.WrongChecksum {
 		cfg.SecureConfig = &plugin.SecureConfig{Checksum: []byte("not the checksum"), Hash: sha256.New()}
 	}
-	if spec.SocketGroup != "" {
-		cfg.UnixSocketConfig = &plugin.UnixSocketConfig{Group: spec.SocketGroup}
-	}
-	switch {
-	case spec.Runner:
-		cfg.RunnerFunc = ownRunner(spec)
-	case spec.Path != "":
+	if spec.Path != "" && !spec.Runner {
 		cfg.Cmd = exec.Command(spec.Path)
 		cfg.Cmd.Env = spec.Env
 	}
+	setRecent(cfg, spec)
 	tune(cfg, spec)
 	if err := setReattach(cfg, spec.Reattach); err != nil {
 		return nil, err

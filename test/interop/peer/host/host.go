@@ -142,7 +142,7 @@ func (h *Host) State(n hostapi.Named, out *hostapi.State) error {
 	}
 	*out = hostapi.State{
 		Exited:   c.plugin.Exited(),
-		ID:       c.plugin.ID(),
+		ID:       idOf(c.plugin),
 		Version:  c.plugin.NegotiatedVersion(),
 		Protocol: string(c.plugin.Protocol()),
 	}

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
+//go:build !old
+
 package main
 
 import (
@@ -9,10 +11,25 @@ import (
 	"strconv"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/runner"
 
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
+
+// setRecent sets what the oldest releases do not have that hosts are still built with.
+func setRecent(cfg *plugin.ClientConfig, spec hostapi.Client) {
+	cfg.SkipHostEnv, cfg.GRPCBrokerMultiplex = spec.SkipHostEnv, spec.Multiplex
+	if spec.SocketGroup != "" {
+		cfg.UnixSocketConfig = &plugin.UnixSocketConfig{Group: spec.SocketGroup}
+	}
+	if spec.Runner {
+		cfg.RunnerFunc = ownRunner(spec)
+	}
+}
+
+// idOf is what a client calls its plugin.
+func idOf(c *plugin.Client) string { return c.ID() }
 
 // ownRunner is a RunnerFunc as hosts write it that run plugins in containers.
 // Ours is a plain process all the same.

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package attach
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/tlsfile"
+
+	"github.com/reattach/reattach/host/balancer"
+	"github.com/reattach/reattach/host/discovery"
+	"github.com/reattach/reattach/host/stub"
+)
+
+// Options say which plugin the process stands in for. All but TLS, Methods and State
+// must be set.
+type Options struct {
+	// Plugin is the name under which the sources know the plugin.
+	Plugin string
+	// Sources find its endpoints, of which those on the network are used.
+	Sources []discovery.Source
+	// Handshake holds the magic cookie of the host, which the plugin wants as well.
+	Handshake plugin.HandshakeConfig
+	// Versions are those that the host has. The plugin chooses one of them.
+	Versions []int
+	// Protocols are what may be spoken, best first. Nil is gRPC, then net/rpc.
+	Protocols []plugin.Protocol
+
+	// Methods are how calls are made: which may be repeated, and how long each may take.
+	Methods stub.Methods
+	// Wait bounds how long a call waits for an endpoint: while a child that has crashed
+	// fails its host's calls at once, an endpoint on the network may be back in a moment.
+	Wait time.Duration
+
+	// Pin refuses other plugins at the target.
+	Pin Pin
+	// TLS names the files of this host's identity and of the CA that vouches for the
+	// plugin. Without any, connections are plain TCP.
+	TLS tlsfile.Files
+	// PlainPlugins are the names of plugins that are spoken to in plain TCP all the same.
+	PlainPlugins []string
+	Balancer     balancer.Options
+	// AttachTimeout bounds one attempt to reach an endpoint, and the wait for the first.
+	AttachTimeout time.Duration
+	// DrainTimeout is how long calls may take to finish when their endpoint leaves.
+	DrainTimeout time.Duration
+	// MaxMessageBytes bounds one message in either direction.
+	MaxMessageBytes int
+	// Logger writes what the host takes for its plugin's log.
+	Logger hclog.Logger
+}
+
+func (o *Options) validate() error {
+	switch {
+	case o.Plugin == "":
+		return errors.New("option Plugin is empty")
+	case len(o.Sources) == 0:
+		return errors.New("option Sources is empty: nothing finds the plugin")
+	case len(o.Versions) == 0:
+		return errors.New("option Versions is empty: there is no version to agree on")
+	case o.Logger == nil:
+		return errors.New("option Logger is nil")
+	}
+	for name, d := range map[string]time.Duration{"Wait": o.Wait, "AttachTimeout": o.AttachTimeout, "DrainTimeout": o.DrainTimeout} {
+		if d <= 0 {
+			return fmt.Errorf("option %s %s: must be above zero", name, d)
+		}
+	}
+	return nil
+}

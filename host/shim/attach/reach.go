@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package attach
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+
+	dial "github.com/reattach/reattach/host/attach"
+	"github.com/reattach/reattach/host/balancer"
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/discovery"
+	"github.com/reattach/reattach/host/fleet"
+	"github.com/reattach/reattach/host/target"
+)
+
+// remote is the plugin on the network: its endpoints, kept attached.
+type remote struct {
+	opts   Options
+	broker *plugin.SharedBroker // that all sessions join
+	fleet  *fleet.Fleet
+	pool   *fleet.Pool
+	find   *discovery.Manager
+	dialer atomic.Pointer[conn.Dialer]
+	spoken string          // the dialect that was agreed on with the first endpoint
+	atOnce context.Context // has ended: a pick with it does not wait
+
+	cancel context.CancelFunc
+	ended  chan error // of the fleet and of what finds endpoints, one value each
+}
+
+// tasks is how many values remote.ended gets.
+const tasks = 2
+
+// newRemote starts nothing.
+func newRemote(o Options) (*remote, error) {
+	r := &remote{opts: o, broker: plugin.NewSharedBroker(o.Wait, o.Logger), ended: make(chan error, tasks)}
+	r.broker.MaxMessageBytes = o.MaxMessageBytes
+	atOnce, ended := context.WithCancel(context.Background())
+	ended()
+	r.atOnce = atOnce
+	if err := r.speak(o.Versions, o.Protocols); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.find, err = discovery.NewManager(discovery.Options{Sources: o.Sources, Logger: o.Logger.Named("discovery")}); err != nil {
+		return nil, err
+	}
+	r.fleet, err = fleet.New(fleet.Options{
+		Dialers: map[target.Placement]conn.Dialer{target.Network: conn.DialerFunc(
+			func(ctx context.Context, e target.Endpoint) (conn.Session, error) {
+				return (*r.dialer.Load()).Dial(ctx, e)
+			})},
+		Balancer:     o.Balancer,
+		Dialect:      dialectOf,
+		DrainTimeout: leaveWithin,
+		CloseTimeout: leaveWithin,
+		Logger:       o.Logger,
+		Conn:         conn.Options{DialTimeout: o.AttachTimeout, DrainTimeout: o.DrainTimeout},
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.pool = r.fleet.Pool(o.Plugin)
+	return r, nil
+}
+
+// leaveWithin bounds how long the end of the process waits for calls, which nobody
+// waits for any more, and for the sessions.
+const leaveWithin = 2 * time.Second
+
+// speak says what the sessions that are made from now on may agree on.
+func (r *remote) speak(versions []int, protocols []plugin.Protocol) error {
+	all := make(map[int]plugin.PluginSet, len(versions))
+	for _, v := range versions {
+		all[v] = plugin.PluginSet{}
+	}
+	d, err := dial.Network(dial.NetworkOptions{
+		Contract: dial.Contract{
+			Handshake: r.opts.Handshake, Versions: all, Protocols: protocols,
+			Broker: func(string) *plugin.SharedBroker { return r.broker },
+		},
+		TLS: r.opts.TLS, PlainPlugins: r.opts.PlainPlugins,
+		Timeout: r.opts.AttachTimeout, MaxMessageBytes: r.opts.MaxMessageBytes, Logger: r.opts.Logger,
+		Admit: r.opts.Pin.admit,
+	})
+	if err != nil {
+		return err
+	}
+	r.dialer.Store(&d)
+	return nil
+}
+
+// dialectOf names what a session speaks, as "grpc v5": the host knows one dialect for as
+// long as it runs, and other endpoints get none of its calls.
+func dialectOf(info conn.Info) string { return fmt.Sprintf("%s v%d", info.Protocol, info.Version) }
+
+// start keeps the endpoints attached until close. It waits for a first one, and gives
+// what was agreed on there.
+func (r *remote) start(ctx context.Context) (conn.Info, error) {
+	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	r.cancel = cancel
+	go func() { r.ended <- r.find.Run(running) }()
+	go func() { r.ended <- r.fleet.Run(running, r.find.Sets()) }()
+	within, done := context.WithTimeoutCause(ctx, r.opts.AttachTimeout, fmt.Errorf("none within %v", r.opts.AttachTimeout))
+	defer done()
+	info, err := r.pool.Ready(within, "")
+	if err != nil {
+		return info, err
+	}
+	r.spoken = dialectOf(info)
+	if err := r.speak([]int{info.Version}, []plugin.Protocol{plugin.Protocol(info.Protocol)}); err != nil {
+		return info, err
+	}
+	r.pool.Renew(func(i conn.Info) bool { return dialectOf(i) != r.spoken })
+	return info, nil
+}
+
+// close detaches from all endpoints, which live on.
+func (r *remote) close() error {
+	r.cancel()
+	err := errors.Join(<-r.ended, <-r.ended)
+	r.broker.Close()
+	return err
+}
+
+// Pick implements balancer.Router. A call waits for an endpoint as long as Options.Wait
+// says.
+func (r *remote) Pick(ctx context.Context, _ string, tried []string) (balancer.Lease, error) {
+	if lease, err := r.pool.Pick(r.atOnce, r.spoken, tried); err == nil {
+		return lease, nil
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, r.opts.Wait, fmt.Errorf("none within %v", r.opts.Wait))
+	defer cancel()
+	return r.pool.Pick(ctx, r.spoken, tried)
+}
