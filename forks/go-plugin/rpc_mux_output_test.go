@@ -11,9 +11,9 @@ import (
 	"github.com/hashicorp/go-plugin"
 )
 
-// creditKind is the kind of a message by which a host asks for output
-// (PROTOCOL.md, section 9).
-const creditKind = 19
+// streamKind is the kind of a frame that opens a stream, by which a host asks for
+// output (PROTOCOL.md, section 9).
+const streamKind = 10
 
 // TestOutputIsAskedForFirst holds that a host has asked for the plugin's output
 // when it is attached: else what its first call prints may be lost to it.
@@ -30,8 +30,8 @@ func TestOutputIsAskedForFirst(t *testing.T) {
 			called <- err
 		}()
 		var head [5]byte // the length, and the kind
-		if _, err := io.ReadFull(there, head[:]); err != nil || head[4] != creditKind {
-			t.Errorf("the first message is of kind %d (%v), want %d", head[4], err, creditKind)
+		if _, err := io.ReadFull(there, head[:]); err != nil || head[4] != streamKind {
+			t.Errorf("the first frame is of kind %d (%v), want %d", head[4], err, streamKind)
 		}
 		_ = there.Close()
 		if err := <-called; err == nil {

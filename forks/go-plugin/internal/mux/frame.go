@@ -33,9 +33,6 @@ const (
 	kindProbe                    // plugin: it wants a sign of life
 	kindAlive                    // host: the sign
 	kindBye                      // both: text: why the sender ends the session
-
-	kindOutputCredit // host: it takes one more output
-	kindOutput       // plugin: 1 for stdout or 2 for stderr, bytes
 )
 
 const (

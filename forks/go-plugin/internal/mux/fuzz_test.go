@@ -45,7 +45,7 @@ func fuzzSeeds(f *testing.F) {
 		raw.request(0, 3, "Control.Upper", "a"), rawMessage(kindRelease, "", 1),
 		rawMessage(kindStream, "\x01header", 1), rawMessage(kindStream, "\x01header", 2), rawMessage(kindData, "bytes", 1), rawMessage(kindData, "bytes", 2),
 		rawMessage(kindCredit, "", 2, 100), rawMessage(kindEnd, "", 1), rawMessage(kindEnd, "", 2), rawMessage(kindReset, "why", 2),
-		rawMessage(kindDraining, ""), rawMessage(kindOutputCredit, ""), rawMessage(kindOutput, "text", uint64(stdio.Stderr)), rawMessage(kindProbe, ""),
+		rawMessage(kindDraining, ""), rawMessage(kindStream, "\x02", 4), rawMessage(kindProbe, ""),
 		rawMessage(kindAlive, ""), rawMessage(kindFailure, "no", 1, 0), rawMessage(kindOpen, "thing", 2), raw.request(2, 4, "Plugin.Upper", "a"),
 	} {
 		all = append(all, m...)

@@ -8,8 +8,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
 // HostConfig is what a host's side of a session needs. No field is required.
@@ -35,7 +33,6 @@ type HostConfig struct {
 type Host struct {
 	session
 	config  HostConfig
-	outputs chan stdio.Chunk // one at most: what the credit was for
 	drained sync.Once
 
 	// pending counts calls without an answer.
@@ -59,7 +56,6 @@ func NewHost(conn net.Conn, config HostConfig) *Host {
 		config:   config,
 		readLock: make(chan struct{}, 1),
 		channels: make(map[uint64]*Channel),
-		outputs:  make(chan stdio.Chunk, 1),
 	}
 	h.ended = config.Ended
 	h.init(conn, config.MaxSend, config.MaxReceive, nil)
@@ -87,10 +83,6 @@ func (h *Host) receive(c *Channel) error {
 			}
 		case kindStream, kindData, kindCredit, kindEnd, kindReset:
 			if err := h.streams.deliver(h.message.kind, &h.in); err != nil {
-				return err
-			}
-		case kindOutput:
-			if err := h.takeOutput(); err != nil {
 				return err
 			}
 		case kindProbe:

@@ -109,7 +109,7 @@ func (in *inbox) head(m *message) error {
 			return err
 		}
 		m.number, err = binary.ReadUvarint(in)
-	case kindRelease, kindOpen, kindOutput:
+	case kindRelease, kindOpen:
 		m.channel, err = binary.ReadUvarint(in)
 	}
 	if err == nil && m.more && (m.kind == kindRequest || m.kind == kindAnswer) {

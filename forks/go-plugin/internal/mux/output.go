@@ -4,13 +4,15 @@ package mux
 
 import (
 	"context"
+	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
-// maxOutput is how many bytes of output one message has at most.
+// maxOutput is how many bytes one piece of output has at most.
 const maxOutput = 64 << 10
 
 // Output is the plugin's output for one session.
@@ -25,50 +27,50 @@ type Output interface {
 	Close()
 }
 
-// outputFeed sends the plugin's output to the host, a piece for each credit.
+// outputFeed sends the plugin's output to the host.
 type outputFeed struct {
-	credits chan struct{}
-	output  Output
+	output Output
 	*stdio.Pump
 }
 
-// giveOutput takes a credit of the host. The first begins the feed.
-func (p *Plugin) giveOutput() {
+// giveOutput begins the feed on a stream that the host has opened for it.
+func (p *Plugin) giveOutput(s *Stream) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.err != nil || p.config.Subscribe == nil {
-		return
+	switch {
+	case p.err != nil:
+		return p.err
+	case p.config.Subscribe == nil:
+		return errors.New("the session has no output")
+	case p.feed != nil:
+		return errors.New("the session's output was asked for already")
 	}
-	if p.feed == nil {
-		feed := &outputFeed{credits: make(chan struct{}, 1), output: p.config.Subscribe()}
-		feed.Pump = stdio.StartPump(func() { feed.run(p) })
-		p.feed = feed
-	}
-	select {
-	case p.feed.credits <- struct{}{}:
-	default: // One that is not used up is as good as two.
-	}
+	s.Take()
+	feed := &outputFeed{output: p.config.Subscribe()}
+	feed.Pump = stdio.StartPump(func() { feed.run(s) })
+	p.feed = feed
+	return nil
 }
 
-func (f *outputFeed) run(p *Plugin) {
+// run sends pieces of output until there is no more: of each the length as uint32,
+// big-endian, of what follows; 1 for stdout or 2 for stderr; bytes.
+func (f *outputFeed) run(s *Stream) {
+	defer s.Close()
+	var piece []byte
 	for {
 		chunk, err := f.output.Next(context.Background())
 		if err != nil {
 			return
 		}
 		for data := chunk.Data; len(data) > 0; {
-			select {
-			case <-f.credits:
-			case <-p.done:
-				return
-			}
 			n := min(len(data), maxOutput)
-			b := newMessage(kindOutput, uint64(chunk.Channel)) // 1 for stdout, 2 for stderr
-			b.data = append(b.data, data[:n]...)
-			data = data[n:]
-			if p.send(b) != nil {
+			piece = binary.BigEndian.AppendUint32(piece[:0], uint32(1+n))
+			piece = append(piece, byte(chunk.Channel))
+			piece = append(piece, data[:n]...)
+			if _, err := s.Write(piece); err != nil {
 				return
 			}
+			data = data[n:]
 		}
 	}
 }
@@ -81,7 +83,7 @@ func (f *outputFeed) end() {
 
 // FinishOutput sends what the plugin has written by now to a host that takes
 // output, and no more after that. It returns when the connection has taken it. What
-// the host has not given credit for when ctx ends is not sent.
+// the host has not made room for when ctx ends is not sent.
 func (p *Plugin) FinishOutput(ctx context.Context) {
 	p.mu.Lock()
 	feed := p.feed
@@ -95,43 +97,38 @@ func (p *Plugin) FinishOutput(ctx context.Context) {
 	}
 }
 
-// takeOutput gives the message at hand to receiveOutput, which waits for it:
-// the plugin sends one for each credit.
-func (h *Host) takeOutput() error {
-	if h.in.left > maxOutput {
-		return fmt.Errorf("%w: output of %d bytes", errMalformed, h.in.left)
-	}
-	chunk := stdio.Chunk{Channel: stdio.Channel(h.message.channel), Data: make([]byte, h.in.left)}
-	if _, err := io.ReadFull(&h.in, chunk.Data); err != nil {
-		return err
-	}
-	select {
-	case h.outputs <- chunk:
-		return nil
-	default:
-		return fmt.Errorf("%w: output that nobody asked for", errMalformed)
-	}
-}
-
 // ReceiveOutput asks for what the plugin writes to its stdout and stderr, and
 // returns what passes it on, until the session ends, in a goroutine of the
 // caller's. to may block: the plugin then keeps the rest. Nothing is lost of what
 // calls print that are made after ReceiveOutput has returned.
 func (h *Host) ReceiveOutput(to func(stdio.Chunk)) (passOn func()) {
-	err := h.send(newMessage(kindOutputCredit))
+	s, err := h.OpenStream(context.Background(), output, nil)
+	if err != nil {
+		return func() {} // The session has ended.
+	}
 	return func() {
-		for ; err == nil; err = h.send(newMessage(kindOutputCredit)) {
-			select {
-			case chunk := <-h.outputs:
-				to(chunk)
-			case <-h.done:
-				select {
-				case chunk := <-h.outputs: // It had come before.
-					to(chunk)
-				default:
-				}
+		defer s.Close()
+		for {
+			chunk, err := readOutput(s)
+			if err != nil {
 				return
 			}
+			to(chunk)
 		}
 	}
+}
+
+// readOutput reads a piece of output.
+func readOutput(r io.Reader) (chunk stdio.Chunk, err error) {
+	var head [5]byte
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return chunk, err
+	}
+	n := binary.BigEndian.Uint32(head[:])
+	if n < 1 || n > 1+maxOutput {
+		return chunk, fmt.Errorf("%w: output of %d bytes", errMalformed, n)
+	}
+	chunk = stdio.Chunk{Channel: stdio.Channel(head[4]), Data: make([]byte, n-1)}
+	_, err = io.ReadFull(r, chunk.Data)
+	return chunk, err
 }

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"strings"
 	"sync"
@@ -91,7 +92,7 @@ func TestLastOutput(t *testing.T) {
 		}()
 		plugin := newRawPeer(t, there)
 		plugin.next()
-		plugin.write(rawMessage(kindOutput, "last", uint64(stdio.Stdout)))
+		plugin.write(rawMessage(kindData, "\x00\x00\x00\x05\x01last", 2))
 		_ = there.Close()
 		<-ended
 		<-received
@@ -103,5 +104,35 @@ func TestLastOutput(t *testing.T) {
 		default:
 			t.Fatal("the last output was lost")
 		}
+	}
+}
+
+// What is no output ends the output, and not the session.
+func TestMalformedOutput(t *testing.T) {
+	for name, data := range map[string]string{
+		"no channel": "\x00\x00\x00\x00",
+		"too long":   "\x00\x01\x00\x02\x01",
+		"cut off":    "\x00\x00\x00",
+	} {
+		t.Run(name, func(t *testing.T) {
+			here, there := net.Pipe()
+			h := NewHost(here, HostConfig{})
+			ended := readOn(h.Channel(0))
+			received := make(chan struct{})
+			go func() {
+				defer close(received)
+				h.ReceiveOutput(func(c stdio.Chunk) { t.Errorf("got %v", c) })()
+			}()
+			plugin := newRawPeer(t, there)
+			plugin.next()
+			plugin.write(append(rawMessage(kindData, data, 2), rawMessage(kindEnd, "", 2)...))
+			<-received
+			if err := h.Err(); err != nil {
+				t.Error(err)
+			}
+			go func() { _ = h.Close() }()
+			_, _ = io.Copy(io.Discard, there)
+			<-ended
+		})
 	}
 }

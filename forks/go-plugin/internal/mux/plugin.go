@@ -119,6 +119,7 @@ func NewPlugin(conn net.Conn, config PluginConfig) *Plugin {
 	}
 	// What waits to be written leaves before reading may have to wait.
 	p.init(conn, config.MaxSend, config.MaxReceive, p.out.flush)
+	config.Accept[output] = p.giveOutput
 	p.streams.init(&p.out, conn, false, config.Accept)
 	p.services[0] = newService(p, 0, config.Control)
 	return p

@@ -20,10 +20,14 @@ type Purpose byte
 const (
 	// Brokered is a connection that was named by an id. The header is the id.
 	Brokered Purpose = 1
+	// output is the plugin's output. Only a host opens it, once.
+	output Purpose = 2
 	// HTTP2 is the connection of a gRPC session that speaks HTTP/2.
 	HTTP2 Purpose = 3
 	// Call is a gRPC call.
 	Call Purpose = 4
+
+	purposes = Call + 1
 )
 
 // Stream is one end of a stream of bytes in a session. It is a net.Conn with half

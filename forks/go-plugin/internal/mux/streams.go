@@ -30,7 +30,7 @@ const (
 // It must not block. It takes the stream (Take, Accept), at once or later, or ends it
 // (Close, Reset), unless it returns why the stream is refused, which the other side is
 // told. Streams of other purposes are refused.
-type Acceptors map[Purpose]func(*Stream) error
+type Acceptors [purposes]func(*Stream) error
 
 // streamTable has the streams of a session.
 type streamTable struct {
@@ -208,7 +208,7 @@ func (t *streamTable) add(s *Stream) (refusal, err error) {
 	switch {
 	case t.err != nil:
 		return nil, t.err
-	case t.accept[s.purpose] == nil:
+	case s.purpose >= purposes || t.accept[s.purpose] == nil:
 		return fmt.Errorf("unknown purpose %d", s.purpose), nil
 	case t.theirs >= maxOpenStreams:
 		return fmt.Errorf("%d streams are open, which is the most", t.theirs), nil

@@ -102,8 +102,6 @@ func (w *worker) next() error {
 			p.mu.Lock()
 			delete(p.services, w.message.channel)
 			p.mu.Unlock()
-		case kindOutputCredit:
-			p.giveOutput()
 		case kindStream, kindData, kindCredit, kindEnd, kindReset:
 			if err := p.streams.deliver(w.message.kind, &p.in); err != nil {
 				return err
