@@ -59,6 +59,8 @@ func playPlugin(role string) {
 	case "gob":
 		gob.Register(OnlyOfPlugin{})
 		opts.Plugins = plugin.PluginSet{"gob": &gobPlugin{}}
+	case "relay":
+		opts.Plugins, opts.GRPCServer = plugin.PluginSet{"relay": newRelay("child")}, plugin.DefaultGRPCServer
 	case "poison":
 		opts.Plugins = plugin.PluginSet{"poison": &poisonPlugin{}}
 	case "poison gRPC":

@@ -32,6 +32,9 @@ func (h *hostSession) prepare() error {
 
 // join makes a gRPC session with the host.
 func (h *hostSession) join(host grpcserve.Host) (*grpcserve.Session, error) {
+	if h.relay != nil {
+		return h.relay.joinGRPC(host)
+	}
 	if factory := h.plugin.services[h.agreed.Version]; factory != nil && h.version.plugins != nil {
 		return factory.Join(host, h.conn)
 	}
@@ -61,12 +64,20 @@ func (h *hostSession) grpcHost() grpcserve.Host {
 		host.Broker.Transport, host.Broker.TLS = broker.Tunnel(), nil // inside of the main one
 	}
 	if !h.agreed.Has(hello.FeatureNoOutput) {
-		host.Output = grpcstdio.NewSender(func() stdio.Stream { return h.plugin.output.Subscribe() })
+		host.Output = grpcstdio.NewSender(func() stdio.Stream { return h.output().Subscribe() })
 		if tunnel {
 			host.Output.Keep() // The host asks for the output while it may already be calling.
 		}
 	}
 	return host
+}
+
+// output is what the session's plugin writes.
+func (h *hostSession) output() *stdio.Hub {
+	if h.relay != nil {
+		return h.relay.output()
+	}
+	return h.plugin.output
 }
 
 // awaitHangUp ends a session that its host wants to end. The host hangs up by itself

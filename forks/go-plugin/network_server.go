@@ -51,17 +51,22 @@ func newNetworkServer(opts *ServeConfig, hostVersions []int, logger hclog.Logger
 			return ok
 		}}
 	}
-	s := &networkServer{networkPlugin: p, announced: announced, hosts: admission.NewHosts[*hostSession](p.config.MaxSessions)}
-	s.handshaker = admission.NewHandshaker(admission.Config{
-		TLS:        p.tls,
-		Timeout:    p.config.HandshakeTimeout,
-		Cookie:     hello.Cookie{Key: opts.MagicCookieKey, Value: opts.MagicCookieValue},
-		Name:       p.config.Name,
-		MaxMessage: max(p.config.MaxMessageBytes, 0),
-		Versions:   versions,
-		Default:    announced.version,
-	})
+	s := newServerOf(p, admission.Config{Served: admission.Served{
+		Cookie:   hello.Cookie{Key: opts.MagicCookieKey, Value: opts.MagicCookieValue},
+		Versions: versions,
+		Default:  announced.version,
+	}})
+	s.announced = announced
 	return s, nil
+}
+
+// newServerOf returns what serves hosts as cfg says, to which it adds what p says.
+func newServerOf(p *networkPlugin, cfg admission.Config) *networkServer {
+	cfg.TLS, cfg.Timeout = p.tls, p.config.HandshakeTimeout
+	cfg.Name, cfg.MaxMessage = p.config.Name, max(p.config.MaxMessageBytes, 0)
+	return &networkServer{
+		networkPlugin: p, handshaker: admission.NewHandshaker(cfg), hosts: admission.NewHosts[*hostSession](p.config.MaxSessions),
+	}
 }
 
 // serve accepts connections until ctx ends, and returns when all of them have
@@ -112,6 +117,12 @@ func awaitSessions(handlers *sync.WaitGroup) error {
 	}
 }
 
+// relayMaker makes a session's relay, where the plugin is another process. The relay's
+// end is called even after an error.
+type relayMaker interface {
+	relay(*hostSession) (sessionRelay, error)
+}
+
 // shakeHands makes a session with the host on conn. The caller serves it, or ends it if
 // there is an error besides. At the session's end, ended is called.
 func (s *networkServer) shakeHands(ctx context.Context, conn net.Conn, ended func()) (*hostSession, error) {
@@ -128,6 +139,11 @@ func (s *networkServer) shakeHands(ctx context.Context, conn net.Conn, ended fun
 		return host, candidate.Refuse(err)
 	}
 	candidate.Keep()
+	if relay, ok := candidate.For.(relayMaker); ok {
+		if host.relay, err = relay.relay(host); err != nil {
+			return host, candidate.Refuse(err)
+		}
+	}
 	if err := host.prepare(); err != nil {
 		return host, candidate.Refuse(err)
 	}
@@ -138,8 +154,10 @@ func (s *networkServer) shakeHands(ctx context.Context, conn net.Conn, ended fun
 // done then, which may be after it has returned.
 func (s *networkServer) handle(ctx context.Context, conn net.Conn, done func()) {
 	stop := context.AfterFunc(ctx, func() { _ = conn.Close() })
+	ctx, cancel := context.WithCancel(ctx)
 	ended := func() {
 		stop()
+		cancel()
 		_ = conn.Close()
 		done()
 	}

@@ -33,6 +33,8 @@ type hostSession struct {
 	// panicked says what becomes of a panic in a method.
 	panicked panics.Func
 
+	relay sessionRelay // nil: the plugin is this process
+
 	before stdio.Barrier      // of net/rpc
 	rpc    netRPCSession      // of net/rpc
 	grpc   *grpcserve.Session // of gRPC
@@ -63,6 +65,20 @@ func (p *networkPlugin) newHostSession(conn net.Conn, agreed hello.Agreement, na
 	return host
 }
 
+// sessionRelay is a session's way to a plugin that is another process.
+type sessionRelay interface {
+	// joinGRPC makes the session of gRPC.
+	joinGRPC(grpcserve.Host) (*grpcserve.Session, error)
+	// newNetRPC makes the session of net/rpc. The caller calls release when it has ended.
+	newNetRPC() (session netRPCSession, release func())
+	// output is what the plugin writes.
+	output() *stdio.Hub
+	// leave tells the host that the plugin is about to leave, as far as gRPC does not.
+	leave()
+	// end is called when the session has ended.
+	end()
+}
+
 // serve speaks the session's protocol until the host hangs up or the connection
 // is closed. Then it ends the session, which may be after it has returned.
 func (h *hostSession) serve() {
@@ -84,6 +100,9 @@ func (h *hostSession) end(err error) {
 			h.logger.Debug("session ended", "error", err)
 		}
 		_ = h.conn.Close()
+		if h.relay != nil {
+			h.relay.end()
+		}
 		h.setReady() // lets a drain that has seen it go on
 		if h.grpc != nil {
 			h.grpc.Leave()
@@ -108,6 +127,9 @@ func (h *hostSession) serveNetRPC() error {
 
 // newNetRPC makes the session. The caller calls release when it has ended.
 func (h *hostSession) newNetRPC() (session netRPCSession, release func()) {
+	if h.relay != nil {
+		return h.relay.newNetRPC()
+	}
 	config := &netrpc.PluginConfig{
 		Serving: netrpc.Serving{Panicked: h.panicked, Output: &h.before, MaxMessage: h.plugin.config.MaxMessageBytes},
 		Kinds:   h.version.plugins.netRPC,
@@ -143,6 +165,9 @@ func (h *hostSession) subscribe() *stdio.Subscription {
 
 // kinds is what the plugin serves in a session that is prepared.
 func (h *hostSession) kinds() []hello.Kind {
+	if h.relay != nil {
+		return nil // The child knows.
+	}
 	if h.agreed.Protocol == hello.GRPC {
 		return h.plugin.services[h.agreed.Version].Kinds()
 	}
@@ -155,6 +180,9 @@ func (h *hostSession) kinds() []hello.Kind {
 // before it heard. The result is how many calls it cut off when ctx ended first.
 func (h *hostSession) drain(ctx context.Context) (cut int) {
 	defer h.conn.Close()
+	if h.relay != nil {
+		h.relay.leave()
+	}
 	select {
 	case <-h.ready.Done():
 	case <-ctx.Done():

@@ -323,7 +323,7 @@ var notBounds = map[string][]string{
 		"forks/go-plugin/internal/mux smallWrite", "forks/go-plugin/internal/mux growWithin",
 	},
 	"a port, and the size of a number on the wire": {"forks/go-plugin defaultMaxPort", "forks/go-plugin/internal/mux lengthSize",
-		"forks/go-plugin/internal/h2frames headerSize"},
+		"forks/go-plugin/internal/h2frames headerSize", "forks/go-plugin/internal/relay headerSize"},
 	"when a wait is told, which goes on":      {"host/conn slow"},
 	"where reads have no deadlines (Windows)": {"forks/go-plugin/internal/stdio blindWait"},
 }

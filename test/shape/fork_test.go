@@ -31,7 +31,7 @@ var forkLayers = [][]string{
 		"internal/tunnel"},
 	{"internal/mux", "internal/sniff"},
 	{"internal/admission", "internal/child", "internal/dial", "internal/grpcconn", "internal/netrpc"},
-	{"internal/broker"},
+	{"internal/broker", "internal/relay"},
 	{"internal/grpcserve"},
 	{"."},
 }

@@ -27,18 +27,40 @@ type Config struct {
 	// Timeout bounds the time from the start of a handshake, TLS included, to the
 	// answer.
 	Timeout time.Duration
-	// Cookie is what a host must send. A zero one is not compared.
-	Cookie hello.Cookie
 	// Name is the plugin's name, for people.
 	Name string
 	// MaxMessage is how many bytes one message to the plugin may have; zero says
 	// nothing of it.
 	MaxMessage int
+	// Served is what every host is offered, unless Choose is set.
+	Served
+	// Choose, if not nil, says what a host is offered. It is called in the goroutine of
+	// the connection, and may block until ctx ends, which leaves time to tell the host
+	// of an error. One that is a [hello.Refusal] reaches the host as it is.
+	Choose func(ctx context.Context, asked Asked) (Served, error)
+}
+
+// Served is what a host is offered.
+type Served struct {
+	// Cookie is what a host must send. A zero one is not compared.
+	Cookie hello.Cookie
 	// Versions are the app versions of the plugin, the highest first.
 	Versions []Version
 	// Default is the version of hosts that do not shake hands, if it is served over
 	// the protocol that they speak. It is the lowest that is, otherwise.
 	Default int
+	// For is what Choose has to say to whoever serves the host; see Candidate.
+	For any
+	// Partial says that the plugin serves more than the kinds that Answer lists.
+	Partial bool
+}
+
+// Asked is what a host has said when Config.Choose is called.
+type Asked struct {
+	Request  *hello.Request  // nil: it has not shaken hands
+	Protocol string          // of a host that has not: what it speaks
+	Life     context.Context // ends with the connection
+	Conn     net.Conn        // the host's, inside of TLS; only its addresses and TLS state are looked at
 }
 
 // maxPending is how many connections may be on their way through the
@@ -69,7 +91,11 @@ type Candidate struct {
 	// Host is how the host names itself; empty: it does not.
 	Host string
 
+	// For is what Config.Choose has given.
+	For any
+
 	handshaker *Handshaker
+	served     Served // what it was offered
 	saidHello  bool   // and waits for a line
 	leave      func() // takes Conn out of the bound; may be called again
 }
@@ -94,21 +120,42 @@ func (c *Candidate) agree(ctx context.Context, conn net.Conn) error {
 		return err
 	}
 	if c.saidHello = proto == sniff.Hello; c.saidHello {
-		c.Agreed, c.Host, err = c.handshaker.negotiate(r)
+		err = c.negotiate(ctx, conn, r)
 	} else {
-		c.Agreed, err = c.handshaker.withoutHandshake(conn, r, proto)
+		err = c.withoutHandshake(ctx, conn, r, proto)
 	}
 	c.Conn = sniff.NewConn(conn, r) // which takes the reader's place
 	return refuse(conn, err)
 }
 
-func (h *Handshaker) negotiate(r *bufio.Reader) (agreed hello.Agreement, host string, err error) {
+func (c *Candidate) negotiate(ctx context.Context, conn net.Conn, r *bufio.Reader) error {
 	request, err := hello.ReadRequest(r)
 	if err != nil {
-		return agreed, "", err
+		return err
 	}
-	agreed, err = hello.Negotiate(request, h.cfg.Cookie, h.offers(request.Protocols))
-	return agreed, request.Host, err
+	c.Host = request.Host
+	if err := c.choose(ctx, Asked{Request: request, Life: ctx, Conn: conn}); err != nil {
+		if refusal := (*hello.Refusal)(nil); !errors.As(err, &refusal) {
+			err = busy(err)
+		}
+		return err
+	}
+	c.Agreed, err = hello.Negotiate(request, c.served.Cookie, c.served.offers(request.Protocols))
+	return err
+}
+
+// choose settles what the host is offered.
+func (c *Candidate) choose(ctx context.Context, asked Asked) (err error) {
+	cfg := &c.handshaker.cfg
+	if cfg.Choose == nil {
+		c.served = cfg.Served
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, cfg.Timeout-cfg.Timeout/10)
+	defer cancel()
+	c.served, err = cfg.Choose(ctx, asked)
+	c.For = c.served.For
+	return err
 }
 
 // Keep takes the candidate out of the bound on connections that shake hands, so that a
@@ -122,7 +169,7 @@ func (c *Candidate) Keep() { c.leave() }
 func (c *Candidate) Answer(kinds func() []hello.Kind) error {
 	c.leave()
 	if c.saidHello {
-		if err := hello.WriteAnswer(c.Conn, c.handshaker.answer(c.Agreed, kinds())); err != nil {
+		if err := hello.WriteAnswer(c.Conn, c.handshaker.answer(c.Agreed, kinds(), c.served.Partial)); err != nil {
 			return err
 		}
 	}
@@ -140,9 +187,14 @@ func (c *Candidate) Refuse(err error) error {
 		return err
 	}
 	if refusal := (*hello.Refusal)(nil); !errors.As(err, &refusal) {
-		err = &hello.Refusal{Code: hello.CodeBusy, Message: printable.Line(printable.Clip(err.Error(), maxRefusal))}
+		err = busy(err)
 	}
 	return refuse(c.Conn, err)
+}
+
+// busy is a refusal that may pass, in the words of err.
+func busy(err error) error {
+	return &hello.Refusal{Code: hello.CodeBusy, Message: printable.Line(printable.Clip(err.Error(), maxRefusal))}
 }
 
 // refuse tells the peer of a refusal, if err is one, and returns err.

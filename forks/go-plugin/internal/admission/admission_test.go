@@ -28,13 +28,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 func plugin() admission.Config {
 	return admission.Config{
 		Timeout: 10 * time.Second,
-		Cookie:  hello.Cookie{Key: "TEST_PLUGIN", Value: "hello"},
 		Name:    "test",
-		Versions: []admission.Version{
-			{Number: 4, Protocol: hello.GRPC, NetRPC: func() bool { return true }},
-			{Number: 3, Protocol: hello.NetRPC},
-			{Number: 2, Protocol: hello.GRPC, NetRPC: func() bool { return false }},
-			{Number: 1, Protocol: hello.NetRPC},
+		Served: admission.Served{
+			Cookie: hello.Cookie{Key: "TEST_PLUGIN", Value: "hello"},
+			Versions: []admission.Version{
+				{Number: 4, Protocol: hello.GRPC, NetRPC: func() bool { return true }},
+				{Number: 3, Protocol: hello.NetRPC},
+				{Number: 2, Protocol: hello.GRPC, NetRPC: func() bool { return false }},
+				{Number: 1, Protocol: hello.NetRPC},
+			},
 		},
 	}
 }

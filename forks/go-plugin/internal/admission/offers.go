@@ -4,6 +4,7 @@ package admission
 
 import (
 	"bufio"
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -24,14 +25,17 @@ type Version struct {
 	// NetRPC reports whether it can be served over net/rpc. It runs code of the
 	// plugin's, and is only called for a version of gRPC and a host that would get that.
 	NetRPC func() bool
+	// YamuxOnly says that net/rpc is spoken over yamux, also with a host that knows
+	// better.
+	YamuxOnly bool
 }
 
 // offers lists the ways in which the plugin can serve a host that takes these
 // protocols, the preferred one first.
-func (h *Handshaker) offers(protocols []string) []hello.Offer {
+func (s *Served) offers(protocols []string) []hello.Offer {
 	var all []hello.Offer
 	prefersGRPC := prefers(protocols, hello.GRPC, hello.NetRPC)
-	for _, v := range h.cfg.Versions {
+	for _, v := range s.Versions {
 		// The protocol that the original library would choose comes first.
 		if v.Protocol == hello.GRPC {
 			all = append(all, hello.Offer{Version: v.Number, Protocol: hello.GRPC, Features: []string{
@@ -41,9 +45,11 @@ func (h *Handshaker) offers(protocols []string) []hello.Offer {
 				continue
 			}
 		}
-		all = append(all, hello.Offer{Version: v.Number, Protocol: hello.NetRPC, Features: []string{
-			hello.FeatureGoAway, hello.FeatureMux,
-		}})
+		features := []string{hello.FeatureGoAway, hello.FeatureMux}
+		if v.YamuxOnly {
+			features = []string{hello.FeatureGoAway}
+		}
+		all = append(all, hello.Offer{Version: v.Number, Protocol: hello.NetRPC, Features: features})
 	}
 	return all
 }
@@ -55,10 +61,10 @@ func prefers(protocols []string, a, b string) bool {
 }
 
 // answer is what a host is told with which a is agreed.
-func (h *Handshaker) answer(a hello.Agreement, kinds []hello.Kind) *hello.Answer {
+func (h *Handshaker) answer(a hello.Agreement, kinds []hello.Kind, partial bool) *hello.Answer {
 	return &hello.Answer{
 		Version: a.Version, Protocol: a.Protocol, Features: a.Features, MaxMessage: h.cfg.MaxMessage,
-		Name: h.cfg.Name, Instance: h.instance, Kinds: kinds, Build: h.build,
+		Name: h.cfg.Name, Instance: h.instance, Kinds: kinds, Partial: partial, Build: h.build,
 	}
 }
 
@@ -66,30 +72,35 @@ func (h *Handshaker) answer(a hello.Agreement, kinds []hello.Kind) *hello.Answer
 // with the original library, or any gRPC client. It gets what the original library
 // would have served. Over gRPC it may be a version that the plugin does not have: there
 // is still its health to be asked for.
-func (h *Handshaker) withoutHandshake(conn net.Conn, r *bufio.Reader, proto sniff.Proto) (hello.Agreement, error) {
+func (c *Candidate) withoutHandshake(ctx context.Context, conn net.Conn, r *bufio.Reader, proto sniff.Proto) error {
 	switch proto {
 	case sniff.Yamux:
-		version, ok := h.defaultVersion(hello.NetRPC)
-		if !ok {
-			return hello.Agreement{}, errors.New("it speaks net/rpc, but no version of this plugin does")
-		}
-		return hello.Agreement{Version: version, Protocol: hello.NetRPC}, nil
+		c.Agreed.Protocol = hello.NetRPC
 	case sniff.HTTP2:
-		version, _ := h.defaultVersion(hello.GRPC)
-		return hello.Agreement{Version: version, Protocol: hello.GRPC}, nil
+		c.Agreed.Protocol = hello.GRPC
+	default:
+		_ = refuse(conn, hello.RefuseStranger())
+		return errors.New("what it sent is no handshake, no yamux and no HTTP/2: " + sniff.Stranger(r))
 	}
-	_ = refuse(conn, hello.RefuseStranger())
-	return hello.Agreement{}, errors.New("what it sent is no handshake, no yamux and no HTTP/2: " + sniff.Stranger(r))
+	if err := c.choose(ctx, Asked{Protocol: c.Agreed.Protocol, Life: ctx, Conn: conn}); err != nil {
+		return err
+	}
+	var ok bool
+	c.Agreed.Version, ok = c.served.defaultVersion(c.Agreed.Protocol)
+	if !ok && proto == sniff.Yamux {
+		return errors.New("it speaks net/rpc, but no version of this plugin does")
+	}
+	return nil
 }
 
 // defaultVersion is what a host is given that names no version: Default if that is
 // served over p, else the lowest that is.
-func (h *Handshaker) defaultVersion(p string) (version int, ok bool) {
-	for _, v := range h.cfg.Versions { // the lowest is the last
+func (s *Served) defaultVersion(p string) (version int, ok bool) {
+	for _, v := range s.Versions { // the lowest is the last
 		if v.Protocol == p {
 			version, ok = v.Number, true
 		}
-		if ok && version == h.cfg.Default {
+		if ok && version == s.Default {
 			break
 		}
 	}

@@ -44,6 +44,13 @@ func (g *Gauge) Count() int {
 	return g.inFlight
 }
 
+// Begun is how many calls have ever begun.
+func (g *Gauge) Begun() uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.started
+}
+
 // WaitQuiet returns when no call has been in flight for the duration quiet, or
 // when ctx ends, with its cause.
 func (g *Gauge) WaitQuiet(ctx context.Context, quiet time.Duration) error {

@@ -46,6 +46,9 @@ type Config struct {
 	// serves on a brokered connection of a shared service. Host has that for all other
 	// calls. Nil: any panic ends the process.
 	Panicked panics.Func
+	// Health, if not nil, makes what answers for the service's health in the place of own,
+	// and the server describes itself to nobody: the calls are another's.
+	Health func(own *health.Server) grpc_health_v1.HealthServer
 	// Stopped, if not nil, is called when the service was stopped.
 	Stopped func()
 	Logger  hclog.Logger
@@ -161,10 +164,14 @@ func (s *Service) recoverAs(err *error, what string) {
 func (s *Service) registerOwn() {
 	own := &ownServices{service: s}
 	s.health.SetServingStatus(grpcconn.HealthName, grpc_health_v1.HealthCheckResponse_SERVING)
-	if !isRegistered(s.server, grpc_health_v1.Health_ServiceDesc.ServiceName) {
-		grpc_health_v1.RegisterHealthServer(s.server, s.health)
+	var health grpc_health_v1.HealthServer = s.health
+	if s.cfg.Health != nil {
+		health = s.cfg.Health(s.health)
 	}
-	if !isRegistered(s.server, reflectionv1.ServerReflection_ServiceDesc.ServiceName) &&
+	if !isRegistered(s.server, grpc_health_v1.Health_ServiceDesc.ServiceName) {
+		grpc_health_v1.RegisterHealthServer(s.server, health)
+	}
+	if s.cfg.Health == nil && !isRegistered(s.server, reflectionv1.ServerReflection_ServiceDesc.ServiceName) &&
 		!isRegistered(s.server, reflectionv1alpha.ServerReflection_ServiceDesc.ServiceName) {
 		reflection.Register(s.server)
 	}

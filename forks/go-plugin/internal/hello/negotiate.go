@@ -34,7 +34,7 @@ func (a Agreement) Has(feature string) bool { return slices.Contains(a.Features,
 // one the host prefers. A zero cookie is not compared. The error is always a
 // *Refusal, ready to be written.
 func Negotiate(req *Request, cookie Cookie, offers []Offer) (Agreement, error) {
-	if refusal := checkCookie(req.Cookie, cookie); refusal != nil {
+	if refusal := CheckCookie(req.Cookie, cookie); refusal != nil {
 		return Agreement{}, refusal
 	}
 	common := slices.DeleteFunc(slices.Clone(offers), func(o Offer) bool {

@@ -59,8 +59,9 @@ func (r *Refusal) Temporary() bool {
 
 // What follows are all refusals, and their words.
 
-// checkCookie never names a value: the message ends up in logs and terminals.
-func checkCookie(got, want Cookie) *Refusal {
+// never names a value: the message ends up in logs and terminals.
+// CheckCookie refuses a host whose cookie is not want. A zero want is not compared. It
+func CheckCookie(got, want Cookie) *Refusal {
 	var message string
 	switch {
 	case want == Cookie{} || got == want:

@@ -28,6 +28,8 @@ type control struct {
 	panicked panics.Func // says what becomes of a panic in kinds
 	// register serves a kind and returns the id where.
 	register func(mux.Handler) (id uint32)
+	// remote, if not nil, is asked in the place of kinds and register.
+	remote *Host
 	// finishOutput sends what the plugin has written by now. It gives up with ctx.
 	finishOutput func(ctx context.Context)
 	// draining is closed when the plugin is about to leave; nil: it does not say so by
@@ -53,7 +55,10 @@ func (c *control) ServeRequest(codec rpc.ServerCodec) error {
 func (c *control) serve(method string, codec rpc.ServerCodec) (reply any, err error) {
 	switch {
 	case method == methodPing:
-		return struct{}{}, codec.ReadRequestBody(new(bool))
+		if err := codec.ReadRequestBody(new(bool)); err != nil || c.remote == nil {
+			return struct{}{}, err
+		}
+		return struct{}{}, c.remote.Ping()
 	case method == methodQuit:
 		err := codec.ReadRequestBody(new(bool))
 		flush(c.finishOutput)
@@ -67,6 +72,9 @@ func (c *control) serve(method string, codec rpc.ServerCodec) (reply any, err er
 		var kind string
 		if err := codec.ReadRequestBody(&kind); err != nil {
 			return nil, err
+		}
+		if c.remote != nil {
+			return c.remote.dispense(kind)
 		}
 		handler, err := c.open(kind)
 		if err != nil {

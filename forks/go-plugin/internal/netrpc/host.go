@@ -163,6 +163,9 @@ func (h *Host) Close() error {
 	return errors.Join(err, closed)
 }
 
+// Abandon ends the session without a word to the plugin.
+func (h *Host) Abandon() error { return h.broker.Close() }
+
 // quit asks the plugin to end, if it is this host's, or to end the session, if it
 // takes Quit for no more than that. The error says that a child could not be
 // asked.

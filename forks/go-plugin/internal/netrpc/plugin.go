@@ -19,6 +19,9 @@ type PluginConfig struct {
 	// Kinds is called once, with the session's broker. It returns what makes the value
 	// that serves a kind.
 	Kinds func(*Broker) func(kind string) (impl any, err error)
+	// Remote, if not nil, is a session with the plugin that has the kinds: this process
+	// only passes questions on, and Kinds is nil. It needs a session over yamux.
+	Remote *Host
 	// Quit is called once the host's wish for the end (Control.Quit) was answered.
 	Quit func()
 	// Yamux returns the configuration of a yamux session; nil is YamuxConfig(nil).

@@ -52,9 +52,13 @@ func (p *YamuxPlugin) Serve() error {
 	broker := NewBroker(newYamuxStreams(session), NewArrivals(), rendezvous.Wait, p.config.Serving)
 	go broker.Run()
 	control := &control{
-		kinds: p.config.Kinds(broker), panicked: p.config.Panicked, finishOutput: p.finishOutput,
+		panicked: p.config.Panicked, finishOutput: p.finishOutput,
 		draining: p.config.Draining, ended: session.CloseChan(),
 		register: func(h mux.Handler) uint32 { return p.register(broker, h) },
+		remote:   p.config.Remote,
+	}
+	if p.config.Remote == nil {
+		control.kinds = p.config.Kinds(broker)
 	}
 	service := newService(streams[0], control, Serving{Panicked: p.config.Panicked, MaxMessage: p.config.MaxMessage})
 	service.answered = func(method string) {
@@ -100,9 +104,12 @@ func (p *YamuxPlugin) Drain(ctx context.Context, quiet time.Duration) (cut int) 
 		// Before the connection is closed: calls that notice it end at once.
 		cut = p.config.calls.Count()
 	}
-	flush(p.finishOutput)
+	p.FlushOutput()
 	return cut
 }
+
+// FlushOutput sends the host what the plugin has written by now, and ends the output.
+func (p *YamuxPlugin) FlushOutput() { flush(p.finishOutput) }
 
 // sentOutput is one of the plugin's outputs on its way to the host.
 type sentOutput struct {

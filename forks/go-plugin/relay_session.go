@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/yamux"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health"
+	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
+
+	"github.com/hashicorp/go-plugin/internal/grpcserve"
+	"github.com/hashicorp/go-plugin/internal/netrpc"
+	"github.com/hashicorp/go-plugin/internal/relay"
+	"github.com/hashicorp/go-plugin/internal/stdio"
+)
+
+// childDialTimeout bounds how long a child may take to accept one more connection.
+const childDialTimeout = 5 * time.Second
+
+// relaySession is what a session of a relay has beside one of a plugin.
+type relaySession struct {
+	session *hostSession
+	*relayedHost
+
+	mu  sync.Mutex // guards child, and err, which says why there is none
+	err error
+
+	leaving context.Context // ends when the host is to leave
+	depart  context.CancelFunc
+}
+
+// relay implements relayMaker.
+func (h *relayedHost) relay(session *hostSession) (sessionRelay, error) {
+	r := &relaySession{session: session, relayedHost: h}
+	r.leaving, r.depart = context.WithCancel(context.Background())
+	if h.child == nil {
+		return r, nil
+	}
+	return r, h.child.add(session)
+}
+
+func (r *relaySession) leave() { r.depart() }
+
+// chosen returns the session's child, and chooses it first where that has waited.
+func (r *relaySession) chosen(ctx context.Context) (*Relayed, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.child != nil || r.err != nil {
+		return r.child, r.err
+	}
+	child, err := r.choose(ctx, r.host)
+	if err == nil {
+		err = child.add(r.session)
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			r.err = err // for good: it is the session that is refused
+		}
+		return nil, err
+	}
+	r.child = child
+	return child, nil
+}
+
+// now returns the session's child, nil if it was not chosen yet.
+func (r *relaySession) now() *Relayed {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.child
+}
+
+func (r *relaySession) end() {
+	r.depart()
+	if child := r.now(); child != nil {
+		child.remove(r.session)
+	}
+}
+
+// output is what the child writes.
+func (r *relaySession) output() *stdio.Hub {
+	ctx, cancel := context.WithTimeout(context.Background(), r.session.plugin.config.HandshakeTimeout)
+	defer cancel()
+	if child, err := r.chosen(ctx); err == nil {
+		return child.output
+	}
+	none := stdio.NewHub(0)
+	none.Close()
+	return none
+}
+
+// joinGRPC makes a session whose calls are the child's.
+func (r *relaySession) joinGRPC(host grpcserve.Host) (*grpcserve.Session, error) {
+	cfg := r.session.plugin.grpcConfig(nil)
+	cfg.Options = append(cfg.Options, grpc.ForceServerCodecV2(relay.NewCodec()), grpc.UnknownServiceHandler(r.forward))
+	cfg.Health = func(own *health.Server) grpc_health_v1.HealthServer { return &relayHealth{own, r} }
+	cfg.NewServer = nil
+	service, err := grpcserve.New(cfg, &host)
+	if err != nil {
+		return nil, err
+	}
+	return service.Join(host, r.session.conn), nil
+}
+
+// forward makes one call at the child. When the child's connection was lost, so is the
+// host's: no answer is better than one that the plugin did not give.
+func (r *relaySession) forward(_ any, in grpc.ServerStream) error {
+	child, err := r.chosen(in.Context())
+	switch {
+	case err != nil:
+		return status.Error(codes.Unavailable, err.Error())
+	case child.conn == nil:
+		return status.Error(codes.Unimplemented, "the plugin speaks net/rpc, not gRPC")
+	}
+	child.calls.Begin()
+	defer child.calls.End()
+	err = relay.Forward(in, child.conn)
+	if errors.Is(err, ErrConnectionLost) {
+		_ = r.session.conn.Close()
+	}
+	return err
+}
+
+// relayHealth answers for the child, so that a host notices one that hangs.
+type relayHealth struct {
+	*health.Server
+	relay *relaySession
+}
+
+// Check implements grpc_health_v1.HealthServer.
+func (h *relayHealth) Check(ctx context.Context, asked *grpc_health_v1.HealthCheckRequest) (*grpc_health_v1.HealthCheckResponse, error) {
+	own, err := h.Server.Check(ctx, asked)
+	child := h.relay.now()
+	if child == nil || child.conn == nil || own.GetStatus() == grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+		return own, err
+	}
+	answer, childErr := grpc_health_v1.NewHealthClient(child.conn).Check(ctx, asked)
+	if status.Code(childErr) == codes.Unimplemented {
+		return own, err
+	}
+	return answer, childErr
+}
+
+// newNetRPC makes a session between the host and the child, with a connection of its own.
+func (r *relaySession) newNetRPC() (session netRPCSession, release func()) {
+	h := r.session
+	ctx, cancel := context.WithTimeout(context.Background(), childDialTimeout)
+	defer cancel()
+	conn, err := r.child.dial(ctx)
+	if err != nil {
+		return &failedSession{h, err}, func() {}
+	}
+	stdout, stderr := r.child.output.Split()
+	yamuxOf := func() *yamux.Config {
+		cfg := netrpc.YamuxConfig(h.logger)
+		cfg.KeepAliveInterval = hostKeepalive
+		return cfg
+	}
+	carried, err := relay.NewNetRPC(h.conn, conn, relay.NetRPCConfig{
+		Plugin: &netrpc.PluginConfig{
+			Quit:   func() { _ = h.conn.Close() },
+			Yamux:  yamuxOf,
+			Stdout: stdout, Stderr: stderr,
+			Draining: r.leaving.Done(), OpenTimeout: h.plugin.config.HandshakeTimeout,
+		},
+		Stdout: r.local().config.SyncStdout, Stderr: r.local().config.SyncStderr,
+		Calls: &r.child.calls, PingTimeout: r.local().config.PingTimeout, Yamux: yamuxOf,
+	})
+	release = func() {
+		_ = stdout.Close()
+		_ = stderr.Close()
+	}
+	if err != nil {
+		return &failedSession{h, err}, release
+	}
+	return carried, release
+}
+
+func (r *relaySession) local() *localPlugin { return r.child.local }
+
+// failedSession is one that did not come about.
+type failedSession struct {
+	host *hostSession
+	err  error
+}
+
+// Serve implements netRPCSession.
+func (s *failedSession) Serve() error {
+	_ = s.host.conn.Close()
+	return s.err
+}
+
+// Drain implements netRPCSession.
+func (*failedSession) Drain(context.Context, time.Duration) int { return 0 }
