@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: MPL-2.0
 """The handshake of a plugin on the network, in front of a gRPC server that knows nothing of it.
 
-PROTOCOL.md, "The handshake": a host may begin with one line, `go-plugin/1 {...}`, and is answered with one. Whoever
-begins otherwise, such as a health probe, gets the gRPC server at once.
+PROTOCOL.md, "The handshake": a host may begin with one line, `go-plugin/1 {...}`, and is answered with one. A client
+that begins with HTTP/2, such as a health probe, gets the gRPC server at once.
 """
 import asyncio
 import ipaddress
 import json
 import socket
 
-PREFIX = b"go-plugin/"
+PREFIX, HTTP2 = b"go-plugin/", b"PRI * HTTP/2.0"
+ALERT = b"\x15\x03\x03\x00\x02\x02\x28"  # TLS, handshake_failure: what speaks TLS is told that there is none
 MAX_LINE = 16 << 10
 TIMEOUT = 10  # seconds until a host must have said hello
 
@@ -51,19 +52,29 @@ async def pump(reader, writer):
 
 
 async def hello(reader, writer, answer, cookie):
-    """Takes part in the handshake. Gives what the gRPC server is to read first, or None after a refusal."""
+    """Takes part in the handshake. Gives what the gRPC server is to read first, or None if the connection is to end."""
     first = b""
-    while PREFIX.startswith(first) and first != PREFIX:
+    while first not in (PREFIX, HTTP2):
         byte = await reader.read(1)
         if not byte:
-            return first
+            return None
         first += byte
-    if first != PREFIX:
+        if first == b"\x16":
+            writer.write(ALERT)
+            return None
+        if not PREFIX.startswith(first) and not HTTP2.startswith(first):
+            say(writer, refusal("malformed", "this is neither a hello nor HTTP/2"))
+            return None
+    if first == HTTP2:
         return first
     said = reply(first + await reader.readuntil(b"\n"), answer, cookie)
-    writer.write(b"go-plugin/1 " + json.dumps(said).encode() + b"\n")
+    say(writer, said)
     await writer.drain()
     return b"" if "answer" in said else None
+
+
+def say(writer, said):
+    writer.write(b"go-plugin/1 " + json.dumps(said).encode() + b"\n")
 
 
 async def connection(reader, writer, backend, answer, cookie):

@@ -58,6 +58,7 @@ func TestPythonPlugin(t *testing.T) {
 				t.Errorf("probe does not say %q: %+v", part, probed)
 			}
 		}
+		checkConforms(t, p, 24)
 		if code, _ := p.end(t, syscall.SIGTERM); code != 0 {
 			t.Errorf("ended with %d\n%s", code, &p.logs)
 		}
@@ -76,6 +77,7 @@ func TestPythonPlugin(t *testing.T) {
 		if probed.Code != 0 || !strings.Contains(probed.Stdout, "the plugin has no health service") {
 			t.Errorf("probe: %+v", probed)
 		}
+		checkConforms(t, p, 8)
 	})
 	t.Run("child", func(t *testing.T) {
 		dir := t.TempDir()
@@ -117,5 +119,33 @@ func TestPythonPluginLeaves(t *testing.T) {
 	}
 	if code, _ := host.end(t, os.Interrupt); code != 0 && code != 130 {
 		t.Errorf("the daemon ended with %d", code)
+	}
+}
+
+// checkConforms runs the cases of basic conform, of which ok concern p.
+func checkConforms(t *testing.T, p *networkPlugin, ok int) {
+	t.Helper()
+	got := command(t, []string{"conform", p.address()})
+	if want := fmt.Sprintf("%d ok, 0 failed", ok); got.Code != 0 || !strings.Contains(got.Stderr, want) {
+		t.Errorf("conform: want %s: %+v", want, got)
+	}
+}
+
+// TestConform has the cases run against a plugin of this library, in both protocols.
+func TestConform(t *testing.T) {
+	p := startNetworkPlugin(t, "greeter-zh.po")
+	checkConforms(t, p, 24)
+	asJSON := command(t, []string{"conform", p.address(), "-o", "json"}, "CONTRACT_VERSIONS=1")
+	if asJSON.Code != 0 || !strings.Contains(asJSON.Stdout, `{"code":"G01","outcome":"skip"`) {
+		t.Errorf("over net/rpc: %+v", asJSON)
+	}
+	for _, args := range [][]string{{"conform", "localhost"}, {"conform", p.address(), "-o", "xml"}} {
+		if got := command(t, args); got.Code != 2 {
+			t.Errorf("%q: %+v", args, got)
+		}
+	}
+	p.end(t, syscall.SIGTERM)
+	if got := command(t, []string{"conform", p.address()}); got.Code != 3 || !strings.Contains(got.Stderr, "refused") {
+		t.Errorf("nobody listens: %+v", got)
 	}
 }

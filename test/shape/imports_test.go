@@ -21,7 +21,7 @@ const module = "github.com/reattach/reattach"
 var layers = [][]string{
 	{"target", "balancer"},
 	{"discovery", "conn"},
-	{"attach", "fleet", "stub"},
+	{"attach", "fleet", "stub", "conform"},
 	{"daemon", "shim"},
 	{"api"},
 	{"cli"},
