@@ -32,6 +32,15 @@ type Lease interface {
 	Done(Outcome)
 }
 
+// Renewable is a Lease whose session can have further calls without a Pick, for those who
+// keep to one endpoint.
+type Renewable interface {
+	Lease
+	// Begin counts one more call, which gives the lease back as well. It reports false if
+	// the session has ended or its endpoint is about to leave.
+	Begin() bool
+}
+
 // Outcome says how a call ended, for balancing, ejection and metrics.
 type Outcome uint8
 

@@ -24,6 +24,7 @@ import (
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/discovery/static"
 	"github.com/reattach/reattach/host/shim/attach"
+	"github.com/reattach/reattach/host/target"
 )
 
 // targetFile is what the name of a link to the program gets to be that of its target file.
@@ -121,7 +122,7 @@ func (o Options) attach(s *attach.Settings, stderr io.Writer) error {
 		return nil
 	case ctx.Err() != nil:
 		return failf(exitInterrupted, "interrupted")
-	case errors.Is(err, attach.ErrUnreachable), errors.Is(err, attach.ErrHostEnded):
+	case errors.Is(err, attach.ErrUnreachable), errors.Is(err, attach.ErrLost), errors.Is(err, attach.ErrHostEnded):
 		return &failure{exitUnreachable, err}
 	}
 	return &failure{exitUsage, err}
@@ -138,7 +139,7 @@ func (o Options) attachOptions(s *attach.Settings, stderr io.Writer) (attach.Opt
 		return a, &failure{exitUsage, err}
 	}
 	a = attach.Options{
-		Methods: s, Pin: s.Pin, Wait: cmp.Or(s.Wait, c.AttachTimeout),
+		Methods: s, Affinity: s.Affinity == attach.AffinitySession, Pin: s.Pin, Wait: cmp.Or(s.Wait, c.AttachTimeout),
 		TLS: c.tls(), PlainPlugins: c.TLSPlainPlugins,
 		Balancer:      balancer.Options{Policy: policy, Zone: balancer.ZonePreference{Zone: c.Zone, MinFraction: 0.25}},
 		AttachTimeout: c.AttachTimeout, DrainTimeout: c.DrainTimeout, MaxMessageBytes: c.MaxMessage,
@@ -156,9 +157,13 @@ func (o Options) attachOptions(s *attach.Settings, stderr io.Writer) (attach.Opt
 	if a.Versions, err = hostVersions(s.Versions); err != nil {
 		return a, &failure{exitUsage, err}
 	}
-	if a.Sources, a.Plugin, err = o.targetSources(s.Target); err != nil {
+	source, said, err := targetSource(s.Target)
+	if err != nil {
 		return a, failf(exitUsage, "target %q: %w", s.Target, err)
 	}
+	a.Sources, a.Plugin = []discovery.Source{source}, said.Name
+	a.Affinity = a.Affinity || said.Affinity
+	s.Replay = append(s.Replay, trimmed(strings.Split(said.Replay, ","))...)
 	return a, nil
 }
 
@@ -182,44 +187,49 @@ func hostVersions(told []int) ([]int, error) {
 	return told, nil
 }
 
-// targetSources gives what finds the endpoints of a target, and the plugin's name there.
-func (o Options) targetSources(text string) ([]discovery.Source, string, error) {
-	list, name, err := onePlugin(text)
+// targetSource gives what finds the endpoints of a target, and what that says of the plugin.
+func targetSource(text string) (discovery.Source, target.Plugin, error) {
+	list, said, err := onePlugin(text)
 	if err != nil {
-		return nil, "", err
+		return nil, said, err
 	}
 	source, err := static.New(list, static.Options{})
-	if err != nil {
-		return nil, "", err
-	}
-	return []discovery.Source{source}, name, nil
+	return source, said, err
 }
 
-// onePlugin gives a list of which all entries are of one plugin: those without a name
+// onePlugin gives a list of which all elements are of one plugin: those without a name
 // are of the one that is named, or of that which the first would be named after.
-func onePlugin(text string) (list, name string, err error) {
+func onePlugin(text string) (list string, said target.Plugin, err error) {
 	entries, err := static.Parse(text)
-	if err != nil {
-		return "", "", err
-	}
-	if len(entries) == 0 {
-		return "", "", errors.New("it names no address")
+	switch {
+	case err != nil:
+		return "", said, err
+	case len(entries) == 0:
+		return "", said, errors.New("it names no address")
 	}
 	elements := trimmed(strings.Split(text, ","))
 	for i, element := range elements {
-		if !strings.Contains(element, "=") {
-			continue
+		switch name := entries[i].Plugin; {
+		case !isNamed(element):
+		case said.Name != "" && said.Name != name:
+			return "", said, fmt.Errorf("it names two plugins, %s and %s: a host starts one", said.Name, name)
+		default:
+			said.Name = name
 		}
-		if name != "" && name != entries[i].Plugin {
-			return "", "", fmt.Errorf("it names two plugins, %s and %s: a host starts one", name, entries[i].Plugin)
-		}
-		name = entries[i].Plugin
 	}
-	name = cmp.Or(name, entries[0].Plugin)
+	said.Name = cmp.Or(said.Name, entries[0].Plugin)
 	for i, element := range elements {
-		if !strings.Contains(element, "=") {
-			elements[i] = name + "=" + element
+		if !isNamed(element) {
+			elements[i] = said.Name + "=" + element
 		}
+		said = said.Merge(target.Plugin{Affinity: entries[i].Affinity, Replay: entries[i].Replay})
 	}
-	return strings.Join(elements, ","), name, nil
+	return strings.Join(elements, ","), said, nil
+}
+
+// isNamed reports whether an element of a list names its plugin. Options may follow the
+// address.
+func isNamed(element string) bool {
+	address, _, _ := strings.Cut(element, ";")
+	return strings.Contains(address, "=")
 }

@@ -61,6 +61,7 @@ func (d *Daemon) kind(name string) (*Kind, error) {
 // dispense gives the one value that there is for a plugin and a kind. With keep it is
 // released no more.
 func (d *Daemon) dispense(ctx context.Context, plugin string, k *Kind, keep bool) (any, error) {
+	d.renew(plugin)
 	for {
 		if v := d.value(plugin, k.name, keep); v != nil {
 			return v.value, nil

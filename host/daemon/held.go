@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/stub"
 )
 
 // held is what the daemon has made for one plugin. It is released once no source knows
@@ -15,7 +17,8 @@ type held struct {
 	// broker is for the callbacks of all sessions.
 	broker *plugin.SharedBroker
 	stubs  map[stubKey]*routed
-	values map[string]*dispensed // by kind
+	values map[string]*dispensed  // by kind
+	states map[string]*stub.State // by dialect
 	// dialect is what the sessions shall speak: that of the first value which knows
 	// no other. Empty means any.
 	dialect string
@@ -27,7 +30,7 @@ func (d *Daemon) hold(name string) *held {
 	if h == nil {
 		h = &held{
 			broker: plugin.NewSharedBroker(d.opts.CallTimeout, nil),
-			stubs:  make(map[stubKey]*routed), values: make(map[string]*dispensed),
+			stubs:  make(map[stubKey]*routed), values: make(map[string]*dispensed), states: make(map[string]*stub.State),
 		}
 		h.broker.MaxMessageBytes = d.opts.MaxMessageBytes
 		d.plugins[name] = h
@@ -114,7 +117,7 @@ func (d *Daemon) release() (ending []func()) {
 			}
 		}
 		if len(h.stubs) == 0 { // plugins that nobody has called have a broker too
-			ending = append(ending, h.broker.Close)
+			ending = append(ending, h.close)
 			delete(d.plugins, name)
 		}
 	}
@@ -131,6 +134,14 @@ func (d *Daemon) releaseAll() {
 			r.close()
 		}
 		clear(h.stubs)
-		h.broker.Close()
+		h.close()
 	}
+}
+
+// close ends what the stubs share. They have been closed.
+func (h *held) close() {
+	for _, s := range h.states {
+		s.Close()
+	}
+	h.broker.Close()
 }

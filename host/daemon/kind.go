@@ -25,10 +25,13 @@ type Kind struct {
 	methods map[string]*method
 	timeout time.Duration
 	options map[string]stub.CallOptions
-	params  map[string][]string
-	route   func(pick func() any) any
-	wire    []wireMethod
-	err     error
+	// affinity and replay are for plugins that remember what they were told.
+	affinity bool
+	replay   []string
+	params   map[string][]string
+	route    func(pick func() any) any
+	wire     []wireMethod
+	err      error
 }
 
 // KindOption changes a Kind while it is made.
@@ -105,6 +108,7 @@ func NewKind[T any](name string, p plugin.Plugin, options ...KindOption) Kind {
 	for _, o := range options {
 		o(&k)
 	}
+	k.setReplay()
 	if k.err == nil {
 		k.describe()
 	}
@@ -138,6 +142,8 @@ func (k *Kind) describe() {
 			k.fail("method %s: Repeats is %d; stub.NoRepeats is none", name, o.Repeats)
 		case o.Repeats > 0 && !o.Idempotent:
 			k.fail("method %s: Repeats is %d, and the method is not Idempotent", name, o.Repeats)
+		case o.Stream && o.Replay:
+			k.fail("method %s: a Stream cannot be a Replay", name)
 		case o.Stream && o.Idempotent && o.Repeats > 0:
 			k.fail("method %s: Repeats is %d, and a Stream is not repeated once it is open", name, o.Repeats)
 		}

@@ -116,9 +116,8 @@ func (d *Daemon) makeStub(name string, k *Kind, info conn.Info) (*routed, error)
 	pool := d.fleet.Pool(name)
 	broker := d.broker(name)
 	calls := d.metrics.calls(name, k.name)
-	config := stub.Config{
-		Router: speakers{pool, d.dialects.of(info)}, Methods: k, Observer: calls, Broker: broker,
-	}
+	config := stub.Config{Router: speakers{pool, d.dialects.of(info)}, Observer: calls, Broker: broker}
+	d.state(&config, name, k, d.dialects.of(info))
 	r, err := d.newStub(glue, k, info.Protocol, config)
 	if err != nil {
 		pool.Release()

@@ -18,8 +18,17 @@ type facts struct {
 
 // lookup reports whether a plugin is known, and whether it is required.
 func (f *facts) lookup(name string) (known, required bool) {
+	p := f.declared(name)
+	return p.Name != "", p.Required
+}
+
+// declared gives what the sources say of a plugin; the zero value if they do not know it.
+func (f *facts) declared(name string) target.Plugin {
 	i, ok := slices.BinarySearchFunc(f.plugins, name, func(p target.Plugin, n string) int { return strings.Compare(p.Name, n) })
-	return ok, ok && f.plugins[i].Required
+	if !ok {
+		return target.Plugin{}
+	}
+	return f.plugins[i]
 }
 
 // problem says what keeps a plugin from having any endpoint; empty if nothing does.

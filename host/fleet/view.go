@@ -120,6 +120,10 @@ func (f *Fleet) Plugin(name string) (PluginStatus, bool) {
 	return p.status(s), s.known || len(s.rows) > 0
 }
 
+// Declared gives what sources say of a plugin apart from its endpoints; the zero value if
+// none knows it.
+func (f *Fleet) Declared(name string) target.Plugin { return f.facts.Load().declared(name) }
+
 func (p *Pool) status(s *snapshot) PluginStatus {
 	out := PluginStatus{
 		Name: p.name, Required: s.require, Known: s.known, Waiting: int(p.waiting.Load()),

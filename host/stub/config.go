@@ -24,6 +24,11 @@ type Config struct {
 	Methods Methods
 	// Observer is told of each call. It may be nil.
 	Observer Observer
+	// State is shared by the stubs of one plugin that remembers what it was told. Nil, it
+	// is taken for stateless: neither Affinity nor CallOptions.Replay has an effect.
+	State *State
+	// Affinity keeps all calls with one endpoint, as [State] says.
+	Affinity bool
 	// Broker is what all sessions of the plugin have joined (it is in their
 	// plugin.ClientConfig). With nil the stub has no broker, and a plugin that
 	// calls back cannot be called.
@@ -47,6 +52,13 @@ type callConfig struct {
 	Config
 	start time.Time // when the stub was made
 	last  atomic.Pointer[calledMethod]
+}
+
+// settle makes calls keep to one endpoint, if they are to.
+func (c *callConfig) settle() {
+	if c.State != nil && c.Affinity {
+		c.Router = &keeping{c.State, c.Router}
+	}
 }
 
 // calledMethod is what a call is of.

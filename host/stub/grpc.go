@@ -37,6 +37,10 @@ type GRPC struct {
 func NewGRPC(config Config) (*GRPC, error) {
 	r := &grpcRoutes{callConfig: callConfig{Config: config, start: time.Now()}, atOnce: endedContext()}
 	r.ctx, r.end = context.WithCancel(context.Background())
+	if config.State != nil {
+		r.replays = config.State.replaysOf("")
+	}
+	r.settle()
 	conn, err := grpc.NewClient("passthrough:///routed",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithUnaryInterceptor(r.unary),
@@ -69,6 +73,8 @@ type grpcRoutes struct {
 	end    context.CancelFunc
 	atOnce context.Context     // has ended: a Pick that must not wait
 	latest atomic.Pointer[any] // the session that answered last
+	// replays are what each endpoint must have had; nil: there is no state.
+	replays *replays
 }
 
 // grpcCall is a call or a stream on its way.
@@ -110,6 +116,13 @@ func (c *grpcCall) next(ctx context.Context) (balancer.Lease, *grpc.ClientConn, 
 		}
 		if session, ok := lease.Session().(GRPCSession); ok {
 			if conn, ok := session.ClientConn(); ok {
+				ready, err := c.prepare(ctx, lease, conn)
+				if err != nil {
+					return nil, nil, err
+				}
+				if !ready {
+					continue
+				}
 				c.handed = time.Since(c.began)
 				c.attempt()
 				return lease, conn, nil

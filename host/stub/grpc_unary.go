@@ -42,6 +42,9 @@ func (c *grpcCall) invoke(ctx context.Context, fullMethod string, req, reply any
 		}
 		mark := sentMark{conn: conn, method: fullMethod}
 		err = conn.Invoke(ctx, fullMethod, req, reply, mark.with(opts)...)
+		if err == nil {
+			err = c.record(ctx, lease, fullMethod, req, opts)
+		}
 		if again, err := c.attempted(ctx, lease, &mark, err); !again {
 			return lease.Endpoint(), err
 		}

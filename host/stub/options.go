@@ -21,6 +21,10 @@ type CallOptions struct {
 	// [DefaultRepeats]; [NoRepeats] is none. Attempts that were surely not sent
 	// do not count: any call goes on to another endpoint after those.
 	Repeats int
+	// Replay has the last request of the method that a plugin has accepted sent to each
+	// other endpoint before its first other call, as [State] says: the method configures
+	// the plugin, and may run once for each endpoint. It is a unary method over gRPC.
+	Replay bool
 	// Stream says that the method opens a stream over gRPC. Timeout then bounds
 	// only the wait for an endpoint: a stream ends when its caller or the plugin
 	// ends it.

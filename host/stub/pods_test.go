@@ -150,6 +150,19 @@ func (l crewLease) Endpoint() string       { return l.member.name }
 func (l crewLease) Session() any           { return l.member }
 func (l crewLease) Ended() <-chan struct{} { return l.member.Done() }
 
+// Begin implements balancer.Renewable.
+func (l crewLease) Begin() bool {
+	select {
+	case <-l.member.Done():
+		return false
+	case <-l.member.Draining():
+		return false
+	default:
+	}
+	l.member.crew.leases.Add(1)
+	return true
+}
+
 func (l crewLease) Done(o balancer.Outcome) {
 	if o == balancer.TimedOut {
 		l.member.crew.late.Add(1)

@@ -81,6 +81,7 @@ func (s *sessionChannel) answer(k *call, header *rpc.Response, target reflect.Va
 		if to.IsValid() {
 			to.Elem().Set(target.Elem())
 		}
+		s.codec.record(k)
 		s.codec.finish(k, s.endpoint, nil)
 	}
 }

@@ -24,8 +24,9 @@ type call struct {
 	caller *rpc.Call
 	reply  reflect.Type // what the caller gave for it; nil: nothing
 
-	lease balancer.Lease
-	end   uint64 // where the request ends in what the channel was given; see sessionChannel.sending
+	lease    balancer.Lease
+	replayed bool   // it is sent for another call, to one endpoint
+	end      uint64 // where the request ends in what the channel was given; see sessionChannel.sending
 }
 
 func (k *call) deadline() time.Time { return k.began.Add(k.options.Timeout) }
@@ -61,7 +62,14 @@ func (c *rpcCodec) route(k *call, lease balancer.Lease) {
 			return
 		}
 		k.avoid(lease.Endpoint(), err)
-		if text, ok := errors.AsType[rpc.ServerError](err); ok {
+		text, answered := errors.AsType[rpc.ServerError](err)
+		_, replaying := errors.AsType[*ReplayError](err)
+		_, failed := Cause(err)
+		switch {
+		case failed: // the session ended meanwhile
+		case answered && replaying:
+			k.retry.refused = err
+		case answered:
 			k.retry.refused = &RefusedError{Kind: c.kind, Err: text}
 		}
 		lease = nil
@@ -76,6 +84,9 @@ func (c *rpcCodec) offer(ctx context.Context, k *call, lease balancer.Lease) err
 	s := c.channelOf(lease)
 	if s == nil {
 		return errStubClosed
+	}
+	if err := c.prepare(ctx, k, lease, s); err != nil {
+		return err
 	}
 	for {
 		k.handed = time.Since(k.began)
@@ -115,7 +126,9 @@ func (c *rpcCodec) fault(k *call, last Fault) {
 
 // finish ends a call. A reply, if there is one, has been set.
 func (c *rpcCodec) finish(k *call, endpoint string, err error) {
-	c.observe(&k.callState, endpoint, err)
+	if !k.replayed {
+		c.observe(&k.callState, endpoint, err)
+	}
 	done(k.caller, err)
 }
 
@@ -124,7 +137,7 @@ func (c *rpcCodec) finish(k *call, endpoint string, err error) {
 func (c *rpcCodec) lost(k *call, sent bool, cause error) {
 	lease, endpoint := k.lease, k.lease.Endpoint()
 	k.lease = nil
-	again := k.lost(endpoint, sent, cause)
+	again := k.lost(endpoint, sent, cause) && !k.replayed
 	switch {
 	case errors.Is(cause, errStubClosed):
 		lease.Done(balancer.Abandoned)

@@ -28,6 +28,10 @@ type rpcCodec struct {
 	callConfig
 	kind    string
 	pending pendingCalls
+	// replays are what each endpoint must have had; nil: there is no state. repeated
+	// counts the requests that were sent for it.
+	replays  *replays
+	repeated atomic.Uint64
 
 	ctx    context.Context // ends with the stub
 	end    context.CancelFunc
@@ -43,6 +47,10 @@ var errStubClosed = errors.New("stub was closed")
 func newRPCCodec(kind string, config Config) *rpcCodec {
 	c := &rpcCodec{callConfig: callConfig{Config: config, start: time.Now()}, kind: kind, atOnce: endedContext(), channels: map[any]*sessionChannel{}}
 	c.ctx, c.end = context.WithCancel(context.Background())
+	if config.State != nil {
+		c.replays = config.State.replaysOf(kind)
+	}
+	c.settle()
 	return c
 }
 
@@ -69,7 +77,7 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 	if s == nil || s.session != lease.Session() {
 		s = c.channelOf(lease)
 	}
-	if s == nil || s.send(k, lease) != nil {
+	if s == nil || c.replays.isDue(lease, k.name) || s.send(k, lease) != nil {
 		go c.route(k, lease)
 	}
 	return nil

@@ -18,12 +18,20 @@ type Plugin struct {
 	Name string
 	// Required makes the host unready while no endpoint of it is ready.
 	Required bool
+	// Affinity keeps a host with one endpoint: the plugin remembers what it was told.
+	Affinity bool
+	// Replay are the methods, separated by commas, whose last accepted request is sent to
+	// each endpoint before its first other call.
+	Replay string
 }
 
 // Merge gives what two declarations of one plugin say together: what p says, and what o
 // says where p says nothing.
 func (p Plugin) Merge(o Plugin) Plugin {
-	return Plugin{Name: cmp.Or(p.Name, o.Name), Required: p.Required || o.Required}
+	return Plugin{
+		Name: cmp.Or(p.Name, o.Name), Required: p.Required || o.Required,
+		Affinity: p.Affinity || o.Affinity, Replay: cmp.Or(p.Replay, o.Replay),
+	}
 }
 
 // Problem is something that a source found and cannot offer, such as a file

@@ -22,6 +22,7 @@ type pod struct {
 	t       *testing.T
 	cmd     *exec.Cmd
 	address string
+	stdout  *lockedBuffer
 	stderr  *lockedBuffer
 	exited  chan struct{}
 }
@@ -36,10 +37,9 @@ func startPlugin(t *testing.T, protocol string, env ...string) *pod {
 // startPod starts a program that prints a handshake line, and waits for that.
 func startPod(t *testing.T, cmd *exec.Cmd, env ...string) *pod {
 	t.Helper()
-	p := &pod{t: t, cmd: cmd, stderr: new(lockedBuffer), exited: make(chan struct{})}
+	p := &pod{t: t, cmd: cmd, stdout: new(lockedBuffer), stderr: new(lockedBuffer), exited: make(chan struct{})}
 	cmd.Env = append(programs(t).env(), env...)
-	stdout := new(lockedBuffer)
-	cmd.Stdout, cmd.Stderr = stdout, p.stderr
+	cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -55,14 +55,14 @@ func startPod(t *testing.T, cmd *exec.Cmd, env ...string) *pod {
 		}
 	})
 	eventually(t, "the plugin says where it listens", func() bool {
-		line, _, whole := strings.Cut(stdout.String(), "\n")
+		line, _, whole := strings.Cut(p.stdout.String(), "\n")
 		if parts := strings.Split(line, "|"); whole && len(parts) > 4 {
 			p.address = parts[3]
 		}
 		return whole || !p.running()
 	})
 	if p.address == "" {
-		t.Fatalf("%s printed %q and no handshake line:\n%s", cmd.Path, stdout.String(), p.stderr.String())
+		t.Fatalf("%s printed %q and no handshake line:\n%s", cmd.Path, p.stdout.String(), p.stderr.String())
 	}
 	return p
 }

@@ -72,7 +72,7 @@ func (n *name) take(ips []netip.Addr, err error) (target.Group, bool) {
 	e := n.entry
 	g := target.Group{
 		Key:     e.Plugin + "=" + dnsScheme + e.Address(),
-		Plugins: []target.Plugin{{Name: e.Plugin}},
+		Plugins: []target.Plugin{e.declaration()},
 	}
 	n.learn(ips, err)
 	if err != nil {

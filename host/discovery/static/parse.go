@@ -28,6 +28,14 @@ type Entry struct {
 	Port string
 	// Resolve is set for dns:///: each address record is an endpoint.
 	Resolve bool
+	// Affinity and Replay are those of target.Plugin.
+	Affinity bool
+	Replay   string
+}
+
+// declaration is what an element says of its plugin.
+func (e Entry) declaration() target.Plugin {
+	return target.Plugin{Name: e.Plugin, Affinity: e.Affinity, Replay: e.Replay}
 }
 
 // Address gives host:port, with brackets where IPv6 needs them.
@@ -49,7 +57,9 @@ func (e Entry) serverName() string {
 //	dns:///host:port        one endpoint for each address record of the host
 //	name=dns:///host:port   the same under another name
 //
-// where host is a name, an IPv4 address or an IPv6 address in brackets.
+// where host is a name, an IPv4 address or an IPv6 address in brackets. Options may
+// follow, for plugins that remember what a host has told them: ";affinity=session", and
+// ";replay=METHOD" for each method whose last accepted request every endpoint gets.
 // Elements with the same plugin are endpoints of that one plugin. Spaces
 // around elements and empty elements mean nothing. The error says of
 // every element that is wrong what to write instead.
@@ -63,14 +73,15 @@ func Parse(list string) ([]Entry, error) {
 			continue
 		}
 		e, err := parseEntry(text)
-		if err == nil && seen[e] {
+		place := Entry{Plugin: e.Plugin, Host: e.Host, Port: e.Port, Resolve: e.Resolve}
+		if err == nil && seen[place] {
 			err = errors.New("it is listed twice: remove one")
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("entry %d %q: %w", i+1, text, err))
 			continue
 		}
-		seen[e] = true
+		seen[place] = true
 		entries = append(entries, e)
 	}
 	if len(errs) > 0 {
@@ -80,6 +91,40 @@ func Parse(list string) ([]Entry, error) {
 }
 
 func parseEntry(text string) (Entry, error) {
+	text, options, _ := strings.Cut(text, ";")
+	e, err := parseAddress(text)
+	if err != nil || options == "" {
+		return e, err
+	}
+	return e, e.setOptions(options)
+}
+
+// setOptions reads what follows an address.
+func (e *Entry) setOptions(text string) error {
+	var replay []string
+	for _, option := range strings.Split(text, ";") {
+		name, value, _ := strings.Cut(strings.TrimSpace(option), "=")
+		switch {
+		case name == "affinity" && value == "session":
+			e.Affinity = true
+		case name == "affinity":
+			return fmt.Errorf("affinity is %q: write affinity=session, or leave it out", value)
+		case name == "replay" && methodName.MatchString(value):
+			replay = append(replay, value)
+		case name == "replay":
+			return fmt.Errorf("replay is %q: write the name of one method, as in replay=Configure", value)
+		default:
+			return fmt.Errorf("option %q is not understood: there are affinity=session and replay=METHOD", option)
+		}
+	}
+	e.Replay = strings.Join(replay, ",")
+	return nil
+}
+
+// methodName is what a method can be called.
+var methodName = regexp.MustCompile(`^\pL[\pL\p{Nd}_]*$`)
+
+func parseAddress(text string) (Entry, error) {
 	name, address, named := strings.Cut(text, "=")
 	if !named {
 		name, address = "", text

@@ -31,6 +31,14 @@ func TestParse(t *testing.T) {
 		}, ""},
 		"Underscore": {"Docker Compose makes such names", "my_zh:7000", entries{{Plugin: "my_zh", Host: "my_zh", Port: "7000"}}, ""},
 
+		"State": {"what a plugin remembers decides where its calls go", "zh:7000;affinity=session; replay=Init;replay=Configure,a:1;replay=Setup", entries{
+			{Plugin: "zh", Host: "zh", Port: "7000", Affinity: true, Replay: "Init,Configure"}, {Plugin: "a", Host: "a", Port: "1", Replay: "Setup"},
+		}, ""},
+
+		"Option":       {"what is misspelt must not be ignored", "zh:7000;afinity=session", nil, `entry 1 "zh:7000;afinity=session": option "afinity=session" is not understood: there are affinity=session and replay=METHOD`},
+		"Affinity":     {"there is one", "zh:7000;affinity=yes", nil, `entry 1 "zh:7000;affinity=yes": affinity is "yes": write affinity=session, or leave it out`},
+		"ReplayList":   {"a method has no brackets", "zh:7000;replay=[A]", nil, `entry 1 "zh:7000;replay=[A]": replay is "[A]": write the name of one method, as in replay=Configure`},
+		"TwiceOptions": {"options make no other endpoint", "zh:7000, zh:7000;replay=A", nil, `entry 2 "zh:7000;replay=A": it is listed twice: remove one`},
 		"NoPort":       {"no port is the usual", "pluginzh", nil, `entry 1 "pluginzh": it has no port: write pluginzh:7000, or whatever the port is`},
 		"Second":       {"the position helps in a long list", "a:1,b", nil, `entry 2 "b": it has no port: write b:7000, or whatever the port is`},
 		"BareIPv6":     {"where does the port begin", "::1", nil, `entry 1 "::1": it has no port: write [::1]:7000, or whatever the port is; IPv6 addresses need the brackets`},

@@ -64,16 +64,19 @@ func New(list string, opts Options) (*Source, error) {
 		return nil, err
 	}
 	s := &Source{opts: opts, fixed: target.Group{Key: "addresses"}, refresh: make(chan struct{}, 1)}
-	declared := make(map[string]bool)
+	declared := make(map[string]int)
 	for _, e := range entries {
 		if e.Resolve {
 			s.names = append(s.names, &name{entry: e, resolver: opts.Resolver})
 			continue
 		}
-		if !declared[e.Plugin] {
-			declared[e.Plugin] = true
-			s.fixed.Plugins = append(s.fixed.Plugins, target.Plugin{Name: e.Plugin})
+		i, known := declared[e.Plugin]
+		if !known {
+			i = len(s.fixed.Plugins)
+			declared[e.Plugin] = i
+			s.fixed.Plugins = append(s.fixed.Plugins, target.Plugin{})
 		}
+		s.fixed.Plugins[i] = s.fixed.Plugins[i].Merge(e.declaration())
 		s.fixed.Endpoints = append(s.fixed.Endpoints, target.Endpoint{
 			ID: target.MakeID(e.Plugin, e.Address()), Plugin: e.Plugin,
 			Placement: target.Network, Address: e.Address(), ServerName: e.serverName(),

@@ -30,8 +30,11 @@ type Options struct {
 	// Protocols are what may be spoken, best first. Nil is gRPC, then net/rpc.
 	Protocols []plugin.Protocol
 
-	// Methods are how calls are made: which may be repeated, and how long each may take.
+	// Methods are how calls are made: which may be repeated or are replayed, and how long each
+	// may take.
 	Methods stub.Methods
+	// Affinity keeps the host with one endpoint, and ends Run with ErrLost when that is lost.
+	Affinity bool
 	// Wait bounds how long a call waits for an endpoint: while a child that has crashed
 	// fails its host's calls at once, an endpoint on the network may be back in a moment.
 	Wait time.Duration

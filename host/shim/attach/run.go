@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
@@ -18,6 +19,9 @@ import (
 var (
 	// ErrUnreachable is matched when no endpoint could be attached to.
 	ErrUnreachable = errors.New("the plugin was not reached")
+	// ErrLost is matched when the endpoint was lost to which the host was to keep. A child
+	// that crashes ends as well, and hosts know what to do then.
+	ErrLost = errors.New("the plugin was lost")
 	// ErrHostEnded is matched when the host has ended first.
 	ErrHostEnded = errors.New("the host has ended")
 )
@@ -52,7 +56,9 @@ func Run(ctx context.Context, o Options) error {
 		VersionedPlugins: map[int]plugin.PluginSet{info.Version: {}},
 		Logger:           o.Logger,
 	}
-	end, err := r.serveGRPC(ctx, served, info.Version)
+	state := stub.NewState()
+	defer state.Close()
+	end, err := r.serveGRPC(ctx, served, info.Version, state)
 	if err != nil {
 		return err
 	}
@@ -66,6 +72,8 @@ func Run(ctx context.Context, o Options) error {
 	select {
 	case <-done:
 		return nil
+	case <-state.Lost():
+		return fmt.Errorf("%w: %w", ErrLost, stub.ErrAffinityLost)
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
@@ -79,8 +87,8 @@ func asChild() {
 }
 
 // serveGRPC makes served hand on what it is called over gRPC.
-func (r *remote) serveGRPC(ctx context.Context, served *plugin.ServeConfig, version int) (end func(), err error) {
-	routed, err := stub.NewGRPC(stub.Config{Router: r, Methods: r.opts.Methods, Broker: r.broker})
+func (r *remote) serveGRPC(ctx context.Context, served *plugin.ServeConfig, version int, state *stub.State) (end func(), err error) {
+	routed, err := stub.NewGRPC(stub.Config{Router: r, Methods: r.opts.Methods, State: state, Affinity: r.opts.Affinity, Broker: r.broker})
 	if err != nil {
 		return nil, err
 	}
@@ -88,13 +96,21 @@ func (r *remote) serveGRPC(ctx context.Context, served *plugin.ServeConfig, vers
 	if err != nil {
 		r.opts.Logger.Debug("the plugin does not say of all methods whether they are streams", "error", err)
 	}
-	relay := &grpcRelay{to: routed.Conn, codec: newRawCodec(), unary: func(method string) bool { return unary[method] }}
+	relay := &grpcRelay{to: routed.Conn, codec: newRawCodec(), unary: func(method string) bool {
+		return unary[method] || r.isDeclared(method[strings.LastIndexByte(method, '/')+1:])
+	}}
 	served.VersionedPlugins[version]["*"] = &grpcGlue{}
 	bounds := []grpc.ServerOption{grpc.MaxRecvMsgSize(r.opts.MaxMessageBytes), grpc.MaxSendMsgSize(r.opts.MaxMessageBytes)}
 	served.GRPCServer = func(options []grpc.ServerOption) *grpc.Server {
 		return grpc.NewServer(append(append(options, bounds...), relay.options()...)...)
 	}
 	return func() { _ = routed.Close() }, nil
+}
+
+// isDeclared reports whether a method is known to be unary by what was said of it.
+func (r *remote) isDeclared(method string) bool {
+	o := r.opts.Methods.Options(method)
+	return o.Idempotent || o.Replay
 }
 
 // grpcGlue registers nothing: what is not registered is handed on.

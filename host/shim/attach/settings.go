@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -138,9 +139,7 @@ func (s *Settings) Options(method string) stub.CallOptions {
 	if o.Timeout == 0 {
 		o.Timeout = usualTimeout
 	}
-	for _, m := range s.Idempotent {
-		o.Idempotent = o.Idempotent || m == method
-	}
+	o.Idempotent, o.Replay = slices.Contains(s.Idempotent, method), slices.Contains(s.Replay, method)
 	return o
 }
 

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/reattach/reattach/host/balancer"
+)
+
+// ReplayError says that an endpoint did not take a request that had to be sent to it
+// first, and which another endpoint has accepted. The call itself was not sent.
+type ReplayError struct {
+	// Method is the method whose request was sent again, Endpoint the ID of who refused.
+	Method, Endpoint string
+	// Err is the plugin's answer, or why there was none.
+	Err error
+}
+
+// Error implements error.
+func (e *ReplayError) Error() string {
+	return fmt.Sprintf("%s does not take the replayed %s: %v", e.Endpoint, e.Method, e.Err)
+}
+
+// Unwrap returns the plugin's answer.
+func (e *ReplayError) Unwrap() error { return e.Err }
+
+// replays are the requests that each endpoint must have had, and which of them each
+// session has had.
+type replays struct {
+	recorded atomic.Pointer[[]recordedRequest] // ordered by number; replaced as a whole
+
+	mu       sync.Mutex
+	sessions map[any]*replayed
+}
+
+// recordedRequest is the last request of a method that was accepted.
+type recordedRequest struct {
+	method string // "/hello.Greeter/Configure" or "Plugin.Configure"
+	number uint64 // grows with each that is accepted
+	// request is what the stub needs to send it again.
+	request any
+}
+
+// replayed is what one session has had.
+type replayed struct {
+	ended <-chan struct{}
+	had   map[string]uint64 // numbers, by method; guarded by replays.mu
+	// turn holds an item while requests are sent again on the session.
+	turn chan struct{}
+}
+
+// replaysOf gives those of a kind.
+func (s *State) replaysOf(kind string) *replays {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.replays[kind]
+	if r == nil {
+		r = &replays{sessions: make(map[any]*replayed)}
+		s.replays[kind] = r
+	}
+	return r
+}
+
+// accepted records a request that an endpoint has accepted. r may be nil.
+func (r *replays) accepted(lease balancer.Lease, method string, request any) {
+	s := r.session(lease)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var all []recordedRequest
+	number := uint64(1)
+	if old := r.recorded.Load(); old != nil {
+		number = (*old)[len(*old)-1].number + 1
+		all = slices.DeleteFunc(slices.Clone(*old), func(o recordedRequest) bool { return o.method == method })
+	}
+	all = append(all, recordedRequest{method, number, request})
+	r.recorded.Store(&all)
+	s.had[method] = number
+}
+
+// session gives what a lease's session has had, and forgets sessions that have ended.
+func (r *replays) session(lease balancer.Lease) *replayed {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s := r.sessions[lease.Session()]
+	if s == nil {
+		for key, other := range r.sessions {
+			select {
+			case <-other.ended:
+				delete(r.sessions, key)
+			default:
+			}
+		}
+		s = &replayed{ended: lease.Ended(), had: make(map[string]uint64), turn: make(chan struct{}, 1)}
+		r.sessions[lease.Session()] = s
+	}
+	return s
+}
+
+// missing gives what a session has not had, but for the method that is being called.
+func (r *replays) missing(s *replayed, called string) (missing []recordedRequest) {
+	all := r.recorded.Load()
+	if all == nil {
+		return nil
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, q := range *all {
+		if q.method != called && s.had[q.method] < q.number {
+			missing = append(missing, q)
+		}
+	}
+	return missing
+}
+
+// isDue reports whether anything must be sent on a lease's session before a call of a
+// method. r may be nil.
+func (r *replays) isDue(lease balancer.Lease, called string) bool {
+	return r != nil && r.recorded.Load() != nil && len(r.missing(r.session(lease), called)) > 0
+}
+
+// prepare sends what a session has not had, in the order in which it was accepted, before
+// a call of a method. Calls that need the same wait for each other. The error is ctx's, or
+// a ReplayError of what send returned.
+func (r *replays) prepare(ctx context.Context, lease balancer.Lease, called string, send func(recordedRequest) error) error {
+	s := r.session(lease)
+	select {
+	case s.turn <- struct{}{}:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	defer func() { <-s.turn }()
+	for _, q := range r.missing(s, called) {
+		if err := send(q); err != nil {
+			return &ReplayError{Method: methodOf(q.method), Endpoint: lease.Endpoint(), Err: err}
+		}
+		r.mu.Lock()
+		s.had[q.method] = max(s.had[q.method], q.number)
+		r.mu.Unlock()
+	}
+	return nil
+}

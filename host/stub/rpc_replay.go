@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"bytes"
+	"context"
+	"encoding/gob"
+	"net/rpc"
+	"reflect"
+
+	"github.com/reattach/reattach/host/balancer"
+)
+
+// replayNumber begins the numbers of requests that are sent again. An rpc.Client counts
+// its own from zero.
+const replayNumber = 1 << 63
+
+// record keeps the arguments of a call that was accepted, if its method says so.
+func (c *rpcCodec) record(k *call) {
+	if c.replays != nil && k.options.Replay && !k.replayed {
+		c.replays.accepted(k.lease, k.name, copied(k.args))
+	}
+}
+
+// copied gives arguments that their caller does not share. Those which gob can send and
+// not read back, as a type may that encodes itself, are given as they are.
+func copied(args any) any {
+	v := reflect.ValueOf(args)
+	for v.Kind() == reflect.Pointer {
+		v = v.Elem()
+	}
+	var buf bytes.Buffer
+	twin := reflect.New(v.Type())
+	if gob.NewEncoder(&buf).EncodeValue(v) != nil || gob.NewDecoder(&buf).DecodeValue(twin) != nil {
+		return args
+	}
+	return twin.Interface()
+}
+
+// prepare sends on a session channel what the session must have had before a call.
+func (c *rpcCodec) prepare(ctx context.Context, k *call, lease balancer.Lease, s *sessionChannel) error {
+	if !c.replays.isDue(lease, k.name) {
+		return nil
+	}
+	return c.replays.prepare(ctx, lease, k.name, func(q recordedRequest) error { return c.again(ctx, q, lease, s) })
+}
+
+// again makes a call of what another endpoint has accepted, on this one alone.
+func (c *rpcCodec) again(ctx context.Context, q recordedRequest, lease balancer.Lease, s *sessionChannel) error {
+	caller := &rpc.Call{ServiceMethod: q.method, Args: q.request, Done: make(chan *rpc.Call, 1)}
+	k := &call{
+		callState: c.newState(q.method), seq: replayNumber | c.repeated.Add(1), args: q.request, caller: caller, replayed: true,
+	}
+	for {
+		err := s.send(k, borrowed{lease})
+		if err == nil {
+			break
+		}
+		if err != errBusy {
+			return err
+		}
+		if err := s.await(ctx); err != nil {
+			return err
+		}
+	}
+	select {
+	case <-caller.Done:
+		return caller.Error
+	case <-ctx.Done():
+		return context.Cause(ctx) // the call ends at its own deadline
+	}
+}
+
+// borrowed is a lease that another call gives back.
+type borrowed struct{ balancer.Lease }
+
+// Done implements balancer.Lease.
+func (borrowed) Done(balancer.Outcome) {}
