@@ -25,18 +25,18 @@ type Link struct {
 	idle     chan struct{} // closed when retired, and no call is left
 	idleOnce sync.Once
 
-	// The fields above are read by every call, those below written: they have a
-	// cache line that no other link's fields are on.
-	_        [64]byte
-	calls    atomic.Int64 // those in flight, and retired
+	retired  atomic.Bool // refuses further calls
 	timeouts atomic.Int32
+
+	// The fields above are read by every call, those below written. Calls are begun and
+	// finished by different goroutines: each counter has a cache line of its own, so
+	// that they do not wait for each other's.
+	_        [64]byte
+	begun    atomic.Int64
+	_        [64]byte
+	finished atomic.Int64
 	_        [64]byte
 }
-
-// retired is the bit of Link.calls that refuses further calls. It is in one
-// word with their number, so that no call can begin between a look at the one
-// and a look at the other.
-const retired = 1 << 62
 
 func newLink(endpoint string, s Session, ejectAfter int) *Link {
 	return &Link{
@@ -51,7 +51,8 @@ func (l *Link) Begin() bool {
 	if !l.TakesCalls() {
 		return false
 	}
-	if l.calls.Add(1)&retired != 0 {
+	l.begun.Add(1)
+	if l.retired.Load() { // so that retire may not have seen this call
 		l.release()
 		return false
 	}
@@ -63,7 +64,7 @@ func (l *Link) Begin() bool {
 // in between.
 func (l *Link) TakesCalls() bool {
 	// Two selects, as one of two channels takes the locks of both.
-	return !isClosed(l.ended) && !isClosed(l.draining) && l.calls.Load()&retired == 0
+	return !isClosed(l.ended) && !isClosed(l.draining) && !l.retired.Load()
 }
 
 func isClosed(c <-chan struct{}) bool {
@@ -94,16 +95,23 @@ func (l *Link) Done(outcome balancer.Outcome) {
 }
 
 func (l *Link) release() {
-	if l.calls.Add(-1) == retired {
+	l.finished.Add(1)
+	if l.retired.Load() {
+		l.endIfIdle()
+	}
+}
+
+// endIfIdle is called of a link that is retired, by whoever ends a call last at the latest.
+func (l *Link) endIfIdle() {
+	if l.InFlight() == 0 {
 		l.idleOnce.Do(func() { close(l.idle) })
 	}
 }
 
 // retire refuses further calls.
 func (l *Link) retire() {
-	if l.calls.Or(retired)&^retired == 0 {
-		l.idleOnce.Do(func() { close(l.idle) })
-	}
+	l.retired.Store(true)
+	l.endIfIdle()
 }
 
 // Endpoint implements balancer.Lease.
@@ -118,8 +126,12 @@ func (l *Link) Ended() <-chan struct{} { return l.ended }
 // Info describes the session.
 func (l *Link) Info() Info { return l.info }
 
-// InFlight is the number of calls that have begun and not ended.
-func (l *Link) InFlight() int { return int(l.calls.Load() &^ retired) }
+// InFlight is the number of calls that have begun and not ended. While calls begin it may
+// be higher, and is never lower.
+func (l *Link) InFlight() int {
+	finished := l.finished.Load() // first: each of these calls is among those that have begun
+	return int(l.begun.Load() - finished)
+}
 
 // forgetTimeouts forgets the calls that timed out.
 func (l *Link) forgetTimeouts() {

@@ -12,8 +12,8 @@ import (
 
 // snapshot is what a pool knows at one time. Only next ever changes.
 type snapshot struct {
-	next    chan struct{}    // closed when a newer one is there
-	tiers   map[string]*tier // by dialect
+	next    chan struct{} // closed when a newer one is there
+	tiers   []*tier       // of one dialect each
 	all     *tier
 	rows    []row // ordered by ID
 	known   bool  // a source knows the plugin
@@ -30,24 +30,21 @@ type snapshot struct {
 
 // tier is the endpoints that speak one dialect.
 type tier struct {
-	picker *balancer.Picker[*conn.Link]
-	ready  int
-	holds  bool // the ejected ones are held back, as there are others
+	dialect string // "" for those of any
+	picker  *balancer.Picker[*conn.Link]
+	ready   int
+	holds   bool // the ejected ones are held back, as there are others
 }
 
 // arrange makes the tiers of ready endpoints.
 func (s *snapshot) arrange(opts balancer.Options, ready []candidate) {
-	s.all = newTier(opts, ready)
-	s.tiers = make(map[string]*tier)
+	s.all = newTier("", opts, ready)
 	byDialect := make(map[string][]candidate)
 	for _, c := range ready {
 		byDialect[c.dialect] = append(byDialect[c.dialect], c)
 	}
 	for dialect, some := range byDialect {
-		s.tiers[dialect] = s.all
-		if len(some) < len(ready) {
-			s.tiers[dialect] = newTier(opts, some)
-		}
+		s.tiers = append(s.tiers, newTier(dialect, opts, some))
 	}
 }
 
@@ -60,8 +57,8 @@ type candidate struct {
 }
 
 // newTier holds ejected endpoints back unless that would leave none.
-func newTier(opts balancer.Options, ready []candidate) *tier {
-	t := &tier{ready: len(ready)}
+func newTier(dialect string, opts balancer.Options, ready []candidate) *tier {
+	t := &tier{dialect: dialect, ready: len(ready)}
 	t.holds = slices.ContainsFunc(ready, func(c candidate) bool { return !c.ejected })
 	list := make([]balancer.Candidate[*conn.Link], 0, len(ready))
 	for _, c := range ready {
@@ -97,7 +94,12 @@ func (s *snapshot) tier(dialect string) *tier {
 	if dialect == "" {
 		return s.all
 	}
-	return s.tiers[dialect]
+	for _, t := range s.tiers { // there are hardly ever two
+		if t.dialect == dialect {
+			return t
+		}
+	}
+	return nil
 }
 
 // pick begins a call on an endpoint, or gives nil if there is none. One that is in tried

@@ -76,16 +76,18 @@ func (c *callConfig) newState(name string) callState {
 		m = &calledMethod{name, method, c.options(method)}
 		c.last.Store(m)
 	}
-	began := c.start.Add(time.Since(c.start)) // reads one clock, where time.Now reads two
-	return callState{calledMethod: m, began: began}
+	return callState{calledMethod: m, began: c.now()}
 }
+
+// now is how old the stub is. It reads one clock, where time.Now reads two.
+func (c *callConfig) now() time.Duration { return time.Since(c.start) }
 
 // observe reports a call that has just ended.
 func (c *callConfig) observe(s *callState, endpoint string, err error) {
 	if c.Observer == nil {
 		return
 	}
-	ended := Call{Method: s.method, Endpoint: endpoint, Took: time.Since(s.began), Attempts: s.attempts, Err: err}
+	ended := Call{Method: s.method, Endpoint: endpoint, Took: c.now() - s.began, Attempts: s.attempts, Err: err}
 	if s.retry != nil {
 		ended.Repeats = s.retry.repeats
 	}

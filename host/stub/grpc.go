@@ -123,7 +123,7 @@ func (c *grpcCall) next(ctx context.Context) (balancer.Lease, *grpc.ClientConn, 
 				if !ready {
 					continue
 				}
-				c.handed = time.Since(c.began)
+				c.handed = c.routes.now() - c.began
 				c.attempt()
 				return lease, conn, nil
 			}
@@ -163,7 +163,7 @@ func (c *grpcCall) cutShort(ctx context.Context, lease balancer.Lease, sent bool
 	<-ctx.Done() // at once: the plugin may have been quicker to notice the deadline
 	outcome := balancer.Abandoned
 	if deadline, ok := ctx.Deadline(); ok && errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		outcome = c.options.unanswered(deadline.Sub(c.began.Add(c.handed)))
+		outcome = c.options.unanswered(deadline.Sub(c.routes.start.Add(c.began + c.handed)))
 	}
 	lease.Done(outcome)
 	return c.fault(endedBy(ctx, lease.Endpoint(), sent))

@@ -42,7 +42,7 @@ func (o CallOptions) MaxRepeats() int {
 // callState is what a call is of and what became of its attempts, over both protocols.
 type callState struct {
 	*calledMethod
-	began  time.Time
+	began  time.Duration // when, by the clock of its stub; see callConfig.now
 	handed time.Duration // from began until the last endpoint got it
 
 	attempts int         // times that the call was handed to an endpoint

@@ -19,7 +19,7 @@ import (
 // its answer. Whoever takes it from there owns it then.
 type call struct {
 	callState
-	seq    uint64
+	number uint64 // on the session channel
 	args   any
 	caller *rpc.Call
 	reply  reflect.Type // what the caller gave for it; nil: nothing
@@ -29,7 +29,8 @@ type call struct {
 	end      uint64 // where the request ends in what the channel was given; see sessionChannel.sending
 }
 
-func (k *call) deadline() time.Time { return k.began.Add(k.options.Timeout) }
+// deadline is when the call ends without an answer, by the clock of its stub.
+func (k *call) deadline() time.Duration { return k.began + k.options.Timeout }
 
 // channelWait is how long a call waits for a session channel that is being opened, or
 // is full, before it tries another endpoint.
@@ -38,7 +39,7 @@ const channelWait = time.Second
 // route brings a call onto a session channel, or ends it. lease may be nil. It runs in a
 // goroutine of its own.
 func (c *rpcCodec) route(k *call, lease balancer.Lease) {
-	ctx, cancel := context.WithDeadline(c.ctx, k.deadline())
+	ctx, cancel := context.WithDeadline(c.ctx, c.start.Add(k.deadline()))
 	defer cancel()
 	for {
 		if lease == nil {
@@ -89,7 +90,7 @@ func (c *rpcCodec) offer(ctx context.Context, k *call, lease balancer.Lease) err
 		return err
 	}
 	for {
-		k.handed = time.Since(k.began)
+		k.handed = c.now() - k.began
 		err := s.send(k, lease)
 		if err != errBusy {
 			return err

@@ -37,13 +37,15 @@ type sessionChannel struct {
 var (
 	errBusy = errors.New("busy") // being opened, or full: wait for it to change
 	errSlow = fmt.Errorf("endpoint does not take requests (waited %v)", channelWait)
+
+	errCrowded = fmt.Errorf("%d calls wait for the endpoint's answers", maxWaiting)
 )
 
 var errHungUp = errors.New("the plugin hung up")
 
 func newSessionChannel(c *rpcCodec, session any, endpoint string) *sessionChannel {
 	s := &sessionChannel{codec: c, session: session, endpoint: endpoint, opened: make(chan struct{})}
-	s.waiting.expire = s.expire
+	s.waiting.now, s.waiting.expire = c.now, s.expire
 	return s
 }
 
@@ -83,14 +85,12 @@ func (s *sessionChannel) send(k *call, lease balancer.Lease) error {
 	}
 	k.lease = lease
 	k.attempt()
-	s.waiting.add(k) // before it is sent, as the answer may be quick
-	end, err := s.channel.Send(k.name, k.seq, k.args)
-	switch {
-	case err == nil:
-		k.end = end
-		return nil
-	case s.waiting.take(k.seq) == nil:
-		return nil // its deadline came first, and has ended it
+	err := errCrowded
+	if s.waiting.add(k) { // before it is sent, as the answer may be quick
+		k.end, err = s.channel.Send(k.name, k.number, k.args)
+		if err == nil || s.waiting.take(k.number) == nil {
+			return nil // or its deadline came first, and has ended it
+		}
 	}
 	k.lease = nil
 	k.attempts--

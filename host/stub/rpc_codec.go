@@ -28,10 +28,7 @@ type rpcCodec struct {
 	callConfig
 	kind    string
 	pending pendingCalls
-	// replays are what each endpoint must have had; nil: there is no state. repeated
-	// counts the requests that were sent for it.
-	replays  *replays
-	repeated atomic.Uint64
+	replays *replays // what each endpoint must have had; nil: there is no state
 
 	ctx    context.Context // ends with the stub
 	end    context.CancelFunc
@@ -65,7 +62,7 @@ func endedContext() context.Context {
 // rpc.ClientCodec.
 func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 	k := &call{
-		callState: c.newState(r.ServiceMethod), seq: r.Seq, args: args, caller: c.pending.take(r.Seq),
+		callState: c.newState(r.ServiceMethod), args: args, caller: c.pending.take(r.Seq),
 	}
 	k.reply = reflect.TypeOf(k.caller.Reply)
 	lease, err := c.Router.Pick(c.atOnce, protocolRPC, nil)

@@ -12,10 +12,6 @@ import (
 	"github.com/reattach/reattach/host/balancer"
 )
 
-// replayNumber begins the numbers of requests that are sent again. An rpc.Client counts
-// its own from zero.
-const replayNumber = 1 << 63
-
 // record keeps the arguments of a call that was accepted, if its method says so.
 func (c *rpcCodec) record(k *call) {
 	if c.replays != nil && k.options.Replay && !k.replayed {
@@ -50,7 +46,7 @@ func (c *rpcCodec) prepare(ctx context.Context, k *call, lease balancer.Lease, s
 func (c *rpcCodec) again(ctx context.Context, q recordedRequest, lease balancer.Lease, s *sessionChannel) error {
 	caller := &rpc.Call{ServiceMethod: q.method, Args: q.request, Done: make(chan *rpc.Call, 1)}
 	k := &call{
-		callState: c.newState(q.method), seq: replayNumber | c.repeated.Add(1), args: q.request, caller: caller, replayed: true,
+		callState: c.newState(q.method), args: q.request, caller: caller, replayed: true,
 	}
 	for {
 		err := s.send(k, borrowed{lease})

@@ -3,6 +3,8 @@
 package stub
 
 import (
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -15,11 +17,12 @@ import (
 func TestWaitingCallsHaveOneOwner(t *testing.T) {
 	const senders, each = 8, 2000
 	var owned [senders * each]atomic.Int32
-	w := new(waitingCalls)
+	config := callConfig{start: time.Now()}
+	w := &waitingCalls{now: config.now}
 	var owners sync.WaitGroup
 	own := func(k *call) {
 		if k != nil {
-			owned[k.seq].Add(1)
+			owned[k.args.(int)].Add(1)
 			owners.Done()
 		}
 	}
@@ -33,10 +36,10 @@ func TestWaitingCallsHaveOneOwner(t *testing.T) {
 		go func() {
 			for i := range each {
 				method := &calledMethod{options: CallOptions{Timeout: time.Duration(i%3) * time.Millisecond}}
-				k := &call{seq: uint64(sender*each + i), callState: callState{calledMethod: method, began: time.Now()}}
+				k := &call{args: sender*each + i, callState: callState{calledMethod: method, began: config.now()}}
 				w.add(k)
 				if i%2 == 0 {
-					own(w.take(k.seq))
+					own(w.take(k.number))
 				}
 			}
 		}()
@@ -57,18 +60,18 @@ func TestDeadlineTimerForgetsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const deadlines = 1000
 		ended := make(chan time.Duration, deadlines)
-		w := new(waitingCalls)
+		config := callConfig{start: time.Now()}
+		w := &waitingCalls{now: config.now}
 		w.expire = func() {
 			for _, k := range w.takeExpired() {
-				ended <- time.Since(k.deadline())
+				ended <- config.now() - k.deadline()
 			}
 		}
-		began := time.Now()
 		method := &calledMethod{options: CallOptions{Timeout: time.Second}}
 		for i := range deadlines {
 			// Some are due already, some just when others are.
 			shift := time.Duration(i*7919%3000-1000) * time.Millisecond
-			k := &call{seq: uint64(i), callState: callState{calledMethod: method, began: began.Add(shift)}}
+			k := &call{callState: callState{calledMethod: method, began: shift}}
 			go w.add(k)
 			if i%100 == 0 {
 				time.Sleep(50 * time.Millisecond)
@@ -82,4 +85,44 @@ func TestDeadlineTimerForgetsNothing(t *testing.T) {
 		}
 		w.takeAll()
 	})
+}
+
+// TestWaitingCallsAreTold has more calls wait than ever before, after others have left: an
+// answer finds the call that it is for, and an old one none.
+func TestWaitingCallsAreTold(t *testing.T) {
+	config := callConfig{start: time.Now()}
+	w := &waitingCalls{now: config.now, expire: func() {}}
+	defer w.takeAll()
+	method := &calledMethod{options: CallOptions{Timeout: time.Hour}}
+	numbers := make(map[uint64]*call)
+	add := func(n int) {
+		for range n {
+			k := &call{callState: callState{calledMethod: method}}
+			if !w.add(k) {
+				t.Fatalf("a call was not taken")
+			}
+			if numbers[k.number] != nil {
+				t.Fatalf("two calls have the number %d", k.number)
+			}
+			numbers[k.number] = k
+		}
+	}
+	add(10)
+	for number, k := range numbers {
+		if got := w.take(number); got != k {
+			t.Fatalf("take gave %p, want %p", got, k)
+		}
+	}
+	old := slices.Collect(maps.Keys(numbers))
+	add(20)
+	for _, number := range append(old, 7, 1<<40) {
+		if w.find(number) != nil || w.take(number) != nil {
+			t.Errorf("there is a call with the number %d, which has been answered or never was", number)
+		}
+	}
+	for number, k := range numbers {
+		if got := w.find(number); got != k && !slices.Contains(old, number) {
+			t.Errorf("find gave %p, want %p", got, k)
+		}
+	}
 }
