@@ -22,8 +22,8 @@ import (
 
 // TestConnections writes a byte each way, whichever side accepts.
 func TestConnections(t *testing.T) {
-	for name, transport := range transports {
-		host, plugin := pair(t, transport, time.Minute)
+	for name, connect := range pairs {
+		host, plugin := connect(t, time.Minute)
 		for side, b := range map[string]struct{ accepts, dials *Broker }{
 			"plugin dials": {host, plugin},
 			"host dials":   {plugin, host},
@@ -61,11 +61,13 @@ func TestConnections(t *testing.T) {
 func TestNobodyAccepts(t *testing.T) {
 	// A dial lasts twice as long, in which the other side's answer has to come.
 	const wait = 250 * time.Millisecond
-	host, plugin := pair(t, Tunnel(), wait)
-	for side, b := range map[string]*Broker{"host": host, "plugin": plugin} {
-		_, err := b.Dial(71, nil)
-		if err == nil || !strings.Contains(err.Error(), "dial broker id 71") || !strings.Contains(err.Error(), "nobody accepts broker id 71") {
-			t.Errorf("Dial of the %s = %v, want an error naming id 71", side, err)
+	for _, name := range []string{"tunnel", "streams"} {
+		host, plugin := pairs[name](t, wait)
+		for side, b := range map[string]*Broker{"host": host, "plugin": plugin} {
+			_, err := b.Dial(71, nil)
+			if err == nil || !strings.Contains(err.Error(), "dial broker id 71") || !strings.Contains(err.Error(), "nobody accepts broker id 71") {
+				t.Errorf("%s: Dial of the %s = %v, want an error naming id 71", name, side, err)
+			}
 		}
 	}
 	alone := New(testConfig(Tunnel()))
@@ -105,9 +107,9 @@ func TestSessionWithoutTunnel(t *testing.T) {
 
 // Close ends what waits and closes what is accepted, before it returns.
 func TestClose(t *testing.T) {
-	for name, transport := range transports {
+	for name, connect := range pairs {
 		t.Run(name, func(t *testing.T) {
-			host, _ := pair(t, transport, time.Minute)
+			host, _ := connect(t, time.Minute)
 			lis, err := host.Accept(1)
 			if err != nil {
 				t.Fatal(err)

@@ -5,6 +5,7 @@ package broker
 import (
 	"context"
 	"net"
+	"net/rpc"
 	"testing"
 	"time"
 
@@ -13,14 +14,61 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// transports are those that need nothing but a session.
-var transports = map[string]Transport{"listeners": Listeners(ListenerConfig{}), "tunnel": Tunnel()}
+// pairs make a host's broker and its plugin's, which wait so long for each other.
+var pairs = map[string]func(t testing.TB, patience time.Duration) (host, plugin *Broker){
+	"listeners": func(t testing.TB, patience time.Duration) (host, plugin *Broker) {
+		return pair(t, Listeners(ListenerConfig{}), patience)
+	},
+	"tunnel": func(t testing.TB, patience time.Duration) (host, plugin *Broker) {
+		return pair(t, Tunnel(), patience)
+	},
+	"streams": streamPair,
+}
+
+// streamPair is a host's broker and its plugin's in a session with the feature mux.
+func streamPair(t testing.TB, patience time.Duration) (host, plugin *Broker) {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	here, err := net.Dial("tcp", lis.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	there, err := lis.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	pluginSession := mux.NewPlugin(there, mux.PluginConfig{Control: rpc.NewServer(),
+		Accept: mux.Acceptors{mux.Brokered: func(s *mux.Stream) error { return plugin.Admit(s) }}})
+	hostSession := mux.NewHost(here, mux.HostConfig{
+		Accept: mux.Acceptors{mux.Brokered: func(s *mux.Stream) error { return host.Admit(s) }}})
+	config := func(session StreamDialer) Config {
+		cfg := testConfig(Streams(session))
+		cfg.Wait = patience
+		return cfg
+	}
+	host, plugin = New(config(hostSession)), New(config(pluginSession))
+	var ends wait.Group
+	ends.Go(func() { _ = pluginSession.Serve() })
+	ends.Go(func() { _ = hostSession.Channel(0).ReadHeader(&rpc.Response{}) }) // until the session has ended
+	t.Cleanup(func() {
+		host.Close()
+		plugin.Close()
+		_ = hostSession.Close()
+		ends.Wait()
+	})
+	return host, plugin
+}
 
 // pluginServices bring a plugin's broker what its host sends.
 type pluginServices struct {

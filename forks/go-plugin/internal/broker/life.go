@@ -21,13 +21,14 @@ func (b *Broker) within(ctx context.Context, d time.Duration) (context.Context, 
 	}
 }
 
-// spawn runs f in the background, unless the broker is closed.
-func (b *Broker) spawn(f func()) {
+// spawn runs f in the background, and reports false if the broker is closed.
+func (b *Broker) spawn(f func()) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if !b.closed {
 		b.work.Go(f)
 	}
+	return !b.closed
 }
 
 // answer is spawn for what a message of the other side asks for. It waits while too

@@ -13,9 +13,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/credentials/insecure"
-	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/wait"
@@ -100,8 +98,9 @@ func TestLinkWaitsForAHost(t *testing.T) {
 	}
 }
 
-// A plugin without a broker matters to a host once it wants to broker, and then at once.
-func TestLost(t *testing.T) {
+// A gRPC server that was not made for go-plugin has no broker, which the host is told only
+// when it wants one: nothing was lost.
+func TestNoBroker(t *testing.T) {
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -123,20 +122,37 @@ func TestLost(t *testing.T) {
 	defer b.Close()
 	<-b.Done()
 	b.work.Wait() // runLink has returned
+	if _, err = b.Dial(1, nil); err == nil || !strings.Contains(err.Error(), "the plugin has no broker") {
+		t.Errorf("Dial = %v", err)
+	}
+	if len(lost) > 0 {
+		t.Errorf("the host was told %v", <-lost)
+	}
+}
+
+// A broker that ends matters to a host once it wants to broker, and then at once.
+func TestLost(t *testing.T) {
+	host, _ := pair(t, Tunnel(), time.Minute)
+	lost := make(chan error, 10)
+	host.cfg.Host.Lost = func(err error) { lost <- err }
+	why := errors.New("gone")
+	host.lose(why)
 	if len(lost) > 0 {
 		t.Errorf("the host was told %v before it wanted to broker", <-lost)
 	}
-	_, err = b.Dial(1, nil)
-	if told := <-lost; status.Code(errors.Unwrap(told)) != codes.Unimplemented || !errors.Is(err, told) {
-		t.Errorf("the host was told %v, and Dial = %v, want that there is no broker", told, err)
+	if _, err := host.Dial(1, nil); !errors.Is(err, why) {
+		t.Errorf("Dial = %v", err)
+	}
+	if told := <-lost; !errors.Is(told, why) {
+		t.Errorf("the host was told %v", told)
 	}
 }
 
 // Messages that do not belong to the way of brokering must not disturb it.
 func TestForeignMessages(t *testing.T) {
-	for name, transport := range transports {
+	for _, name := range []string{"listeners", "tunnel"} {
 		t.Run(name, func(t *testing.T) {
-			host, plugin := pair(t, transport, time.Minute)
+			host, plugin := pairs[name](t, time.Minute)
 			for _, b := range []*Broker{host, plugin} {
 				for _, msg := range []message{
 					{ServiceId: 1000, Network: "tcp", Address: "127.0.0.1:1"},

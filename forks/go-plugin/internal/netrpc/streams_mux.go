@@ -4,16 +4,13 @@ package netrpc
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
-	"math"
 	"net"
 
 	"github.com/hashicorp/go-plugin/internal/mux"
 )
 
-// muxStreams are the brokered streams of a session with the feature mux. The header of
-// each is the id.
+// muxStreams are the brokered streams of a session with the feature mux.
 type muxStreams struct {
 	session  muxSession
 	arrivals *Arrivals
@@ -21,7 +18,7 @@ type muxStreams struct {
 
 // muxSession is either side of a session.
 type muxSession interface {
-	OpenStream(ctx context.Context, purpose mux.Purpose, header []byte) (*mux.Stream, error)
+	Dial(ctx context.Context, id uint32) (*mux.Stream, error)
 	Done() <-chan struct{}
 	Close() error
 }
@@ -30,12 +27,8 @@ type muxSession interface {
 func (m *muxStreams) Dial(id uint32) (net.Conn, error) {
 	ctx, cancel := context.WithTimeoutCause(context.Background(), dialTime, fmt.Errorf("nobody accepted it within %v", dialTime))
 	defer cancel()
-	stream, err := m.session.OpenStream(ctx, mux.Brokered, binary.AppendUvarint(nil, uint64(id)))
+	stream, err := m.session.Dial(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("open brokered stream %d: %w", id, err)
-	}
-	if err := stream.AwaitAccept(ctx); err != nil {
-		_ = stream.Close()
 		return nil, fmt.Errorf("brokered stream %d was not accepted: %w", id, err)
 	}
 	return stream, nil
@@ -43,11 +36,11 @@ func (m *muxStreams) Dial(id uint32) (net.Conn, error) {
 
 // admit takes in a stream that the other side has opened.
 func (m *muxStreams) admit(stream *mux.Stream) error {
-	id, n := binary.Uvarint(stream.Header())
-	if n != len(stream.Header()) || id > math.MaxUint32 {
-		return fmt.Errorf("the header of a brokered stream is %q, want an id", stream.Header())
+	id, err := stream.BrokerID()
+	if err != nil {
+		return err
 	}
-	if !m.arrivals.byID.Put(uint32(id), (*muxArrival)(stream)) {
+	if !m.arrivals.byID.Put(id, (*muxArrival)(stream)) {
 		return fmt.Errorf("another stream waits at broker id %d", id)
 	}
 	return nil
