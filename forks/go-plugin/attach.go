@@ -129,7 +129,10 @@ func helloRequest(cfg *ClientConfig) *hello.Request {
 	for i, p := range cfg.AllowedProtocols {
 		protocols[i] = string(p)
 	}
-	features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureMux}
+	features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand}
+	if !cfg.RawRPC {
+		features = append(features, hello.FeatureMux)
+	}
 	if !cfg.wantsOutput() {
 		features = append(features, hello.FeatureNoOutput)
 	}

@@ -115,6 +115,10 @@ type ClientConfig struct {
 	// cannot do so.
 	GRPCBrokerMultiplex bool
 
+	// RawRPC is for [Session.DialRPC]: a session over net/rpc then has connections for its
+	// kinds, as with a plugin of the original library, and not messages.
+	RawRPC bool
+
 	// Broker, if not nil, is shared with other sessions of this host. See
 	// [SharedBroker].
 	Broker *SharedBroker

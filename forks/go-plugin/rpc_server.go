@@ -67,6 +67,9 @@ func (s PluginSet) netRPC(broker *netrpc.Broker) func(kind string) (any, error) 
 	m := &MuxBroker{broker: broker}
 	return func(kind string) (any, error) {
 		p, ok := s[kind]
+		if relay, any := s[AnyKind].(RPCRelay); any && !ok {
+			return dispense(relay, kind, m)
+		}
 		if !ok {
 			return nil, fmt.Errorf("unknown plugin type: %s", kind)
 		}

@@ -55,6 +55,9 @@ func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 	fmt.Println(s.line())
 	_ = os.Stdout.Sync()
 	os.Stdout, os.Stderr = stdout.W, stderr.W
+	if opts.Started != nil {
+		opts.Started(stdout.W, stderr.W)
+	}
 
 	if endsWithHost {
 		go child.AwaitParentEnd(parent, s.done, func() {

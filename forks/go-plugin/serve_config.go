@@ -5,6 +5,7 @@ package plugin
 import (
 	"context"
 	"crypto/tls"
+	"io"
 	"os"
 
 	"github.com/hashicorp/go-hclog"
@@ -42,6 +43,11 @@ type ServeConfig struct {
 	// Test, if not nil, serves inside a test instead of taking the process
 	// over.
 	Test *ServeTestConfig
+
+	// Started, if not nil, is called in a child once its host knows where it serves. From
+	// then on what is written to stdout and stderr goes to the host as the plugin's output,
+	// as what is written to os.Stdout and os.Stderr does.
+	Started func(stdout, stderr io.Writer)
 
 	// Network configures network mode. Nil reads it from the environment.
 	Network *NetworkConfig

@@ -42,6 +42,9 @@ type NetworkOptions struct {
 	// Stdout and Stderr, if not nil, take what plugins print. Without either, plugins are
 	// told that nobody does, and keep nothing for this host.
 	Stdout, Stderr io.Writer
+	// RawRPC has sessions over net/rpc give the connections of kinds, whose bytes the
+	// caller hands on.
+	RawRPC bool
 	// Admit looks at what a plugin says of itself, and at its certificate, before its
 	// session is used. Both may be nil: a plugin of the original library says nothing, and
 	// one on plain TCP shows nothing. An error refuses it for good. Nil takes all.
@@ -86,6 +89,7 @@ func (d *networkDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Sessi
 	config.MaxMessageBytes = d.opts.MaxMessageBytes
 	config.KeepaliveInterval = -1 // the owner of the session pings it
 	config.Logger = d.opts.Logger.Named(e.Plugin)
+	config.RawRPC = d.opts.RawRPC
 	config.SyncStdout, config.SyncStderr = d.opts.Stdout, d.opts.Stderr
 	identity := new(identity)
 	var err error

@@ -7,6 +7,7 @@ import (
 	"context"
 	"debug/buildinfo"
 	"errors"
+	"net"
 	"strings"
 
 	"github.com/hashicorp/go-plugin"
@@ -87,6 +88,10 @@ func (s *remoteSession) GRPCBroker() *plugin.GRPCBroker { return s.session.GRPCB
 func (s *remoteSession) OpenRPC(kind string) (plugin.RPCChannel, error) {
 	return s.session.OpenRPC(kind)
 }
+
+// DialRPC asks the plugin to serve a kind over net/rpc, and gives the connection on which
+// it does. It is for dialers with NetworkOptions.RawRPC. The caller closes it.
+func (s *remoteSession) DialRPC(kind string) (net.Conn, error) { return s.session.DialRPC(kind) }
 
 // ClientConn implements stub.GRPCSession.
 func (s *remoteSession) ClientConn() (*grpc.ClientConn, bool) { return s.session.ClientConn() }

@@ -143,6 +143,7 @@ func (o Options) attachOptions(s *attach.Settings, stderr io.Writer) (attach.Opt
 		TLS: c.tls(), PlainPlugins: c.TLSPlainPlugins,
 		Balancer:      balancer.Options{Policy: policy, Zone: balancer.ZonePreference{Zone: c.Zone, MinFraction: 0.25}},
 		AttachTimeout: c.AttachTimeout, DrainTimeout: c.DrainTimeout, MaxMessageBytes: c.MaxMessage,
+		Log: stderr,
 		Logger: hclog.New(&hclog.LoggerOptions{
 			Name: o.Name + ".attach", Level: hclog.LevelFromString(c.LogLevel), Output: stderr, JSONFormat: true,
 		}),

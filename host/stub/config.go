@@ -57,7 +57,7 @@ type callConfig struct {
 // settle makes calls keep to one endpoint, if they are to.
 func (c *callConfig) settle() {
 	if c.State != nil && c.Affinity {
-		c.Router = &keeping{c.State, c.Router}
+		c.Router = c.State.Keeping(c.Router)
 	}
 }
 

@@ -63,6 +63,10 @@ type keeping struct {
 	next  balancer.Router
 }
 
+// Keeping gives a Router that picks one endpoint of next, and keeps to it, for those who
+// make calls without a stub.
+func (s *State) Keeping(next balancer.Router) balancer.Router { return &keeping{s, next} }
+
 // Pick implements balancer.Router.
 func (k *keeping) Pick(ctx context.Context, protocol string, tried []string) (balancer.Lease, error) {
 	for {

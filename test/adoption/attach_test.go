@@ -33,27 +33,38 @@ func gone(pid int) bool { return errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) 
 // TestAttach has hosts of the original library start a link to the program as their
 // plugin, which is one of ours on the network.
 func TestAttach(t *testing.T) {
-	for _, host := range []side{upstream, old} {
-		for _, protocol := range []string{"grpc"} {
+	for _, host := range []side{upstream, old, ours} {
+		for _, protocol := range []string{"netrpc", "grpc", "multiplexed"} {
 			for _, tls := range []string{"", "auto"} {
+				if protocol == "multiplexed" && host == old {
+					continue // came later
+				}
 				t.Run(strings.Join([]string{string(host), protocol, tls}, "/"), func(t *testing.T) {
 					t.Parallel()
-					p := startPlugin(t, protocol)
-					h := startHost(t, host)
-					spec := hostapi.Client{Name: "a", Path: link(t, "target: "+p.address), TLS: tls, Versions: map[int]string{1: protocol}}
-					walk(h, spec, protocol)
-					if p.pid() != h.pid("a") {
-						t.Error("another plugin than the one on the network has answered")
-					}
-					shim := h.shim("a")
-					h.must("Kill", hostapi.Named{Name: "a"}, none)
-					eventually(t, "the shim ends with its client", func() bool { return gone(shim) })
-					if !p.running() {
-						t.Error("the plugin on the network has ended with a host")
-					}
+					testAttach(t, host, protocol, tls)
 				})
 			}
 		}
+	}
+}
+
+func testAttach(t *testing.T, host side, protocol, tls string) {
+	spec := hostapi.Client{Name: "a", TLS: tls, Multiplex: protocol == "multiplexed"}
+	if spec.Multiplex {
+		protocol = "grpc"
+	}
+	p := startPlugin(t, protocol)
+	spec.Path, spec.Versions = link(t, "target: "+p.address), map[int]string{1: protocol}
+	h := startHost(t, host)
+	walk(h, spec, protocol)
+	if p.pid() != h.pid("a") {
+		t.Error("another plugin than the one on the network has answered")
+	}
+	shim := h.shim("a")
+	h.must("Kill", hostapi.Named{Name: "a"}, none)
+	eventually(t, "the shim ends with its client", func() bool { return gone(shim) })
+	if !p.running() {
+		t.Error("the plugin on the network has ended with a host")
 	}
 }
 
@@ -71,16 +82,33 @@ func walk(h *hostProc, spec hostapi.Client, protocol string) {
 	if err := h.do("Get", hostapi.Entry{Name: "a", Key: "none"}, &got); err == nil || !strings.Contains(err.Error(), `no value for key "none"`) {
 		t.Errorf("the plugin's error came as %v", err)
 	}
-	var out hostapi.Outcome
-	h.must("Blob", hostapi.Blob{Name: "a", Size: 64<<20 - 1024}, &out)
-	if protocol == "grpc" {
-		h.must("List", hostapi.Count{Name: "a", Count: 1000}, &out)
-		if out.N != 1000 {
-			t.Errorf("%d of 1000 entries came", out.N)
-		}
-		h.must("Echo", hostapi.Count{Name: "a", Count: 100}, &out)
-		if out.N != 100 {
-			t.Errorf("%d of 100 entries came back", out.N)
+	counts := func(command string, n, want int64) {
+		t.Helper()
+		var out hostapi.Outcome
+		h.must(command, hostapi.Count{Name: "a", Count: n}, &out)
+		if out.N != want {
+			t.Errorf("%s(%d): got %d, want %d", command, n, out.N, want)
 		}
 	}
+	h.must("Blob", hostapi.Blob{Name: "a", Size: 64<<20 - 1024}, &hostapi.Outcome{})
+	if protocol == "grpc" {
+		counts("List", 1000, 1000)
+		counts("Echo", 100, 100)
+	}
+	for range 3 {
+		counts("UseCallback", 4, 0+1+2+3+4)
+	}
+	if protocol == "netrpc" || spec.Multiplex {
+		counts("OpenCallback", 4, 5)
+	}
+	for stream, do := range map[string]string{"stdout": "say", "stderr": "complain"} {
+		if _, err := h.act("a", do, "said on "+stream+"\n", 0); err != nil {
+			t.Error(err)
+		}
+	}
+	eventually(t, "the plugin's output comes", func() bool {
+		var out hostapi.Output
+		h.must("Output", a, &out)
+		return out.Stdout == "said on stdout\n" && strings.HasSuffix(out.Stderr, "said on stderr\n")
+	})
 }

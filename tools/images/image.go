@@ -5,7 +5,6 @@ package main
 import (
 	"archive/tar"
 	"bytes"
-	"crypto/sha256"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -107,28 +106,21 @@ func (b build) files(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	contents := map[string][]byte{b.stage.binary: binary}
-	headers := []*tar.Header{{Typeflag: tar.TypeReg, Name: b.stage.binary, Mode: 0o755}}
-	if b.stage.tmp != "" {
-		headers = append(headers, &tar.Header{Typeflag: tar.TypeDir, Name: b.stage.tmp + "/", Mode: 0o1777})
-	}
-	if b.stage.link != "" {
-		contents[b.stage.sums] = fmt.Appendf(nil, "%x  %s\n", sha256.Sum256(binary), filepath.Base(b.stage.binary))
-		headers = append(headers,
-			&tar.Header{Typeflag: tar.TypeSymlink, Name: b.stage.link, Linkname: strings.TrimPrefix(b.stage.binary, "/"), Mode: 0o777},
-			&tar.Header{Typeflag: tar.TypeReg, Name: b.stage.sums, Mode: 0o644})
-	}
-	slices.SortFunc(headers, func(a, b *tar.Header) int { return strings.Compare(a.Name, b.Name) })
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
+	headers := []*tar.Header{{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(b.stage.binary, "/"), Mode: 0o755, Size: int64(len(binary))}}
+	if b.stage.tmp != "" {
+		headers = append(headers, &tar.Header{Typeflag: tar.TypeDir, Name: strings.TrimPrefix(b.stage.tmp, "/") + "/", Mode: 0o1777})
+	}
+	slices.SortFunc(headers, func(a, b *tar.Header) int { return strings.Compare(a.Name, b.Name) })
 	for _, h := range headers {
-		content := contents[h.Name]
-		h.Name, h.Size = strings.TrimPrefix(h.Name, "/"), int64(len(content))
 		if err := w.WriteHeader(h); err != nil {
 			return nil, err
 		}
-		if _, err := w.Write(content); err != nil {
-			return nil, err
+		if h.Typeflag == tar.TypeReg {
+			if _, err := w.Write(binary); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if err := w.Close(); err != nil {

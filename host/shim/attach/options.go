@@ -5,6 +5,7 @@ package attach
 import (
 	"errors"
 	"fmt"
+	"io"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -53,6 +54,8 @@ type Options struct {
 	DrainTimeout time.Duration
 	// MaxMessageBytes bounds one message in either direction.
 	MaxMessageBytes int
+	// Log is where a child writes its log: the stderr that the process was started with.
+	Log io.Writer
 	// Logger writes what the host takes for its plugin's log.
 	Logger hclog.Logger
 }
@@ -65,8 +68,8 @@ func (o *Options) validate() error {
 		return errors.New("option Sources is empty: nothing finds the plugin")
 	case len(o.Versions) == 0:
 		return errors.New("option Versions is empty: there is no version to agree on")
-	case o.Logger == nil:
-		return errors.New("option Logger is nil")
+	case o.Logger == nil || o.Log == nil:
+		return errors.New("options Logger and Log must be set")
 	}
 	for name, d := range map[string]time.Duration{"Wait": o.Wait, "AttachTimeout": o.AttachTimeout, "DrainTimeout": o.DrainTimeout} {
 		if d <= 0 {

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -23,6 +25,8 @@ import (
 type remote struct {
 	opts   Options
 	broker *plugin.SharedBroker // that all sessions join
+	stdout output
+	stderr output
 	fleet  *fleet.Fleet
 	pool   *fleet.Pool
 	find   *discovery.Manager
@@ -87,7 +91,8 @@ func (r *remote) speak(versions []int, protocols []plugin.Protocol) error {
 		},
 		TLS: r.opts.TLS, PlainPlugins: r.opts.PlainPlugins,
 		Timeout: r.opts.AttachTimeout, MaxMessageBytes: r.opts.MaxMessageBytes, Logger: r.opts.Logger,
-		Admit: r.opts.Pin.admit,
+		Admit: r.opts.Pin.admit, RawRPC: !slices.Equal(protocols, []plugin.Protocol{plugin.ProtocolGRPC}),
+		Stdout: &r.stdout, Stderr: &split{log: r.opts.Log, out: &r.stderr},
 	})
 	if err != nil {
 		return err
@@ -119,6 +124,12 @@ func (r *remote) start(ctx context.Context) (conn.Info, error) {
 	}
 	r.pool.Renew(func(i conn.Info) bool { return dialectOf(i) != r.spoken })
 	return info, nil
+}
+
+// printTo sends the host what the plugin prints.
+func (r *remote) printTo(stdout, stderr io.Writer) {
+	r.stdout.start(stdout)
+	r.stderr.start(stderr)
 }
 
 // close detaches from all endpoints, which live on.

@@ -7,22 +7,22 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/hashicorp/go-plugin"
-	"google.golang.org/grpc"
 
+	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/stub"
 )
 
-// Errors that Run returns before the host has heard of the plugin.
+// Errors that Run returns.
 var (
-	// ErrUnreachable is matched when no endpoint could be attached to.
+	// ErrUnreachable is matched when no endpoint could be attached to. The host has not
+	// heard of the plugin then.
 	ErrUnreachable = errors.New("the plugin was not reached")
 	// ErrLost is matched when the endpoint was lost to which the host was to keep. A child
 	// that crashes ends as well, and hosts know what to do then.
 	ErrLost = errors.New("the plugin was lost")
-	// ErrHostEnded is matched when the host has ended first.
+	// ErrHostEnded is matched when the host has ended before it heard of the plugin.
 	ErrHostEnded = errors.New("the host has ended")
 )
 
@@ -39,30 +39,20 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	s := &shim{remote: r, state: stub.NewState()}
+	defer s.close()
+	s.forward()
 	info, err := r.start(ctx)
-	defer func() {
-		if err := r.close(); err != nil {
-			o.Logger.Debug("detached late", "error", err)
-		}
-	}()
 	switch {
 	case err != nil:
 		return fmt.Errorf("%w: %w", ErrUnreachable, err)
 	case os.Getppid() != host:
 		return ErrHostEnded
 	}
-	served := &plugin.ServeConfig{
-		HandshakeConfig:  o.Handshake,
-		VersionedPlugins: map[int]plugin.PluginSet{info.Version: {}},
-		Logger:           o.Logger,
-	}
-	state := stub.NewState()
-	defer state.Close()
-	end, err := r.serveGRPC(ctx, served, info.Version, state)
+	served, err := s.serveConfig(ctx, info)
 	if err != nil {
 		return err
 	}
-	defer end()
 	done := make(chan struct{})
 	asChild()
 	go func() {
@@ -72,7 +62,7 @@ func Run(ctx context.Context, o Options) error {
 	select {
 	case <-done:
 		return nil
-	case <-state.Lost():
+	case <-s.state.Lost():
 		return fmt.Errorf("%w: %w", ErrLost, stub.ErrAffinityLost)
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -86,40 +76,51 @@ func asChild() {
 	_ = os.Setenv("PLUGIN_END_WITH_HOST", "true")
 }
 
-// serveGRPC makes served hand on what it is called over gRPC.
-func (r *remote) serveGRPC(ctx context.Context, served *plugin.ServeConfig, version int, state *stub.State) (end func(), err error) {
-	routed, err := stub.NewGRPC(stub.Config{Router: r, Methods: r.opts.Methods, State: state, Affinity: r.opts.Affinity, Broker: r.broker})
-	if err != nil {
+// shim stands between a host and the plugin.
+type shim struct {
+	remote *remote
+	state  *stub.State
+	grpc   grpcShim
+	rpc    rpcRelay
+}
+
+// forward has callbacks of the plugin go to the host, over either protocol. It comes
+// before the first session.
+func (s *shim) forward() {
+	s.rpc.remote = s.remote
+	s.grpc.callbacks.logger, s.grpc.callbacks.served = s.remote.opts.Logger, make(map[callback]bool)
+	s.remote.broker.Forward(s.rpc.dialHost, s.grpc.callbacks.wantedBy(s.grpc.pluginBroker, s.grpc.callbacks.hostBroker))
+}
+
+// serveConfig is what the host sees: one version of what the plugin speaks.
+func (s *shim) serveConfig(ctx context.Context, info conn.Info) (*plugin.ServeConfig, error) {
+	o := &s.remote.opts
+	set := plugin.PluginSet{}
+	served := &plugin.ServeConfig{
+		HandshakeConfig:  o.Handshake,
+		VersionedPlugins: map[int]plugin.PluginSet{info.Version: set},
+		Logger:           o.Logger,
+		Started:          s.remote.printTo,
+	}
+	if info.Protocol == string(plugin.ProtocolNetRPC) {
+		s.rpc.router = s.state.Keeping(s.remote)
+		set[plugin.AnyKind] = &s.rpc
+		return served, nil
+	}
+	config := stub.Config{Router: s.remote, Methods: o.Methods, State: s.state, Affinity: o.Affinity, Broker: s.remote.broker}
+	if err := s.grpc.open(ctx, config, o); err != nil {
 		return nil, err
 	}
-	unary, err := unaryMethods(ctx, routed.Conn)
-	if err != nil {
-		r.opts.Logger.Debug("the plugin does not say of all methods whether they are streams", "error", err)
-	}
-	relay := &grpcRelay{to: routed.Conn, codec: newRawCodec(), unary: func(method string) bool {
-		return unary[method] || r.isDeclared(method[strings.LastIndexByte(method, '/')+1:])
-	}}
-	served.VersionedPlugins[version]["*"] = &grpcGlue{}
-	bounds := []grpc.ServerOption{grpc.MaxRecvMsgSize(r.opts.MaxMessageBytes), grpc.MaxSendMsgSize(r.opts.MaxMessageBytes)}
-	served.GRPCServer = func(options []grpc.ServerOption) *grpc.Server {
-		return grpc.NewServer(append(append(options, bounds...), relay.options()...)...)
-	}
-	return func() { _ = routed.Close() }, nil
+	set[plugin.AnyKind] = &s.grpc
+	served.GRPCServer = s.grpc.newServer
+	return served, nil
 }
 
-// isDeclared reports whether a method is known to be unary by what was said of it.
-func (r *remote) isDeclared(method string) bool {
-	o := r.opts.Methods.Options(method)
-	return o.Idempotent || o.Replay
-}
-
-// grpcGlue registers nothing: what is not registered is handed on.
-type grpcGlue struct{ plugin.NetRPCUnsupportedPlugin }
-
-// GRPCServer implements plugin.GRPCPlugin.
-func (g *grpcGlue) GRPCServer(broker *plugin.GRPCBroker, _ *grpc.Server) error { return nil }
-
-// GRPCClient implements plugin.GRPCPlugin. It is not used: this is no host.
-func (*grpcGlue) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (any, error) {
-	return nil, errors.ErrUnsupported
+func (s *shim) close() {
+	s.state.Close()
+	s.grpc.close()
+	if err := s.remote.close(); err != nil {
+		s.remote.opts.Logger.Debug("detached late", "error", err)
+	}
+	s.grpc.callbacks.close()
 }

@@ -178,6 +178,14 @@ func (b *Broker) Accept(id uint32) (net.Listener, error) {
 	return nil, fmt.Errorf("accept broker id %d: %w", id, err)
 }
 
+// Forward tells wanted of each id that the other side dials and that nobody accepts, where
+// the transport does not announce ids.
+func (b *Broker) Forward(wanted func(id uint32)) {
+	if f, ok := b.transport.(interface{ forward(func(id uint32)) }); ok {
+		f.forward(wanted)
+	}
+}
+
 // Serve accepts id and serves on it what newServer makes of the options, until that
 // server is stopped or the broker is closed. An error is logged.
 func (b *Broker) Serve(id uint32, newServer func([]grpc.ServerOption) *grpc.Server) {

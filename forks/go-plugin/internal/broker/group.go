@@ -22,6 +22,7 @@ type Group struct {
 	listeners *rendezvous.Listeners
 
 	mu       sync.Mutex
+	forwards bool // whatever is dialled is accepted
 	members  map[*Broker]struct{}
 	accepted map[*groupListener]struct{}
 }
@@ -45,6 +46,15 @@ func (g *Group) Broker(life context.Context, cfg Config, callee func() (*Broker,
 	return b
 }
 
+// Forward tells wanted of each id that a session's other side dials and that the group
+// does not accept. Sessions without a tunnel announce what they accept, and are not asked.
+func (g *Group) Forward(wanted func(id uint32)) {
+	g.listeners.Forward(wanted)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.forwards = true
+}
+
 // CloseAccepted closes what is accepted now by brokers of the group.
 func (g *Group) CloseAccepted() {
 	g.mu.Lock()
@@ -60,6 +70,9 @@ func (g *Group) join(b *Broker) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.members[b] = struct{}{}
+	if g.forwards && b.Tunnelled() {
+		b.openLink() // Any id may be dialled.
+	}
 	for lis := range g.accepted {
 		lis.reach(b)
 	}

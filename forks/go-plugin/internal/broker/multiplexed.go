@@ -36,6 +36,8 @@ type multiplexed struct {
 
 func (t *multiplexed) accept(id uint32) (net.Listener, error) { return t.session.Listen(id), nil }
 
+func (t *multiplexed) forward(wanted func(id uint32)) { t.session.Forward(wanted) }
+
 func (t *multiplexed) dialer(_ context.Context, id uint32) (dialer, error) {
 	return dialer{dial: func(ctx context.Context) (net.Conn, error) {
 		return t.session.Dial(ctx, func(ctx context.Context) error { return t.knock(ctx, id) })

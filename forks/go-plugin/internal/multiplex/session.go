@@ -134,6 +134,9 @@ func (s *Session) open(ctx context.Context) (net.Conn, error) {
 	return conn, nil
 }
 
+// Forward tells wanted of each id that the other side knocks for and that nobody accepts.
+func (s *Session) Forward(wanted func(id uint32)) { s.listeners.Forward(wanted) }
+
 // Listen accepts the streams of an id until the listener is closed.
 func (s *Session) Listen(id uint32) net.Listener { return s.listeners.Listen(id) }
 

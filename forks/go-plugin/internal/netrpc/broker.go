@@ -28,6 +28,8 @@ type Streams interface {
 type Arrivals struct {
 	lastID atomic.Uint32
 	byID   *rendezvous.Table[uint32, arrival]
+	// forward connects to who accepts an id in the place of this side; nil: nobody does.
+	forward atomic.Pointer[func(id uint32) (net.Conn, error)]
 }
 
 // arrival is a stream that was dialled. One of its methods is called, once.
@@ -103,6 +105,9 @@ func (b *Broker) AcceptAndServe(id uint32, v any) {
 	}
 	b.serving.serve(stream, v)
 }
+
+// Forward is that of the broker's arrivals.
+func (b *Broker) Forward(dial func(id uint32) (net.Conn, error)) { b.arrivals.Forward(dial) }
 
 // Dial opens the stream that the other side accepts under id, and waits for it to do
 // so. The caller closes it.

@@ -110,5 +110,11 @@ func (c *control) open(kind string) (handler mux.Handler, err error) {
 	if err != nil {
 		return nil, err
 	}
+	if raw, ok := impl.(*Raw); ok {
+		return raw, nil
+	}
 	return newServer(impl), nil
 }
+
+// ServeRequest implements mux.Handler. It is not called: a Raw has its connection.
+func (*Raw) ServeRequest(rpc.ServerCodec) error { return errors.ErrUnsupported }

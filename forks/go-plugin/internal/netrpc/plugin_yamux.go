@@ -90,7 +90,10 @@ func (p *YamuxPlugin) register(broker *Broker, handler mux.Handler) (id uint32) 
 	id = broker.NextID()
 	go func() {
 		// If the host does not dial, its own call has failed.
-		if stream, err := broker.Accept(id); err == nil {
+		stream, err := broker.Accept(id)
+		if raw, ok := handler.(*Raw); ok && err == nil {
+			raw.Serve(stream)
+		} else if err == nil {
 			newService(stream, handler, p.config.Serving).serve()
 		}
 	}()

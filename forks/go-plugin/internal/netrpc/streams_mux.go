@@ -40,7 +40,7 @@ func (m *muxStreams) admit(stream *mux.Stream) error {
 	if err != nil {
 		return err
 	}
-	if !m.arrivals.byID.Put(id, (*muxArrival)(stream)) {
+	if !m.arrivals.put(id, (*muxArrival)(stream)) {
 		return fmt.Errorf("another stream waits at broker id %d", id)
 	}
 	return nil

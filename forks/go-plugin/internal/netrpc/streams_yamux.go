@@ -95,7 +95,7 @@ func (y *yamuxStreams) admit(arrivals *Arrivals, stream net.Conn) {
 		y.makeRoom()
 		return
 	}
-	if !arrivals.byID.Put(id, &yamuxArrival{y, stream, id}) {
+	if !arrivals.put(id, &yamuxArrival{y, stream, id}) {
 		_ = stream.Close()
 		// yamux keeps the stream until the other side closes it as well. So one that is
 		// refused at once must not make room for the next at once.

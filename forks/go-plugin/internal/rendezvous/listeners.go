@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 )
 
 // maxQueue is how many connections of one id wait to be accepted.
@@ -14,11 +15,15 @@ const maxQueue = 1024
 
 // Listeners are the listeners of broker ids. All methods may be called from any
 // goroutine.
-type Listeners struct{ byID *Table[uint32, *Listener] }
+type Listeners struct {
+	byID *Table[uint32, *Listener]
+	// wanted is told of an id that is looked for and not there; nil: nobody is.
+	wanted atomic.Pointer[func(id uint32)]
+}
 
 // NewListeners returns no listeners yet.
 func NewListeners() *Listeners {
-	return &Listeners{New[uint32](Options[*Listener]{Replace: true, Shared: true, Dropped: (*Listener).stop})}
+	return &Listeners{byID: New[uint32](Options[*Listener]{Replace: true, Shared: true, Dropped: (*Listener).stop})}
 }
 
 // Listen accepts id from now on. Where an id is accepted twice at one time, the
@@ -32,9 +37,16 @@ func (l *Listeners) Listen(id uint32) *Listener {
 	return lis
 }
 
+// Forward tells wanted of each id that is looked for while nobody accepts it. wanted
+// returns at once.
+func (l *Listeners) Forward(wanted func(id uint32)) { l.wanted.Store(&wanted) }
+
 // Find returns the listener of id, waiting for one until ctx ends. It is an error if so
 // many connections wait there that it would take no other.
 func (l *Listeners) Find(ctx context.Context, id uint32) (*Listener, error) {
+	if wanted := l.wanted.Load(); wanted != nil && !l.byID.Keeps(id) {
+		(*wanted)(id)
+	}
 	lis, err := l.byID.Take(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("nobody accepts broker id %d: %w", id, err)

@@ -112,3 +112,22 @@ func TestQueueIsBounded(t *testing.T) {
 		t.Error("nothing is taken though one was accepted")
 	}
 }
+
+// TestForward has somebody accept what is looked for, and hears of nothing else.
+func TestForward(t *testing.T) {
+	all := NewListeners()
+	var wanted []uint32
+	all.Forward(func(id uint32) {
+		wanted = append(wanted, id)
+		all.Listen(id)
+	})
+	all.Listen(1)
+	for _, id := range []uint32{1, 2, 2} {
+		if _, err := all.Find(t.Context(), id); err != nil {
+			t.Errorf("id %d: %v", id, err)
+		}
+	}
+	if len(wanted) != 1 || wanted[0] != 2 {
+		t.Errorf("told of %v, want of 2 alone", wanted)
+	}
+}

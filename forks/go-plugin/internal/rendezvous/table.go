@@ -167,6 +167,14 @@ func (t *Table[K, V]) drop(values ...V) {
 	}
 }
 
+// Keeps reports whether a value is kept for key.
+func (t *Table[K, V]) Keeps(key K) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	_, kept := t.kept[key]
+	return kept
+}
+
 // Remove forgets v if it is what is kept for key.
 func (t *Table[K, V]) Remove(key K, v V) {
 	t.mu.Lock()

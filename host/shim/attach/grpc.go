@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package attach
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+
+	"github.com/reattach/reattach/host/stub"
+)
+
+// grpcShim serves a host over gRPC: whatever it calls is handed on by a routed stub. It is
+// the plugin.GRPCPlugin that registers nothing.
+type grpcShim struct {
+	plugin.NetRPCUnsupportedPlugin
+	routed    *stub.GRPC // nil: not opened
+	relay     *grpcRelay
+	bounds    []grpc.ServerOption
+	callbacks callbacks
+}
+
+// open asks the plugin for its methods, and does not call any.
+func (g *grpcShim) open(ctx context.Context, config stub.Config, o *Options) (err error) {
+	if g.routed, err = stub.NewGRPC(config); err != nil {
+		return err
+	}
+	unary, err := unaryMethods(ctx, g.routed.Conn)
+	if err != nil {
+		o.Logger.Debug("the plugin does not say of all methods whether they are streams", "error", err)
+	}
+	g.bounds = []grpc.ServerOption{grpc.MaxRecvMsgSize(o.MaxMessageBytes), grpc.MaxSendMsgSize(o.MaxMessageBytes)}
+	g.callbacks.bounds = g.bounds
+	g.relay = &grpcRelay{to: g.routed.Conn, codec: newRawCodec(), unary: func(method string) bool {
+		declared := o.Methods.Options(method[strings.LastIndexByte(method, '/')+1:])
+		return unary[method] || declared.Idempotent || declared.Replay
+	}}
+	return nil
+}
+
+// newServer is a ServeConfig.GRPCServer.
+func (g *grpcShim) newServer(options []grpc.ServerOption) *grpc.Server {
+	return grpc.NewServer(append(append(options, g.bounds...), g.relay.options()...)...)
+}
+
+// GRPCServer implements plugin.GRPCPlugin.
+func (g *grpcShim) GRPCServer(host *plugin.GRPCBroker, _ *grpc.Server) error {
+	g.callbacks.setHost(host)
+	host.Forward(g.callbacks.wantedBy(g.callbacks.hostBroker, g.pluginBroker))
+	return nil
+}
+
+// GRPCClient implements plugin.GRPCPlugin. It is not used: this is no host.
+func (*grpcShim) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, errors.ErrUnsupported
+}
+
+// pluginBroker accepts from all endpoints, and dials the one that has answered last.
+func (g *grpcShim) pluginBroker() *plugin.GRPCBroker {
+	if g.routed == nil {
+		return nil
+	}
+	return g.routed.Broker
+}
+
+func (g *grpcShim) close() {
+	if g.routed != nil {
+		_ = g.routed.Close()
+	}
+}

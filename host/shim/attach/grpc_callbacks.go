@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package attach
+
+import (
+	"context"
+	"sync"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/stats"
+)
+
+// callbacks carry the brokered connections of gRPC between host and plugin: what one side
+// accepts is accepted for the other one as soon as that dials it. A call on them is handed
+// on like any other.
+type callbacks struct {
+	logger hclog.Logger
+	bounds []grpc.ServerOption
+
+	mu     sync.Mutex
+	host   *plugin.GRPCBroker
+	ended  bool
+	served map[callback]bool
+	work   sync.WaitGroup
+}
+
+// callback is an id that one of the two brokers accepts.
+type callback struct {
+	at *plugin.GRPCBroker
+	id uint32
+}
+
+// wantedBy gives what is to be told of the ids that are dialled at one broker: they are
+// accepted there, and calls go on to what dial connects to. It returns at once.
+func (c *callbacks) wantedBy(at func() *plugin.GRPCBroker, dial func() *plugin.GRPCBroker) func(id uint32) {
+	return func(id uint32) {
+		accepts, dials := at(), dial()
+		if accepts == nil || dials == nil {
+			return
+		}
+		k := callback{accepts, id}
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		if c.ended || c.served[k] {
+			return
+		}
+		c.served[k] = true
+		c.work.Go(func() {
+			c.serve(k, dials)
+			c.mu.Lock()
+			defer c.mu.Unlock()
+			delete(c.served, k)
+		})
+	}
+}
+
+// serve hands calls on until the last connection has ended.
+func (c *callbacks) serve(k callback, dials *plugin.GRPCBroker) {
+	conn, err := dials.Dial(k.id)
+	if err != nil {
+		c.logger.Warn("a callback cannot be made", "id", k.id, "error", err)
+		return
+	}
+	defer conn.Close()
+	relay := &grpcRelay{to: conn, codec: newRawCodec(), unary: func(string) bool { return false }}
+	k.at.AcceptAndServe(k.id, func(options []grpc.ServerOption) *grpc.Server {
+		users := new(connections)
+		server := grpc.NewServer(append(append(append(options, c.bounds...), relay.options()...), grpc.StatsHandler(users))...)
+		users.none = func() { go server.Stop() }
+		return server
+	})
+}
+
+// setHost is called with the broker of the host, when that has connected.
+func (c *callbacks) setHost(b *plugin.GRPCBroker) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.host = b
+}
+
+func (c *callbacks) hostBroker() *plugin.GRPCBroker {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.host
+}
+
+// close waits for what is served, once the brokers are closed.
+func (c *callbacks) close() {
+	c.mu.Lock()
+	c.ended = true
+	c.mu.Unlock()
+	c.work.Wait()
+}
+
+// connections is a stats.Handler that tells when a server has none any more.
+type connections struct {
+	none func()
+
+	mu   sync.Mutex
+	open int
+}
+
+// HandleConn implements stats.Handler.
+func (c *connections) HandleConn(_ context.Context, s stats.ConnStats) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch s.(type) {
+	case *stats.ConnBegin:
+		c.open++
+	case *stats.ConnEnd:
+		if c.open--; c.open == 0 {
+			c.none()
+		}
+	}
+}
+
+// TagConn implements stats.Handler.
+func (*connections) TagConn(ctx context.Context, _ *stats.ConnTagInfo) context.Context { return ctx }
+
+// TagRPC implements stats.Handler.
+func (*connections) TagRPC(ctx context.Context, _ *stats.RPCTagInfo) context.Context { return ctx }
+
+// HandleRPC implements stats.Handler.
+func (*connections) HandleRPC(context.Context, stats.RPCStats) {}
