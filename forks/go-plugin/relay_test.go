@@ -30,7 +30,7 @@ func serveRelayed(t *testing.T, role string, set plugin.PluginSet) *relayed {
 	t.Helper()
 	cfg := childConfig(role)
 	cfg.Plugins = plugin.PluginSet{}
-	child, err := plugin.StartRelayed(cfg)
+	child, err := plugin.StartRelayed(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,9 +36,9 @@ type Relayed struct {
 // StartRelayed starts the child that config.Cmd or config.RunnerFunc describes, and
 // connects to it. Of Plugins and VersionedPlugins only the versions count, and
 // AllowedProtocols may be nil for both. What the child writes to its stdout and stderr
-// goes to SyncStdout and SyncStderr, and to the hosts that it serves. The caller calls
-// Kill.
-func StartRelayed(config *ClientConfig) (*Relayed, error) {
+// goes to SyncStdout and SyncStderr, and to the hosts that it serves. The start is given up
+// when ctx ends. The caller calls Kill.
+func StartRelayed(ctx context.Context, config *ClientConfig) (*Relayed, error) {
 	r := &Relayed{output: stdio.NewHub(outputBuffer), sessions: map[*hostSession]struct{}{}}
 	cfg := *config
 	if cfg.AllowedProtocols == nil {
@@ -52,7 +52,11 @@ func StartRelayed(config *ClientConfig) (*Relayed, error) {
 		return nil, errors.New("a relay starts its child: set Cmd or RunnerFunc")
 	}
 	r.local = local
+	stop := context.AfterFunc(ctx, r.client.Kill)
 	client, err := r.client.Client()
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
+	}
 	if err == nil {
 		// Servers of other languages need not answer for their health.
 		if err = client.Ping(); status.Code(err) == codes.Unimplemented {

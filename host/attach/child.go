@@ -81,7 +81,7 @@ func (d *childDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Session
 		return session, nil
 	}
 	err = fmt.Errorf("start %s: %w", e.Address, err)
-	if lasts(err) {
+	if Lasts(err) {
 		return nil, conn.Permanent(err)
 	}
 	return nil, err
@@ -91,7 +91,7 @@ func (d *childDialer) start(ctx context.Context, e target.Endpoint) (*childSessi
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := executable(e.Address); err != nil {
+	if err := Executable(e.Address); err != nil {
 		return nil, err
 	}
 	secure, err := secureConfig(e.Fingerprint)
@@ -123,8 +123,9 @@ func secureConfig(fingerprint string) (*plugin.SecureConfig, error) {
 	return &plugin.SecureConfig{Checksum: sum, Hash: sha256.New()}, nil
 }
 
-// lasts reports whether starting the same file again cannot help.
-func lasts(err error) bool {
+// Lasts reports whether the error of starting a child is one that starting the same file
+// again cannot help.
+func Lasts(err error) bool {
 	for _, permanent := range []error{
 		conn.ErrPermanent, plugin.ErrIncompatible, plugin.ErrChecksumsDoNotMatch, syscall.ENOEXEC,
 	} {

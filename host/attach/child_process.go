@@ -24,7 +24,7 @@ type child struct {
 	client *plugin.Client
 	abort  context.CancelFunc // kills the process and its group, once it runs
 	output []*lineLogger      // what it wrote to its standard streams, if that is logged
-	last   *lastWords
+	last   *Words
 	cookie string // the name of the host's
 
 	startTimeout, stopTimeout time.Duration
@@ -34,7 +34,7 @@ type child struct {
 
 // newChild prepares a process without starting it.
 func newChild(opts ChildOptions, e target.Endpoint, secure *plugin.SecureConfig) *child {
-	c := &child{last: new(lastWords), cookie: opts.Contract.Handshake.MagicCookieKey, startTimeout: opts.StartTimeout, stopTimeout: opts.StopTimeout}
+	c := &child{last: new(Words), cookie: opts.Contract.Handshake.MagicCookieKey, startTimeout: opts.StartTimeout, stopTimeout: opts.StopTimeout}
 	// The command outlives every context: a child is asked to end before it is
 	// made to.
 	running, abort := context.WithCancel(context.Background())
@@ -108,12 +108,15 @@ func (c *child) stop() {
 }
 
 // reason adds to an error how the process ended and what it wrote last.
-func (c *child) reason(err error) error {
-	if c.last.has(otherCookie) {
-		return conn.Permanent(fmt.Errorf("the plugin is made for other hosts: it does not know the magic cookie %s of this one", c.cookie))
+func (c *child) reason(err error) error { return c.last.Explain(err, c.client.Err(), c.cookie) }
+
+// Explain adds to an error of starting a child how the process has ended, which may be
+// nil, and what it wrote last. cookie is the name of the host's.
+func (w *Words) Explain(err, ended error, cookie string) error {
+	if w.has(otherCookie) {
+		return conn.Permanent(fmt.Errorf("the plugin is made for other hosts: it does not know the magic cookie %s of this one", cookie))
 	}
-	words := c.last.String()
-	ended := c.client.Err()
+	words := w.String()
 	if exit, ok := errors.AsType[*exec.ExitError](ended); ok {
 		ended = exit // which child it was is said already
 	}
@@ -134,8 +137,8 @@ func (c *child) reason(err error) error {
 // it by hand (go-plugin's Serve): the cookie was not the one that it knows.
 const otherCookie = "This binary is a plugin."
 
-// executable says why the file at path cannot be started.
-func executable(path string) error {
+// Executable says why the file at path cannot be started; nil: it is an executable file.
+func Executable(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):

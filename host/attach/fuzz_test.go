@@ -82,7 +82,7 @@ func FuzzPluginOutput(f *testing.F) {
 func FuzzLastWords(f *testing.F) {
 	outputSeeds(f)
 	f.Fuzz(func(t *testing.T, data []byte, size uint16) {
-		var whole, pieces lastWords
+		var whole, pieces Words
 		inPieces(t, &whole, data, 65535)
 		inPieces(t, &pieces, data, size)
 		said := pieces.String()

@@ -64,17 +64,17 @@ func (l *lineLogger) log() {
 	l.partial = l.partial[:0]
 }
 
-// Bounds of lastWords.
+// Bounds of Words.
 const (
 	lastLines    = 5
 	lastLineSize = 4 << 10 // bytes of one line that are looked at
 	lastLineText = 400     // bytes of it that are kept
 )
 
-// lastWords keeps what a process wrote last to its stderr, or, if it crashed,
+// Words keeps what a process wrote last to its stderr, or, if it crashed,
 // the first lines of what Go says of a crash: the stack traces that follow fill
 // screens.
-type lastWords struct {
+type Words struct {
 	mu      sync.Mutex
 	line    []byte // the line that is being written
 	lines   []string
@@ -83,7 +83,7 @@ type lastWords struct {
 }
 
 // Write never fails.
-func (w *lastWords) Write(p []byte) (int, error) {
+func (w *Words) Write(p []byte) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for rest := p; len(rest) > 0; {
@@ -98,7 +98,7 @@ func (w *lastWords) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func (w *lastWords) add(line string) {
+func (w *Words) add(line string) {
 	switch {
 	case line == "" || w.traced:
 		return
@@ -134,14 +134,14 @@ func readable(line []byte) string {
 }
 
 // has reports whether one of the lines begins with prefix.
-func (w *lastWords) has(prefix string) bool {
+func (w *Words) has(prefix string) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return slices.ContainsFunc(w.lines, func(line string) bool { return strings.HasPrefix(line, prefix) })
 }
 
 // String gives the lines in one, or "".
-func (w *lastWords) String() string {
+func (w *Words) String() string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	lines := w.lines

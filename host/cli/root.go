@@ -33,7 +33,7 @@ and says on stdout what came of it.
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return failf(exitUsage, "%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(o.serveCommand(), o.attachCommand(), o.pluginsCommand(), o.callCommand(), o.probeCommand(), o.conformCommand(), o.versionCommand())
+	root.AddCommand(o.serveCommand(), o.attachCommand(), o.exposeCommand(), o.pluginsCommand(), o.callCommand(), o.probeCommand(), o.conformCommand(), o.versionCommand())
 	return root
 }
 

@@ -309,13 +309,15 @@ var notBounds = map[string][]string{
 		"forks/go-plugin/internal/multiplex KeepAliveInterval", "host/api Heartbeat",
 		"host/conn PingInterval", "host/conn quickPing", "host/conn Recheck", "host/discovery/dir Rescan",
 		"host/discovery/static Interval", "host/discovery/static minInterval", "host/discovery/static retryInterval",
+		"host/shim/expose recycleEvery",
 	},
 	"the pause before the host's own next attempt": {
 		"forks/go-plugin/internal/reopen minPause", "host/discovery minPause", "host/discovery maxPause",
 		"host/discovery/kubernetes Duration", "host/discovery/kubernetes Cap", "host/stub firstPause", "host/stub lastPause",
+		"host/shim/expose firstPause", "host/shim/expose lastPause",
 	},
 	"after how long a state is believed": {
-		"forks/go-plugin drainQuiet", "forks/go-plugin/tlsfile settleTime", "host/conn StableAfter", "host/discovery/dir Settle",
+		"forks/go-plugin drainQuiet", "forks/go-plugin/tlsfile settleTime", "host/conn StableAfter", "host/shim/expose stableAfter", "host/discovery/dir Settle",
 		"host/discovery/kubernetes outageGrace",
 	},
 	"how work is divided, for speed": {

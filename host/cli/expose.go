@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+	"github.com/spf13/cobra"
+
+	"github.com/reattach/reattach/host/shim/expose"
+)
+
+// exposeFlags are what the command line of expose says.
+type exposeFlags struct {
+	listen, cookie, share, recycle string
+	reattach                       string
+	versions                       []int
+	startTimeout                   time.Duration
+	maxChildren                    int
+	autoMTLS                       bool
+}
+
+// unnamed is what --print-reattach has without a name.
+const unnamed = "-"
+
+func (o Options) exposeCommand() *cobra.Command {
+	var f exposeFlags
+	cmd := &cobra.Command{
+		Use:   "expose [flags] -- EXECUTABLE [ARGUMENT]...",
+		Short: "Make a network plugin of a plugin executable, as it is",
+		Long: `Starts a plugin executable as its host would, and serves it to any number of hosts of the
+network. The executable need not know anything of that. Cookie and versions are those of the
+first host that comes, unless they are given.
+
+--share says whom a process serves: all hosts, one host (a plugin that is configured once
+and remembers it), or one session. A host ends its session and never the process.
+
+TLS, health, drain, names and bounds are set by the variables of any network plugin
+(PLUGIN_TLS_CERT_FILE, PLUGIN_HEALTH_ADDR, PLUGIN_DRAIN_TIMEOUT, PLUGIN_NAME and the others).
+
+` + exitCodes,
+		Example: strings.ReplaceAll(`  NAME expose -- ./terraform-provider-random
+  NAME expose --listen 127.0.0.1:7000 --share host --cookie STORE_PLUGIN=hello -- ./store`, "NAME", o.Name),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if path := os.Getenv(o.prefix() + "_EXECUTABLE"); len(args) == 0 && path != "" {
+				args = []string{path}
+			}
+			if len(args) == 0 {
+				return failf(exitUsage, "name the executable after --, or in %s_EXECUTABLE; see %s --help", o.prefix(), cmd.CommandPath())
+			}
+			return o.expose(cmd, f, args)
+		},
+	}
+	flags := cmd.Flags()
+	flags.SetInterspersed(false) // what follows the executable is its own
+	flags.StringVar(&f.listen, "listen", "0.0.0.0:7000", "host:port to serve at")
+	flags.StringVar(&f.cookie, "cookie", "", "magic cookie of the executable, KEY=VALUE (default: the first host's)")
+	flags.IntSliceVar(&f.versions, "versions", nil, "app versions to ask the executable for (default: the first host's)")
+	flags.StringVar(&f.share, "share", string(expose.All), "whom a process serves: all, host or session")
+	flags.StringVar(&f.recycle, "recycle-after", "", "replace a process, once it runs no call, after so many calls (1000), so much time (24h), or at a size (512MiB)")
+	flags.DurationVar(&f.startTimeout, "start-timeout", 10*time.Second, "how long the executable may take to say that it serves")
+	flags.IntVar(&f.maxChildren, "max-children", 64, "how many processes may serve at once, with --share host or session")
+	flags.BoolVar(&f.autoMTLS, "auto-mtls", false, "use one-time certificates towards the executable")
+	flags.StringVar(&f.reattach, "print-reattach", "", "print the JSON with which an unchanged host reattaches; with =NAME, as an object of that name")
+	flags.Lookup("print-reattach").NoOptDefVal = unnamed
+	return cmd
+}
+
+func (o Options) expose(cmd *cobra.Command, f exposeFlags, args []string) error {
+	opts, err := o.exposeOptions(cmd.OutOrStdout(), cmd.ErrOrStderr(), f, args)
+	if err != nil {
+		return &failure{exitUsage, err}
+	}
+	lis, err := net.Listen("tcp", f.listen)
+	if err != nil {
+		return failf(exitUsage, "--listen %s: %w", f.listen, err)
+	}
+	ctx := cmd.Context()
+	server, err := expose.New(ctx, opts)
+	if err != nil {
+		return exposeFailure(errors.Join(err, lis.Close()))
+	}
+	if f.reattach != "" {
+		name := strings.TrimPrefix(f.reattach, unnamed)
+		text, err := server.Reattach(lis.Addr(), name)
+		if err == nil {
+			_, err = fmt.Fprintf(cmd.OutOrStdout(), "%s\n", text)
+		}
+		if err != nil {
+			return errors.Join(err, lis.Close(), server.Close())
+		}
+	}
+	return exposeFailure(server.Run(ctx, lis))
+}
+
+// exposeFailure gives an error its exit code.
+func exposeFailure(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, expose.ErrNotStarted):
+		return &failure{exitUnreachable, err}
+	case errors.Is(err, expose.ErrOptions):
+		return &failure{exitUsage, err}
+	}
+	return &failure{exitFailed, err}
+}
+
+func (o Options) exposeOptions(stdout, stderr io.Writer, f exposeFlags, args []string) (expose.Options, error) {
+	e := expose.Options{
+		Command: args, Versions: f.versions, StartNow: f.reattach != "", Share: expose.Share(f.share), AutoMTLS: f.autoMTLS,
+		StartTimeout: f.startTimeout, MaxChildren: f.maxChildren, Stdout: stdout, Stderr: stderr,
+	}
+	c, err := o.readConfig()
+	if err != nil {
+		return e, err
+	}
+	e.Logger = c.logger(stderr)
+	if f.cookie != "" {
+		key, value, _ := strings.Cut(f.cookie, "=")
+		if key == "" || value == "" {
+			return e, fmt.Errorf("--cookie %q: want KEY=VALUE", f.cookie)
+		}
+		e.Cookie = plugin.HandshakeConfig{MagicCookieKey: key, MagicCookieValue: value}
+	}
+	if e.Recycle, err = expose.ParseRecycle(f.recycle); err != nil {
+		return e, fmt.Errorf("--recycle-after %w", err)
+	}
+	if e.Network, err = plugin.NetworkConfigFromEnv(); err != nil {
+		return e, err
+	}
+	return e, nil
+}

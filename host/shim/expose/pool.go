@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package expose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/attach"
+)
+
+// stableAfter is how long a child has to live for its end to be no failed start.
+const stableAfter = 10 * time.Second
+
+// pool has the children, and gives each session the one that it shares with others, or
+// with nobody.
+type pool struct {
+	opts    Options
+	starter *starter
+	// fail is called when no child can ever be started.
+	fail context.CancelCauseFunc
+
+	life context.Context // ends when no more children are to be started
+	stop context.CancelFunc
+	work sync.WaitGroup
+
+	mu       sync.Mutex
+	cookie   plugin.HandshakeConfig // empty: not known yet
+	slots    map[string]*slot       // by whom they are shared
+	sessions uint64                 // so far
+	spare    *child                 // started for whoever comes next; nil: none
+	warming  bool                   // it is being started
+}
+
+// slot is the place of one child, from before its start.
+type slot struct {
+	key     string
+	settled chan struct{} // closed when child or err is there
+	child   *child
+	pid     string // the child's, also when it has ended
+	err     error
+	hosts   int // sessions that have it or wait for it
+}
+
+func newPool(o Options, fail context.CancelCauseFunc) *pool {
+	p := &pool{opts: o, starter: newStarter(o), fail: fail, cookie: o.Cookie, slots: map[string]*slot{}}
+	p.life, p.stop = context.WithCancel(context.Background())
+	return p
+}
+
+// choose is plugin.RelayConfig.Choose.
+func (p *pool) choose(ctx context.Context, host *plugin.RelayHost) (*plugin.Relayed, error) {
+	a, err := p.askedBy(host)
+	if err != nil {
+		return nil, err
+	}
+	s, err := p.enter(host, a)
+	if err != nil {
+		return nil, err
+	}
+	p.work.Go(func() {
+		<-host.Done
+		p.leave(s)
+	})
+	select {
+	case <-s.settled:
+	case <-ctx.Done():
+		return nil, errors.New("the plugin is being started: try again")
+	}
+	if s.err != nil {
+		return nil, s.err
+	}
+	return s.child.Relayed, host.CheckCookie(s.child.asked.cookie)
+}
+
+// askedBy is what a child for the host would be started for.
+func (p *pool) askedBy(host *plugin.RelayHost) (asked, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := asked{p.cookie, p.opts.Versions}
+	switch {
+	case a.cookie != plugin.HandshakeConfig{}:
+		if err := host.CheckCookie(a.cookie); err != nil {
+			return a, err
+		}
+	case !host.Hello:
+		return a, errors.New("the magic cookie of the plugin is not known yet, and a host that does not shake hands has none to show: name it with --cookie")
+	case host.Cookie.MagicCookieKey == "":
+		return a, &plugin.RefusedError{Code: plugin.RefusedCookie, Message: "the host sent no magic cookie, without which the plugin does not start"}
+	default:
+		a.cookie = host.Cookie
+	}
+	if len(a.versions) == 0 {
+		a.versions = slices.Clone(host.Versions)
+		slices.Sort(a.versions)
+	}
+	if len(a.versions) == 0 {
+		a.versions = anyVersions()
+	}
+	return a, nil
+}
+
+func anyVersions() []int {
+	versions := make([]int, anyVersion)
+	for v := range versions {
+		versions[v] = v
+	}
+	return versions
+}
+
+// enter finds the slot that a host shares, or makes one.
+func (p *pool) enter(host *plugin.RelayHost, a asked) (*slot, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.life.Err() != nil {
+		return nil, &plugin.RefusedError{Code: plugin.RefusedDraining, Message: "the plugin is shutting down"}
+	}
+	key := p.keyOf(host)
+	s := p.slots[key]
+	if s == nil {
+		if len(p.slots) >= p.opts.MaxChildren {
+			return nil, &plugin.RefusedError{Code: plugin.RefusedBusy, Message: fmt.Sprintf("%d children serve already; raise --max-children", len(p.slots))}
+		}
+		s = p.fillLocked(key, a)
+	}
+	s.hosts++
+	return s, nil
+}
+
+// keyOf names those who share a child with the host.
+func (p *pool) keyOf(host *plugin.RelayHost) string {
+	switch {
+	case p.opts.Share == All:
+		return ""
+	case p.opts.Share == Host && host.Name != "":
+		address := host.Addr.String()
+		if ip, _, err := net.SplitHostPort(address); err == nil {
+			address = ip
+		}
+		return host.Name + " at " + address
+	}
+	p.sessions++
+	return "session " + strconv.FormatUint(p.sessions, 10)
+}
+
+// fillLocked makes a slot, and has it filled in the background.
+func (p *pool) fillLocked(key string, a asked) *slot {
+	s := &slot{key: key, settled: make(chan struct{})}
+	p.slots[key] = s
+	if c := p.spare; c != nil && c.asked.equal(a) && !c.ended() {
+		p.spare = nil
+		p.settleLocked(s, c, nil)
+		return s
+	}
+	p.work.Go(func() {
+		c, err := p.starter.start(p.life, a)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.settleLocked(s, c, err)
+	})
+	return s
+}
+
+// settleLocked says what has come of filling a slot.
+func (p *pool) settleLocked(s *slot, c *child, err error) {
+	defer close(s.settled)
+	if err != nil {
+		p.forgetLocked(s)
+		s.err = err
+		p.opts.Logger.Error("no child", "error", err)
+		if attach.Lasts(err) && p.opts.Cookie != (plugin.HandshakeConfig{}) {
+			p.fail(err)
+		}
+		return
+	}
+	s.child, s.pid = c, c.id()
+	p.cookie = c.asked.cookie
+	p.opts.Logger.Info("child serves", "pid", s.pid, "for", s.key, "version", c.Client().NegotiatedVersion(), "protocol", c.Client().Protocol())
+	p.work.Go(func() { p.follow(s) })
+	if p.opts.Share != All {
+		p.warmLocked(c.asked)
+	}
+}
+
+// admit takes in a child that was started before any host has come.
+func (p *pool) admit(c *child) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.opts.Share != All {
+		p.spare = c
+		return
+	}
+	s := &slot{settled: make(chan struct{})}
+	p.slots[s.key] = s
+	p.settleLocked(s, c, nil)
+}
+
+func (p *pool) forgetLocked(s *slot) {
+	if p.slots[s.key] == s {
+		delete(p.slots, s.key)
+	}
+}
+
+// leave counts a session out. Its child ends with the last one, unless all hosts share it.
+func (p *pool) leave(s *slot) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.hosts--; s.hosts > 0 || p.opts.Share == All {
+		return
+	}
+	p.forgetLocked(s)
+	p.work.Go(func() {
+		if <-s.settled; s.child != nil {
+			s.child.Kill()
+		}
+	})
+}
+
+// warmLocked has a spare child started, if there is none, so that the next host need not
+// wait.
+func (p *pool) warmLocked(a asked) {
+	if p.warming || p.spare != nil && !p.spare.ended() || p.life.Err() != nil {
+		return
+	}
+	p.warming = true
+	p.work.Go(func() {
+		c, err := p.starter.start(p.life, a)
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.warming = false
+		switch {
+		case err != nil:
+			p.opts.Logger.Warn("no spare child", "error", err)
+		case p.life.Err() != nil:
+			p.work.Go(c.Kill)
+		default:
+			p.spare = c
+		}
+	})
+}
+
+// close ends all children. No session is left.
+func (p *pool) close() {
+	p.stop()
+	p.mu.Lock()
+	var children []*child
+	if p.spare != nil {
+		children = append(children, p.spare)
+		p.spare = nil
+	}
+	slots := make([]*slot, 0, len(p.slots))
+	for _, s := range p.slots {
+		slots = append(slots, s)
+	}
+	p.mu.Unlock()
+	for _, s := range slots {
+		if <-s.settled; s.child != nil {
+			children = append(children, s.child)
+		}
+	}
+	for _, c := range children {
+		p.work.Go(c.Kill)
+	}
+	p.work.Wait()
+}

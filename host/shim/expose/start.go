@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package expose
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/exec"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/attach"
+)
+
+const (
+	// startsAtOnce bounds how many children are being started.
+	startsAtOnce = 4
+	// firstPause and lastPause are between an attempt that has failed and the next.
+	firstPause = 250 * time.Millisecond
+	lastPause  = 30 * time.Second
+	// anyVersion bounds the versions that a child is asked for when nobody has named
+	// any: it takes the highest that it has.
+	anyVersion = 64
+)
+
+// asked is what a child is started for.
+type asked struct {
+	cookie   plugin.HandshakeConfig
+	versions []int
+}
+
+func (a asked) equal(b asked) bool {
+	return a.cookie == b.cookie && slices.Equal(a.versions, b.versions)
+}
+
+// child is a process that was started.
+type child struct {
+	*plugin.Relayed
+	asked asked
+	since time.Time
+}
+
+func (c *child) id() string { return c.Client().ID() }
+
+func (c *child) ended() bool { return c.Client().Exited() }
+
+// starter starts children. After a failure it lets some time pass, and more after each
+// further one.
+type starter struct {
+	opts  Options
+	slots chan struct{} // one item for each start that is under way
+
+	mu       sync.Mutex
+	failures int // in a row
+	next     time.Time
+	last     error
+}
+
+func newStarter(o Options) *starter {
+	return &starter{opts: o, slots: make(chan struct{}, startsAtOnce)}
+}
+
+// start starts a child, within Options.StartTimeout. It fails at once while the pause
+// after a failure lasts. It is given up when ctx
+// ends.
+func (s *starter) start(ctx context.Context, a asked) (*child, error) {
+	select {
+	case s.slots <- struct{}{}:
+		defer func() { <-s.slots }()
+	case <-ctx.Done():
+		return nil, errors.New("other children are being started: try again")
+	}
+	if pause, last := s.pause(); pause > 0 {
+		return nil, fmt.Errorf("the next attempt to start it is in %v: %w", pause.Round(time.Second/10), last)
+	}
+	c, err := s.run(ctx, a)
+	s.note(err)
+	return c, err
+}
+
+func (s *starter) run(ctx context.Context, a asked) (*child, error) {
+	words := new(attach.Words)
+	config := &plugin.ClientConfig{
+		HandshakeConfig:  a.cookie,
+		VersionedPlugins: map[int]plugin.PluginSet{},
+		Cmd:              exec.Command(s.opts.Command[0], s.opts.Command[1:]...),
+		StartTimeout:     s.opts.StartTimeout,
+		AutoMTLS:         s.opts.AutoMTLS,
+		EndWithHost:      true,
+		MaxMessageBytes:  s.opts.Network.MaxMessageBytes,
+		Stderr:           words,
+		SyncStdout:       s.opts.Stdout,
+		SyncStderr:       s.opts.Stderr,
+		Logger:           hclog.NewNullLogger(), // what it logs goes to Stderr as it is
+	}
+	if s.opts.Stderr != nil {
+		config.Stderr = io.MultiWriter(words, s.opts.Stderr)
+	}
+	for _, v := range a.versions {
+		config.VersionedPlugins[v] = plugin.PluginSet{}
+	}
+	relayed, err := plugin.StartRelayed(ctx, config)
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", s.opts.Command[0], words.Explain(err, nil, a.cookie.MagicCookieKey))
+	}
+	return &child{Relayed: relayed, asked: a, since: time.Now()}, nil
+}
+
+// note takes the outcome of an attempt. A child that has not lived for long is another
+// failure, which whoever notices its end notes as well.
+func (s *starter) note(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		return
+	}
+	s.failures++
+	s.last = err
+	s.next = time.Now().Add(min(firstPause<<min(s.failures-1, 10), lastPause))
+}
+
+// served notes that a child has lived for long enough to be no failure.
+func (s *starter) served() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failures = 0
+}
+
+// pause is how long no start is tried, and why.
+func (s *starter) pause() (time.Duration, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return time.Until(s.next), s.last
+}
