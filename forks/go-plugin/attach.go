@@ -169,57 +169,82 @@ func agree(cfg *ClientConfig, info *PeerInfo) (hello.Agreement, error) {
 	return a, cfg.allows(Protocol(a.Protocol))
 }
 
-// newSession speaks the agreed protocol on a connection that is past the
+// newSession makes a session with a remote plugin on a connection that is past the
 // handshake. It owns conn, and closes it on an error.
 func newSession(cfg ClientConfig, conn net.Conn, info *PeerInfo) (*Session, error) {
+	peer := sessionPeer{conn: conn, info: info}
+	var err error
+	if peer.agreed, err = agree(&cfg, info); err == nil {
+		peer.plugins, err = cfg.selectVersion(peer.agreed.Version)
+	}
+	if err != nil {
+		_ = conn.Close()
+		return nil, err
+	}
+	return peer.newSession(cfg)
+}
+
+// sessionPeer is a plugin with which all is agreed.
+type sessionPeer struct {
+	conn    net.Conn
+	info    *PeerInfo // nil: it does not know the handshake
+	agreed  hello.Agreement
+	plugins PluginSet // of the agreed version
+	child   bool      // it is this host's to end
+}
+
+// newSession speaks the agreed protocol. It owns the connection, and closes it on an
+// error.
+func (p sessionPeer) newSession(cfg ClientConfig) (*Session, error) {
 	cfg.Logger = logging.NewRated(cfg.Logger)
 	s := &Session{
-		info:        info,
+		info: p.info, agreed: p.agreed, child: p.child,
 		pingTimeout: cfg.PingTimeout, keepalive: cfg.KeepaliveInterval, takesOutput: cfg.wantsOutput(),
+	}
+	if s.child {
+		s.keepalive = 0 // Its end is noticed, and a debugger may stop it.
 	}
 	s.ctx, s.end = context.WithCancelCause(context.Background())
 	s.draining, s.setDraining = context.WithCancel(context.Background())
-	if err := s.open(&cfg, conn); err != nil {
+	if err := s.open(&cfg, p); err != nil {
 		s.end(err)
-		_ = conn.Close()
+		_ = p.conn.Close()
 		return nil, err
 	}
 	s.start()
 	return s, nil
 }
 
-func (s *Session) open(cfg *ClientConfig, conn net.Conn) (err error) {
-	if s.agreed, err = agree(cfg, s.info); err != nil {
-		return err
-	}
-	plugins, err := cfg.selectVersion(s.agreed.Version)
-	if err != nil {
-		return err
-	}
+func (s *Session) open(cfg *ClientConfig, p sessionPeer) error {
 	if s.agreed.Protocol == hello.GRPC {
-		s.conn = dial.NewGRPCConn(conn, s.lose, (&grpcconn.GoAwayWatch{Leaving: s.setDraining}).See)
-		return s.openGRPC(cfg, plugins)
+		s.conn = dial.NewGRPCConn(p.conn, s.lose, (&grpcconn.GoAwayWatch{Leaving: s.setDraining}).See)
+		return s.openGRPC(cfg, p.plugins)
 	}
-	s.conn = dial.NewConn(conn, s.lose)
-	return s.openNetRPC(cfg, plugins)
+	s.conn = dial.NewConn(p.conn, s.lose)
+	return s.openNetRPC(cfg, p.plugins)
 }
 
 func (s *Session) openNetRPC(cfg *ClientConfig, plugins PluginSet) (err error) {
 	config := netrpc.HostConfig{
 		Detach:      s.detach,
+		Remote:      !s.child,
 		Cause:       s.Err,
 		PingTimeout: cfg.PingTimeout,
 		MaxMessage:  cfg.MaxMessageBytes,
 		MaxSend:     commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
 		Arrivals:    cfg.Broker.arrivals(),
-		Panicked:    panics.NewGuard().ReportTo(cfg.Logger),
+	}
+	if !s.child {
+		config.Panicked = panics.NewGuard().ReportTo(cfg.Logger)
 	}
 	logger, pingTimeout := cfg.Logger, cfg.PingTimeout
 	config.Yamux = func() *yamux.Config {
 		cfg := netrpc.YamuxConfig(logger)
-		// The session's own probe notices a dead peer, sooner than yamux's.
-		cfg.EnableKeepAlive = false
-		cfg.ConnectionWriteTimeout = pingTimeout
+		if !s.child {
+			// The session's own probe notices a dead peer, sooner than yamux's.
+			cfg.EnableKeepAlive = false
+			cfg.ConnectionWriteTimeout = pingTimeout
+		}
 		return cfg
 	}
 	var session *netrpc.Host

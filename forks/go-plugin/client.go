@@ -29,6 +29,7 @@ type clientPlugin interface {
 	exited() bool
 	id() string
 	negotiated() (Protocol, int) // and the app version; zero before start
+	attached() (*Session, error) // makes it first where needed
 	reattachConfig() *ReattachConfig
 }
 
@@ -133,13 +134,8 @@ func (c *Client) ReattachConfig() *ReattachConfig {
 	return c.plugin.reattachConfig()
 }
 
-// Session returns the current session with a remote plugin, and attaches first
-// if there is none. It returns an error for a plugin on this machine, which
-// has no session but its process.
-func (c *Client) Session() (*Session, error) {
-	remote, ok := c.plugin.(*remotePlugin)
-	if !ok {
-		return nil, errNoSession
-	}
-	return remote.attached()
-}
+// Session returns the current session with the plugin, and attaches or starts it
+// first if there is none. With a plugin on this machine there is one in its life, which
+// Close ends together with the plugin. A plugin on this machine that speaks gRPC and
+// does not shake hands has none, which is an error.
+func (c *Client) Session() (*Session, error) { return c.plugin.attached() }

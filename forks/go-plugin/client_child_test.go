@@ -286,7 +286,7 @@ func TestChildOutput(t *testing.T) {
 	}
 	dispenseEcho(t, protocol)
 	testkit.Eventually(t, "the child's output arrives", func() bool {
-		return stdout.String() == "to stdout\n" && stderr.String() == "to stderr\n"
+		return strings.HasSuffix(stdout.String(), "to stdout\n") && strings.HasSuffix(stderr.String(), "to stderr\n")
 	})
 	client.Kill()
 	if !strings.Contains(log.String(), "plugin address") {

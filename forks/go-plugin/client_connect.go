@@ -4,58 +4,61 @@ package plugin
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"net"
 
-	"github.com/hashicorp/yamux"
 	"google.golang.org/grpc/credentials"
 
 	"github.com/hashicorp/go-plugin/internal/broker"
+	"github.com/hashicorp/go-plugin/internal/dial"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/multiplex"
-	"github.com/hashicorp/go-plugin/internal/netrpc"
 )
 
-// connect makes the protocol client of a plugin on this machine. It gives up when the
-// plugin ends or Kill has waited for long enough.
-func (p *localProcess) connect(reached reachedPlugin) (sessionClient, error) {
-	switch reached.protocol {
-	case ProtocolNetRPC:
-		return p.connectNetRPC(reached)
-	case ProtocolGRPC:
-		return p.connectGRPC(reached)
-	default:
-		return nil, fmt.Errorf("unknown server protocol: %s", reached.protocol)
+// connect makes the protocol client of a plugin on this machine, and the session whose
+// it is. It gives up when the plugin ends or Kill has waited for long enough. A plugin
+// over gRPC that does not shake hands has no session: its connection may be replaced.
+func (p *localProcess) connect(reached reachedPlugin) (sessionClient, *Session, error) {
+	switch {
+	case reached.protocol == ProtocolGRPC && !reached.hello:
+		client, err := p.connectGRPC(reached)
+		return client, nil, err
+	case reached.protocol != ProtocolGRPC && reached.protocol != ProtocolNetRPC:
+		return nil, nil, fmt.Errorf("unknown server protocol: %s", reached.protocol)
 	}
+	session, err := p.attach(reached)
+	if err != nil {
+		return nil, nil, err
+	}
+	return session.client, session, nil
 }
 
-func (p *localProcess) connectNetRPC(reached reachedPlugin) (sessionClient, error) {
-	conn, err := p.dialFirst(reached)
+func (p *localProcess) attach(reached reachedPlugin) (*Session, error) {
+	ctx, cancel := context.WithTimeout(p.inUse, p.config.DialTimeout)
+	defer cancel()
+	peer := sessionPeer{
+		agreed:  hello.Agreement{Version: reached.version, Protocol: string(reached.protocol)},
+		plugins: reached.plugins, child: true,
+	}
+	target := dial.Target{Addr: reached.addr, Conn: reached.dial, TLS: reached.tls}
+	var err error
+	if reached.hello {
+		target.Hello = helloRequest(&p.config)
+		target.Hello.Versions, target.Hello.Protocols = []int{reached.version}, []string{string(reached.protocol)}
+		if peer.conn, peer.info, err = target.Dial(ctx); err == nil {
+			peer.agreed.Features, peer.agreed.MaxMessage = peer.info.Features, peer.info.MaxMessage
+		}
+	} else {
+		peer.conn, err = target.Connect(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
-	// Opening the streams takes a handshake, with TLS.
-	socket := conn
-	defer context.AfterFunc(p.inUse, func() { _ = socket.Close() })()
-	if reached.tls != nil {
-		// gRPC brings TLS of its own; net/rpc is wrapped.
-		conn = tls.Client(conn, reached.tls)
-	}
-	session, err := netrpc.NewYamuxHost(conn, netrpc.HostConfig{
-		PingTimeout: p.config.PingTimeout,
-		MaxMessage:  p.config.MaxMessageBytes,
-		Arrivals:    p.config.Broker.arrivals(),
-		Yamux:       func() *yamux.Config { return netrpc.YamuxConfig(p.logger) },
-	})
-	if err != nil {
-		return nil, err
-	}
-	client := newRPCClient(session, reached.plugins)
-	return client, client.SyncStreams(p.config.SyncStdout, p.config.SyncStderr)
+	return peer.newSession(p.config)
 }
 
-func (p *localProcess) connectGRPC(reached reachedPlugin) (sessionClient, error) {
+func (p *localProcess) connectGRPC(reached reachedPlugin) (*GRPCClient, error) {
 	listeners := broker.ListenerConfig{Sockets: p.sockets(), Translator: p.process.Runner()}
 	if p.config.Cmd != nil { // A Runner's plugin may see other paths, and its directory is removed as a whole.
 		listeners.Announced = p.process.NoteBrokered

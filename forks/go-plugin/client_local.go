@@ -4,6 +4,7 @@ package plugin
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 
@@ -23,8 +24,9 @@ type localPlugin struct {
 	opening sync.Mutex // one open at a time
 	killing sync.Mutex // one Kill at a time
 
-	state   sync.Mutex // guards these two
+	state   sync.Mutex // guards these three
 	client  sessionClient
+	session *Session           // whose the client is; nil: it has none
 	abandon context.CancelFunc // ends a start that is under way; nil before
 }
 
@@ -83,25 +85,39 @@ func (p *localPlugin) open() (ClientProtocol, error) {
 	if client := p.connected(); client != nil {
 		return client, nil
 	}
-	client, err := p.connect(p.reached)
+	client, session, err := p.connect(p.reached)
 	if err != nil {
 		return nil, err
 	}
-	if !p.keep(client) {
+	if !p.keep(client, session) {
 		_ = client.Close()
 		return nil, child.ErrExited
 	}
 	return client, nil
 }
 
+var errNoSession = errors.New("the plugin has no session: it speaks gRPC on this machine without the handshake")
+
+func (p *localPlugin) attached() (*Session, error) {
+	if _, err := p.open(); err != nil {
+		return nil, err
+	}
+	p.state.Lock()
+	defer p.state.Unlock()
+	if p.session == nil {
+		return nil, errNoSession
+	}
+	return p.session, nil
+}
+
 // keep keeps a connection for Kill to close, unless that has looked for one already.
-func (p *localPlugin) keep(client sessionClient) bool {
+func (p *localPlugin) keep(client sessionClient, session *Session) bool {
 	p.state.Lock()
 	defer p.state.Unlock()
 	if p.inUse.Err() != nil {
 		return false
 	}
-	p.client = client
+	p.client, p.session = client, session
 	return true
 }
 

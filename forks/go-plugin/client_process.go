@@ -34,6 +34,7 @@ type localProcess struct {
 type reachedPlugin struct {
 	addr     net.Addr
 	socket   *child.Socket // at addr
+	hello    bool          // it shakes hands
 	protocol Protocol
 	version  int
 	plugins  PluginSet

@@ -4,13 +4,10 @@ package plugin
 
 import (
 	"context"
-	"errors"
 	"net"
 	"sync"
 	"sync/atomic"
 )
-
-var errNoSession = errors.New("only a remote plugin has a session")
 
 // remotePlugin keeps one session with a remote plugin and replaces it when it
 // was lost and is wanted again.

@@ -110,6 +110,7 @@ func (p *localProcess) request(cert *child.Certificate) child.Request {
 		SocketGroup:   sockets.Group,
 		MultiplexGRPC: p.config.GRPCBrokerMultiplex,
 		EndWithHost:   p.config.EndWithHost,
+		Hello:         true,
 	}
 	if cert != nil {
 		request.Cert = cert.PEM
@@ -135,7 +136,7 @@ func (p *localProcess) accept(line child.Line, translate runner.AddrTranslator, 
 	}
 	reached = reachedPlugin{
 		addr: addr, socket: child.NewSocket(addr, dial.Dialer()), protocol: Protocol(line.Protocol), version: line.Version,
-		plugins: set, tls: p.config.TLSConfig,
+		hello: line.Hello, plugins: set, tls: p.config.TLSConfig,
 	}
 	if p.config.EndWithHost && p.config.RunnerFunc == nil {
 		reached.socket.Take()

@@ -3,8 +3,6 @@
 package plugin
 
 import (
-	"time"
-
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/grpcserve"
@@ -56,14 +54,16 @@ func (h *hostSession) grpcHost() grpcserve.Host {
 			Conn: grpcconn.Config{MaxReceive: maxMessage, MaxSend: maxMessage},
 			TLS:  h.plugin.tls, // the original library secures every brokered connection like the main one
 		},
-		OnShutdown: h.awaitHangUp,
+		OnShutdown: func() { h.quit(grpcserve.HangUpTimeout) }, // once it has read the rest of the output
 		Panicked:   h.panicked,
 	}
 	tunnel := h.agreed.Has(hello.FeatureGRPCTunnel)
 	if tunnel {
 		host.Broker.Transport, host.Broker.TLS = broker.Tunnel(), nil // inside of the main one
 	}
-	if !h.agreed.Has(hello.FeatureNoOutput) {
+	if h.agreed.Has(hello.FeatureNoOutput) {
+		host.OnShutdown = func() { h.quit(0) }
+	} else {
 		host.Output = grpcstdio.NewSender(func() stdio.Stream { return h.output().Subscribe() })
 		if tunnel {
 			host.Output.Keep() // The host asks for the output while it may already be calling.
@@ -73,19 +73,9 @@ func (h *hostSession) grpcHost() grpcserve.Host {
 }
 
 // output is what the session's plugin writes.
-func (h *hostSession) output() *stdio.Hub {
+func (h *hostSession) output() stdio.Outputs {
 	if h.relay != nil {
 		return h.relay.output()
 	}
 	return h.plugin.output
-}
-
-// awaitHangUp ends a session that its host wants to end. The host hangs up by itself
-// once it has read the rest of the output.
-func (h *hostSession) awaitHangUp() {
-	wait := grpcserve.HangUpTimeout
-	if h.agreed.Has(hello.FeatureNoOutput) {
-		wait = 0
-	}
-	time.AfterFunc(wait, func() { _ = h.conn.Close() })
 }

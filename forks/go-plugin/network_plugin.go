@@ -39,19 +39,22 @@ type networkPlugin struct {
 	served    []servedVersion
 	tls       *tls.Config                // nil: plain TCP
 	services  map[int]*grpcserve.Factory // of gRPC, by app version
-	output    *stdio.Hub
+	output    stdio.Outputs
+	keepalive time.Duration // after how long a silent host is probed; zero: never
+	quit      func()        // ends a child when its host has asked for that; nil: it is no host's alone
 	panics    *panics.Guard
 	watchdog  mux.Watchdog
 	draining  chan struct{}
 }
 
-func newNetworkPlugin(opts *ServeConfig, logger hclog.Logger, output *stdio.Hub) (*networkPlugin, error) {
+func newNetworkPlugin(opts *ServeConfig, logger hclog.Logger, output stdio.Outputs) (*networkPlugin, error) {
 	p := &networkPlugin{
 		newServer: opts.GRPCServer,
 		logger:    logger,
 		about:     logging.NewRated(logger),
 		served:    servedVersions(opts),
 		output:    output,
+		keepalive: hostKeepalive,
 		panics:    panics.NewGuard(),
 		draining:  make(chan struct{}),
 		services:  make(map[int]*grpcserve.Factory),

@@ -28,7 +28,8 @@ var errPlaintextChild = fmt.Errorf("a host with AutoMTLS has started this plugin
 
 // serveNetwork serves hosts on the network until the process is told to end.
 func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
-	child.TakeEndWithHost() // It is no host's alone.
+	child.TakeEndWithHost() // It is no host's alone,
+	child.TakeHello()       // and shakes hands with all.
 	ended := make(chan struct{})
 	defer close(ended)
 	if opts.Network == nil {

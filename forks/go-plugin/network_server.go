@@ -30,7 +30,7 @@ type networkServer struct {
 
 // newNetworkServer does everything that can fail before a socket is open. hostVersions
 // are those of a host that has started the plugin, if one has.
-func newNetworkServer(opts *ServeConfig, hostVersions []int, logger hclog.Logger, output *stdio.Hub) (*networkServer, error) {
+func newNetworkServer(opts *ServeConfig, hostVersions []int, logger hclog.Logger, output stdio.Outputs) (*networkServer, error) {
 	p, err := newNetworkPlugin(opts, logger, output)
 	if err != nil {
 		return nil, err
@@ -77,8 +77,10 @@ func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
 		return errors.Join(err, lis.Close())
 	}
 	defer health.Close()
-	s.logger.Info("plugin serves on the network", "name", s.config.Name, "address", lis.Addr().String(),
-		"tls", s.tls != nil, "versions", numbersOf(s.served))
+	if s.quit == nil {
+		s.logger.Info("plugin serves on the network", "name", s.config.Name, "address", lis.Addr().String(),
+			"tls", s.tls != nil, "versions", numbersOf(s.served))
+	}
 
 	// The sessions outlive ctx: they drain first.
 	hard, abort := context.WithCancel(context.Background())

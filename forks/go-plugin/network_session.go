@@ -6,6 +6,7 @@ import (
 	"context"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -41,6 +42,7 @@ type hostSession struct {
 	// ready ends when the fields above are set for good, so that the session can drain.
 	ready    context.Context
 	setReady context.CancelFunc
+	quits    atomic.Bool // the host has asked for the end
 	ending   sync.Once
 	ended    func() // called once, at the end; set by whoever made the session
 }
@@ -108,7 +110,21 @@ func (h *hostSession) end(err error) {
 			h.grpc.Leave()
 		}
 		h.ended()
+		if h.quits.Load() && h.plugin.quit != nil {
+			h.plugin.quit()
+		}
 	})
+}
+
+// quit ends the session because its host has asked for that, and a child with it. The
+// host may take as long as wait to hang up by itself.
+func (h *hostSession) quit(wait time.Duration) {
+	h.quits.Store(true)
+	if wait > 0 {
+		time.AfterFunc(wait, func() { _ = h.conn.Close() })
+		return
+	}
+	_ = h.conn.Close()
 }
 
 // netRPCSession is what a session over net/rpc is served by.
@@ -133,17 +149,19 @@ func (h *hostSession) newNetRPC() (session netRPCSession, release func()) {
 	config := &netrpc.PluginConfig{
 		Serving: netrpc.Serving{Panicked: h.panicked, Output: &h.before, MaxMessage: h.plugin.config.MaxMessageBytes},
 		Kinds:   h.version.plugins.netRPC,
-		Quit:    func() { _ = h.conn.Close() }, // ends this session, not the plugin
+		Quit:    func() { h.quit(0) },
 		Yamux: func() *yamux.Config {
 			cfg := netrpc.YamuxConfig(h.logger)
-			cfg.KeepAliveInterval = hostKeepalive
+			if h.plugin.keepalive > 0 {
+				cfg.KeepAliveInterval = h.plugin.keepalive
+			}
 			return cfg
 		},
 	}
 	if h.agreed.Has(hello.FeatureMux) {
 		config.Subscribe = h.subscribe
 		config.MaxSend = commonBound(h.plugin.config.MaxMessageBytes, h.agreed.MaxMessage)
-		config.Watchdog, config.Silence = &h.plugin.watchdog, hostKeepalive
+		config.Watchdog, config.Silence = &h.plugin.watchdog, h.plugin.keepalive
 		return netrpc.NewMuxPlugin(h.conn, config), func() {}
 	}
 	stdout, stderr := h.plugin.output.Split()
@@ -157,7 +175,7 @@ func (h *hostSession) newNetRPC() (session netRPCSession, release func()) {
 }
 
 // subscribe gives a net/rpc session the plugin's output as one sequence.
-func (h *hostSession) subscribe() *stdio.Subscription {
+func (h *hostSession) subscribe() stdio.Stream {
 	output := h.plugin.output.Subscribe()
 	h.before.Follow(output)
 	return output

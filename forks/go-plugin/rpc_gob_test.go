@@ -59,12 +59,7 @@ func (s *gobServer) Hold(n int64, _ *string) error {
 func TestAnswerThatHostHasNotRegistered(t *testing.T) {
 	cfg := childConfig("gob")
 	cfg.Plugins = plugin.PluginSet{"gob": &gobPlugin{}}
-	client := plugin.NewClient(cfg)
-	defer client.Kill()
-	protocol, err := client.Client()
-	if err != nil {
-		t.Fatal(err)
-	}
+	protocol := reattachAsEver(t, cfg)
 	dispense := func() *rpc.Client {
 		raw, err := protocol.Dispense("gob")
 		if err != nil {
@@ -75,7 +70,7 @@ func TestAnswerThatHostHasNotRegistered(t *testing.T) {
 	stub, other := dispense(), dispense()
 	onOther := other.Go("Plugin.Hold", int64(1), new(string), make(chan *rpc.Call, 1))
 	beside := stub.Go("Plugin.Hold", int64(1), new(string), make(chan *rpc.Call, 1))
-	err = stub.Call("Plugin.Return", "of the plugin only", &Box{})
+	err := stub.Call("Plugin.Return", "of the plugin only", &Box{})
 	if err == nil || !strings.Contains(err.Error(), "OnlyOfPlugin") {
 		t.Errorf("error %v, want the name of the type", err)
 	}

@@ -29,6 +29,7 @@ type childServer struct {
 	listener net.Listener
 	tls      *tls.Config
 	cert     string // printed for the host, with AutoMTLS
+	hello    bool   // the host is told that it can shake hands
 	protocol ServerProtocol
 	done     chan struct{}
 }
@@ -41,7 +42,7 @@ func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 	if err != nil {
 		return err
 	}
-	s, err := newChildServer(opts, logger, stdout, stderr, stdio.Pipes{stdout, stderr})
+	s, err := newChildServer(opts, logger, stdout, stderr, stdio.Pipes{stdout, stderr}, child.TakeHello())
 	if err != nil {
 		return err
 	}
@@ -71,21 +72,28 @@ func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 }
 
 // newChildServer does everything that can fail before the host hears of the
-// plugin.
-func newChildServer(opts *ServeConfig, logger hclog.Logger, stdout, stderr io.Reader, pipes stdio.Pipes) (*childServer, error) {
-	version, err := versionForHost(servedVersions(opts), child.VersionsFromEnv(logger))
+// plugin. shakesHands says that the host can shake hands.
+func newChildServer(opts *ServeConfig, logger hclog.Logger, stdout, stderr io.Reader, pipes stdio.Pipes, shakesHands bool) (*childServer, error) {
+	hostVersions := child.VersionsFromEnv(logger)
+	version, err := versionForHost(servedVersions(opts), hostVersions)
 	if err != nil {
 		return nil, err
 	}
 	s := &childServer{opts: opts, logger: logger, version: version, done: make(chan struct{})}
+	s.hello = shakesHands && version.protocol == ProtocolNetRPC
 	if err := s.configureTLS(); err != nil {
 		return nil, err
 	}
 	if s.listener, err = listen.Local(listen.SocketsFromEnv()); err != nil {
 		return nil, err
 	}
-	s.configureProtocol(stdout, stderr, pipes)
-	if err := s.protocol.Init(); err != nil {
+	if s.hello {
+		s.protocol, err = newChildSessions(opts, s.tls, hostVersions, logger, stdio.NewSource(stdout, stderr, pipes), func() { close(s.done) })
+	} else {
+		s.configureProtocol(stdout, stderr, pipes)
+		err = s.protocol.Init()
+	}
+	if err != nil {
 		_ = s.listener.Close()
 		return nil, fmt.Errorf("prepare %s: %w", version.protocol, err)
 	}
@@ -148,6 +156,7 @@ func (s *childServer) line() child.Line {
 		Address:  s.listener.Addr().String(),
 		Protocol: string(s.version.protocol),
 		Cert:     s.cert,
+		Hello:    s.hello,
 	}
 	if os.Getenv(env.MultiplexGRPC) != "" {
 		line.Multiplex = "true"
@@ -195,7 +204,7 @@ func serveInTest(opts *ServeConfig, logger hclog.Logger) error {
 		_, _ = stdout.Close(), stderr.Close()
 	}()
 	// What the test writes still belongs on its own output.
-	s, err := newChildServer(opts, logger, teePipe(stdout, os.Stdout), teePipe(stderr, os.Stderr), stdio.Pipes{stdout, stderr})
+	s, err := newChildServer(opts, logger, teePipe(stdout, os.Stdout), teePipe(stderr, os.Stderr), stdio.Pipes{stdout, stderr}, false)
 	if err != nil {
 		return err
 	}

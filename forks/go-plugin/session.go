@@ -20,13 +20,14 @@ import (
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
-// Session is one attachment of this host to one remote plugin. It ends when
+// Session is one attachment of this host to one plugin. It ends when
 // the connection fails, when the plugin stops answering probes, or when it is
 // closed, and never comes back: [Attach] makes the next one. All methods may be
 // called from any goroutine.
 type Session struct {
 	info   *PeerInfo
 	agreed hello.Agreement
+	child  bool // it is this host's to end
 
 	pingTimeout, keepalive time.Duration // of ClientConfig
 	takesOutput            bool          // there is somebody for what the plugin writes
@@ -138,7 +139,7 @@ func (s *Session) GRPCBroker() *GRPCBroker {
 	return nil
 }
 
-// Close detaches from the plugin, which lives on, and waits until the
+// Close detaches from the plugin, which lives on unless it is a child, and waits until the
 // session's goroutines have ended. What the plugin wrote before, to ClientConfig's
 // SyncStdout and SyncStderr, has been passed on then, unless that took more than two
 // seconds. Calls in flight fail with [ErrConnectionLost].
@@ -177,11 +178,12 @@ func (s *Session) start() {
 func (s *Session) lose(err error) { s.end(peererr.Lost(err)) }
 
 // detach ends the session because this side closes its client. It reports whether the
-// plugin is to be asked to end it, too, for the output that it still has. One that has
-// shaken hands takes that for no more. A plugin that was lost cannot be asked.
+// plugin is to be asked to end: a child, and for the output that it still has one that
+// has shaken hands, which takes it for the end of the session. A plugin that was lost
+// cannot be asked.
 func (s *Session) detach() (ask bool) {
 	s.end(ErrDetached)
-	return s.info != nil && s.takesOutput && errors.Is(s.Err(), ErrDetached)
+	return s.child || s.info != nil && s.takesOutput && errors.Is(s.Err(), ErrDetached)
 }
 
 // askForDrain asks the plugin to say when it is about to leave, and does not

@@ -23,6 +23,7 @@ type Request struct {
 	Cert             []byte // the host's one-time certificate in PEM
 	MultiplexGRPC    bool
 	EndWithHost      bool
+	Hello            bool // the host can shake hands on the connection
 }
 
 // Env is the request as variables of the child's environment.
@@ -49,6 +50,9 @@ func (r Request) Env() []string {
 	}
 	if r.EndWithHost {
 		set(env.EndWithHost, "true")
+	}
+	if r.Hello {
+		set(env.Hello, helloToken(vars))
 	}
 	return vars
 }
@@ -96,6 +100,6 @@ func WithoutOwn(vars []string) []string {
 // (PLUGIN_UNIX_SOCKET_DIR) holds for all.
 func isOwn(name string) bool {
 	return slices.Contains(env.Network(), name) || slices.Contains([]string{
-		env.ClientCert, env.MultiplexGRPC, env.UnixSocketGroup, env.ProtocolVersions, env.MinPort, env.MaxPort, env.EndWithHost,
+		env.ClientCert, env.MultiplexGRPC, env.UnixSocketGroup, env.ProtocolVersions, env.MinPort, env.MaxPort, env.EndWithHost, env.Hello,
 	}, name)
 }

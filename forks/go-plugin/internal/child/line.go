@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/peererr"
 	"github.com/hashicorp/go-plugin/printable"
 	"github.com/hashicorp/go-plugin/runner"
@@ -20,7 +21,7 @@ const CoreVersion = 1
 
 // Line is the one line in which a child says where and what it serves:
 //
-//	CORE|APP|NETWORK|ADDRESS|PROTOCOL|CERT[|MULTIPLEX]
+//	CORE|APP|NETWORK|ADDRESS|PROTOCOL|CERT[|MULTIPLEX[|HELLO]]
 type Line struct {
 	Version          int // of the app
 	Network, Address string
@@ -30,18 +31,26 @@ type Line struct {
 	// Multiplex is "true" or "false" when the child was asked whether it can
 	// multiplex, and empty when it does not know the question.
 	Multiplex string
+	// Hello says that the child takes the handshake of package hello on its connections.
+	Hello bool
 }
+
+// saysHello is the eighth field of a child that takes the handshake: how that begins.
+const saysHello = hello.Prefix + "1"
 
 // errShortLine is a line that is something else altogether.
 var errShortLine = errors.New("too few fields")
 
 // String returns the line without its newline. Hosts of before multiplexing take
-// everything behind the fifth bar for the certificate, so the seventh field is
-// written only to a host that asked.
+// everything behind the fifth bar for the certificate, so the seventh and the eighth
+// field are written only to a host that asked.
 func (l Line) String() string {
 	text := fmt.Sprintf("%d|%d|%s|%s|%s|%s", CoreVersion, l.Version, l.Network, l.Address, l.Protocol, l.Cert)
-	if l.Multiplex != "" {
+	if l.Multiplex != "" || l.Hello {
 		text += "|" + l.Multiplex
+	}
+	if l.Hello {
+		text += "|" + saysHello
 	}
 	return text
 }
@@ -75,6 +84,7 @@ func ParseLine(text string) (Line, error) {
 	if len(fields) > 6 {
 		line.Multiplex = fields[6]
 	}
+	line.Hello = len(fields) > 7 && fields[7] == saysHello
 	return line, nil
 }
 

@@ -25,6 +25,8 @@ var ErrNoAnswer = errors.New("no answer to the handshake")
 type Target struct {
 	// Addr is a TCP address or a unix socket.
 	Addr net.Addr
+	// Conn connects to Addr in some other way than by its name; nil: there is none.
+	Conn func(context.Context) (net.Conn, error)
 	// TLS is what the connection begins with; nil: none. The name that the plugin's
 	// certificate must have is Addr's, unless it is set.
 	TLS *tls.Config
@@ -69,8 +71,14 @@ func Dialer() net.Dialer {
 
 // Connect connects and speaks TLS, and does not shake hands.
 func (t Target) Connect(ctx context.Context) (net.Conn, error) {
-	dialer := Dialer()
-	conn, err := dialer.DialContext(ctx, t.Addr.Network(), t.Addr.String())
+	connect := t.Conn
+	if connect == nil {
+		connect = func(ctx context.Context) (net.Conn, error) {
+			dialer := Dialer()
+			return dialer.DialContext(ctx, t.Addr.Network(), t.Addr.String())
+		}
+	}
+	conn, err := connect(ctx)
 	if err != nil || t.TLS == nil {
 		return conn, err
 	}

@@ -14,6 +14,7 @@ const (
 	ClientCert       = "PLUGIN_CLIENT_CERT"
 	MultiplexGRPC    = "PLUGIN_MULTIPLEX_GRPC"
 	EndWithHost      = "PLUGIN_END_WITH_HOST"
+	Hello            = "PLUGIN_HELLO"
 )
 
 // What configures network mode.

@@ -20,10 +20,13 @@ import (
 
 // HostConfig is what the host's side of a session needs. No field is required.
 type HostConfig struct {
-	// Detach ends a session with a plugin that is not this host's to end: Close calls
-	// it first, and sends Quit only if it says so, to a plugin that ends no more than
-	// the session. Nil is for a child.
+	// Detach is called first by Close, which sends Quit only if it says so. Nil asks
+	// for it.
 	Detach func() (ask bool)
+	// Remote says that the plugin is not this host's to end: Quit ends no more than the
+	// session. The output of any other plugin is taken also if nobody wants it, because
+	// that waits for it.
+	Remote bool
 	// Cause says why the session has ended, for the errors of its calls.
 	Cause func() error
 	// PingTimeout bounds Ping; zero waits for ever.
@@ -170,11 +173,11 @@ func (h *Host) Abandon() error { return h.broker.Close() }
 // takes Quit for no more than that. The error says that a child could not be
 // asked.
 func (h *Host) quit() (asked bool, err error) {
+	if h.config.Detach != nil && !h.config.Detach() {
+		return false, nil
+	}
 	wait := stdio.ShutdownTimeout
-	if h.config.Detach != nil {
-		if !h.config.Detach() {
-			return false, nil
-		}
+	if h.config.Remote {
 		wait = stdio.FlushTimeout
 	}
 	// A plugin that hangs does not answer, and yamux would notice it only after
@@ -182,7 +185,7 @@ func (h *Host) quit() (asked bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
 	err = h.call(ctx, methodQuit)
-	if errors.Is(err, peererr.ErrConnectionLost) || h.config.Detach != nil {
+	if errors.Is(err, peererr.ErrConnectionLost) || h.config.Remote {
 		err = nil // A plugin that ends does not always get to answer.
 	}
 	return true, err

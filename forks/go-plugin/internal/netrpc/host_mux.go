@@ -55,7 +55,7 @@ func (m *overMux) open(kind string, _ bool) (Channel, error) {
 }
 
 func (m *overMux) receive(stdout, stderr *stdio.Sink) []*stdio.Pump {
-	if stdout.Drops() && stderr.Drops() {
+	if m.host.config.Remote && stdout.Drops() && stderr.Drops() {
 		return nil
 	}
 	return []*stdio.Pump{stdio.StartPump(m.mux.ReceiveOutput(func(chunk stdio.Chunk) {

@@ -36,7 +36,7 @@ type PluginConfig struct {
 
 	// For a session with the feature mux: the output, asked for once at most; the
 	// bound on what is sent; and the configuration of the transport.
-	Subscribe func() *stdio.Subscription
+	Subscribe func() stdio.Stream
 	MaxSend   int
 	Watchdog  *mux.Watchdog
 	Silence   time.Duration

@@ -53,7 +53,7 @@ func writeWithoutStdout() int {
 }
 
 // all reads what a subscription holds that comes to an end.
-func all(sub *stdio.Subscription) string {
+func all(sub stdio.Stream) string {
 	var b strings.Builder
 	for {
 		c, err := sub.Next(context.Background())

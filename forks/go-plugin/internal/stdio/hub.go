@@ -88,14 +88,17 @@ func (h *Hub) follow(p *Pipe) {
 	h.pipes = append(h.pipes, p)
 }
 
-// Subscribe attaches a reader to the given channels, to both when none is
-// given. It gets what is written from now on; the first subscriber that a
-// channel ever has gets that channel's backlog before it. The caller must
-// close the subscription.
-func (h *Hub) Subscribe(channels ...Channel) *Subscription {
-	if len(channels) == 0 {
-		channels = []Channel{Stdout, Stderr}
-	}
+// Subscribe implements [Outputs]. The stream gets what is written from now on; the first
+// subscriber that a channel ever has gets that channel's backlog before it.
+func (h *Hub) Subscribe() Stream { return h.subscribe(Stdout, Stderr) }
+
+// Split implements [Outputs]: neither stream waits for the other, however little of it
+// is read.
+func (h *Hub) Split() (stdout, stderr *Reader) {
+	return &Reader{Stream: h.subscribe(Stdout)}, &Reader{Stream: h.subscribe(Stderr)}
+}
+
+func (h *Hub) subscribe(channels ...Channel) *Subscription {
 	sub := &Subscription{hub: h, limit: h.limit, wake: make(chan struct{}, 1)}
 	for _, ch := range channels {
 		sub.takes[ch] = true
@@ -134,13 +137,6 @@ func (h *Hub) handBacklog(sub *Subscription) {
 	}
 	clear(h.backlog[len(rest):])
 	h.backlog = rest
-}
-
-// Split subscribes to the two channels separately, as net/rpc hosts read them:
-// neither waits for the other, however little of it is read. The caller must
-// close both.
-func (h *Hub) Split() (stdout, stderr *Reader) {
-	return &Reader{Subscription: h.Subscribe(Stdout)}, &Reader{Subscription: h.Subscribe(Stderr)}
 }
 
 // Close ends the hub. Subscriptions still give what they hold, then io.EOF.

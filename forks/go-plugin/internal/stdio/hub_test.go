@@ -21,7 +21,7 @@ import (
 )
 
 // drain reads what a subscription holds of a hub that has been closed.
-func drain(t *testing.T, sub *stdio.Subscription) []stdio.Chunk {
+func drain(t *testing.T, sub stdio.Stream) []stdio.Chunk {
 	t.Helper()
 	var chunks []stdio.Chunk
 	for {
@@ -86,7 +86,7 @@ func TestOrderAcrossChannels(t *testing.T) {
 	hub.Write(stdio.Channel(7), []byte("nowhere"))
 	hub.Close()
 	hub.Write(stdio.Stdout, []byte("too late"))
-	for name, sub := range map[string]*stdio.Subscription{"first": a, "second": b} {
+	for name, sub := range map[string]stdio.Stream{"first": a, "second": b} {
 		if diff := cmp.Diff(want, drain(t, sub)); diff != "" {
 			t.Errorf("%s subscriber: -want, +got:\n%s", name, diff)
 		}

@@ -18,12 +18,12 @@ func TestNextEnds(t *testing.T) {
 	errCause := errors.New("cancelled")
 	cases := map[string]struct {
 		reason string
-		end    func(*stdio.Hub, *stdio.Subscription, context.CancelCauseFunc)
+		end    func(*stdio.Hub, stdio.Stream, context.CancelCauseFunc)
 		want   error
 	}{
-		"SubscriptionClosed": {"Closing wakes the reader.", func(_ *stdio.Hub, s *stdio.Subscription, _ context.CancelCauseFunc) { s.Close() }, io.EOF},
-		"HubClosed":          {"So does the end of the hub.", func(h *stdio.Hub, _ *stdio.Subscription, _ context.CancelCauseFunc) { h.Close() }, io.EOF},
-		"ContextEnded":       {"And the context, with its cause.", func(_ *stdio.Hub, _ *stdio.Subscription, c context.CancelCauseFunc) { c(errCause) }, errCause},
+		"SubscriptionClosed": {"Closing wakes the reader.", func(_ *stdio.Hub, s stdio.Stream, _ context.CancelCauseFunc) { s.Close() }, io.EOF},
+		"HubClosed":          {"So does the end of the hub.", func(h *stdio.Hub, _ stdio.Stream, _ context.CancelCauseFunc) { h.Close() }, io.EOF},
+		"ContextEnded":       {"And the context, with its cause.", func(_ *stdio.Hub, _ stdio.Stream, c context.CancelCauseFunc) { c(errCause) }, errCause},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -7,11 +7,10 @@ import (
 	"io"
 )
 
-// Reader reads a subscription as a stream of bytes, in one goroutine at a time. What Read
-// has returned counts as passed on when all of its chunk was read and Read is called
-// again.
+// Reader reads a [Stream] as bytes, in one goroutine at a time. What Read has returned
+// counts as passed on when all of its chunk was read and Read is called again.
 type Reader struct {
-	*Subscription
+	Stream
 	rest []byte
 }
 
@@ -20,8 +19,8 @@ var (
 	_ io.WriterTo   = (*Reader)(nil)
 )
 
-// Read blocks until there is output; io.EOF after Close, or when the hub was
-// closed and everything was read.
+// Read blocks until there is output; io.EOF after Close, or when there is no
+// more.
 func (r *Reader) Read(p []byte) (int, error) {
 	if err := r.fill(); err != nil {
 		return 0, err
@@ -57,6 +56,6 @@ func (r *Reader) fill() error {
 
 // Close ends the stream; a waiting Read returns io.EOF. It returns nil.
 func (r *Reader) Close() error {
-	r.Subscription.Close()
+	r.Stream.Close()
 	return nil
 }

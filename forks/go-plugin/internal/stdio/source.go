@@ -5,6 +5,7 @@ package stdio
 import (
 	"context"
 	"io"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -23,14 +24,10 @@ const (
 // are connected at once share it, and when one of them finishes it, it ends for all.
 // All methods may be called from any goroutine.
 type Source struct {
-	readers [2]io.Reader // stdout and stderr; nil: none
-	pipes   Pipes        // what is read, as far as it is known
-	start   sync.Once
-	reading atomic.Int32 // readers that have not ended
-	chunks  chan Chunk   // closed when both have
-	back    chan Chunk   // holds one that a host did not get
-	open    context.Context
-	close   context.CancelFunc // ends open
+	stdout, stderr sourceOutput
+	pipes          Pipes // what is read, as far as it is known
+	open           context.Context
+	close          context.CancelFunc // ends open
 
 	inFlight InFlight           // chunks: read, and passed on
 	takers   atomic.Int32       // hosts
@@ -38,18 +35,29 @@ type Source struct {
 	came     context.CancelFunc // ends waiting
 }
 
-var _ Syncer = (*Source)(nil)
+var _ interface {
+	Syncer
+	Outputs
+} = (*Source)(nil)
+
+// sourceOutput is one of the two outputs of a source.
+type sourceOutput struct {
+	channel Channel
+	reader  io.Reader // nil: none
+	start   sync.Once
+	chunks  chan Chunk // closed when there is no more
+	back    chan Chunk // holds one that a host did not get
+}
+
+func newSourceOutput(channel Channel, reader io.Reader) sourceOutput {
+	return sourceOutput{channel: channel, reader: reader, chunks: make(chan Chunk), back: make(chan Chunk, 1)}
+}
 
 // NewSource returns the output of the two readers, either of which may be nil. pipes
 // are what they read, as far as that is known. The caller closes the source, and ends
 // the readers.
 func NewSource(stdout, stderr io.Reader, pipes Pipes) *Source {
-	s := &Source{
-		readers: [2]io.Reader{stdout, stderr},
-		pipes:   pipes,
-		chunks:  make(chan Chunk),
-		back:    make(chan Chunk, 1),
-	}
+	s := &Source{stdout: newSourceOutput(Stdout, stdout), stderr: newSourceOutput(Stderr, stderr), pipes: pipes}
 	s.open, s.close = context.WithCancel(context.Background())
 	s.waiting, s.came = context.WithCancel(context.Background())
 	return s
@@ -58,31 +66,35 @@ func NewSource(stdout, stderr io.Reader, pipes Pipes) *Source {
 // Close ends the reading after the Read at hand, and all streams.
 func (s *Source) Close() { s.close() }
 
-// Subscribe returns the output for one more host, which closes it.
-func (s *Source) Subscribe() Stream {
-	s.start.Do(func() {
-		s.reading.Store(int32(len(s.readers)))
-		go s.read(s.readers[0], Stdout)
-		go s.read(s.readers[1], Stderr)
-	})
-	s.takers.Add(1)
-	s.came()
-	return &sourceStream{Source: s}
+// Subscribe implements [Outputs].
+func (s *Source) Subscribe() Stream { return s.subscribe(&s.stdout, &s.stderr) }
+
+// Split implements [Outputs].
+func (s *Source) Split() (stdout, stderr *Reader) {
+	return &Reader{Stream: s.subscribe(&s.stdout, nil)}, &Reader{Stream: s.subscribe(nil, &s.stderr)}
 }
 
-func (s *Source) read(r io.Reader, ch Channel) {
-	defer func() {
-		if s.reading.Add(-1) == 0 {
-			close(s.chunks)
-		}
-	}()
-	for r != nil {
+// subscribe returns a stream of the outputs that are not nil.
+func (s *Source) subscribe(stdout, stderr *sourceOutput) Stream {
+	stream := &sourceStream{Source: s, stdout: stdout, stderr: stderr}
+	stream.live, stream.end = context.WithCancel(s.open)
+	for _, out := range stream.outputs() {
+		out.start.Do(func() { go s.read(out) })
+	}
+	s.takers.Add(1)
+	s.came()
+	return stream
+}
+
+func (s *Source) read(out *sourceOutput) {
+	defer close(out.chunks)
+	for out.reader != nil {
 		buf := make([]byte, readChunk)
-		n, err := r.Read(buf)
+		n, err := out.reader.Read(buf)
 		if n > 0 {
 			s.inFlight.Add(1)
 			select {
-			case s.chunks <- Chunk{ch, buf[:n]}:
+			case out.chunks <- Chunk{out.channel, buf[:n]}:
 			case <-s.open.Done():
 				return
 			}
@@ -130,7 +142,7 @@ func (s *Source) awaitTaker(ctx context.Context) {
 // Finish ends the output after what was written by now. A reader of which nobody
 // knows how much that is ends at once.
 func (s *Source) Finish(ctx context.Context) {
-	for _, r := range s.readers {
+	for _, r := range []io.Reader{s.stdout.reader, s.stderr.reader} {
 		if r == nil {
 			continue
 		}
@@ -147,37 +159,103 @@ func (s *Source) Finish(ctx context.Context) {
 // not pass on, as when its connection was lost, the next host gets the chunk.
 type sourceStream struct {
 	*Source
-	held *Chunk // what Next has returned last; nil: it was passed on
+	stdout, stderr *sourceOutput // nil: not taken, or at its end; of Next
+	live           context.Context
+	end            context.CancelFunc // ends live
+
+	mu     sync.Mutex // guards these
+	held   *Chunk     // what Next has returned last; nil: it was passed on
+	closed bool
+}
+
+// outputs returns those that are not at their end.
+func (s *sourceStream) outputs() []*sourceOutput {
+	return slices.DeleteFunc([]*sourceOutput{s.stdout, s.stderr}, func(out *sourceOutput) bool { return out == nil })
 }
 
 // Next implements [Stream].
 func (s *sourceStream) Next(ctx context.Context) (Chunk, error) {
+	s.mu.Lock()
 	s.passed()
-	if ctx.Err() != nil {
-		// The host may come back for it on another connection.
-		return Chunk{}, context.Cause(ctx)
+	s.mu.Unlock()
+	for {
+		if ctx.Err() != nil {
+			// The host may come back for it on another connection.
+			return Chunk{}, context.Cause(ctx)
+		}
+		chunk, ok := s.returned()
+		if !ok {
+			var err error
+			if chunk, err = s.await(ctx); err != nil {
+				return Chunk{}, err
+			}
+		}
+		if chunk.Data != nil {
+			return s.hold(chunk)
+		}
 	}
+}
+
+// returned gives what another host did not get.
+func (s *sourceStream) returned() (chunk Chunk, ok bool) {
+	for _, out := range s.outputs() {
+		select {
+		case chunk = <-out.back:
+			return chunk, true
+		default:
+		}
+	}
+	return Chunk{}, false
+}
+
+// await waits for the next chunk. An empty one says that an output has come to its end.
+func (s *sourceStream) await(ctx context.Context) (Chunk, error) {
+	if s.stdout == nil && s.stderr == nil {
+		return Chunk{}, io.EOF
+	}
+	stdout, stderr := s.stdout.channels(), s.stderr.channels()
 	var chunk Chunk
 	ok := true
 	select {
-	case chunk = <-s.back:
-	default:
-		select {
-		case chunk = <-s.back:
-		case chunk, ok = <-s.chunks:
-		case <-s.open.Done():
-			ok = false
-		case <-ctx.Done():
-			return Chunk{}, context.Cause(ctx)
+	case chunk = <-stdout.back:
+	case chunk = <-stderr.back:
+	case chunk, ok = <-stdout.chunks:
+		if !ok {
+			s.stdout = nil
 		}
-	}
-	if !ok {
+	case chunk, ok = <-stderr.chunks:
+		if !ok {
+			s.stderr = nil
+		}
+	case <-s.live.Done():
 		return Chunk{}, io.EOF
+	case <-ctx.Done():
+		return Chunk{}, context.Cause(ctx)
 	}
-	s.held = &chunk
 	return chunk, nil
 }
 
+// channels are those of an output, and none for nil.
+func (o *sourceOutput) channels() (c struct{ chunks, back chan Chunk }) {
+	if o != nil {
+		c.chunks, c.back = o.chunks, o.back
+	}
+	return c
+}
+
+// hold notes what Next returns.
+func (s *sourceStream) hold(chunk Chunk) (Chunk, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = &chunk
+	if s.closed {
+		s.giveBack()
+		return Chunk{}, io.EOF
+	}
+	return chunk, nil
+}
+
+// passed is called with the lock.
 func (s *sourceStream) passed() {
 	if s.held != nil {
 		s.held = nil
@@ -185,15 +263,32 @@ func (s *sourceStream) passed() {
 	}
 }
 
+// giveBack leaves what was not passed on to the next host. It is called with the lock.
+func (s *sourceStream) giveBack() {
+	if s.held == nil {
+		return
+	}
+	out := &s.Source.stdout
+	if s.held.Channel == Stderr {
+		out = &s.Source.stderr
+	}
+	select {
+	case out.back <- *s.held:
+		s.held = nil
+	default: // Another host has lost its connection at the same time.
+		s.passed()
+	}
+}
+
 // Close implements [Stream].
 func (s *sourceStream) Close() {
-	if s.held != nil {
-		select {
-		case s.back <- *s.held:
-			s.held = nil
-		default: // Another host has lost its connection at the same time.
-		}
+	s.end()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return
 	}
-	s.passed()
+	s.closed = true
+	s.giveBack()
 	s.takers.Add(-1)
 }

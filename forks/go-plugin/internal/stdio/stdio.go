@@ -45,9 +45,19 @@ type Chunk struct {
 	Data    []byte
 }
 
-// Stream is the output for one host. One goroutine at a time calls Next; Close comes
-// after its last return. The methods of Syncer and Finisher may be called from any
-// goroutine.
+// Outputs gives each host its share of a plugin's output: a [Hub] all of it, as far as
+// the host keeps up, a [Source] what no other host takes. Its methods may be called from
+// any goroutine.
+type Outputs interface {
+	// Subscribe returns both outputs as one stream. The caller closes it.
+	Subscribe() Stream
+	// Split returns the two separately, as net/rpc hosts over yamux read them. The
+	// caller closes both.
+	Split() (stdout, stderr *Reader)
+}
+
+// Stream is the output for one host. One goroutine at a time calls Next. All other
+// methods may be called from any goroutine.
 type Stream interface {
 	Syncer
 	Finisher
@@ -55,8 +65,9 @@ type Stream interface {
 	// is no more, and the cause of ctx when that ends first. What it has returned counts
 	// as passed on when it is called again.
 	Next(ctx context.Context) (Chunk, error)
-	// Close ends the stream. What Next returned last was not passed on then, unless
-	// Next was called again.
+	// Close ends the stream: a Next that waits returns io.EOF. What Next returned last
+	// was not passed on then, unless Next was called again. It may be called more than
+	// once.
 	Close()
 }
 

@@ -152,7 +152,7 @@ func TestAnswersStayBehindOutput(t *testing.T) {
 	for name, secure := range map[string]bool{"plaintext": false, "TLS": true} {
 		t.Run(name, func(t *testing.T) {
 			hub := stdio.NewHub(1 << 20)
-			subscribed := make(chan *stdio.Subscription, 1)
+			subscribed := make(chan stdio.Stream, 1)
 			sender := grpcstdio.NewSender(func() stdio.Stream {
 				sub := hub.Subscribe()
 				subscribed <- sub
