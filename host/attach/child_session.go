@@ -24,6 +24,7 @@ const exitGrace = 250 * time.Millisecond
 type childSession struct {
 	child    *child
 	info     conn.Info
+	draining <-chan struct{}    // nil: the child never says that it leaves
 	protocol clientProtocol     // one of these:
 	rpc      *plugin.RPCClient  // nil for gRPC
 	grpc     *plugin.GRPCClient // nil for net/rpc
@@ -51,6 +52,12 @@ func newChildSession(c *child, protocol plugin.ClientProtocol) *childSession {
 		Version:  c.client.NegotiatedVersion(),
 		Instance: "pid " + c.client.ID(),
 		Build:    fileBuild(c.cmd.Path),
+	}
+	if session, err := c.client.Session(); err == nil {
+		s.draining = session.Draining()
+		if peer := session.Info(); peer != nil {
+			s.info.Name, s.info.Kinds = peer.Name, kindsOf(peer)
+		}
 	}
 	s.workers.Go(s.watch)
 	return s
@@ -108,8 +115,9 @@ func (s *childSession) Ping(ctx context.Context) error {
 	return s.protocol.PingContext(ctx)
 }
 
-// Draining implements conn.Session: a child is told when to leave, and never says so.
-func (s *childSession) Draining() <-chan struct{} { return nil }
+// Draining implements conn.Session: a child that knows the handshake says so when
+// somebody else than this host tells it to end.
+func (s *childSession) Draining() <-chan struct{} { return s.draining }
 
 // Done implements conn.Session.
 func (s *childSession) Done() <-chan struct{} { return s.ctx.Done() }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -251,6 +252,29 @@ func TestChildStopped(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestChildTells holds that a child over net/rpc lists what it serves, and says when
+// somebody else tells it to end.
+func TestChildTells(t *testing.T) {
+	session, err := childDialer(t, "served", func(o *attach.ChildOptions) {
+		o.Contract = contract(plugin.ProtocolNetRPC)
+		delete(o.Contract.Versions, commons.VersionGRPC)
+	}).Dial(t.Context(), self(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	info := session.Info()
+	i := slices.IndexFunc(info.Kinds, func(k conn.Kind) bool { return k.Name == commons.GreeterKind })
+	if i < 0 || len(info.Kinds[i].Methods) == 0 || info.Name == "" {
+		t.Errorf("the child tells %+v, want its name and the methods of %s", info, commons.GreeterKind)
+	}
+	if err := syscall.Kill(pidOf(t, session), syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	<-session.Draining()
+	<-session.Done()
 }
 
 // TestChildOutput holds that log entries keep their level, that lines of the
