@@ -158,7 +158,7 @@ func (o Options) attachOptions(s *attach.Settings, stderr io.Writer) (attach.Opt
 	if a.Versions, err = hostVersions(s.Versions); err != nil {
 		return a, &failure{exitUsage, err}
 	}
-	source, said, err := targetSource(s.Target)
+	source, said, err := o.targetSource(s.Target, a.Logger)
 	if err != nil {
 		return a, failf(exitUsage, "target %q: %w", s.Target, err)
 	}
@@ -189,7 +189,14 @@ func hostVersions(told []int) ([]int, error) {
 }
 
 // targetSource gives what finds the endpoints of a target, and what that says of the plugin.
-func targetSource(text string) (discovery.Source, target.Plugin, error) {
+func (o Options) targetSource(text string, logger hclog.Logger) (discovery.Source, target.Plugin, error) {
+	for _, f := range o.Finders {
+		if knows, is := f.(TargetFinder); is {
+			if source, name, ok, err := knows.Target(text, logger); ok {
+				return source, target.Plugin{Name: name}, err
+			}
+		}
+	}
 	list, said, err := onePlugin(text)
 	if err != nil {
 		return nil, said, err

@@ -64,6 +64,14 @@ type Finder interface {
 	Follow(d *daemon.Daemon, metrics prometheus.Registerer) (end func())
 }
 
+// TargetFinder is a Finder that knows targets of its own form for attach, such as
+// k8s:///namespace/service.
+type TargetFinder interface {
+	// Target gives what finds the one plugin of a target, and its name there. It reports
+	// false for a target of another form.
+	Target(target string, logger hclog.Logger) (source discovery.Source, plugin string, ok bool, err error)
+}
+
 // withDefaults fills in what was left out.
 func (o Options) withDefaults() Options {
 	o.Name = cmp.Or(o.Name, strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"))

@@ -66,6 +66,31 @@ func (f *Finder) Source(logger hclog.Logger) (discovery.Source, error) {
 	return f.source, nil
 }
 
+// targetScheme begins a target that is a Service of the cluster.
+const targetScheme = "k8s:///"
+
+// Target implements cli.TargetFinder: k8s:///NAMESPACE/SERVICE is that one Service, whatever
+// its labels are.
+func (f *Finder) Target(text string, logger hclog.Logger) (discovery.Source, string, bool, error) {
+	place, ok := strings.CutPrefix(text, targetScheme)
+	if !ok {
+		return nil, "", false, nil
+	}
+	namespace, service, _ := strings.Cut(place, "/")
+	if namespace == "" || service == "" {
+		return nil, "", true, fmt.Errorf("write %sNAMESPACE/SERVICE", targetScheme)
+	}
+	config, _, err := kubernetes.Connect(f.Kubeconfig)
+	if err != nil {
+		return nil, "", true, err
+	}
+	kubernetes.RedirectKlog(logger)
+	source, err := kubernetes.New(kubernetes.Options{
+		Config: config, Namespaces: []string{namespace}, Service: service, Logger: logger,
+	})
+	return source, service, true, err
+}
+
 // Follow implements cli.Finder: it makes Events of what becomes of the plugins, until end
 // is called.
 func (f *Finder) Follow(d *daemon.Daemon, metrics prometheus.Registerer) (end func()) {

@@ -133,7 +133,8 @@ func (a *api) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	broken, refused := a.broken, a.refused[verb+" "+resource+" "+namespace]
 	noStream := a.noStream && query.Get("sendInitialEvents") != ""
 	a.mu.Unlock()
-	selector, err := labels.Parse(query.Get("labelSelector"))
+	// The one field that is asked for is matched as a label is.
+	selector, err := labels.Parse(strings.Trim(query.Get("labelSelector")+","+query.Get("fieldSelector"), ","))
 	switch {
 	case err != nil:
 		fail(w, http.StatusBadRequest, metav1.StatusReasonBadRequest, err.Error())
@@ -190,7 +191,11 @@ func typeOf(resource string) (apiVersion, kind string) {
 
 // seen reports whether a request for a namespace and labels has the object.
 func seen(o metav1.Object, namespace string, selector labels.Selector) bool {
-	return o != nil && (namespace == "" || o.GetNamespace() == namespace) && selector.Matches(labels.Set(o.GetLabels()))
+	if o == nil || namespace != "" && o.GetNamespace() != namespace {
+		return false
+	}
+	fields := labels.Set{"metadata.name": o.GetName()}
+	return selector.Matches(labels.Merge(fields, o.GetLabels()))
 }
 
 // matching needs the lock.

@@ -25,10 +25,15 @@ type place struct {
 }
 
 // newPlace makes the informers of one namespace, or of all where it is empty.
-func (h *watchHealth) newPlace(c *client, namespace, selector string) *place {
+func (h *watchHealth) newPlace(c *client, namespace string, opts Options) *place {
+	services, slices := metav1.ListOptions{LabelSelector: opts.Selector}, metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName}
+	if opts.Service != "" {
+		services = metav1.ListOptions{FieldSelector: "metadata.name=" + opts.Service}
+		slices.LabelSelector += "=" + opts.Service
+	}
 	return &place{
-		services: h.newInformer(c.core, "services", namespace, selector, &corev1.Service{}, nil),
-		slices: h.newInformer(c.discovery, "endpointslices", namespace, discoveryv1.LabelServiceName, &discoveryv1.EndpointSlice{},
+		services: h.newInformer(c.core, "services", namespace, services, &corev1.Service{}, nil),
+		slices: h.newInformer(c.discovery, "endpointslices", namespace, slices, &discoveryv1.EndpointSlice{},
 			cache.Indexers{byService: func(obj any) ([]string, error) {
 				if slice, ok := obj.(*discoveryv1.EndpointSlice); ok {
 					return []string{serviceOf(slice)}, nil
@@ -38,8 +43,10 @@ func (h *watchHealth) newPlace(c *client, namespace, selector string) *place {
 	}
 }
 
-func (h *watchHealth) newInformer(c rest.Interface, resource, namespace, selector string, example runtime.Object, by cache.Indexers) *informer {
-	plain := cache.NewFilteredListWatchFromClient(c, resource, namespace, func(o *metav1.ListOptions) { o.LabelSelector = selector })
+func (h *watchHealth) newInformer(c rest.Interface, resource, namespace string, selected metav1.ListOptions, example runtime.Object, by cache.Indexers) *informer {
+	plain := cache.NewFilteredListWatchFromClient(c, resource, namespace, func(o *metav1.ListOptions) {
+		o.LabelSelector, o.FieldSelector = selected.LabelSelector, selected.FieldSelector
+	})
 	i := &informer{resource: resource, namespace: namespace, health: h}
 	watched := &cache.ListWatch{
 		ListWithContextFunc: func(ctx context.Context, opts metav1.ListOptions) (runtime.Object, error) {

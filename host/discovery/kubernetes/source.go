@@ -51,6 +51,9 @@ type Options struct {
 	Home string
 	// Selector is a label selector of Services. Empty means DefaultSelector.
 	Selector string
+	// Service is the name of the one Service that counts, whatever its labels are. Empty
+	// means those that Selector matches.
+	Service string
 	// Instance names this host in Events, such as the name of its pod.
 	Instance string
 	// Logger takes what client-go has to say. Nil discards it.
@@ -79,6 +82,11 @@ func (o Options) withDefaults() (Options, error) {
 		}
 		if faults := content.IsDNS1123Label(n); len(faults) > 0 {
 			return o, fmt.Errorf("option Namespaces: %q is no namespace: %s", n, strings.Join(faults, "; "))
+		}
+	}
+	if o.Service != "" {
+		if faults := content.IsDNS1123Label(o.Service); len(faults) > 0 {
+			return o, fmt.Errorf("option Service: %q is no Service: %s", o.Service, strings.Join(faults, "; "))
 		}
 	}
 	o.Selector = cmp.Or(o.Selector, DefaultSelector)

@@ -159,6 +159,20 @@ func TestOtherSelector(t *testing.T) {
 	start(t, a, Options{Selector: "tier in (greeter)"}).untilIDs("only the other label counts", "en@10.0.0.2:7000")
 }
 
+// TestOneService has a host look at one Service, which need not be labelled.
+func TestOneService(t *testing.T) {
+	a := newAPI(t)
+	plain := service("ns", "zh", func(s *corev1.Service) { s.Labels = nil })
+	a.put(plain, slice("ns", "zh", "a", pod("10.0.0.1", "1")), service("ns", "en"), slice("ns", "en", "b", pod("10.0.0.2", "2")))
+	r := start(t, a, Options{Service: "zh"})
+	r.untilIDs("the Service is named", "zh@10.0.0.1:7000")
+	if names := r.manager.Current().Plugins; len(names) != 1 || names[0].Name != "zh" {
+		t.Errorf("plugins %v: want zh alone", names)
+	}
+	a.put(slice("ns", "zh", "a", pod("10.0.0.3", "3")))
+	r.untilIDs("its pod was replaced", "zh@10.0.0.3:7000")
+}
+
 func TestGoneVersion(t *testing.T) {
 	a := newAPI(t)
 	a.put(service("ns", "zh"), slice("ns", "zh", "a", pod("10.0.0.1", "1")))

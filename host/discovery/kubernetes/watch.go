@@ -45,7 +45,7 @@ func newWatch(c *client, opts Options, report func(Report)) (*watch, error) {
 	}
 	w.health.changed = w.nudge
 	for _, namespace := range opts.namespacesOf() {
-		w.places = append(w.places, w.health.newPlace(c, namespace, opts.Selector))
+		w.places = append(w.places, w.health.newPlace(c, namespace, opts))
 	}
 	for _, informer := range w.health.informers {
 		if err := informer.SetTransform(strip); err != nil {
