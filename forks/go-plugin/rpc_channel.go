@@ -18,12 +18,18 @@ import (
 // one, which has to read on until ReadHeader fails: the whole session may wait
 // for it.
 type RPCChannel interface {
-	// Send queues a request for a method ("Plugin.Greet") under a number of the
-	// caller's choice, and never waits for the connection. It returns where the
+	// Send queues a request, and never waits for the connection. It returns where the
 	// request ends in what Taken counts. It was not sent if there is an error:
 	// [ErrChannelFull], an [*RPCEncodeError], or one that matches
-	// [ErrConnectionLost].
-	Send(method string, number uint64, args any) (end uint64, err error)
+	// [ErrConnectionLost]. Without mux, net/rpc has no place for what the request
+	// says beside its method and its arguments.
+	Send(r RPCRequest, args any) (end uint64, err error)
+	// Cancel says that nobody waits for the answer to the request of that number
+	// any more, which was sent: the context of the method that runs it ends, and a
+	// failure takes the place of the answer. Cancel reports true if the plugin will
+	// surely not run the call, because the request had not left. Without mux it does
+	// nothing.
+	Cancel(number uint64) (unsent bool)
 	// Taken is how many of the bytes that were queued the connection was given.
 	// What it was not given cannot have reached the plugin.
 	Taken() uint64
@@ -35,13 +41,17 @@ type RPCChannel interface {
 	ReadHeader(*rpc.Response) error
 	// ReadReply must follow each ReadHeader. It decodes the reply into what
 	// target points to; the zero Value drops it. An error that matches
-	// [ErrConnectionLost] means that the session has ended, any other that this
+	// [ErrConnectionLost] means that the session has ended, an [*RPCRefusedError]
+	// that the plugin has not run the call, any other that this
 	// reply cannot be decoded. Without mux that may be the last one of the
 	// channel, which ReadHeader says.
 	ReadReply(target reflect.Value) error
 	// Close ends the channel. It may be called more than once.
 	Close() error
 }
+
+// RPCRequest is what a request says beside its arguments.
+type RPCRequest = mux.Request
 
 // ErrChannelFull is a request that was not sent, because the connection is
 // slower than its callers.
@@ -50,6 +60,9 @@ var ErrChannelFull = mux.ErrFull
 // RPCEncodeError is a request that was not sent, because its arguments cannot
 // be encoded.
 type RPCEncodeError = mux.EncodeError
+
+// RPCRefusedError is a call that the plugin has surely not run, with its reason.
+type RPCRefusedError = mux.RefusedError
 
 // MessageTooLargeError is a message of more bytes than MaxMessageBytes of either side
 // allows. The session lives on.

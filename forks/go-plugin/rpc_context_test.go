@@ -8,7 +8,11 @@ import (
 	"net"
 	"net/rpc"
 	"slices"
+	"strings"
 	"testing"
+	"time"
+
+	"google.golang.org/grpc/metadata"
 
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/hello"
@@ -38,6 +42,22 @@ func (s *waitServer) Wait(ctx context.Context, _ int, _ *int) error {
 	<-ctx.Done()
 	s.ended <- context.Cause(ctx)
 	return ctx.Err()
+}
+
+// Said is what a context said.
+type Said struct {
+	Traceparent string
+	Left        time.Duration
+}
+
+// Say answers what its context says.
+func (*waitServer) Say(ctx context.Context, _ int, said *Said) error {
+	if deadline, ok := ctx.Deadline(); ok {
+		said.Left = time.Until(deadline)
+	}
+	md, _ := metadata.FromIncomingContext(ctx)
+	said.Traceparent = strings.Join(md.Get("traceparent"), ",")
+	return nil
 }
 
 // Twice is a method in the form of net/rpc.
@@ -130,7 +150,7 @@ func TestContextMethodsAreListed(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer session.Close()
-	want := []hello.Method{{Name: "Twice", Args: "int", Reply: "int"}, {Name: "Wait", Args: "int", Reply: "int"}}
+	want := []hello.Method{{Name: "Say", Args: "int", Reply: "plugin_test.Said"}, {Name: "Twice", Args: "int", Reply: "int"}, {Name: "Wait", Args: "int", Reply: "int"}}
 	if got := session.Info().Kinds[0].Methods; !slices.Equal(got, want) {
 		t.Errorf("the methods are %v, want %v", got, want)
 	}

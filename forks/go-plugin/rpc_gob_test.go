@@ -93,7 +93,7 @@ func TestAnswerThatHostHasNotRegistered(t *testing.T) {
 	}
 	defer channel.Close()
 	var header rpc.Response
-	if _, err := channel.Send("Plugin.Return", 1, "of the plugin only"); err != nil {
+	if _, err := channel.Send(plugin.RPCRequest{Method: "Plugin.Return", Number: 1}, "of the plugin only"); err != nil {
 		t.Fatal(err)
 	}
 	if err := channel.ReadHeader(&header); err != nil || header.Error != "" {

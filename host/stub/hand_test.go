@@ -114,11 +114,15 @@ const channelBuffer = 256 << 10
 type handSession struct {
 	name  string
 	ended chan struct{}
-	// open returns what OpenRPC makes a channel of.
-	open func() (net.Conn, error)
+	// open returns what OpenRPC makes a channel of, unless there is one.
+	open    func() (net.Conn, error)
+	channel plugin.RPCChannel
 }
 
 func (s *handSession) OpenRPC(string) (plugin.RPCChannel, error) {
+	if s.channel != nil {
+		return s.channel, nil
+	}
 	stream, err := s.open()
 	if err != nil {
 		return nil, err

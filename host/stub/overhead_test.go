@@ -22,8 +22,8 @@ func newInstant() *instant {
 	return &instant{numbers: make(chan uint64, 1024), closed: make(chan struct{})}
 }
 
-func (c *instant) Send(_ string, number uint64, _ any) (uint64, error) {
-	c.numbers <- number
+func (c *instant) Send(r plugin.RPCRequest, _ any) (uint64, error) {
+	c.numbers <- r.Number
 	return 1, nil
 }
 
@@ -36,6 +36,7 @@ func (c *instant) ReadHeader(r *rpc.Response) error {
 	}
 }
 
+func (c *instant) Cancel(uint64) bool            { return false }
 func (c *instant) Taken() uint64                 { return 1 }
 func (c *instant) Await(context.Context) error   { return nil }
 func (c *instant) ReadReply(reflect.Value) error { return nil }
@@ -53,7 +54,7 @@ func (c *instant) Close() error {
 type instantCodec struct{ *instant }
 
 func (c instantCodec) WriteRequest(r *rpc.Request, _ any) error {
-	_, err := c.Send(r.ServiceMethod, r.Seq, nil)
+	_, err := c.Send(plugin.RPCRequest{Method: r.ServiceMethod, Number: r.Seq}, nil)
 	return err
 }
 func (c instantCodec) ReadResponseHeader(r *rpc.Response) error { return c.ReadHeader(r) }

@@ -44,7 +44,16 @@ func (s *sessionChannel) readReply(channel plugin.RPCChannel, header *rpc.Respon
 	if errors.Is(err, plugin.ErrConnectionLost) {
 		return // ReadHeader will say so as well, which ends all calls that wait
 	}
-	if k = s.waiting.take(header.Seq); k != nil { // or else it is too late
+	refused, notRun := err.(*plugin.RPCRefusedError)
+	switch k = s.waiting.take(header.Seq); {
+	case k == nil: // too late
+	case notRun:
+		s.sending.Lock() // send may still note that it was sent
+		s.sending.Unlock()
+		s.codec.lost(k, false, refused)
+	case header.Error != "" && s.isLate(k):
+		s.endUnanswered(k, true)
+	default:
 		s.answer(k, header, target, cmp.Or(useless, err))
 	}
 	if target.IsValid() {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net/rpc"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
@@ -23,14 +24,35 @@ type call struct {
 	args   any
 	caller *rpc.Call
 	reply  reflect.Type // what the caller gave for it; nil: nothing
+	within *callContext // nil: the caller gave no context
 
 	lease    balancer.Lease
-	replayed bool   // it is sent for another call, to one endpoint
-	end      uint64 // where the request ends in what the channel was given; see sessionChannel.sending
+	replayed bool // it is sent for another call, to one endpoint
+	// end is where the request ends in what the channel was given; zero before it is sent.
+	end     atomic.Uint64
+	givenUp atomic.Bool // by whoever has taken it from its channel
 }
 
-// deadline is when the call ends without an answer, by the clock of its stub.
-func (k *call) deadline() time.Duration { return k.began + k.options.Timeout }
+// deadline is when the stub ends the call without an answer, by the clock of its stub. It
+// is never if the caller's context does.
+func (k *call) deadline() time.Duration {
+	if k.within != nil && k.within.hasDeadline {
+		return never
+	}
+	return k.began + k.options.Timeout
+}
+
+// request is what is sent of the call beside its arguments, without its number.
+func (k *call) request() plugin.RPCRequest {
+	r := plugin.RPCRequest{Method: k.name}
+	if k.within != nil {
+		r.Carry(k.within.Context)
+	}
+	if r.Timeout == 0 {
+		r.Timeout = max(k.options.Timeout-k.handed, time.Microsecond)
+	}
+	return r
+}
 
 // channelWait is how long a call waits for a session channel that is being opened, or
 // is full, before it tries another endpoint.
@@ -39,9 +61,26 @@ const channelWait = time.Second
 // route brings a call onto a session channel, or ends it. lease may be nil. It runs in a
 // goroutine of its own.
 func (c *rpcCodec) route(k *call, lease balancer.Lease) {
-	ctx, cancel := context.WithDeadline(c.ctx, c.start.Add(k.deadline()))
-	defer cancel()
+	ctx := c.ctx
+	if k.within != nil {
+		var cancel context.CancelCauseFunc
+		ctx, cancel = context.WithCancelCause(k.within.Context)
+		defer cancel(nil)
+		defer context.AfterFunc(c.ctx, func() { cancel(errStubClosed) })()
+	}
+	if deadline := k.deadline(); deadline != never {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithDeadline(ctx, c.start.Add(deadline))
+		defer cancel()
+	}
 	for {
+		if k.hasEnded() {
+			if lease != nil {
+				lease.Done(balancer.NotSent)
+			}
+			c.giveUp(k, k.explain(context.Cause(ctx)))
+			return
+		}
 		if lease == nil {
 			var err error
 			if lease, err = k.next(ctx, c.Router, protocolRPC); err != nil {
@@ -107,6 +146,8 @@ func (c *rpcCodec) giveUp(k *call, err error) {
 	switch {
 	case c.ctx.Err() != nil:
 		c.closed(k)
+	case k.isCancelled():
+		c.fault(k, Fault{Reason: ReasonCaller, Err: k.within.Context.Err()})
 	case refused && !k.wasSent():
 		c.finish(k, "", refusal)
 	default:

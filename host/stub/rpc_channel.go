@@ -26,9 +26,9 @@ type sessionChannel struct {
 	value    reflect.Value // a pointer to what an answer is decoded into; read alone uses it
 
 	// sending is held while a request is sent, which neither answers nor deadlines
-	// wait for. It guards what follows, and the field end of the calls that wait.
+	// wait for. It guards what follows. Whoever has a call that was sent may read channel.
 	sending sync.Mutex
-	channel plugin.RPCChannel // nil until opened
+	channel plugin.RPCChannel // nil until opened; never changed again
 	opened  chan struct{}     // closed when channel is set, or err is
 	err     error             // why it has ended
 }
@@ -82,14 +82,26 @@ func (s *sessionChannel) send(k *call, lease balancer.Lease) error {
 		return s.err
 	case s.channel == nil:
 		return errBusy
+	case k.hasEnded():
+		return context.Cause(k.within.Context)
 	}
 	k.lease = lease
 	k.attempt()
+	request := k.request()
+	k.end.Store(0)
 	err := errCrowded
 	if s.waiting.add(k) { // before it is sent, as the answer may be quick
-		k.end, err = s.channel.Send(k.name, k.number, k.args)
-		if err == nil || s.waiting.take(k.number) == nil {
-			return nil // or its deadline came first, and has ended it
+		request.Number = k.number
+		if k.within != nil {
+			k.within.on.Store(&place{s, k.number})
+		}
+		var end uint64
+		if end, err = s.channel.Send(request, k.args); err == nil {
+			s.sent(k, request.Number, end)
+			return nil
+		}
+		if s.waiting.take(request.Number) == nil {
+			return nil // its deadline came first, and has ended it
 		}
 	}
 	k.lease = nil
@@ -99,6 +111,18 @@ func (s *sessionChannel) send(k *call, lease balancer.Lease) error {
 		return errBusy
 	}
 	return err
+}
+
+// sent notes where a request ends. A call that was given up while it was sent, or before
+// this channel could be told, is given up now.
+func (s *sessionChannel) sent(k *call, number, end uint64) {
+	k.end.Store(end)
+	switch {
+	case k.givenUp.Load():
+		s.channel.Cancel(number)
+	case k.hasEnded():
+		s.cancel(number)
+	}
 }
 
 // await waits until send has something else to say than errBusy.
@@ -145,7 +169,7 @@ func (s *sessionChannel) fail(err error) {
 		taken = channel.Taken()
 	}
 	for _, k := range calls {
-		s.codec.lost(k, k.end <= taken, err)
+		s.codec.lost(k, k.end.Load() <= taken, err)
 	}
 }
 
@@ -153,7 +177,6 @@ func (s *sessionChannel) fail(err error) {
 // still come, find no call.
 func (s *sessionChannel) expire() {
 	for _, k := range s.waiting.takeExpired() {
-		k.lease.Done(k.options.unanswered(k.options.Timeout - k.handed))
-		s.codec.fault(k, Fault{Reason: ReasonTimeout, Endpoint: s.endpoint, MayHaveRun: true})
+		s.giveUp(k)
 	}
 }

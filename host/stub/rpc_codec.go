@@ -65,6 +65,9 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 		callState: c.newState(r.ServiceMethod), args: args, caller: c.pending.take(r.Seq),
 	}
 	k.reply = reflect.TypeOf(k.caller.Reply)
+	if c, ok := args.(*plugin.ContextCall); ok {
+		k.carry(c)
+	}
 	lease, err := c.Router.Pick(c.atOnce, protocolRPC, nil)
 	if err != nil {
 		go c.route(k, nil)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/gob"
 	"errors"
-	"fmt"
 	"io"
 	"net/rpc"
 	"reflect"
@@ -29,6 +28,7 @@ type Channel struct {
 	values  values
 
 	dec     *gob.Decoder
+	refused error         // of the header read last
 	reading bool          // the reader holds the read lock
 	handed  chan struct{} // another reader hands it the read lock and a message
 	closed  chan struct{}
@@ -47,6 +47,11 @@ type EncodeError struct{ Err error }
 
 func (e *EncodeError) Error() string { return e.Err.Error() }
 
+// RefusedError is a call that the plugin has not run.
+type RefusedError struct{ Reason string }
+
+func (e *RefusedError) Error() string { return "the plugin refused the call: " + e.Reason }
+
 // Unwrap returns what the encoder said.
 func (e *EncodeError) Unwrap() error { return e.Err }
 
@@ -64,9 +69,10 @@ func (h *Host) Channel(id uint64) *Channel {
 // Send queues a request and does not wait for the connection. It returns where
 // the request ends in what Taken counts, ErrFull, an *EncodeError, or why the
 // channel or the session has ended. Nothing was sent on an error.
-func (c *Channel) Send(method string, number uint64, args any) (end uint64, err error) {
-	if len(method) > maxMethod {
-		return 0, &EncodeError{fmt.Errorf("the method's name has %d bytes, at most %d are possible", len(method), maxMethod)}
+func (c *Channel) Send(r Request, args any) (end uint64, err error) {
+	metadata, err := r.check()
+	if err != nil {
+		return 0, &EncodeError{err}
 	}
 	c.sending.Lock()
 	defer c.sending.Unlock()
@@ -76,8 +82,8 @@ func (c *Channel) Send(method string, number uint64, args any) (end uint64, err 
 	case c.host.out.isFull():
 		return 0, ErrFull
 	}
-	b := c.values.newMessage(kindRequest, c.id, number)
-	b.call(method, 0)
+	b := c.values.newMessage(kindRequest, c.id, r.Number)
+	b.call(r.Method, r.Timeout, metadata...)
 	if err := c.values.add(b, args, c.host.maxSend); err != nil {
 		return 0, &EncodeError{err}
 	}
@@ -86,6 +92,20 @@ func (c *Channel) Send(method string, number uint64, args any) (end uint64, err 
 		when = soon // It pays to let some more requests join it.
 	}
 	return c.host.out.put(b, when)
+}
+
+// Cancel says that nobody waits for the answer to a request that was sent. One comes all
+// the same. It reports whether the plugin will surely not run the call.
+func (c *Channel) Cancel(number uint64) (unsent bool) {
+	if c.host.out.withdraw(c.id, number) {
+		return true
+	}
+	c.sending.Lock() // Nothing follows the message that releases the channel.
+	defer c.sending.Unlock()
+	if !c.isClosed() {
+		_ = c.host.send(newMessage(kindCancel, c.id, number))
+	}
+	return false
 }
 
 // fewCalls is up to how many calls under way each request is written at once.
@@ -135,12 +155,17 @@ func (c *Channel) ReadHeader(r *rpc.Response) error {
 // header fills in r from the message at hand.
 func (c *Channel) header(r *rpc.Response) error {
 	r.Seq = c.host.message.number
-	if c.host.message.kind == kindFailure {
+	switch c.host.message.kind {
+	case kindFailure, kindRefused:
 		text, err := io.ReadAll(&c.host.in)
 		if err != nil {
 			return c.stop(err)
 		}
 		r.Error = cmp.Or(string(text), "unknown error")
+		if c.host.message.kind == kindRefused {
+			r.Error = peererr.Text(r.Error)
+			c.refused = &RefusedError{r.Error}
+		}
 		return nil
 	}
 	if c.host.message.fresh {
@@ -154,10 +179,14 @@ var past = time.Unix(1, 0)
 
 // ReadReply decodes what belongs to the last header into the value that target
 // points to; the zero Value drops it. An error that matches peererr.ErrConnectionLost
-// means that the session has ended, any other that the reply is of another type.
+// means that the session has ended, a *RefusedError that the call was not run, any other
+// that the reply is of another type.
 func (c *Channel) ReadReply(target reflect.Value) error {
-	if c.host.message.kind == kindFailure {
+	switch c.host.message.kind {
+	case kindFailure:
 		return nil
+	case kindRefused:
+		return c.refused
 	}
 	err := DecodeValue(c.dec, target)
 	if err != nil && c.host.in.source.err != nil {

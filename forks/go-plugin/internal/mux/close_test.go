@@ -26,7 +26,7 @@ func TestSendAfterClose(t *testing.T) {
 		other := p.client(newThing())
 		c := p.serve(newThing())
 		_ = c.Close()
-		if _, err := c.Send("Plugin.Upper", 1, "a"); err == nil {
+		if _, err := c.Send(Request{Method: "Plugin.Upper", Number: 1}, "a"); err == nil {
 			t.Error("a closed channel takes a request")
 		}
 		if err := c.Await(context.Background()); err == nil {

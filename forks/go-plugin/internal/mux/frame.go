@@ -15,24 +15,25 @@ type kind byte
 // one byte; and the fields of the kind: numbers as unsigned varints of encoding/binary. A
 // value, a text or bytes are the rest of the frame. PROTOCOL.md has the fields of each.
 const (
-	kindRequest  kind = 1 + iota // host: channel, call, [size], timeout, metadata, method, arguments
-	kindAnswer                   // plugin: channel, call, [size], reply
-	kindFailure                  // plugin: channel, call, text: the method's error
-	kindRefused                  // plugin: channel, call, text: the call was not run
-	kindCancel                   // host: channel, call
-	kindPart                     // both: channel, call, bytes
-	kindGrant                    // both: channel, call, number of bytes
-	kindRelease                  // host: channel
-	kindOpen                     // host: channel, name of a kind
-	kindStream                   // both: stream, purpose, header of the purpose
-	kindData                     // both: stream, bytes
-	kindCredit                   // both: stream, number of bytes
-	kindEnd                      // both: stream
-	kindReset                    // both: stream, text
-	kindDraining                 // plugin
-	kindProbe                    // plugin: it wants a sign of life
-	kindAlive                    // host: the sign
-	kindBye                      // both: text: why the sender ends the session
+	kindRequest   kind = 1 + iota // host: channel, call, [size], timeout, metadata, method, arguments
+	kindAnswer                    // plugin: channel, call, [size], reply
+	kindFailure                   // plugin: channel, call, text: the method's error
+	kindRefused                   // plugin: channel, call, text: the call was not run
+	kindCancel                    // host: channel, call
+	kindPart                      // both: channel, call, bytes
+	kindGrant                     // both: channel, call, number of bytes
+	kindRelease                   // host: channel
+	kindOpen                      // host: channel, name of a kind
+	kindStream                    // both: stream, purpose, header of the purpose
+	kindData                      // both: stream, bytes
+	kindCredit                    // both: stream, number of bytes
+	kindEnd                       // both: stream
+	kindReset                     // both: stream, text
+	kindDraining                  // plugin
+	kindProbe                     // plugin: it wants a sign of life
+	kindAlive                     // host: the sign
+	kindBye                       // both: text: why the sender ends the session
+	kindWithdrawn                 // host: a request's fields: it is not run
 )
 
 const (
@@ -100,6 +101,13 @@ func (b *buffer) text(s string) { b.data = append(b.data, s...) }
 func (b *buffer) lengthAndText(s string) {
 	b.number(uint64(len(s)))
 	b.text(s)
+}
+
+// cutText takes a text and its length from data, which were read by lengthAndText.
+func cutText(data []byte) (text string, rest []byte) {
+	n, size := binary.Uvarint(data)
+	data = data[size:]
+	return string(data[:n]), data[n:]
 }
 
 // call appends what a request says of its call before the arguments. metadata are keys

@@ -75,7 +75,7 @@ func (h *Host) receive(c *Channel) error {
 			return err
 		}
 		switch h.message.kind {
-		case kindAnswer, kindFailure:
+		case kindAnswer, kindFailure, kindRefused:
 			return nil
 		case kindDraining:
 			if h.config.Draining != nil {

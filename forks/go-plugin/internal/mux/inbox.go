@@ -104,7 +104,7 @@ func (in *inbox) head(m *message) error {
 	k := kind(b)
 	*m = message{kind: k &^ flags, fresh: k&flagFresh != 0, more: k&flagMore != 0}
 	switch m.kind {
-	case kindRequest, kindAnswer, kindFailure, kindRefused, kindCancel, kindPart, kindGrant:
+	case kindRequest, kindWithdrawn, kindAnswer, kindFailure, kindRefused, kindCancel, kindPart, kindGrant:
 		if m.channel, err = binary.ReadUvarint(in); err != nil {
 			return err
 		}
@@ -115,7 +115,7 @@ func (in *inbox) head(m *message) error {
 	if err == nil && m.more && (m.kind == kindRequest || m.kind == kindAnswer) {
 		m.size, err = binary.ReadUvarint(in)
 	}
-	if err == nil && m.kind == kindRequest {
+	if err == nil && (m.kind == kindRequest || m.kind == kindWithdrawn) {
 		err = in.call(m)
 	}
 	return err

@@ -58,7 +58,7 @@ type clientCodec struct{ *Channel }
 
 func (c clientCodec) WriteRequest(r *rpc.Request, args any) error {
 	for {
-		_, err := c.Send(r.ServiceMethod, r.Seq, args)
+		_, err := c.Send(Request{Method: r.ServiceMethod, Number: r.Seq}, args)
 		if !errors.Is(err, ErrFull) {
 			return err
 		}

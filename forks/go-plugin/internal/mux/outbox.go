@@ -4,6 +4,7 @@ package mux
 
 import (
 	"context"
+	"encoding/binary"
 	"net"
 	"runtime"
 	"sync"
@@ -47,10 +48,10 @@ type outbox struct {
 	mu      sync.Mutex
 	waiting *buffer // nil: nothing waits
 	turns   turns
-	writing bool    // somebody writes, and looks once more before it stops
-	taken   uint64  // bytes that the connection was given, ever
-	written uint64  // bytes of them that it took
-	pending uint64  // where the last pending answer ends, see isPending
+	writing bool   // somebody writes, and looks once more before it stops
+	taken   uint64 // bytes that the connection was given, ever
+	written uint64 // bytes of them that it took
+	pending uint64 // where the last pending answer ends, see isPending
 	err     error
 	// advanced counts parts of writeSize that the connection took while somebody waited
 	// for it to do so. Small messages of ours are no sign of life of the peer.
@@ -225,6 +226,31 @@ func (o *outbox) position() uint64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.taken
+}
+
+// withdraw makes a request that waits one that is not run. It reports false if the request
+// waits no more.
+func (o *outbox) withdraw(channel, number uint64) bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.waiting == nil {
+		return false
+	}
+	for rest := o.waiting.data; len(rest) > 0; {
+		frame := rest[lengthSize:]
+		size := binary.BigEndian.Uint32(rest)
+		frame, rest = frame[:size], frame[size:]
+		k := kind(frame[0])
+		if k&^flags != kindRequest {
+			continue
+		}
+		c, n := binary.Uvarint(frame[1:])
+		if m, _ := binary.Uvarint(frame[1+n:]); c == channel && m == number {
+			frame[0] = byte(kindWithdrawn | k&flags)
+			return true
+		}
+	}
+	return false
 }
 
 // isFull reports whether the connection is slower than its writers, which should

@@ -27,7 +27,7 @@ func TestSendDoesNotWait(t *testing.T) {
 
 			var sent uint64
 			for {
-				_, err := channel.Send("Plugin.Echo", sent, bytes.Repeat([]byte{byte(sent)}, 3000))
+				_, err := channel.Send(Request{Method: "Plugin.Echo", Number: sent}, bytes.Repeat([]byte{byte(sent)}, 3000))
 				if errors.Is(err, ErrFull) {
 					break
 				}

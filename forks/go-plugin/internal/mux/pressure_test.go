@@ -164,7 +164,7 @@ func TestPluginThatDoesNotRead(t *testing.T) {
 				var err error
 				var end1 uint64
 				for n := uint64(0); err == nil; n++ {
-					end1, err = c.Send("Plugin.Blank", n, make([]byte, 1000))
+					end1, err = c.Send(Request{Method: "Plugin.Blank", Number: n}, make([]byte, 1000))
 					if n > 2*maxUnwritten/1000 {
 						t.Fatal("there is no end to what it takes")
 					}
@@ -189,7 +189,7 @@ func TestPluginThatDoesNotRead(t *testing.T) {
 					}
 					return
 				}
-				if _, err := c.Send("Plugin.Blank", 0, 1); err == nil || errors.Is(err, ErrFull) {
+				if _, err := c.Send(Request{Method: "Plugin.Blank", Number: 0}, 1); err == nil || errors.Is(err, ErrFull) {
 					t.Errorf("afterwards Send = %v", err)
 				}
 			})

@@ -31,6 +31,7 @@ func (w *worker) enqueueLocked() *queuedRequest {
 	q := &queuedRequest{arrived: make(chan struct{}), decoded: make(chan struct{})}
 	q.worker = &worker{plugin: w.plugin, message: w.message, service: w.service, method: w.method, queued: q}
 	q.worker.state.Store(replaced)
+	q.worker.enterLocked()
 	w.service.queue = append(w.service.queue, q)
 	w.plugin.config.Calls.Begin()
 	return q

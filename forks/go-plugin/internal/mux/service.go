@@ -15,6 +15,9 @@ type service struct {
 	// queue holds the requests that came meanwhile. The goroutine that opens the
 	// channel reads values until it is empty.
 	queue []*queuedRequest
+	// underWay are the calls while whose methods run another worker reads, by their
+	// numbers.
+	underWay map[uint64]*worker
 
 	// The reader's own.
 	values  valueSource

@@ -48,7 +48,7 @@ func TestSessionEnds(t *testing.T) {
 				}
 				_ = p.host.Close()
 				testkit.Eventually(t, "the host was told", func() bool { return ended.Load() > 0 })
-				if _, err := p.host.Channel(9).Send("Plugin.Upper", 1, "a"); err == nil {
+				if _, err := p.host.Channel(9).Send(Request{Method: "Plugin.Upper", Number: 1}, "a"); err == nil {
 					t.Error("the host sends after the end")
 				}
 				if n := ended.Load(); n != 1 {

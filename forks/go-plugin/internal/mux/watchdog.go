@@ -66,6 +66,7 @@ func (w *worker) check() bool {
 		return true
 	}
 	if w.state.CompareAndSwap(calling, replaced) {
+		w.enter()
 		go w.plugin.work()
 		return false
 	}

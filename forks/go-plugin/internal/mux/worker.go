@@ -29,6 +29,11 @@ type worker struct {
 	calls    atomic.Uint64 // that were begun without another reader
 	watched  atomic.Bool   // by the session's Watchdog
 	seen     uint64        // calls when it last looked; its own
+
+	cancelled atomic.Bool // the host has given the call up
+	// These are guarded by the session's mu.
+	cancel context.CancelFunc // ends the context of the method; may be nil
+	left   bool               // see leave
 }
 
 // States of a worker.
@@ -68,6 +73,7 @@ func (p *Plugin) read() (handedOver bool) {
 			continue // There was no such method, or its arguments could not be decoded.
 		}
 		if !w.state.CompareAndSwap(calling, reading) {
+			w.leave()
 			p.out.flush() // The answer may have been left to the reader.
 			return true
 		}
@@ -86,7 +92,7 @@ func (w *worker) next() error {
 			return err
 		}
 		switch w.message.kind {
-		case kindRequest:
+		case kindRequest, kindWithdrawn:
 			if err := w.find(); err != nil {
 				return err
 			}
@@ -98,10 +104,10 @@ func (w *worker) next() error {
 			}
 		case kindOpen:
 			return w.accept()
+		case kindCancel:
+			p.cancel(w.message.channel, w.message.number)
 		case kindRelease:
-			p.mu.Lock()
-			delete(p.services, w.message.channel)
-			p.mu.Unlock()
+			p.release(w.message.channel)
 		case kindStream, kindData, kindCredit, kindEnd, kindReset:
 			if err := p.streams.deliver(w.message.kind, &p.in); err != nil {
 				return err
@@ -145,11 +151,6 @@ func (w *worker) ReadRequestHeader(r *rpc.Request) error {
 	return nil
 }
 
-// CallContext implements ContextCodec.
-func (w *worker) CallContext() (context.Context, context.CancelFunc) {
-	return context.WithCancel(w.plugin.ctx)
-}
-
 // ReadRequestBody decodes the arguments. When it returns without an error
 // and body is not nil, the method is called.
 func (w *worker) ReadRequestBody(body any) error {
@@ -158,12 +159,16 @@ func (w *worker) ReadRequestBody(body any) error {
 	}
 	err := Decode(w.service.dec, body)
 	w.began = time.Now()
+	if err == nil && (w.message.kind == kindWithdrawn || w.cancelled.Load()) {
+		return errCancelled // before it has begun
+	}
 	if err != nil || body == nil || w.queued != nil {
 		return err
 	}
 	w.backlog = w.plugin.in.r.Buffered() > 0
 	if !w.method.latency.isQuick(w.backlog) {
 		w.state.Store(replaced)
+		w.enter()
 		w.plugin.newReader()
 		return nil
 	}
@@ -195,8 +200,14 @@ func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 		w.method.latency.record(time.Since(w.began))
 	}
 	w.outputFirst()
+	if w.cancelled.Load() {
+		r.Error = errCancelled.Error()
+	}
 	err := w.answer(r, body)
 	w.answered = true
+	if w.state.Load() == replaced {
+		w.leave()
+	}
 	switch {
 	case w.message.channel == 0:
 		if p.config.Answered != nil {
@@ -217,6 +228,7 @@ func (w *worker) outputFirst() {
 		return
 	}
 	if w.state.CompareAndSwap(calling, replaced) {
+		w.enter()
 		p.newReader()
 	}
 	p.config.Barrier.Wait(context.Background())

@@ -23,7 +23,8 @@ import (
 // Channel carries the calls of one kind in a session. The root package documents its
 // methods, where it is public as RPCChannel.
 type Channel interface {
-	Send(method string, number uint64, args any) (end uint64, err error)
+	Send(r mux.Request, args any) (end uint64, err error)
+	Cancel(number uint64) (unsent bool)
 	Taken() uint64
 	Await(ctx context.Context) error
 	ReadHeader(*rpc.Response) error
@@ -43,24 +44,44 @@ type clientCodec struct{ Channel }
 // WriteRequest implements rpc.ClientCodec. Nothing was sent if the arguments cannot be
 // encoded, and the client can be used on.
 func (c *clientCodec) WriteRequest(r *rpc.Request, args any) error {
+	request := mux.Request{Method: r.ServiceMethod, Number: r.Seq}
+	ctx := context.Background()
+	call, ok := args.(*ContextCall)
+	if ok {
+		ctx, args = call.Context, call.Args
+		request.Carry(ctx)
+	}
 	for {
-		_, err := c.Send(r.ServiceMethod, r.Seq, args)
+		_, err := c.Send(request, args)
+		if err == nil && ok {
+			call.Canceler = &sentCall{c, r.Seq}
+		}
 		if !errors.Is(err, mux.ErrFull) {
 			return err
 		}
-		if err := c.Await(context.Background()); err != nil {
+		if err := c.Await(ctx); err != nil {
 			return err
 		}
 	}
 }
+
+// sentCall is the Canceler of a call of an rpc.Client, which keeps it until it is
+// answered.
+type sentCall struct {
+	channel Channel
+	number  uint64
+}
+
+// Cancel tells the plugin that nobody waits for the answer.
+func (s *sentCall) Cancel() { s.channel.Cancel(s.number) }
 
 func (c *clientCodec) ReadResponseHeader(r *rpc.Response) error { return c.ReadHeader(r) }
 
 // ReadResponseBody implements rpc.ClientCodec. After an error an rpc.Client does not
 // read on, but the channel has to be read until it has ended.
 func (c *clientCodec) ReadResponseBody(body any) error {
-	err := c.ReadReply(reflect.ValueOf(body)) // nil drops it, as the zero Value does
-	if err == nil {
+	err := c.ReadReply(reflect.ValueOf(body))                         // nil drops it, as the zero Value does
+	if _, refused := err.(*mux.RefusedError); err == nil || refused { // its text is in the header
 		return nil
 	}
 	_ = c.Close()

@@ -259,14 +259,14 @@ func TestChannelOutOfStepEnds(t *testing.T) {
 	here, there := net.Pipe()
 	defer there.Close()
 	c := NewChannel(here)
-	_, err := c.Send("Plugin.Take", 1, Box{Fickle{new(int)}, nil})
+	_, err := c.Send(mux.Request{Method: "Plugin.Take", Number: 1}, Box{Fickle{new(int)}, nil})
 	if unfit := (*mux.EncodeError)(nil); !errors.As(err, &unfit) {
 		t.Fatalf("Send: %v", err)
 	}
 	if err := c.ReadHeader(&rpc.Response{}); !errors.Is(err, peererr.ErrConnectionLost) {
 		t.Errorf("ReadHeader: %v, want that the connection is lost", err)
 	}
-	if _, err := c.Send("Plugin.Take", 2, Box{}); !errors.Is(err, peererr.ErrConnectionLost) {
+	if _, err := c.Send(mux.Request{Method: "Plugin.Take", Number: 2}, Box{}); !errors.Is(err, peererr.ErrConnectionLost) {
 		t.Errorf("the next Send: %v, want that the connection is lost", err)
 	}
 }

@@ -48,8 +48,9 @@ func newStream(conn net.Conn, cause func() error, maxMessage int, waits bool) *s
 	return c
 }
 
-func (c *stream) Send(method string, number uint64, args any) (end uint64, err error) {
-	end, isFirst, err := c.queue(method, number, args)
+// Send sends no more of r than net/rpc has a place for.
+func (c *stream) Send(r mux.Request, args any) (end uint64, err error) {
+	end, isFirst, err := c.queue(r.Method, r.Number, args)
 	switch {
 	case !isFirst:
 	case c.waits:
@@ -126,6 +127,10 @@ func (c *stream) failLocked(err error) error {
 	}
 	return c.broken
 }
+
+// Cancel does nothing: net/rpc has no message for it, and a request that waits for the
+// connection may hold descriptions of types that those after it need.
+func (c *stream) Cancel(uint64) (unsent bool) { return false }
 
 func (c *stream) Taken() uint64 {
 	c.mu.Lock()
