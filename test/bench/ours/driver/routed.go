@@ -77,7 +77,7 @@ type host struct {
 // hostOptions are those of a daemon that knows the greeter, which has so long for a small
 // call; 0 is the default.
 func hostOptions(protocol plugin.Protocol, timeout time.Duration) (daemon.Options, error) {
-	set, err := glue.Set(protocol, nil)
+	set, err := workers(protocol, nil)
 	if err != nil {
 		return daemon.Options{}, err
 	}

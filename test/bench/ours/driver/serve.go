@@ -67,7 +67,7 @@ func serveConfig(protocol plugin.Protocol, work string) (*plugin.ServeConfig, er
 	if !ok {
 		return nil, errors.New("there is no work " + work)
 	}
-	set, err := glue.Set(protocol, impl)
+	set, err := workers(protocol, impl)
 	if err != nil {
 		return nil, err
 	}

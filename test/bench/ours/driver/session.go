@@ -19,7 +19,7 @@ import (
 )
 
 func clientConfig(protocol plugin.Protocol) (*plugin.ClientConfig, error) {
-	set, err := glue.Set(protocol, nil)
+	set, err := workers(protocol, nil)
 	return &plugin.ClientConfig{
 		HandshakeConfig: glue.Handshake(), Plugins: set,
 		AllowedProtocols: []plugin.Protocol{protocol},
