@@ -38,7 +38,7 @@ func (w *worker) enter() {
 
 func (w *worker) enterLocked() {
 	s := w.service
-	if w.left || w.message.kind == kindOpen {
+	if w.left || s == nil || w.message.kind == kindOpen {
 		return
 	}
 	if s.underWay == nil {
@@ -52,7 +52,7 @@ func (w *worker) leave() {
 	w.plugin.mu.Lock()
 	defer w.plugin.mu.Unlock()
 	w.left = true
-	if s := w.service; s.underWay[w.message.number] == w {
+	if s := w.service; s != nil && s.underWay[w.message.number] == w {
 		delete(s.underWay, w.message.number)
 	}
 }

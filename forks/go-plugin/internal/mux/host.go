@@ -44,9 +44,12 @@ type Host struct {
 
 	// The rest is guarded by the session's mu.
 	channels map[uint64]*Channel
-	opened   uint64   // channels that this side has opened
-	parked   *Channel // waits for the first byte of a message
-	woken    bool     // by a deadline
+	opened   uint64 // channels that this side has opened
+	parked   reader // waits for the first byte of a message
+	woken    bool   // by a deadline
+
+	// keeper reads where nobody waits for an answer; nil: a channel's reader does.
+	keeper *time.Timer
 }
 
 // NewHost starts a session on a connection that is past its handshake. Channel
@@ -68,38 +71,46 @@ func NewHost(conn net.Conn, config HostConfig) *Host {
 // h.message. The caller, the reader of c, holds the read lock.
 func (h *Host) receive(c *Channel) error {
 	for {
-		if err := h.await(c); err != nil {
+		if there, err := h.receiveOne(c); there || err != nil {
 			return err
 		}
-		if err := h.in.next(&h.message); err != nil {
-			return err
-		}
-		switch h.message.kind {
-		case kindAnswer, kindFailure, kindRefused:
-			return nil
-		case kindDraining:
-			if h.config.Draining != nil {
-				h.drained.Do(h.config.Draining)
-			}
-		case kindStream, kindData, kindCredit, kindEnd, kindReset:
-			if err := h.streams.deliver(h.message.kind, &h.in); err != nil {
-				return err
-			}
-		case kindProbe:
-			if h.out.isFull() {
-				break // What waits there is a sign as well, and enough.
-			}
-			if err := h.send(newMessage(kindAlive)); err != nil {
-				return err
-			}
-		}
-		// Others are of a later version, and can be ignored.
 	}
 }
 
+// receiveOne reads one message, and reports whether it is for a channel. The caller holds
+// the read lock.
+func (h *Host) receiveOne(r reader) (forChannel bool, err error) {
+	if err := h.await(r); err != nil {
+		return false, err
+	}
+	if err := h.in.next(&h.message); err != nil {
+		return false, err
+	}
+	switch h.message.kind {
+	case kindAnswer, kindFailure, kindRefused:
+		return true, nil
+	case kindDraining:
+		if h.config.Draining != nil {
+			h.drained.Do(h.config.Draining)
+		}
+	case kindStream, kindData, kindCredit, kindEnd, kindReset:
+		return false, h.streams.deliver(h.message.kind, &h.in)
+	case kindProbe:
+		if h.out.isFull() {
+			break // What waits there is a sign as well, and enough.
+		}
+		return false, h.send(newMessage(kindAlive))
+	}
+	// Others are of a later version, and can be ignored.
+	return false, nil
+}
+
+// reader is whoever holds the read lock. One that is closed reads no further.
+type reader interface{ isClosed() bool }
+
 // await waits until there is something to read. Close of the channel interrupts it:
 // a reader whose channel is closed must not keep the read lock.
-func (h *Host) await(c *Channel) error {
+func (h *Host) await(r reader) error {
 	if h.in.r.Buffered() > h.in.left {
 		return nil // Part of the next message is here already.
 	}
@@ -107,7 +118,7 @@ func (h *Host) await(c *Channel) error {
 		return err
 	}
 	for {
-		woken, err := h.awaitByte(c)
+		woken, err := h.awaitByte(r)
 		if !woken || !isTimeout(err) {
 			return err
 		}
@@ -116,8 +127,8 @@ func (h *Host) await(c *Channel) error {
 }
 
 // awaitByte waits for one byte. woken reports that Close of the channel interrupted it.
-func (h *Host) awaitByte(c *Channel) (woken bool, err error) {
-	if !h.park(c) {
+func (h *Host) awaitByte(r reader) (woken bool, err error) {
+	if !h.park(r) {
 		return false, errChannelClosed
 	}
 	_, err = h.in.r.Peek(1)
@@ -131,13 +142,13 @@ func isTimeout(err error) bool {
 	return errors.As(err, &late) && late.Timeout()
 }
 
-func (h *Host) park(c *Channel) bool {
+func (h *Host) park(r reader) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if c.isClosed() {
+	if r.isClosed() {
 		return false
 	}
-	h.parked = c
+	h.parked = r
 	return true
 }
 

@@ -40,6 +40,10 @@ type PluginConfig struct {
 	Subscribe func() Output
 	// Accept takes what the other side opens.
 	Accept Acceptors
+	// Unary runs a gRPC call whose request has come, and returns when it was answered.
+	// The reader of the session may call it. One that is too long to wait for is given to
+	// Accept.
+	Unary func(*Stream)
 	// MaxSend and MaxReceive bound one message in each direction, in bytes. The
 	// host was told the second. Zero is no bound but the format's.
 	MaxSend, MaxReceive int
@@ -98,6 +102,8 @@ type Plugin struct {
 	// These are guarded by the session's mu.
 	services   map[uint64]*service
 	registered uint64 // channels, by Register
+
+	methods map[string]*method // of gRPC calls; the reader's
 }
 
 // NewPlugin prepares a session on a connection that is past its handshake.
@@ -183,6 +189,10 @@ func (p *Plugin) Register(handler Handler) (id uint64) {
 // SayDraining tells the host that the plugin is about to leave. It does not
 // wait.
 func (p *Plugin) SayDraining() { _ = p.send(newMessage(kindDraining)) }
+
+// AwaitWritten waits until the connection has taken all that was sent by now. The error
+// says that it will not, or that ctx has ended.
+func (p *Plugin) AwaitWritten(ctx context.Context) error { return p.out.awaitSent(ctx, true) }
 
 // HasUnsent reports whether there is an answer, or the notice of SayDraining,
 // that the connection has not taken yet.

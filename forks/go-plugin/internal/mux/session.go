@@ -43,7 +43,7 @@ func (s *session) init(conn net.Conn, maxSend, maxReceive int, beforeRead func()
 // connection takes nothing, until ctx ends, and not for the other side: Stream has
 // AwaitAccept for that. Bytes can be written at once. The caller closes it.
 func (s *session) OpenStream(ctx context.Context, purpose Purpose, header []byte) (*Stream, error) {
-	return s.streams.openStream(ctx, purpose, header)
+	return s.streams.openStream(ctx, purpose, header, nil, false)
 }
 
 // Done is closed when the session has ended.

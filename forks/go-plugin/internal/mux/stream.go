@@ -24,10 +24,13 @@ const (
 	output Purpose = 2
 	// HTTP2 is the connection of a gRPC session that speaks HTTP/2.
 	HTTP2 Purpose = 3
-	// Call is a gRPC call.
+	// Call is a gRPC call. The header begins with its method, behind the length of that.
 	Call Purpose = 4
+	// UnaryCall is one whose request is a single message. It is not run before all of that
+	// has come, unless it is long.
+	UnaryCall Purpose = 5
 
-	purposes = Call + 1
+	purposes = UnaryCall + 1
 )
 
 // Stream is one end of a stream of bytes in a session. It is a net.Conn with half
@@ -58,17 +61,25 @@ type Stream struct {
 	closed   bool      // by this side
 	err      error     // why it is over in both directions, other than by closed
 	over     chan struct{}
+	failed   func(error) // of OnFail
+	call     streamCall
 }
 
 func newStream(t *streamTable, id uint64, purpose Purpose, header []byte) *Stream {
 	s := &Stream{table: t, id: id, purpose: purpose, header: header}
 	s.in.window, s.out.allowed = streamWindow, streamWindow
 	s.readable.L, s.writable.L = &s.mu, &s.mu
+	if t.isHost && purpose == UnaryCall {
+		s.call.wake = make(chan struct{}, 1)
+	}
 	return s
 }
 
 // Header returns what the stream was opened with.
 func (s *Stream) Header() []byte { return s.header }
+
+// Purpose returns what the stream is for.
+func (s *Stream) Purpose() Purpose { return s.purpose }
 
 // Take says that this side has an owner for the stream, which the other side opened. It
 // does not wait among the others any more.
@@ -140,6 +151,7 @@ func (s *Stream) isOverLocked() bool {
 func (s *Stream) leaveIfOver() {
 	s.readable.Broadcast()
 	s.writable.Broadcast()
+	s.call.wakeUp()
 	over := s.isOverLocked()
 	if over && s.over != nil {
 		select {
@@ -157,10 +169,29 @@ func (s *Stream) leaveIfOver() {
 // fail ends the stream, because the other side or the session has.
 func (s *Stream) fail(err error) {
 	s.mu.Lock()
+	var failed func(error)
 	if s.err == nil {
 		s.err = err
+		failed, s.failed = s.failed, nil
 	}
 	s.leaveIfOver()
+	if failed != nil {
+		failed(err)
+	}
+}
+
+// OnFail has f called once if the other side resets the stream, or the session ends, while
+// the stream is not over. f must not block. A second call replaces the first.
+func (s *Stream) OnFail(f func(error)) {
+	s.mu.Lock()
+	err := s.err
+	if err == nil {
+		s.failed = f
+	}
+	s.mu.Unlock()
+	if err != nil && f != nil {
+		f(err)
+	}
 }
 
 // CloseWrite tells the other side that nothing more is written. Reading goes on.

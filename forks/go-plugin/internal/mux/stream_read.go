@@ -200,6 +200,10 @@ func (s *Stream) keep(c *chunk) error {
 		return fmt.Errorf("%w: more data on stream %d than was granted", errMalformed, s.id)
 	default:
 		s.readable.Broadcast()
+		s.call.answered = true
+		if 2*s.in.unread >= s.in.window {
+			s.call.wakeUp()
+		}
 	}
 	return nil
 }

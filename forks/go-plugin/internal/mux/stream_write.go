@@ -70,7 +70,7 @@ func (s *Stream) put(b *buffer, last bool) error {
 		b.recycle()
 		return nil
 	}
-	if _, err := s.table.out.put(b, now); err != nil {
+	if _, err := s.table.out.put(b, s.urgency(len(b.data))); err != nil {
 		return lostStream(err)
 	}
 	if last {

@@ -40,6 +40,11 @@ type streamTable struct {
 	accept Acceptors
 	budget atomic.Int64 // what is left of streamBudget
 	open   atomic.Int64 // streams
+	urgent atomic.Int64 // of them, those for which somebody has to read at once
+
+	// Of the session's reader.
+	ready *Stream // a unary call that is complete, and was not taken
+	woke  bool    // somebody was given the end of a call
 
 	opening sync.Mutex // streams leave in the order of their numbers; locked before mu
 
@@ -63,16 +68,19 @@ func (t *streamTable) init(out *outbox, conn net.Conn, isHost bool, accept Accep
 	}
 }
 
-// openStream opens a stream. It waits while the outbox is full, until ctx ends.
-func (t *streamTable) openStream(ctx context.Context, purpose Purpose, header []byte) (*Stream, error) {
+// openStream opens a stream, and sends first, which is short, and the end of its half if
+// ends is set. It waits while the outbox is full, until ctx ends.
+func (t *streamTable) openStream(ctx context.Context, purpose Purpose, header, first []byte, ends bool) (*Stream, error) {
 	if len(header) > maxStreamHeader {
 		return nil, fmt.Errorf("the header of a stream has %d bytes, at most %d are possible", len(header), maxStreamHeader)
 	}
-	if err := t.out.awaitRoom(ctx, nil); err != nil {
-		if ctx.Err() != nil {
-			return nil, err
+	if t.out.isFull() {
+		if err := t.out.awaitRoom(ctx, nil); err != nil {
+			if ctx.Err() != nil {
+				return nil, err
+			}
+			return nil, lostStream(err)
 		}
-		return nil, lostStream(err)
 	}
 	t.opening.Lock()
 	defer t.opening.Unlock()
@@ -84,12 +92,9 @@ func (t *streamTable) openStream(ctx context.Context, purpose Purpose, header []
 	s := newStream(t, t.own, purpose, header)
 	t.own += 2
 	t.byID[s.id] = s
-	t.open.Add(1)
+	t.count(s, 1)
 	t.mu.Unlock()
-	b := newMessage(kindStream, s.id)
-	b.data = append(b.data, byte(purpose))
-	b.data = append(b.data, header...)
-	if err := t.send(b); err != nil {
+	if _, err := t.out.put(s.beginning(first, ends), s.urgency(len(header)+len(first))); err != nil {
 		t.remove(s)
 		return nil, lostStream(err)
 	}
@@ -121,7 +126,10 @@ func (t *streamTable) deliver(k kind, in *inbox) error {
 	}
 	switch k {
 	case kindData:
-		return s.receive(in)
+		if err := s.receive(in); err != nil {
+			return err
+		}
+		return t.startLong(s)
 	case kindCredit:
 		n, err := binary.ReadUvarint(in)
 		if err != nil {
@@ -129,13 +137,17 @@ func (t *streamTable) deliver(k kind, in *inbox) error {
 		}
 		return s.credit(n)
 	case kindEnd:
-		return s.receiveEnd()
+		if err := s.receiveEnd(); err != nil {
+			return err
+		}
+		t.complete(s)
 	case kindReset:
 		reason, err := io.ReadAll(io.LimitReader(in, maxReason))
 		if err != nil {
 			return err
 		}
 		s.fail(&ResetError{string(reason)})
+		t.givenUp(s)
 	}
 	return nil
 }
@@ -186,7 +198,7 @@ func (t *streamTable) opened(id uint64, in *inbox) error {
 		return err
 	}
 	if refusal == nil {
-		refusal = t.accept[s.purpose](s)
+		refusal = t.accepted(s)
 	}
 	if refusal == nil {
 		return nil
@@ -218,7 +230,7 @@ func (t *streamTable) add(s *Stream) (refusal, err error) {
 	t.byID[s.id] = s
 	t.theirs++
 	t.waiting++
-	t.open.Add(1)
+	t.count(s, 1)
 	s.waits = true
 	return nil, nil
 }
@@ -251,7 +263,7 @@ func (t *streamTable) remove(s *Stream) {
 	here := t.byID[s.id] == s
 	if here {
 		delete(t.byID, s.id)
-		t.open.Add(-1)
+		t.count(s, -1)
 		if s.id%2 != t.own%2 {
 			t.theirs--
 		}
@@ -275,6 +287,15 @@ func (t *streamTable) end(err error) {
 	t.mu.Unlock()
 	for _, s := range streams {
 		s.fail(lostStream(err))
+	}
+}
+
+// count adds n streams like s to those that are open.
+func (t *streamTable) count(s *Stream, n int64) {
+	t.open.Add(n)
+	switch s.purpose {
+	case Brokered, HTTP2, Call:
+		t.urgent.Add(n)
 	}
 }
 

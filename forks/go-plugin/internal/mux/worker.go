@@ -21,6 +21,7 @@ type worker struct {
 	service  *service
 	method   *method
 	kind     string         // that a channel is being opened for
+	stream   *Stream        // of the gRPC call at hand
 	queued   *queuedRequest // the request at hand, if its channel is still being opened
 	began    time.Time
 	backlog  bool // more requests had arrived
@@ -64,9 +65,12 @@ func (p *Plugin) read() (handedOver bool) {
 			p.fail(err)
 			return false
 		}
-		if w.message.kind == kindOpen {
+		switch {
+		case w.stream != nil:
+			w.call()
+		case w.message.kind == kindOpen:
 			w.open()
-		} else {
+		default:
 			w.serve(w.service.rpc)
 		}
 		if w.state.Load() == reading {
@@ -111,6 +115,9 @@ func (w *worker) next() error {
 		case kindStream, kindData, kindCredit, kindEnd, kindReset:
 			if err := p.streams.deliver(w.message.kind, &p.in); err != nil {
 				return err
+			}
+			if w.stream = p.streams.takeReady(); w.stream != nil {
+				return nil
 			}
 		}
 		// Others are of a later version, or have said all by having come.

@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package mux
+
+import (
+	"context"
+	"math"
+	"time"
+)
+
+// keepDelay is after how long without a reader somebody reads all the same.
+const keepDelay = 2 * time.Millisecond
+
+// KeepReading sees to it that the session is read while nobody waits for an answer: it has
+// no control channel, whose reader would do so. It is called before anything else.
+func (h *Host) KeepReading() {
+	h.keeper = time.AfterFunc(math.MaxInt64, h.keepReading)
+	h.keeper.Reset(0) // not before keepReading can see it
+}
+
+// keepReading reads until a caller is given its answer, who may read the next by itself.
+func (h *Host) keepReading() {
+	select {
+	case <-h.readLock:
+	default:
+		return // Somebody reads, and will see to it again.
+	}
+	h.streams.woke = false
+	for !h.streams.woke || h.streams.urgent.Load() > 0 {
+		if _, err := h.receiveOne(always{}); err != nil {
+			h.fail(err)
+			return
+		}
+	}
+	h.unlockRead()
+}
+
+// unlockRead lets another one read.
+func (h *Host) unlockRead() {
+	h.readLock <- struct{}{}
+	switch {
+	case h.keeper == nil:
+	case h.streams.urgent.Load() > 0:
+		h.keeper.Reset(0)
+	default:
+		h.keeper.Reset(keepDelay)
+	}
+}
+
+// readNow has the session read without a delay.
+func (h *Host) readNow() {
+	if len(h.readLock) > 0 {
+		h.keeper.Reset(0)
+	}
+}
+
+// always is a reader that is never closed.
+type always struct{}
+
+func (always) isClosed() bool { return false }
+
+// OpenCall opens a stream for a gRPC call and sends its first message, which may be none,
+// and the end if nothing follows. It waits while the plugin does not take a long message,
+// until ctx ends. The caller closes the stream.
+func (h *Host) OpenCall(ctx context.Context, purpose Purpose, header, first []byte, ends bool) (*Stream, error) {
+	if len(first) <= smallWrite {
+		s, err := h.streams.openStream(ctx, purpose, header, first, ends)
+		if err == nil && purpose != UnaryCall {
+			h.readNow()
+		}
+		return s, err
+	}
+	s, err := h.streams.openStream(ctx, purpose, header, nil, false)
+	if err != nil {
+		return nil, err
+	}
+	h.readNow()
+	defer context.AfterFunc(ctx, func() { _ = s.Reset(context.Cause(ctx).Error()) })()
+	if ends {
+		_, err = s.WriteLast(first)
+	} else {
+		_, err = s.Write(first)
+	}
+	// The plugin may have answered before it has read all.
+	_ = err
+	return s, nil
+}
+
+// callReader reads for a call.
+type callReader struct{ ctx context.Context }
+
+func (r *callReader) isClosed() bool { return r.ctx.Err() != nil }
+
+// Await waits until the plugin has ended its half of a stream of OpenCall, or more has come
+// than should wait, or the stream is over. It reads the connection meanwhile, unless
+// another one does. It returns the cause of ctx if that ends first.
+func (h *Host) Await(ctx context.Context, s *Stream) error {
+	select {
+	case <-s.call.wake:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-h.readLock:
+	}
+	reader := &callReader{ctx}
+	defer context.AfterFunc(ctx, func() { h.interrupt(reader) })()
+	// What has come already may be others', who would have to be woken to read it.
+	for len(s.call.wake) == 0 || h.in.r.Buffered() > h.in.left {
+		switch _, err := h.receiveOne(reader); {
+		case err == errChannelClosed:
+			h.unlockRead()
+			return context.Cause(ctx)
+		case err != nil:
+			h.fail(err)
+			return nil // and so has the stream
+		}
+	}
+	<-s.call.wake
+	h.unlockRead()
+	return nil
+}
+
+// interrupt makes a reader that is closed give up.
+func (h *Host) interrupt(r reader) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.parked == r {
+		h.woken = true
+		_ = h.conn.SetReadDeadline(past)
+	}
+}
+
+// TakeAvailable is Read that does not wait. It returns 0 and nil when nothing is at hand.
+func (s *Stream) TakeAvailable(p []byte) (int, error) {
+	s.mu.Lock()
+	nothing := s.in.unread == 0 && !s.in.ended && s.err == nil && !s.closed
+	s.mu.Unlock()
+	if nothing {
+		return 0, nil
+	}
+	return s.Read(p)
+}
