@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/logging"
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/internal/panics"
 )
@@ -216,11 +217,14 @@ func (p sessionPeer) newSession(cfg ClientConfig) (*Session, error) {
 }
 
 func (s *Session) open(cfg *ClientConfig, p sessionPeer) error {
-	if s.agreed.Protocol == hello.GRPC {
+	if s.agreed.Protocol == hello.GRPC && !s.agreed.Has(hello.FeatureMux) {
 		s.conn = dial.NewGRPCConn(p.conn, s.lose, (&grpcconn.GoAwayWatch{Leaving: s.setDraining}).See)
 		return s.openGRPC(cfg, p.plugins)
 	}
 	s.conn = dial.NewConn(p.conn, s.lose)
+	if s.agreed.Protocol == hello.GRPC {
+		return s.openGRPC(cfg, p.plugins)
+	}
 	return s.openNetRPC(cfg, p.plugins)
 }
 
@@ -263,6 +267,19 @@ func (s *Session) lists(kind string) bool {
 	return slices.ContainsFunc(s.info.Kinds, func(k PeerKind) bool { return k.Name == kind })
 }
 
+// openMux starts what carries a gRPC session with the feature mux.
+func (s *Session) openMux() *mux.Host {
+	host := mux.NewHost(s.conn, mux.HostConfig{
+		Draining: s.setDraining,
+		Ended: func(err error) error {
+			s.lose(err)
+			return err
+		},
+	})
+	host.KeepReading()
+	return host
+}
+
 func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 	// The original library secures every brokered connection like the main one.
 	brokered := broker.Config{TLS: cfg.TLSConfig}
@@ -275,15 +292,22 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 		// The plugin says so with its answers, and that of a stream may be late.
 		signs.Streaming = sync.OnceFunc(s.askForDrain)
 	}
+	conn := grpcconn.Config{
+		Dial:    grpcconn.DialOnce(s.conn),
+		Creds:   grpcconn.EstablishedTLS{Conn: s.conn},
+		Drain:   signs,
+		MaxSend: commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
+	}
+	var host *mux.Host
+	if s.agreed.Has(hello.FeatureMux) {
+		host = s.openMux()
+		grpcconn.OverMux(&conn, host, s.conn)
+	}
 	client, err := newGRPCClient(grpcClientConfig{
-		config:  *cfg,
-		plugins: plugins,
-		conn: grpcconn.Config{
-			Dial:    grpcconn.DialOnce(s.conn),
-			Creds:   grpcconn.EstablishedTLS{Conn: s.conn},
-			Drain:   signs,
-			MaxSend: commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
-		},
+		config:   *cfg,
+		plugins:  plugins,
+		conn:     conn,
+		mux:      host,
 		broker:   brokered,
 		panicked: panics.NewGuard().ReportTo(cfg.Logger),
 		logger:   cfg.Logger,

@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/multiplex"
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
@@ -37,6 +38,7 @@ type grpcClientConfig struct {
 
 	conn        grpcconn.Config // but for what config says
 	broker      broker.Config   // Transport, TLS and Wait
+	mux         *mux.Host       // carries the session, which owns it; nil: conn does
 	multiplexer *multiplex.Host // instead of conn.Dial and broker.Transport; the client closes it
 	// onDemand opens the broker's link when it is needed first. The plugin has
 	// agreed to that, and gives the signs.
@@ -76,7 +78,11 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 	if cfg.multiplexer != nil {
 		session.Beneath = cfg.multiplexer
 	}
-	if !cfg.noOutput {
+	switch {
+	case cfg.mux != nil:
+		session.Beneath = cfg.mux
+		session.Output = grpcconn.ReceiveOutput(cfg.mux, cfg.config.SyncStdout, cfg.config.SyncStderr)
+	case !cfg.noOutput:
 		session.Output = grpcstdio.Receive(conn, cfg.config.SyncStdout, cfg.config.SyncStderr, cfg.logger)
 	}
 	return &GRPCClient{Conn: conn, Plugins: cfg.plugins, session: session, broker: b, pingTimeout: cfg.config.PingTimeout}, nil

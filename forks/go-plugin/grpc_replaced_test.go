@@ -18,7 +18,6 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin"
-	"github.com/hashicorp/go-plugin/internal/env"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
@@ -165,47 +164,45 @@ func untilAnswered(t *testing.T, ctx context.Context, call func() error) {
 	}
 }
 
-// A remote session ends with its one connection, with a reason, and the next one
-// has output and callbacks again: with plugins that know the handshake, and with
-// those that serve like plugins of the original library.
+// A remote session by HTTP/2 ends with its one connection, with a reason, and the next one
+// has output and callbacks again. What a plugin has set for its server's connections ends
+// none that the handshake was made on: there is no HTTP/2 on those.
 func TestRemoteConnectionIsReplaced(t *testing.T) {
 	for _, server := range []string{"bounds their age", "allows few pings"} {
-		for kind, env := range map[string][]string{"network": {env.Host + "=127.0.0.1"}, "no handshake": nil} {
-			t.Run(kind+", "+server, func(t *testing.T) {
-				t.Parallel()
-				pod := startPrintPod(t, plugin.ProtocolGRPC, append(env, envServer+"="+server)...)
-				proxy := newCutProxy(t, pod.addr)
-				var output printedOutput
-				round := &outputRound{config: &plugin.ClientConfig{Reattach: &plugin.ReattachConfig{Addr: proxy.addr(), Protocol: plugin.ProtocolGRPC}}, protocol: plugin.ProtocolGRPC}
-				round.out(&output)
-				round.config.Plugins["relay"] = &relay{}
-				client := plugin.NewClient(round.config)
-				defer client.Kill()
-				for range 3 {
-					session, err := client.Session()
-					if err != nil {
-						t.Fatal(err)
-					}
-					if (session.Info() == nil) != (env == nil) {
-						t.Fatalf("Info = %v", session.Info())
-					}
-					before := strings.Count(output.stdout.String(), "\n")
-					// It may end before it has answered, and again.
-					if err := callPrinter(session, printedLines); err == nil {
-						testkit.Eventually(t, "the output is read", func() bool {
-							return session.Err() != nil || strings.Count(output.stdout.String(), "\n") >= before+printedLines
-						})
-					} else if !errors.Is(err, plugin.ErrConnectionLost) {
-						t.Fatal(err)
-					}
-					if server == "allows few pings" {
-						proxy.inject([]byte(strings.Repeat("\x00\x00\x08\x06\x00\x00\x00\x00\x0012345678", 8)))
-					}
-					if err := lostSession(t, session); !errors.Is(err, plugin.ErrConnectionLost) {
-						t.Errorf("the session has ended because of %v", err)
-					}
+		t.Run(server, func(t *testing.T) {
+			t.Parallel()
+			pod := startPrintPod(t, plugin.ProtocolGRPC, envServer+"="+server)
+			proxy := newCutProxy(t, pod.addr)
+			var output printedOutput
+			round := &outputRound{config: &plugin.ClientConfig{Reattach: &plugin.ReattachConfig{Addr: proxy.addr(), Protocol: plugin.ProtocolGRPC}}, protocol: plugin.ProtocolGRPC}
+			round.out(&output)
+			round.config.Plugins["relay"] = &relay{}
+			client := plugin.NewClient(round.config)
+			defer client.Kill()
+			for range 3 {
+				session, err := client.Session()
+				if err != nil {
+					t.Fatal(err)
 				}
-			})
-		}
+				if session.Info() != nil {
+					t.Fatalf("Info = %v", session.Info())
+				}
+				before := strings.Count(output.stdout.String(), "\n")
+				// It may end before it has answered, and again.
+				if err := callPrinter(session, printedLines); err == nil {
+					testkit.Eventually(t, "the output is read", func() bool {
+						return session.Err() != nil || strings.Count(output.stdout.String(), "\n") >= before+printedLines
+					})
+				} else if !errors.Is(err, plugin.ErrConnectionLost) {
+					t.Fatal(err)
+				}
+				if server == "allows few pings" {
+					proxy.inject([]byte(strings.Repeat("\x00\x00\x08\x06\x00\x00\x00\x00\x0012345678", 8)))
+				}
+				if err := lostSession(t, session); !errors.Is(err, plugin.ErrConnectionLost) {
+					t.Errorf("the session has ended because of %v", err)
+				}
+			}
+		})
 	}
 }

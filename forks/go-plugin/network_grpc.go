@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/grpcserve"
 	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
@@ -63,7 +64,14 @@ func (h *hostSession) grpcHost() grpcserve.Host {
 	}
 	if h.agreed.Has(hello.FeatureNoOutput) {
 		host.OnShutdown = func() { h.quit(0) }
-	} else {
+	}
+	switch {
+	case h.agreed.Has(hello.FeatureMux):
+		host.Mux = &grpcserve.Mux{
+			Subscribe: func() mux.Output { return h.subscribe() }, Output: &h.before,
+			Watchdog: &h.plugin.watchdog, Silence: hostKeepalive,
+		}
+	case !h.agreed.Has(hello.FeatureNoOutput):
 		host.Output = grpcstdio.NewSender(func() stdio.Stream { return h.output().Subscribe() })
 		if tunnel {
 			host.Output.Keep() // The host asks for the output while it may already be calling.

@@ -36,7 +36,7 @@ type hostSession struct {
 
 	relay sessionRelay // nil: the plugin is this process
 
-	before stdio.Barrier      // of net/rpc
+	before stdio.Barrier      // of net/rpc, and of gRPC with the feature mux
 	rpc    netRPCSession      // of net/rpc
 	grpc   *grpcserve.Session // of gRPC
 	// ready ends when the fields above are set for good, so that the session can drain.

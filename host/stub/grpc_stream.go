@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -139,13 +138,12 @@ func (s *routedStream) observe(err error) { s.call.observe(s.lease.Endpoint(), e
 // isLost tells a lost connection from the plugin's own error, as well as it can
 // be told: the session knows better, but gRPC asks before the session does.
 func (s *routedStream) isLost(err error) bool {
-	switch status.Code(err) {
-	case codes.Unavailable:
-	case codes.Canceled:
-		// Either the caller has left, or the session has closed the connection.
-		if s.ctx.Err() != nil {
-			return false
-		}
+	switch {
+	case errors.Is(err, plugin.ErrConnectionLost):
+		return true
+	case status.Code(err) == codes.Unavailable:
+	case status.Code(err) == codes.Canceled && s.ctx.Err() == nil:
+		// Either the plugin says so, or the session has closed the connection.
 	default:
 		return false
 	}
@@ -153,7 +151,7 @@ func (s *routedStream) isLost(err error) bool {
 	case <-s.lease.Ended():
 		return true
 	default:
-		return s.conn.GetState() != connectivity.Ready
+		return false
 	}
 }
 

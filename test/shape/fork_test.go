@@ -30,6 +30,7 @@ var forkLayers = [][]string{
 	{"internal/cmdrunner", "internal/hello", "internal/listen", "internal/multiplex", "internal/panics", "internal/peererr",
 		"internal/tunnel"},
 	{"internal/mux", "internal/sniff"},
+	{"internal/grpcmux"},
 	{"internal/admission", "internal/child", "internal/dial", "internal/grpcconn", "internal/netrpc"},
 	{"internal/broker", "internal/relay"},
 	{"internal/grpcserve"},

@@ -38,9 +38,11 @@ func (s *Served) offers(protocols []string) []hello.Offer {
 	for _, v := range s.Versions {
 		// The protocol that the original library would choose comes first.
 		if v.Protocol == hello.GRPC {
-			all = append(all, hello.Offer{Version: v.Number, Protocol: hello.GRPC, Features: []string{
-				hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureNoOutput,
-			}})
+			features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureNoOutput}
+			if !v.YamuxOnly {
+				features = append(features, hello.FeatureMux)
+			}
+			all = append(all, hello.Offer{Version: v.Number, Protocol: hello.GRPC, Features: features})
 			if prefersGRPC || !v.NetRPC() {
 				continue
 			}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/credentials"
 	"google.golang.org/grpc/credentials/insecure"
 
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/idleread"
 	"github.com/hashicorp/go-plugin/internal/peererr"
 )
@@ -22,7 +23,10 @@ import (
 // Config says how a connection is made.
 type Config struct {
 	// Dial connects, and connects again when the connection was lost.
-	Dial  func(context.Context) (net.Conn, error)
+	Dial func(context.Context) (net.Conn, error)
+	// Mux, if not nil, makes the calls, as far as it can do so with Options. Dial is not
+	// called before one has to be made by HTTP/2.
+	Mux   *grpcmux.Client
 	Creds credentials.TransportCredentials // nil: plaintext
 	Drain DrainSigns
 	// MaxReceive and MaxSend bound one message, in bytes; zero or less: no bound.
@@ -54,12 +58,18 @@ func New(cfg Config) (*grpc.ClientConn, error) {
 		grpc.WithChainUnaryInterceptor(watch.call),
 		grpc.WithChainStreamInterceptor(watch.stream),
 	}
+	byMux := cfg.Mux != nil && len(cfg.Options) == 0
+	if byMux {
+		own = append(own, grpc.WithUnaryInterceptor(cfg.Mux.Unary), grpc.WithStreamInterceptor(cfg.Mux.Stream))
+	}
 	// The target is not looked at: the dialer knows where to go.
 	conn, err := grpc.NewClient("passthrough:///unused", append(own, cfg.Options...)...)
 	if err != nil {
 		return nil, err
 	}
-	conn.Connect()
+	if !byMux {
+		conn.Connect()
+	}
 	return conn, nil
 }
 

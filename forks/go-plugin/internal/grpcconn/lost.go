@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"sync/atomic"
 
@@ -97,7 +98,7 @@ func (w *lossWatch) call(ctx context.Context, method string, req, reply any, cc 
 // stream is a stream client interceptor.
 func (w *lossWatch) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, streamer grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	a := attempt{w, cc, w.lost.Load()}
-	s, err := streamer(ctx, desc, cc, method, opts...)
+	s, err := streamer(ctx, desc, cc, method, a.explainFinish(opts)...)
 	if err != nil {
 		return nil, a.explain(err)
 	}
@@ -143,6 +144,18 @@ func (a *attempt) explain(err error) error {
 		return peererr.Lost(err)
 	}
 	return err
+}
+
+// explainFinish returns the options of a stream, which explain what those that ask for its
+// end are told of it.
+func (a attempt) explainFinish(opts []grpc.CallOption) []grpc.CallOption {
+	for i, option := range opts {
+		if asks, ok := option.(grpc.OnFinishCallOption); ok {
+			opts = slices.Clone(opts)
+			opts[i] = grpc.OnFinish(func(err error) { asks.OnFinish(a.explain(err)) })
+		}
+	}
+	return opts
 }
 
 // isTransportText reports whether a message is one that grpc-go gives to the

@@ -9,12 +9,14 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
 
 // superviseCall counts the plugin's calls.
 func (s *Service) superviseCall(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
 	defer s.tellLeaving(ctx)
+	ctx = withPeer(ctx)
 	if grpcconn.IsSessionMethod(info.FullMethod) {
 		return handler(ctx, req)
 	}
@@ -32,8 +34,9 @@ func (s *Service) superviseStream(srv any, stream grpc.ServerStream, info *grpc.
 	if !grpcconn.IsSessionMethod(info.FullMethod) {
 		defer s.countCall(stream.Context())()
 		defer s.settleOutput(stream.Context())
-		return grpcconn.BoundStatus(handler(srv, settledStream{stream, s}), s.cfg.MaxMessage)
+		return grpcconn.BoundStatus(handler(srv, &settledStream{ownStream{stream, withPeer(stream.Context())}, s}), s.cfg.MaxMessage)
 	}
+	stream = &ownStream{stream, withPeer(stream.Context())}
 	if info.FullMethod == pluginpb.GRPCStdio_StreamStdio_FullMethodName {
 		s.output.Begin()
 		defer s.output.End()
@@ -54,21 +57,41 @@ func (s *Service) superviseStream(srv any, stream grpc.ServerStream, info *grpc.
 	}
 }
 
+// ownStream is a stream with the context that its method is to have. It lets more of the
+// request come as that is received.
+type ownStream struct {
+	grpc.ServerStream
+	ctx context.Context
+}
+
+// Context implements grpc.ServerStream.
+func (s *ownStream) Context() context.Context { return s.ctx }
+
+// RecvMsg implements grpc.ServerStream.
+func (s *ownStream) RecvMsg(m any) error {
+	defer grpcmux.Received(s.ctx)
+	return s.ServerStream.RecvMsg(m)
+}
+
 // settledStream is a stream of the plugin.
 type settledStream struct {
-	grpc.ServerStream
+	ownStream
 	service *Service
 }
 
 // SendMsg implements grpc.ServerStream.
-func (s settledStream) SendMsg(m any) error {
+func (s *settledStream) SendMsg(m any) error {
 	s.service.settleOutput(s.Context())
 	return s.ServerStream.SendMsg(m)
 }
 
 // settleOutput sends what the plugin has written ahead of an answer.
 func (s *Service) settleOutput(ctx context.Context) {
-	if session := s.session(ctx); session != nil && session.host.Output != nil {
+	switch session := s.session(ctx); {
+	case session == nil:
+	case session.mux != nil:
+		session.host.Mux.Output.Wait(ctx)
+	case session.host.Output != nil:
 		session.host.Output.Wait(ctx)
 	}
 }

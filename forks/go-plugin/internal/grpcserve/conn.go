@@ -14,6 +14,9 @@ import (
 // belongs, or another one of those that share it. The caller serves it, and calls Leave
 // after that, or instead.
 func (s *Service) Join(host Host, conn net.Conn) *Session {
+	if host.Mux != nil {
+		return s.joinMux(host, conn)
+	}
 	served := &servedConn{Conn: host.Output.Conn(conn)}
 	if s.shared == nil {
 		s.main.conn = served
@@ -25,10 +28,28 @@ func (s *Service) Join(host Host, conn net.Conn) *Session {
 	return session
 }
 
+// joinMux is Join with the feature mux.
+func (s *Service) joinMux(host Host, conn net.Conn) *Session {
+	session := s.main
+	if s.shared != nil {
+		session = s.newSession(host)
+	}
+	session.startMux(conn)
+	if s.shared != nil {
+		session.peer.Addr = ownAddr(session.peer.Addr)
+		s.shared.name(session.peer.Addr, session)
+	}
+	return session
+}
+
 // Serve serves the session, and calls ended once its connection is closed, which may be
 // after Serve has returned: no goroutine waits for that. The error is not nil if the
 // service was stopped before.
 func (s *Session) Serve(ended func(error)) {
+	if s.mux != nil {
+		ended(s.mux.Serve())
+		return
+	}
 	s.conn.closed = sync.OnceFunc(func() { go ended(nil) })
 	lis := &oneConnListener{conn: s.conn, addr: s.conn.LocalAddr()}
 	if err := s.service.server.Serve(lis); lis.conn != nil {

@@ -52,6 +52,9 @@ func (s *Session) Drain(ctx context.Context, quiet time.Duration) (cut int) {
 // serving.
 func (s *Service) NotifyDrain() {
 	s.leaving.Store(true)
+	for _, session := range s.muxSessions() {
+		session.mux.SayDraining()
+	}
 	s.health.SetServingStatus(grpcconn.HealthName, grpc_health_v1.HealthCheckResponse_NOT_SERVING)
 }
 
@@ -68,6 +71,10 @@ func (s *Service) GracefulStop(ctx context.Context) (cut int) {
 	defer s.Stop()
 	if s.tunnelled() && s.calls.WaitQuiet(ctx, 0) != nil {
 		return s.InFlight()
+	}
+	// gRPC cannot stop gracefully while it has calls that did not come by HTTP/2.
+	if !s.drainMux(ctx) {
+		return max(1, s.InFlight())
 	}
 	stopped := s.startGracefulStop()
 	// What came in before the GOAWAY is still answered.

@@ -83,6 +83,9 @@ type Service struct {
 	end      context.CancelFunc
 	stopping sync.Once
 	draining sync.Once
+
+	onMux     calls.Gauge // calls that did not come by HTTP/2, with the sessions' own
+	muxClosed atomic.Bool // no more of them begin
 }
 
 // errSameServer is a factory that cannot be called again.

@@ -7,11 +7,13 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/calls"
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
@@ -27,6 +29,8 @@ type Host struct {
 	Broker broker.Config
 	// Output sends it the plugin's output; nil: the host wants none.
 	Output *grpcstdio.Sender
+	// Mux is how the session is served with the feature mux; nil: by HTTP/2.
+	Mux *Mux
 	// OnShutdown is called in a goroutine of its own when the host has asked for the
 	// end; nil: nothing is.
 	OnShutdown func()
@@ -41,6 +45,8 @@ type Session struct {
 	host    Host
 	broker  *broker.Broker
 	conn    *servedConn // nil: any connection is the host's
+	mux     *mux.Plugin // instead of conn
+	peer    *peer.Peer  // with mux
 
 	calls  calls.Gauge     // of the plugin, if the service is shared
 	ending context.Context // ends the session's own streams
@@ -68,6 +74,9 @@ func (s *Session) close() {
 func (s *Service) session(ctx context.Context) *Session {
 	if s.shared == nil {
 		return s.main
+	}
+	if session, ok := ctx.Value(sessionKey{}).(*Session); ok {
+		return session
 	}
 	return s.shared.find(ctx)
 }
@@ -128,7 +137,10 @@ func (o *ownServices) Shutdown(ctx context.Context, _ *pluginpb.Empty) (*pluginp
 		return nil, errNotAgreed("the controller")
 	}
 	session.end()
-	if session.host.Output != nil {
+	switch {
+	case session.mux != nil:
+		session.finishMux(ctx)
+	case session.host.Output != nil:
 		session.host.Output.AwaitSent()
 	}
 	if session.host.OnShutdown != nil {

@@ -6,7 +6,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/hashicorp/go-hclog"
@@ -38,16 +40,44 @@ func newSharedSessions(logger hclog.Logger, options []grpc.ServerOption) *shared
 // add gives the connection of a session a name, and keeps the session under it.
 func (s *sharedSessions) add(session *Session) {
 	session.conn.remote = ownAddr(session.conn.RemoteAddr())
+	s.name(session.conn.remote, session)
+}
+
+// name keeps a session under an address that no other connection has.
+func (s *sharedSessions) name(addr net.Addr, session *Session) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.sessions[session.conn.remote] = session
+	s.sessions[addr] = session
+}
+
+// forget drops one name of a session.
+func (s *sharedSessions) forget(addr net.Addr) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, addr)
+}
+
+// all returns the sessions.
+func (s *sharedSessions) all() []*Session {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.allLocked()
+}
+
+func (s *sharedSessions) allLocked() (all []*Session) {
+	for _, session := range s.sessions {
+		if !slices.Contains(all, session) {
+			all = append(all, session)
+		}
+	}
+	return all
 }
 
 // remove forgets a session. What the plugin has accepted for the hosts that have
 // left is closed with the last of them: nobody else was told of it.
 func (s *sharedSessions) remove(session *Session) {
 	s.mu.Lock()
-	delete(s.sessions, session.conn.remote)
+	maps.DeleteFunc(s.sessions, func(_ net.Addr, named *Session) bool { return named == session })
 	alone := len(s.sessions) == 0
 	s.mu.Unlock()
 	if alone {
@@ -100,8 +130,9 @@ func (s *sharedSessions) callee() (*broker.Broker, error) {
 	defer s.mu.Unlock()
 	var busy *Session
 	calling := 0
-	for _, session := range s.sessions {
-		if len(s.sessions) == 1 {
+	sessions := s.allLocked()
+	for _, session := range sessions {
+		if len(sessions) == 1 {
 			return session.broker, nil
 		}
 		if session.calls.Count() > 0 {
@@ -112,12 +143,12 @@ func (s *sharedSessions) callee() (*broker.Broker, error) {
 	switch {
 	case calling == 1:
 		return busy.broker, nil
-	case len(s.sessions) == 0:
+	case len(sessions) == 0:
 		return nil, errors.New("no host is attached that could be called back")
 	}
 	return nil, fmt.Errorf("%d hosts share this plugin's only gRPC server, because it cannot be made or registered with "+
 		"another time, and %d of them have calls under way: it cannot be told which of them the id belongs to",
-		len(s.sessions), calling)
+		len(sessions), calling)
 }
 
 // ownAddr returns addr as a pointer that no other connection has, so that it can

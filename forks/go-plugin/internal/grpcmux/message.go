@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package grpcmux
+
+import (
+	"errors"
+	"io"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/grpc/status"
+)
+
+// appendMessage appends a message of a call. The errors, and their words, are those of gRPC
+// for Go.
+func (o *options) appendMessage(b []byte, msg any) ([]byte, error) {
+	var data mem.BufferSlice
+	if msg != nil {
+		var err error
+		if data, err = o.codec.Marshal(msg); err != nil {
+			return b, status.Errorf(codes.Internal, "grpc: error while marshaling: %v", err)
+		}
+		defer data.Free()
+	}
+	flag, start := byte(itemMessage), len(b)
+	b = beginItem(b, flag)
+	if compressor := encoding.GetCompressor(o.compressor); compressor != nil && data.Len() > 0 {
+		b[start] = itemCompressed
+		w := appender{b}
+		if err := compress(compressor, &w, data); err != nil {
+			return b[:start], status.Errorf(codes.Internal, "grpc: error while compressing: %v", err)
+		}
+		b = w.data
+	} else {
+		for _, piece := range data {
+			b = append(b, piece.ReadOnlyData()...)
+		}
+	}
+	if n := len(b) - start - itemHead; n > o.maxSend {
+		return b[:start], status.Errorf(codes.ResourceExhausted, "trying to send message larger than max (%d vs. %d)", n, o.maxSend)
+	}
+	endItem(b, start)
+	return b, nil
+}
+
+// checkCompressor returns an error for a compressor that is not there.
+func (o *options) checkCompressor() error {
+	switch o.compressor {
+	case "", encoding.Identity:
+		return nil
+	}
+	if encoding.GetCompressor(o.compressor) == nil {
+		return status.Errorf(codes.Internal, "grpc: Compressor is not installed for requested grpc-encoding %q", o.compressor)
+	}
+	return nil
+}
+
+// appender is a buffer to write to.
+type appender struct{ data []byte }
+
+func (a *appender) Write(p []byte) (int, error) {
+	a.data = append(a.data, p...)
+	return len(p), nil
+}
+
+func compress(compressor encoding.Compressor, to io.Writer, data mem.BufferSlice) error {
+	w, err := compressor.Compress(to)
+	if err != nil {
+		return err
+	}
+	for _, piece := range data {
+		if _, err := w.Write(piece.ReadOnlyData()); err != nil {
+			return err
+		}
+	}
+	return w.Close()
+}
+
+// readMessage decodes the message whose head was read. encoding is what the header of the
+// answer says of compression.
+func (o *options) readMessage(r *items, flag byte, size uint32, compression string, msg any) error {
+	if int64(size) > int64(o.maxReceive) {
+		return status.Errorf(codes.ResourceExhausted, "grpc: received message larger than max (%d vs. %d)", size, o.maxReceive)
+	}
+	data, err := r.rest(size)
+	if err != nil {
+		return err
+	}
+	defer func() { data.Free() }()
+	if flag == itemCompressed {
+		plain, err := o.decompress(data, compression)
+		if err != nil {
+			return err
+		}
+		data.Free()
+		data = plain
+	}
+	if err := o.codec.Unmarshal(data, msg); err != nil {
+		return status.Errorf(codes.Internal, "grpc: failed to unmarshal the received message: %v", err)
+	}
+	return nil
+}
+
+func (o *options) decompress(data mem.BufferSlice, compression string) (mem.BufferSlice, error) {
+	if compression == "" || compression == encoding.Identity {
+		return nil, status.Error(codes.Internal, "grpc: compressed flag set with identity or empty encoding")
+	}
+	compressor := encoding.GetCompressor(compression)
+	if compressor == nil {
+		return nil, status.Errorf(codes.Internal, "grpc: Decompressor is not installed for grpc-encoding %q", compression)
+	}
+	reader, err := compressor.Decompress(data.Reader())
+	var plain mem.BufferSlice
+	if err == nil {
+		plain, err = mem.ReadAll(io.LimitReader(reader, int64(o.maxReceive)+1), mem.DefaultBufferPool())
+	}
+	if err != nil {
+		plain.Free()
+		return nil, status.Errorf(codes.Internal, "grpc: failed to decompress the received message: %v", err)
+	}
+	if n := plain.Len(); n > o.maxReceive {
+		plain.Free()
+		return nil, status.Errorf(codes.ResourceExhausted, "grpc: received message after decompression larger than max (%d vs. %d)", n, o.maxReceive)
+	}
+	return plain, nil
+}
+
+// isStatus reports whether an error is what the call ended with, and not the stream's.
+func isStatus(err error) bool {
+	var s interface{ GRPCStatus() *status.Status }
+	return errors.As(err, &s)
+}
