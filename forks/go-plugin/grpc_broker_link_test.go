@@ -4,7 +4,6 @@ package plugin_test
 
 import (
 	"context"
-	"errors"
 	"net"
 	"strings"
 	"testing"
@@ -77,7 +76,7 @@ func TestPluginWithoutOwnServices(t *testing.T) {
 	client.Broker().Run() // returns when the broker has learnt that it is alone
 	start := time.Now()
 	_, err = client.Broker().Dial(3)
-	if status.Code(errors.Unwrap(err)) != codes.Unimplemented || !strings.Contains(err.Error(), "the plugin has no broker") {
+	if err == nil || !strings.Contains(err.Error(), "the plugin has no broker") {
 		t.Errorf("Dial = %v, want that there is no broker", err)
 	}
 	if waited := time.Since(start); waited > time.Second {
