@@ -39,7 +39,7 @@ func (k *call) deadline() time.Duration {
 	if k.within != nil && k.within.hasDeadline {
 		return never
 	}
-	return k.began + k.options.Timeout
+	return k.began + min(k.options.Timeout, never-k.began)
 }
 
 // request is what is sent of the call beside its arguments, without its number.

@@ -4,6 +4,7 @@ package stub
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -125,4 +126,22 @@ func TestWaitingCallsAreTold(t *testing.T) {
 			t.Errorf("find gave %p, want %p", got, k)
 		}
 	}
+}
+
+// TestLongestTimeout waits for an answer as long as can be said.
+func TestLongestTimeout(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		config := callConfig{start: time.Now()}
+		w := &waitingCalls{now: config.now}
+		w.expire = func() { t.Error("the call has expired") }
+		time.Sleep(time.Hour)
+		method := &calledMethod{options: CallOptions{Timeout: math.MaxInt64}}
+		k := &call{callState: callState{calledMethod: method, began: config.now()}}
+		w.add(k)
+		time.Sleep(1000 * time.Hour)
+		if w.takeExpired() != nil || w.take(k.number) != k {
+			t.Error("the call does not wait any more")
+		}
+		w.takeAll()
+	})
 }
