@@ -36,10 +36,11 @@ type call struct {
 // deadline is when the stub ends the call without an answer, by the clock of its stub. It
 // is never if the caller's context does.
 func (k *call) deadline() time.Duration {
-	if k.within != nil && k.within.hasDeadline {
-		return never
+	deadline := k.began + k.options.Timeout
+	if deadline < k.began || k.within != nil && k.within.hasDeadline {
+		return never // the timeout may be longer than there is time
 	}
-	return k.began + min(k.options.Timeout, never-k.began)
+	return deadline
 }
 
 // request is what is sent of the call beside its arguments, without its number.
