@@ -130,7 +130,7 @@ func helloRequest(cfg *ClientConfig) *hello.Request {
 	for i, p := range cfg.AllowedProtocols {
 		protocols[i] = string(p)
 	}
-	features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand}
+	features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureBrokerIDs}
 	if !cfg.RawRPC {
 		features = append(features, hello.FeatureMux)
 	}
@@ -311,6 +311,7 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 		broker:   brokered,
 		panicked: panics.NewGuard().ReportTo(cfg.Logger),
 		logger:   cfg.Logger,
+		announce: tunnel && s.agreed.Has(hello.FeatureBrokerIDs),
 		onDemand: tunnel && s.agreed.Has(hello.FeatureGRPCOnDemand),
 		noOutput: s.agreed.Has(hello.FeatureNoOutput),
 		doneCtx:  s.ctx,

@@ -156,6 +156,9 @@ type ClientConfig struct {
 	// probed: 5 s if zero, never if negative. A peer that vanished is noticed
 	// after KeepaliveInterval + PingTimeout at the latest.
 	KeepaliveInterval time.Duration
+
+	// relayed is for a child whose connections others use: it does not shake hands.
+	relayed bool
 }
 
 // UnixSocketConfig says where sockets go and who may use them.

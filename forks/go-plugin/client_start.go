@@ -110,7 +110,7 @@ func (p *localProcess) request(cert *child.Certificate) child.Request {
 		SocketGroup:   sockets.Group,
 		MultiplexGRPC: p.config.GRPCBrokerMultiplex,
 		EndWithHost:   p.config.EndWithHost,
-		Hello:         true,
+		Hello:         !p.config.relayed,
 	}
 	if cert != nil {
 		request.Cert = cert.PEM

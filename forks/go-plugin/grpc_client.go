@@ -43,6 +43,8 @@ type grpcClientConfig struct {
 	// onDemand opens the broker's link when it is needed first. The plugin has
 	// agreed to that, and gives the signs.
 	onDemand bool
+	// announce tells the plugin, which has asked for that, of each id that is accepted.
+	announce bool
 	panicked panics.Func // in what the broker serves
 	noOutput bool        // the plugin keeps none for this host
 
@@ -69,7 +71,7 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 	cfg.broker.Logger = cfg.logger.Named("broker")
 	cfg.broker.Conn = grpcconn.Config{Drain: cfg.conn.Drain, MaxReceive: maxMessage, MaxSend: maxMessage}
 	cfg.broker.ServerOptions = append(grpcconn.ServerBound(maxMessage), grpcconn.AnswerPanics(cfg.panicked)...)
-	cfg.broker.Host = &broker.Host{Conn: conn, Done: cfg.doneCtx, OnDemand: cfg.onDemand, Lost: session.Lose}
+	cfg.broker.Host = &broker.Host{Conn: conn, Done: cfg.doneCtx, OnDemand: cfg.onDemand, Announce: cfg.announce, Lost: session.Lose}
 	if shared := cfg.config.Broker; shared != nil {
 		cfg.broker.Group = shared.group
 	}

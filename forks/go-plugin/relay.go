@@ -109,7 +109,7 @@ func (c chooser) choose(ctx context.Context, asked admission.Asked) (admission.S
 	h.child = child
 	protocol, version := child.client.plugin.negotiated()
 	served.Versions = []admission.Version{{
-		Number: version, Protocol: string(protocol), NetRPC: func() bool { return false }, YamuxOnly: true,
+		Number: version, Protocol: string(protocol), NetRPC: func() bool { return false }, Relayed: true,
 	}}
 	served.Default = version
 	return served, nil

@@ -15,6 +15,8 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/hashicorp/go-plugin/internal/broker"
+	"github.com/hashicorp/go-plugin/internal/calls"
 	"github.com/hashicorp/go-plugin/internal/grpcserve"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/internal/relay"
@@ -32,6 +34,11 @@ type relaySession struct {
 	mu  sync.Mutex // guards child, and err, which says why there is none
 	err error
 
+	broker  *broker.Broker  // of gRPC
+	refused context.Context // ends when the host needs callbacks and cannot have them
+	user    *brokerUser     // of the child's broker, once there is a child of gRPC
+	calls   calls.Gauge
+
 	leaving context.Context // ends when the host is to leave
 	depart  context.CancelFunc
 }
@@ -44,6 +51,17 @@ func (h *relayedHost) relay(session *hostSession) (sessionRelay, error) {
 		return r, nil
 	}
 	return r, h.child.add(session)
+}
+
+// useBroker lets the host and the child broker connections with each other. The caller
+// holds the lock.
+func (r *relaySession) useBroker() {
+	if r.broker == nil || r.child == nil || r.child.broker == nil || r.user != nil {
+		return
+	}
+	r.user = &brokerUser{engine: r.broker, calls: r.calls.Count, host: r.host.Name}
+	r.refused, r.user.refuse = context.WithCancelCause(context.Background())
+	r.child.broker.add(r.user)
 }
 
 func (r *relaySession) leave() { r.depart() }
@@ -66,6 +84,7 @@ func (r *relaySession) chosen(ctx context.Context) (*Relayed, error) {
 		return nil, err
 	}
 	r.child = child
+	r.useBroker()
 	return child, nil
 }
 
@@ -78,7 +97,14 @@ func (r *relaySession) now() *Relayed {
 
 func (r *relaySession) end() {
 	r.depart()
-	if child := r.now(); child != nil {
+	r.mu.Lock()
+	child, user := r.child, r.user
+	r.mu.Unlock()
+	if user != nil {
+		user.refuse(nil)
+		child.broker.remove(user)
+	}
+	if child != nil {
 		child.remove(r.session)
 	}
 }
@@ -101,6 +127,13 @@ func (r *relaySession) joinGRPC(host grpcserve.Host) (*grpcserve.Session, error)
 	cfg.Options = append(cfg.Options, grpc.ForceServerCodecV2(relay.NewCodec()), grpc.UnknownServiceHandler(r.forward))
 	cfg.Health = func(own *health.Server) grpc_health_v1.HealthServer { return &relayHealth{own, r} }
 	cfg.NewServer = nil
+	cfg.Plugins = []grpcserve.Plugin{{Register: func(b *broker.Broker, _ *grpc.Server) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.broker = b
+		r.useBroker()
+		return nil
+	}}}
 	service, err := grpcserve.New(cfg, &host)
 	if err != nil {
 		return nil, err
@@ -120,9 +153,17 @@ func (r *relaySession) forward(_ any, in grpc.ServerStream) error {
 	}
 	child.calls.Begin()
 	defer child.calls.End()
-	err = relay.Forward(in, child.conn)
+	r.calls.Begin()
+	defer r.calls.End()
+	ctx, cancel := context.WithCancelCause(in.Context())
+	defer cancel(nil)
+	defer context.AfterFunc(r.refused, func() { cancel(context.Cause(r.refused)) })()
+	err = relay.Forward(ctx, in, child.conn)
 	if errors.Is(err, ErrConnectionLost) {
 		_ = r.session.conn.Close()
+	}
+	if errors.Is(context.Cause(ctx), errSecondBroker) {
+		return errSecondBroker
 	}
 	return err
 }

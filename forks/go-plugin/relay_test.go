@@ -6,14 +6,20 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/internal/pluginpb"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // relayed is a child behind a relay.
@@ -137,6 +143,12 @@ func TestRelayGRPC(t *testing.T) {
 			t.Errorf("Busy(%s) = %v", how, err)
 		}
 	}
+	if reply, err := stub.callback(t.Context(), "Via", "host"); reply != "host" || err != nil {
+		t.Errorf("a callback = %q, %v", reply, err)
+	}
+	if reply, err := stub.opened(t.Context(), "+"); reply != "child+" || err != nil {
+		t.Errorf("what the child serves = %q, %v", reply, err)
+	}
 	if err := session.Ping(); err != nil {
 		t.Error(err)
 	}
@@ -145,6 +157,56 @@ func TestRelayGRPC(t *testing.T) {
 	if _, err := stub.count(ctx, ""); err != nil {
 		t.Errorf("Count: %v", err)
 	}
+}
+
+// The broker of a child is one host's at a time, and the next one's after that.
+func TestRelayOfOneBroker(t *testing.T) {
+	r := serveRelayed(t, "relay", plugin.PluginSet{"relay": newRelay("")})
+	session := r.mustAttach(t)
+	stubOf := func(s *plugin.Session) *relay {
+		raw, err := s.Dispense("relay")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return raw.(*relay)
+	}
+	if reply, err := stubOf(session).callback(t.Context(), "Via", "first"); reply != "first" || err != nil {
+		t.Fatalf("callback = %q, %v", reply, err)
+	}
+	conn := dialPlain(t, r.addr.String()) // a host of another name
+	other, err := grpcBrokerOf(t, conn)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other.announce(7)
+	testkit.Eventually(t, "the second host is told to have a child of its own", func() bool {
+		_, err := (&relay{conn: conn}).call(t.Context(), "Name", "")
+		return status.Code(err) == codes.FailedPrecondition && strings.Contains(err.Error(), "--share=host")
+	})
+	if reply, err := stubOf(session).callback(t.Context(), "Via", "again"); reply != "again" || err != nil {
+		t.Errorf("callback of the first host = %q, %v", reply, err)
+	}
+	_ = session.Close()
+	testkit.Eventually(t, "the next host has callbacks", func() bool {
+		next := r.mustAttach(t)
+		defer next.Close()
+		reply, err := stubOf(next).callback(t.Context(), "Via", "next")
+		return reply == "next" && err == nil
+	})
+}
+
+// linkedHost is a host's link to a plugin's broker, without a broker behind it.
+type linkedHost struct {
+	stream pluginpb.GRPCBroker_StartStreamClient
+}
+
+func grpcBrokerOf(t *testing.T, conn *grpc.ClientConn) (linkedHost, error) {
+	stream, err := pluginpb.NewGRPCBrokerClient(conn).StartStream(t.Context())
+	return linkedHost{stream}, err
+}
+
+func (h linkedHost) announce(id uint32) {
+	_ = h.stream.Send(&pluginpb.ConnInfo{ServiceId: id, Network: "unix", Address: "/nowhere"})
 }
 
 // A child that is killed takes its sessions with it: no host takes that for an answer.

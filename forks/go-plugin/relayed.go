@@ -26,6 +26,7 @@ type Relayed struct {
 	client *Client
 	local  *localPlugin
 	conn   *grpc.ClientConn // of gRPC
+	broker *relayedBroker   // of gRPC
 	output *stdio.Hub
 	calls  calls.Gauge
 
@@ -41,6 +42,7 @@ type Relayed struct {
 func StartRelayed(ctx context.Context, config *ClientConfig) (*Relayed, error) {
 	r := &Relayed{output: stdio.NewHub(outputBuffer), sessions: map[*hostSession]struct{}{}}
 	cfg := *config
+	cfg.relayed = true
 	if cfg.AllowedProtocols == nil {
 		cfg.AllowedProtocols = []Protocol{ProtocolGRPC, ProtocolNetRPC}
 	}
@@ -68,7 +70,7 @@ func StartRelayed(ctx context.Context, config *ClientConfig) (*Relayed, error) {
 		return nil, err
 	}
 	if c, ok := client.(*GRPCClient); ok {
-		r.conn = c.Conn
+		r.conn, r.broker = c.Conn, newRelayedBroker(c.broker.engine)
 	}
 	context.AfterFunc(local.context(), func() {
 		for _, host := range r.hosts() {

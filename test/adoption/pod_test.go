@@ -37,6 +37,19 @@ func startPlugin(t *testing.T, protocol string, env ...string) *pod {
 // startPod starts a program that prints a handshake line, and waits for that.
 func startPod(t *testing.T, cmd *exec.Cmd, env ...string) *pod {
 	t.Helper()
+	return startProgram(t, cmd, func(line string) (string, bool) {
+		parts := strings.Split(line, "|")
+		if len(parts) <= 4 {
+			return "", false
+		}
+		return parts[3], true
+	}, env...)
+}
+
+// startProgram starts a program whose first line says where it listens, as address reads
+// it.
+func startProgram(t *testing.T, cmd *exec.Cmd, address func(line string) (string, bool), env ...string) *pod {
+	t.Helper()
 	p := &pod{t: t, cmd: cmd, stdout: new(lockedBuffer), stderr: new(lockedBuffer), exited: make(chan struct{})}
 	cmd.Env = append(programs(t).env(), env...)
 	cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
@@ -54,15 +67,16 @@ func startPod(t *testing.T, cmd *exec.Cmd, env ...string) *pod {
 			t.Logf("stderr of %s:\n%s", cmd.Path, p.stderr.String())
 		}
 	})
-	eventually(t, "the plugin says where it listens", func() bool {
+	found := false
+	eventually(t, "the program says where it listens", func() bool {
 		line, _, whole := strings.Cut(p.stdout.String(), "\n")
-		if parts := strings.Split(line, "|"); whole && len(parts) > 4 {
-			p.address = parts[3]
+		if whole {
+			p.address, found = address(line)
 		}
 		return whole || !p.running()
 	})
-	if p.address == "" {
-		t.Fatalf("%s printed %q and no handshake line:\n%s", cmd.Path, p.stdout.String(), p.stderr.String())
+	if !found {
+		t.Fatalf("%s printed %q and not where it listens:\n%s", cmd.Path, p.stdout.String(), p.stderr.String())
 	}
 	return p
 }

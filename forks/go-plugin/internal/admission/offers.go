@@ -25,9 +25,9 @@ type Version struct {
 	// NetRPC reports whether it can be served over net/rpc. It runs code of the
 	// plugin's, and is only called for a version of gRPC and a host that would get that.
 	NetRPC func() bool
-	// YamuxOnly says that net/rpc is spoken over yamux, also with a host that knows
-	// better.
-	YamuxOnly bool
+	// Relayed says that another process serves it: what is spoken is what a plugin of the
+	// original library speaks.
+	Relayed bool
 }
 
 // offers lists the ways in which the plugin can serve a host that takes these
@@ -39,7 +39,10 @@ func (s *Served) offers(protocols []string) []hello.Offer {
 		// The protocol that the original library would choose comes first.
 		if v.Protocol == hello.GRPC {
 			features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureNoOutput}
-			if !v.YamuxOnly {
+			// Calls of a relay are not its own to serve: it passes on what comes by HTTP/2.
+			if v.Relayed {
+				features = append(features, hello.FeatureBrokerIDs)
+			} else {
 				features = append(features, hello.FeatureMux)
 			}
 			all = append(all, hello.Offer{Version: v.Number, Protocol: hello.GRPC, Features: features})
@@ -48,7 +51,7 @@ func (s *Served) offers(protocols []string) []hello.Offer {
 			}
 		}
 		features := []string{hello.FeatureGoAway, hello.FeatureMux}
-		if v.YamuxOnly {
+		if v.Relayed {
 			features = []string{hello.FeatureGoAway}
 		}
 		all = append(all, hello.Offer{Version: v.Number, Protocol: hello.NetRPC, Features: features})

@@ -65,6 +65,8 @@ type Host struct {
 	Conn grpc.ClientConnInterface
 	// Done ends when the link to the plugin is not to be opened again.
 	Done context.Context
+	// Announce tells the plugin of each id that is accepted.
+	Announce bool
 	// OnDemand opens the link when it is needed first.
 	OnDemand bool
 	// Lost is told, maybe again, that the link was lost for good, once somebody has
@@ -114,6 +116,8 @@ type Broker struct {
 
 	ctx context.Context // ends with the broker
 	end context.CancelCauseFunc
+
+	accepted atomic.Pointer[func(uint32)] // is told of ids that the other side accepts
 
 	used atomic.Bool           // somebody has wanted to broker
 	lost atomic.Pointer[error] // why the link was lost for good
@@ -172,6 +176,7 @@ func (b *Broker) Accept(id uint32) (net.Listener, error) {
 	if err == nil {
 		var lis net.Listener
 		if lis, err = b.transport.accept(id); err == nil {
+			b.announce(id)
 			return b.own(lis), nil
 		}
 	}

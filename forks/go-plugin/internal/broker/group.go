@@ -117,6 +117,7 @@ type groupListener struct {
 func (l *groupListener) reach(b *Broker) {
 	if b.Tunnelled() {
 		b.openLink()
+		b.announce(l.id)
 	} else {
 		go l.acceptFrom(b)
 	}

@@ -70,7 +70,13 @@ func (b *Broker) ServeLink(stream messageStream) error {
 				"id", msg.GetServiceId(), "bytes", size, "at_most", maxMessage)
 			continue
 		}
-		b.transport.receive(msg)
+		// Where the transport needs no address, the id alone is told.
+		if isKnock(msg) || isAck(msg) || msg.GetNetwork() != "" || !b.tunnelled {
+			b.transport.receive(msg)
+		}
+		if accepted := b.accepted.Load(); accepted != nil && *accepted != nil && msg.GetKnock() == nil {
+			(*accepted)(msg.GetServiceId())
+		}
 	}
 }
 
@@ -99,6 +105,9 @@ func (b *Broker) runLink() {
 	}
 	b.end(err)
 }
+
+// announcement says that id is accepted, where no address is needed to dial it.
+func announcement(id uint32) message { return &pluginpb.ConnInfo{ServiceId: id} }
 
 // knockMessage asks for id, or answers that.
 func knockMessage(id uint32, knock *pluginpb.ConnInfo_Knock) message {

@@ -34,6 +34,7 @@ const (
 	FeatureGRPCOnDemand = "grpc-on-demand"
 	FeatureNoOutput     = "no-output"
 	FeatureMux          = "mux"
+	FeatureBrokerIDs    = "broker-ids"
 )
 
 // Bounds of one line in bytes, newline included.

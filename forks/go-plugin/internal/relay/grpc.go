@@ -21,15 +21,15 @@ var anyStream = grpc.StreamDesc{ClientStreams: true, ServerStreams: true}
 // Forward makes the call of a host, of whichever form, at the plugin behind conn, and
 // passes on what both say: messages, metadata, the deadline, the status with its
 // details. It returns when the call has ended. An error is the plugin's answer, unless it
-// matches peererr.ErrConnectionLost.
-func Forward(in grpc.ServerStream, conn grpc.ClientConnInterface) error {
+// matches peererr.ErrConnectionLost. ctx is that of the call, or ends before it.
+func Forward(ctx context.Context, in grpc.ServerStream, conn grpc.ClientConnInterface) error {
 	method, ok := grpc.MethodFromServerStream(in)
 	if !ok {
 		return status.Error(codes.Internal, "relay: the call has no method")
 	}
-	asked, _ := metadata.FromIncomingContext(in.Context())
+	asked, _ := metadata.FromIncomingContext(ctx)
 	// The deadline goes along with the context, and so does the caller's cancellation.
-	ctx, cancel := context.WithCancel(metadata.NewOutgoingContext(in.Context(), passedOn(asked)))
+	ctx, cancel := context.WithCancel(metadata.NewOutgoingContext(ctx, passedOn(asked)))
 	defer cancel()
 	out, err := conn.NewStream(ctx, &anyStream, method, callOptions(asked)...)
 	if err != nil {

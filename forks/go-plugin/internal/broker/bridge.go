@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package broker
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/go-plugin/internal/wait"
+)
+
+const (
+	// maxBridged bounds the ids that are accepted at once for the other side of a bridge.
+	maxBridged = 1024
+	// bridgeIdle is how long an id stays accepted for the other side while nobody has
+	// dialled it, and after its last connection.
+	bridgeIdle = 10 * time.Second
+)
+
+// OnAccepted has f called with each id that the other side says it accepts, from now on;
+// nil: none. f does not block.
+func (b *Broker) OnAccepted(f func(id uint32)) { b.accepted.Store(&f) }
+
+// announce tells the other side that id is accepted, where it has asked for that.
+func (b *Broker) announce(id uint32) {
+	if b.cfg.Host == nil || !b.cfg.Host.Announce {
+		return
+	}
+	b.openLink()
+	b.spawn(func() {
+		if err := b.link.send(b.ctx, announcement(id)); err != nil && b.ctx.Err() == nil {
+			b.logger.Warn("the plugin was not told of an id", "id", id, "error", err)
+		}
+	})
+}
+
+// Bridge joins the brokers of two sessions, of which this process is an end of each: what
+// the other side of one accepts, the other side of the other can dial, under the same id.
+// All methods may be called from any goroutine.
+type Bridge struct {
+	ctx  context.Context // ends with the bridge
+	end  context.CancelFunc
+	work wait.Group
+
+	mu     sync.Mutex
+	closed bool
+	open   int // ids that are accepted
+}
+
+// NewBridge returns a bridge over which nothing goes yet. The caller closes it.
+func NewBridge() *Bridge {
+	b := new(Bridge)
+	b.ctx, b.end = context.WithCancel(context.Background())
+	return b
+}
+
+// Close ends what goes over the bridge, and waits for that.
+func (b *Bridge) Close() {
+	b.mu.Lock()
+	b.closed = true
+	b.mu.Unlock()
+	b.end()
+	b.work.Wait()
+}
+
+// Offer lets the other side of on dial id, which the other side of at accepts. It does not
+// block.
+func (b *Bridge) Offer(id uint32, at, on *Broker) error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch {
+	case b.closed:
+		return net.ErrClosed
+	case b.open >= maxBridged:
+		return fmt.Errorf("%d broker ids are open at once", maxBridged)
+	}
+	b.open++
+	b.work.Go(func() {
+		if err := b.carry(id, at, on); err != nil && b.ctx.Err() == nil {
+			on.logger.Warn("a broker id is not passed on", "id", id, "error", err)
+		}
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.open--
+	})
+	return nil
+}
+
+// carry connects what is dialled under id, until that has come to rest.
+func (b *Bridge) carry(id uint32, at, on *Broker) error {
+	lis, err := on.Accept(id)
+	if err != nil {
+		return err
+	}
+	defer lis.Close()
+	defer context.AfterFunc(b.ctx, func() { _ = lis.Close() })()
+	idle := time.AfterFunc(bridgeIdle, func() { _ = lis.Close() })
+	defer idle.Stop()
+	var conns wait.Group
+	defer conns.Wait()
+	var mu sync.Mutex
+	active := 0
+	for {
+		conn, err := lis.Accept()
+		if err != nil {
+			return nil // it was closed
+		}
+		mu.Lock()
+		active++
+		idle.Stop()
+		mu.Unlock()
+		conns.Go(func() {
+			if err := b.join(id, conn, at, on); err != nil && b.ctx.Err() == nil {
+				on.logger.Warn("a brokered connection is not passed on", "id", id, "error", err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if active--; active == 0 {
+				idle.Reset(bridgeIdle)
+			}
+		})
+	}
+}
+
+// join connects one connection, and closes both its ends when either is.
+func (b *Bridge) join(id uint32, conn net.Conn, at, on *Broker) error {
+	defer func() { _ = conn.Close() }()
+	defer context.AfterFunc(b.ctx, func() { _ = conn.Close() })()
+	ctx, cancel := at.within(b.ctx, at.patience)
+	defer cancel()
+	if on.creds != nil {
+		secure, _, err := on.creds.ServerHandshake(conn)
+		if err != nil {
+			return fmt.Errorf("TLS: %w", err)
+		}
+		conn = secure
+	}
+	far, err := at.connect(ctx, id)
+	if err != nil {
+		return err
+	}
+	defer far.Close()
+	defer context.AfterFunc(b.ctx, func() { _ = far.Close() })()
+	var back wait.Group
+	back.Go(func() {
+		_, _ = io.Copy(conn, far)
+		_ = conn.Close()
+	})
+	_, _ = io.Copy(far, conn)
+	_ = far.Close()
+	back.Wait()
+	return nil
+}
+
+// connect dials id, for bytes.
+func (b *Broker) connect(ctx context.Context, id uint32) (net.Conn, error) {
+	if err := b.use(); err != nil {
+		return nil, err
+	}
+	d, err := b.transport.dialer(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	conn, err := d.dial(ctx)
+	if err != nil || b.creds == nil {
+		return conn, err
+	}
+	secure, _, err := b.creds.ClientHandshake(ctx, "localhost", conn)
+	if err != nil {
+		_ = conn.Close()
+		return nil, fmt.Errorf("TLS: %w", err)
+	}
+	return secure, nil
+}

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package plugin
+
+import (
+	"context"
+	"sync"
+
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/hashicorp/go-plugin/internal/broker"
+)
+
+// errSecondBroker is what the calls of a host end with that needs callbacks where another
+// one has them.
+var errSecondBroker = status.Error(codes.FailedPrecondition,
+	"the plugin's process has one gRPC broker, and another host uses it for callbacks: give each host a process of its own (--share=host)")
+
+// relayedBroker is the one broker of a gRPC child. One host at a time can have it: ids
+// of several would be the same.
+type relayedBroker struct {
+	engine *broker.Broker // this side of it
+
+	mu     sync.Mutex // guards these
+	users  map[*brokerUser]struct{}
+	owner  *brokerUser // nil: nobody
+	bridge *broker.Bridge
+}
+
+// brokerUser is a session of a relay as its child's broker sees it.
+type brokerUser struct {
+	host   string         // as it calls itself; empty: it does not
+	engine *broker.Broker // this side of the session's broker
+	// refuse is called when the session needs callbacks and cannot have them.
+	refuse context.CancelCauseFunc
+	calls  func() int // in flight
+}
+
+func newRelayedBroker(engine *broker.Broker) *relayedBroker {
+	b := &relayedBroker{engine: engine, users: map[*brokerUser]struct{}{}}
+	engine.OnAccepted(b.childAccepts)
+	return b
+}
+
+// add counts a session in.
+func (b *relayedBroker) add(u *brokerUser) {
+	b.mu.Lock()
+	b.users[u] = struct{}{}
+	b.mu.Unlock()
+	u.engine.OnAccepted(func(id uint32) { b.hostAccepts(u, id) })
+}
+
+// remove counts a session out, and ends what it has brokered.
+func (b *relayedBroker) remove(u *brokerUser) {
+	u.engine.OnAccepted(nil)
+	b.mu.Lock()
+	delete(b.users, u)
+	var bridge *broker.Bridge
+	if b.owner == u {
+		b.owner, bridge = nil, b.bridge
+	}
+	b.mu.Unlock()
+	if bridge != nil {
+		bridge.Close()
+	}
+}
+
+// ownLocked gives the broker to a session, if it is free or another session's of the
+// same host.
+func (b *relayedBroker) ownLocked(u *brokerUser) bool {
+	if b.owner == u {
+		return true
+	}
+	if b.owner != nil {
+		if u.host == "" || u.host != b.owner.host {
+			return false
+		}
+		go b.bridge.Close()
+	}
+	b.owner, b.bridge = u, broker.NewBridge()
+	return true
+}
+
+// hostAccepts lets the child dial what a host accepts.
+func (b *relayedBroker) hostAccepts(u *brokerUser, id uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.ownLocked(u) || b.bridge.Offer(id, u.engine, b.engine) != nil {
+		u.refuse(errSecondBroker)
+	}
+}
+
+// childAccepts lets a host dial what the child accepts: the one that uses the broker, or
+// the only one that has called.
+func (b *relayedBroker) childAccepts(id uint32) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	u := b.owner
+	if u == nil {
+		u = b.callerLocked()
+	}
+	if u != nil && b.ownLocked(u) {
+		_ = b.bridge.Offer(id, b.engine, u.engine) // A host that dials it is told.
+	}
+}
+
+// callerLocked is the session whose call made the child accept something, if that is
+// certain.
+func (b *relayedBroker) callerLocked() (caller *brokerUser) {
+	for u := range b.users {
+		if u.calls() == 0 {
+			continue
+		}
+		if caller != nil {
+			return nil
+		}
+		caller = u
+	}
+	return caller
+}
