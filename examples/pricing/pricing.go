@@ -4,6 +4,7 @@
 package pricing
 
 import (
+	"context"
 	"net/rpc"
 
 	"github.com/hashicorp/go-plugin"
@@ -14,8 +15,9 @@ const Kind = "pricer"
 
 // Pricer says what things cost.
 type Pricer interface {
-	// Price gives the price of a quantity of some goods.
-	Price(goods string, quantity int) (Money, error)
+	// Price gives the price of a quantity of some goods. Whoever looks it up need not go
+	// on when ctx has ended: nobody waits then.
+	Price(ctx context.Context, goods string, quantity int) (Money, error)
 }
 
 // Money is an amount in the smallest unit of a currency.
@@ -35,8 +37,10 @@ type Plugin struct {
 	Impl Pricer
 }
 
-// Server implements plugin.Plugin.
-func (p *Plugin) Server(*plugin.MuxBroker) (any, error) { return &server{p.Impl}, nil }
+// Server implements plugin.Plugin. The server's methods take contexts.
+func (p *Plugin) Server(*plugin.MuxBroker) (any, error) {
+	return plugin.ContextReceiver(&server{p.Impl}), nil
+}
 
 // Client implements plugin.Plugin.
 func (p *Plugin) Client(_ *plugin.MuxBroker, c *rpc.Client) (any, error) { return &client{c}, nil }
@@ -49,16 +53,16 @@ type Order struct {
 
 type client struct{ rpc *rpc.Client }
 
-func (c *client) Price(goods string, quantity int) (Money, error) {
+func (c *client) Price(ctx context.Context, goods string, quantity int) (Money, error) {
 	var m Money
-	err := c.rpc.Call("Plugin.Price", Order{goods, quantity}, &m)
+	err := plugin.CallContext(ctx, c.rpc, "Plugin.Price", Order{goods, quantity}, &m)
 	return m, err
 }
 
 type server struct{ impl Pricer }
 
 // Price serves Plugin.Price.
-func (s *server) Price(o Order, m *Money) (err error) {
-	*m, err = s.impl.Price(o.Goods, o.Quantity)
+func (s *server) Price(ctx context.Context, o Order, m *Money) (err error) {
+	*m, err = s.impl.Price(ctx, o.Goods, o.Quantity)
 	return err
 }

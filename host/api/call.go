@@ -3,11 +3,14 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"mime"
 	"net/http"
+	"strings"
 
 	"github.com/hashicorp/go-plugin/printable"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/reattach/reattach/host/daemon"
 )
@@ -35,7 +38,7 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	done := connectionOf(r).keep()
-	result, err := s.opts.Daemon.Call(r.Context(), plugin, r.PathValue("kind"), r.PathValue("method"), args,
+	result, err := s.opts.Daemon.Call(traced(r), plugin, r.PathValue("kind"), r.PathValue("method"), args,
 		daemon.WhenReturned(func() {
 			body.release()
 			s.calls.leave(plugin, size)
@@ -46,6 +49,23 @@ func (s *Server) call(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	writeResult(w, result)
+}
+
+// maxTrace bounds a header that is passed on to a plugin, in bytes.
+const maxTrace = 4 << 10
+
+// traced gives the context of a request with what its headers say of the trace that it
+// belongs to, for the plugin. One that gRPC could not carry is left out.
+func traced(r *http.Request) context.Context {
+	ctx := r.Context()
+	for _, name := range []string{"traceparent", "tracestate", "baggage"} {
+		value := strings.Join(r.Header.Values(name), ",")
+		unfit := strings.ContainsFunc(value, func(c rune) bool { return c < ' ' || c > '~' })
+		if value != "" && len(value) <= maxTrace && !unfit {
+			ctx = metadata.AppendToOutgoingContext(ctx, name, value)
+		}
+	}
+	return ctx
 }
 
 // writeResult answers a call that did not fail: the member result has the method's

@@ -18,7 +18,7 @@ func ask(ctx context.Context, d *daemon.Daemon, plugin string, w io.Writer) erro
 	if err != nil {
 		return err
 	}
-	price, err := pricer.Price("tea", 3)
+	price, err := pricer.Price(ctx, "tea", 3)
 	if err == nil {
 		_, err = fmt.Fprintln(w, "three teas:", price)
 	}

@@ -4,6 +4,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/hashicorp/go-plugin"
@@ -14,7 +15,7 @@ import (
 // list holds prices in cents.
 type list map[string]int64
 
-func (l list) Price(goods string, quantity int) (pricing.Money, error) {
+func (l list) Price(_ context.Context, goods string, quantity int) (pricing.Money, error) {
 	each, ok := l[goods]
 	if !ok {
 		return pricing.Money{}, fmt.Errorf("there is no %s", goods)
