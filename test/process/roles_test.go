@@ -51,6 +51,8 @@ func play() bool {
 				daemon.WithSwitch(commons.SwitchGreeter))},
 			OnceReady: greet,
 		}))
+	case name == holderName:
+		serveHolder()
 	case strings.HasSuffix(name, ".po"):
 		logger := hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: os.Stderr, JSONFormat: true})
 		commons.Serve(logger, plugin.PluginSet{commons.GreeterKind: &commons.GreeterPlugin{Impl: waiter{}}})
