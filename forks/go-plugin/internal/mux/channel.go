@@ -26,6 +26,7 @@ type Channel struct {
 
 	sending sync.Mutex // also held when the plugin is told of the end
 	values  values
+	traffic traffic
 
 	dec     *gob.Decoder
 	refused error         // of the header read last
@@ -88,7 +89,7 @@ func (c *Channel) Send(r Request, args any) (end uint64, err error) {
 		return 0, &EncodeError{err}
 	}
 	when := now
-	if c.host.pending.Add(1) > fewCalls {
+	if c.traffic.isBusy(c.host.pending.Add(1)) {
 		when = soon // It pays to let some more requests join it.
 	}
 	return c.host.out.put(b, when)
@@ -107,9 +108,6 @@ func (c *Channel) Cancel(number uint64) (unsent bool) {
 	}
 	return false
 }
-
-// fewCalls is up to how many calls under way each request is written at once.
-const fewCalls = 3
 
 // Taken is how many bytes of all requests the connection was given.
 func (c *Channel) Taken() uint64 { return c.host.out.position() }
