@@ -80,7 +80,8 @@ func newChildServer(opts *ServeConfig, logger hclog.Logger, stdout, stderr io.Re
 		return nil, err
 	}
 	s := &childServer{opts: opts, logger: logger, version: version, done: make(chan struct{})}
-	s.hello = shakesHands && version.protocol == ProtocolNetRPC
+	_, relays := version.plugins[AnyKind].(RPCRelay)
+	s.hello = shakesHands && version.protocol == ProtocolNetRPC && !relays // which needs yamux
 	if err := s.configureTLS(); err != nil {
 		return nil, err
 	}

@@ -126,6 +126,15 @@ func (d *networkDialer) explain(ctx context.Context, e target.Endpoint, config *
 	return err
 }
 
+// SpeaksOtherwise reports whether a plugin has none of the versions and protocols that it
+// was asked for.
+func SpeaksOtherwise(err error) bool {
+	if refused, ok := errors.AsType[*plugin.RefusedError](err); ok {
+		return refused.Code == plugin.RefusedVersion || refused.Code == plugin.RefusedProtocol
+	}
+	return errors.Is(err, plugin.ErrIncompatible)
+}
+
 // address is a net.Addr whose host may be a name: whoever dials looks it up,
 // under the deadline of the dial, and tries every address that it has.
 type address string

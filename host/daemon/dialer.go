@@ -4,10 +4,7 @@ package daemon
 
 import (
 	"context"
-	"errors"
 	"slices"
-
-	"github.com/hashicorp/go-plugin"
 
 	"github.com/reattach/reattach/host/attach"
 	"github.com/reattach/reattach/host/conn"
@@ -46,18 +43,9 @@ func (d *Daemon) newDialer(contract attach.Contract, from func(attach.Contract) 
 func (d *dialer) Dial(ctx context.Context, e target.Endpoint) (conn.Session, error) {
 	if one := d.one[d.wanted(e.Plugin)]; one != nil {
 		session, err := one.Dial(ctx, e)
-		if err == nil || !speaksOtherwise(err) {
+		if err == nil || !attach.SpeaksOtherwise(err) {
 			return session, err
 		}
 	}
 	return d.whole.Dial(ctx, e)
-}
-
-// speaksOtherwise reports whether a plugin has none of the versions and protocols
-// that it was asked for.
-func speaksOtherwise(err error) bool {
-	if refused, ok := errors.AsType[*plugin.RefusedError](err); ok {
-		return refused.Code == plugin.RefusedVersion || refused.Code == plugin.RefusedProtocol
-	}
-	return errors.Is(err, plugin.ErrIncompatible)
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -23,16 +22,16 @@ import (
 
 // remote is the plugin on the network: its endpoints, kept attached.
 type remote struct {
-	opts   Options
-	broker *plugin.SharedBroker // that all sessions join
-	stdout output
-	stderr output
-	fleet  *fleet.Fleet
-	pool   *fleet.Pool
-	find   *discovery.Manager
-	dialer atomic.Pointer[conn.Dialer]
-	spoken string          // the dialect that was agreed on with the first endpoint
-	atOnce context.Context // has ended: a pick with it does not wait
+	opts    Options
+	broker  *plugin.SharedBroker // that all sessions join
+	stdout  output
+	stderr  output
+	fleet   *fleet.Fleet
+	pool    *fleet.Pool
+	find    *discovery.Manager
+	dialers atomic.Pointer[dialers]
+	spoken  string          // the dialect that was agreed on with the first endpoint
+	atOnce  context.Context // has ended: a pick with it does not wait
 
 	cancel context.CancelFunc
 	ended  chan error // of the fleet and of what finds endpoints, one value each
@@ -58,7 +57,7 @@ func newRemote(o Options) (*remote, error) {
 	r.fleet, err = fleet.New(fleet.Options{
 		Dialers: map[target.Placement]conn.Dialer{target.Network: conn.DialerFunc(
 			func(ctx context.Context, e target.Endpoint) (conn.Session, error) {
-				return (*r.dialer.Load()).Dial(ctx, e)
+				return r.dialers.Load().Dial(ctx, e)
 			})},
 		Balancer:     o.Balancer,
 		Dialect:      dialectOf,
@@ -78,27 +77,48 @@ func newRemote(o Options) (*remote, error) {
 // waits for any more, and for the sessions.
 const leaveWithin = 2 * time.Second
 
-// speak says what the sessions that are made from now on may agree on.
+// speak says what the sessions that are made from now on may agree on. Each protocol is
+// tried by itself: over net/rpc a session must give the connections of its kinds.
 func (r *remote) speak(versions []int, protocols []plugin.Protocol) error {
+	if len(protocols) == 0 {
+		protocols = []plugin.Protocol{plugin.ProtocolGRPC, plugin.ProtocolNetRPC}
+	}
 	all := make(map[int]plugin.PluginSet, len(versions))
 	for _, v := range versions {
 		all[v] = plugin.PluginSet{}
 	}
-	d, err := dial.Network(dial.NetworkOptions{
-		Contract: dial.Contract{
-			Handshake: r.opts.Handshake, Versions: all, Protocols: protocols,
-			Broker: func(string) *plugin.SharedBroker { return r.broker },
-		},
-		TLS: r.opts.TLS, PlainPlugins: r.opts.PlainPlugins,
-		Timeout: r.opts.AttachTimeout, MaxMessageBytes: r.opts.MaxMessageBytes, Logger: r.opts.Logger,
-		Admit: r.opts.Pin.admit, RawRPC: !slices.Equal(protocols, []plugin.Protocol{plugin.ProtocolGRPC}),
-		Stdout: &r.stdout, Stderr: &split{log: r.opts.Log, out: &r.stderr},
-	})
-	if err != nil {
-		return err
+	var each dialers
+	for _, p := range protocols {
+		d, err := dial.Network(dial.NetworkOptions{
+			Contract: dial.Contract{
+				Handshake: r.opts.Handshake, Versions: all, Protocols: []plugin.Protocol{p},
+				Broker: func(string) *plugin.SharedBroker { return r.broker },
+			},
+			TLS: r.opts.TLS, PlainPlugins: r.opts.PlainPlugins,
+			Timeout: r.opts.AttachTimeout, MaxMessageBytes: r.opts.MaxMessageBytes, Logger: r.opts.Logger,
+			Admit: r.opts.Pin.admit, RawRPC: p == plugin.ProtocolNetRPC,
+			Stdout: &r.stdout, Stderr: &split{log: r.opts.Log, out: &r.stderr},
+		})
+		if err != nil {
+			return err
+		}
+		each = append(each, d)
 	}
-	r.dialer.Store(&d)
+	r.dialers.Store(&each)
 	return nil
+}
+
+// dialers are tried in their order, until one speaks what the plugin does.
+type dialers []conn.Dialer
+
+// Dial implements conn.Dialer.
+func (d dialers) Dial(ctx context.Context, e target.Endpoint) (session conn.Session, err error) {
+	for _, one := range d {
+		if session, err = one.Dial(ctx, e); err == nil || !dial.SpeaksOtherwise(err) {
+			break
+		}
+	}
+	return session, err
 }
 
 // dialectOf names what a session speaks, as "grpc v5": the host knows one dialect for as

@@ -28,6 +28,8 @@ type control struct {
 	panicked panics.Func // says what becomes of a panic in kinds
 	// register serves a kind and returns the id where.
 	register func(mux.Handler) (id uint32)
+	// raw says that a kind has a connection, which a Raw can be given.
+	raw bool
 	// remote, if not nil, is asked in the place of kinds and register.
 	remote *Host
 	// finishOutput sends what the plugin has written by now. It gives up with ctx.
@@ -111,6 +113,9 @@ func (c *control) open(kind string) (handler mux.Handler, err error) {
 		return nil, err
 	}
 	if raw, ok := impl.(*Raw); ok {
+		if !c.raw {
+			return nil, errors.New("what is handed on needs a connection of its own for each kind, as hosts of the original library have it")
+		}
 		return raw, nil
 	}
 	return newServer(impl), nil

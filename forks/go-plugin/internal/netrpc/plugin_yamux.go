@@ -55,7 +55,7 @@ func (p *YamuxPlugin) Serve() error {
 		panicked: p.config.Panicked, finishOutput: p.finishOutput,
 		draining: p.config.Draining, ended: session.CloseChan(),
 		register: func(h mux.Handler) uint32 { return p.register(broker, h) },
-		remote:   p.config.Remote,
+		remote:   p.config.Remote, raw: true,
 	}
 	if p.config.Remote == nil {
 		control.kinds = p.config.Kinds(broker)
