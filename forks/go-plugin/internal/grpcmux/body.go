@@ -40,6 +40,9 @@ func (b *body) Read(p []byte) (int, error) {
 	if n > 0 {
 		b.give(p[:n])
 	}
+	if err == nil && b.stream.AtEnd() {
+		err = io.EOF // gRPC need not ask again.
+	}
 	return n, err
 }
 

@@ -5,6 +5,7 @@ package grpcmux
 import (
 	"encoding/binary"
 	"math"
+	"net/url"
 	"strings"
 	"time"
 
@@ -58,14 +59,15 @@ func appendHeader(b []byte, method string, o *options, timeout time.Duration, md
 
 // header is what a plugin reads of it.
 type header struct {
-	method, subtype, compressor string
-	timeout                     time.Duration
-	metadata                    metadata.MD
+	url                 *url.URL // of the method
+	subtype, compressor string
+	timeout             time.Duration
+	metadata            metadata.MD
 }
 
-func readHeader(data []byte) (header, error) {
+func readHeader(data []byte, urlOf func(method []byte) *url.URL) (header, error) {
 	f := fields{data: data}
-	h := header{method: string(f.bytes()), subtype: string(f.bytes()), compressor: string(f.bytes())}
+	h := header{url: urlOf(f.bytes()), subtype: string(f.bytes()), compressor: string(f.bytes())}
 	h.timeout = time.Duration(min(f.number(), math.MaxInt64/uint64(time.Microsecond))) * time.Microsecond
 	h.metadata = f.metadata()
 	return h, f.err

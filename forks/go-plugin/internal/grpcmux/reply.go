@@ -96,8 +96,10 @@ func (r *reply) message(o *options, msg any) error {
 
 // pieces is what has come of an answer, in the pieces in which it was read.
 type pieces struct {
-	list [][]byte
-	size int
+	list  [][]byte
+	size  int
+	array [1][]byte // of list, at first
+	first [smallPiece]byte
 }
 
 // last returns room for more.
@@ -107,16 +109,28 @@ func (p *pieces) last() []byte {
 			return last[len(last):cap(last)]
 		}
 	}
-	next := smallPiece
-	if len(p.list) > 0 {
-		next = pieceSize
+	if len(p.list) == 0 {
+		p.list = append(p.array[:0], p.first[:0])
+		return p.first[:]
 	}
-	p.list = append(p.list, make([]byte, 0, next))
-	return p.list[len(p.list)-1][:next]
+	n := min(max(4*p.size, 4*smallPiece), pieceSize)
+	p.list = append(p.list, make([]byte, 0, n))
+	return p.list[len(p.list)-1][:n]
 }
 
 // smallPiece is what most answers fit into.
-const smallPiece = 512
+const smallPiece = 256
+
+// next returns the next n bytes if they are in one piece, or nil.
+func (p *pieces) next(n int) []byte {
+	if len(p.list) == 0 || n == 0 || len(p.list[0]) < n {
+		return nil
+	}
+	b := p.list[0][:n:n]
+	p.list[0] = p.list[0][n:]
+	p.size -= n
+	return b
+}
 
 func (p *pieces) grow(n int) {
 	i := len(p.list) - 1

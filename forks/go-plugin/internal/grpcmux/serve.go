@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"sync"
+	"sync/atomic"
 
 	"google.golang.org/grpc/codes"
 
@@ -21,6 +23,10 @@ type Server struct {
 	ctx     context.Context
 	request *http.Request // what all requests have
 	enter   func() (left func())
+
+	mu      sync.Mutex
+	methods map[string]*url.URL
+	latest  atomic.Pointer[url.URL] // of methods
 }
 
 // NewServer returns what serves the calls of a session whose connection is conn, and secure
@@ -28,7 +34,7 @@ type Server struct {
 // the values of ctx, and end with the session. enter is called before a call begins, and
 // what it returns after the answer; nil means that the call may not begin.
 func NewServer(ctx context.Context, handler http.Handler, conn net.Conn, secure *tls.ConnectionState, enter func() (left func())) *Server {
-	return &Server{handler: handler, ctx: context.WithoutCancel(ctx), enter: enter, request: &http.Request{
+	return &Server{handler: handler, ctx: context.WithoutCancel(ctx), enter: enter, methods: make(map[string]*url.URL), request: &http.Request{
 		Method: http.MethodPost, Proto: "HTTP/2.0", ProtoMajor: 2,
 		Header: http.Header{"Content-Type": {contentType("")}},
 		Host:   "plugin", RemoteAddr: conn.RemoteAddr().String(), TLS: secure,
@@ -58,7 +64,7 @@ func (s *Server) serve(stream *mux.Stream) {
 		return
 	}
 	defer left()
-	head, err := readHeader(stream.Header())
+	head, err := readHeader(stream.Header(), s.url)
 	if err != nil {
 		a.end(codes.Internal, err.Error())
 		return
@@ -66,7 +72,7 @@ func (s *Server) serve(stream *mux.Stream) {
 	ctx := newCallContext(s.ctx, stream, head.timeout)
 	defer ctx.release()
 	request := s.request.WithContext(ctx)
-	request.URL = &url.URL{Path: head.method}
+	request.URL = head.url
 	request.Header = s.headers(&head)
 	request.Body = &ctx.body
 	s.handler.ServeHTTP(a, request)
@@ -77,6 +83,32 @@ func (s *Server) serve(stream *mux.Stream) {
 		}
 		_ = stream.Reset("the plugin does not answer the call")
 	}
+}
+
+// maxMethods is how many names of methods are remembered.
+const maxMethods = 1 << 10
+
+// url names a method to gRPC.
+func (s *Server) url(method []byte) *url.URL {
+	if last := s.latest.Load(); last != nil && last.Path == string(method) {
+		return last
+	}
+	u := s.known(method)
+	s.latest.Store(u)
+	return u
+}
+
+func (s *Server) known(method []byte) *url.URL {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if known := s.methods[string(method)]; known != nil {
+		return known
+	}
+	u := &url.URL{Path: string(method)}
+	if len(s.methods) < maxMethods {
+		s.methods[u.Path] = u
+	}
+	return u
 }
 
 // headers are those of HTTP/2.

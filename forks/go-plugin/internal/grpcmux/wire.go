@@ -67,6 +67,11 @@ func (r *items) next() (flag byte, size uint32, err error) {
 
 // rest reads the bytes of an item. The caller frees them.
 func (r *items) rest(size uint32) (data mem.BufferSlice, err error) {
+	if p, ok := r.Reader.(*pieces); ok {
+		if whole := p.next(int(size)); whole != nil {
+			return mem.BufferSlice{mem.SliceBuffer(whole)}, nil
+		}
+	}
 	pool := mem.DefaultBufferPool()
 	for left := int64(size); left > 0; {
 		piece := pool.Get(int(min(left, pieceSize)))
@@ -92,6 +97,9 @@ func (r *items) fields(size uint32) (fields, error) {
 	data, err := r.rest(size)
 	if err != nil {
 		return fields{}, err
+	}
+	if len(data) == 1 {
+		return fields{data: data[0].ReadOnlyData()}, nil // left to the garbage collector
 	}
 	defer data.Free()
 	return fields{data: data.Materialize()}, nil

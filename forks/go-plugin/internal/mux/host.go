@@ -49,7 +49,10 @@ type Host struct {
 	woken    bool   // by a deadline
 
 	// keeper reads where nobody waits for an answer; nil: a channel's reader does.
-	keeper *time.Timer
+	keeper      *time.Timer
+	callerReads atomic.Uint64 // by callers that have found their answers
+	keptReads   atomic.Uint64 // when the keeper last looked
+	keeping     atomic.Bool   // the keeper reads
 }
 
 // NewHost starts a session on a connection that is past its handshake. Channel

@@ -18,13 +18,25 @@ func (h *Host) KeepReading() {
 	h.keeper.Reset(0) // not before keepReading can see it
 }
 
-// keepReading reads until a caller is given its answer, who may read the next by itself.
+// keepReading reads until a caller is given its answer, who may read the next by itself. The
+// timer calls it every keepDelay as long as callers read: to set it anew for each of them
+// would wake a thread each time.
 func (h *Host) keepReading() {
+	if h.Err() != nil || h.keeping.Load() {
+		return
+	}
+	reads := h.callerReads.Load()
+	if h.keptReads.Swap(reads) != reads && h.streams.urgent.Load() == 0 {
+		h.keeper.Reset(keepDelay)
+		return
+	}
 	select {
 	case <-h.readLock:
-	default:
-		return // Somebody reads, and will see to it again.
+	default: // A caller reads.
+		h.keeper.Reset(keepDelay)
+		return
 	}
+	h.keeping.Store(true)
 	h.streams.woke = false
 	for !h.streams.woke || h.streams.urgent.Load() > 0 {
 		if _, err := h.receiveOne(always{}); err != nil {
@@ -32,18 +44,17 @@ func (h *Host) keepReading() {
 			return
 		}
 	}
-	h.unlockRead()
+	h.keeping.Store(false)
+	h.readLock <- struct{}{}
+	h.keeper.Reset(keepDelay)
 }
 
-// unlockRead lets another one read.
+// unlockRead lets another one read than the caller that did.
 func (h *Host) unlockRead() {
+	h.callerReads.Add(1)
 	h.readLock <- struct{}{}
-	switch {
-	case h.keeper == nil:
-	case h.streams.urgent.Load() > 0:
+	if h.streams.urgent.Load() > 0 {
 		h.keeper.Reset(0)
-	default:
-		h.keeper.Reset(keepDelay)
 	}
 }
 
@@ -128,6 +139,13 @@ func (h *Host) interrupt(r reader) {
 		h.woken = true
 		_ = h.conn.SetReadDeadline(past)
 	}
+}
+
+// AtEnd reports whether all has come and was read.
+func (s *Stream) AtEnd() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.in.ended && s.in.unread == 0
 }
 
 // TakeAvailable is Read that does not wait. It returns 0 and nil when nothing is at hand.

@@ -38,7 +38,7 @@ func (s *Stream) urgency(n int) urgency {
 		return now
 	case w != nil && w.backlog && n < largeAnswer && w.state.Load() == calling:
 		return later // The worker has more calls at hand. Their answers leave together.
-	case s.table.open.Load() > fewCalls:
+	case w != nil && w.backlog || s.table.open.Load() > fewCalls:
 		return soon
 	}
 	if s.purpose == Call {
@@ -61,6 +61,9 @@ func (s *Stream) beginning(first []byte, ends bool) *buffer {
 	b.finish(start)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if s.call.wake != nil {
+		s.header = nil // It is the caller's, and nobody asks for it here.
+	}
 	if len(first) > 0 {
 		s.out.allowed -= len(first)
 		s.appendData(b, first)
