@@ -19,6 +19,7 @@ const (
 	defaultDrainTimeout     = 25 * time.Second
 	defaultHandshakeTimeout = 10 * time.Second
 	defaultMaxSessions      = 1000
+	defaultMaxCalls         = 4096
 )
 
 // NetworkConfig configures network mode. A zero field has the default that is
@@ -45,6 +46,11 @@ type NetworkConfig struct {
 	// gRPC (PLUGIN_MAX_MESSAGE): [DefaultMaxMessageBytes]. One that is larger is an
 	// error of its call, which names both sizes. Negative is no bound.
 	MaxMessageBytes int
+
+	// MaxCalls is how many net/rpc calls of one host may be under way at once, besides
+	// those that are known to be quick (PLUGIN_MAX_CALLS): 4096. Others are refused,
+	// which this library's hosts take for not run.
+	MaxCalls int
 
 	// TLS names the certificate files to serve with. They are read again when
 	// they change (PLUGIN_TLS_CERT_FILE, PLUGIN_TLS_KEY_FILE,
@@ -105,6 +111,7 @@ func NetworkConfigFromEnv() (*NetworkConfig, error) {
 			return text == "exit", nil
 		}),
 		fromEnv(env.MaxSessions, &cfg.MaxSessions, positive("a number")),
+		fromEnv(env.MaxCalls, &cfg.MaxCalls, positive("a number")),
 		fromEnv(env.DefaultVersion, &cfg.DefaultVersion, positive("an app version")),
 		fromEnv(env.OneServer, &cfg.OneServer, func(text string) (bool, error) {
 			is, err := strconv.ParseBool(text)
@@ -151,6 +158,7 @@ func (c NetworkConfig) withDefaults() NetworkConfig {
 	setDefault(&c.DrainTimeout, defaultDrainTimeout)
 	setDefault(&c.HandshakeTimeout, defaultHandshakeTimeout)
 	setDefault(&c.MaxSessions, defaultMaxSessions)
+	setDefault(&c.MaxCalls, defaultMaxCalls)
 	setDefault(&c.MaxMessageBytes, DefaultMaxMessageBytes)
 	return c
 }

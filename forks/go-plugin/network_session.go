@@ -161,6 +161,7 @@ func (h *hostSession) newNetRPC() (session netRPCSession, release func()) {
 	if h.agreed.Has(hello.FeatureMux) {
 		config.Subscribe = h.subscribe
 		config.MaxSend = commonBound(h.plugin.config.MaxMessageBytes, h.agreed.MaxMessage)
+		config.MaxCalls = h.plugin.config.MaxCalls
 		config.Watchdog, config.Silence = &h.plugin.watchdog, h.plugin.keepalive
 		return netrpc.NewMuxPlugin(h.conn, config), func() {}
 	}

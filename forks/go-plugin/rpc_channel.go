@@ -41,11 +41,16 @@ type RPCChannel interface {
 	ReadHeader(*rpc.Response) error
 	// ReadReply must follow each ReadHeader. It decodes the reply into what
 	// target points to; the zero Value drops it. An error that matches
-	// [ErrConnectionLost] means that the session has ended, an [*RPCRefusedError]
-	// that the plugin has not run the call, any other that this
-	// reply cannot be decoded. Without mux that may be the last one of the
-	// channel, which ReadHeader says.
+	// [ErrConnectionLost] means that the session has ended, an [*RPCRefusedError] that
+	// the plugin has not run the call, a [*MessageTooLargeError] that the reply is larger
+	// than this side allows, any other that it cannot be decoded. Without mux the latter
+	// may be the last one of the channel, which ReadHeader says.
 	ReadReply(target reflect.Value) error
+	// DetachReply may be called in the place of ReadReply. If the reply is a long one that
+	// can be decoded apart from others, it returns what does so: it is called once, from
+	// any goroutine, while the reader goes on. Otherwise it returns nil, and ReadReply
+	// must follow.
+	DetachReply() (decode func(target reflect.Value) error)
 	// Close ends the channel. It may be called more than once.
 	Close() error
 }
@@ -61,7 +66,8 @@ var ErrChannelFull = mux.ErrFull
 // be encoded.
 type RPCEncodeError = mux.EncodeError
 
-// RPCRefusedError is a call that the plugin has surely not run, with its reason.
+// RPCRefusedError is a call that the plugin has surely not run: too many are under way, or
+// it does not serve the kind after all. Another instance may.
 type RPCRefusedError = mux.RefusedError
 
 // MessageTooLargeError is a message of more bytes than MaxMessageBytes of either side

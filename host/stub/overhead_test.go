@@ -36,9 +36,11 @@ func (c *instant) ReadHeader(r *rpc.Response) error {
 	}
 }
 
-func (c *instant) Cancel(uint64) bool            { return false }
-func (c *instant) Taken() uint64                 { return 1 }
-func (c *instant) Await(context.Context) error   { return nil }
+func (c *instant) Cancel(uint64) bool                     { return false }
+func (c *instant) Taken() uint64                          { return 1 }
+func (c *instant) Await(context.Context) error            { return nil }
+func (c *instant) DetachReply() func(reflect.Value) error { return nil }
+
 func (c *instant) ReadReply(reflect.Value) error { return nil }
 
 func (c *instant) Close() error {

@@ -40,25 +40,47 @@ func (s *sessionChannel) readReply(channel plugin.RPCChannel, header *rpc.Respon
 			useless = fmt.Errorf("the caller's reply is %v, not a pointer", k.reply)
 		}
 	}
+	if decode := channel.DetachReply(); decode != nil {
+		if target.IsValid() {
+			target = reflect.New(k.reply.Elem()) // The other one is for those that are read meanwhile.
+		}
+		long := *header
+		go func() { s.take(&long, target, cmp.Or(useless, decode(target))) }()
+		return
+	}
 	err := channel.ReadReply(target)
 	if errors.Is(err, plugin.ErrConnectionLost) {
 		return // ReadHeader will say so as well, which ends all calls that wait
 	}
-	refused, notRun := err.(*plugin.RPCRefusedError)
-	switch k = s.waiting.take(header.Seq); {
-	case k == nil: // too late
-	case notRun:
-		s.sending.Lock() // send may still note that it was sent
-		s.sending.Unlock()
-		s.codec.lost(k, false, refused)
-	case header.Error != "" && s.isLate(k):
-		s.endUnanswered(k, true)
-	default:
-		s.answer(k, header, target, cmp.Or(useless, err))
-	}
+	s.take(header, target, cmp.Or(useless, err))
 	if target.IsValid() {
 		target.Elem().SetZero()
 	}
+}
+
+// take ends the call that an answer is for, if it still waits.
+func (s *sessionChannel) take(header *rpc.Response, target reflect.Value, err error) {
+	k := s.waiting.take(header.Seq)
+	refused, notRun := errors.AsType[*plugin.RPCRefusedError](err)
+	switch {
+	case k == nil: // too late
+	case notRun:
+		s.refused(k, refused)
+	case header.Error != "" && s.isLate(k):
+		s.endUnanswered(k, true)
+	default:
+		s.answer(k, header, target, err)
+	}
+}
+
+// refused sends a call elsewhere that the plugin has not run.
+func (s *sessionChannel) refused(k *call, refusal *plugin.RPCRefusedError) {
+	if !refusal.Busy {
+		k.retries().refused = &RefusedError{Kind: s.codec.kind, Err: rpc.ServerError(refusal.Reason)}
+	}
+	s.sending.Lock() // send may still note that it was sent
+	s.sending.Unlock()
+	s.codec.lost(k, false, refusal)
 }
 
 // target gives a pointer to an empty value, the same one while answers are of one type.
@@ -81,7 +103,10 @@ func (s *sessionChannel) answer(k *call, header *rpc.Response, target reflect.Va
 			unreadable = errNilReply
 		}
 	}
+	tooLarge, isTooLarge := errors.AsType[*plugin.MessageTooLargeError](unreadable)
 	switch {
+	case isTooLarge:
+		s.codec.fault(k, Fault{Reason: ReasonAnswer, Endpoint: s.endpoint, MayHaveRun: true, Err: tooLarge})
 	case header.Error != "":
 		s.codec.finish(k, s.endpoint, rpc.ServerError(header.Error))
 	case unreadable != nil:

@@ -33,6 +33,8 @@ type slowBody struct {
 	gate chan struct{}
 }
 
+func (c slowBody) DetachReply() func(reflect.Value) error { return nil }
+
 func (c slowBody) ReadReply(reflect.Value) error {
 	<-c.gate
 	return nil

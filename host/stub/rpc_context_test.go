@@ -75,7 +75,7 @@ func (c *handChannel) ReadHeader(r *rpc.Response) error {
 
 func (c *handChannel) ReadReply(to reflect.Value) error {
 	if c.refuse {
-		return &plugin.RPCRefusedError{Reason: "too many calls"}
+		return &plugin.RPCRefusedError{Reason: "too many calls", Busy: true}
 	}
 	if to.IsValid() {
 		to.Elem().SetString("answer")
@@ -85,6 +85,8 @@ func (c *handChannel) ReadReply(to reflect.Value) error {
 
 func (c *handChannel) Taken() uint64               { return 1 << 20 }
 func (c *handChannel) Await(context.Context) error { return nil }
+
+func (c *handChannel) DetachReply() func(reflect.Value) error { return nil }
 
 func (c *handChannel) Close() error {
 	c.close.Do(func() { close(c.closed) })

@@ -32,6 +32,7 @@ const (
 	OneServer        = "PLUGIN_ONE_SERVER"
 	Panic            = "PLUGIN_PANIC"
 	MaxMessage       = "PLUGIN_MAX_MESSAGE"
+	MaxCalls         = "PLUGIN_MAX_CALLS"
 )
 
 // Network returns the names that configure network mode. A host must not pass them on
@@ -39,6 +40,6 @@ const (
 func Network() []string {
 	return []string{
 		Host, Name, DrainTimeout, HandshakeTimeout, MaxSessions, TLSCert, TLSKey, TLSClientCA,
-		HealthAddr, DefaultVersion, OneServer, Panic, MaxMessage,
+		HealthAddr, DefaultVersion, OneServer, Panic, MaxMessage, MaxCalls,
 	}
 }

@@ -3,10 +3,14 @@
 package mux
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"strings"
 )
+
+// errBeyond is a peer that goes beyond a bound of the session.
+var errBeyond = errors.New("a bound of the session")
 
 // TooLargeError is a message that has more bytes than one side allows.
 type TooLargeError struct {

@@ -47,7 +47,7 @@ func TestCloseWithMessageGiven(t *testing.T) {
 		<-h.readLock
 		h.pending.Add(1)
 		h.message = message{kind: kindFailure, channel: c.id}
-		if !h.handTo(c.id) {
+		if given, _ := h.handTo(c.id); !given {
 			t.Fatal("nobody took the message")
 		}
 		go func() { _, _ = there.Read(make([]byte, 100)) }()

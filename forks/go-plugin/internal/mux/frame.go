@@ -15,10 +15,10 @@ type kind byte
 // one byte; and the fields of the kind: numbers as unsigned varints of encoding/binary. A
 // value, a text or bytes are the rest of the frame. PROTOCOL.md has the fields of each.
 const (
-	kindRequest   kind = 1 + iota // host: channel, call, [size], timeout, metadata, method, arguments
+	kindRequest   kind = 1 + iota // host: channel, call, timeout, metadata, method, [size], arguments
 	kindAnswer                    // plugin: channel, call, [size], reply
-	kindFailure                   // plugin: channel, call, text: the method's error
-	kindRefused                   // plugin: channel, call, text: the call was not run
+	kindFailure                   // plugin: channel, call, [size], text: the method's error
+	kindRefused                   // plugin: channel, call, code, text: the call was not run
 	kindCancel                    // host: channel, call
 	kindPart                      // both: channel, call, bytes
 	kindGrant                     // both: channel, call, number of bytes
@@ -44,6 +44,14 @@ const (
 	flagMore kind = 0x40
 
 	flags = flagFresh | flagMore
+)
+
+// Codes of a refused call.
+const (
+	refusedBusy      = 1 + iota // too many calls are under way: later, or elsewhere
+	refusedUnserved             // there is nothing that serves the channel
+	refusedCancelled            // the host has cancelled it
+	refusedTooLarge             // its arguments have too many bytes
 )
 
 const (

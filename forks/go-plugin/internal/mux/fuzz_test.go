@@ -56,8 +56,8 @@ func fuzzSeeds(f *testing.F) {
 		f.Add(test.data)
 	}
 	replies := &values{}
-	reply := replies.newMessage(kindAnswer, 1, 0)
-	if err := replies.add(reply, "A", 0); err != nil {
+	reply, _, err := replies.add(newMessage(kindAnswer, 1, 0), "A", 0)
+	if err != nil {
 		f.Fatal(err)
 	}
 	f.Add(reply.data)

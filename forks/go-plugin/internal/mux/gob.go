@@ -10,11 +10,12 @@ import (
 	"github.com/hashicorp/go-plugin/internal/panics"
 )
 
-// values is the gob stream of one direction of a channel, each value of which ends a
-// message.
+// values is the gob stream of one direction of a channel. Long values are no part of it:
+// they are sent in parts, and must hold back nothing that comes after them.
 type values struct {
-	enc *gob.Encoder // nil: the next value begins a new stream
-	to  *buffer      // the message that is being made
+	enc   *gob.Encoder // nil: the next value begins a new stream
+	fresh bool         // no value of enc's stream was sent
+	to    *buffer      // the frame that is being made
 }
 
 // Write implements io.Writer for enc.
@@ -23,27 +24,75 @@ func (v *values) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// newMessage begins a message that ends with add.
-func (v *values) newMessage(k kind, numbers ...uint64) *buffer {
+// add appends a value to the frame in b, which says all that goes before it. It returns
+// the frame that is to be sent, sealed, and a message that is to be sent in parts behind it
+// if the value is long.
+func (v *values) add(b *buffer, value any, maximum int) (first *buffer, long *sending, err error) {
+	start := len(b.data)
 	if v.enc == nil {
-		v.enc = gob.NewEncoder(v)
-		k |= flagFresh
+		v.enc, v.fresh = gob.NewEncoder(v), true
 	}
-	return newMessage(k, numbers...)
+	v.to = b
+	err = Encode(v.enc, value)
+	v.to = nil
+	switch {
+	case err != nil:
+		v.enc = nil // It may believe that it has described types.
+		return nil, nil, err
+	case len(b.data)-start > maxShort && v.fresh:
+		v.enc = nil
+		return inParts(b, start, maximum)
+	case len(b.data)-start > maxShort:
+		// What it needs of the stream may be anywhere before it.
+		v.enc = nil
+		b.data = b.data[:start]
+		return alone(b, value, maximum)
+	}
+	if v.fresh {
+		b.data[lengthSize] |= byte(flagFresh)
+		v.fresh = false
+	}
+	b.finish(0)
+	return b, nil, nil
 }
 
-// add appends the value and seals the message.
-func (v *values) add(b *buffer, value any, maximum int) error {
-	v.to = b
-	err := Encode(v.enc, value)
-	v.to = nil
-	if err == nil {
-		err = b.seal(maximum)
+// alone is add for a value that is likely to be long, and goes without the stream.
+func alone(b *buffer, value any, maximum int) (first *buffer, long *sending, err error) {
+	start := len(b.data)
+	v := &values{to: b}
+	if err := Encode(gob.NewEncoder(v), value); err != nil {
+		return nil, nil, err
 	}
-	if err != nil {
-		v.enc = nil // It may believe that it has described types.
+	return inParts(b, start, maximum)
+}
+
+// inParts makes a long message of what b holds from start on.
+func inParts(b *buffer, start, maximum int) (*buffer, *sending, error) {
+	m := &sending{buffer: b, data: b.data[start:]}
+	if len(m.data) > bound(maximum) {
+		return nil, nil, &TooLargeError{Size: uint64(len(m.data)), Max: uint64(bound(maximum))}
 	}
-	return err
+	first := newBuffer()
+	first.data = append(first.data, b.data[:start]...)
+	first.data[lengthSize] |= byte(flagMore)
+	first.number(uint64(len(m.data)))
+	first.finish(0)
+	return first, m, nil
+}
+
+// likelyLong predicts whether the next value of a method is long: after one that was, for
+// some time. A wrong guess costs a little time.
+type likelyLong int32
+
+// guessLong is how many values are guessed to be long after one that was.
+const guessLong = 16
+
+// after gives the prediction for the next one.
+func (l likelyLong) after(size int) likelyLong {
+	if size > maxShort {
+		return guessLong
+	}
+	return max(l-1, 0)
 }
 
 // Encode writes a value of gob. What a type that encodes itself panics with is an error.

@@ -70,8 +70,9 @@ func NewHost(conn net.Conn, config HostConfig) *Host {
 	return h
 }
 
-// receive reads until there is a message for a channel, and leaves it in
-// h.message. The caller, the reader of c, holds the read lock.
+// receive reads until there is an answer for a channel in one frame, and leaves it in
+// h.message, or until a long one for c has come as a whole, which is in c.ready then. The
+// caller, the reader of c, holds the read lock.
 func (h *Host) receive(c *Channel) error {
 	for {
 		if there, err := h.receiveOne(c); there || err != nil {
@@ -80,8 +81,8 @@ func (h *Host) receive(c *Channel) error {
 	}
 }
 
-// receiveOne reads one message, and reports whether it is for a channel. The caller holds
-// the read lock.
+// receiveOne reads one frame, and reports whether it is an answer for a channel, or the
+// last of a long one for r. The caller holds the read lock.
 func (h *Host) receiveOne(r reader) (forChannel bool, err error) {
 	if err := h.await(r); err != nil {
 		return false, err
@@ -90,8 +91,18 @@ func (h *Host) receiveOne(r reader) (forChannel bool, err error) {
 		return false, err
 	}
 	switch h.message.kind {
-	case kindAnswer, kindFailure, kindRefused:
+	case kindAnswer, kindFailure:
+		if h.message.more {
+			return h.beginLong(r)
+		}
 		return true, nil
+	case kindRefused:
+		h.sent.drop(callKey{h.message.channel, h.message.number}) // It may have been refused half way.
+		return true, nil
+	case kindPart:
+		return h.takePart(r)
+	case kindGrant:
+		h.sent.grant(callKey{h.message.channel, h.message.number}, h.message.size)
 	case kindDraining:
 		if h.config.Draining != nil {
 			h.drained.Do(h.config.Draining)
@@ -103,6 +114,8 @@ func (h *Host) receiveOne(r reader) (forChannel bool, err error) {
 			break // What waits there is a sign as well, and enough.
 		}
 		return false, h.send(newMessage(kindAlive))
+	case kindBye:
+		return false, h.byeError("plugin")
 	}
 	// Others are of a later version, and can be ignored.
 	return false, nil

@@ -20,7 +20,6 @@ type inbox struct {
 	source *source
 	r      *bufio.Reader
 	left   int
-	most   int // bytes of a message
 }
 
 // source is the connection. It remembers its error, because gob does not say
@@ -47,9 +46,9 @@ func (s *source) Read(p []byte) (int, error) {
 	return n, err
 }
 
-func newInbox(conn io.Reader, most int, before func()) inbox {
+func newInbox(conn io.Reader, before func()) inbox {
 	s := &source{Reader: conn, before: before}
-	return inbox{source: s, r: bufio.NewReader(s), most: bound(most)}
+	return inbox{source: s, r: bufio.NewReader(s)}
 }
 
 // message is what stands before the value of a message.
@@ -59,7 +58,7 @@ type message struct {
 	more    bool // it goes on in a later frame
 	channel uint64
 	number  uint64
-	size    uint64 // of the whole value, with more
+	size    uint64 // of the whole value, with more; what a grant grants; a refusal's code
 	timeout time.Duration
 	// metadata are keys and values in turn, each behind its length.
 	metadata []byte
@@ -82,9 +81,8 @@ func (in *inbox) next(m *message) error {
 	switch {
 	case length == 0:
 		return fmt.Errorf("%w: its length is 0", errMalformed)
-	case int64(length) > int64(in.most):
-		// The peer was told the bound, so there is no reading on.
-		return fmt.Errorf("%w: %w", errMalformed, &TooLargeError{Size: uint64(length), Max: uint64(in.most)})
+	case length > maxFrame:
+		return fmt.Errorf("%w: its length is %d, at most %d are possible", errMalformed, length, maxFrame)
 	}
 	_, _ = in.r.Discard(lengthSize)
 	in.left = int(length)
@@ -112,11 +110,28 @@ func (in *inbox) head(m *message) error {
 	case kindRelease, kindOpen:
 		m.channel, err = binary.ReadUvarint(in)
 	}
-	if err == nil && m.more && (m.kind == kindRequest || m.kind == kindAnswer) {
+	if err != nil {
+		return err
+	}
+	switch m.kind {
+	case kindRequest, kindWithdrawn:
+		if err = in.call(m); err == nil {
+			err = in.value(m)
+		}
+	case kindAnswer, kindFailure:
+		err = in.value(m)
+	case kindRefused, kindGrant:
 		m.size, err = binary.ReadUvarint(in)
 	}
-	if err == nil && (m.kind == kindRequest || m.kind == kindWithdrawn) {
-		err = in.call(m)
+	return err
+}
+
+// value reads the size of a value that comes in parts.
+func (in *inbox) value(m *message) (err error) {
+	if m.more {
+		m.size, err = binary.ReadUvarint(in)
+	} else if in.left > maxShort {
+		err = fmt.Errorf("a value of %d bytes is not sent in parts", in.left)
 	}
 	return err
 }

@@ -70,6 +70,9 @@ func (c clientCodec) ReadResponseHeader(r *rpc.Response) error { return c.ReadHe
 
 func (c clientCodec) ReadResponseBody(body any) error {
 	err := c.ReadReply(reflectOf(body))
+	if body == nil && HasNoReply(err) {
+		return nil
+	}
 	if err != nil {
 		_ = c.Close()
 		for c.ReadHeader(&rpc.Response{}) == nil {
@@ -122,7 +125,21 @@ func (p *pair) serve(v any) *Channel {
 	if err := server.RegisterName("Plugin", v); err != nil {
 		p.t.Fatal(err)
 	}
-	return p.host.Channel(p.plugin.Register(server))
+	id, err := p.plugin.Register(server)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return p.host.Channel(id)
+}
+
+// open opens a channel of a kind.
+func (p *pair) open(kind string) *rpc.Client {
+	p.t.Helper()
+	c, err := p.host.Open(kind)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return rpc.NewClientWithCodec(clientCodec{c})
 }
 
 // client returns a client of v.

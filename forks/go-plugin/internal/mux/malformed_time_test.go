@@ -52,8 +52,8 @@ func TestMadeUpByPlugin(t *testing.T) {
 				plugin := newRawPeer(t, there)
 				sent := slices.Clone(test.data)
 				if test.host == ignored {
-					last := plugin.values.newMessage(kindAnswer, 1, 0)
-					if err := plugin.values.add(last, "A", 0); err != nil {
+					last, _, err := plugin.values.add(newMessage(kindAnswer, 1, 0), "A", 0)
+					if err != nil {
 						t.Fatal(err)
 					}
 					sent = append(sent, last.data...)

@@ -9,11 +9,19 @@ import (
 	"net/rpc"
 )
 
+// maxChannels is how many channels of a session may be open, besides the control channel.
+const maxChannels = 1024
+
 // Open begins a channel on which the plugin serves a kind that it is known to
 // have, and does not wait for it. If the plugin cannot serve the kind, all calls
-// on the channel fail. The caller closes the channel.
-func (h *Host) Open(kind string) *Channel {
+// on the channel are refused. The caller closes the channel. The error says that as many are
+// open as may be.
+func (h *Host) Open(kind string) (*Channel, error) {
 	h.mu.Lock()
+	if len(h.channels) > maxChannels {
+		h.mu.Unlock()
+		return nil, fmt.Errorf("%d channels of the session are open, no more are possible", maxChannels)
+	}
 	h.opened++
 	id := 2 * h.opened // The plugin counts in odd numbers.
 	h.mu.Unlock()
@@ -23,7 +31,7 @@ func (h *Host) Open(kind string) *Channel {
 	if b.seal(0) == nil {
 		_, _ = h.out.put(b, now) // If it fails, so does the first request.
 	}
-	return c
+	return c, nil
 }
 
 // accept takes a message that opens a channel. Requests on it may follow.
@@ -42,6 +50,8 @@ func (w *worker) accept() error {
 	switch {
 	case p.err != nil:
 		return p.err
+	case len(p.services) > maxChannels:
+		return fmt.Errorf("%w: more than %d channels are open", errBeyond, maxChannels)
 	case id%2 != 0 || p.services[id] != nil:
 		return fmt.Errorf("%w: channel %d cannot be opened", errMalformed, id)
 	}
@@ -68,11 +78,12 @@ func (w *worker) open() {
 
 var errNotOpened = errors.New("the plugin ended the goroutine that was to open this channel")
 
-// unserved answers all requests on a channel that could not be opened.
+// unserved refuses all requests: on a channel that could not be opened, or beyond a bound.
 type unserved struct{ error }
 
 // ServeRequest implements Handler.
 func (u unserved) ServeRequest(codec rpc.ServerCodec) error {
+	codec.(*worker).refuse = u.error
 	var r rpc.Request
 	if err := codec.ReadRequestHeader(&r); err != nil {
 		return err

@@ -30,7 +30,7 @@ func TestOpen(t *testing.T) {
 		}))
 		clients := map[string]*rpc.Client{}
 		for _, kind := range []string{"broken", "thing"} {
-			clients[kind] = rpc.NewClientWithCodec(clientCodec{p.host.Open(kind)})
+			clients[kind] = p.open(kind)
 			defer clients[kind].Close()
 		}
 		for range 3 {
@@ -53,9 +53,9 @@ func TestOpenSlowly(t *testing.T) {
 			"slow": func() (any, error) { close(asked); <-made; return newThing(), nil },
 			"fast": func() (any, error) { return newThing(), nil },
 		}))
-		fast := rpc.NewClientWithCodec(clientCodec{p.host.Open("fast")})
+		fast := p.open("fast")
 		defer fast.Close()
-		slow := rpc.NewClientWithCodec(clientCodec{p.host.Open("slow")})
+		slow := p.open("slow")
 		defer slow.Close()
 		<-asked
 		var got string

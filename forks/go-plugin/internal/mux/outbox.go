@@ -52,11 +52,15 @@ type outbox struct {
 	taken   uint64 // bytes that the connection was given, ever
 	written uint64 // bytes of them that it took
 	pending uint64 // where the last pending answer ends, see isPending
+	unsent  int    // long answers that are not given to the connection as a whole
 	err     error
 	// advanced counts parts of writeSize that the connection took while somebody waited
 	// for it to do so. Small messages of ours are no sign of life of the peer.
 	advanced atomic.Uint64
 	changed  wait.Condition // room was made, or all was written
+	// sentLast is set by the part of a long answer that was its last one. Only whoever
+	// writes uses it.
+	sentLast bool
 }
 
 // put queues a sealed message, and returns where it ends in all that was ever
@@ -202,6 +206,11 @@ func (o *outbox) take() *buffer {
 	more := next.part(batch, batchSize)
 	o.mu.Lock()
 	o.taken += uint64(len(batch.data) - small)
+	if o.sentLast {
+		o.sentLast = false
+		o.unsent--
+		o.pending = o.taken
+	}
 	if more && o.err == nil {
 		o.turns.add(next)
 	}
@@ -268,7 +277,29 @@ func (o *outbox) fullLocked() bool { return o.waiting != nil && len(o.waiting.da
 func (o *outbox) hasUnsent() bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.err == nil && o.written < o.pending
+	return o.err == nil && (o.unsent > 0 || o.written < o.pending)
+}
+
+// longAnswers is how many long answers are on their way.
+func (o *outbox) longAnswers() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.unsent
+}
+
+// addUnsent counts a long answer, before its first frame is put.
+func (o *outbox) addUnsent() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.unsent++
+}
+
+// dropUnsent counts one no more that was given up.
+func (o *outbox) dropUnsent() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.unsent--
+	o.changed.Broadcast()
 }
 
 // awaitSent waits until the connection has taken the answers that are pending now, or
@@ -281,7 +312,7 @@ func (o *outbox) awaitSent(ctx context.Context, all bool) error {
 		end = o.endLocked()
 	}
 	o.mu.Unlock()
-	return o.awaitThat(ctx, nil, func() bool { return o.written >= end })
+	return o.awaitThat(ctx, nil, func() bool { return o.unsent == 0 && o.written >= end })
 }
 
 // endLocked is where all that was put ends.

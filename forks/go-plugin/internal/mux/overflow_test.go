@@ -41,7 +41,9 @@ func TestSendDoesNotWait(t *testing.T) {
 				t.Fatal(err)
 			}
 			plugin := NewPlugin(there, PluginConfig{Control: rpc.NewServer()})
-			plugin.Register(server)
+			if _, err := plugin.Register(server); err != nil {
+				t.Fatal(err)
+			}
 			served := make(chan struct{})
 			go func() {
 				defer close(served)

@@ -25,14 +25,17 @@ func (w *worker) serve(handler Handler) {
 // goroutine, the session's Watchdog does.
 func (w *worker) ended(returned *bool) {
 	p := w.plugin
+	if w.state.Load() == replaced {
+		defer p.unregister(w)
+	}
 	if *returned || p.config.Panicked == nil {
 		return
 	}
 	text := p.config.Panicked(w.method.name, recover())
 	if w.state.Load() == reading {
 		// Whoever waits for the session's end finds its calls over.
-		if !w.answered && w.message.channel != 0 {
-			p.config.Calls.End()
+		if !w.answered {
+			w.ends()
 		}
 		p.fail(errDecoderEnded)
 		return

@@ -47,6 +47,9 @@ type PluginConfig struct {
 	// MaxSend and MaxReceive bound one message in each direction, in bytes. The
 	// host was told the second. Zero is no bound but the format's.
 	MaxSend, MaxReceive int
+	// MaxCalls is how many calls may be under way at once, besides those that are known
+	// to be quick. Others are refused. Zero is any number.
+	MaxCalls int
 	// Watchdog is shared by the sessions of a process. Nil is one of its own.
 	Watchdog *Watchdog
 	// Silence is after how long a host that says nothing, and takes nothing that
@@ -102,6 +105,7 @@ type Plugin struct {
 	// These are guarded by the session's mu.
 	services   map[uint64]*service
 	registered uint64 // channels, by Register
+	open       int    // registered calls
 
 	methods map[string]*method // of gRPC calls; the reader's
 }
@@ -176,14 +180,18 @@ func (p *Plugin) watchSilence() (stop func()) {
 	return func() { timer.Stop() }
 }
 
-// Register serves a handler on a new channel, and returns its id.
-func (p *Plugin) Register(handler Handler) (id uint64) {
+// Register serves a handler on a new channel, and returns its id. The error says that as
+// many channels are open as may be.
+func (p *Plugin) Register(handler Handler) (id uint64, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if len(p.services) > maxChannels {
+		return 0, fmt.Errorf("%d channels of the session are open, no more are possible", maxChannels)
+	}
 	id = 2*p.registered + 1 // The host counts in even numbers.
 	p.registered++
 	p.services[id] = newService(p, id, handler)
-	return id
+	return id, nil
 }
 
 // SayDraining tells the host that the plugin is about to leave. It does not

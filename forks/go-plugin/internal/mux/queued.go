@@ -29,11 +29,10 @@ type valueSource struct{ valueReader }
 // enqueueLocked keeps the request at hand, whose body is yet to be taken in.
 func (w *worker) enqueueLocked() *queuedRequest {
 	q := &queuedRequest{arrived: make(chan struct{}), decoded: make(chan struct{})}
-	q.worker = &worker{plugin: w.plugin, message: w.message, service: w.service, method: w.method, queued: q}
+	q.worker = &worker{plugin: w.plugin, message: w.message, service: w.service, method: w.method, refuse: w.refuse, under: w.under, queued: q}
 	q.worker.state.Store(replaced)
-	q.worker.enterLocked()
 	w.service.queue = append(w.service.queue, q)
-	w.plugin.config.Calls.Begin()
+	w.plugin.registerLocked(q.worker)
 	return q
 }
 
@@ -52,16 +51,20 @@ func (q *queuedRequest) takeBody(in *inbox) error {
 // is decoded. From then on the handler serves what comes.
 func (s *service) serveQueued(p *Plugin, handler Handler) {
 	for q := s.nextQueued(p, handler); q != nil; q = s.nextQueued(p, handler) {
+		if q.worker.long != nil { // It is no part of the gob stream.
+			go q.worker.serve(handler)
+			continue
+		}
 		select {
 		case <-q.arrived:
 		case <-p.done: // It may never come.
 		}
 		if p.Err() != nil {
-			p.config.Calls.End() // The session has ended, and its calls with it.
+			q.worker.ends() // The session has ended, and its calls with it.
 			continue
 		}
 		s.values.valueReader = q.body
-		go q.worker.serve(handler)
+		go q.worker.serve(q.worker.handler(handler))
 		<-q.decoded
 	}
 }
@@ -76,4 +79,16 @@ func (s *service) nextQueued(p *Plugin, handler Handler) *queuedRequest {
 	q := s.queue[0]
 	s.queue = s.queue[1:]
 	return q
+}
+
+// handler is what serves a request that was queued. One that is not to be run any more
+// still has a value, which is part of the gob stream.
+func (w *worker) handler(handler Handler) Handler {
+	if w.refuse == nil && w.plugin.isCancelled(w) {
+		w.refuse = errCancelled
+	}
+	if w.refuse != nil {
+		return unserved{w.refuse}
+	}
+	return handler
 }

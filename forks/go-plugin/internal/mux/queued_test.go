@@ -24,9 +24,9 @@ func TestCallsBeforeOpened(t *testing.T) {
 		})
 		config.Calls = &calls
 		p := newPair(t, here, there, HostConfig{}, config)
-		slow := rpc.NewClientWithCodec(clientCodec{p.host.Open("slow")})
+		slow := p.open("slow")
 		defer slow.Close()
-		fast := rpc.NewClientWithCodec(clientCodec{p.host.Open("fast")})
+		fast := p.open("fast")
 		defer fast.Close()
 		queued := make([]*rpc.Call, 10)
 		for i := range queued {
@@ -72,7 +72,7 @@ func TestSessionEndsBeforeOpened(t *testing.T) {
 	})
 	config.Calls = &calls
 	p := newPair(t, here, there, HostConfig{}, config)
-	slow := rpc.NewClientWithCodec(clientCodec{p.host.Open("slow")})
+	slow := p.open("slow")
 	for range 3 {
 		slow.Go("Plugin.Upper", "a", new(string), nil)
 	}
@@ -92,7 +92,7 @@ func TestNonsenseForUnserved(t *testing.T) {
 	host.write(rawMessage(kindOpen, "unknown", 2))
 	for n := range uint64(3) {
 		host.write(rawMessage(kindRequest|flagFresh, name("Plugin.Upper")+"nonsense", 2, n, 0, 0))
-		if m := host.next(); m.kind != kindFailure || m.number != n {
+		if m := host.next(); m.kind != kindRefused || m.number != n {
 			t.Errorf("got %+v", m)
 		}
 	}

@@ -18,7 +18,7 @@ type rawPeer struct {
 }
 
 func newRawPeer(t testing.TB, conn net.Conn) *rawPeer {
-	r := &rawPeer{t: t, conn: conn, in: newInbox(conn, 0, nil)}
+	r := &rawPeer{t: t, conn: conn, in: newInbox(conn, nil)}
 	return r
 }
 
@@ -35,10 +35,14 @@ func rawMessage(k kind, text string, numbers ...uint64) []byte {
 // request makes a request. Those of one peer belong to one gob stream.
 func (r *rawPeer) request(channel, number uint64, method string, args any) []byte {
 	r.t.Helper()
-	b := r.values.newMessage(kindRequest, channel, number)
+	b := newMessage(kindRequest, channel, number)
 	b.call(method, 0)
-	if err := r.values.add(b, args, 0); err != nil {
+	b, long, err := r.values.add(b, args, 0)
+	if err != nil {
 		r.t.Fatal(err)
+	}
+	if long != nil {
+		return append(b.data, r.parts(long, callKey{channel, number})...)
 	}
 	return b.data
 }
@@ -83,4 +87,12 @@ func rawHost(t testing.TB, here, there net.Conn, config PluginConfig, v any) (*r
 		<-served
 	})
 	return newRawPeer(t, here), p
+}
+
+// parts gives all parts of a long message, whatever was granted.
+func (r *rawPeer) parts(long *sending, key callKey) []byte {
+	long.of, long.key, long.allowed = &sendings{}, key, len(long.data)
+	b := newBuffer()
+	long.part(b, len(long.data))
+	return b.data
 }

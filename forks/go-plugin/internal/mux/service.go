@@ -5,6 +5,7 @@ package mux
 import (
 	"encoding/gob"
 	"sync"
+	"sync/atomic"
 )
 
 // service is what is served on a channel.
@@ -13,11 +14,10 @@ type service struct {
 	rpc Handler // nil: the channel is being opened
 
 	// queue holds the requests that came meanwhile. The goroutine that opens the
-	// channel reads values until it is empty.
-	queue []*queuedRequest
-	// underWay are the calls while whose methods run another worker reads, by their
-	// numbers.
-	underWay map[uint64]*worker
+	// channel reads values until it is empty. running are the calls that can be
+	// cancelled, by their numbers. The plugin's mu guards both.
+	queue   []*queuedRequest
+	running map[uint64]*worker
 
 	// The reader's own.
 	values  valueSource
@@ -42,6 +42,7 @@ func newService(p *Plugin, id uint64, handler Handler) *service {
 type method struct {
 	name    string
 	latency latency
+	likely  atomic.Int32 // likelyLong, of its answers
 }
 
 func (s *service) method(name []byte) *method {

@@ -13,8 +13,13 @@ package mux
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"sync"
+
+	"github.com/hashicorp/go-plugin/internal/peererr"
 )
 
 // session is what both sides have of a session.
@@ -22,6 +27,8 @@ type session struct {
 	conn    net.Conn
 	in      inbox
 	out     outbox
+	sent    sendings // long messages
+	come    arrivals
 	streams streamTable
 	maxSend int               // bytes of a message; zero: any number
 	ended   func(error) error // gives what callers get for what ended it; may be nil
@@ -35,8 +42,10 @@ type session struct {
 // to wait.
 func (s *session) init(conn net.Conn, maxSend, maxReceive int, beforeRead func()) {
 	s.conn, s.maxSend, s.done = conn, maxSend, make(chan struct{})
-	s.in = newInbox(conn, maxReceive, beforeRead)
+	s.in = newInbox(conn, beforeRead)
 	s.out = outbox{conn: conn, socket: newNonblockingWriter(conn), broken: s.fail}
+	s.sent.out = &s.out
+	s.come = newArrivals(&s.out, maxReceive)
 }
 
 // OpenStream opens a stream with a header of at most 32 KiB. It waits only while the
@@ -75,17 +84,28 @@ func (s *session) fail(err error) {
 	s.err = err
 	close(s.done)
 	s.mu.Unlock()
+	if errors.Is(err, errMalformed) || errors.Is(err, errBeyond) {
+		s.out.sayBye(err.Error())
+	}
 	s.out.fail(err) // closes the connection
 	s.streams.end(err)
 }
 
 // send sends a message that has no value.
 func (s *session) send(b *buffer) error {
-	if err := b.seal(s.maxSend); err != nil {
-		return err
-	}
+	b.finish(0)
 	_, err := s.out.put(b, now)
 	return err
+}
+
+// byeError gives what ends the session for a peer's last frame, which is at hand. who is the
+// peer.
+func (s *session) byeError(who string) error {
+	text, err := io.ReadAll(&s.in)
+	if err != nil {
+		return err
+	}
+	return fmt.Errorf("the %s has ended the session: %s", who, peererr.Text(string(text)))
 }
 
 // Moved counts what the peer's side of the connection gave, and took of long

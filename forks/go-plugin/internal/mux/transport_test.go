@@ -66,8 +66,8 @@ func TestReplyCutOff(t *testing.T) {
 	here, there := net.Pipe()
 	defer there.Close()
 	plugin := newRawPeer(t, there)
-	b := plugin.values.newMessage(kindAnswer, 1, 7)
-	if err := plugin.values.add(b, "a long text", 0); err != nil {
+	b, _, err := plugin.values.add(newMessage(kindAnswer, 1, 7), "a long text", 0)
+	if err != nil {
 		t.Fatal(err)
 	}
 	h := NewHost(&lastWords{here, b.data[:len(b.data)-3]}, HostConfig{})

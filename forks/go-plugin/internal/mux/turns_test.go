@@ -32,7 +32,7 @@ func (b *numbered) part(to *buffer, n int) bool {
 // sent gives the numbers of the frames that come until the connection ends.
 func sent(t *testing.T, conn net.Conn) (numbers []uint64) {
 	t.Helper()
-	in := newInbox(conn, 0, nil)
+	in := newInbox(conn, nil)
 	for {
 		var m message
 		if err := in.next(&m); err == io.EOF {

@@ -65,12 +65,26 @@ func (w *worker) check() bool {
 		w.seen = calls
 		return true
 	}
-	if w.state.CompareAndSwap(calling, replaced) {
-		w.enter()
+	if w.replace() {
 		go w.plugin.work()
 		return false
 	}
 	w.watched.Store(false)
 	// A call may have begun that took itself for watched.
 	return w.calls.Load() != calls && w.watched.CompareAndSwap(false, true)
+}
+
+// replace makes another worker the one that reads, unless the call has ended. The caller
+// starts it.
+func (w *worker) replace() bool {
+	p := w.plugin
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if !w.state.CompareAndSwap(calling, replaced) {
+		return false
+	}
+	if w.service != nil && w.message.kind != kindOpen { // of net/rpc
+		p.registerLocked(w)
+	}
+	return true
 }

@@ -23,6 +23,9 @@ type worker struct {
 	kind     string         // that a channel is being opened for
 	stream   *Stream        // of the gRPC call at hand
 	queued   *queuedRequest // the request at hand, if its channel is still being opened
+	long     *arrival       // the same, if it is a long one
+	refuse   error          // why it is not run
+	under    underWay
 	began    time.Time
 	backlog  bool // more requests had arrived
 	state    atomic.Int32
@@ -30,11 +33,6 @@ type worker struct {
 	calls    atomic.Uint64 // that were begun without another reader
 	watched  atomic.Bool   // by the session's Watchdog
 	seen     uint64        // calls when it last looked; its own
-
-	cancelled atomic.Bool // the host has given the call up
-	// These are guarded by the session's mu.
-	cancel context.CancelFunc // ends the context of the method; may be nil
-	left   bool               // see leave
 }
 
 // States of a worker.
@@ -70,6 +68,8 @@ func (p *Plugin) read() (handedOver bool) {
 			w.call()
 		case w.message.kind == kindOpen:
 			w.open()
+		case w.refuse != nil:
+			w.serve(unserved{w.refuse})
 		default:
 			w.serve(w.service.rpc)
 		}
@@ -77,7 +77,7 @@ func (p *Plugin) read() (handedOver bool) {
 			continue // There was no such method, or its arguments could not be decoded.
 		}
 		if !w.state.CompareAndSwap(calling, reading) {
-			w.leave()
+			p.unregister(w)
 			p.out.flush() // The answer may have been left to the reader.
 			return true
 		}
@@ -97,19 +97,30 @@ func (w *worker) next() error {
 		}
 		switch w.message.kind {
 		case kindRequest, kindWithdrawn:
-			if err := w.find(); err != nil {
+			switch err := w.find(); {
+			case err != nil:
 				return err
-			}
-			if w.queued == nil {
+			case w.message.more:
+				if err := w.beginLong(); err != nil {
+					return err
+				}
+			case w.queued != nil:
+				if err := w.queued.takeBody(&p.in); err != nil {
+					return err
+				}
+			default:
 				return nil
 			}
-			if err := w.queued.takeBody(&p.in); err != nil {
+		case kindPart:
+			if err := p.takePart(&w.message); err != nil {
 				return err
 			}
+		case kindGrant:
+			p.sent.grant(callKey{w.message.channel, w.message.number}, w.message.size)
+		case kindCancel:
+			p.cancel(callKey{w.message.channel, w.message.number})
 		case kindOpen:
 			return w.accept()
-		case kindCancel:
-			p.cancel(w.message.channel, w.message.number)
 		case kindRelease:
 			p.release(w.message.channel)
 		case kindStream, kindData, kindCredit, kindEnd, kindReset:
@@ -119,13 +130,15 @@ func (w *worker) next() error {
 			if w.stream = p.streams.takeReady(); w.stream != nil {
 				return nil
 			}
+		case kindBye:
+			return p.byeError("host")
 		}
 		// Others are of a later version, or have said all by having come.
 	}
 }
 
-// find looks for what serves the message at hand.
-func (w *worker) find() error {
+// find looks for what serves the request at hand, and begins its call.
+func (w *worker) find() (err error) {
 	p := w.plugin
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -135,24 +148,43 @@ func (w *worker) find() error {
 		return p.err // Serve no longer waits for a call that begins now.
 	case w.service == nil:
 		return fmt.Errorf("%w: a request on channel %d, which is not open", errMalformed, w.message.channel)
-	case w.message.channel == 0:
-		p.control.Add(1)
+	}
+	if w.refuse, err = w.checkLocked(); err != nil {
+		return err
+	}
+	if w.message.kind == kindWithdrawn {
+		w.refuse = errCancelled
 	}
 	w.method, w.queued = w.service.method(w.message.method), nil
-	if w.service.rpc == nil {
+	w.answered, w.under = false, underWay{}
+	if w.message.timeout > 0 {
+		w.under.deadline = time.Now().Add(w.message.timeout)
+	}
+	if w.message.channel == 0 {
+		p.control.Add(1)
+	} else {
+		p.config.Calls.Begin()
+	}
+	if w.service.rpc == nil && !w.message.more {
 		w.queued = w.enqueueLocked()
 	}
 	return nil
 }
 
-// ReadRequestHeader begins the call.
+// ends ends the call.
+func (w *worker) ends() {
+	w.answered = true
+	if w.message.channel == 0 {
+		w.plugin.control.Done()
+	} else {
+		w.plugin.config.Calls.End()
+	}
+}
+
+// ReadRequestHeader implements rpc.ServerCodec.
 func (w *worker) ReadRequestHeader(r *rpc.Request) error {
 	r.ServiceMethod, r.Seq = w.method.name, w.message.number
-	w.answered = false
-	if w.message.channel != 0 && w.queued == nil {
-		w.plugin.config.Calls.Begin()
-	}
-	if w.message.fresh {
+	if w.message.fresh && !w.message.more {
 		w.service.dec = gob.NewDecoder(&w.service.values)
 	}
 	return nil
@@ -164,23 +196,35 @@ func (w *worker) ReadRequestBody(body any) error {
 	if w.queued != nil {
 		defer close(w.queued.decoded)
 	}
-	err := Decode(w.service.dec, body)
+	err := w.decode(body)
 	w.began = time.Now()
-	if err == nil && (w.message.kind == kindWithdrawn || w.cancelled.Load()) {
-		return errCancelled // before it has begun
+	if err == nil && w.state.Load() == replaced && w.plugin.isCancelled(w) {
+		w.refuse = errCancelled // before it has begun
+		return errCancelled
 	}
-	if err != nil || body == nil || w.queued != nil {
+	if err != nil || body == nil || w.state.Load() == replaced {
 		return err
 	}
 	w.backlog = w.plugin.in.r.Buffered() > 0
 	if !w.method.latency.isQuick(w.backlog) {
 		w.state.Store(replaced)
-		w.enter()
+		w.plugin.register(w)
 		w.plugin.newReader()
 		return nil
 	}
 	w.callBegins()
 	return nil
+}
+
+func (w *worker) decode(body any) error {
+	if !w.message.more {
+		return Decode(w.service.dec, body)
+	}
+	if w.long == nil || body == nil {
+		return nil // It was refused before it came.
+	}
+	defer w.plugin.come.release(w.long)
+	return Decode(gob.NewDecoder(&w.long.data), body)
 }
 
 // callBegins is called before this goroutine runs code of the plugin's author
@@ -203,27 +247,16 @@ func (p *Plugin) newReader() {
 // WriteResponse answers, and ends the call.
 func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 	p := w.plugin
-	if w.state.Load() != reading {
+	if w.state.Load() != reading && w.refuse == nil {
 		w.method.latency.record(time.Since(w.began))
 	}
 	w.outputFirst()
-	if w.cancelled.Load() {
-		r.Error = errCancelled.Error()
-	}
 	err := w.answer(r, body)
 	w.answered = true
-	if w.state.Load() == replaced {
-		w.leave()
+	if w.message.channel == 0 && p.config.Answered != nil {
+		p.config.Answered(r.ServiceMethod)
 	}
-	switch {
-	case w.message.channel == 0:
-		if p.config.Answered != nil {
-			p.config.Answered(r.ServiceMethod)
-		}
-		p.control.Done()
-	default:
-		p.config.Calls.End()
-	}
+	w.ends()
 	return err
 }
 
@@ -231,11 +264,10 @@ func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 // for the host, so another worker reads meanwhile.
 func (w *worker) outputFirst() {
 	p := w.plugin
-	if w.message.channel == 0 || w.state.Load() == reading || p.config.Barrier == nil || p.config.Barrier.Settled() {
+	if w.message.channel == 0 || w.state.Load() == reading || w.refuse != nil || p.config.Barrier == nil || p.config.Barrier.Settled() {
 		return
 	}
-	if w.state.CompareAndSwap(calling, replaced) {
-		w.enter()
+	if w.replace() {
 		p.newReader()
 	}
 	p.config.Barrier.Wait(context.Background())
@@ -243,27 +275,88 @@ func (w *worker) outputFirst() {
 
 func (w *worker) answer(r *rpc.Response, body any) error {
 	s := w.service
+	if w.state.Load() == replaced && w.plugin.isCancelled(w) {
+		r.Error = errCancelled.Error()
+	}
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	if r.Error == "" {
-		b := s.answers.newMessage(kindAnswer, s.id, r.Seq)
-		err := s.answers.add(b, body, w.plugin.maxSend)
+		b, long, err := w.encode(newMessage(kindAnswer, s.id, r.Seq), body)
+		if long != nil {
+			return w.putLong(b, long)
+		}
 		if err == nil {
 			return w.put(b)
 		}
 		r.Error = CannotEncode(err)
 	}
+	if w.refuse != nil {
+		b := newMessage(kindRefused, s.id, r.Seq, refusalCode(w.refuse))
+		b.text(ClipError(r.Error, maxShort))
+		b.finish(0)
+		return w.put(b)
+	}
 	b := newMessage(kindFailure, s.id, r.Seq)
-	b.text(ClipError(r.Error, bound(w.plugin.maxSend)-len(b.data)))
-	if err := b.seal(0); err != nil {
+	start := len(b.data)
+	b.text(ClipError(r.Error, bound(w.plugin.maxSend)))
+	if len(b.data)-start > maxShort {
+		b, long, err := inParts(b, start, w.plugin.maxSend)
+		if err != nil {
+			return err
+		}
+		return w.putLong(b, long)
+	}
+	b.finish(0)
+	return w.put(b)
+}
+
+// encode appends an answer to the frame in b, with the service's lock. It unlocks
+// meanwhile where the answer is likely to be long: others need not wait for that.
+func (w *worker) encode(b *buffer, body any) (*buffer, *sending, error) {
+	s := w.service
+	likely := likelyLong(w.method.likely.Load())
+	if likely > 0 {
+		s.sending.Unlock()
+		defer s.sending.Lock()
+		b, long, err := alone(b, body, w.plugin.maxSend)
+		if err == nil {
+			w.method.likely.Store(int32(likely.after(len(long.data))))
+		}
+		return b, long, err
+	}
+	b, long, err := s.answers.add(b, body, w.plugin.maxSend)
+	if long != nil {
+		w.method.likely.Store(int32(likely.after(len(long.data))))
+	}
+	return b, long, err
+}
+
+// putLong sends an answer in parts.
+func (w *worker) putLong(first *buffer, long *sending) error {
+	p := w.plugin
+	long.key, long.answer = callKey{w.service.id, w.message.number}, true
+	p.out.addUnsent()
+	if !p.sent.start(long) {
+		err := fmt.Errorf("%w: call %d of channel %d is answered already", errMalformed, long.key.number, long.key.channel)
+		p.fail(err)
 		return err
 	}
-	return w.put(b)
+	if p.unregister(w) {
+		p.sent.drop(long.key) // The host waits for no part of it.
+	}
+	if _, err := p.out.put(first, later); err != nil {
+		return err
+	}
+	p.out.enlist(long)
+	return nil
 }
 
 // put sends an answer. If the same goroutine has more requests at hand, their
 // answers leave together.
 func (w *worker) put(b *buffer) error {
+	if w.state.Load() == replaced {
+		w.plugin.unregister(w)
+	}
 	when := now
 	if w.backlog && w.state.Load() == calling && len(b.data) < largeAnswer {
 		when = later

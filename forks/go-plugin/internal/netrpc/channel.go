@@ -29,6 +29,7 @@ type Channel interface {
 	Await(ctx context.Context) error
 	ReadHeader(*rpc.Response) error
 	ReadReply(target reflect.Value) error
+	DetachReply() (decode func(target reflect.Value) error)
 	Close() error
 }
 
@@ -80,8 +81,8 @@ func (c *clientCodec) ReadResponseHeader(r *rpc.Response) error { return c.ReadH
 // ReadResponseBody implements rpc.ClientCodec. After an error an rpc.Client does not
 // read on, but the channel has to be read until it has ended.
 func (c *clientCodec) ReadResponseBody(body any) error {
-	err := c.ReadReply(reflect.ValueOf(body))                         // nil drops it, as the zero Value does
-	if _, refused := err.(*mux.RefusedError); err == nil || refused { // its text is in the header
+	err := c.ReadReply(reflect.ValueOf(body)) // nil drops it, as the zero Value does
+	if err == nil || body == nil && mux.HasNoReply(err) {
 		return nil
 	}
 	_ = c.Close()

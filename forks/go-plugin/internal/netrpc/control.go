@@ -27,7 +27,7 @@ type control struct {
 	kinds    func(kind string) (impl any, err error)
 	panicked panics.Func // says what becomes of a panic in kinds
 	// register serves a kind and returns the id where.
-	register func(mux.Handler) (id uint32)
+	register func(mux.Handler) (id uint32, err error)
 	// raw says that a kind has a connection, which a Raw can be given.
 	raw bool
 	// remote, if not nil, is asked in the place of kinds and register.
@@ -82,7 +82,7 @@ func (c *control) serve(method string, codec rpc.ServerCodec) (reply any, err er
 		if err != nil {
 			return nil, err
 		}
-		return c.register(handler), nil
+		return c.register(handler)
 	}
 	return nil, errors.Join(fmt.Errorf("rpc: can't find method %s", method), codec.ReadRequestBody(nil))
 }

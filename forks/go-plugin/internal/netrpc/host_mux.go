@@ -45,7 +45,7 @@ func (m *overMux) open(kind string, _ bool) (Channel, error) {
 		return nil, err
 	}
 	if m.listed(kind) {
-		return m.mux.Open(kind), nil
+		return m.mux.Open(kind)
 	}
 	id, err := m.host.dispense(kind)
 	if err != nil {

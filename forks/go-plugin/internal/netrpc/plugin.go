@@ -35,9 +35,11 @@ type PluginConfig struct {
 	OpenTimeout    time.Duration
 
 	// For a session with the feature mux: the output, asked for once at most; the
-	// bound on what is sent; and the configuration of the transport.
+	// bounds on what is sent, and on calls under way (zero: none); and the
+	// configuration of the transport.
 	Subscribe func() stdio.Stream
 	MaxSend   int
+	MaxCalls  int
 	Watchdog  *mux.Watchdog
 	Silence   time.Duration
 }

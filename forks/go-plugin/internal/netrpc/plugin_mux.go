@@ -26,7 +26,10 @@ func NewMuxPlugin(conn net.Conn, config *PluginConfig) *MuxPlugin {
 	broker := NewBroker(streams, streams.arrivals, rendezvous.Wait, config.Serving)
 	control := &control{
 		kinds: config.Kinds(broker), panicked: config.Panicked,
-		register:     func(h mux.Handler) uint32 { return uint32(p.mux.Register(h)) },
+		register: func(h mux.Handler) (uint32, error) {
+			id, err := p.mux.Register(h)
+			return uint32(id), err
+		},
 		finishOutput: func(ctx context.Context) { p.mux.FinishOutput(ctx) },
 	}
 	p.mux = mux.NewPlugin(conn, mux.PluginConfig{
@@ -40,6 +43,7 @@ func NewMuxPlugin(conn net.Conn, config *PluginConfig) *MuxPlugin {
 		Accept:     mux.Acceptors{mux.Brokered: streams.admit},
 		Watchdog:   config.Watchdog,
 		Silence:    config.Silence,
+		MaxCalls:   config.MaxCalls,
 		MaxSend:    config.MaxSend,
 		MaxReceive: config.MaxMessage,
 	})

@@ -54,7 +54,7 @@ func (p *YamuxPlugin) Serve() error {
 	control := &control{
 		panicked: p.config.Panicked, finishOutput: p.finishOutput,
 		draining: p.config.Draining, ended: session.CloseChan(),
-		register: func(h mux.Handler) uint32 { return p.register(broker, h) },
+		register: func(h mux.Handler) (uint32, error) { return p.register(broker, h), nil },
 		remote:   p.config.Remote, raw: true,
 	}
 	if p.config.Remote == nil {

@@ -167,6 +167,9 @@ func (c *stream) ReadReply(target reflect.Value) error {
 	return err
 }
 
+// DetachReply implements Channel. A reply is one piece with those after it.
+func (*stream) DetachReply() (decode func(target reflect.Value) error) { return nil }
+
 func (c *stream) Close() error {
 	_ = c.fail(net.ErrClosed)
 	return c.conn.Close()

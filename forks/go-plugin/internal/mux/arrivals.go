@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package mux
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+const (
+	// longBudget is how many bytes of long messages a session takes in at the same
+	// time, unless one message may have more.
+	longBudget = 64 << 20
+	// maxLong is how many long messages may be on their way in a session.
+	maxLong = 64 << 10
+	// minWindow and maxWindow are between what is granted and has not come, in bytes.
+	minWindow = 256 << 10
+	maxWindow = 8 << 20
+	// slowRound is how long half of a window takes at most, unless it has to be larger
+	// to keep a distant peer busy. It is what small messages wait behind.
+	slowRound = 50 * time.Millisecond
+)
+
+// arrivals are the long messages of a session that come in. Room for the whole of each
+// is reserved before any of it is granted, so that all that was begun can be finished.
+type arrivals struct {
+	out    *outbox
+	most   int // bytes of one message
+	budget int
+
+	mu       sync.Mutex
+	messages map[callKey]*arrival // that have not come as a whole
+	queue    []*arrival           // of them, that there is no room for; the first is next
+	wanting  []*arrival           // of them, that more can be granted
+	reserved int                  // bytes of those that there is room for, until they are decoded
+	unasked  int                  // bytes that have come of those that there is no room for
+	due      bool                 // one of wanting has to be told of its grant
+	window   int
+	granted  int       // bytes that were granted and have not come
+	round    time.Time // when the last bytes were granted
+}
+
+// arrival is a long message that comes in. The mutex of arrivals guards it, until it has
+// come as a whole.
+type arrival struct {
+	key      callKey
+	message  message // its first frame
+	data     pieces
+	err      error   // why it is not taken; a host's
+	worker   *worker // that is to run it; a plugin's
+	size     int
+	filling  bool // its data is being read, without the mutex
+	admitted bool // room is reserved for it
+	ungiven  int  // bytes that were not granted yet, once it is admitted
+	given    int  // bytes that were granted and have not come
+	grant    int  // bytes that are to be granted now
+}
+
+func newArrivals(out *outbox, most int) arrivals {
+	most = bound(most)
+	return arrivals{out: out, most: most, budget: max(most, longBudget), window: minWindow}
+}
+
+// begin takes on a message whose first frame is at hand. The error is one of the peer, or a
+// *TooLargeError.
+func (s *arrivals) begin(m *message) (*arrival, error) {
+	key := callKey{m.channel, m.number}
+	switch {
+	case m.size == 0:
+		return nil, fmt.Errorf("%w: a long message of no bytes", errMalformed)
+	case m.size > uint64(s.most):
+		return nil, &TooLargeError{Size: m.size, Max: uint64(s.most)}
+	}
+	a := &arrival{key: key, message: *m, size: int(m.size)}
+	a.message.method = nil // it is in the reader's buffer
+	s.mu.Lock()
+	if s.messages[key] != nil {
+		s.mu.Unlock()
+		return nil, fmt.Errorf("%w: call %d of channel %d is sent twice at once", errMalformed, m.number, m.channel)
+	}
+	if len(s.messages) >= maxLong {
+		s.mu.Unlock()
+		return nil, fmt.Errorf("%w: more than %d long messages at once", errMalformed, maxLong)
+	}
+	if s.messages == nil {
+		s.messages = make(map[callKey]*arrival)
+	}
+	s.messages[key] = a
+	s.queue = append(s.queue, a)
+	s.admit()
+	s.unlockAndGrant()
+	return a, nil
+}
+
+// take takes in the part at hand. It returns the message when this was the last of it,
+// and nil otherwise. Parts of messages that are not expected are dropped.
+func (s *arrivals) take(in *inbox, m *message) (*arrival, error) {
+	n := in.left
+	s.mu.Lock()
+	a := s.messages[callKey{m.channel, m.number}]
+	if a == nil {
+		s.mu.Unlock()
+		return nil, nil
+	}
+	left := a.size - a.data.size
+	if n > left || m.more != (n < left) || n == 0 {
+		s.mu.Unlock()
+		return nil, fmt.Errorf("%w: a part of %d bytes where %d are left", errMalformed, n, left)
+	}
+	if !a.admitted {
+		if s.unasked += n; s.unasked > maxUnasked {
+			s.mu.Unlock()
+			return nil, fmt.Errorf("%w: more than %d bytes in parts that were not granted", errMalformed, maxUnasked)
+		}
+	}
+	a.filling = true
+	s.mu.Unlock()
+	err := a.data.readFrom(in, n)
+	s.mu.Lock()
+	a.filling = false
+	if s.messages[a.key] != a {
+		s.mu.Unlock()
+		s.release(a) // It was dropped meanwhile.
+		return nil, err
+	}
+	if err != nil {
+		s.mu.Unlock()
+		return nil, err
+	}
+	s.arrived(a, n)
+	done := a.data.size == a.size
+	if done {
+		s.forget(a)
+	}
+	s.unlockAndGrant()
+	if !done {
+		return nil, nil
+	}
+	return a, nil
+}
+
+// arrived counts n bytes of an admitted message.
+func (s *arrivals) arrived(a *arrival, n int) {
+	if !a.admitted {
+		return
+	}
+	n = min(n, a.given)
+	a.given -= n
+	s.granted -= n
+}
+
+// forget takes a message out that has come as a whole, or is given up. An admitted one
+// keeps its room.
+func (s *arrivals) forget(a *arrival) {
+	delete(s.messages, a.key)
+	if len(s.messages) == 0 {
+		s.round = time.Time{}
+	}
+	if !a.admitted {
+		s.unasked -= a.data.size
+		s.queue = without(s.queue, a)
+		return
+	}
+	s.granted -= a.given
+	if a.given = 0; a.ungiven > 0 {
+		s.wanting = without(s.wanting, a)
+	}
+}
+
+func without(list []*arrival, a *arrival) []*arrival {
+	for i := range list {
+		if list[i] == a {
+			return append(list[:i], list[i+1:]...)
+		}
+	}
+	return list
+}
+
+// release gives back the room of a message that is decoded, or needed no more.
+func (s *arrivals) release(a *arrival) {
+	a.data.free()
+	s.mu.Lock()
+	if a.admitted {
+		s.reserved -= a.size
+		a.admitted = false
+	}
+	s.admit()
+	s.unlockAndGrant()
+}
+
+// drop gives up the messages of a call that has not come as a whole. It reports whether
+// there was one.
+func (s *arrivals) drop(key callKey) bool {
+	s.mu.Lock()
+	a := s.messages[key]
+	if a != nil {
+		s.forget(a)
+	}
+	filling := a != nil && a.filling // then take releases it
+	s.mu.Unlock()
+	if a != nil && !filling {
+		s.release(a)
+	}
+	return a != nil
+}
+
+// admit reserves room for what waits for it, in order.
+func (s *arrivals) admit() {
+	for len(s.queue) > 0 {
+		a := s.queue[0]
+		if s.reserved > 0 && s.reserved+a.size > s.budget {
+			return
+		}
+		s.queue[0] = nil
+		s.queue = s.queue[1:]
+		s.reserved += a.size
+		s.unasked -= a.data.size
+		a.admitted, a.ungiven = true, a.size-a.data.size
+		a.grant, s.due = -1, true // It has to be told, even if there is nothing to grant now.
+		s.wanting = append(s.wanting, a)
+	}
+}
+
+// dropChannel gives up the messages of a channel.
+func (s *arrivals) dropChannel(channel uint64) {
+	s.mu.Lock()
+	var keys []callKey
+	for key := range s.messages {
+		if key.channel == channel {
+			keys = append(keys, key)
+		}
+	}
+	s.mu.Unlock()
+	for _, key := range keys {
+		s.drop(key)
+	}
+}
