@@ -267,17 +267,16 @@ func (s *Session) lists(kind string) bool {
 	return slices.ContainsFunc(s.info.Kinds, func(k PeerKind) bool { return k.Name == kind })
 }
 
-// openMux starts what carries a gRPC session with the feature mux.
-func (s *Session) openMux() *mux.Host {
-	host := mux.NewHost(s.conn, mux.HostConfig{
+// newMux makes what carries a gRPC session with the feature mux. Nothing is read yet.
+func (s *Session) newMux(brokered func(*mux.Stream) error) *mux.Host {
+	return mux.NewHost(s.conn, mux.HostConfig{
+		Accept:   mux.Acceptors{mux.Brokered: brokered},
 		Draining: s.setDraining,
 		Ended: func(err error) error {
 			s.lose(err)
 			return err
 		},
 	})
-	host.KeepReading()
-	return host
 }
 
 func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
@@ -298,10 +297,12 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 		Drain:   signs,
 		MaxSend: commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
 	}
+	var client *GRPCClient
 	var host *mux.Host
 	if s.agreed.Has(hello.FeatureMux) {
-		host = s.openMux()
+		host = s.newMux(func(stream *mux.Stream) error { return client.broker.engine.Admit(stream) })
 		grpcconn.OverMux(&conn, host, s.conn)
+		brokered = broker.Config{Transport: broker.Streams(host.Dial)}
 	}
 	client, err := newGRPCClient(grpcClientConfig{
 		config:   *cfg,
@@ -319,6 +320,9 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 	})
 	if err != nil {
 		return err
+	}
+	if host != nil {
+		host.KeepReading()
 	}
 	s.client = client
 	return nil

@@ -71,7 +71,9 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 	cfg.broker.Logger = cfg.logger.Named("broker")
 	cfg.broker.Conn = grpcconn.Config{Drain: cfg.conn.Drain, MaxReceive: maxMessage, MaxSend: maxMessage}
 	cfg.broker.ServerOptions = append(grpcconn.ServerBound(maxMessage), grpcconn.AnswerPanics(cfg.panicked)...)
-	cfg.broker.Host = &broker.Host{Conn: conn, Done: cfg.doneCtx, OnDemand: cfg.onDemand, Announce: cfg.announce, Lost: session.Lose}
+	if cfg.mux == nil {
+		cfg.broker.Host = &broker.Host{Conn: conn, Done: cfg.doneCtx, OnDemand: cfg.onDemand, Announce: cfg.announce, Lost: session.Lose}
+	}
 	if shared := cfg.config.Broker; shared != nil {
 		cfg.broker.Group = shared.group
 	}

@@ -85,23 +85,13 @@ func TestGRPCSessionHasNoStandingStreams(t *testing.T) {
 	if err := session.Ping(); err != nil {
 		t.Fatal(err)
 	}
-	// The tunnel's own stream is that of the connection.
-	if opened := streams.list(); !slices.Equal(opened, []string{pluginpb.Tunnel_Open_FullMethodName}) {
-		t.Errorf("streams of a host that is never called back: %v", opened)
-	}
 	for range 2 {
 		if text, err := stub.callback(t.Context(), "Via", "the host"); text != "the host" || err != nil {
 			t.Fatalf("callback = %q, %v", text, err)
 		}
 	}
-	links := 0
-	for _, method := range streams.list() {
-		if method == pluginpb.GRPCBroker_StartStream_FullMethodName {
-			links++
-		}
-	}
-	if links != 1 {
-		t.Errorf("two callbacks opened %d links, want one", links)
+	if opened := streams.list(); len(opened) > 0 {
+		t.Errorf("the session has opened gRPC streams: %v", opened)
 	}
 }
 

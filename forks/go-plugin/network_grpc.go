@@ -59,7 +59,7 @@ func (h *hostSession) grpcHost() grpcserve.Host {
 		Panicked:   h.panicked,
 	}
 	tunnel := h.agreed.Has(hello.FeatureGRPCTunnel)
-	if tunnel {
+	if tunnel && !h.agreed.Has(hello.FeatureMux) {
 		host.Broker.Transport, host.Broker.TLS = broker.Tunnel(), nil // inside of the main one
 	}
 	if h.agreed.Has(hello.FeatureNoOutput) {

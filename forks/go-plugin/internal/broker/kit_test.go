@@ -52,12 +52,12 @@ func streamPair(t testing.TB, patience time.Duration) (host, plugin *Broker) {
 		Accept: mux.Acceptors{mux.Brokered: func(s *mux.Stream) error { return plugin.Admit(s) }}})
 	hostSession := mux.NewHost(here, mux.HostConfig{
 		Accept: mux.Acceptors{mux.Brokered: func(s *mux.Stream) error { return host.Admit(s) }}})
-	config := func(session StreamDialer) Config {
-		cfg := testConfig(Streams(session))
+	config := func(dial func(context.Context, uint32) (*mux.Stream, error)) Config {
+		cfg := testConfig(Streams(dial))
 		cfg.Wait = patience
 		return cfg
 	}
-	host, plugin = New(config(hostSession)), New(config(pluginSession))
+	host, plugin = New(config(hostSession.Dial)), New(config(pluginSession.Dial))
 	var ends wait.Group
 	ends.Go(func() { _ = pluginSession.Serve() })
 	ends.Go(func() { _ = hostSession.Channel(0).ReadHeader(&rpc.Response{}) }) // until the session has ended

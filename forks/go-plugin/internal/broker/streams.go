@@ -11,28 +11,23 @@ import (
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
-// StreamDialer is either side of a session with the feature mux.
-type StreamDialer interface {
-	// Dial opens a stream for id and waits until the other side has accepted it.
-	Dial(ctx context.Context, id uint32) (*mux.Stream, error)
-}
-
-// Streams makes connections as streams of the session. What the other side dials comes by
-// [Broker.Admit]. They need no TLS of their own, and no link.
-func Streams(session StreamDialer) Transport {
+// Streams makes connections as streams of a session with the feature mux. dial opens one
+// for id, and waits until the other side has accepted it. What the other side dials comes
+// by [Broker.Admit]. They need no TLS of their own, and no link.
+func Streams(dial func(ctx context.Context, id uint32) (*mux.Stream, error)) Transport {
 	return func(b *Broker) transport {
 		accepted := rendezvous.NewListeners()
 		if b.cfg.Group != nil {
 			accepted = b.cfg.Group.listeners
 		}
 		b.tunnelled = true
-		return &streams{b, session, accepted}
+		return &streams{b, dial, accepted}
 	}
 }
 
 type streams struct {
 	b        *Broker
-	session  StreamDialer
+	dial     func(ctx context.Context, id uint32) (*mux.Stream, error)
 	accepted *rendezvous.Listeners
 }
 
@@ -40,7 +35,7 @@ func (t *streams) accept(id uint32) (net.Listener, error) { return t.accepted.Li
 
 func (t *streams) dialer(_ context.Context, id uint32) (dialer, error) {
 	return dialer{eager: true, dial: func(ctx context.Context) (net.Conn, error) {
-		stream, err := t.session.Dial(ctx, id)
+		stream, err := t.dial(ctx, id)
 		if err != nil {
 			return nil, err
 		}

@@ -52,11 +52,23 @@ func (s *Session) startMux(conn net.Conn) {
 		Silence:   s.host.Mux.Silence,
 		Unary:     calls.Serve,
 		Accept: mux.Acceptors{
+			mux.Brokered:  s.broker.Admit,
 			mux.Call:      calls.Accept,
 			mux.UnaryCall: calls.Accept,
 			mux.HTTP2:     func(stream *mux.Stream) error { return s.acceptHTTP2(stream, conn) },
 		},
 	})
+	close(s.muxed)
+}
+
+// dial opens a brokered stream. A plugin may do so before its host is served.
+func (s *Session) dial(ctx context.Context, id uint32) (*mux.Stream, error) {
+	select {
+	case <-s.muxed:
+		return s.mux.Dial(ctx, id)
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
 }
 
 // peerOf is what methods are told of whoever calls them.

@@ -44,9 +44,10 @@ type Session struct {
 	service *Service
 	host    Host
 	broker  *broker.Broker
-	conn    *servedConn // nil: any connection is the host's
-	mux     *mux.Plugin // instead of conn
-	peer    *peer.Peer  // with mux
+	conn    *servedConn   // nil: any connection is the host's
+	mux     *mux.Plugin   // instead of conn
+	muxed   chan struct{} // closed when there is mux
+	peer    *peer.Peer    // with mux
 
 	calls  calls.Gauge     // of the plugin, if the service is shared
 	ending context.Context // ends the session's own streams
@@ -54,7 +55,10 @@ type Session struct {
 }
 
 func (s *Service) newSession(host Host) *Session {
-	session := &Session{service: s, host: host}
+	session := &Session{service: s, host: host, muxed: make(chan struct{})}
+	if host.Mux != nil {
+		host.Broker.Transport, host.Broker.TLS = broker.Streams(session.dial), nil
+	}
 	host.Broker.Logger, host.Broker.ServerOptions = host.Logger.Named("broker"), s.brokered
 	if s.shared != nil {
 		host.Broker.Group = s.shared.group

@@ -12,7 +12,7 @@ import (
 const keepDelay = 2 * time.Millisecond
 
 // KeepReading sees to it that the session is read while nobody waits for an answer: it has
-// no control channel, whose reader would do so. It is called before anything else.
+// no control channel, whose reader would do so. It is called before any call.
 func (h *Host) KeepReading() {
 	h.keeper = time.AfterFunc(math.MaxInt64, h.keepReading)
 	h.keeper.Reset(0) // not before keepReading can see it
