@@ -49,8 +49,8 @@ type outbox struct {
 	waiting *buffer // nil: nothing waits
 	turns   turns
 	writing bool   // somebody writes, and looks once more before it stops
-	taken   uint64 // bytes that the connection was given, ever
-	written uint64 // bytes of them that it took
+	taken   uint64 // what the connection was given: bytes of short frames, and one for each part
+	written uint64 // what of that it took
 	pending uint64 // where the last pending answer ends, see isPending
 	unsent  int    // long answers that are not given to the connection as a whole
 	err     error
@@ -197,19 +197,20 @@ func (o *outbox) take() *buffer {
 	}
 	o.taken += uint64(len(batch.data))
 	next := o.turns.next()
+	if next != nil {
+		o.taken++ // for the part, whose size is not known: what is put meanwhile ends behind it
+	}
 	o.changed.Broadcast()
 	o.mu.Unlock()
 	if next == nil {
 		return batch
 	}
-	small := len(batch.data)
 	more := next.part(batch, batchSize)
 	o.mu.Lock()
-	o.taken += uint64(len(batch.data) - small)
 	if o.sentLast {
 		o.sentLast = false
 		o.unsent--
-		o.pending = o.taken
+		o.pending = max(o.pending, o.taken)
 	}
 	if more && o.err == nil {
 		o.turns.add(next)

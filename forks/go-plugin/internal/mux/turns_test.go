@@ -113,3 +113,42 @@ func TestEnlistAfterEnd(t *testing.T) {
 		t.Error("it waits for a turn")
 	}
 }
+
+// puttingBulk puts an answer while its part is made.
+type puttingBulk struct {
+	o   *outbox
+	end uint64 // of the answer
+}
+
+func (b *puttingBulk) part(to *buffer, _ int) bool {
+	answer := newMessage(kindAnswer, 1, 1)
+	answer.finish(0)
+	b.end, _ = b.o.put(answer, later)
+	start := to.begin(kindData, 1)
+	to.data = append(to.data, make([]byte, 1000)...)
+	to.finish(start)
+	return false
+}
+
+// An answer that is put while a part is made is not on its way with that part.
+func TestPutBesidePart(t *testing.T) {
+	here, there := net.Pipe()
+	o := &outbox{conn: here, broken: func(err error) { t.Error(err) }}
+	b := &puttingBulk{o: o}
+	o.mu.Lock()
+	o.turns.add(b)
+	o.writing = true
+	o.take() // unlocks
+	if taken := o.position(); taken >= b.end {
+		t.Errorf("the connection is said to have been given %d, and the answer ends at %d", taken, b.end)
+	}
+	o.mu.Lock()
+	if !o.proceedLocked() {
+		t.Error("nothing is left to write")
+	}
+	o.mu.Unlock()
+	if !o.hasUnsent() {
+		t.Error("the answer is said to be sent")
+	}
+	_, _ = here.Close(), there.Close()
+}
