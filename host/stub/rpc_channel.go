@@ -88,7 +88,9 @@ func (s *sessionChannel) send(k *call, lease balancer.Lease) error {
 	k.lease = lease
 	k.attempt()
 	request := k.request()
-	k.end.Store(0)
+	if k.end.Load() != 0 { // of another channel
+		k.end.Store(0)
+	}
 	err := errCrowded
 	if s.waiting.add(k) { // before it is sent, as the answer may be quick
 		request.Number = k.number

@@ -290,3 +290,35 @@ func TestRefusedByAll(t *testing.T) {
 		}
 	})
 }
+
+// A plugin that knows the deadline may say first that it has passed. That is no error of
+// the plugin's.
+func TestPluginNoticesDeadlineFirst(t *testing.T) {
+	for name, timeout := range map[string]time.Duration{"method's": 0, "caller's": time.Second} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				channel := newHandChannel()
+				router := newHandRouter(channel.session("a"))
+				client := handStub(t, router, nil)
+				defer client.Close()
+				ctx, cancel := context.WithCancel(t.Context())
+				if timeout > 0 {
+					ctx, cancel = context.WithTimeoutCause(ctx, timeout, ErrTimeout)
+				}
+				defer cancel()
+				call := goContextCall(ctx, client, "Quick")
+				synctest.Wait()
+				requests, _ := channel.seen()
+				time.Sleep(requests[0].Timeout)
+				channel.headers <- rpc.Response{Seq: requests[0].Number, Error: "context deadline exceeded"}
+				r := <-call
+				if f, ok := Cause(r.err); !ok || f.Reason != ReasonTimeout || !f.MayHaveRun {
+					t.Errorf("it ended with %v", r.err)
+				}
+				if _, outcomes, open := router.seen(); len(outcomes) != 1 || open != 0 {
+					t.Errorf("the outcomes are %v, and %d leases open", outcomes, open)
+				}
+			})
+		})
+	}
+}
