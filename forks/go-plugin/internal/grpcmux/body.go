@@ -13,7 +13,8 @@ import (
 )
 
 // maxAhead is up to how many bytes of a request gRPC is given before the method has taken
-// the messages in them. It would read on without end.
+// the messages in them. It would read on without end. What follows the first message is
+// always given: of a unary call gRPC wants to see that nothing does.
 const maxAhead = 64 << 10
 
 // body is the body of a request. Read is called by one goroutine.
@@ -50,7 +51,7 @@ func (b *body) Read(p []byte) (int, error) {
 func (b *body) awaitTaken() error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for b.ahead >= maxAhead && len(b.sizes) > 0 && !b.closed {
+	for b.ahead >= maxAhead && len(b.sizes) > 1 && !b.closed {
 		if b.taken.L == nil {
 			b.taken.L = &b.mu
 		}
