@@ -29,7 +29,9 @@ type body struct {
 	left   int       // bytes that it still has
 	head   [itemHead]byte
 	headed int // bytes of head that are known
-	closed bool
+	// expected is what is still to come of a message whose head has come just now. Read's.
+	expected int
+	closed   bool
 }
 
 // Read implements io.Reader.
@@ -40,6 +42,10 @@ func (b *body) Read(p []byte) (int, error) {
 	n, err := b.stream.Read(p)
 	if n > 0 {
 		b.give(p[:n])
+		if b.expected > maxAhead {
+			b.stream.Expect(b.expected)
+		}
+		b.expected = 0
 	}
 	if err == nil && b.stream.AtEnd() {
 		err = io.EOF // gRPC need not ask again.
@@ -79,6 +85,7 @@ func (b *body) give(p []byte) {
 			}
 			b.headed = 0
 			b.left = int(binary.BigEndian.Uint32(b.head[1:]))
+			b.expected = b.left - len(p)
 		}
 		n := min(len(p), b.left)
 		b.left -= n

@@ -124,7 +124,13 @@ func (c *Client) collect(ctx context.Context, call *unaryCall, stream *mux.Strea
 		}
 		for {
 			n, err := stream.TakeAvailable(call.pieces.last())
-			call.pieces.grow(n)
+			if first := call.pieces.size == 0; first && n >= itemHead {
+				if size := call.pieces.grow(n).announced(); size > pieceSize && size <= call.options.maxReceive {
+					stream.Expect(size)
+				}
+			} else {
+				call.pieces.grow(n)
+			}
 			switch {
 			case err == io.EOF:
 				return nil

@@ -3,10 +3,12 @@
 package grpcmux
 
 import (
+	"encoding/binary"
 	"fmt"
 	"io"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
@@ -121,22 +123,34 @@ func (p *pieces) last() []byte {
 // smallPiece is what most answers fit into.
 const smallPiece = 256
 
-// next returns the next n bytes if they are in one piece, or nil.
-func (p *pieces) next(n int) []byte {
-	if len(p.list) == 0 || n == 0 || len(p.list[0]) < n {
+// next takes out the next n bytes, or returns nil if there are not as many.
+func (p *pieces) next(n int) (data mem.BufferSlice) {
+	if p.size < n {
 		return nil
 	}
-	b := p.list[0][:n:n]
-	p.list[0] = p.list[0][n:]
 	p.size -= n
-	return b
+	for n > 0 {
+		k := min(n, len(p.list[0]))
+		if k > 0 {
+			data = append(data, mem.SliceBuffer(p.list[0][:k:k]))
+		}
+		if p.list[0] = p.list[0][k:]; n > k {
+			p.list = p.list[1:]
+		}
+		n -= k
+	}
+	return data
 }
 
-func (p *pieces) grow(n int) {
+func (p *pieces) grow(n int) *pieces {
 	i := len(p.list) - 1
 	p.list[i] = p.list[i][:len(p.list[i])+n]
 	p.size += n
+	return p
 }
+
+// announced is the size of the first item.
+func (p *pieces) announced() int { return int(binary.BigEndian.Uint32(p.list[0][1:])) }
 
 // Read implements io.Reader.
 func (p *pieces) Read(b []byte) (int, error) {

@@ -68,8 +68,8 @@ func (r *items) next() (flag byte, size uint32, err error) {
 // rest reads the bytes of an item. The caller frees them.
 func (r *items) rest(size uint32) (data mem.BufferSlice, err error) {
 	if p, ok := r.Reader.(*pieces); ok {
-		if whole := p.next(int(size)); whole != nil {
-			return mem.BufferSlice{mem.SliceBuffer(whole)}, nil
+		if data := p.next(int(size)); data != nil {
+			return data, nil
 		}
 	}
 	pool := mem.DefaultBufferPool()

@@ -85,6 +85,9 @@ func (h *Host) OpenCall(ctx context.Context, purpose Purpose, header, first []by
 	if err != nil {
 		return nil, err
 	}
+	// The plugin's credit has to be read meanwhile.
+	h.streams.urgent.Add(1)
+	defer h.streams.urgent.Add(-1)
 	h.readNow()
 	defer context.AfterFunc(ctx, func() { _ = s.Reset(context.Cause(ctx).Error()) })()
 	if ends {

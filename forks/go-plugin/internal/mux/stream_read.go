@@ -134,6 +134,24 @@ func (r *receiver) grant(now func() time.Time, t *streamTable) (credit int) {
 	return credit
 }
 
+// Expect grants at once what is left of a message of which n bytes are still to come, as far
+// as a window may grow.
+func (s *Stream) Expect(n int) {
+	s.mu.Lock()
+	more := min(n, s.table.share()) - s.in.window
+	if s.in.ended || s.closed || s.err != nil || more <= 0 {
+		s.mu.Unlock()
+		return
+	}
+	more = s.table.reserve(more)
+	credit := more + s.in.owed
+	s.in.window, s.in.owed = s.in.window+more, 0
+	s.mu.Unlock()
+	if credit > 0 {
+		_ = s.table.send(newMessage(kindCredit, s.id, uint64(credit)))
+	}
+}
+
 // Read implements net.Conn.
 func (s *Stream) Read(p []byte) (int, error) {
 	n, credit, err := s.read(p)
