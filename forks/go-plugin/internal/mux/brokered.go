@@ -27,7 +27,7 @@ func (s *session) Dial(ctx context.Context, id uint32) (*Stream, error) {
 func (s *Stream) BrokerID() (uint32, error) {
 	id, n := binary.Uvarint(s.header)
 	if n != len(s.header) || id > math.MaxUint32 {
-		return 0, fmt.Errorf("the header of a brokered stream is %q, want an id", s.header)
+		return 0, fmt.Errorf("the header of a brokered stream, of %d bytes, is no id", len(s.header))
 	}
 	return uint32(id), nil
 }
