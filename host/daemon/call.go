@@ -46,6 +46,17 @@ type callSettings struct{ returned func() }
 // up. f must not block.
 func WhenReturned(f func()) CallOption { return func(s *callSettings) { s.returned = f } }
 
+// ContextBinder is implemented by what plugin.Plugin and plugin.GRPCPlugin make for a
+// host of an interface without contexts, and by the adapter of [WithSwitch], if calls of
+// it can carry a context all the same.
+type ContextBinder interface {
+	// WithContext gives a value of the interface whose calls carry ctx: they end with
+	// it, and its outgoing metadata reach the plugin. [Daemon.Call] asks for one for each
+	// call. It must be cheap, and is dropped after the call. A call that its caller gives
+	// up is over for the host then, also where the plugin's method goes on.
+	WithContext(ctx context.Context) any
+}
+
 // Call calls a method of a plugin with arguments in JSON: an array with one element
 // for each parameter, or an object where the kind names them. The result is a JSON
 // value: that of a single result, an array of several, or null.
@@ -92,13 +103,17 @@ func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args jso
 	if err != nil {
 		return nil, notDispensed(ctx, method, err)
 	}
-	if !m.hasCtx {
+	carries := m.hasCtx
+	if b, ok := impl.(ContextBinder); ok && !carries {
+		impl, carries = b.WithContext(ctx), true
+	}
+	if !carries {
 		if err := d.awaitEndpoint(ctx, plugin, k, method); err != nil {
 			return nil, err
 		}
 	}
 	runs = true
-	result, err := m.callWithin(ctx, impl, values, settings.returned)
+	result, err := m.callWithin(ctx, impl, values, carries, settings.returned)
 	if forgotten, ok := errors.AsType[*fleet.UnknownPluginError](err); ok {
 		return nil, unknown{forgotten} // it was known once
 	}
@@ -166,9 +181,9 @@ func abandoned(ctx context.Context, method string, err error) error {
 const lateness = 250 * time.Millisecond
 
 // callWithin returns when the method has, or ctx has ended. It calls returned when the
-// method has.
-func (m *method) callWithin(ctx context.Context, impl any, values []reflect.Value, returned func()) (json.RawMessage, error) {
-	if m.hasCtx {
+// method has. carries says that ctx ends the call.
+func (m *method) callWithin(ctx context.Context, impl any, values []reflect.Value, carries bool, returned func()) (json.RawMessage, error) {
+	if carries {
 		defer returned()
 		return m.invoke(ctx, impl, values)
 	}

@@ -196,7 +196,7 @@ func (rude) None() { panic(rpc.ErrShutdown) }
 
 func TestPanicOfTheGlueIsAnError(t *testing.T) {
 	m := NewKind[every]("every", nothing{}).methods["None"]
-	_, err := m.callWithin(t.Context(), rude{}, nil, func() {})
+	_, err := m.callWithin(t.Context(), rude{}, nil, false, func() {})
 	if !errors.Is(err, rpc.ErrShutdown) || !strings.Contains(err.Error(), "None panicked") {
 		t.Errorf("got %v, want an error that says what happened", err)
 	}
