@@ -20,6 +20,8 @@ const (
 	// slowRound is how long half of a window takes at most, unless it has to be larger
 	// to keep a distant peer busy. It is what small messages wait behind.
 	slowRound = 50 * time.Millisecond
+	// quickRound is how long it takes at least: each round costs some system calls.
+	quickRound = time.Millisecond
 )
 
 // arrivals are the long messages of a session that come in. Room for the whole of each

@@ -111,7 +111,7 @@ func TestCancelHalfSent(t *testing.T) {
 	host, p := rawHost(t, here, there, PluginConfig{Calls: &calls}, newThing())
 	b := newMessage(kindRequest, 1, 1)
 	b.call("Plugin.Echo", 0)
-	first, long, err := alone(b, make([]byte, 1<<20), 0)
+	first, long, err := new(apart).add(b, make([]byte, 1<<20), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

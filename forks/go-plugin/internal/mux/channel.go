@@ -143,12 +143,14 @@ func (c *Channel) takes() error {
 // sendLong sends a request whose arguments are likely to be long. Others need not wait for
 // their encoding.
 func (c *Channel) sendLong(b *buffer, key callKey, method string, args any) (end uint64, err error) {
+	encoder := c.values.takeApart()
 	c.sending.Unlock()
-	first, long, err := alone(b, args, c.host.maxSend)
+	first, long, err := encoder.add(b, args, c.host.maxSend)
 	c.sending.Lock()
 	if err != nil {
 		return 0, &EncodeError{err}
 	}
+	c.values.keepApart(encoder, long.left())
 	if c.isClosed() {
 		return 0, errChannelClosed
 	}
@@ -161,7 +163,7 @@ func (c *Channel) putLong(first *buffer, long *sending, key callKey, method stri
 	if c.likely == nil {
 		c.likely = make(map[string]likelyLong)
 	}
-	if c.likely[method] = c.likely[method].after(len(long.data)); c.likely[method] == 0 {
+	if c.likely[method] = c.likely[method].after(long.left()); c.likely[method] == 0 {
 		delete(c.likely, method)
 	}
 	long.key = key

@@ -57,7 +57,7 @@ const (
 const (
 	lengthSize = 4
 	// maxFrame bounds what follows the length of a frame, in bytes.
-	maxFrame = 64 << 10
+	maxFrame = 96 << 10
 	// maxMethod bounds the name of a service and method, in bytes.
 	maxMethod = 1 << 10
 	// maxMetadata bounds the metadata of a request, in bytes, and maxPairs their number.
@@ -68,13 +68,26 @@ const (
 )
 
 // buffer is a frame that is being made, and then frames that wait to be written.
-type buffer struct{ data []byte }
+type buffer struct {
+	data []byte
+	of   *sending // whose data it is; nil: its own
+}
 
-var buffers = sync.Pool{New: func() any { return &buffer{data: make([]byte, 0, 256)} }}
+// buffers are those of up to batchRoom, and others larger ones.
+var (
+	buffers = sync.Pool{New: func() any { return &buffer{data: make([]byte, 0, 256)} }}
+	batches = sync.Pool{New: func() any { return &buffer{data: make([]byte, 0, batchRoom)} }}
+	longs   = sync.Pool{New: func() any { return new(buffer) }}
+)
 
-// newBuffer returns an empty buffer.
-func newBuffer() *buffer {
-	b := buffers.Get().(*buffer)
+// batchRoom is what a batch of parts and what is written before it usually need, in bytes.
+const batchRoom = batchSize + 4<<10
+
+// newBuffer returns an empty buffer for something short.
+func newBuffer() *buffer { return fromPool(&buffers) }
+
+func fromPool(pool *sync.Pool) *buffer {
+	b := pool.Get().(*buffer)
 	b.data = b.data[:0]
 	return b
 }
@@ -151,7 +164,17 @@ func (b *buffer) isPending() bool {
 
 // recycle lets others use the buffer.
 func (b *buffer) recycle() {
-	if cap(b.data) <= keepBuffer {
+	if b.of != nil {
+		b.of.written()
+		return
+	}
+	switch n := cap(b.data); {
+	case n > keepBuffer:
+	case n > 2*batchRoom:
+		longs.Put(b)
+	case n >= batchRoom:
+		batches.Put(b)
+	default:
 		buffers.Put(b)
 	}
 }

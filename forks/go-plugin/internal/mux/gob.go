@@ -16,6 +16,7 @@ type values struct {
 	enc   *gob.Encoder // nil: the next value begins a new stream
 	fresh bool         // no value of enc's stream was sent
 	to    *buffer      // the frame that is being made
+	apart *apart       // nil: in use, or not needed yet
 }
 
 // Write implements io.Writer for enc.
@@ -46,7 +47,7 @@ func (v *values) add(b *buffer, value any, maximum int) (first *buffer, long *se
 		// What it needs of the stream may be anywhere before it.
 		v.enc = nil
 		b.data = b.data[:start]
-		return alone(b, value, maximum)
+		return new(apart).add(b, value, maximum)
 	}
 	if v.fresh {
 		b.data[lengthSize] |= byte(flagFresh)
@@ -56,26 +57,77 @@ func (v *values) add(b *buffer, value any, maximum int) (first *buffer, long *se
 	return b, nil, nil
 }
 
-// alone is add for a value that is likely to be long, and goes without the stream.
-func alone(b *buffer, value any, maximum int) (first *buffer, long *sending, err error) {
+// apart encodes values of one type that each go without the stream. It is kept from one
+// to the next for its memory.
+type apart struct {
+	enc   *gob.Encoder
+	of    reflect.Type
+	types []byte // the descriptions that enc has written
+	to    *buffer
+	value int // where in it the last message of gob begins
+}
+
+// Write implements io.Writer for enc, which writes each message of gob by one call: types
+// that are new, then the value.
+func (a *apart) Write(p []byte) (int, error) {
+	a.value = len(a.to.data)
+	a.to.data = append(a.to.data, p...)
+	return len(p), nil
+}
+
+// takeApart returns an encoder for a value that is likely to be long. The caller holds the
+// lock of v, and need not while it encodes. keepApart gives it back.
+func (v *values) takeApart() *apart {
+	a := v.apart
+	if v.apart = nil; a == nil {
+		a = new(apart)
+	}
+	return a
+}
+
+func (v *values) keepApart(a *apart, size int) {
+	if size <= keepBuffer {
+		v.apart = a
+	}
+}
+
+// add is that of values for a value that goes without the stream.
+func (a *apart) add(head *buffer, value any, maximum int) (first *buffer, long *sending, err error) {
+	b := fromPool(&longs)
+	b.data = append(b.data, head.data...)
+	head.recycle()
 	start := len(b.data)
-	v := &values{to: b}
-	if err := Encode(gob.NewEncoder(v), value); err != nil {
+	t := reflect.TypeOf(value)
+	if a.enc == nil || t != a.of {
+		a.enc, a.of, a.types = gob.NewEncoder(a), t, nil
+	}
+	b.data = append(b.data, a.types...)
+	known := len(b.data)
+	a.to = b
+	err = Encode(a.enc, value)
+	a.to = nil
+	switch {
+	case err != nil:
+		a.enc = nil
 		return nil, nil, err
+	case make(NestedTypes).Has(t): // what enc has described may be within the value
+		a.enc = nil
+	case a.value > known:
+		a.types = append(a.types, b.data[known:a.value]...)
 	}
 	return inParts(b, start, maximum)
 }
 
 // inParts makes a long message of what b holds from start on.
 func inParts(b *buffer, start, maximum int) (*buffer, *sending, error) {
-	m := &sending{buffer: b, data: b.data[start:]}
-	if len(m.data) > bound(maximum) {
-		return nil, nil, &TooLargeError{Size: uint64(len(m.data)), Max: uint64(bound(maximum))}
+	m := &sending{buffer: b, at: start} // There is more before start than a part's head needs.
+	if m.left() > bound(maximum) {
+		return nil, nil, &TooLargeError{Size: uint64(m.left()), Max: uint64(bound(maximum))}
 	}
 	first := newBuffer()
 	first.data = append(first.data, b.data[:start]...)
 	first.data[lengthSize] |= byte(flagMore)
-	first.number(uint64(len(m.data)))
+	first.number(uint64(m.left()))
 	first.finish(0)
 	return first, m, nil
 }

@@ -192,10 +192,9 @@ func (o *outbox) hasWorkLocked() bool { return o.waiting != nil || o.turns.len()
 func (o *outbox) take() *buffer {
 	batch := o.waiting
 	o.waiting = nil
-	if batch == nil {
-		batch = newBuffer()
+	if batch != nil {
+		o.taken += uint64(len(batch.data))
 	}
-	o.taken += uint64(len(batch.data))
 	next := o.turns.next()
 	if next != nil {
 		o.taken++ // for the part, whose size is not known: what is put meanwhile ends behind it
@@ -205,8 +204,32 @@ func (o *outbox) take() *buffer {
 	if next == nil {
 		return batch
 	}
+	if long, ok := next.(*sending); ok && batch == nil {
+		frame, more := long.nextFrame()
+		if frame == nil {
+			frame = newBuffer()
+		}
+		o.took(next, more)
+		return frame
+	}
+	if batch == nil {
+		batch = fromPool(&batches)
+	}
+	if cap(batch.data) < batchRoom {
+		small := batch
+		batch = fromPool(&batches)
+		batch.data = append(batch.data, small.data...)
+		small.recycle()
+	}
 	more := next.part(batch, batchSize)
+	o.took(next, more)
+	return batch
+}
+
+// took notes what was taken of a bulk.
+func (o *outbox) took(next bulk, more bool) {
 	o.mu.Lock()
+	defer o.mu.Unlock()
 	if o.sentLast {
 		o.sentLast = false
 		o.unsent--
@@ -215,8 +238,6 @@ func (o *outbox) take() *buffer {
 	if more && o.err == nil {
 		o.turns.add(next)
 	}
-	o.mu.Unlock()
-	return batch
 }
 
 // fail drops what waits, and closes the connection, which ends its reader too.

@@ -91,8 +91,8 @@ func rawHost(t testing.TB, here, there net.Conn, config PluginConfig, v any) (*r
 
 // parts gives all parts of a long message, whatever was granted.
 func (r *rawPeer) parts(long *sending, key callKey) []byte {
-	long.of, long.key, long.allowed = &sendings{}, key, len(long.data)
+	long.of, long.key, long.allowed = &sendings{}, key, long.left()
 	b := newBuffer()
-	long.part(b, len(long.data))
+	long.part(b, long.left())
 	return b.data
 }

@@ -2,17 +2,20 @@
 
 package mux
 
-import "sync"
+import (
+	"encoding/binary"
+	"sync"
+)
 
 const (
 	// maxShort is how many bytes a value may have that is not sent in parts.
-	maxShort = 16 << 10
+	maxShort = 72 << 10
 	// maxUnasked is how many bytes of parts, of all long messages together, a side may
 	// have sent before the other one has granted them anything.
 	maxUnasked = 256 << 10
 	// partHead is more than a part has beside its payload: length, kind, two numbers.
 	partHead = lengthSize + 1 + 2*10
-	partSize = maxFrame - partHead
+	partSize = 64 << 10
 )
 
 // callKey names a call of a session.
@@ -32,12 +35,14 @@ type sendings struct {
 type sending struct {
 	of       *sendings
 	key      callKey
-	data     []byte  // what is left of it
-	buffer   *buffer // that data is of; nil once nothing is left
-	allowed  int     // bytes that may be sent now
-	unasked  int     // bytes that were allowed before the first grant
-	admitted bool    // the first grant has come
-	answer   bool    // see outbox.unsent
+	buffer   *buffer // its bytes are data from at on; nil once nothing is left
+	at       int
+	allowed  int    // bytes that may be sent now
+	unasked  int    // bytes that were allowed before the first grant
+	admitted bool   // the first grant has come
+	answer   bool   // see outbox.unsent
+	frame    buffer // is being written; of is the message then
+	finished bool   // while a frame is being written
 }
 
 // start takes on a message, whose first frame goes before its parts. It reports false if
@@ -52,7 +57,7 @@ func (s *sendings) start(m *sending) bool {
 		s.messages = make(map[callKey]*sending)
 	}
 	m.of = s
-	m.unasked = min(len(m.data), maxUnasked-s.unasked)
+	m.unasked = min(m.left(), maxUnasked-s.unasked)
 	m.allowed = m.unasked
 	s.unasked += m.unasked
 	s.messages[m.key] = m
@@ -71,9 +76,9 @@ func (s *sendings) grant(key callKey, n uint64) {
 		m.admitted = true
 		s.unasked -= m.unasked
 	}
-	m.allowed += int(min(n, uint64(len(m.data)-m.allowed)))
+	m.allowed += int(min(n, uint64(m.left()-m.allowed)))
 	more := m.allowed > 0
-	if len(m.data) == 0 {
+	if m.left() == 0 {
 		delete(s.messages, key)
 	}
 	s.mu.Unlock()
@@ -94,7 +99,7 @@ func (s *sendings) drop(key callKey) {
 	if !m.admitted {
 		s.unasked -= m.unasked
 	}
-	if m.buffer != nil {
+	if m.left() > 0 {
 		m.finish()
 		if m.answer {
 			s.out.dropUnsent()
@@ -117,10 +122,22 @@ func (s *sendings) dropChannel(channel uint64) {
 	}
 }
 
-// finish forgets what the message holds.
+// finish forgets what the message holds, when no frame of it is being written.
 func (m *sending) finish() {
+	m.allowed = 0
+	if m.finished = m.frame.of != nil; m.finished {
+		return
+	}
 	m.buffer.recycle()
-	m.buffer, m.data, m.allowed = nil, nil, 0
+	m.buffer = nil
+}
+
+// left is how many bytes are still to be sent.
+func (m *sending) left() int {
+	if m.buffer == nil || m.finished {
+		return 0
+	}
+	return len(m.buffer.data) - m.at
 }
 
 // part implements bulk.
@@ -128,26 +145,67 @@ func (m *sending) part(b *buffer, n int) (more bool) {
 	m.of.mu.Lock()
 	defer m.of.mu.Unlock()
 	for n = min(n, m.allowed); n > 0; {
-		size := min(n, partSize)
-		k := kindPart
-		if len(m.data) > size {
-			k |= flagMore
-		}
-		start := b.begin(k, m.key.channel, m.key.number)
-		b.data = append(b.data, m.data[:size]...)
-		b.finish(start)
-		n -= size
-		m.allowed -= size
-		m.data = m.data[size:]
+		frame := m.next(n)
+		b.data = append(b.data, frame...)
+		n -= min(n, partSize)
 	}
-	if len(m.data) == 0 && m.buffer != nil {
+	if m.buffer != nil && m.left() == 0 {
+		m.ends()
 		m.finish()
-		if m.admitted {
-			delete(m.of.messages, m.key)
-		}
-		if m.answer {
-			m.of.out.sentLast = true
-		}
 	}
 	return m.allowed > 0
+}
+
+// nextFrame is part without a copy. The buffer is the connection's until it is recycled;
+// only then nextFrame or part may be called again. It is nil if nothing can be sent now.
+func (m *sending) nextFrame() (b *buffer, more bool) {
+	m.of.mu.Lock()
+	defer m.of.mu.Unlock()
+	if m.allowed == 0 {
+		return nil, false
+	}
+	m.frame = buffer{data: m.next(m.allowed), of: m}
+	if m.left() == 0 {
+		m.ends()
+	}
+	return &m.frame, m.allowed > 0
+}
+
+// next makes a frame of at most n bytes that are to be sent, where they are: its head takes
+// the place of what was sent before.
+func (m *sending) next(n int) []byte {
+	n = min(n, partSize)
+	k := kindPart
+	if m.left() > n {
+		k |= flagMore
+	}
+	var head [partHead]byte
+	b := buffer{data: head[:0]}
+	b.begin(k, m.key.channel, m.key.number)
+	binary.BigEndian.PutUint32(b.data, uint32(len(b.data)-lengthSize+n))
+	from := m.at - len(b.data)
+	copy(m.buffer.data[from:], b.data)
+	m.at += n
+	m.allowed -= n
+	return m.buffer.data[from:m.at]
+}
+
+// ends notes that all of the message was sent.
+func (m *sending) ends() {
+	if m.admitted {
+		delete(m.of.messages, m.key)
+	}
+	if m.answer {
+		m.of.out.sentLast = true
+	}
+}
+
+// written is called when the frame that nextFrame returned is written.
+func (m *sending) written() {
+	m.of.mu.Lock()
+	defer m.of.mu.Unlock()
+	m.frame = buffer{}
+	if m.finished || m.left() == 0 {
+		m.finish()
+	}
 }

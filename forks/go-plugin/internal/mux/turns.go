@@ -29,6 +29,7 @@ func (o *outbox) enlist(b bulk) {
 type turns struct {
 	queue   []bulk
 	waiting map[bulk]struct{}
+	first   [1]bulk // what queue is of while there is one
 }
 
 func (t *turns) len() int { return len(t.queue) }
@@ -41,6 +42,9 @@ func (t *turns) add(b bulk) {
 		t.waiting = make(map[bulk]struct{})
 	}
 	t.waiting[b] = struct{}{}
+	if t.queue == nil {
+		t.queue = t.first[:0]
+	}
 	t.queue = append(t.queue, b)
 }
 
@@ -53,7 +57,7 @@ func (t *turns) next() bulk {
 	delete(t.waiting, b)
 	t.queue[0] = nil
 	if t.queue = t.queue[1:]; len(t.queue) == 0 {
-		*t = turns{} // A session at rest keeps nothing.
+		t.queue = t.first[:0] // A session at rest keeps nothing that grows.
 	}
 	return b
 }

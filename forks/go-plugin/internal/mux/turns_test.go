@@ -98,7 +98,7 @@ func TestTurns(t *testing.T) {
 	}
 	_ = here.Close()
 	<-done
-	if o.turns.len() != 0 || o.turns.waiting != nil {
+	if o.turns.len() != 0 || len(o.turns.waiting) != 0 {
 		t.Errorf("the outbox keeps %+v", o.turns)
 	}
 }

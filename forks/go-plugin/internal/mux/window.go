@@ -57,7 +57,7 @@ func (s *arrivals) adapt() {
 	s.round = time.Now()
 	switch took := s.round.Sub(began); {
 	case began.IsZero(): // There was nothing before.
-	case s.granted == 0:
+	case s.granted == 0 || took < quickRound:
 		s.window = min(2*s.window, maxWindow)
 	case took > slowRound:
 		s.window = max(s.window-s.window/4, minWindow)

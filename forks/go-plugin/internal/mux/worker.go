@@ -316,17 +316,19 @@ func (w *worker) encode(b *buffer, body any) (*buffer, *sending, error) {
 	s := w.service
 	likely := likelyLong(w.method.likely.Load())
 	if likely > 0 {
+		encoder := s.answers.takeApart()
 		s.sending.Unlock()
-		defer s.sending.Lock()
-		b, long, err := alone(b, body, w.plugin.maxSend)
+		b, long, err := encoder.add(b, body, w.plugin.maxSend)
+		s.sending.Lock()
 		if err == nil {
-			w.method.likely.Store(int32(likely.after(len(long.data))))
+			s.answers.keepApart(encoder, long.left())
+			w.method.likely.Store(int32(likely.after(long.left())))
 		}
 		return b, long, err
 	}
 	b, long, err := s.answers.add(b, body, w.plugin.maxSend)
 	if long != nil {
-		w.method.likely.Store(int32(likely.after(len(long.data))))
+		w.method.likely.Store(int32(likely.after(long.left())))
 	}
 	return b, long, err
 }

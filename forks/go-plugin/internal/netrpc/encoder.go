@@ -26,7 +26,7 @@ type pairEncoder struct {
 	max    int          // bytes of a body; zero: any number
 	trial  *gob.Encoder // see tryOut
 	tried  int          // bytes that it has written
-	nested nestedTypes
+	nested mux.NestedTypes
 	broken error
 }
 
@@ -34,7 +34,7 @@ type pairEncoder struct {
 // described before a body can use the same. No body has more than max bytes, if
 // that is not zero.
 func newPairEncoder(sample any, max int) *pairEncoder {
-	e := &pairEncoder{nested: make(nestedTypes), max: max}
+	e := &pairEncoder{nested: make(mux.NestedTypes), max: max}
 	e.enc = gob.NewEncoder((*pairWriter)(e))
 	e.to = &e.out
 	_ = e.enc.Encode(sample) // The headers of net/rpc always encode.
@@ -59,7 +59,7 @@ func (e *pairEncoder) add(header, body any) error {
 		return e.broken
 	}
 	e.to, e.body = &e.body, e.body[:0]
-	nested := e.nested.has(reflect.TypeOf(body))
+	nested := e.nested.Has(reflect.TypeOf(body))
 	if nested {
 		if err := e.tryOut(body); err != nil {
 			return err

@@ -223,7 +223,7 @@ type chain struct {
 type tree struct{ Left, Right *tree }
 
 func TestNestedTypes(t *testing.T) {
-	n := make(nestedTypes)
+	n := make(mux.NestedTypes)
 	for _, test := range []struct {
 		value any
 		want  bool
@@ -232,7 +232,7 @@ func TestNestedTypes(t *testing.T) {
 		{chain{}, true}, {&chain{}, true}, {new(any), true}, {map[string]any{}, true}, {map[any]string{}, true}, {[2]error{}, true},
 		{struct{ hidden any }{}, false}, {Stubborn{}, false}, {struct{ A Box }{}, true},
 	} {
-		if got := n.has(reflect.TypeOf(test.value)); got != test.want {
+		if got := n.Has(reflect.TypeOf(test.value)); got != test.want {
 			t.Errorf("%T: %v, want %v", test.value, got, test.want)
 		}
 	}

@@ -147,7 +147,7 @@ func (r *request) CallContext() (context.Context, context.CancelFunc) {
 func (r *request) ReadRequestBody(body any) error {
 	if err := mux.Decode(r.service.dec, body); err != nil || body == nil {
 		// The calls under way are still answered, but no more requests are read.
-		r.broken = err != nil && losesStep(reflect.TypeOf(body))
+		r.broken = err != nil && mux.LosesStep(reflect.TypeOf(body))
 		return err
 	}
 	r.handedOver = true

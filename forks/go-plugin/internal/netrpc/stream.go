@@ -160,7 +160,7 @@ func (c *stream) ReadReply(target reflect.Value) error {
 	if err != nil && c.source.err != nil {
 		return c.fail(c.source.err)
 	}
-	if err != nil && target.IsValid() && losesStep(target.Type()) {
+	if err != nil && target.IsValid() && mux.LosesStep(target.Type()) {
 		_ = c.fail(&unreadableReply{err})
 		_ = c.conn.Close()
 	}

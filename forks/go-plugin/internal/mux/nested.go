@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package netrpc
+package mux
 
 import (
 	"encoding"
@@ -8,11 +8,12 @@ import (
 	"reflect"
 )
 
-// nestedTypes remembers of types whether gob describes types within the encoding
+// NestedTypes remembers of types whether gob describes types within the encoding
 // of a value: it does so for what is in an interface.
-type nestedTypes map[reflect.Type]bool
+type NestedTypes map[reflect.Type]bool
 
-func (n nestedTypes) has(t reflect.Type) bool {
+// Has reports it of a type.
+func (n NestedTypes) Has(t reflect.Type) bool {
 	if t == nil {
 		return false
 	}
@@ -59,6 +60,6 @@ func encodesItself(t reflect.Type) bool {
 	return false
 }
 
-// losesStep reports whether a decoder whose decoding of a value into t has failed
+// LosesStep reports whether a decoder whose decoding of a value into t has failed
 // may be out of step: it has not read the pieces that follow.
-func losesStep(t reflect.Type) bool { return make(nestedTypes).has(t) }
+func LosesStep(t reflect.Type) bool { return make(NestedTypes).Has(t) }
