@@ -50,6 +50,10 @@ func (b *SharedBroker) Forward(mux func(id uint32) (net.Conn, error), wanted fun
 // dial what was not announced to it.
 func (b *GRPCBroker) Forward(wanted func(id uint32)) { b.engine.Forward(wanted) }
 
+// OnAccepted has f called with each id that the other side says it accepts, from now on. A
+// host without GRPCBrokerMultiplex says so. f returns at once.
+func (b *GRPCBroker) OnAccepted(f func(id uint32)) { b.engine.OnAccepted(f) }
+
 // DialRPC asks the plugin of a net/rpc session to serve a kind, and returns the connection
 // on which it does, under the service name "Plugin". It needs ClientConfig.RawRPC. The
 // caller closes it.

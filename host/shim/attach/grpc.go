@@ -50,7 +50,14 @@ func (g *grpcShim) newServer(options []grpc.ServerOption) *grpc.Server {
 func (g *grpcShim) GRPCServer(host *plugin.GRPCBroker, _ *grpc.Server) error {
 	g.callbacks.setHost(host)
 	host.Forward(g.callbacks.wantedBy(g.callbacks.hostBroker, g.pluginBroker))
+	// A plugin of the original library, behind another shim, dials only what it was told of.
+	host.OnAccepted(g.offerPlugin())
 	return nil
+}
+
+// offerPlugin has ids accepted for the plugin that the host accepts.
+func (g *grpcShim) offerPlugin() func(id uint32) {
+	return g.callbacks.wantedBy(g.pluginBroker, g.callbacks.hostBroker)
 }
 
 // GRPCClient implements plugin.GRPCPlugin. It is not used: this is no host.

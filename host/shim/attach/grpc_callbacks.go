@@ -5,18 +5,19 @@ package attach
 import (
 	"context"
 	"sync"
+	"time"
 
-	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/stats"
+	"google.golang.org/grpc/status"
 )
 
 // callbacks carry the brokered connections of gRPC between host and plugin: what one side
 // accepts is accepted for the other one as soon as that dials it. A call on them is handed
 // on like any other.
 type callbacks struct {
-	logger hclog.Logger
 	bounds []grpc.ServerOption
 
 	mu     sync.Mutex
@@ -33,7 +34,7 @@ type callback struct {
 }
 
 // wantedBy gives what is to be told of the ids that are dialled at one broker: they are
-// accepted there, and calls go on to what dial connects to. It returns at once.
+// accepted there, and calls go on to what the other one dials.
 func (c *callbacks) wantedBy(at func() *plugin.GRPCBroker, dial func() *plugin.GRPCBroker) func(id uint32) {
 	return func(id uint32) {
 		accepts, dials := at(), dial()
@@ -56,21 +57,74 @@ func (c *callbacks) wantedBy(at func() *plugin.GRPCBroker, dial func() *plugin.G
 	}
 }
 
-// serve hands calls on until the last connection has ended.
+// unusedCallback is how long an id is accepted that nobody has dialled.
+const unusedCallback = 10 * time.Second
+
+// serve hands calls on until the last connection has ended, or none comes.
 func (c *callbacks) serve(k callback, dials *plugin.GRPCBroker) {
-	conn, err := dials.Dial(k.id)
-	if err != nil {
-		c.logger.Warn("a callback cannot be made", "id", k.id, "error", err)
-		return
-	}
-	defer conn.Close()
-	relay := &grpcRelay{to: conn, codec: newRawCodec(), unary: func(string) bool { return false }}
+	to := &lazyConn{dial: func() (*grpc.ClientConn, error) { return dials.Dial(k.id) }}
+	defer to.close()
+	relay := &grpcRelay{to: to, codec: newRawCodec(), unary: func(string) bool { return false }}
 	k.at.AcceptAndServe(k.id, func(options []grpc.ServerOption) *grpc.Server {
 		users := new(connections)
 		server := grpc.NewServer(append(append(append(options, c.bounds...), relay.options()...), grpc.StatsHandler(users))...)
 		users.none = func() { go server.Stop() }
+		users.unused = time.AfterFunc(unusedCallback, server.Stop)
 		return server
 	})
+}
+
+// lazyConn connects with the first call.
+type lazyConn struct {
+	dial func() (*grpc.ClientConn, error)
+
+	mu    sync.Mutex
+	conn  *grpc.ClientConn
+	ended bool
+}
+
+func (l *lazyConn) get() (*grpc.ClientConn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return nil, status.Error(codes.Canceled, "the callback has ended")
+	}
+	if l.conn != nil {
+		return l.conn, nil
+	}
+	conn, err := l.dial()
+	if err != nil {
+		return nil, status.Error(codes.Unavailable, err.Error())
+	}
+	l.conn = conn
+	return conn, nil
+}
+
+func (l *lazyConn) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.ended = true
+	if l.conn != nil {
+		_ = l.conn.Close()
+	}
+}
+
+// Invoke implements grpc.ClientConnInterface.
+func (l *lazyConn) Invoke(ctx context.Context, method string, args, reply any, opts ...grpc.CallOption) error {
+	conn, err := l.get()
+	if err != nil {
+		return err
+	}
+	return conn.Invoke(ctx, method, args, reply, opts...)
+}
+
+// NewStream implements grpc.ClientConnInterface.
+func (l *lazyConn) NewStream(ctx context.Context, desc *grpc.StreamDesc, method string, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	conn, err := l.get()
+	if err != nil {
+		return nil, err
+	}
+	return conn.NewStream(ctx, desc, method, opts...)
 }
 
 // setHost is called with the broker of the host, when that has connected.
@@ -96,7 +150,8 @@ func (c *callbacks) close() {
 
 // connections is a stats.Handler that tells when a server has none any more.
 type connections struct {
-	none func()
+	none   func()
+	unused *time.Timer // stopped by the first
 
 	mu   sync.Mutex
 	open int
@@ -109,6 +164,7 @@ func (c *connections) HandleConn(_ context.Context, s stats.ConnStats) {
 	switch s.(type) {
 	case *stats.ConnBegin:
 		c.open++
+		c.unused.Stop()
 	case *stats.ConnEnd:
 		if c.open--; c.open == 0 {
 			c.none()

@@ -88,8 +88,8 @@ type shim struct {
 // before the first session.
 func (s *shim) forward() {
 	s.rpc.remote = s.remote
-	s.grpc.callbacks.logger, s.grpc.callbacks.served = s.remote.opts.Logger, make(map[callback]bool)
-	s.remote.broker.Forward(s.rpc.dialHost, s.grpc.callbacks.wantedBy(s.grpc.pluginBroker, s.grpc.callbacks.hostBroker))
+	s.grpc.callbacks.served = make(map[callback]bool)
+	s.remote.broker.Forward(s.rpc.dialHost, s.grpc.offerPlugin())
 }
 
 // serveConfig is what the host sees: one version of what the plugin speaks.

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package adoption
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/reattach/reattach/test/interop/peer/hostapi"
+)
+
+// TestChain has a plugin and a host that nobody has rebuilt, and a shim at either end of
+// the network between them.
+func TestChain(t *testing.T) {
+	for _, plugin := range []side{upstream, old} {
+		for _, protocol := range []string{"netrpc", "grpc"} {
+			for _, tls := range []string{"", "auto"} {
+				t.Run(strings.Join([]string{string(plugin), protocol, tls}, "/"), func(t *testing.T) {
+					t.Parallel()
+					testChain(t, plugin, protocol, tls)
+				})
+			}
+		}
+	}
+}
+
+func testChain(t *testing.T, plugin side, protocol, tls string) {
+	exposed := startExpose(t, plugin, protocol)
+	h := startHost(t, upstream)
+	spec := hostapi.Client{Name: "a", TLS: tls, Path: link(t, "target: "+exposed.address), Versions: map[int]string{1: protocol}}
+	walk(h, spec, protocol)
+	child := h.pid("a")
+	shim := h.shim("a")
+	h.must("Kill", hostapi.Named{Name: "a"}, none)
+	eventually(t, "the shim ends with its client", func() bool { return gone(shim) })
+	if gone(child) || !exposed.running() {
+		t.Error("the plugin has ended with its host")
+	}
+	exposed.end(syscall.SIGTERM)
+	eventually(t, "the plugin ends with the program that has started it", func() bool { return gone(child) })
+}
