@@ -114,7 +114,13 @@ func newService(cfg Config, host *Host, asker hclog.Logger) (*Service, error) {
 		s.shared = newSharedSessions(cfg.Logger, s.brokered)
 		s.broker = s.shared.front
 	}
-	err := s.makeServer(slices.Concat(cfg.Options, s.brokered))
+	options := slices.Concat(cfg.Options, s.brokered)
+	if host == nil || host.Mux != nil {
+		// A goroutine that has a stack of the size that calls need: without HTTP/2 beneath,
+		// to grow one for each was a fifth of a call.
+		options = append(options, grpc.NumStreamWorkers(1))
+	}
+	err := s.makeServer(options)
 	if err == nil {
 		err = s.registerPlugins()
 	}
