@@ -17,7 +17,9 @@ import (
 )
 
 // knocker has no contexts. Its plugin's methods have.
-type knocker interface{ Knock(door string) (string, error) }
+type knocker interface {
+	Knock(door string) (string, error)
+}
 
 type knockerPlugin struct{ server *knockerServer }
 

@@ -20,6 +20,11 @@
 // goroutine, which reads. A call has one only while it cannot be put on a channel:
 // no endpoint is ready, or the channel is being opened or full.
 //
+// A call made by plugin.CallContext has its caller's context: its deadline in the place of
+// the method's timeout, its end, and its outgoing metadata. Whatever gives a call up, the
+// plugin is told; a request that has not left is taken back, and its Fault says that it
+// was not sent. A plugin that refuses a call has not run it, and it goes elsewhere.
+//
 // Over gRPC, interceptors hand calls to the connection of the picked session.
 // What travels inside a stream cannot be repeated, so a stream that was opened
 // stays where it is and ends with its session.

@@ -78,7 +78,8 @@ func (s *sessionChannel) refused(k *call, refusal *plugin.RPCRefusedError) {
 	if !refusal.Busy {
 		k.retries().refused = &RefusedError{Kind: s.codec.kind, Err: rpc.ServerError(refusal.Reason)}
 	}
-	s.sending.Lock() // send may still note that it was sent
+	s.sending.Lock() // send may still note where the request ends
+	k.end.Store(0)
 	s.sending.Unlock()
 	s.codec.lost(k, false, refusal)
 }

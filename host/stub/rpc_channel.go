@@ -88,7 +88,7 @@ func (s *sessionChannel) send(k *call, lease balancer.Lease) error {
 	k.lease = lease
 	k.attempt()
 	request := k.request()
-	if k.end.Load() != 0 { // of another channel
+	if k.end.Load() != 0 { // on another channel
 		k.end.Store(0)
 	}
 	err := errCrowded
