@@ -6,6 +6,7 @@ package link
 
 import (
 	"context"
+	"errors"
 	"net"
 	"sync"
 	"syscall"
@@ -18,6 +19,9 @@ const (
 	// queue is how many wait at the near end of the link, as in a router's queue. The
 	// kernel doubles it.
 	queue = 32 << 10
+	// segment is how many bytes a packet carries, as on Ethernet. Those of the loopback
+	// interface are larger than the queue: then whoever sends waits for a timer.
+	segment = 1448
 	// late is how much time may be made up for, as a sleep takes longer than it should.
 	late = 10 * time.Millisecond
 )
@@ -38,7 +42,7 @@ type Link struct {
 func New(to string, bytesPerSecond int) (*Link, error) {
 	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) error {
 		// Before the connection is there: it says how large the window may be.
-		return shorten(c)
+		return limit(c)
 	}}
 	lis, err := config.Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {
@@ -71,7 +75,7 @@ func (l *Link) accept() {
 		if err != nil {
 			return
 		}
-		dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error { return shorten(c) }}
+		dialer := net.Dialer{Control: func(_, _ string, c syscall.RawConn) error { return limit(c) }}
 		far, err := dialer.Dial("tcp", l.to)
 		if err != nil || !l.keep(near, far) {
 			_ = near.Close()
@@ -114,14 +118,13 @@ func (l *Link) carry(to, from net.Conn) {
 	}
 }
 
-// shorten makes a socket's receive buffer small.
-func shorten(c syscall.RawConn) error {
+// limit makes a socket's receive buffer small, and the packets that come to it.
+func limit(c syscall.RawConn) error {
 	var failed error
 	err := c.Control(func(fd uintptr) {
-		failed = syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, queue)
+		failed = errors.Join(
+			syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_RCVBUF, queue),
+			syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_MAXSEG, segment))
 	})
-	if err != nil {
-		return err
-	}
-	return failed
+	return errors.Join(err, failed)
 }
