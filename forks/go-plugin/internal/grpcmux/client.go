@@ -69,12 +69,17 @@ func (c *Client) unary(ctx context.Context, call *unaryCall, method string, req,
 	if err != nil || !ok {
 		return err, ok
 	}
-	all, err := call.options.appendMessage(head, req)
+	all, long, err := call.options.appendShort(head, req)
 	*buffer = all
 	if err != nil {
 		return err, true
 	}
-	stream, err := c.mux.OpenCall(ctx, mux.UnaryCall, all[:len(head)], all[len(head):], true)
+	more := make([][]byte, len(long))
+	for i, piece := range long {
+		more[i] = piece.ReadOnlyData()
+	}
+	stream, err := c.mux.OpenCall(ctx, mux.UnaryCall, all[:len(head)], all[len(head):], true, more...)
+	long.Free()
 	if err != nil {
 		return c.explain(ctx, cc, err), true
 	}

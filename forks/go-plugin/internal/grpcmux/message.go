@@ -3,6 +3,7 @@
 package grpcmux
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 
@@ -15,14 +16,44 @@ import (
 // appendMessage appends a message of a call. The errors, and their words, are those of gRPC
 // for Go.
 func (o *options) appendMessage(b []byte, msg any) ([]byte, error) {
-	var data mem.BufferSlice
-	if msg != nil {
-		var err error
-		if data, err = o.codec.Marshal(msg); err != nil {
-			return b, status.Errorf(codes.Internal, "grpc: error while marshaling: %v", err)
-		}
-		defer data.Free()
+	data, err := o.marshal(msg)
+	if err != nil {
+		return b, err
 	}
+	defer data.Free()
+	return o.appendData(b, data)
+}
+
+// appendShort is appendMessage that leaves the bytes of a long message to be sent behind
+// what was appended. The caller frees them.
+func (o *options) appendShort(b []byte, msg any) (_ []byte, long mem.BufferSlice, err error) {
+	data, err := o.marshal(msg)
+	if err != nil {
+		return b, nil, err
+	}
+	n := data.Len()
+	if n < directWrite || n > o.maxSend || o.compressor != "" {
+		defer data.Free()
+		b, err = o.appendData(b, data)
+		return b, nil, err
+	}
+	b = beginItem(b, itemMessage)
+	binary.BigEndian.PutUint32(b[len(b)-itemHead+1:], uint32(n))
+	return b, data, nil
+}
+
+func (o *options) marshal(msg any) (mem.BufferSlice, error) {
+	if msg == nil {
+		return nil, nil
+	}
+	data, err := o.codec.Marshal(msg)
+	if err != nil {
+		return nil, status.Errorf(codes.Internal, "grpc: error while marshaling: %v", err)
+	}
+	return data, nil
+}
+
+func (o *options) appendData(b []byte, data mem.BufferSlice) ([]byte, error) {
 	flag, start := byte(itemMessage), len(b)
 	b = beginItem(b, flag)
 	if compressor := encoding.GetCompressor(o.compressor); compressor != nil && data.Len() > 0 {

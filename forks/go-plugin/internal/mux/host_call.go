@@ -70,11 +70,11 @@ type always struct{}
 
 func (always) isClosed() bool { return false }
 
-// OpenCall opens a stream for a gRPC call and sends its first message, which may be none,
-// and the end if nothing follows. It waits while the plugin does not take a long message,
+// OpenCall opens a stream for a gRPC call and sends first and what is more, which may be
+// nothing, and the end if nothing follows. It waits while the plugin does not take as much,
 // until ctx ends. The caller closes the stream.
-func (h *Host) OpenCall(ctx context.Context, purpose Purpose, header, first []byte, ends bool) (*Stream, error) {
-	if len(first) <= smallWrite {
+func (h *Host) OpenCall(ctx context.Context, purpose Purpose, header, first []byte, ends bool, more ...[]byte) (*Stream, error) {
+	if len(first) <= smallWrite && len(more) == 0 {
 		s, err := h.streams.openStream(ctx, purpose, header, first, ends)
 		if err == nil && purpose != UnaryCall {
 			h.readNow()
@@ -90,13 +90,16 @@ func (h *Host) OpenCall(ctx context.Context, purpose Purpose, header, first []by
 	defer h.streams.urgent.Add(-1)
 	h.readNow()
 	defer context.AfterFunc(ctx, func() { _ = s.Reset(context.Cause(ctx).Error()) })()
-	if ends {
-		_, err = s.WriteLast(first)
-	} else {
-		_, err = s.Write(first)
+	// The plugin may have answered before it has read all, which whoever reads that will see.
+	_, err = s.Write(first)
+	for _, piece := range more {
+		if err == nil {
+			_, err = s.Write(piece)
+		}
 	}
-	// The plugin may have answered before it has read all.
-	_ = err
+	if err == nil && ends {
+		_ = s.CloseWrite()
+	}
 	return s, nil
 }
 
