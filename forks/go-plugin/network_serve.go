@@ -58,11 +58,22 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 		_ = lis.Close()
 		return err
 	}
+	// A second signal ends the process at once. Whoever has read the line may send one.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	context.AfterFunc(ctx, func() {
+		stop()
+		select {
+		case <-ended:
+		// No write that has no reader, and nothing else, holds the process up for longer.
+		case <-time.After(server.config.DrainTimeout + 2*stdio.FlushTimeout):
+			os.Exit(1)
+		}
+	})
 	// A program that started this one as a child, in a container say, finds the
 	// port where it always does.
 	fmt.Println(child.Line{
 		Version: server.announced.version, Protocol: string(server.announced.protocol),
-		Network: "tcp", Address: announced.String(),
+		Network: announced.Network(), Address: announced.String(),
 	})
 	stdout, stderr := os.Stdout, os.Stderr
 	os.Stdout, os.Stderr = captured.Stdout, captured.Stderr
@@ -75,18 +86,6 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 			logger.Warn("plugin's last output is lost", "error", err)
 		}
 	}()
-
-	// A second signal ends the process at once.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	context.AfterFunc(ctx, func() {
-		stop()
-		select {
-		case <-ended:
-		// No write that has no reader, and nothing else, holds the process up for longer.
-		case <-time.After(server.config.DrainTimeout + 2*stdio.FlushTimeout):
-			os.Exit(1)
-		}
-	})
 	return server.serve(ctx, lis)
 }
 

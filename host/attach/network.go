@@ -84,7 +84,7 @@ func Network(opts NetworkOptions) (conn.Dialer, error) {
 // Dial implements conn.Dialer.
 func (d *networkDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Session, error) {
 	config := d.opts.Contract.ClientConfig(e.Plugin)
-	config.Reattach = &plugin.ReattachConfig{Addr: address(e.Address)}
+	config.Reattach = &plugin.ReattachConfig{Addr: target.NetAddr(e.Address)}
 	config.DialTimeout = d.opts.Timeout
 	config.MaxMessageBytes = d.opts.MaxMessageBytes
 	config.KeepaliveInterval = -1 // the owner of the session pings it
@@ -134,10 +134,3 @@ func SpeaksOtherwise(err error) bool {
 	}
 	return errors.Is(err, plugin.ErrIncompatible)
 }
-
-// address is a net.Addr whose host may be a name: whoever dials looks it up,
-// under the deadline of the dial, and tries every address that it has.
-type address string
-
-func (address) Network() string  { return "tcp" }
-func (a address) String() string { return string(a) }

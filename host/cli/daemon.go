@@ -30,6 +30,7 @@ func (c *config) daemonOptions(stderr io.Writer) (daemon.Options, error) {
 	o := daemon.DefaultOptions()
 	o.Handshake, o.Kinds, o.Versions = c.program.Handshake, c.program.Kinds, c.versions()
 	o.PluginDir = c.PluginDir
+	o.NetworkPluginDir = c.NetworkPluginDir
 	o.NetworkPlugins = strings.Join(c.NetworkPlugin, ",")
 	o.Required = c.RequiredPlugins
 	o.TLS, o.PlainPlugins = c.tls(), c.TLSPlainPlugins
@@ -66,7 +67,13 @@ func (c *config) versions() func(plugin.PluginSet) map[int]plugin.PluginSet {
 // to by itself, or where to find some.
 func (c *config) namesPlugins() bool {
 	_, asked := os.LookupEnv("PLUGIN_DIR")
-	return len(c.NetworkPlugin) > 0 || c.wantsFinder() || c.PluginDir != "" && (asked || isDir(c.PluginDir))
+	return c.namesNetwork() || c.PluginDir != "" && (asked || isDir(c.PluginDir))
+}
+
+// namesNetwork reports whether the environment names network plugins, or where to find
+// some.
+func (c *config) namesNetwork() bool {
+	return len(c.NetworkPlugin) > 0 || c.NetworkPluginDir != "" || c.wantsFinder()
 }
 
 func (c *config) wantsFinder() bool { return slices.ContainsFunc(c.program.Finders, Finder.Wanted) }
@@ -84,7 +91,7 @@ func (c *config) settlePlaces() error {
 			c.PluginDir = ""
 		}
 	}
-	if c.PluginDir == "" && len(c.NetworkPlugin) == 0 && !c.wantsFinder() {
+	if c.PluginDir == "" && !c.namesNetwork() {
 		return failf(exitUsage, "no plugins: name some with NETWORK_PLUGIN, or a directory with PLUGIN_DIR; see %s --help", c.program.Name)
 	}
 	return nil

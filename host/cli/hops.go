@@ -8,7 +8,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +26,17 @@ import (
 )
 
 func (p *prober) resolve(ctx context.Context) (string, error) {
-	host, _, err := net.SplitHostPort(p.address)
+	if p.address.Network() == "unix" {
+		info, err := os.Stat(p.address.String())
+		switch {
+		case err != nil:
+			return "", err
+		case info.Mode().Type() != os.ModeSocket:
+			return "", fmt.Errorf("%s is no socket: %s", p.address, info.Mode())
+		}
+		return fmt.Sprintf("%s is a socket, %s", p.address, info.Mode()), nil
+	}
+	host, _, err := net.SplitHostPort(p.address.String())
 	if err != nil {
 		return "", err
 	}
@@ -39,7 +51,7 @@ func (p *prober) resolve(ctx context.Context) (string, error) {
 }
 
 func (p *prober) connect(ctx context.Context) (string, error) {
-	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", p.address)
+	c, err := (&net.Dialer{}).DialContext(ctx, p.address.Network(), p.address.String())
 	if err != nil {
 		return "", err
 	}
@@ -64,7 +76,7 @@ func (p *prober) secure(ctx context.Context) (string, error) {
 	if config == nil {
 		return "none: plain TCP, as HOST_TLS_CA_FILE is not set or the plugin is exempt", nil
 	}
-	c, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", p.address)
+	c, err := (&tls.Dialer{Config: config}).DialContext(ctx, p.address.Network(), p.address.String())
 	if err != nil {
 		return "", err
 	}
@@ -85,11 +97,7 @@ func (p *prober) hello(ctx context.Context) (string, error) {
 		return "", err
 	}
 	config := attach.Contract{Handshake: p.options.Handshake, Versions: versions}.ClientConfig(p.name)
-	address, err := net.ResolveTCPAddr("tcp", p.address)
-	if err != nil {
-		return "", err
-	}
-	config.Reattach = &plugin.ReattachConfig{Addr: address}
+	config.Reattach = &plugin.ReattachConfig{Addr: p.address}
 	config.DialTimeout, config.PingTimeout, config.KeepaliveInterval = p.config.AttachTimeout, p.config.AttachTimeout, -1
 	config.Logger = p.options.Logger
 	if config.TLSConfig, err = p.tlsConfig(); err != nil {
@@ -170,11 +178,19 @@ func (p *prober) ping(ctx context.Context) (string, error) {
 func (p *prober) hint(hop string, err error) string {
 	timeout, ok := errors.AsType[net.Error](err)
 	late := ok && timeout.Timeout() || time.Since(p.began) >= p.config.AttachTimeout
-	if late && hop != "tcp" && hop != "resolve" {
+	if late && hop != p.address.Network() && hop != "resolve" {
 		return "nothing came back within ATTACH_TIMEOUT: the peer listens and does not answer; is it a plugin, and does it run?"
 	}
 	switch hop {
+	case "unix":
+		if errors.Is(err, fs.ErrPermission) {
+			return "this user may not write to the socket: give it a group that both have (PLUGIN_UNIX_SOCKET_GROUP), or another mode (PLUGIN_UNIX_SOCKET_MODE)"
+		}
+		return "nothing listens there: the plugin that made the socket has ended, or was killed"
 	case "resolve":
+		if p.address.Network() == "unix" {
+			return "does the plugin run with PLUGIN_HOST=unix://" + p.address.String() + ", and do both see the same directory?"
+		}
 		return "is the name right, and known to this machine's resolver? In Kubernetes it is SERVICE.NAMESPACE"
 	case "tcp":
 		if network, ok := errors.AsType[net.Error](err); ok && network.Timeout() {

@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
@@ -25,14 +27,14 @@ func (o Options) probeCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "probe ADDR",
 		Short: "Walk the way to a network plugin, and say where it ends",
-		Long: `Walks the way to a network plugin hop by hop: name, TCP, TLS and identity, handshake,
+		Long: `Walks the way to a network plugin (host:port or unix:///path) hop by hop: name, TCP, TLS and identity, handshake,
 version, kinds and methods, health, and one ping. The hop that fails is named, with a hint.
 
 ` + exitCodes,
 		Example: "  " + o.Name + " probe pluginzh.plugins:7000",
 		Args:    usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := target.ValidateHostPort(args[0]); err != nil {
+			if err := target.ValidateAddress(args[0]); err != nil {
 				return &failure{exitUsage, err}
 			}
 			c, err := o.readConfig()
@@ -43,14 +45,15 @@ version, kinds and methods, health, and one ping. The hop that fails is named, w
 			if err != nil {
 				return err
 			}
-			host, _, _ := net.SplitHostPort(args[0]) // was validated
-			p := &prober{config: &c, options: options, address: args[0], name: cmp.Or(name, host), out: cmd.OutOrStdout()}
+			p := &prober{config: &c, options: options, address: target.NetAddr(args[0]), out: cmd.OutOrStdout()}
+			host, _, _ := net.SplitHostPort(args[0]) // was validated, or is a socket
+			p.name = cmp.Or(name, host, strings.TrimSuffix(filepath.Base(args[0]), filepath.Ext(args[0])))
 			ctx, cancel := context.WithTimeout(cmd.Context(), c.AttachTimeout)
 			defer cancel()
 			return p.walk(ctx)
 		},
 	}
-	cmd.Flags().StringVar(&name, "server-name", "", "name that the plugin's certificate must carry (default: the host part of ADDR)")
+	cmd.Flags().StringVar(&name, "server-name", "", "name that the plugin's certificate must carry (default: the host part of ADDR, or the socket's name without its ending)")
 	return cmd
 }
 
@@ -63,7 +66,7 @@ func (p *prober) walk(ctx context.Context) error {
 		take func(context.Context) (string, error)
 	}{
 		{"resolve", p.resolve},
-		{"tcp", p.connect},
+		{p.address.Network(), p.connect},
 		{"tls", p.secure},
 		{"hello", p.hello},
 		{"version", p.version},
@@ -93,7 +96,7 @@ func (p *prober) walk(ctx context.Context) error {
 type prober struct {
 	config  *config
 	options daemon.Options
-	address string
+	address net.Addr
 	name    string // that the certificate must carry
 	out     io.Writer
 	began   time.Time

@@ -42,6 +42,9 @@ type Options struct {
 	// NetworkPlugins is a comma list as static.Parse reads it, such as
 	// "store=10.0.0.7:7000,dns:///greeter:7000". Empty means none.
 	NetworkPlugins string
+	// NetworkPluginDir is a directory of unix sockets (*.sock) that network plugins
+	// serve on. Empty means none.
+	NetworkPluginDir string
 	// Sources find plugins in further places.
 	Sources []discovery.Source
 	// Required are the names of plugins without which the daemon is not ready.
@@ -119,8 +122,8 @@ func (o *Options) validate() error {
 		}
 		seen[k.name] = true
 	}
-	if o.PluginDir == "" && o.NetworkPlugins == "" && len(o.Sources) == 0 {
-		errs = append(errs, errors.New("options PluginDir, NetworkPlugins and Sources are all empty: nothing finds a plugin"))
+	if o.PluginDir == "" && o.NetworkPlugins == "" && o.NetworkPluginDir == "" && len(o.Sources) == 0 {
+		errs = append(errs, errors.New("options PluginDir, NetworkPlugins, NetworkPluginDir and Sources are all empty: nothing finds a plugin"))
 	}
 	for _, name := range o.Required {
 		if err := target.ValidateName(name); err != nil {

@@ -36,6 +36,13 @@ func (o *Options) sources() ([]discovery.Source, error) {
 		}
 		all = append(all, s)
 	}
+	if o.NetworkPluginDir != "" {
+		s, err := dir.New(dir.Options{Dir: o.NetworkPluginDir, Sockets: true})
+		if err != nil {
+			return nil, fmt.Errorf("option NetworkPluginDir: %w", err)
+		}
+		all = append(all, s)
+	}
 	return append(all, o.Sources...), nil
 }
 

@@ -26,8 +26,8 @@ type Endpoint struct {
 	// Placement says how to reach it.
 	Placement Placement
 	// Address is host:port for Network (the host may be a name, an IPv4
-	// address or an IPv6 address in brackets), and an absolute file path for
-	// Child and InProcess.
+	// address or an IPv6 address in brackets) or unix:///path for a socket of
+	// this machine, and an absolute file path for Child and InProcess.
 	Address string
 	// Fingerprint changes when another instance stands behind the same ID:
 	// "sha256:" and the hexadecimal digest of a file, or a pod's UID. It is
@@ -75,7 +75,7 @@ func (e Endpoint) Validate() error {
 func (e Endpoint) validateAddress() error {
 	switch e.Placement {
 	case Network:
-		return ValidateHostPort(e.Address)
+		return ValidateAddress(e.Address)
 	case Child, InProcess:
 		if !filepath.IsAbs(e.Address) {
 			return fmt.Errorf("address %q: a file needs an absolute path", e.Address)

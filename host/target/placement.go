@@ -15,7 +15,7 @@ type Placement uint8
 const (
 	// Child is an executable file that the host starts, restarts and stops.
 	Child Placement = iota + 1
-	// Network is a TCP address. The host attaches and detaches; it never
+	// Network is a TCP address or a unix socket. The host attaches and detaches; it never
 	// stops what answers there.
 	Network
 	// InProcess is a shared object that is loaded into the host and stays

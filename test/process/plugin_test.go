@@ -20,8 +20,8 @@ import (
 // networkPlugin is a plugin process that listens on TCP.
 type networkPlugin struct {
 	cmd  *exec.Cmd
-	line string // what it said on stdout
-	port string
+	line string       // what it said on stdout
+	port string       // empty on a unix socket
 	logs bytes.Buffer // its stderr, complete once it has ended
 	rest chan string  // the rest of its stdout, once it has ended
 }
@@ -61,8 +61,11 @@ func startPlugin(t *testing.T, path string, env ...string) *networkPlugin {
 		rest, _ := io.ReadAll(lines)
 		p.rest <- string(rest)
 	}()
-	_, p.port, err = net.SplitHostPort(strings.Split(p.line, "|")[3])
-	if err != nil {
+	fields := strings.Split(p.line, "|")
+	if fields[2] == "unix" {
+		return p
+	}
+	if _, p.port, err = net.SplitHostPort(fields[3]); err != nil {
 		t.Fatalf("handshake line %q: %v", p.line, err)
 	}
 	return p

@@ -105,14 +105,15 @@ func (v *inventory) settle(ctx context.Context, name string, f *file, now time.T
 		return
 	}
 	path := filepath.Join(v.opts.Dir, name)
+	if v.opts.Sockets {
+		// It is made anew by every run of the plugin, and not written to.
+		f.accept(v.endpoint(name, target.SocketScheme+path, f.seen.info.ModTime().UTC().Format(time.RFC3339Nano)), "")
+		return
+	}
 	sum, err := fingerprint(ctx, path, f.seen.info)
 	switch {
 	case err == nil:
-		plugin := pluginName(name)
-		f.accept(&target.Endpoint{
-			ID: target.MakeID(plugin, path), Plugin: plugin,
-			Placement: v.opts.placement(name), Address: path, Fingerprint: sum,
-		}, "")
+		f.accept(v.endpoint(name, path, sum), "")
 	case errors.Is(err, errIncomplete):
 		// What was there before may still be running, so that it stays.
 		f.accept(f.endpoint, err.Error())
@@ -121,6 +122,14 @@ func (v *inventory) settle(ctx context.Context, name string, f *file, now time.T
 	default:
 		f.problem = "it cannot be read: " + cause(err)
 		f.since = now.Add(v.opts.Rescan - v.opts.Settle) // try again with the next rescan
+	}
+}
+
+func (v *inventory) endpoint(name, address, fingerprint string) *target.Endpoint {
+	plugin := pluginName(name)
+	return &target.Endpoint{
+		ID: target.MakeID(plugin, address), Plugin: plugin,
+		Placement: v.opts.placement(name), Address: address, Fingerprint: fingerprint,
 	}
 }
 

@@ -33,9 +33,18 @@ func unchanged(a, b fs.FileInfo) bool {
 	return os.SameFile(a, b) && a.Size() == b.Size() && a.ModTime().Equal(b.ModTime())
 }
 
+// socketEnding is how the names of sockets end.
+const socketEnding = ".sock"
+
 // placement says what the name of a file makes of it, 0 for nothing.
 func (o Options) placement(name string) target.Placement {
 	if strings.HasPrefix(name, ".") {
+		return 0
+	}
+	if o.Sockets {
+		if filepath.Ext(name) == socketEnding {
+			return target.Network
+		}
 		return 0
 	}
 	if ok, _ := filepath.Match(o.SharedObjects, name); ok {
@@ -75,6 +84,13 @@ func observeFile(path string, placement target.Placement) observation {
 		return observation{problem: "it cannot be examined: " + cause(err)}
 	case info.IsDir():
 		return observation{problem: "it is a directory"}
+	case placement == target.Network && info.Mode().Type() != fs.ModeSocket:
+		return observation{problem: "it is not a socket"}
+	case placement == target.Network:
+		if err := target.ValidateSocketPath(path); err != nil {
+			return observation{info: info, problem: err.Error()}
+		}
+		return observation{info: info}
 	case !info.Mode().IsRegular():
 		return observation{problem: "it is not a regular file"}
 	case placement == target.Child && info.Mode().Perm()&0o111 == 0:

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package dir is the discovery source for files: executables that run as
-// child processes, and shared objects that are loaded into the host. A file
+// child processes, shared objects that are loaded into the host, and, by a
+// source of their own, unix sockets that plugins serve on. A file
 // that is still being copied is not offered, and one that is being replaced
 // stays offered as it was until the new one is complete.
 package dir
@@ -26,6 +27,8 @@ type Options struct {
 	// of files. Empty means "*.po" and "*.so". A name that begins with a dot
 	// is never taken.
 	Executables, SharedObjects string
+	// Sockets takes unix sockets, "*.sock", that plugins serve on, and no files.
+	Sockets bool
 	// Rescan is the time between two looks when nothing hints at a change.
 	// Zero means 5 s.
 	Rescan time.Duration
@@ -79,7 +82,12 @@ func New(opts Options) (*Source, error) {
 }
 
 // Name implements discovery.Source.
-func (*Source) Name() string { return "dir" }
+func (s *Source) Name() string {
+	if s.opts.Sockets {
+		return "sockets"
+	}
+	return "dir"
+}
 
 // Refresh implements discovery.Refresher.
 func (s *Source) Refresh() {

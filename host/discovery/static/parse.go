@@ -3,10 +3,12 @@
 package static
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
@@ -26,6 +28,8 @@ type Entry struct {
 	Host string
 	// Port is a number from 1 to 65535.
 	Port string
+	// Socket is the path of a unix socket, and there is neither Host nor Port then.
+	Socket string
 	// Resolve is set for dns:///: each address record is an endpoint.
 	Resolve bool
 	// Affinity and Replay are those of target.Plugin.
@@ -38,8 +42,13 @@ func (e Entry) declaration() target.Plugin {
 	return target.Plugin{Name: e.Plugin, Affinity: e.Affinity, Replay: e.Replay}
 }
 
-// Address gives host:port, with brackets where IPv6 needs them.
-func (e Entry) Address() string { return net.JoinHostPort(e.Host, e.Port) }
+// Address gives host:port, with brackets where IPv6 needs them, or unix:///path.
+func (e Entry) Address() string {
+	if e.Socket != "" {
+		return target.SocketScheme + e.Socket
+	}
+	return net.JoinHostPort(e.Host, e.Port)
+}
 
 // serverName gives the name to verify where the plugin's own name cannot be
 // one: a plugin that is named by its IP address and port.
@@ -56,6 +65,8 @@ func (e Entry) serverName() string {
 //	name=host:port          the same under another name
 //	dns:///host:port        one endpoint for each address record of the host
 //	name=dns:///host:port   the same under another name
+//	unix:///path            a plugin named after its socket, without the ending
+//	name=unix:///path       the same under another name
 //
 // where host is a name, an IPv4 address or an IPv6 address in brackets. Options may
 // follow, for plugins that remember what a host has told them: ";affinity=session", and
@@ -73,7 +84,7 @@ func Parse(list string) ([]Entry, error) {
 			continue
 		}
 		e, err := parseEntry(text)
-		place := Entry{Plugin: e.Plugin, Host: e.Host, Port: e.Port, Resolve: e.Resolve}
+		place := Entry{Plugin: e.Plugin, Host: e.Host, Port: e.Port, Socket: e.Socket, Resolve: e.Resolve}
 		if err == nil && seen[place] {
 			err = errors.New("it is listed twice: remove one")
 		}
@@ -133,9 +144,16 @@ func parseAddress(text string) (Entry, error) {
 	if named && name == "" {
 		return Entry{}, errors.New("there is no name before \"=\": write name=host:port, or host:port alone")
 	}
+	if path, ok := cutSocket(address); ok {
+		e := Entry{Plugin: name, Socket: path}
+		if name == "" {
+			e.Plugin = strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+		}
+		return e, cmp.Or(target.ValidateSocketPath(path), target.ValidateName(e.Plugin))
+	}
 	address, resolve := strings.CutPrefix(address, dnsScheme)
 	if scheme, _, url := strings.Cut(address, "://"); url {
-		return Entry{}, fmt.Errorf("%s:// is not understood: write host:port, or dns:///host:port", scheme)
+		return Entry{}, fmt.Errorf("%s:// is not understood: write host:port, dns:///host:port or unix:///path", scheme)
 	}
 	e := Entry{Plugin: name, Resolve: resolve}
 	if err := e.setAddress(address); err != nil {
@@ -148,6 +166,14 @@ func parseAddress(text string) (Entry, error) {
 		}
 	}
 	return e, target.ValidateName(e.Plugin)
+}
+
+// cutSocket gives what follows unix:// or, which gRPC takes as well, unix: alone.
+func cutSocket(address string) (path string, ok bool) {
+	if path, ok = strings.CutPrefix(address, target.SocketScheme); ok {
+		return path, true
+	}
+	return strings.CutPrefix(address, "unix:")
 }
 
 // hostName is what resolvers accept: labels of letters, digits, hyphens and

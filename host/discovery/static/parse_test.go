@@ -35,6 +35,14 @@ func TestParse(t *testing.T) {
 			{Plugin: "zh", Host: "zh", Port: "7000", Affinity: true, Replay: "Init,Configure"}, {Plugin: "a", Host: "a", Port: "1", Replay: "Setup"},
 		}, ""},
 
+		"Socket":      {"the file names the plugin", "unix:///run/plugins/store.sock", entries{{Plugin: "store", Socket: "/run/plugins/store.sock"}}, ""},
+		"NamedSocket": {"a name wins over the file", "zh=unix:///s;affinity=session", entries{{Plugin: "zh", Socket: "/s", Affinity: true}}, ""},
+		"AsOfGRPC":    {"gRPC writes it so as well", "unix:/s.sock", entries{{Plugin: "s", Socket: "/s.sock"}}, ""},
+
+		"Abstract":     {"anybody may serve there", "zh=unix:@zh", nil, `entry 1 "zh=unix:@zh": abstract sockets have no permissions, so that anybody may pose as the plugin: write unix:///PATH, the path of a file`},
+		"Relative":     {"a slash is missing", "unix://run/s.sock", nil, `entry 1 "unix://run/s.sock": the path of a socket must be absolute: write unix:///PATH, with three slashes`},
+		"SocketTwice":  {"a slip of the hand", "unix:///s, unix:/s", nil, `entry 2 "unix:/s": it is listed twice: remove one`},
+		"SocketDots":   {"one socket has one address", "unix:///run/../s", nil, `entry 1 "unix:///run/../s": the path is not as short as it can be: write unix:///s`},
 		"Option":       {"what is misspelt must not be ignored", "zh:7000;afinity=session", nil, `entry 1 "zh:7000;afinity=session": option "afinity=session" is not understood: there are affinity=session and replay=METHOD`},
 		"Affinity":     {"there is one", "zh:7000;affinity=yes", nil, `entry 1 "zh:7000;affinity=yes": affinity is "yes": write affinity=session, or leave it out`},
 		"ReplayList":   {"a method has no brackets", "zh:7000;replay=[A]", nil, `entry 1 "zh:7000;replay=[A]": replay is "[A]": write the name of one method, as in replay=Configure`},
@@ -48,8 +56,8 @@ func TestParse(t *testing.T) {
 		"PortZero":     {"nobody listens there", "zh:0", nil, `entry 1 "zh:0": port "0" is not a number from 1 to 65535`},
 		"PortEmpty":    {"a colon and nothing", "zh:", nil, `entry 1 "zh:": port "" is not a number from 1 to 65535`},
 		"HostEmpty":    {"a listener's address, not a dialer's", ":7000", nil, `entry 1 ":7000": the host is missing: write 127.0.0.1:7000 for this machine`},
-		"URL":          {"people paste URLs", "http://zh:7000", nil, `entry 1 "http://zh:7000": http:// is not understood: write host:port, or dns:///host:port`},
-		"DNSAuthority": {"gRPC knows it, we do not", "dns://8.8.8.8/zh:7000", nil, `entry 1 "dns://8.8.8.8/zh:7000": dns:// is not understood: write host:port, or dns:///host:port`},
+		"URL":          {"people paste URLs", "http://zh:7000", nil, `entry 1 "http://zh:7000": http:// is not understood: write host:port, dns:///host:port or unix:///path`},
+		"DNSAuthority": {"gRPC knows it, we do not", "dns://8.8.8.8/zh:7000", nil, `entry 1 "dns://8.8.8.8/zh:7000": dns:// is not understood: write host:port, dns:///host:port or unix:///path`},
 		"DNSOfIP":      {"nothing to resolve", "dns:///10.0.0.1:7000", nil, `entry 1 "dns:///10.0.0.1:7000": 10.0.0.1 is an address already: write 10.0.0.1:7000 without dns:///`},
 		"DNSEmpty":     {"only the scheme", "dns:///", nil, `entry 1 "dns:///": the address is missing: write host:port`},
 		"NoName":       {"an unset variable in a template", "=zh:7000", nil, `entry 1 "=zh:7000": there is no name before "=": write name=host:port, or host:port alone`},
@@ -77,7 +85,7 @@ func TestParse(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	for _, seed := range []string{"zh:7000", "zh=dns:///h:1,[::1]:2", "a=b=c:1", "[", "=:", "dns:///[::1%x]:1"} {
+	for _, seed := range []string{"zh:7000", "zh=dns:///h:1,[::1]:2", "a=b=c:1", "[", "=:", "dns:///[::1%x]:1", "unix:///run/s.sock", "a=unix:@b", "unix:///,"} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, list string) {

@@ -20,6 +20,7 @@ const (
 // What configures network mode.
 const (
 	Host             = "PLUGIN_HOST"
+	UnixSocketMode   = "PLUGIN_UNIX_SOCKET_MODE"
 	Name             = "PLUGIN_NAME"
 	DrainTimeout     = "PLUGIN_DRAIN_TIMEOUT"
 	HandshakeTimeout = "PLUGIN_HANDSHAKE_TIMEOUT"
@@ -39,7 +40,7 @@ const (
 // to its children: they say where this very process listens.
 func Network() []string {
 	return []string{
-		Host, Name, DrainTimeout, HandshakeTimeout, MaxSessions, TLSCert, TLSKey, TLSClientCA,
+		Host, UnixSocketMode, Name, DrainTimeout, HandshakeTimeout, MaxSessions, TLSCert, TLSKey, TLSClientCA,
 		HealthAddr, DefaultVersion, OneServer, Panic, MaxMessage, MaxCalls,
 	}
 }

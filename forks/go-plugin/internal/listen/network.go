@@ -15,10 +15,17 @@ import (
 )
 
 // Network opens the socket of network mode: PLUGIN_HOST says on which address,
-// PLUGIN_MIN_PORT and PLUGIN_MAX_PORT on which port. announced is the address for the
+// PLUGIN_MIN_PORT and PLUGIN_MAX_PORT on which port, or PLUGIN_HOST names a unix
+// socket. announced is the address for the
 // plugin's line. Hosts that know nothing of IPv6 read 0.0.0.0 there for every address,
 // whatever the socket is, unless IPv6 was asked for in so many words.
 func Network() (lis net.Listener, announced net.Addr, err error) {
+	if value := strings.TrimSpace(os.Getenv(env.Host)); isUnix(value) {
+		if lis, err = unixListener(value); err != nil {
+			return nil, nil, err
+		}
+		return lis, lis.Addr(), nil
+	}
 	ports, err := PortsFromEnv()
 	if err != nil {
 		return nil, nil, err
