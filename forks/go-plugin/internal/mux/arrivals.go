@@ -4,6 +4,8 @@ package mux
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 )
@@ -224,17 +226,18 @@ func (s *arrivals) admit() {
 	}
 }
 
+// all returns the messages that have not come as a whole.
+func (s *arrivals) all() []*arrival {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Collect(maps.Values(s.messages))
+}
+
 // dropChannel gives up the messages of a channel.
 func (s *arrivals) dropChannel(channel uint64) {
-	s.mu.Lock()
-	var keys []callKey
-	for key := range s.messages {
-		if key.channel == channel {
-			keys = append(keys, key)
+	for _, a := range s.all() {
+		if a.key.channel == channel {
+			s.drop(a.key)
 		}
-	}
-	s.mu.Unlock()
-	for _, key := range keys {
-		s.drop(key)
 	}
 }

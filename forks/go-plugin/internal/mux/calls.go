@@ -195,7 +195,21 @@ func (p *Plugin) admitLong(w *worker) error {
 	}
 	w.long, long.worker = long, w
 	p.register(w)
+	if ended := p.Err(); ended != nil && p.come.drop(long.key) {
+		return ended // endArriving has not seen it.
+	}
 	return nil
+}
+
+// endArriving ends the calls whose requests will not come as a whole, as the session has
+// ended.
+func (p *Plugin) endArriving() {
+	for _, long := range p.come.all() {
+		if p.come.drop(long.key) {
+			p.unregister(long.worker)
+			long.worker.ends()
+		}
+	}
 }
 
 // takePart takes in the part at hand. A request that is complete is run.

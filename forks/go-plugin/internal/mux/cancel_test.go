@@ -121,9 +121,9 @@ func TestCancel(t *testing.T) {
 		c.Cancel(3) // It has been answered.
 		c.Cancel(99)
 		nothingUnderWay(t, p.plugin)
-		if begun, ended := counted.begun.Load(), counted.ended.Load(); begun != calls || ended != calls {
-			t.Errorf("%d calls were counted, and %d ends", begun, ended)
-		}
+		testkit.Eventually(t, "all calls are counted, and their ends", func() bool {
+			return counted.begun.Load() == calls && counted.ended.Load() == calls
+		})
 	})
 }
 

@@ -58,10 +58,10 @@ func (s *session) holds() string {
 	s.sent.mu.Lock()
 	defer s.sent.mu.Unlock()
 	if n := len(s.come.messages) + len(s.come.queue) + len(s.come.wanting) + s.come.reserved + s.come.unasked + s.come.granted; n != 0 {
-		return fmt.Sprintf("%d to come: %+v", n, &s.come)
+		return fmt.Sprintf("%d to come", n)
 	}
 	if n := len(s.sent.messages) + s.sent.unasked + s.out.longAnswers(); n != 0 {
-		return fmt.Sprintf("%d to send: %+v", n, &s.sent)
+		return fmt.Sprintf("%d to send", n)
 	}
 	return ""
 }

@@ -144,6 +144,7 @@ func (p *Plugin) Serve() error {
 	}
 	go p.work() // Serve calls no method itself: it would have to wait for its end.
 	<-p.done
+	p.endArriving()
 	p.control.Wait()
 	p.mu.Lock()
 	feed := p.feed
