@@ -389,3 +389,31 @@ func TestStreamAwaitAccept(t *testing.T) {
 		t.Errorf("err = %v", err)
 	}
 }
+
+// A plugin that opens streams without end, and does not read why they are refused, ends
+// its session. The host does not keep the refusals.
+func TestStreamRefusalsAreBounded(t *testing.T) {
+	here, there := net.Pipe()
+	h := NewHost(here, HostConfig{})
+	ended := readOn(h.Channel(0))
+	plugin := newRawPeer(t, there)
+	var most int
+	for id := uint64(1); h.Err() == nil; id += 2 {
+		if _, err := plugin.conn.Write(rawMessage(kindStream, "\x01x", id)); err != nil {
+			break
+		}
+		h.out.mu.Lock()
+		if h.out.waiting != nil {
+			most = max(most, len(h.out.waiting.data))
+		}
+		h.out.mu.Unlock()
+	}
+	<-ended
+	if err := h.Err(); err == nil || !strings.Contains(err.Error(), "does not read why they are refused") {
+		t.Errorf("the session ended with %v", err)
+	}
+	if most > maxUnwritten+maxReason+64 {
+		t.Errorf("%d bytes waited to be written", most)
+	}
+	_ = there.Close()
+}
