@@ -203,21 +203,6 @@ func (in *inbox) skip() error {
 	return midway(err, n)
 }
 
-// chunk returns some of what is left of the message, without copying it. It is
-// valid until the next read. At the end of the message it is empty.
-func (in *inbox) chunk() ([]byte, error) {
-	if in.left == 0 {
-		return nil, nil
-	}
-	if _, err := in.r.Peek(1); err != nil {
-		return nil, midway(err, 1)
-	}
-	data, _ := in.r.Peek(min(in.left, in.r.Buffered()))
-	in.left -= len(data)
-	_, err := in.r.Discard(len(data))
-	return data, err
-}
-
 // Read gives what is left of the message.
 func (in *inbox) Read(p []byte) (int, error) {
 	if in.left == 0 {
