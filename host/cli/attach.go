@@ -130,6 +130,9 @@ func (o Options) attach(s *attach.Settings, stderr io.Writer) error {
 
 func (o Options) attachOptions(s *attach.Settings, stderr io.Writer) (attach.Options, error) {
 	var a attach.Options
+	if hclog.LevelFromString(os.Getenv("LOG_LEVEL")) == hclog.NoLevel {
+		_ = os.Unsetenv("LOG_LEVEL") // it is the host's, whose words these are
+	}
 	c, err := o.readConfig()
 	if err != nil {
 		return a, err

@@ -98,6 +98,7 @@ func TestAttachBadInput(t *testing.T) {
 		"ByHand":   {"nobody has started it as a plugin", map[string]string{"TEST_PLUGIN": ""}, []string{"127.0.0.1:1"}, exitUsage, "attach is for the program that uses the plugin, which sets the cookie TEST_PLUGIN when it starts it"},
 		"Versions": {"a host that lists no versions", map[string]string{"PLUGIN_PROTOCOL_VERSIONS": ""}, []string{"127.0.0.1:1"}, exitUsage, "the host does not list its versions (PLUGIN_PROTOCOL_VERSIONS)"},
 		"Silent":   {"nothing listens there", nil, []string{"127.0.0.1:1"}, exitUnreachable, "the plugin was not reached: no endpoint of 127.0.0.1:1 is ready"},
+		"LogLevel": {"the host's own variables are none of ours", map[string]string{"LOG_LEVEL": "WARNING", "ATTACH_TIMEOUT": "0"}, []string{"127.0.0.1:1"}, exitUsage, "ATTACH_TIMEOUT"},
 		"TLSFile":  {"no such CA", map[string]string{"HOST_TLS_CA_FILE": "/none.pem"}, []string{"127.0.0.1:1"}, exitUsage, "HOST_TLS_CA_FILE"},
 	}
 	for name, tc := range cases {

@@ -68,6 +68,24 @@ func testAttach(t *testing.T, host side, protocol, tls string) {
 	}
 }
 
+// TestAttachEndsWithHost has a host that is killed, and so cannot end what it has started.
+func TestAttachEndsWithHost(t *testing.T) {
+	t.Parallel()
+	for _, protocol := range []string{"netrpc", "grpc"} {
+		p := startPlugin(t, protocol)
+		h := startHost(t, upstream)
+		h.open(hostapi.Client{Name: "a", Path: link(t, "target: "+p.address), Versions: map[int]string{1: protocol}})
+		shim := h.shim("a")
+		if err := h.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "the shim ends with its host", func() bool { return gone(shim) })
+		if !p.running() {
+			t.Error("the plugin on the network has ended with a host")
+		}
+	}
+}
+
 // walk takes the steps of a host with a plugin.
 func walk(h *hostProc, spec hostapi.Client, protocol string) {
 	t, a := h.t, hostapi.Named{Name: spec.Name}

@@ -26,6 +26,7 @@ var none = &hostapi.None{}
 // hostProc is a peer host, which does what it is told on its control socket.
 type hostProc struct {
 	t       *testing.T
+	cmd     *exec.Cmd
 	control *rpc.Client
 }
 
@@ -53,7 +54,7 @@ func startHost(t *testing.T, s side, env ...string) *hostProc {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	h := &hostProc{t: t, control: rpc.NewClientWithCodec(jsonrpc.NewClientCodec(conn))}
+	h := &hostProc{t: t, cmd: cmd, control: rpc.NewClientWithCodec(jsonrpc.NewClientCodec(conn))}
 	t.Cleanup(func() {
 		_ = h.control.Close()
 		_ = cmd.Wait() // it ends with its control socket

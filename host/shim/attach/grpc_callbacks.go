@@ -24,7 +24,6 @@ type callbacks struct {
 	host   *plugin.GRPCBroker
 	ended  bool
 	served map[callback]bool
-	work   sync.WaitGroup
 }
 
 // callback is an id that one of the two brokers accepts.
@@ -48,12 +47,12 @@ func (c *callbacks) wantedBy(at func() *plugin.GRPCBroker, dial func() *plugin.G
 			return
 		}
 		c.served[k] = true
-		c.work.Go(func() {
+		go func() {
 			c.serve(k, dials)
 			c.mu.Lock()
 			defer c.mu.Unlock()
 			delete(c.served, k)
-		})
+		}()
 	}
 }
 
@@ -140,12 +139,12 @@ func (c *callbacks) hostBroker() *plugin.GRPCBroker {
 	return c.host
 }
 
-// close waits for what is served, once the brokers are closed.
+// close lets no more be served. What is served ends with its broker, or the process: a
+// host that was told of a loss still has the connection of its callbacks.
 func (c *callbacks) close() {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	c.ended = true
-	c.mu.Unlock()
-	c.work.Wait()
 }
 
 // connections is a stats.Handler that tells when a server has none any more.
