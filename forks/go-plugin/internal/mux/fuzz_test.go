@@ -55,6 +55,12 @@ func fuzzSeeds(f *testing.F) {
 	for _, test := range madeUp {
 		f.Add(test.data)
 	}
+	long := append(rawMessage(kindRequest|flagMore, name("Plugin.Upper")+"\x06", 1, 9, 0, 0), rawMessage(kindPart|flagMore, "abc", 1, 9)...)
+	f.Add(append(long, rawMessage(kindPart, "def", 1, 9)...))
+	f.Add(append(long, rawMessage(kindCancel, "", 1, 9)...))
+	f.Add(append(rawMessage(kindAnswer|flagMore, "\x06", 1, 0), rawMessage(kindPart, "\x05\x0c\x00\x02ab", 1, 0)...))
+	f.Add(append(rawMessage(kindGrant, "", 1, 0, 1<<40), rawMessage(kindBye, "so long")...))
+	f.Add(rawMessage(kindWithdrawn, name("Plugin.Upper"), 1, 9, 5, 0))
 	replies := &values{}
 	reply, _, err := replies.add(newMessage(kindAnswer, 1, 0), "A", 0)
 	if err != nil {
