@@ -31,8 +31,8 @@ type RelayConfig struct {
 	// in a goroutine of the session, while the host waits for an answer, and may block
 	// until ctx ends. An error refuses the host; a [*RefusedError] reaches it as it is,
 	// any other one as one that may pass. For a gRPC host that does not shake hands it
-	// is called with the first call that is for the plugin: probes of its health alone
-	// need no child.
+	// is called with the first call that is for the plugin, and again with the next after
+	// an error: probes of its health alone need no child.
 	Choose func(ctx context.Context, host *RelayHost) (*Relayed, error)
 }
 

@@ -31,8 +31,7 @@ type relaySession struct {
 	session *hostSession
 	*relayedHost
 
-	mu  sync.Mutex // guards child, and err, which says why there is none
-	err error
+	mu sync.Mutex // guards child and what is made for it
 
 	broker  *broker.Broker  // of gRPC
 	refused context.Context // ends when the host needs callbacks and cannot have them
@@ -70,17 +69,14 @@ func (r *relaySession) leave() { r.depart() }
 func (r *relaySession) chosen(ctx context.Context) (*Relayed, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.child != nil || r.err != nil {
-		return r.child, r.err
+	if r.child != nil {
+		return r.child, nil
 	}
 	child, err := r.choose(ctx, r.host)
 	if err == nil {
 		err = child.add(r.session)
 	}
 	if err != nil {
-		if ctx.Err() == nil {
-			r.err = err // for good: it is the session that is refused
-		}
 		return nil, err
 	}
 	r.child = child

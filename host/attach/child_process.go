@@ -117,6 +117,9 @@ func (w *Words) Explain(err, ended error, cookie string) error {
 		return conn.Permanent(fmt.Errorf("the plugin is made for other hosts: it does not know the magic cookie %s of this one", cookie))
 	}
 	words := w.String()
+	if ended == nil {
+		ended = errors.New("nobody knows how")
+	}
 	if exit, ok := errors.AsType[*exec.ExitError](ended); ok {
 		ended = exit // which child it was is said already
 	}

@@ -314,7 +314,7 @@ var notBounds = map[string][]string{
 	"the pause before the host's own next attempt": {
 		"forks/go-plugin/internal/reopen minPause", "host/discovery minPause", "host/discovery maxPause",
 		"host/discovery/kubernetes Duration", "host/discovery/kubernetes Cap", "host/stub firstPause", "host/stub lastPause",
-		"host/shim/expose firstPause", "host/shim/expose lastPause",
+		"host/shim/expose firstPause", "host/shim/expose lastPause", "host/shim/expose shortPause",
 	},
 	"after how long a state is believed": {
 		"forks/go-plugin drainQuiet", "forks/go-plugin/tlsfile settleTime", "host/conn StableAfter", "host/shim/expose stableAfter", "host/discovery/dir Settle",

@@ -41,12 +41,12 @@ func (p *pool) follow(s *slot) {
 func (p *pool) ended(s *slot) {
 	err, age := s.child.Client().Err(), time.Since(s.child.since)
 	p.mu.Lock()
-	current := p.slots[s.key] == s
+	given := s.given
 	p.forgetLocked(s)
 	p.mu.Unlock()
 	s.child.Kill() // clears up
-	if !current || p.life.Err() != nil {
-		return // it was given up
+	if given || p.life.Err() != nil {
+		return
 	}
 	p.opts.Logger.Error("child has ended", "pid", s.pid, "after", age.Round(time.Millisecond), "error", err)
 	if age < stableAfter {
@@ -98,6 +98,7 @@ func (p *pool) recycle(s *slot) {
 		return
 	}
 	p.mu.Lock()
+	s.given = true
 	p.forgetLocked(s)
 	p.mu.Unlock()
 	p.opts.Logger.Info("child is replaced", "pid", s.pid, "because", reason)

@@ -47,7 +47,8 @@ type slot struct {
 	child   *child
 	pid     string // the child's, also when it has ended
 	err     error
-	hosts   int // sessions that have it or wait for it
+	given   bool // given up: its end is meant
+	hosts   int  // sessions that have it or wait for it
 }
 
 func newPool(o Options, fail context.CancelCauseFunc) *pool {
@@ -216,6 +217,7 @@ func (p *pool) leave(s *slot) {
 	if s.hosts--; s.hosts > 0 || p.opts.Share == All {
 		return
 	}
+	s.given = true
 	p.forgetLocked(s)
 	p.work.Go(func() {
 		if <-s.settled; s.child != nil {

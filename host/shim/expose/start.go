@@ -9,6 +9,7 @@ import (
 	"io"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -21,7 +22,8 @@ import (
 const (
 	// startsAtOnce bounds how many children are being started.
 	startsAtOnce = 4
-	// firstPause and lastPause are between an attempt that has failed and the next.
+	// firstPause and lastPause are between an attempt that has failed and the next, but
+	// for the first of a row, which is tried again at once.
 	firstPause = 250 * time.Millisecond
 	lastPause  = 30 * time.Second
 	// anyVersion bounds the versions that a child is asked for when nobody has named
@@ -66,9 +68,8 @@ func newStarter(o Options) *starter {
 	return &starter{opts: o, slots: make(chan struct{}, startsAtOnce)}
 }
 
-// start starts a child, within Options.StartTimeout. It fails at once while the pause
-// after a failure lasts. It is given up when ctx
-// ends.
+// start starts a child, within Options.StartTimeout, after the pause that a failure has
+// made. It fails at once if that is a long one, and is given up when ctx ends.
 func (s *starter) start(ctx context.Context, a asked) (*child, error) {
 	select {
 	case s.slots <- struct{}{}:
@@ -76,12 +77,31 @@ func (s *starter) start(ctx context.Context, a asked) (*child, error) {
 	case <-ctx.Done():
 		return nil, errors.New("other children are being started: try again")
 	}
-	if pause, last := s.pause(); pause > 0 {
-		return nil, fmt.Errorf("the next attempt to start it is in %v: %w", pause.Round(time.Second/10), last)
+	if err := s.await(ctx); err != nil {
+		return nil, err
 	}
 	c, err := s.run(ctx, a)
 	s.note(err)
 	return c, err
+}
+
+// shortPause is how much of a pause is waited for.
+const shortPause = time.Second
+
+// await waits for the end of a short pause.
+func (s *starter) await(ctx context.Context) error {
+	pause, last := s.pause()
+	if pause > shortPause {
+		return fmt.Errorf("the next attempt to start it is in %v: %w", pause.Round(time.Second/10), last)
+	}
+	timer := time.NewTimer(max(pause, 0))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 func (s *starter) run(ctx context.Context, a asked) (*child, error) {
@@ -107,10 +127,28 @@ func (s *starter) run(ctx context.Context, a asked) (*child, error) {
 	}
 	relayed, err := plugin.StartRelayed(ctx, config)
 	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", s.opts.Command[0], words.Explain(err, nil, a.cookie.MagicCookieKey))
+		var ended error
+		if state := config.Cmd.ProcessState; state != nil {
+			ended = errors.New(state.String())
+		}
+		return nil, &startError{s.opts.Command[0], words.Explain(err, ended, a.cookie.MagicCookieKey)}
 	}
 	return &child{Relayed: relayed, asked: a, since: time.Now()}, nil
 }
+
+// startError says in one line why a child did not start. What guesses follow in further
+// lines are for somebody who looks at the executable.
+type startError struct {
+	path string
+	err  error
+}
+
+func (e *startError) Error() string {
+	line, _, _ := strings.Cut(e.err.Error(), "\n")
+	return "start " + e.path + ": " + line
+}
+
+func (e *startError) Unwrap() error { return e.err }
 
 // note takes the outcome of an attempt. A child that has not lived for long is another
 // failure, which whoever notices its end notes as well.
@@ -120,9 +158,11 @@ func (s *starter) note(err error) {
 	if err == nil {
 		return
 	}
-	s.failures++
 	s.last = err
-	s.next = time.Now().Add(min(firstPause<<min(s.failures-1, 10), lastPause))
+	if s.failures > 0 {
+		s.next = time.Now().Add(min(firstPause<<min(s.failures-1, 10), lastPause))
+	}
+	s.failures++
 }
 
 // served notes that a child has lived for long enough to be no failure.

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package adoption
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/reattach/reattach/test/interop/peer/hostapi"
+)
+
+// TestExposeKeepsHostsApart has hosts configure one exposed plugin, each as it likes:
+// with a process for each of them, none ever has an answer of another's configuration.
+func TestExposeKeepsHostsApart(t *testing.T) {
+	const hosts = 5
+	total := 0
+	for _, host := range []side{ours, upstream} {
+		for _, protocol := range []string{"netrpc", "grpc"} {
+			t.Run(fmt.Sprintf("%s/%s", host, protocol), func(t *testing.T) {
+				calls := 660
+				if host == ours && protocol == "netrpc" {
+					calls = 20 // a call takes much longer there
+				}
+				e := startExpose(t, upstream, protocol, "--share", "host")
+				wrong := mixed(t, e, host, hosts, calls)
+				if wrong > 0 {
+					t.Errorf("%d of %d answers were of another host's configuration", wrong, hosts*calls)
+				}
+				total += hosts * calls
+			})
+		}
+	}
+	t.Run("all", func(t *testing.T) {
+		// The test is worth nothing if the plugin does not remember.
+		if e := startExpose(t, upstream, "grpc"); mixed(t, e, upstream, 2, 10) == 0 {
+			t.Error("hosts that share a process do not see each other's configuration")
+		}
+	})
+	t.Logf("%d calls of %d hosts each time, none mixed", total, hosts)
+}
+
+// mixed counts the answers that are not what a host has configured.
+func mixed(t *testing.T, e *exposed, host side, hosts, calls int) int {
+	procs := make([]*hostProc, hosts)
+	for i := range procs {
+		procs[i] = startHost(t, host)
+		procs[i].open(e.client("a", host))
+		procs[i].must("Put", hostapi.Entry{Name: "a", Key: "configured", Value: fmt.Append(nil, i)}, none)
+	}
+	wrong := make([]int, hosts)
+	var all sync.WaitGroup
+	for i, h := range procs {
+		all.Go(func() {
+			for range calls {
+				var got hostapi.Entry
+				if err := h.do("Get", hostapi.Entry{Name: "a", Key: "configured"}, &got); err != nil {
+					t.Error(err)
+					return
+				}
+				if !bytes.Equal(got.Value, fmt.Append(nil, i)) {
+					wrong[i]++
+				}
+			}
+		})
+	}
+	all.Wait()
+	sum := 0
+	for _, n := range wrong {
+		sum += n
+	}
+	return sum
+}
+
+// TestExposeChildIsKilled kills the process under load: unchanged hosts lose the call that
+// each has in flight, and at most one more, if they are back before its end was noticed.
+func TestExposeChildIsKilled(t *testing.T) {
+	const hosts = 8
+	e := startExpose(t, upstream, "grpc")
+	procs := make([]*hostProc, hosts)
+	for i := range procs {
+		procs[i] = startHost(t, upstream)
+		procs[i].open(e.client("a", upstream))
+	}
+	pid := procs[0].pid("a")
+	results := make([]hostapi.LoadResult, hosts)
+	var loads sync.WaitGroup
+	for i, h := range procs {
+		loads.Go(func() { h.must("Load", hostapi.Load{Name: "a", ForMS: 4000}, &results[i]) })
+	}
+	time.AfterFunc(time.Second, func() { _ = syscall.Kill(pid, syscall.SIGKILL) })
+	loads.Wait()
+	var calls, failed int64
+	for i, r := range results {
+		calls, failed = calls+r.Calls, failed+r.Failed
+		if r.Failed > 2 || r.Swapped > 0 {
+			t.Errorf("host %d: %d of %d calls failed, want the one in flight and at most one more: %s", i, r.Failed, r.Calls, r.FirstErr)
+		}
+	}
+	if now := procs[0].pid("a"); now == pid || failed == 0 {
+		t.Errorf("the process was %d and is %d, and %d calls have failed", pid, now, failed)
+	}
+	t.Logf("%d calls of %d hosts, %d failed when the process was killed", calls, hosts, failed)
+}
+
+// TestExposeRecycles replaces the process after some calls; hosts that come again find
+// another one.
+func TestExposeRecycles(t *testing.T) {
+	e := startExpose(t, upstream, "grpc", "--recycle-after", "20")
+	h := startHost(t, upstream)
+	h.open(e.client("a", upstream))
+	pid := h.pid("a")
+	for range 20 {
+		h.must("Put", hostapi.Entry{Name: "a", Key: "k", Value: []byte("v")}, none)
+	}
+	eventually(t, "the process is replaced", func() bool { return gone(pid) })
+	if now := h.pid("a"); now == pid {
+		t.Errorf("the process is %d still", now)
+	}
+}
+
+// TestExposeOneBroker has two hosts want callbacks of one process.
+func TestExposeOneBroker(t *testing.T) {
+	e := startExpose(t, upstream, "grpc")
+	first, second := startHost(t, upstream), startHost(t, ours)
+	first.open(e.client("a", upstream))
+	first.must("UseCallback", hostapi.Count{Name: "a", Count: 1}, &hostapi.Outcome{})
+	second.open(e.client("a", ours))
+	var said string
+	eventually(t, "the second host is told", func() bool {
+		err := second.do("UseCallback", hostapi.Count{Name: "a", Count: 1}, &hostapi.Outcome{})
+		if err != nil {
+			said = err.Error()
+		}
+		return bytes.Contains([]byte(said), []byte("--share=host"))
+	})
+	first.must("UseCallback", hostapi.Count{Name: "a", Count: 1}, &hostapi.Outcome{})
+	t.Log(said)
+}
+
+// TestExposeBadInput holds what goes wrong to one clear line and an exit code, in time.
+func TestExposeBadInput(t *testing.T) {
+	plugin := programs(t).plugin(upstream)
+	dir := t.TempDir()
+	text, plain := writeFile(t, dir+"/text", 0o755), writeFile(t, dir+"/plain", 0o644)
+	cases := map[string]struct {
+		args   []string
+		config hostapi.Plugin
+		env    string
+		code   int
+		says   string
+	}{
+		"no executable":      {args: []string{}, code: 2, says: "name the executable"},
+		"a missing file":     {args: []string{"--", dir + "/missing"}, code: 2, says: dir + "/missing: the file does not exist"},
+		"not executable":     {args: []string{"--", plain}, code: 2, says: "not executable: try chmod +x"},
+		"a directory":        {args: []string{"--", dir}, code: 2, says: "directory"},
+		"no program":         {args: []string{"--cookie", cookie, "--versions", "1", "--", text}, code: 3, says: "exec format error"},
+		"no plugin":          {args: []string{"--cookie", cookie, "--versions", "1", "--", "/bin/echo", "hello there"}, code: 3, says: "hello there"},
+		"a share":            {args: []string{"--share", "some", "--", plugin}, code: 2, says: `share is "some": want all, host or session`},
+		"a cookie":           {args: []string{"--cookie", "x", "--", plugin}, code: 2, says: `--cookie "x": want KEY=VALUE`},
+		"a reason":           {args: []string{"--recycle-after", "soon", "--", plugin}, code: 2, says: `--recycle-after "soon": want a number of calls`},
+		"an address":         {args: []string{"--listen", "nowhere", "--", plugin}, code: 2, says: "--listen nowhere"},
+		"no cookie":          {args: []string{"--print-reattach", "--", plugin}, code: 2, says: "name it with --cookie"},
+		"another cookie":     {args: []string{"--cookie", "OTHER=x", "--versions", "1", "--", plugin}, code: 3, says: "it does not know the magic cookie OTHER"},
+		"no common version":  {args: []string{"--cookie", cookie, "--versions", "9", "--", plugin}, code: 3, says: "incompatible API version with plugin. Plugin version: 1, Client versions: [9]"},
+		"it never speaks":    {args: []string{"--cookie", cookie, "--versions", "1", "--start-timeout", "500ms", "--", plugin}, config: hostapi.Plugin{HangFirst: true}, code: 3, says: "timeout while waiting for plugin to start"},
+		"it exits at once":   {args: []string{"--cookie", cookie, "--versions", "1", "--", plugin}, config: hostapi.Plugin{ExitFirst: 4}, code: 3, says: "exit status 4"},
+		"a long socket path": {args: []string{"--cookie", cookie, "--", plugin}, env: "PLUGIN_UNIX_SOCKET_DIR=/tmp/" + string(bytes.Repeat([]byte("x"), 100)), code: 2, says: "too long for sockets by"},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			tc.config.Versions = map[int]string{1: "grpc"}
+			cmd := exec.Command(programs(t).basic(), append([]string{"expose", "--listen", "127.0.0.1:0"}, tc.args...)...)
+			cmd.Env = append(programs(t).env(), tc.config.Env())
+			if tc.env != "" {
+				cmd.Env = append(cmd.Env, tc.env)
+			}
+			code, line := fails(t, cmd)
+			if code != tc.code || !bytes.Contains(line, []byte(tc.says)) {
+				t.Errorf("exit code %d, want %d; said %q, want %q", code, tc.code, line, tc.says)
+			}
+			t.Logf("%d: %s", code, line)
+		})
+	}
+}
