@@ -108,7 +108,9 @@ func TestSharedGRPCBrokerForward(t *testing.T) {
 	var wanted atomic.Int32
 	shared.Forward(nil, func(id uint32) {
 		wanted.Add(1)
-		go host.AcceptAndServe(id, func(options []grpc.ServerOption) *grpc.Server { return serveRelay(fmt.Sprint("forwarded ", id))(options) })
+		go host.AcceptAndServe(id, func(options []grpc.ServerOption) *grpc.Server {
+			return serveRelay(fmt.Sprint("forwarded ", id))(options)
+		})
 	})
 	for _, name := range []string{"tunnel", "tunnel inside TLS"} {
 		conn.pairs = append(conn.pairs, joined(t, shared, brokerCases[name]))

@@ -105,13 +105,12 @@ func (h *Host) handTo(id uint64) (given, busy bool) {
 func (h *Host) beginLong(r reader) (forReader bool, err error) {
 	h.pending.Add(-1)
 	key := callKey{h.message.channel, h.message.number}
-	a, err := h.come.begin(&h.message)
+	_, err = h.come.begin(&h.message)
 	if tooLarge := (*TooLargeError)(nil); errors.As(err, &tooLarge) {
 		if err := h.send(newMessage(kindCancel, key.channel, key.number)); err != nil {
 			return false, err
 		}
-		a = &arrival{key: key, message: h.message, err: tooLarge}
-		return h.keepLong(r, a), nil
+		return h.keepLong(r, &arrival{key: key, message: h.message, err: tooLarge}), nil
 	}
 	if err == nil && !h.isOpen(key.channel) {
 		h.come.drop(key) // Parts of it that still come are dropped.
