@@ -35,6 +35,9 @@ func newChildSessions(opts *ServeConfig, secure *tls.Config, hostVersions []int,
 	}
 	// A host on the same machine cannot vanish, but be stopped for a while.
 	server.keepalive, server.quit = 0, sync.OnceFunc(quit)
+	// Its own host was told the version. Another one that reattaches negotiates none, as
+	// with the original library.
+	server.handshaker.HangUp()
 	return &childSessions{server, source}, nil
 }
 

@@ -74,12 +74,18 @@ type Handshaker struct {
 	instance string
 	build    *hello.Build
 	pending  *connBound
+	hangUp   bool
 }
 
 // NewHandshaker returns the handshaker of this run of the plugin.
 func NewHandshaker(cfg Config) *Handshaker {
 	return &Handshaker{cfg: cfg, instance: newInstance(), build: buildInfo(), pending: newConnBound(maxPending)}
 }
+
+// HangUp makes it do as a plugin without the handshake does, and hang up, where a host has
+// no version or protocol in common with the plugin. Such a host then goes on by what it
+// was told of the plugin. It is called before Handshake.
+func (h *Handshaker) HangUp() { h.hangUp = true }
 
 // Candidate is a host with which an agreement was found, and that waits for an answer:
 // the caller calls Answer or Refuse, once.
@@ -125,6 +131,10 @@ func (c *Candidate) agree(ctx context.Context, conn net.Conn) error {
 		err = c.withoutHandshake(ctx, conn, r, proto)
 	}
 	c.Conn = sniff.NewConn(conn, r) // which takes the reader's place
+	if refusal := (*hello.Refusal)(nil); c.handshaker.hangUp && errors.As(err, &refusal) &&
+		(refusal.Code == hello.CodeVersion || refusal.Code == hello.CodeProtocol) {
+		return err
+	}
 	return refuse(conn, err)
 }
 
