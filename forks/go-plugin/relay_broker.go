@@ -35,6 +35,39 @@ type brokerUser struct {
 	// refuse is called when the session needs callbacks and cannot have them.
 	refuse context.CancelCauseFunc
 	calls  func() int // in flight
+	told   *acceptedIDs
+}
+
+// maxHeldIDs bounds the ids that a host accepts before it has a child.
+const maxHeldIDs = 1024
+
+// acceptedIDs are those that a host says it accepts. A host without the handshake may say
+// so before its first call, which has its child chosen.
+type acceptedIDs struct {
+	mu   sync.Mutex
+	held []uint32
+	to   func(id uint32) // nil: there is no child yet
+}
+
+func (a *acceptedIDs) accept(id uint32) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	switch {
+	case a.to != nil:
+		a.to(id)
+	case len(a.held) < maxHeldIDs:
+		a.held = append(a.held, id)
+	}
+}
+
+// release passes on what was said, and what will be.
+func (a *acceptedIDs) release(to func(id uint32)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for _, id := range a.held {
+		to(id)
+	}
+	a.held, a.to = nil, to
 }
 
 func newRelayedBroker(engine *broker.Broker) *relayedBroker {
@@ -48,7 +81,7 @@ func (b *relayedBroker) add(u *brokerUser) {
 	b.mu.Lock()
 	b.users[u] = struct{}{}
 	b.mu.Unlock()
-	u.engine.OnAccepted(func(id uint32) { b.hostAccepts(u, id) })
+	u.told.release(func(id uint32) { b.hostAccepts(u, id) })
 }
 
 // remove counts a session out, and ends what it has brokered.

@@ -36,6 +36,7 @@ type relaySession struct {
 	broker  *broker.Broker  // of gRPC
 	refused context.Context // ends when the host needs callbacks and cannot have them
 	user    *brokerUser     // of the child's broker, once there is a child of gRPC
+	told    acceptedIDs     // by the host, to that user
 	calls   calls.Gauge
 
 	leaving context.Context // ends when the host is to leave
@@ -58,7 +59,7 @@ func (r *relaySession) useBroker() {
 	if r.broker == nil || r.child == nil || r.child.broker == nil || r.user != nil {
 		return
 	}
-	r.user = &brokerUser{engine: r.broker, calls: r.calls.Count, host: r.host.Name}
+	r.user = &brokerUser{engine: r.broker, calls: r.calls.Count, host: r.host.Name, told: &r.told}
 	r.refused, r.user.refuse = context.WithCancelCause(context.Background())
 	r.child.broker.add(r.user)
 }
@@ -127,6 +128,7 @@ func (r *relaySession) joinGRPC(host grpcserve.Host) (*grpcserve.Session, error)
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.broker = b
+		b.OnAccepted(r.told.accept)
 		r.useBroker()
 		return nil
 	}}}
