@@ -316,7 +316,8 @@ func checkAsking(t *testing.T, url string) {
 // TestWordsOfEveryCommand holds that the tests of this file run all commands that show
 // words of plugins: a new one must be added to them.
 func TestWordsOfEveryCommand(t *testing.T) {
-	run := map[string]bool{"plugins": true, "call": true, "probe": true, "serve": true}
+	run := map[string]bool{"plugins": true, "call": true, "probe": true, "serve": true,
+		"conform": true, "expose": true, "attach": true}
 	silent := map[string]bool{"version": true, "completion": true, "help": true} // about basic itself
 	help := command(t, []string{"--help"}).Stdout
 	_, list, found := strings.Cut(help, "Available Commands:\n")
@@ -391,7 +392,7 @@ func TestWordsOfStrangers(t *testing.T) {
 			t.Parallel()
 			address := stranger(t, tc.sends)
 			env := []string{"PLUGIN_DIR=", "NETWORK_PLUGIN=x=" + address, "LOG_LEVEL=trace", "ATTACH_TIMEOUT=5s"}
-			for _, args := range [][]string{nil, {"plugins"}, {"plugins", "-o", "wide"}, {"plugins", "-o", "yaml"}, {"probe", address}} {
+			for _, args := range [][]string{nil, {"plugins"}, {"plugins", "-o", "wide"}, {"plugins", "-o", "yaml"}, {"probe", address}, {"conform", address, "--timeout", "2s"}} {
 				got := command(t, args, env...)
 				limit := maxRow
 				if len(args) == 3 && args[2] == "yaml" {
