@@ -185,7 +185,7 @@ func (h *Host) quit() (asked bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), wait)
 	defer cancel()
 	err = h.call(ctx, methodQuit)
-	if errors.Is(err, peererr.ErrConnectionLost) || h.config.Remote {
+	if errors.Is(err, peererr.ErrConnectionLost) || errors.Is(err, rpc.ErrShutdown) || h.config.Remote {
 		err = nil // A plugin that ends does not always get to answer.
 	}
 	return true, err
