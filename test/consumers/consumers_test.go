@@ -33,8 +33,10 @@ type consumer struct {
 	name   string
 	plugin string   // the program that is the plugin, where it has another name
 	host   string   // the program that is the host, where it is not host
-	env    []string // what a network plugin needs to start; a child has it of its host
+	env    []string // what a network plugin needs to start, the cookie first; a child has it of its host
 	shows  []string // what upstream's host must print of upstream's child, at least
+
+	exposed []string // flags with which basic exposes it, where it remembers its host
 }
 
 func (c consumer) pluginName() string {
@@ -68,39 +70,46 @@ func consumers() []consumer {
 		},
 		{
 			name: "once-panics", plugin: "once",
-			env:   []string{"ONCE=panics"},
-			shows: []string{"MINE: call 20 said word19", "MINE may not say bad", "share the server: MINE (<nil>)"},
+			env:     []string{"ONCE=panics"},
+			exposed: []string{"--share", "host"},
+			shows:   []string{"MINE: call 20 said word19", "MINE may not say bad", "share the server: MINE (<nil>)"},
 		},
 		{
 			name: "once-same", plugin: "once",
-			env:   []string{"ONCE=same"},
-			shows: []string{"MINE: call 20 said word19", "MINE may not say bad", "share the server: MINE (<nil>)"},
+			env:     []string{"ONCE=same"},
+			exposed: []string{"--share", "host"},
+			shows:   []string{"MINE: call 20 said word19", "MINE may not say bad", "share the server: MINE (<nil>)"},
 		},
 		{
-			name:  "terraform",
-			env:   []string{"TF_PLUGIN_MAGIC_COOKIE=d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2"},
-			shows: []string{"MINE: note 19", "no note may say bad", "Unimplemented"},
+			name:    "terraform",
+			env:     []string{"TF_PLUGIN_MAGIC_COOKIE=d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2"},
+			exposed: []string{"--share", "host"},
+			shows:   []string{"MINE: note 19", "no note may say bad", "Unimplemented"},
 		},
 		{
-			name:  "terraform011",
-			host:  "terraform011-host",
-			env:   []string{"TF_PLUGIN_MAGIC_COOKIE=d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2"},
-			shows: []string{"prefix: Which prefix?", "MINE: note 19", "MINE: step 9 of note 19", "no note may say bad", "not provisioned", "the user has left"},
+			name:    "terraform011",
+			host:    "terraform011-host",
+			env:     []string{"TF_PLUGIN_MAGIC_COOKIE=d602bf8f470bc67ca7faa0386276bbdd4330efaf76d1a219cb4d6991ca9872b2"},
+			exposed: []string{"--share", "host"},
+			shows:   []string{"prefix: Which prefix?", "MINE: note 19", "MINE: step 9 of note 19", "no note may say bad", "not provisioned", "the user has left"},
 		},
 		{
-			name:  "tflint",
-			env:   []string{"TFLINT_RULESET_PLUGIN=5adSn1bX8nrDfgBqiAqqEkC6OE1h3iD8SqbMc5UUONx8x3xCF0KlPDsBRNDjoYDP"},
-			shows: []string{"[sample_note]", `n19 says "MINE: note 19" of sample_note at main.tf:59`, "no note may say bad"},
+			name:    "tflint",
+			env:     []string{"TFLINT_RULESET_PLUGIN=5adSn1bX8nrDfgBqiAqqEkC6OE1h3iD8SqbMc5UUONx8x3xCF0KlPDsBRNDjoYDP"},
+			exposed: []string{"--share", "host"},
+			shows:   []string{"[sample_note]", `n19 says "MINE: note 19" of sample_note at main.tf:59`, "no note may say bad"},
 		},
 		{
-			name:  "vault",
-			env:   vaultEnv(),
-			shows: []string{"connection of its own: false", "MINE, mount 3", "no secret may be bad", "disabled in inmem backend", "others are there"},
+			name:    "vault",
+			env:     vaultEnv(),
+			exposed: []string{"--share", "host"},
+			shows:   []string{"connection of its own: false", "MINE, mount 3", "no secret may be bad", "disabled in inmem backend", "others are there"},
 		},
 		{
-			name:  "vault-single",
-			env:   vaultEnv(),
-			shows: []string{"connection of its own: true", "MINE, mount 1", "no secret may be bad", "disabled in inmem backend", "others are there"},
+			name:    "vault-single",
+			env:     vaultEnv(),
+			exposed: []string{"--share", "host"},
+			shows:   []string{"connection of its own: true", "MINE, mount 1", "no secret may be bad", "disabled in inmem backend", "others are there"},
 		},
 	}
 }

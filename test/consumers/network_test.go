@@ -6,6 +6,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"net"
 	"os"
 	"os/exec"
@@ -27,15 +28,28 @@ type network struct {
 	exited   chan struct{}
 }
 
+// startNetwork starts a plugin that is built with the fork in network mode.
 func startNetwork(t *testing.T, path string, env []string) *network {
+	t.Helper()
+	return startNetworkProgram(t, exec.Command(path), append([]string{"PLUGIN_HOST=127.0.0.1"}, env...), func(line string) (address, protocol string, err error) {
+		parts := strings.Split(line, "|")
+		if len(parts) < 5 || parts[2] != "tcp" {
+			return "", "", errors.New("it is no handshake line of a network plugin")
+		}
+		return parts[3], parts[4], nil
+	})
+}
+
+// startNetworkProgram starts a program that serves a plugin on the network, and whose first
+// line says where, which said reads.
+func startNetworkProgram(t *testing.T, cmd *exec.Cmd, env []string, said func(line string) (address, protocol string, err error)) *network {
 	t.Helper()
 	p := &network{exited: make(chan struct{})}
 	line, stdout, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(path)
-	cmd.Env = append(append(os.Environ(), "PLUGIN_HOST=127.0.0.1"), env...)
+	cmd.Env = append(os.Environ(), env...)
 	cmd.Stdout, cmd.Stderr = stdout, &p.stderr
 	err = cmd.Start()
 	_ = stdout.Close()
@@ -52,16 +66,20 @@ func startNetwork(t *testing.T, path string, env []string) *network {
 		_ = cmd.Process.Kill()
 		<-p.exited
 		_ = line.Close()
+		if t.Failed() {
+			t.Logf("stderr of %s:\n%s", cmd.Path, &p.stderr)
+		}
 	})
 	if err := line.SetReadDeadline(time.Now().Add(patience)); err != nil {
 		t.Fatal(err)
 	}
 	text, err := bufio.NewReader(line).ReadString('\n')
-	parts := strings.Split(strings.TrimSpace(text), "|")
-	if err != nil || len(parts) < 5 || parts[2] != "tcp" {
-		t.Fatalf("the plugin printed %q (%v), want a handshake line of a network plugin", text, err)
+	if err == nil {
+		p.address, p.protocol, err = said(strings.TrimSpace(text))
 	}
-	p.address, p.protocol = parts[3], parts[4]
+	if err != nil {
+		t.Fatalf("the program printed %q: %v", text, err)
+	}
 	return p
 }
 
