@@ -151,6 +151,22 @@ func TestDrainCountsWhatItCutsOff(t *testing.T) {
 	}
 }
 
+// A log in JSON is read by people as well: a time has its unit.
+func TestDrainLogsItsTimeout(t *testing.T) {
+	log := &logLines{}
+	p := serveEcho(t, func(o *plugin.ServeConfig) {
+		o.Logger = hclog.New(&hclog.LoggerOptions{Output: log, JSONFormat: true})
+		o.Network.DrainTimeout = 25 * time.Second
+	})
+	p.stop()
+	if err := p.ended(t); err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), `"timeout":"25s"`) {
+		t.Errorf("the log does not say 25s:\n%s", log)
+	}
+}
+
 // endless is output that nobody can read to its end.
 type endless struct{}
 

@@ -186,7 +186,7 @@ func (s *networkServer) handle(ctx context.Context, conn net.Conn, done func()) 
 func (s *networkServer) drain() error {
 	close(s.draining)
 	hosts := s.hosts.Close()
-	s.logger.Info("plugin drains", "sessions", len(hosts), "timeout", s.config.DrainTimeout)
+	s.logger.Info("plugin drains", "sessions", len(hosts), "timeout", s.config.DrainTimeout.String())
 
 	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
 	defer cancel()

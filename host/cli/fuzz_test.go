@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
@@ -128,7 +129,7 @@ func FuzzPluginList(f *testing.F) {
 	}
 	f.Add(sample)
 	f.Add([]byte(`{"plugins":[{"name":"\u001b\t","kinds":["a\u202e","好"],"endpoints":[{"id":"x","placement":"child","state":"READY","tls":"\n"}],"problems":["\u2028: - # \"'"]}]}`))
-	f.Add([]byte(`{"plugins":[{"name":"` + strings.Repeat("w", 500) + `","endpoints":[{"placement":"network","state":"IDLE","error":"` + strings.Repeat("好", 500) + `"}]}]}`))
+	f.Add([]byte(`{"plugins":[{"name":"` + strings.Repeat("w", 500) + `","endpoints":[{"placement":"network","state":"IDLE","lastError":"` + strings.Repeat("好", 500) + `"}]}]}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		var list found
 		if len(raw) > 64<<10 || json.Unmarshal(raw, &list) != nil {
@@ -136,7 +137,7 @@ func FuzzPluginList(f *testing.F) {
 		}
 		for name, write := range formats() {
 			var text strings.Builder
-			if err := write(&text, list, true); err != nil {
+			if err := write(&text, list, &page{now: time.Now(), watched: len(raw)%2 == 0}); err != nil {
 				if name == "json" || name == "yaml" {
 					continue // a placement that is none, say
 				}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -56,7 +57,7 @@ func listPlugins(ctx context.Context, of client, show format, w io.Writer) error
 	if err != nil {
 		return err
 	}
-	if err := show(w, now, true); err != nil {
+	if err := show(w, now, &page{now: time.Now()}); err != nil {
 		return err
 	}
 	if code := now.code(); code != exitOK {
@@ -69,13 +70,13 @@ func listPlugins(ctx context.Context, of client, show format, w io.Writer) error
 func watchPlugins(ctx context.Context, watch func(context.Context, func(found) error) error, show format, w io.Writer) error {
 	shown := make(map[string]string)
 	told := make(map[target.Problem]bool)
-	first := true
+	to := &page{watched: true}
 	return watch(ctx, func(all found) error {
 		var changed found
 		now := make(map[string]string, len(all.Plugins))
 		for _, p := range all.Plugins {
 			var text strings.Builder
-			if err := show(&text, found{Plugins: []daemon.Plugin{p}}, false); err != nil {
+			if err := show(&text, found{Plugins: []daemon.Plugin{p}}, &page{begun: true}); err != nil {
 				return err
 			}
 			now[p.Name] = text.String()
@@ -98,7 +99,7 @@ func watchPlugins(ctx context.Context, watch func(context.Context, func(found) e
 		if len(changed.Plugins)+len(changed.Problems) == 0 {
 			return nil
 		}
-		defer func() { first = false }()
-		return show(w, changed, first)
+		to.now = time.Now()
+		return show(w, changed, to)
 	})
 }

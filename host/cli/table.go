@@ -10,7 +10,7 @@ import (
 	"io"
 	"slices"
 	"strings"
-	"text/tabwriter"
+	"time"
 
 	"github.com/hashicorp/go-plugin/printable"
 
@@ -18,19 +18,28 @@ import (
 	"github.com/reattach/reattach/host/daemon"
 )
 
-// format writes what was found. A table has its head only the first time.
-type format func(w io.Writer, all found, head bool) error
+// format writes what was found, at the place of page that comes next.
+type format func(w io.Writer, all found, p *page) error
+
+// page is what is written one piece after the other.
+type page struct {
+	// now is what ages in tables are counted to. Zero leaves ages out.
+	now time.Time
+	// watched says that more may follow: rows begin with the time.
+	watched bool
+	// begun says that something was written, so that a table has its head.
+	begun bool
+	// widths are those of the columns so far.
+	widths []int
+}
 
 func formats() map[string]format {
 	return map[string]format{"table": writeTable, "wide": writeWide, "json": writeJSON, "yaml": writeYAML}
 }
 
 // writeTable gives a line to each plugin.
-func writeTable(w io.Writer, all found, head bool) error {
-	rows := [][]string{}
-	if head {
-		rows = append(rows, []string{"PLUGIN", "READY", "KINDS", "PLACEMENT", "RESTARTS", "STATUS"})
-	}
+func writeTable(w io.Writer, all found, to *page) error {
+	rows := [][]string{{"PLUGIN", "READY", "SINCE", "KINDS", "PLACEMENT", "RESTARTS", "STATUS"}}
 	for _, p := range all.Plugins {
 		ready, restarts := 0, 0
 		var placements []string
@@ -44,14 +53,14 @@ func writeTable(w io.Writer, all found, head bool) error {
 			}
 		}
 		rows = append(rows, []string{
-			p.Name, fmt.Sprintf("%d/%d", ready, len(p.Endpoints)), cmp.Or(some(p.Kinds), "-"),
+			p.Name, fmt.Sprintf("%d/%d", ready, len(p.Endpoints)), to.age(p.Since), cmp.Or(some(p.Kinds), "-"),
 			cmp.Or(strings.Join(placements, ","), "-"), fmt.Sprint(restarts), short(statusOf(p)),
 		})
 	}
 	for _, p := range all.ofNoPlugin() {
-		rows = append(rows, []string{"-", "-", "-", "-", "-", short(p.String())})
+		rows = append(rows, []string{"-", "-", "-", "-", "-", "-", short(p.String())})
 	}
-	return writeRows(w, rows)
+	return to.writeRows(w, rows)
 }
 
 // statusOf says what is wrong with a plugin, or that nothing is. Every command shows it.
@@ -64,10 +73,10 @@ func statusOf(p daemon.Plugin) string {
 		switch {
 		case !p.Ready && len(e.UnreadyKinds) > 0:
 			return e.Warning
-		case !p.Ready && e.Error != "":
-			return e.Error
+		case !p.Ready && e.LastError != "":
+			return e.LastError
 		case p.Ready && e.State == conn.TransientFailure:
-			said = e.ID + ": " + e.Error
+			said = e.ID + ": " + e.LastError
 		case e.Warning != "" && said == "ok":
 			said = e.Warning
 		}
@@ -79,11 +88,8 @@ func statusOf(p daemon.Plugin) string {
 }
 
 // writeWide gives a line to each endpoint.
-func writeWide(w io.Writer, all found, head bool) error {
-	rows := [][]string{}
-	if head {
-		rows = append(rows, []string{"PLUGIN", "ENDPOINT", "PLACEMENT", "SOURCE", "STATE", "PROTOCOL", "BUILD", "TLS", "RESTARTS", "IN-FLIGHT", "STATUS"})
-	}
+func writeWide(w io.Writer, all found, to *page) error {
+	rows := [][]string{{"PLUGIN", "ENDPOINT", "PLACEMENT", "SOURCE", "STATE", "SINCE", "PROTOCOL", "BUILD", "TLS", "RESTARTS", "IN-FLIGHT", "STATUS"}}
 	for _, p := range all.Plugins {
 		for _, e := range p.Endpoints {
 			state, protocol, status := e.State.String(), "", "ok"
@@ -96,22 +102,22 @@ func writeWide(w io.Writer, all found, head bool) error {
 			if e.Warning != "" {
 				status = e.Warning
 			}
-			if e.State != conn.Ready && e.Error != "" {
-				status = e.Error
+			if e.State != conn.Ready && e.LastError != "" {
+				status = e.LastError
 			}
 			rows = append(rows, []string{
-				p.Name, e.Address, e.Placement.String(), e.Source, state, cmp.Or(protocol, "-"), cmp.Or(e.Build, "-"), cmp.Or(e.TLS, "-"),
+				p.Name, e.Address, e.Placement.String(), e.Source, state, to.age(e.Since), cmp.Or(protocol, "-"), cmp.Or(e.Build, "-"), cmp.Or(e.TLS, "-"),
 				fmt.Sprint(e.Restarts), fmt.Sprint(e.InFlight), short(status),
 			})
 		}
 		if len(p.Endpoints) == 0 {
-			rows = append(rows, []string{p.Name, "-", "-", "-", "-", "-", "-", "-", "0", "0", short(statusOf(p))})
+			rows = append(rows, []string{p.Name, "-", "-", "-", "-", to.age(p.Since), "-", "-", "-", "0", "0", short(statusOf(p))})
 		}
 	}
 	for _, p := range all.ofNoPlugin() {
-		rows = append(rows, []string{"-", p.Subject, "-", cmp.Or(p.Source, "-"), "-", "-", "-", "-", "-", "-", short(p.Reason)})
+		rows = append(rows, []string{"-", p.Subject, "-", cmp.Or(p.Source, "-"), "-", "-", "-", "-", "-", "-", "-", short(p.Reason)})
 	}
-	return writeRows(w, rows)
+	return to.writeRows(w, rows)
 }
 
 // The widths of tables, in columns of a terminal.
@@ -123,36 +129,58 @@ const (
 	gap     = 3
 )
 
-// writeRows writes rows of at most maxRow columns. The last cell gets what the
-// others leave.
-func writeRows(w io.Writer, rows [][]string) error {
-	widths := columnWidths(rows)
+// age is how long ago something began, in its largest unit: "-" if that is not known.
+func (p *page) age(since time.Time) string {
+	if since.IsZero() || p.now.IsZero() {
+		return "-"
+	}
+	d := max(0, p.now.Sub(since))
+	switch {
+	case d < 2*time.Minute:
+		return fmt.Sprintf("%ds", int(d.Seconds()))
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%dm", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%dh", int(d.Hours()))
+	}
+	return fmt.Sprintf("%dd", int(d.Hours()/24))
+}
+
+// writeRows writes rows of at most maxRow columns, the first of which is the head. The
+// last cell gets what the others leave.
+func (p *page) writeRows(w io.Writer, rows [][]string) error {
+	if p.watched {
+		for i := range rows {
+			rows[i] = append([]string{p.now.Format(time.TimeOnly)}, rows[i]...)
+		}
+		rows[0][0] = "TIME"
+	}
+	p.widths = columnWidths(rows, p.widths)
 	last := maxRow
-	for _, width := range widths {
+	for _, width := range p.widths {
 		last -= width + gap
 	}
-	var text bytes.Buffer
-	table := tabwriter.NewWriter(&text, 0, 0, gap, ' ', 0)
-	for _, row := range rows {
-		for i, width := range append(widths, min(last, maxLast)) {
-			row[i] = printable.Cell(row[i], width)
-		}
-		fmt.Fprintln(table, strings.Join(row, "\t"))
+	if p.begun {
+		rows = rows[1:]
 	}
-	if err := table.Flush(); err != nil {
-		return err
+	p.begun = true
+	var text bytes.Buffer
+	for _, row := range rows {
+		for i, width := range p.widths {
+			cell := printable.Cell(row[i], width)
+			text.WriteString(cell + strings.Repeat(" ", width-printable.Width(cell)+gap))
+		}
+		text.WriteString(printable.Cell(row[len(row)-1], min(last, maxLast)) + "\n")
 	}
 	_, err := w.Write(text.Bytes())
 	return err
 }
 
-// columnWidths are those of all columns but the last: what their cells need, and
-// less for the widest if the last would not get minLast.
-func columnWidths(rows [][]string) []int {
-	if len(rows) == 0 {
-		return nil
-	}
+// columnWidths are those of all columns but the last: what their cells need, no less
+// than they had before, and less for the widest if the last would not get minLast.
+func columnWidths(rows [][]string, before []int) []int {
 	widths := make([]int, len(rows[0])-1)
+	copy(widths, before)
 	sum := gap * len(widths)
 	for i := range widths {
 		for _, row := range rows {
@@ -183,7 +211,7 @@ func some(names []string) string {
 	return text
 }
 
-func writeJSON(w io.Writer, all found, _ bool) error {
+func writeJSON(w io.Writer, all found, _ *page) error {
 	raw, err := json.MarshalIndent(all.orEmpty(), "", "  ")
 	if err != nil {
 		return err

@@ -3,9 +3,12 @@
 package cli
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -17,22 +20,24 @@ import (
 	"github.com/reattach/reattach/host/target"
 )
 
+// sampled is when zh became ready; its endpoints began their states later.
+var sampled = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
 func samplePlugins() []daemon.Plugin {
-	at := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
 	endpoint := func(address string, change func(*daemon.Endpoint)) daemon.Endpoint {
 		e := daemon.Endpoint{
 			ID: "zh@" + address, Address: address, Placement: target.Network, Source: "static",
-			State: conn.Ready, Since: at, Protocol: "grpc", Version: 2, Build: "v1 go1.26",
+			State: conn.Ready, Since: sampled.Add(170 * time.Minute), Protocol: "grpc", Version: 2, Build: "v1 go1.26",
 		}
 		change(&e)
 		return e
 	}
 	return []daemon.Plugin{
 		{Name: "ghost", Required: true, Kinds: []string{}, Endpoints: []daemon.Endpoint{}, Problems: []string{"/bin/ghost.po: not executable"}},
-		{Name: "zh", Ready: true, Kinds: []string{"greeter", "pingponger"}, Problems: []string{}, Endpoints: []daemon.Endpoint{
+		{Name: "zh", Ready: true, Since: sampled, Kinds: []string{"greeter", "pingponger"}, Problems: []string{}, Endpoints: []daemon.Endpoint{
 			endpoint("a:1", func(e *daemon.Endpoint) { e.Restarts = 2; e.Ejected = true }),
 			endpoint("b:1", func(e *daemon.Endpoint) {
-				e.State, e.Error, e.Protocol, e.Build = conn.TransientFailure, "dial b:1:\n  refused", "", ""
+				e.State, e.LastError, e.Protocol, e.Build = conn.TransientFailure, "dial b:1:\n  refused", "", ""
 			}),
 		}},
 	}
@@ -48,21 +53,21 @@ func sample() found {
 
 func TestTables(t *testing.T) {
 	want := map[string]string{
-		"table": `PLUGIN   READY   KINDS                PLACEMENT   RESTARTS   STATUS
-ghost    0/0     -                    -           0          /bin/ghost.po: not executable
-zh       1/2     greeter,pingponger   network     2          zh@b:1: dial b:1: refused
--        -       -                    -           -          /bin/my plugin.po: no name
+		"table": `PLUGIN   READY   SINCE   KINDS                PLACEMENT   RESTARTS   STATUS
+ghost    0/0     -       -                    -           0          /bin/ghost.po: not executable
+zh       1/2     3h      greeter,pingponger   network     2          zh@b:1: dial b:1: refused
+-        -       -       -                    -           -          /bin/my plugin.po: no name
 `,
-		"wide": `PLUGIN   ENDPOINT            PLACEMENT   SOURCE   STATE               PROTOCOL   BUILD       TLS   RESTARTS   IN-FLIGHT   STATUS
-ghost    -                   -           -        -                   -          -           -     0          0           /bin/ghost.po: not executable
-zh       a:1                 network     static   READY (held back)   grpc v2    v1 go1.26   -     2          0           ok
-zh       b:1                 network     static   TRANSIENT_FAILURE   -          -           -     0          0           dial b:1: refused
--        /bin/my plugin.po   -           dir      -                   -          -           -     -          -           no name
+		"wide": `PLUGIN   ENDPOINT            PLACEMENT   SOURCE   STATE               SINCE   PROTOCOL   BUILD       TLS   RESTARTS   IN-FLIGHT   STATUS
+ghost    -                   -           -        -                   -       -          -           -     0          0           /bin/ghost.po: not executable
+zh       a:1                 network     static   READY (held back)   10m     grpc v2    v1 go1.26   -     2          0           ok
+zh       b:1                 network     static   TRANSIENT_FAILURE   10m     -          -           -     0          0           dial b:1: refused
+-        /bin/my plugin.po   -           dir      -                   -       -          -           -     -          -           no name
 `,
 	}
 	for name, text := range want {
 		var got strings.Builder
-		if err := formats()[name](&got, sample(), true); err != nil {
+		if err := formats()[name](&got, sample(), &page{now: sampled.Add(3 * time.Hour)}); err != nil {
 			t.Fatal(err)
 		}
 		if diff := cmp.Diff(text, got.String()); diff != "" {
@@ -82,11 +87,11 @@ func TestTablesAreBounded(t *testing.T) {
 		zh.Kinds = append(zh.Kinds, fmt.Sprintf("kind-%03d", i))
 	}
 	e := &zh.Endpoints[1]
-	e.Error, e.Address, e.Source, e.TLS = "dial: "+long, long, long, long
+	e.LastError, e.Address, e.Source, e.TLS = "dial: "+long, long, long, long
 	zh.Endpoints[0].Build, zh.Endpoints[0].Protocol, zh.Endpoints[0].Warning = long, long, long
 	for _, name := range []string{"table", "wide"} {
 		var got strings.Builder
-		if err := formats()[name](&got, found{Plugins: plugins}, true); err != nil {
+		if err := formats()[name](&got, found{Plugins: plugins}, new(page)); err != nil {
 			t.Fatal(err)
 		}
 		for line := range strings.SplitSeq(strings.TrimSuffix(got.String(), "\n"), "\n") {
@@ -105,7 +110,7 @@ func TestTablesAreBounded(t *testing.T) {
 
 func TestYAML(t *testing.T) {
 	var got strings.Builder
-	if err := writeYAML(&got, found{Plugins: samplePlugins()[:1], Problems: sample().Problems}, false); err != nil {
+	if err := writeYAML(&got, found{Plugins: samplePlugins()[:1], Problems: sample().Problems}, &page{begun: true}); err != nil {
 		t.Fatal(err)
 	}
 	want := `---
@@ -138,7 +143,7 @@ func TestYAMLLosesNothing(t *testing.T) {
 	plugins := samplePlugins()[:1]
 	plugins[0].Problems = []string{words, "true", "12", "null", "plain", ""}
 	var got strings.Builder
-	if err := writeYAML(&got, found{Plugins: plugins}, true); err != nil {
+	if err := writeYAML(&got, found{Plugins: plugins}, new(page)); err != nil {
 		t.Fatal(err)
 	}
 	if said := got.String(); printable.Text(said) != said {
@@ -171,6 +176,46 @@ func TestArguments(t *testing.T) {
 	for name, tc := range cases {
 		if diff := cmp.Diff(tc.want, string(arguments(tc.in))); diff != "" {
 			t.Errorf("%s: %s: (-want +got)\n%s", name, tc.reason, diff)
+		}
+	}
+}
+
+// TestWatch holds that rows of a watched table stand below each other whenever they
+// come, that each says when it came, and that a plugin whose age alone has changed is
+// not shown anew.
+func TestWatch(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first, later := found{Plugins: samplePlugins()[1:]}, found{Plugins: samplePlugins()}
+		of := func(_ context.Context, show func(found) error) error {
+			err := show(first)
+			time.Sleep(time.Minute)
+			err = errors.Join(err, show(first))
+			time.Sleep(time.Minute)
+			later.Plugins[1].Ready, later.Plugins[1].Endpoints[1].LastError = false, "gone"
+			return errors.Join(err, show(later))
+		}
+		var got strings.Builder
+		if err := watchPlugins(t.Context(), of, writeTable, &got); err != nil {
+			t.Fatal(err)
+		}
+		at := func(after time.Duration) string { return time.Now().Add(after - 2*time.Minute).Format(time.TimeOnly) }
+		want := "TIME       PLUGIN   READY   SINCE   KINDS                PLACEMENT   RESTARTS   STATUS\n" +
+			at(0) + "   zh       1/2     0s      greeter,pingponger   network     2          zh@b:1: dial b:1: refused\n" +
+			at(2*time.Minute) + "   ghost    0/0     -       -                    -           0          /bin/ghost.po: not executable\n" +
+			at(2*time.Minute) + "   zh       1/2     0s      greeter,pingponger   network     2          gone\n"
+		if diff := cmp.Diff(want, got.String()); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+	})
+}
+
+func TestAges(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		-time.Second: "0s", 119 * time.Second: "119s", 2 * time.Minute: "2m", 119 * time.Minute: "119m",
+		47 * time.Hour: "47h", 50 * time.Hour: "2d", 1000 * time.Hour: "41d",
+	} {
+		if got := (&page{now: sampled.Add(d)}).age(sampled); got != want {
+			t.Errorf("%s: %q, want %q", d, got, want)
 		}
 	}
 }

@@ -12,7 +12,7 @@ import (
 )
 
 // writeYAML writes what writeJSON does, as a document of its own.
-func writeYAML(w io.Writer, all found, head bool) error {
+func writeYAML(w io.Writer, all found, p *page) error {
 	raw, err := json.Marshal(all.orEmpty())
 	if err != nil {
 		return err
@@ -24,9 +24,10 @@ func writeYAML(w io.Writer, all found, head bool) error {
 		return err
 	}
 	var text bytes.Buffer
-	if !head {
+	if p.begun {
 		text.WriteString("---\n")
 	}
+	p.begun = true
 	encoder := yaml.NewEncoder(&text)
 	encoder.SetIndent(2)
 	if err := encoder.Encode(tree); err != nil {

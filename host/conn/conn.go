@@ -165,7 +165,8 @@ func (c *Conn) pause(ctx context.Context, err error) bool {
 	c.stable = false
 	d := c.nextPause(stable, permanent)
 	c.update(func(s *Status) {
-		s.State, s.Err, s.Permanent = TransientFailure, err, permanent
+		s.fail(err)
+		s.State, s.Permanent = TransientFailure, permanent
 		if d > 0 {
 			s.NextAttempt = time.Now().Add(d)
 		}
@@ -260,7 +261,7 @@ func (c *Conn) level(cause error) hclog.Level {
 // close ends a session that takes no calls any more, and waits until nothing of it is left.
 func (c *Conn) close(l *Link) {
 	const slow = 10 * time.Second
-	warn := time.AfterFunc(slow, func() { c.log.Warn("session takes long to close", "after", slow) })
+	warn := time.AfterFunc(slow, func() { c.log.Warn("session takes long to close", "after", slow.String()) })
 	defer warn.Stop()
 	if err := l.session.Close(); err != nil {
 		c.log.Warn("session did not close well", "error", err)

@@ -27,7 +27,7 @@ func (c *Conn) drain(l *Link, pings *pinger) {
 			c.log.Debug("closing a session with calls in flight, as there is no time left", "calls", l.InFlight())
 			done = true
 		case <-bound.C:
-			c.log.Warn("closing a session with calls in flight", "calls", l.InFlight(), "after", c.opts.DrainTimeout)
+			c.log.Warn("closing a session with calls in flight", "calls", l.InFlight(), "after", c.opts.DrainTimeout.String())
 			done = true
 		case <-pings.due.C:
 			pings.ping()

@@ -24,7 +24,8 @@ func (c *Conn) serve(ctx context.Context, l *Link) error {
 		c.logged = nil
 	}
 	c.update(func(s *Status) {
-		s.State, s.Err = TransientFailure, err
+		s.fail(err)
+		s.State = TransientFailure
 		if end == left {
 			s.State = Shutdown
 		}

@@ -10,8 +10,9 @@ type Status struct {
 	State State
 	// Since is when State began.
 	Since time.Time
-	// Err is what went wrong last. It is kept when all is well again.
-	Err error
+	// Err is what went wrong last, and ErrTime when. They are kept when all is well again.
+	Err     error
+	ErrTime time.Time
 	// Permanent is set while Err is one that trying again cannot mend.
 	Permanent bool
 	// Failures counts attempts in a row that led to no session, or to one that
@@ -37,6 +38,9 @@ type Status struct {
 	// Link takes calls. It is nil unless State is Ready.
 	Link *Link
 }
+
+// fail keeps err as what went wrong last.
+func (s *Status) fail(err error) { s.Err, s.ErrTime = err, time.Now() }
 
 // Restarts is how often a session had to be made anew.
 func (s *Status) Restarts() int { return max(0, s.Sessions-1) }

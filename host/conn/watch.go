@@ -63,7 +63,10 @@ func (w *watch) pinged(err error) error {
 	case dead:
 		return fmt.Errorf("no answer to %d pings in a row: %w", w.pings.failures, err)
 	case err != nil:
-		w.update(func(s *Status) { s.Ejected, s.Err = true, fmt.Errorf("no answer to a ping: %w", err) })
+		w.update(func(s *Status) {
+			s.Ejected = true
+			s.fail(fmt.Errorf("no answer to a ping: %w", err))
+		})
 	default:
 		w.approve()
 	}
@@ -105,7 +108,7 @@ func (w *watch) eject() {
 	w.update(func(s *Status) {
 		s.Ejected, s.EjectedUntil = true, time.Now().Add(d)
 		s.Ejections++
-		s.Err = fmt.Errorf("%d calls in a row timed out", w.opts.EjectAfter)
+		s.fail(fmt.Errorf("%d calls in a row timed out", w.opts.EjectAfter))
 	})
 	if !w.pings.inFlight {
 		w.pings.next(nil, w.Status().EjectedUntil)

@@ -27,6 +27,9 @@ type Plugin struct {
 	// Ready says that at least one endpoint takes calls, and at least one those of
 	// each kind that was dispensed and keeps to a protocol.
 	Ready bool `json:"ready"`
+	// Since is when it got its first endpoint that takes calls, or lost the last one, or
+	// was found.
+	Since time.Time `json:"since,omitzero"`
 	// Required says that the daemon is not ready without it.
 	Required bool `json:"required"`
 	// Waiting counts the calls that wait for an endpoint.
@@ -56,9 +59,11 @@ type Endpoint struct {
 	State conn.State `json:"state"`
 	// Since is when State began.
 	Since time.Time `json:"since"`
-	// Error is what went wrong last. It is kept when all is well again.
-	Error string `json:"error,omitempty"`
-	// Permanent says that trying again cannot mend Error.
+	// LastError is what went wrong last, and LastErrorTime when: before Since if all is
+	// well again.
+	LastError     string    `json:"lastError,omitempty"`
+	LastErrorTime time.Time `json:"lastErrorTime,omitzero"`
+	// Permanent says that trying again cannot mend LastError.
 	Permanent bool `json:"permanent,omitempty"`
 	// Warning is what its plugin lacks of this host's interfaces, and why it is not
 	// ready for UnreadyKinds.
@@ -192,7 +197,7 @@ func whyNotReady(p fleet.PluginStatus) string {
 
 func (d *Daemon) newPlugin(s fleet.PluginStatus, problems []target.Problem) Plugin {
 	p := Plugin{
-		Name: s.Name, Ready: s.Ready > 0, Required: s.Required, Waiting: s.Waiting,
+		Name: s.Name, Ready: s.Ready > 0, Since: s.Since, Required: s.Required, Waiting: s.Waiting,
 		Kinds: []string{}, Endpoints: make([]Endpoint, 0, len(s.Endpoints)), Problems: []string{},
 	}
 	for _, e := range s.Endpoints {
@@ -225,7 +230,7 @@ func newEndpoint(s fleet.EndpointStatus) Endpoint {
 	e := Endpoint{
 		ID: s.Endpoint.ID, Address: s.Endpoint.Address, Placement: s.Endpoint.Placement, Source: s.Endpoint.Source,
 		Zone: s.Endpoint.Zone, Node: s.Endpoint.Node, Draining: s.Endpoint.Draining,
-		State: s.State, Since: s.Since, Error: s.LastError, Permanent: s.Permanent, Warning: s.Warning,
+		State: s.State, Since: s.Since, LastError: s.LastError, LastErrorTime: s.LastErrorTime, Permanent: s.Permanent, Warning: s.Warning,
 		Failures: s.Failures, NextAttempt: s.NextAttempt, Restarts: s.Restarts, Ejected: s.Ejected, InFlight: s.InFlight,
 		Protocol: s.Info.Protocol, Version: s.Info.Version, Instance: s.Info.Instance, Build: s.Info.Build, TLS: s.Info.TLS,
 	}

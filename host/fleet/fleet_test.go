@@ -215,19 +215,20 @@ func TestView(t *testing.T) {
 		got := r.View()
 		next := got.Plugins[1].Endpoints[1].NextAttempt
 		want := fleet.View{Generation: got.Generation, Synced: true, Plugins: []fleet.PluginStatus{
-			{Name: "en", Required: true, Known: true, Endpoints: []fleet.EndpointStatus{}},
-			{Name: "zh", Known: true, Ready: 1, Endpoints: []fleet.EndpointStatus{
+			{Name: "en", Required: true, Known: true, Since: at, Endpoints: []fleet.EndpointStatus{}},
+			{Name: "zh", Known: true, Ready: 1, Since: at, Endpoints: []fleet.EndpointStatus{
 				{Endpoint: zh1, State: conn.Ready, Since: at, InFlight: 1, Warning: "Hi is missing", Info: conn.Info{Protocol: "netrpc"}},
-				{Endpoint: zh2, State: conn.TransientFailure, Since: at, LastError: "refused", Failures: 1, NextAttempt: next},
+				{Endpoint: zh2, State: conn.TransientFailure, Since: at, LastError: "refused", LastErrorTime: at, Failures: 1, NextAttempt: next},
 			}},
 		}}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}
 		l.Done(balancer.Answered)
+		time.Sleep(time.Second)
 		r.offer(true, []target.Endpoint{zh1, zh2}, target.Plugin{Name: "zh", Required: true})
-		if s, _ := r.Plugin("zh"); !s.Required {
-			t.Error("a change of what is required was not seen")
+		if s, _ := r.Plugin("zh"); !s.Required || !s.Since.Equal(at) {
+			t.Errorf("required %v since %s: want a change of what is required, and of nothing else", s.Required, s.Since)
 		}
 		if s, ok := r.Plugin("en"); ok {
 			t.Errorf("en is known still: %+v", s)

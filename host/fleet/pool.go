@@ -136,7 +136,7 @@ func (p *Pool) snapshot(f *facts, closing bool) *snapshot {
 	known, required := f.lookup(p.name)
 	s := &snapshot{
 		next: make(chan struct{}), known: known, require: required, synced: f.synced, closing: closing,
-		permanent: true, settled: true, dialectOf: p.fleet.opts.Dialect,
+		permanent: true, settled: true, dialectOf: p.fleet.opts.Dialect, since: time.Now(),
 	}
 	var ready []candidate
 	for _, e := range p.entries {
@@ -159,7 +159,11 @@ func (p *Pool) snapshot(f *facts, closing bool) *snapshot {
 // now, or none any more. Only Run's goroutine calls it.
 func (p *Pool) publish(f *facts, closing bool) []Event {
 	s := p.snapshot(f, closing)
-	old := p.snap.Swap(s)
+	old := p.snap.Load()
+	if old.known && (old.all.ready > 0) == (s.all.ready > 0) {
+		s.since = old.since
+	}
+	p.snap.Store(s)
 	close(old.next)
 	p.dirty = false
 	switch {

@@ -48,7 +48,7 @@ func (r row) show() EndpointStatus {
 	s := r.status()
 	e := EndpointStatus{
 		Endpoint: r.endpoint, State: s.State, Since: s.Since, Ejected: s.Ejected,
-		LastError: text(s.Err), Permanent: s.Permanent, Failures: s.Failures, Restarts: s.Restarts(),
+		LastError: text(s.Err), LastErrorTime: s.ErrTime, Permanent: s.Permanent, Failures: s.Failures, Restarts: s.Restarts(),
 		NextAttempt: s.NextAttempt, Warning: text(s.Warning), Info: s.Info,
 	}
 	for _, c := range r.leaving {

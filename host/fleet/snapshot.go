@@ -5,6 +5,7 @@ package fleet
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
@@ -23,6 +24,7 @@ type snapshot struct {
 	// permanent: there are endpoints, and all failed for good; or there is a problem.
 	permanent bool
 	problem   string // what keeps the plugin from having endpoints, while it has none
+	since     time.Time
 	settled   bool   // each endpoint is ready, or failed for good: none is on its way
 
 	dialectOf func(conn.Info) string

@@ -36,6 +36,8 @@ type PluginStatus struct {
 	Known bool
 	// Ready counts the ready endpoints.
 	Ready int
+	// Since is when Ready last came to be zero, or not to be, or the plugin was found.
+	Since time.Time
 	// Waiting counts the calls that wait for a ready endpoint.
 	Waiting int
 	// Endpoints are ordered by ID.
@@ -51,8 +53,9 @@ type EndpointStatus struct {
 	InFlight int
 	// Ejected is set while calls go to other endpoints, as this one was slow.
 	Ejected bool
-	// LastError is kept when all is well again.
-	LastError string
+	// LastError and LastErrorTime are kept when all is well again.
+	LastError     string
+	LastErrorTime time.Time
 	// Permanent is set if LastError keeps it away for good.
 	Permanent   bool
 	Failures    int
@@ -126,7 +129,7 @@ func (f *Fleet) Declared(name string) target.Plugin { return f.facts.Load().decl
 
 func (p *Pool) status(s *snapshot) PluginStatus {
 	out := PluginStatus{
-		Name: p.name, Required: s.require, Known: s.known, Waiting: int(p.waiting.Load()),
+		Name: p.name, Required: s.require, Known: s.known, Since: s.since, Waiting: int(p.waiting.Load()),
 		Endpoints: make([]EndpointStatus, 0, len(s.rows)),
 	}
 	for _, r := range s.rows {

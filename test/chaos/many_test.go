@@ -65,7 +65,7 @@ func ready(d *daemon.Daemon, want map[string]bool) error {
 		for _, e := range p.Endpoints {
 			seen++
 			if is := e.State == conn.Ready; is != want[e.Address] {
-				return fmt.Errorf("%s is %s: %s", e.ID, e.State, e.Error)
+				return fmt.Errorf("%s is %s: %s", e.ID, e.State, e.LastError)
 			}
 		}
 	}

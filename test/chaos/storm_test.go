@@ -118,7 +118,7 @@ func (s *storm) serving(some []*replica) {
 		for _, e := range p.Endpoints {
 			wanted := slices.ContainsFunc(some, func(r *replica) bool { return r.address() == e.Address })
 			if wanted && (e.State != conn.Ready || e.Ejected) {
-				return fmt.Errorf("%s is %s, held back: %v, %s", e.ID, e.State, e.Ejected, e.Error)
+				return fmt.Errorf("%s is %s, held back: %v, %s", e.ID, e.State, e.Ejected, e.LastError)
 			}
 		}
 		return nil

@@ -92,6 +92,7 @@ var scrub = []struct {
 	{regexp.MustCompile(`instance [^ ,]+`), "instance ID"},
 	{regexp.MustCompile(`(\(devel\)|v\d+\.\S+) go1\.\S+( [0-9a-f]{12})?(\+changes)?`), "BUILD"},
 	{regexp.MustCompile(`/\S*/hostile\.po`), "DIR/hostile.po"},
+	{regexp.MustCompile(` \d+s +`), " AGE "},
 	{regexp.MustCompile(` +`), " "},
 }
 

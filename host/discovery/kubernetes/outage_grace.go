@@ -46,7 +46,7 @@ func (w *watch) withGrace(key, plugin string, svc *corev1.Service, found []*disc
 	if !w.held[key] {
 		w.held[key] = true
 		w.log.Warn("after an outage of its API server the cluster calls no pod ready: those that were are kept for the time being",
-			"service", key, "endpoints", kept, "for", remaining.Round(time.Second))
+			"service", key, "endpoints", kept, "for", remaining.Round(time.Second).String())
 	}
 	if w.graceOver == nil {
 		w.graceOver = time.After(remaining)

@@ -48,7 +48,7 @@ func (p *pool) ended(s *slot) {
 	if given || p.life.Err() != nil {
 		return
 	}
-	p.opts.Logger.Error("child has ended", "pid", s.pid, "after", age.Round(time.Millisecond), "error", err)
+	p.opts.Logger.Error("child has ended", "pid", s.pid, "after", age.Round(time.Millisecond).String(), "error", err)
 	if age < stableAfter {
 		p.starter.note(err)
 	} else {
