@@ -62,14 +62,14 @@ func (d document) check(at string, s *schema, v any) error {
 	if s.Enum != nil && !slices.Contains(s.Enum, v) || s.Const != nil && s.Const != v {
 		return fmt.Errorf("%s: %v is none of %v%v", at, v, s.Enum, s.Const)
 	}
-	kind := map[string]bool{"string": false, "boolean": false, "integer": false, "array": false, "object": false}
+	kind := map[string]bool{"string": false, "boolean": false, "integer": false, "number": false, "array": false, "object": false}
 	switch v := v.(type) {
 	case string:
 		kind["string"] = true
 	case bool:
 		kind["boolean"] = true
 	case float64:
-		kind["integer"] = v == float64(int64(v))
+		kind["integer"], kind["number"] = v == float64(int64(v)), true
 	case []any:
 		kind["array"] = true
 		for i, e := range v {
@@ -145,8 +145,13 @@ func TestAnswersAreDescribed(t *testing.T) {
 		{"get", "/api/v1/plugins", "/api/v1/plugins", ""},
 		{"get", "/api/v1/plugins/{name}", "/api/v1/plugins/greeter", ""},
 		{"get", "/api/v1/plugins/{name}", "/api/v1/plugins/nobody", ""},
+		{"get", "/api/v1/history", "/api/v1/history", ""},
+		{"get", "/api/v1/history", "/api/v1/history?since=yesterday", ""},
+		{"get", "/api/v1/plugins/{name}/history", "/api/v1/plugins/nobody/history", ""},
 		{"post", call, greetPath, `["Ada"]`},
 		{"post", call, greetPath, `["nobody"]`},
+		{"get", "/api/v1/history", "/api/v1/history", ""}, // with calls
+		{"get", "/api/v1/plugins/{name}/history", "/api/v1/plugins/greeter/history?since=0", ""},
 		{"post", call, greetPath, `[]`},
 		{"post", call, strings.Replace(greetPath, "Greet", "X", 1), `[]`},
 	} {

@@ -31,6 +31,8 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/api/v1/kinds", s.kinds},
 		{http.MethodGet, "/api/v1/plugins", s.plugins},
 		{http.MethodGet, "/api/v1/plugins/{name}", s.plugin},
+		{http.MethodGet, "/api/v1/plugins/{name}/history", s.pluginHistory},
+		{http.MethodGet, "/api/v1/history", s.history},
 		{http.MethodGet, "/api/v1/events", s.events},
 		{http.MethodPost, "/api/v1/plugins/{name}/kinds/{kind}/methods/{method}", s.call},
 	}
@@ -88,10 +90,14 @@ func (s *Server) plugin(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	p, known := s.opts.Daemon.Plugin(name)
 	if !known {
-		writeProblem(w, problem{Status: http.StatusNotFound, Type: typeUnknown, Detail: fmt.Sprintf("there is no plugin %q", name)})
+		writeProblem(w, unknownPlugin(name))
 		return
 	}
 	writeJSON(w, http.StatusOK, p)
+}
+
+func unknownPlugin(name string) problem {
+	return problem{Status: http.StatusNotFound, Type: typeUnknown, Detail: fmt.Sprintf("there is no plugin %q", name)}
 }
 
 // wrongMethod answers requests of a route's path that the route does not take, in the

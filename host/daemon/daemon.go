@@ -145,6 +145,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	fleet := begin(func() error { return d.fleet.Run(attached, d.manager.Sets()) })
 	followed := begin(func() error { return d.follow(hooks) })
 	released := begin(func() error { return d.releaseUnknown(hooks) })
+	remembered := begin(func() error { return d.metrics.history.Run(hooks) })
 	<-ctx.Done()
 	d.log.Debug("daemon stops")
 
@@ -156,6 +157,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	err = errors.Join(err, fleet.within("stop sessions", d.opts.DrainTimeout+2*d.opts.StopTimeout))
 	err = errors.Join(err, followed.within("stop hooks", d.opts.StopTimeout))
 	err = errors.Join(err, released.within("stop releasing stubs", d.opts.StopTimeout))
+	err = errors.Join(err, remembered.within("stop the history of calls", d.opts.StopTimeout))
 	if err != nil {
 		return fmt.Errorf("stop daemon: %w", err)
 	}

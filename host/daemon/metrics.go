@@ -10,6 +10,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/history"
 )
 
 // metrics counts what happens. Its series of a plugin go with the plugin.
@@ -21,6 +22,7 @@ type metrics struct {
 	attached   *prometheus.CounterVec
 	reattached *prometheus.CounterVec
 	failed     *prometheus.CounterVec
+	history    *history.History
 
 	deletions atomic.Uint64 // of series
 }
@@ -30,6 +32,7 @@ func newMetrics() *metrics {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "reattach", Name: name, Help: help}, labels)
 	}
 	return &metrics{
+		history: history.New(),
 		called: counter("calls_total", "Calls that ended, by whose error it was: none, plugin, network or host.",
 			"plugin", "kind", "method", "error_source"),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
@@ -76,6 +79,7 @@ func (m *metrics) forget(plugin string) {
 	for _, v := range m.vectors() {
 		v.DeletePartialMatch(prometheus.Labels{"plugin": plugin})
 	}
+	m.history.Forget(plugin)
 	m.deletions.Add(1) // the last: what was kept before may be of a deleted series
 }
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/reattach/reattach/host/history"
 	"github.com/reattach/reattach/host/stub"
 )
 
@@ -30,8 +31,11 @@ type callMetrics struct {
 // Called implements stub.Observer.
 func (m *callMetrics) Called(call stub.Call) {
 	series := m.series(call.Method)
+	failed := history.None
 	if call.Err != nil {
-		m.called.WithLabelValues(m.plugin, m.kind, call.Method, string(stub.SourceOf(call.Err))).Inc()
+		source := stub.SourceOf(call.Err)
+		failed = sideOf(source)
+		m.called.WithLabelValues(m.plugin, m.kind, call.Method, string(source)).Inc()
 	} else {
 		series.good.Inc()
 		if !m.answered.Load() {
@@ -39,6 +43,7 @@ func (m *callMetrics) Called(call stub.Call) {
 		}
 	}
 	series.took.Observe(call.Took.Seconds())
+	series.history.Called(call.Took, failed)
 	if call.Attempts > 1 {
 		m.retried.WithLabelValues(m.plugin, m.kind, call.Method).Add(float64(call.Attempts - 1))
 	}
@@ -59,6 +64,18 @@ type keptSeries struct {
 type methodSeries struct {
 	good prometheus.Counter
 	took prometheus.Observer
+	// history is nil if it has no room for the method.
+	history *history.Method
+}
+
+func sideOf(source stub.Source) history.Source {
+	switch source {
+	case stub.SourceHost:
+		return history.Host
+	case stub.SourceNetwork:
+		return history.Network
+	}
+	return history.Plugin
 }
 
 func (m *callMetrics) series(method string) methodSeries {
@@ -70,6 +87,7 @@ func (m *callMetrics) series(method string) methodSeries {
 	if !ok {
 		series.good = m.called.WithLabelValues(m.plugin, m.kind, method, "none")
 		series.took = m.took.WithLabelValues(m.plugin, m.kind, method)
+		series.history = m.history.Method(m.plugin, m.kind, method)
 		// If another call stores its own meanwhile, one of the two is kept next time.
 		next := &keptSeries{deletions, map[string]methodSeries{method: series}}
 		maps.Copy(next.methods, kept.methods)

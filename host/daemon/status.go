@@ -10,6 +10,7 @@ import (
 
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/fleet"
+	"github.com/reattach/reattach/host/history"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -124,6 +125,16 @@ func (d *Daemon) Found() Found {
 // Subscribe gives what happens from now on. buffer is how many events may wait for
 // the reader.
 func (d *Daemon) Subscribe(buffer int) *Subscription { return d.fleet.Subscribe(buffer) }
+
+// History is how the calls of all plugins fared within the last hour. See
+// [history.History.Overview] for since.
+func (d *Daemon) History(since uint64) history.Overview { return d.metrics.history.Overview(since) }
+
+// PluginHistory is how the calls of one plugin fared within the last hour, by method.
+// It is empty for one that is not known.
+func (d *Daemon) PluginHistory(plugin string, since uint64) history.PluginHistory {
+	return d.metrics.history.Plugin(plugin, since)
+}
 
 // Synced waits until every source has said what it knows and Plugins shows it. If ctx ends first, the
 // error names those that have not.

@@ -19,7 +19,7 @@ const module = "github.com/reattach/reattach"
 // layers are the directories of host/, lowest first. A package may import packages
 // of lower layers and of its own directory, and nothing else of host/.
 var layers = [][]string{
-	{"target", "balancer"},
+	{"target", "balancer", "history"},
 	{"discovery", "conn"},
 	{"attach", "fleet", "stub", "conform"},
 	{"daemon", "shim"},
@@ -47,6 +47,7 @@ var forbidden = []struct{ from, to, reason string }{
 	{"plugin", module + "/host", "a plugin does not need the host"},
 	{"pluginzh", module + "/host", "a plugin does not need the host"},
 	{"host/target", "github.com/", "the shared nouns need the standard library only"},
+	{"host/history", "github.com/", "what counts each call needs the standard library only"},
 	{"host/balancer", "github.com/", "whatever routes calls needs the standard library only"},
 }
 
