@@ -17,15 +17,11 @@ import (
 // TestExposeKeepsHostsApart has hosts configure one exposed plugin, each as it likes:
 // with a process for each of them, none ever has an answer of another's configuration.
 func TestExposeKeepsHostsApart(t *testing.T) {
-	const hosts = 5
+	const hosts, calls = 5, 660
 	total := 0
 	for _, host := range []side{ours, upstream} {
 		for _, protocol := range []string{"netrpc", "grpc"} {
 			t.Run(fmt.Sprintf("%s/%s", host, protocol), func(t *testing.T) {
-				calls := 660
-				if host == ours && protocol == "netrpc" {
-					calls = 20 // a call takes much longer there
-				}
 				e := startExpose(t, upstream, protocol, "--share", "host")
 				wrong := mixed(t, e, host, hosts, calls)
 				if wrong > 0 {

@@ -23,6 +23,7 @@ func steps() []step {
 	static, cgo := []string{"CGO_ENABLED=0"}, []string{"CGO_ENABLED=1"}
 	all := []step{
 		{plan.Ours, plan.Ours, "ours", "./driver", nil, static},
+		{plan.Basic, plan.Basic, "../..", "./host", nil, static},
 		{plan.Shared, plan.Shared, "ours", "./sodriver", nil, cgo},
 		{plan.Shared, "objects/greeter.so", "ours", "./so", []string{"-buildmode=plugin"}, cgo},
 		{plan.Wasm, "guest.wasm", ".", "./peers/wasm/guest", []string{"-buildmode=c-shared"}, []string{"GOOS=wasip1", "GOARCH=wasm"}},

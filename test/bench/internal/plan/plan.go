@@ -179,8 +179,10 @@ func Programs(sections []Section) []string {
 	var names []string
 	for _, s := range sections {
 		for _, one := range s.Subjects {
-			if !slices.Contains(names, one.Program) {
-				names = append(names, one.Program)
+			for _, program := range append([]string{one.Program}, one.Beside...) {
+				if !slices.Contains(names, program) {
+					names = append(names, program)
+				}
 			}
 		}
 	}

@@ -6,6 +6,8 @@ package plan
 // Subject is one thing to measure, and the program that measures it.
 type Subject struct {
 	Name, Program string
+	// Beside are further programs that it needs.
+	Beside []string
 	// About says for readers what it is.
 	About string
 	// Single takes one caller at a time.
@@ -36,6 +38,7 @@ const (
 	Upstream = "upstream"
 	Ours     = "ours"
 	Shared   = "so"
+	Basic    = "basic" // measures nothing itself
 )
 
 // Subjects are all there are, in the order of the tables.
@@ -65,6 +68,12 @@ func Subjects() []Subject {
 		{Name: "unix-grpc", Program: Ours, About: "the same on a unix socket, gRPC"},
 		{Name: "mtls-netrpc", Program: Ours, Trips: 1, Sessions: true, About: "network with mTLS, net/rpc"},
 		{Name: "mtls-grpc", Program: Ours, Trips: 1, Sessions: true, About: "network with mTLS, gRPC"},
+		{Name: "expose-netrpc", Program: Ours, Beside: []string{Basic, Upstream}, About: "basic expose, upstream's child behind it, net/rpc"},
+		{Name: "expose-grpc", Program: Ours, Beside: []string{Basic, Upstream}, About: "basic expose, upstream's child behind it, gRPC"},
+		{Name: "attach-netrpc", Program: Upstream, Beside: []string{Basic, Ours}, About: "upstream's host, basic attach, plugin on the network, net/rpc"},
+		{Name: "attach-grpc", Program: Upstream, Beside: []string{Basic, Ours}, About: "upstream's host, basic attach, plugin on the network, gRPC"},
+		{Name: "shims-netrpc", Program: Upstream, Beside: []string{Basic}, About: "upstream's host, basic attach, basic expose, upstream's child, net/rpc"},
+		{Name: "shims-grpc", Program: Upstream, Beside: []string{Basic}, About: "upstream's host, basic attach, basic expose, upstream's child, gRPC"},
 		{Name: "routed-1-netrpc", Program: Ours, Curve: true, Remote: true, Cancels: true, About: "host library, 1 endpoint, net/rpc"},
 		{Name: "routed-3-netrpc", Program: Ours, About: "host library, 3 endpoints, net/rpc"},
 		{Name: "routed-100-netrpc", Program: Ours, About: "host library, 100 endpoints, net/rpc"},

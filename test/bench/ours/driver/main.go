@@ -24,6 +24,8 @@ func main() {
 			{Name: "network-grpc", Open: network(gRPC)},
 			{Name: "unix-netrpc", Open: unix(netRPC)},
 			{Name: "unix-grpc", Open: unix(gRPC)},
+			{Name: "expose-netrpc", Open: exposed(netRPC)},
+			{Name: "expose-grpc", Open: exposed(gRPC)},
 			{Name: "mtls-netrpc", Open: mutual(netRPC)},
 			{Name: "mtls-grpc", Open: mutual(gRPC)},
 			{Name: "routed-1-netrpc", Open: routed{protocol: netRPC, endpoints: 1}.open, Remote: remote(netRPC)},

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"os/exec"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
@@ -24,6 +25,10 @@ func main() {
 			{Name: "upstream-child-netrpc", Open: child(plugin.ProtocolNetRPC, false)},
 			{Name: "upstream-child-grpc", Open: child(plugin.ProtocolGRPC, false)},
 			{Name: "upstream-child-gmux", Open: child(plugin.ProtocolGRPC, true)},
+			{Name: "attach-netrpc", Open: attached(plugin.ProtocolNetRPC, network)},
+			{Name: "attach-grpc", Open: attached(plugin.ProtocolGRPC, network)},
+			{Name: "shims-netrpc", Open: attached(plugin.ProtocolNetRPC, exposed)},
+			{Name: "shims-grpc", Open: attached(plugin.ProtocolGRPC, exposed)},
 			{Name: "upstream-tcp-netrpc", Open: overTCP, Remote: remote},
 		},
 		Serve: serve,
@@ -33,33 +38,38 @@ func main() {
 // child gives a subject whose plugin is a child process, for each session one.
 func child(protocol plugin.Protocol, multiplex bool) func(*peer.Servers) (peer.Target, error) {
 	return func(s *peer.Servers) (peer.Target, error) {
-		set, err := glue.Set(protocol, nil)
-		if err != nil {
+		return starting(protocol, multiplex, func() (*exec.Cmd, error) { return s.Command("child", string(protocol)) })
+	}
+}
+
+// starting gives a target whose sessions each start a child.
+func starting(protocol plugin.Protocol, multiplex bool, command func() (*exec.Cmd, error)) (peer.Target, error) {
+	set, err := glue.Set(protocol, nil)
+	if err != nil {
+		return nil, err
+	}
+	config := plugin.ClientConfig{
+		HandshakeConfig: glue.Handshake(), Plugins: set,
+		AllowedProtocols:    []plugin.Protocol{protocol},
+		GRPCBrokerMultiplex: multiplex,
+		Logger:              hclog.NewNullLogger(),
+	}
+	return peer.AttachFunc(func() (peer.Session, error) {
+		config := config
+		if config.Cmd, err = command(); err != nil {
 			return nil, err
 		}
-		config := plugin.ClientConfig{
-			HandshakeConfig: glue.Handshake(), Plugins: set,
-			AllowedProtocols:    []plugin.Protocol{protocol},
-			GRPCBrokerMultiplex: multiplex,
-			Logger:              hclog.NewNullLogger(),
+		client := plugin.NewClient(&config)
+		g, err := dispense(client.Client())
+		if err != nil {
+			client.Kill()
+			return nil, err
 		}
-		return peer.AttachFunc(func() (peer.Session, error) {
-			config := config
-			if config.Cmd, err = s.Command("child", string(protocol)); err != nil {
-				return nil, err
-			}
-			client := plugin.NewClient(&config)
-			g, err := dispense(client.Client())
-			if err != nil {
-				client.Kill()
-				return nil, err
-			}
-			return peer.NewSession(g, func() error {
-				client.Kill()
-				return nil
-			}), nil
+		return peer.NewSession(g, func() error {
+			client.Kill()
+			return nil
 		}), nil
-	}
+	}), nil
 }
 
 func dispense(c plugin.ClientProtocol, err error) (greet.Greeter, error) {
