@@ -8,9 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"time"
 
+	"github.com/hashicorp/go-plugin/tlsfile"
 	"github.com/spf13/cobra"
 
 	"github.com/reattach/reattach/host/conform"
@@ -46,13 +46,12 @@ plugin of your own: it opens some hundred connections. Those that do not concern
 			if err != nil {
 				return err
 			}
-			host, _, _ := net.SplitHostPort(args[0]) // was validated
-			p := &prober{config: &c, options: options, name: cmp.Or(name, host)}
 			of := conform.Target{Address: args[0], Handshake: options.Handshake, Timeout: timeout}
-			if of.TLS, err = p.tlsConfig(); err != nil {
-				return &failure{exitUsage, err}
-			}
-			if of.TLS != nil {
+			called := cmp.Or(name, nameOf(args[0]))
+			if files := c.tlsTo(called); !files.IsZero() {
+				if of.TLS, err = tlsfile.Client(files, called, options.Logger); err != nil {
+					return &failure{exitUsage, err}
+				}
 				of.TLS.NextProtos = []string{"h2"}
 			}
 			if of.Versions, err = options.AllVersions(); err != nil {

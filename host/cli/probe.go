@@ -4,21 +4,21 @@ package cli
 
 import (
 	"cmp"
-	"context"
-	"errors"
 	"fmt"
 	"io"
 	"net"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
-	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/printable"
+	"github.com/hashicorp/go-plugin/tlsfile"
 	"github.com/spf13/cobra"
 
-	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/attach"
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/doctor"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -28,7 +28,8 @@ func (o Options) probeCommand() *cobra.Command {
 		Use:   "probe ADDR",
 		Short: "Walk the way to a network plugin, and say where it ends",
 		Long: `Walks the way to a network plugin (host:port or unix:///path) hop by hop: name, TCP, TLS and identity, handshake,
-version, kinds and methods, health, and one ping. The hop that fails is named, with a hint.
+version, kinds and methods, health, and one ping. The hop that fails is named, with a code and what to do. The command
+doctor takes the same hops and those before them, in a cluster, and is silent where all is well.
 
 ` + exitCodes,
 		Example: "  " + o.Name + " probe pluginzh.plugins:7000",
@@ -45,68 +46,71 @@ version, kinds and methods, health, and one ping. The hop that fails is named, w
 			if err != nil {
 				return err
 			}
-			p := &prober{config: &c, options: options, address: target.NetAddr(args[0]), out: cmd.OutOrStdout()}
-			host, _, _ := net.SplitHostPort(args[0]) // was validated, or is a socket
-			p.name = cmp.Or(name, host, strings.TrimSuffix(filepath.Base(args[0]), filepath.Ext(args[0])))
-			ctx, cancel := context.WithTimeout(cmd.Context(), c.AttachTimeout)
-			defer cancel()
-			return p.walk(ctx)
+			way, err := c.wayTo(args[0], cmp.Or(name, nameOf(args[0])), options)
+			if err != nil {
+				return err
+			}
+			var printed error
+			found, err := way.Walk(cmd.Context(), func(s doctor.Step) {
+				printed = cmp.Or(printed, printStep(cmd.OutOrStdout(), s))
+			})
+			switch {
+			case err != nil:
+				return err
+			case printed != nil:
+				return fmt.Errorf("print: %w", printed)
+			case found != nil:
+				return &failure{code: exitUnreachable} // said already
+			}
+			return nil
 		},
 	}
 	cmd.Flags().StringVar(&name, "server-name", "", "name that the plugin's certificate must carry (default: the host part of ADDR, or the socket's name without its ending)")
 	return cmd
 }
 
-// walk takes one hop after the other until one fails.
-func (p *prober) walk(ctx context.Context) error {
-	defer p.leave()
-	p.began = time.Now()
-	for _, hop := range []struct {
-		name string
-		take func(context.Context) (string, error)
-	}{
-		{"resolve", p.resolve},
-		{p.address.Network(), p.connect},
-		{"tls", p.secure},
-		{"hello", p.hello},
-		{"version", p.version},
-		{"kinds", p.kinds},
-		{"health", p.health},
-		{"ping", p.ping},
-	} {
-		began := time.Now()
-		said, err := hop.take(ctx)
-		if err != nil && errors.Is(ctx.Err(), context.Canceled) {
-			return ctx.Err() // interrupted: the hop may be good
-		}
-		if err != nil {
-			hint := p.hint(hop.name, err)
-			fmt.Fprintf(p.out, "FAIL  %-8s %s\n", hop.name, oneLine(err.Error()))
-			fmt.Fprintf(p.out, "      %-8s %s\n", "hint:", hint)
-			return &failure{code: exitUnreachable} // said already
-		}
-		if _, err := fmt.Fprintf(p.out, "ok    %-8s %s (%s)\n", hop.name, printable.Cell(said, maxColumns), time.Since(began).Round(10*time.Microsecond)); err != nil {
-			return fmt.Errorf("print: %w", err)
-		}
-	}
-	return nil
+// nameOf is what a plugin at an address is called if nobody says otherwise.
+func nameOf(address string) string {
+	host, _, _ := net.SplitHostPort(address) // was validated, or is a socket
+	return cmp.Or(host, strings.TrimSuffix(filepath.Base(address), filepath.Ext(address)))
 }
 
-// prober is one walk.
-type prober struct {
-	config  *config
-	options daemon.Options
-	address net.Addr
-	name    string // that the certificate must carry
-	out     io.Writer
-	began   time.Time
-
-	session *plugin.Session
-	info    conn.Info // of session
+// tlsTo names the files for a plugin: none where plain TCP is spoken.
+func (c *config) tlsTo(plugin string) tlsfile.Files {
+	if slices.Contains(c.TLSPlainPlugins, plugin) {
+		return tlsfile.Files{}
+	}
+	return c.tls()
 }
 
-func (p *prober) leave() {
-	if p.session != nil {
-		_ = p.session.Close()
+// wayTo is the way to a network plugin, as a daemon of this environment would go it.
+func (c *config) wayTo(address, serverName string, options daemon.Options) (doctor.Address, error) {
+	versions, err := options.AllVersions()
+	if err != nil {
+		return doctor.Address{}, err
 	}
+	return doctor.Address{
+		Address: address, ServerName: serverName,
+		Contract: attach.Contract{Handshake: options.Handshake, Versions: versions}, Kinds: options.Kinds,
+		TLS: c.tlsTo(serverName), Timeout: c.AttachTimeout, Logger: options.Logger,
+	}, nil
+}
+
+// outcomes are what a line of a step begins with.
+var outcomes = map[string]string{doctor.OK: "ok", doctor.Warning: "WARN", doctor.Failed: "FAIL", doctor.NotSeen: "?"}
+
+// printStep writes a line for a hop, and what to do where it fails.
+func printStep(w io.Writer, s doctor.Step) error {
+	line := fmt.Sprintf("%-4s  %-8s ", outcomes[s.Outcome], s.Hop)
+	if s.Finding == nil {
+		_, err := fmt.Fprintf(w, "%s%s (%s)\n", line, printable.Cell(s.Seen, maxColumns), s.Took.Round(10*time.Microsecond))
+		return err
+	}
+	_, err := fmt.Fprintf(w, "%s%s %s\n%s", line, s.Finding.Code, oneLine(s.Seen), adviceOn(s.Finding))
+	return err
+}
+
+// adviceOn are the lines below a finding.
+func adviceOn(f *doctor.Finding) string {
+	return fmt.Sprintf("      %-8s %s\n      %-8s %s\n", "do:", f.Do, "page:", f.Page)
 }

@@ -111,8 +111,8 @@ func TestProbe(t *testing.T) {
 		"no TLS there":  {"the plugin speaks plain TCP", []string{plain, "--server-name", "zh"}, good, 3, []string{"FAIL  tls", "PLUGIN_TLS_CERT_FILE"}},
 		"no TLS here":   {"the plugin wants TLS", []string{secure}, "", 3, []string{"FAIL  hello", "HOST_TLS_CA_FILE"}},
 		"other cookie":  {"it is another family's", []string{stray}, "", 3, []string{"FAIL  hello", "cookie"}},
-		"other version": {"there is no version that both have", []string{newer}, "", 3, []string{"FAIL  hello", "version"}},
-		"mute":          {"it listens, and is no plugin", []string{mute.Addr().String()}, "", 3, []string{"ok    tcp", "FAIL  hello", "does not answer"}},
+		"other version": {"there is no version that both have", []string{newer}, "", 3, []string{"FAIL  version", "RA0504", "incompatible API version"}},
+		"mute":          {"it listens, and is no plugin", []string{mute.Addr().String()}, "", 3, []string{"ok    connect", "FAIL  hello", "RA0502", "no answer"}},
 	}
 	h := basic()
 	for name, tc := range cases {

@@ -311,6 +311,9 @@ var notBounds = map[string][]string{
 		"host/discovery/static Interval", "host/discovery/static minInterval", "host/discovery/static retryInterval",
 		"host/shim/expose recycleEvery",
 	},
+	"when something is worth a warning": {
+		"host/doctor renewalTime",
+	},
 	"the pause before the host's own next attempt": {
 		"forks/go-plugin/internal/reopen minPause", "host/discovery minPause", "host/discovery maxPause",
 		"host/discovery/kubernetes Duration", "host/discovery/kubernetes Cap", "host/stub firstPause", "host/stub lastPause",

@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"discovery", "conn"},
 	{"attach", "fleet", "stub", "conform"},
 	{"daemon", "shim"},
-	{"api"},
+	{"api", "doctor"},
 	{"cli"},
 	{"."}, // host itself, the program
 }
