@@ -4,16 +4,16 @@
 # the one who runs it ends it.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-address=127.0.0.1:7000
 logs=$(mktemp -d)
 pid=
 trap '[ -z "$pid" ] || kill -KILL "$pid" 2>/dev/null || true; rm -rf "$logs"' EXIT
 
 say() { printf '\n# %s\n' "$*"; }
 
-say "starting greeter-zh as a network plugin on port 7000"
-BASIC_PLUGIN=hello PLUGIN_HOST=true PLUGIN_MIN_PORT=7000 PLUGIN_MAX_PORT=7000 \
-	./bin/greeter-zh.po >"$logs/out" 2>"$logs/err" &
+say "starting greeter-zh as a network plugin on the first free port from 7000"
+: >"$logs/out" # the loop below reads it, maybe before the plugin has begun
+BASIC_PLUGIN=hello PLUGIN_HOST=true PLUGIN_MIN_PORT=7000 PLUGIN_MAX_PORT=7099 \
+	./bin/greeter-zh.po >>"$logs/out" 2>"$logs/err" &
 pid=$!
 # A plugin says where it listens on its first line of stdout.
 until grep -q '|tcp|' "$logs/out"; do
@@ -24,7 +24,9 @@ until grep -q '|tcp|' "$logs/out"; do
 	fi
 	sleep 0.02
 done
-echo "pid $pid listens: $(head -n 1 "$logs/out")"
+line=$(head -n 1 "$logs/out")
+echo "pid $pid listens: $line"
+address=127.0.0.1:$(cut -d '|' -f 4 <<<"$line" | grep -oE '[0-9]+$')
 
 say "basic, with the children in bin/ and NETWORK_PLUGIN=$address"
 NETWORK_PLUGIN=$address ./bin/basic

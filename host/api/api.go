@@ -26,13 +26,17 @@ import (
 type Options struct {
 	// Daemon is what is served.
 	Daemon *daemon.Daemon
-	// Address is the host:port to listen on; port 0 is any free one.
+	// Address is the host:port to listen on; port 0 is any free one. [NewHandler] takes
+	// none.
 	Address string
 	// TokenFile holds the bearer token that calls must carry. It is read anew when
 	// it changes. Without it, calls are taken on a loopback address only.
 	TokenFile string
 	// NoCalls turns calls off, so that any address will do without a token.
 	NoCalls bool
+	// OpenCalls is for [NewHandler] alone: calls need no token, because whoever serves
+	// the handler has checked who asks.
+	OpenCalls bool
 	// Gatherer gives what /metrics serves. Nil leaves /metrics out.
 	Gatherer prometheus.Gatherer
 	// MaxRequest is the largest body of a call, in bytes.
@@ -74,8 +78,6 @@ func (o *Options) validate() error {
 	switch {
 	case o.Daemon == nil:
 		return errors.New("option Daemon is not set")
-	case o.Address == "":
-		return errors.New("option Address is empty: use host:port, or 127.0.0.1:0 for any free port")
 	case o.MaxRequest <= 0 || o.MaxCalls <= 0 || o.MaxPluginCalls <= 0 || o.MaxStreams <= 0:
 		return fmt.Errorf("options MaxRequest %d, MaxCalls %d, MaxPluginCalls %d, MaxStreams %d: each must be above zero",
 			o.MaxRequest, o.MaxCalls, o.MaxPluginCalls, o.MaxStreams)
@@ -106,20 +108,16 @@ type Server struct {
 // read, and for calls on an address that others can reach without a token. Run must
 // follow, or Close.
 func New(o Options) (*Server, error) {
-	if err := o.validate(); err != nil {
+	if o.Address == "" {
+		return nil, errors.New("make HTTP API: option Address is empty: use host:port, or 127.0.0.1:0 for any free port")
+	}
+	if o.OpenCalls {
+		return nil, errors.New("make HTTP API: option OpenCalls is set, which is for NewHandler")
+	}
+	s, err := newServer(o)
+	if err != nil {
 		return nil, fmt.Errorf("make HTTP API: %w", err)
 	}
-	s := &Server{
-		opts: o, clients: connections{max: o.MaxConnections, maxBodies: o.MaxBodies}, calls: newShares(o.MaxCalls, o.MaxPluginCalls, o.MaxBodies/4),
-		streams: make(chan struct{}, o.MaxStreams), ending: make(chan struct{}),
-	}
-	if o.TokenFile != "" {
-		var err error
-		if s.token, err = newToken(o.TokenFile, o.Logger); err != nil {
-			return nil, fmt.Errorf("make HTTP API: %w", err)
-		}
-	}
-	var err error
 	if s.listener, err = net.Listen("tcp", o.Address); err != nil {
 		return nil, fmt.Errorf("make HTTP API: listen at %s: %w", o.Address, err)
 	}
@@ -130,6 +128,46 @@ func New(o Options) (*Server, error) {
 			"name a token file, or turn calls off, or listen on 127.0.0.1", s.listener.Addr())
 	}
 	return s, nil
+}
+
+func newServer(o Options) (*Server, error) {
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{
+		opts: o, clients: connections{max: o.MaxConnections, maxBodies: o.MaxBodies}, calls: newShares(o.MaxCalls, o.MaxPluginCalls, o.MaxBodies/4),
+		streams: make(chan struct{}, o.MaxStreams), ending: make(chan struct{}),
+	}
+	if o.TokenFile == "" {
+		return s, nil
+	}
+	var err error
+	s.token, err = newToken(o.TokenFile, o.Logger)
+	return s, err
+}
+
+// NewHandler gives the API for a server and a mux of one's own, which may mount it
+// beneath a path with [http.StripPrefix]. Calls need o.TokenFile, unless o.OpenCalls
+// says otherwise or o.NoCalls takes none.
+//
+// What bounds connections is the server's: MaxConnections has no effect, a body that
+// finds no room is refused, and the server sets its own deadlines and MaxHeaderBytes. It
+// also has to refuse names of hosts that are not its own, where it is reached by
+// loopback: see "DNS rebinding". Event streams end with their requests, and with the
+// daemon; http.Server's Shutdown waits for them.
+func NewHandler(o Options) (http.Handler, error) {
+	switch {
+	case o.Address != "":
+		return nil, errors.New("make handler of HTTP API: option Address is set, and a handler does not listen")
+	case o.TokenFile == "" && !o.NoCalls && !o.OpenCalls:
+		return nil, errors.New("make handler of HTTP API: calls need a token: name a token file, turn calls off, " +
+			"or set OpenCalls if your server checks who asks")
+	}
+	s, err := newServer(o)
+	if err != nil {
+		return nil, fmt.Errorf("make handler of HTTP API: %w", err)
+	}
+	return s.handler(), nil
 }
 
 // Addr is where the server listens.
@@ -186,7 +224,18 @@ func (s *Server) handler() http.Handler {
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, problem{Status: http.StatusForbidden, Detail: "the request comes from a page of another origin"})
 	}))
-	return boundWrites(s.knownHost(guard.Handler(mux)))
+	return s.clients.bound(s.knownHost(withoutSlash(guard.Handler(mux))))
+}
+
+// withoutSlash takes a path with a slash at its end for the same without.
+func withoutSlash(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if path := r.URL.EscapedPath(); path != "/" && strings.HasSuffix(path, "/") {
+			r = r.Clone(r.Context())
+			r.URL.Path, r.URL.RawPath = strings.TrimSuffix(r.URL.Path, "/"), strings.TrimSuffix(r.URL.RawPath, "/")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // knownHost refuses names of hosts that a loopback listener cannot have: a web page

@@ -53,6 +53,7 @@ type host struct {
 	t       *testing.T
 	base    string
 	server  *api.Server
+	daemon  *daemon.Daemon
 	plugin  greeter
 	client  *http.Client
 	stop    func() error // of the API
@@ -119,7 +120,7 @@ func start(t *testing.T, change func(*api.Options, *daemon.Options)) *host {
 			t.Error(err)
 		}
 	})
-	h.base, h.server = "http://"+s.Addr().String(), s
+	h.base, h.server, h.daemon = "http://"+s.Addr().String(), s, d
 	h.until("/readyz", http.StatusOK)
 	return h
 }
@@ -208,6 +209,9 @@ func TestCalls(t *testing.T) {
 		"no JSON":        {reason: "a text is no list", path: greetPath, body: `Ada`, status: 400, want: "JSON array"},
 		"too large":      {reason: "a request is bounded", path: greetPath, body: `["` + strings.Repeat("a", 1000) + `"]`, status: 413, want: "1000 bytes"},
 		"other type":     {reason: "a web page can send it without asking", path: greetPath, body: `["Ada"]`, headers: []string{"Content-Type", "text/plain"}, status: 415, want: "application/json"},
+		"compressed":     {reason: "it is not taken for a wrong array", path: greetPath, body: "\x1f\x8b\b", headers: []string{"Content-Encoding", "gzip"}, status: 415, want: "encoded as gzip: send the JSON as it is"},
+		"as it is":       {reason: "identity is no encoding", path: greetPath, body: `["Ada"]`, headers: []string{"Content-Encoding", "identity"}, status: 200, want: `{"result":"Hello Ada"}`},
+		"with a slash":   {reason: "people write it", path: greetPath + "/", body: `["Ada"]`, status: 200, want: `{"result":"Hello Ada"}`},
 		"unknown plugin": {reason: "the known ones are named", path: "/api/v1/plugins/x/kinds/greeter/methods/Greet", body: `["Ada"]`, status: 404, want: "known are greeter"},
 		"unknown kind":   {reason: "likewise", path: "/api/v1/plugins/greeter/kinds/x/methods/Greet", body: `["Ada"]`, status: 404, want: "greeter, pingponger"},
 		"unknown method": {reason: "likewise", path: "/api/v1/plugins/greeter/kinds/greeter/methods/X", body: `["Ada"]`, status: 404, want: "Greet, Hi"},
@@ -358,6 +362,7 @@ func TestNew(t *testing.T) {
 		"bad address":     {"it cannot be bound", func(o *api.Options) { o.Address = "127.0.0.1:x" }, "127.0.0.1:x"},
 		"no daemon":       {"nothing to serve", func(o *api.Options) { o.Daemon = nil }, "Daemon is not set"},
 		"few connections": {"calls and streams alone would fill them", func(o *api.Options) { o.MaxConnections = 100 }, "MaxConnections 100"},
+		"open calls":      {"a server of one's own checks who asks, this one cannot", func(o *api.Options) { o.OpenCalls = true }, "OpenCalls"},
 		"no calls":        {"zero would refuse all", func(o *api.Options) { o.MaxCalls = 0 }, "MaxCalls"},
 	}
 	for name, tc := range cases {

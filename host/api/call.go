@@ -5,6 +5,7 @@ package api
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"mime"
 	"net/http"
 	"strings"
@@ -19,8 +20,11 @@ import (
 // each parameter, or an object where the host knows the parameters' names.
 func (s *Server) call(w http.ResponseWriter, r *http.Request) {
 	if refused := s.mayCall(r); refused != nil {
-		if refused.Status == http.StatusUnauthorized {
+		switch refused.Status {
+		case http.StatusUnauthorized:
 			w.Header().Set("WWW-Authenticate", `Bearer realm="reattach"`)
+		case http.StatusUnsupportedMediaType:
+			w.Header().Set("Accept-Encoding", "identity")
 		}
 		writeProblem(w, *refused)
 		return
@@ -103,6 +107,9 @@ func (s *Server) mayCall(r *http.Request) *problem {
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if r.ContentLength != 0 && (err != nil || media != "application/json") {
 		return &problem{Status: http.StatusUnsupportedMediaType, Detail: "the Content-Type must be application/json"}
+	}
+	if coding := r.Header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return &problem{Status: http.StatusUnsupportedMediaType, Detail: fmt.Sprintf("the body is encoded as %s: send the JSON as it is", printable.Line(coding))}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ package api
 import (
 	"container/list"
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -159,14 +160,18 @@ func withConnection(ctx context.Context, raw net.Conn) context.Context {
 	return context.WithValue(ctx, connectionKey{}, raw)
 }
 
-// connectionOf gives the connection of a request.
+// connectionOf gives the connection of a request, which bound has seen.
 func connectionOf(r *http.Request) *connection {
 	return r.Context().Value(connectionKey{}).(*connection)
 }
 
-// boundWrites gives every write of an answer its deadline, and counts its bytes.
-func boundWrites(next http.Handler) http.Handler {
+// bound gives every write of an answer its deadline, and counts its bytes. A request of
+// somebody else's server has a connection that counts and is never closed for others.
+func (c *connections) bound(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if _, ours := r.Context().Value(connectionKey{}).(*connection); !ours {
+			r = r.WithContext(withConnection(r.Context(), &connection{all: c}))
+		}
 		answer := &answerWriter{w, http.NewResponseController(w), connectionOf(r)}
 		// The last answer's deadline would end the "100 Continue" of this request.
 		if err := answer.bound(); err != nil {
@@ -183,8 +188,15 @@ type answerWriter struct {
 	conn    *connection
 }
 
-// bound sets the deadline of what is written next.
-func (a *answerWriter) bound() error { return a.control.SetWriteDeadline(time.Now().Add(slowReader)) }
+// bound sets the deadline of what is written next. A writer of somebody else's may know
+// none.
+func (a *answerWriter) bound() error {
+	err := a.control.SetWriteDeadline(time.Now().Add(slowReader))
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
+}
 
 // Write implements io.Writer. What it leaves in the server's buffer is sent under the
 // same deadline.

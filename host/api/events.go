@@ -7,9 +7,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-plugin/printable"
+
+	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/target"
 )
 
 // eventBuffer is how many events may wait for one reader.
@@ -17,8 +21,16 @@ const eventBuffer = 256
 
 // events streams what changes as server-sent events: "plugins" with all there is,
 // then a "change" for each event. Whoever reads too slowly to be told of each is sent
-// "plugins" anew. A comment line comes when nothing else does.
+// "plugins" anew. A comment line comes when nothing else does. The parameter plugin,
+// which may be there several times, leaves out all other plugins.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
+	only := r.URL.Query()["plugin"]
+	for _, name := range only {
+		if err := target.ValidateName(name); err != nil {
+			writeProblem(w, problem{Status: http.StatusBadRequest, Detail: "parameter plugin: " + err.Error()})
+			return
+		}
+	}
 	select {
 	case s.streams <- struct{}{}:
 		defer func() { <-s.streams }()
@@ -33,7 +45,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	stream := &stream{to: w, control: http.NewResponseController(w)}
-	if stream.send("plugins", s.opts.Daemon.Found()) != nil {
+	if stream.send("plugins", s.found(only)) != nil {
 		return
 	}
 	beat := time.NewTicker(s.opts.Heartbeat)
@@ -52,16 +64,31 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 			if !open {
 				return
 			}
-			err = stream.send("change", e)
+			if isAmong(only, e.Plugin) {
+				err = stream.send("change", e)
+			}
 		}
 		if now := changes.Dropped(); err == nil && now != missed {
 			missed = now
-			err = stream.send("plugins", s.opts.Daemon.Found())
+			err = stream.send("plugins", s.found(only))
 		}
 		if err != nil {
 			return
 		}
 	}
+}
+
+// found is all that is known of some plugins, or of all if none is named.
+func (s *Server) found(only []string) daemon.Found {
+	found := s.opts.Daemon.Found()
+	found.Plugins = slices.DeleteFunc(found.Plugins, func(p daemon.Plugin) bool { return !isAmong(only, p.Name) })
+	found.Problems = slices.DeleteFunc(found.Problems, func(p target.Problem) bool { return !isAmong(only, p.Plugin) })
+	return found
+}
+
+// isAmong reports whether a plugin is one of those that are named, if any are.
+func isAmong(only []string, plugin string) bool {
+	return len(only) == 0 || slices.Contains(only, plugin)
 }
 
 // stream writes server-sent events, each at once.

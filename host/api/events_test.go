@@ -15,9 +15,11 @@ import (
 )
 
 // open reads server-sent events; lines that are comments come as they are.
-func (h *host) open() <-chan string {
+func (h *host) open() <-chan string { return h.openAt("/api/v1/events") }
+
+func (h *host) openAt(path string) <-chan string {
 	h.t.Helper()
-	answer, err := h.client.Do(h.request(http.MethodGet, "/api/v1/events", ""))
+	answer, err := h.client.Do(h.request(http.MethodGet, path, ""))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -89,5 +91,32 @@ func TestHeartbeat(t *testing.T) {
 	lines := h.open()
 	for next(t, lines) != ": alive" {
 		continue
+	}
+}
+
+// TestEventsOfAPlugin holds that a stream has what was asked for and no more.
+func TestEventsOfAPlugin(t *testing.T) {
+	h := start(t, nil)
+	if status, _, body := h.do(h.request(http.MethodGet, "/api/v1/events?plugin=a%2Fb", "")); status != http.StatusBadRequest || !strings.Contains(body, "parameter plugin") {
+		t.Errorf("a name that no plugin has got %d %s", status, body)
+	}
+	mine, others := h.openAt("/api/v1/events?plugin=ghost&plugin=greeter"), h.openAt("/api/v1/events/?plugin=ghost")
+	next(t, mine)
+	if got := next(t, mine); !strings.HasPrefix(got, `data: {"plugins":[{"name":"greeter"`) {
+		t.Errorf("the stream of greeter begins with %q", got)
+	}
+	next(t, others)
+	if got := next(t, others); got != `data: {"plugins":[],"problems":[]}` {
+		t.Errorf("the stream of another plugin begins with %q", got)
+	}
+	h.unready()
+	for got := ""; !strings.Contains(got, "plugin-unready"); {
+		got = next(t, mine)
+	}
+	if err := h.stop(); err != nil {
+		t.Error(err)
+	}
+	for line := range others {
+		t.Errorf("the stream of another plugin has %q", line)
 	}
 }

@@ -82,7 +82,7 @@ func ServeBounded(t *testing.T, lis net.Listener, maximum int, body []byte) *Bou
 	b := &Bounded{Writing: make(chan struct{})}
 	b.clients.max = maximum
 	server := &http.Server{
-		Handler: boundWrites(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		Handler: b.clients.bound(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			b.Writing <- struct{}{}
 			_, _ = w.Write(body)
 		})),

@@ -17,6 +17,7 @@ import (
 const (
 	typeUnknown     = "urn:reattach:unknown"
 	typeArguments   = "urn:reattach:arguments"
+	typeNotCallable = "urn:reattach:not-callable"
 	typePlugin      = "urn:reattach:plugin-error"
 	typeUnavailable = "urn:reattach:unavailable"
 	typeLost        = "urn:reattach:connection-lost"
@@ -71,7 +72,7 @@ func problemOf(err error) problem {
 		p.Status, p.Type, p.Title, p.Source = http.StatusNotFound, typeUnknown, "Unknown plugin, kind or method", ""
 		return p
 	case errors.Is(err, daemon.ErrNotCallable):
-		p.Status, p.Source = http.StatusUnprocessableEntity, "host"
+		p.Status, p.Type, p.Title, p.Source = http.StatusUnprocessableEntity, typeNotCallable, "JSON cannot carry the method", "host"
 		return p
 	case errors.Is(err, daemon.ErrArguments):
 		p.Status, p.Type, p.Title, p.Source = http.StatusBadRequest, typeArguments, "Arguments do not fit", ""

@@ -12,6 +12,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/reattach/reattach/host/daemon"
 	"github.com/reattach/reattach/host/stub"
 )
 
@@ -42,5 +43,13 @@ func TestPluginsStatusIsThePlugins(t *testing.T) {
 		if p.Status != 500 || p.Source != "plugin" || p.MayHaveRun != nil {
 			t.Errorf("%v: %+v", code, p)
 		}
+	}
+}
+
+// TestNotCallable holds that a method which JSON cannot carry has a problem of its own.
+func TestNotCallable(t *testing.T) {
+	p := problemOf(fmt.Errorf("store.Watch %w: JSON cannot carry a chan int", daemon.ErrNotCallable))
+	if p.Status != 422 || p.Type != "urn:reattach:not-callable" || p.Title == "" || p.Source != "host" {
+		t.Errorf("%+v", p)
 	}
 }

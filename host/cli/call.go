@@ -4,6 +4,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/printable"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 func (o Options) callCommand() *cobra.Command {
@@ -22,9 +24,10 @@ func (o Options) callCommand() *cobra.Command {
 		Short: "Call a method of a plugin",
 		Long: `Calls a method of a plugin, and prints its result as JSON.
 
-Each argument is one JSON value; text that is no JSON is taken as a string. A single
-argument that is a JSON array holds all arguments, one element for each parameter, and
-one that is an object holds them by name.
+Each argument is one JSON value; text that is no JSON is taken as a string. A text such as
+5 or true, which is JSON as well, needs quotes within quotes: '"5"'. A single argument that
+is a JSON array holds all arguments, one element for each parameter, and one that is an
+object holds them by name. What begins with a dash, such as -3, comes after a --.
 
 ` + exitCodes,
 		Example: strings.ReplaceAll(`  NAME call pluginzh greeter.Greet Ada
@@ -53,13 +56,47 @@ one that is an object holds them by name.
 			defer func() { err = errors.Join(err, to.Close()) }()
 			result, err := to.Call(cmd.Context(), args[0], kind, method, arguments(args[2:]))
 			if err != nil {
-				return err
+				return quoteHint(cmd.Context(), to, kind, method, args[2:], err)
 			}
 			return printResult(cmd.OutOrStdout(), result)
 		},
 	}
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		err = failf(exitUsage, "%w; see %s --help", err, cmd.CommandPath())
+		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && json.Valid([]byte("-"+unknown.GetSpecifiedShortnames())) {
+			return failf(exitUsage, "-%s is taken for an option: write -- before arguments that begin with a dash, as in %s PLUGIN KIND.METHOD -- -%s",
+				unknown.GetSpecifiedShortnames(), cmd.CommandPath(), unknown.GetSpecifiedShortnames())
+		}
+		return err
+	})
 	o.serverFlag(cmd, &server)
 	return cmd
+}
+
+// quoteHint adds to the error of arguments that do not fit how a text is written that
+// looks like JSON: the shell has taken its quotes.
+func quoteHint(ctx context.Context, to client, kind, method string, args []string, err error) error {
+	failed, ok := errors.AsType[*failure](err)
+	if !ok || failed.code != exitUsage {
+		return err
+	}
+	kinds, asked := to.Kinds(ctx)
+	if asked != nil {
+		return err // which says enough
+	}
+	for _, k := range kinds {
+		for _, m := range k.Methods {
+			if k.Name != kind || m.Name != method || len(m.Params) != len(args) {
+				continue
+			}
+			for i, arg := range args {
+				if m.Params[i].Type == "string" && json.Valid([]byte(arg)) && strings.IndexByte(`"{[`, strings.TrimSpace(arg)[0]) < 0 {
+					return failf(exitUsage, `%w; a text that is JSON as well needs quotes within quotes: '"%s"'`, err, arg)
+				}
+			}
+		}
+	}
+	return err
 }
 
 // printResult writes the result of a method on one line.

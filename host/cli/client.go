@@ -18,6 +18,8 @@ import (
 type client interface {
 	// Plugins gives how every plugin fares.
 	Plugins(ctx context.Context) (found, error)
+	// Kinds gives the kinds that can be called.
+	Kinds(ctx context.Context) ([]daemon.KindInfo, error)
 	// Watch calls show with all plugins now and after each change until ctx ends,
 	// which is no error.
 	Watch(ctx context.Context, show func(found) error) error

@@ -120,6 +120,9 @@ func unsettled(p daemon.Plugin) bool {
 	})
 }
 
+// Kinds implements client.
+func (l *local) Kinds(context.Context) ([]daemon.KindInfo, error) { return l.d.Kinds(), nil }
+
 // Watch implements client.
 func (l *local) Watch(ctx context.Context, show func(found) error) error {
 	changes := l.d.Subscribe(64)

@@ -31,7 +31,7 @@ func (speaker) Greet(name string) (string, error) { return "Hello " + name, nil 
 func (speaker) Hi(int) (string, error)            { return "Hi", nil }
 
 func greeter() daemon.Kind {
-	return daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{}, daemon.WithSwitch(commons.SwitchGreeter))
+	return daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{}, daemon.WithParams("Greet", "name"), daemon.WithSwitch(commons.SwitchGreeter))
 }
 
 // basic is a program for greeters.

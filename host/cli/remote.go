@@ -5,10 +5,10 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -20,6 +20,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/hashicorp/go-plugin/printable"
+
+	"github.com/reattach/reattach/host/daemon"
 )
 
 // What is read of a daemon's answers, in bytes.
@@ -87,6 +89,17 @@ func (r *remote) Plugins(ctx context.Context) (found, error) {
 	var answer found
 	err := r.ask(ctx, http.MethodGet, nil, &answer, "plugins")
 	return answer, err
+}
+
+// Kinds implements client.
+func (r *remote) Kinds(ctx context.Context) ([]daemon.KindInfo, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.patience)
+	defer cancel()
+	var answer struct {
+		Kinds []daemon.KindInfo `json:"kinds"`
+	}
+	err := r.ask(ctx, http.MethodGet, nil, &answer, "kinds")
+	return answer.Kinds, err
 }
 
 // Watch implements client. Every event is a hint to look again.
@@ -200,7 +213,7 @@ const maxProblem = 1 << 20
 // refused reads a problem as RFC 9457 has it.
 func refused(answer *http.Response) error {
 	var p struct {
-		Title, Detail, Source string
+		Type, Title, Detail, Source string
 	}
 	raw, err := io.ReadAll(io.LimitReader(answer.Body, maxProblem))
 	if err != nil || json.Unmarshal(raw, &p) != nil || p.Title == "" {
@@ -218,8 +231,8 @@ func refused(answer *http.Response) error {
 			code = exitUnreachable
 		}
 	}
-	if p.Source == "plugin" {
-		return &failure{code, fmt.Errorf("%s", p.Detail)}
+	if p.Source == "plugin" || strings.HasPrefix(p.Type, "urn:reattach:") { // the detail says all that the title does
+		return &failure{code, errors.New(cmp.Or(p.Detail, p.Title))}
 	}
 	return failf(code, "%s: %s", lowerFirst(p.Title), p.Detail)
 }

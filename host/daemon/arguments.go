@@ -11,6 +11,7 @@ import (
 	"io"
 	"reflect"
 	"slices"
+	"strings"
 )
 
 // ErrArguments is matched by the error of a call whose arguments do not fit the
@@ -49,7 +50,7 @@ func (m *method) read(raw []byte) ([]reflect.Value, error) {
 	values := m.listed
 	switch {
 	case raw[0] == '{' && m.names != nil:
-		values = m.named
+		values = m.byName
 	case raw[0] != '[':
 		return nil, errors.New("want a JSON array with one element for each parameter")
 	}
@@ -103,9 +104,9 @@ func (m *method) listed(in input) ([]reflect.Value, error) {
 	return values, nil
 }
 
-// named reads the members of an object, and puts them in the order of the parameters.
+// byName reads the members of an object, and puts them in the order of the parameters.
 // One that is not there is left invalid.
-func (m *method) named(in input) ([]reflect.Value, error) {
+func (m *method) byName(in input) ([]reflect.Value, error) {
 	values := make([]reflect.Value, len(m.params))
 	for in.decoder.More() {
 		token, err := in.decoder.Token()
@@ -144,9 +145,18 @@ func (in input) value(t reflect.Type) (reflect.Value, error) {
 	kind := t.Kind()
 	nilable := kind == reflect.Pointer || kind == reflect.Slice || kind == reflect.Map || kind == reflect.Interface
 	if !nilable && !marshals(t) && bytes.HasSuffix(in.raw[begin:in.decoder.InputOffset()], []byte("null")) {
-		return v, fmt.Errorf("null is not a %s", t)
+		return v, fmt.Errorf("null is not %s", named(t))
 	}
 	return v.Elem(), settle(v.Elem())
+}
+
+// named gives a type with its article.
+func named(t reflect.Type) string {
+	name := t.String()
+	if strings.ContainsRune("aeio", rune(name[0])) { // a uint begins with a consonant
+		return "an " + name
+	}
+	return "a " + name
 }
 
 // explain says in the caller's words what encoding/json says in its own.
@@ -156,7 +166,7 @@ func explain(err error) error {
 		if t.Field != "" {
 			at = " at " + t.Field
 		}
-		return fmt.Errorf("%s is not a %s%s", t.Value, t.Type, at)
+		return fmt.Errorf("%s is not %s%s", t.Value, named(t.Type), at)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return errors.New("the JSON ends early")

@@ -105,7 +105,7 @@ func TestInvoke(t *testing.T) {
 		"overflow":           {"a number must fit", "Both", `["Ada",256]`, "", `argument "n": number 256 is not a uint8`},
 		"null for a value":   {"null is no string", "Both", `[null,2]`, "", `argument "name": null is not a string`},
 		"unknown field":      {"a typing mistake is told", "Move", `[{"Z":1},[]]`, "", `argument 1: json: unknown field "Z"`},
-		"within a struct":    {"the error says where", "Move", `[{"X":"a"},[]]`, "", "string is not a int at X"},
+		"within a struct":    {"the error says where", "Move", `[{"X":"a"},[]]`, "", "string is not an int at X"},
 		"missing name":       {"a missing argument is no zero value", "Both", `{"name":"Ada"}`, "", `argument "n" is missing`},
 		"unknown name":       {"an argument that nobody takes is a mistake", "Both", `{"name":"Ada","n":1,"z":1}`, "", `there is no argument "z"`},
 		"names not known":    {"an object cannot be put in order", "Move", `{"p":{}}`, "", "want a JSON array"},

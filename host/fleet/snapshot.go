@@ -25,7 +25,7 @@ type snapshot struct {
 	permanent bool
 	problem   string // what keeps the plugin from having endpoints, while it has none
 	since     time.Time
-	settled   bool   // each endpoint is ready, or failed for good: none is on its way
+	settled   bool // each endpoint is ready, or failed for good: none is on its way
 
 	dialectOf func(conn.Info) string
 }
