@@ -10,7 +10,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
-.PHONY: adversary bench bench-quick chaos consumers build run test check compat interop images e2e generate api-check versions fuzz clean help build-so so-demo c-demo
+.PHONY: adoption adversary bench bench-quick chaos consumers terraform build run test check compat interop images e2e generate api-check versions fuzz clean help build-so so-demo c-demo
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -38,6 +38,13 @@ versions: ## test the fork with the oldest Go and dependencies that it allows, a
 
 consumers: ## run plugins of other projects' SDKs on the fork and on the original library, with crowds in full
 	go test -C test/consumers $(TESTFLAGS) -count=1 -v . -args -all
+
+adoption: ## run hosts and plugins that nobody rebuilds behind the shims, in full, and print what was counted
+	go test -C test/adoption $(TESTFLAGS) -count=1 -v . -args -all
+	go test -C test/consumers $(TESTFLAGS) -count=1 -v -run 'TestShims|TestTerraform' . -args -all
+
+terraform: ## build the Terraform CLI into build/, for make adoption where there is none (2 minutes)
+	GOBIN=$(abspath build/terraform) CGO_ENABLED=0 go install -ldflags='-s -w' github.com/hashicorp/terraform@v1.5.7
 
 chaos: ## kill, stop, restart and upset plugins for minutes under load, and print what callers noticed
 	go test ./test/chaos -count=1 -v -args -for 60s

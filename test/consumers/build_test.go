@@ -31,7 +31,7 @@ var built = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("find the directory for the programs: %w", err)
 	}
 	for s, modfile := range map[side]string{upstream: "go.mod", fork: "fork.mod"} {
-		for _, module := range []string{".", "terraform011"} {
+		for _, module := range []string{".", "terraform011", "velero"} {
 			cmd := exec.Command("go", "build", "-C", module, "-ldflags=-s -w", "-modfile="+modfile, "-o", filepath.Join(dir, string(s))+"/", "./peer/...")
 			if out, err := cmd.CombinedOutput(); err != nil {
 				return "", fmt.Errorf("build the programs of %s in %s: %w\n%s", s, module, err, out)

@@ -111,6 +111,13 @@ func consumers() []consumer {
 			exposed: []string{"--share", "host"},
 			shows:   []string{"connection of its own: true", "MINE, mount 1", "no secret may be bad", "disabled in inmem backend", "others are there"},
 		},
+		{
+			name:    "velero",
+			host:    "velero-host",
+			env:     []string{"VELERO_PLUGIN=hello"},
+			exposed: []string{"--share", "host"},
+			shows:   []string{"plugin: ObjectStore example.org/sample of velero", "MINE item 19", "7340032 true", "MINE may not keep bad", "MINE has no nothing"},
+		},
 	}
 }
 

@@ -5,7 +5,8 @@
 // peer/ is compiled twice from the same source: with go.mod, which requires
 // upstream, and with fork.mod, which replaces it. What upstream's host gets from
 // upstream's child defines what every other pair must get, as a child and over
-// the network, where only the fork can be the plugin.
+// the network, where only the fork can be the plugin; and through basic expose and
+// basic attach, with both ends upstream's.
 //
 // A consumer is a row of the table in consumers_test.go, a plugin in peer/NAME,
 // and its host, which peer/host is when NAME is its first argument.
@@ -18,8 +19,9 @@
 // Once has no SDK: its gRPC factory panics, or hands out the same server, when it
 // is called again.
 //
-// Terraform is a provider of terraform-plugin-framework. There is no terraform
-// program in the tests: peer/host speaks the plugin protocol, version 6, to it.
+// Terraform is a provider of terraform-plugin-framework. peer/host speaks the plugin
+// protocol, version 6, to it. TestTerraform runs it with the program terraform, where
+// there is one.
 //
 // Terraform 0.11 is a provider and a provisioner over net/rpc. Its dependencies are
 // old, so the module terraform011 has them, and a host of its own.
@@ -28,4 +30,7 @@
 //
 // Vault is a secrets engine, once with multiplexing and once without, and its host
 // what Vault's core and catalog do with the SDK.
+//
+// Velero is an object store, served by Velero's plugin framework. It is in a module of
+// its own as well, for its Kubernetes is older than Grafana's.
 package consumers

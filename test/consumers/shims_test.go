@@ -25,7 +25,7 @@ func TestShims(t *testing.T) {
 			if !*all {
 				atOnce = fewAtOnce
 			}
-			link := linkTo(t, c.pluginName(), "target: "+e.address, "cookie: "+c.env[0])
+			link := linkIn(t, t.TempDir(), c.pluginName(), "target: "+e.address, "cookie: "+c.env[0])
 			c.crowd(t, "attach-expose", want, atOnce, e.mustRun, program(t, upstream, c.hostName()), c.name, "child", link)
 			e.mustRun()
 		})
@@ -35,29 +35,34 @@ func TestShims(t *testing.T) {
 // exposed is a plugin's executable behind basic expose.
 type exposed struct {
 	*network
+	line    string // that it has printed: how a host reattaches
 	mustRun func()
 }
 
 // startExposed exposes an executable, and starts it.
 func startExposed(t *testing.T, path string, env []string, flags ...string) exposed {
 	t.Helper()
-	args := []string{"expose", "--listen", "127.0.0.1:0", "--cookie", env[0], "--print-reattach"}
+	args := []string{"expose", "--listen", "127.0.0.1:0", "--cookie", env[0], "--print-reattach=plugin"}
 	cmd := exec.Command(basic(t), slices.Concat(args, flags, []string{"--", path})...)
+	var printed string
 	p := startNetworkProgram(t, cmd, env, func(line string) (address, protocol string, err error) {
-		var said struct {
+		var said map[string]struct {
 			Protocol string
 			Addr     struct{ Network, String string }
 		}
-		err = json.Unmarshal([]byte(line), &said)
-		return said.Addr.String, said.Protocol, err
+		printed, err = line, json.Unmarshal([]byte(line), &said)
+		for _, one := range said {
+			address, protocol = one.Addr.String, one.Protocol
+		}
+		return address, protocol, err
 	})
-	return exposed{p, func() { p.mustLive(t) }}
+	return exposed{p, printed, func() { p.mustLive(t) }}
 }
 
-// linkTo gives the path of a link to basic, which has a target file beside it.
-func linkTo(t *testing.T, name string, lines ...string) string {
+// linkIn gives the path of a link to basic, which has a target file beside it.
+func linkIn(t *testing.T, dir, name string, lines ...string) string {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
+	path := filepath.Join(dir, name)
 	if err := os.Symlink(basic(t), path); err != nil {
 		t.Fatal(err)
 	}

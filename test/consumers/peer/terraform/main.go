@@ -44,6 +44,7 @@ func (*sample) Configure(ctx context.Context, req provider.ConfigureRequest, res
 	}
 	resp.Diagnostics.Append(req.Config.Get(ctx, &config)...)
 	resp.ResourceData = config.Prefix
+	work(ctx, "configure", config.Prefix)
 }
 
 func (*sample) Resources(context.Context) []func() resource.Resource {

@@ -34,6 +34,16 @@ func (n *note) Configure(_ context.Context, req resource.ConfigureRequest, _ *re
 	n.prefix, _ = req.ProviderData.(string)
 }
 
+// ModifyPlan implements [resource.ResourceWithModifyPlan].
+func (*note) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+	var model noteModel
+	if req.Plan.Raw.IsNull() {
+		return // it is to be deleted
+	}
+	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
+	work(ctx, "plan", model.Text.ValueString())
+}
+
 func (n *note) Create(ctx context.Context, req resource.CreateRequest, resp *resource.CreateResponse) {
 	var model noteModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &model)...)
@@ -41,6 +51,7 @@ func (n *note) Create(ctx context.Context, req resource.CreateRequest, resp *res
 		resp.Diagnostics.AddError("refused", "no note may say bad")
 		return
 	}
+	work(ctx, "create", model.Text.ValueString())
 	model.Said = types.StringValue(n.prefix + ": " + model.Text.ValueString())
 	resp.Diagnostics.Append(resp.State.Set(ctx, &model)...)
 }
