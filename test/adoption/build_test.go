@@ -3,6 +3,7 @@
 package adoption
 
 import (
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,6 +12,8 @@ import (
 	"sync"
 	"testing"
 )
+
+var all = flag.Bool("all", false, "make as many calls as are promised, and not only enough to see that it works")
 
 // side is the library that a peer is built with.
 type side string
