@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"io"
 	"net"
+	"reflect"
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
@@ -30,6 +31,15 @@ const GRPCServiceName = grpcconn.HealthName
 // DefaultGRPCServer makes a gRPC server of the options, and nothing else. It is
 // what most plugins give as [ServeConfig.GRPCServer].
 func DefaultGRPCServer(opts []grpc.ServerOption) *grpc.Server { return grpc.NewServer(opts...) }
+
+// factoryOf returns what makes a server, or nil if that is [DefaultGRPCServer]: of such a
+// server it is known that it does nothing with calls but run them.
+func factoryOf(newServer func([]grpc.ServerOption) *grpc.Server) func([]grpc.ServerOption) *grpc.Server {
+	if reflect.ValueOf(newServer).Pointer() == reflect.ValueOf(DefaultGRPCServer).Pointer() {
+		return nil
+	}
+	return newServer
+}
 
 // GRPCServer serves plugins over gRPC to the host that started them. It
 // implements [ServerProtocol].
@@ -71,7 +81,7 @@ func (s *GRPCServer) Init() error {
 	s.source = stdio.NewSource(s.Stdout, s.Stderr, s.pipes)
 	s.output = grpcstdio.NewSender(s.source.Subscribe)
 	s.output.Follow(s.source) // An answer may come before its host has asked for the output.
-	cfg := grpcserve.Config{Plugins: grpcPlugins(s.Plugins), NewServer: s.Server, Logger: s.logger}
+	cfg := grpcserve.Config{Plugins: grpcPlugins(s.Plugins), NewServer: factoryOf(s.Server), Logger: s.logger}
 	host := grpcserve.Host{
 		Logger: s.logger,
 		Broker: broker.Config{

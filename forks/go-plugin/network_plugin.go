@@ -104,7 +104,7 @@ func serverTLS(opts *ServeConfig, files tlsfile.Files, logger hclog.Logger) (*tl
 func (p *networkPlugin) grpcConfig(set PluginSet) grpcserve.Config {
 	cfg := grpcserve.Config{
 		Plugins:   grpcPlugins(set),
-		NewServer: p.newServer,
+		NewServer: factoryOf(p.newServer),
 		Options: []grpc.ServerOption{
 			grpc.Creds(grpcconn.EstablishedTLS{}),
 			grpc.ConnectionTimeout(p.config.HandshakeTimeout),

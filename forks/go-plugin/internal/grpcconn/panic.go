@@ -23,17 +23,24 @@ func AnswerPanics(f panics.Func) []grpc.ServerOption {
 
 // AnswerPanicsOf does so with what f returns for the context of the call.
 func AnswerPanicsOf(f func(context.Context) panics.Func) []grpc.ServerOption {
-	return []grpc.ServerOption{
-		grpc.ChainUnaryInterceptor(func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (reply any, err error) {
-			err = answerPanic(ctx, info.FullMethod, f, func() error {
-				reply, err = next(ctx, req)
-				return err
-			})
-			return reply, err
-		}),
-		grpc.ChainStreamInterceptor(func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
-			return answerPanic(stream.Context(), info.FullMethod, f, func() error { return next(srv, stream) })
-		}),
+	return []grpc.ServerOption{grpc.ChainUnaryInterceptor(AnswerUnaryPanics(f)), grpc.ChainStreamInterceptor(AnswerStreamPanics(f))}
+}
+
+// AnswerUnaryPanics is the interceptor that AnswerPanicsOf gives to unary calls.
+func AnswerUnaryPanics(f func(context.Context) panics.Func) grpc.UnaryServerInterceptor {
+	return func(ctx context.Context, req any, info *grpc.UnaryServerInfo, next grpc.UnaryHandler) (reply any, err error) {
+		err = answerPanic(ctx, info.FullMethod, f, func() error {
+			reply, err = next(ctx, req)
+			return err
+		})
+		return reply, err
+	}
+}
+
+// AnswerStreamPanics is that of streams.
+func AnswerStreamPanics(f func(context.Context) panics.Func) grpc.StreamServerInterceptor {
+	return func(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, next grpc.StreamHandler) error {
+		return answerPanic(stream.Context(), info.FullMethod, f, func() error { return next(srv, stream) })
 	}
 }
 

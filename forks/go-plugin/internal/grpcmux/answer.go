@@ -157,7 +157,7 @@ func decodeBinary(value string) string {
 // finish ends the call as the handler has. It reports false if it has not.
 func (a *answer) finish() bool {
 	if a.code != 0 {
-		a.end(codes.Internal, strings.TrimSpace(string(a.buf)))
+		end(a.stream, codes.Internal, strings.TrimSpace(string(a.buf)))
 		return true
 	}
 	value := a.header.Get("Grpc-Status")
@@ -180,11 +180,9 @@ func (a *answer) finish() bool {
 }
 
 // end ends a call that gRPC was not asked about.
-func (a *answer) end(code codes.Code, text string) {
-	a.buf = binary.AppendUvarint(beginItem(a.buf[:0], itemTrailer), uint64(code))
-	a.buf = appendText(a.buf, text)
-	a.buf = appendText(a.buf, "")
-	a.buf = binary.AppendUvarint(a.buf, 0)
-	endItem(a.buf, 0)
-	_, _ = a.stream.WriteLast(a.buf)
+func end(stream *mux.Stream, code codes.Code, text string) {
+	b := binary.AppendUvarint(beginItem(nil, itemTrailer), uint64(code))
+	b = append(appendText(b, text), 0, 0)
+	endItem(b, 0)
+	_, _ = stream.WriteLast(b)
 }

@@ -128,7 +128,7 @@ func (b *body) Close() error {
 // Received is called with the context of a streaming call whenever its method has taken a
 // message, so that more can be read.
 func Received(ctx context.Context) {
-	if b, ok := ctx.Value(bodyKey{}).(*body); ok {
+	if b, _ := ctx.Value(bodyKey{}).(*body); b != nil {
 		b.take()
 	}
 }

@@ -26,8 +26,10 @@ import (
 func echo(_ context.Context, in *Text) (*Text, error) { return in, nil }
 
 // Messages of every size arrive, from one caller and from many at once.
-func TestUnary(t *testing.T) {
-	s := newSession(t, &service{unary: echo})
+func TestUnary(t *testing.T) { bothWays(t, testUnary) }
+
+func testUnary(t *testing.T, w way) {
+	s := newSession(t, w, &service{unary: echo})
 	for _, n := range []int{0, 1, 100, 4 << 10, 5 << 10, 20 << 10, 1 << 20, 3 << 20} {
 		sent := strings.Repeat("x", n)
 		var callers wait.Group
@@ -47,11 +49,14 @@ func TestUnary(t *testing.T) {
 		}
 		callers.Wait()
 	}
+	s.checkWay(t, w)
 }
 
 // What a method is told of its call, and the caller of the answer.
-func TestMetadata(t *testing.T) {
-	s := newSession(t, &service{unary: func(ctx context.Context, in *Text) (*Text, error) {
+func TestMetadata(t *testing.T) { bothWays(t, testMetadata) }
+
+func testMetadata(t *testing.T, w way) {
+	s := newSession(t, w, &service{unary: func(ctx context.Context, in *Text) (*Text, error) {
 		md, _ := metadata.FromIncomingContext(ctx)
 		if diff := cmp.Diff([]string{"one", "two"}, md["key"]); diff != "" {
 			t.Error(diff)
@@ -100,10 +105,13 @@ func TestMetadata(t *testing.T) {
 	if errors.Is(err, peererr.ErrConnectionLost) {
 		t.Error("the plugin's error looks like a lost connection")
 	}
+	s.checkWay(t, w)
 }
 
-func TestCompression(t *testing.T) {
-	s := newSession(t, &service{unary: echo})
+func TestCompression(t *testing.T) { bothWays(t, testCompression) }
+
+func testCompression(t *testing.T, w way) {
+	s := newSession(t, w, &service{unary: echo})
 	out := new(Text)
 	sent := strings.Repeat("y", 1<<20)
 	if err := s.Invoke(t.Context(), unaryMethod, text(sent), out, grpc.UseCompressor(gzip.Name)); err != nil || out.Value != sent {
@@ -111,8 +119,10 @@ func TestCompression(t *testing.T) {
 	}
 }
 
-func TestBounds(t *testing.T) {
-	s := newSession(t, &service{unary: echo}, grpc.MaxRecvMsgSize(2000))
+func TestBounds(t *testing.T) { bothWays(t, testBounds) }
+
+func testBounds(t *testing.T, w way) {
+	s := newSession(t, w, &service{unary: echo, bound: 2000})
 	long := text(strings.Repeat("z", 1000))
 	for name, c := range map[string]struct {
 		option grpc.CallOption
@@ -130,12 +140,15 @@ func TestBounds(t *testing.T) {
 			}
 		})
 	}
+	s.checkWay(t, w)
 }
 
 // A caller that gives up ends the method's context.
-func TestCancel(t *testing.T) {
+func TestCancel(t *testing.T) { bothWays(t, testCancel) }
+
+func testCancel(t *testing.T, w way) {
 	running, ended := make(chan struct{}), make(chan error, 1)
-	s := newSession(t, &service{unary: func(ctx context.Context, in *Text) (*Text, error) {
+	s := newSession(t, w, &service{unary: func(ctx context.Context, in *Text) (*Text, error) {
 		running <- struct{}{}
 		<-ctx.Done()
 		ended <- ctx.Err()
@@ -159,12 +172,15 @@ func TestCancel(t *testing.T) {
 		t.Error(err)
 	}
 	<-ended
+	s.checkWay(t, w)
 }
 
 // A call whose session is lost says so, and one after that was not sent.
-func TestLost(t *testing.T) {
+func TestLost(t *testing.T) { bothWays(t, testLost) }
+
+func testLost(t *testing.T, w way) {
 	running := make(chan struct{})
-	s := newSession(t, &service{unary: func(ctx context.Context, in *Text) (*Text, error) {
+	s := newSession(t, w, &service{unary: func(ctx context.Context, in *Text) (*Text, error) {
 		close(running)
 		<-ctx.Done()
 		return nil, ctx.Err()
@@ -186,8 +202,10 @@ func TestLost(t *testing.T) {
 var bidirectional = &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
 
 // A stream carries messages in both directions, in order and as long as it takes.
-func TestStream(t *testing.T) {
-	s := newSession(t, &service{stream: func(stream grpc.ServerStream) error {
+func TestStream(t *testing.T) { bothWays(t, testStream) }
+
+func testStream(t *testing.T, w way) {
+	s := newSession(t, w, &service{stream: func(stream grpc.ServerStream) error {
 		_ = stream.SendHeader(metadata.Pairs("key", "value"))
 		stream.SetTrailer(metadata.Pairs("end", "reached"))
 		for {
@@ -236,12 +254,15 @@ func TestStream(t *testing.T) {
 	if got := stream.Trailer()["end"]; len(got) != 1 {
 		t.Errorf("trailer %v", stream.Trailer())
 	}
+	s.checkWay(t, w)
 }
 
 // A method that does not receive what is sent is not sent more than fits.
-func TestStreamIsHeldBack(t *testing.T) {
+func TestStreamIsHeldBack(t *testing.T) { bothWays(t, testStreamIsHeldBack) }
+
+func testStreamIsHeldBack(t *testing.T, w way) {
 	gate := make(chan struct{})
-	s := newSession(t, &service{stream: func(stream grpc.ServerStream) error {
+	s := newSession(t, w, &service{stream: func(stream grpc.ServerStream) error {
 		<-gate
 		n := 0
 		for stream.RecvMsg(new(Text)) == nil {
@@ -286,11 +307,14 @@ func TestStreamIsHeldBack(t *testing.T) {
 	if err := stream.RecvMsg(out); err != nil || out.Value != fmt.Sprint(n) {
 		t.Errorf("%q, %v", out.Value, err)
 	}
+	s.checkWay(t, w)
 }
 
 // A stream whose method returns early ends for its sender, too.
-func TestStreamEndsEarly(t *testing.T) {
-	s := newSession(t, &service{stream: func(stream grpc.ServerStream) error {
+func TestStreamEndsEarly(t *testing.T) { bothWays(t, testStreamEndsEarly) }
+
+func testStreamEndsEarly(t *testing.T, w way) {
+	s := newSession(t, w, &service{stream: func(stream grpc.ServerStream) error {
 		return status.Error(codes.Aborted, "enough")
 	}})
 	stream, err := s.NewStream(t.Context(), bidirectional, streamMethod)
@@ -314,7 +338,7 @@ func TestStreamEndsEarly(t *testing.T) {
 // The end of a long request is seen before its message counts as taken, as gRPC wants it of
 // a unary call.
 func TestEndOfLongRequest(t *testing.T) {
-	s := newSession(t, &service{stream: func(stream grpc.ServerStream) error {
+	s := newSession(t, byServer, &service{stream: func(stream grpc.ServerStream) error {
 		raw := stream.(receiver).ServerStream
 		if err := raw.RecvMsg(new(Text)); err != nil {
 			return err

@@ -5,7 +5,6 @@ package grpcmux
 import (
 	"encoding/binary"
 	"math"
-	"net/url"
 	"strings"
 	"time"
 
@@ -59,15 +58,15 @@ func appendHeader(b []byte, method string, o *options, timeout time.Duration, md
 
 // header is what a plugin reads of it.
 type header struct {
-	url                 *url.URL // of the method
+	method              []byte
 	subtype, compressor string
 	timeout             time.Duration
 	metadata            metadata.MD
 }
 
-func readHeader(data []byte, urlOf func(method []byte) *url.URL) (header, error) {
+func readHeader(data []byte) (header, error) {
 	f := fields{data: data}
-	h := header{url: urlOf(f.bytes()), subtype: string(f.bytes()), compressor: string(f.bytes())}
+	h := header{method: f.bytes(), subtype: string(f.bytes()), compressor: string(f.bytes())}
 	h.timeout = time.Duration(min(f.number(), math.MaxInt64/uint64(time.Microsecond))) * time.Microsecond
 	h.metadata = f.metadata()
 	return h, f.err

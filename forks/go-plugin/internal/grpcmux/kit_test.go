@@ -4,7 +4,10 @@ package grpcmux_test
 
 import (
 	"context"
+	"io"
 	"net"
+	"net/http"
+	"sync/atomic"
 	"testing"
 
 	"go.uber.org/goleak"
@@ -26,6 +29,7 @@ type Text = wrapperspb.StringValue
 type service struct {
 	unary  func(context.Context, *Text) (*Text, error)
 	stream func(grpc.ServerStream) error
+	bound  int // of a message, in bytes; zero: none
 }
 
 const (
@@ -36,21 +40,24 @@ const (
 var description = grpc.ServiceDesc{
 	ServiceName: "test.Service",
 	HandlerType: (*any)(nil),
-	Methods: []grpc.MethodDesc{{MethodName: "Unary", Handler: func(srv any, ctx context.Context, dec func(any) error, chain grpc.UnaryServerInterceptor) (any, error) {
-		in := new(Text)
-		if err := dec(in); err != nil {
-			return nil, err
-		}
-		run := func(ctx context.Context, req any) (any, error) { return srv.(*service).unary(ctx, req.(*Text)) }
-		if chain == nil {
-			return run(ctx, in)
-		}
-		return chain(ctx, in, &grpc.UnaryServerInfo{Server: srv, FullMethod: unaryMethod}, run)
-	}}},
+	Methods:     []grpc.MethodDesc{{MethodName: "Unary", Handler: _Service_Unary_Handler}},
 	Streams: []grpc.StreamDesc{{
 		StreamName: "Stream", ServerStreams: true, ClientStreams: true,
 		Handler: func(srv any, stream grpc.ServerStream) error { return srv.(*service).stream(stream) },
 	}},
+}
+
+// _Service_Unary_Handler has the name that protoc-gen-go-grpc would give it.
+func _Service_Unary_Handler(srv any, ctx context.Context, dec func(any) error, chain grpc.UnaryServerInterceptor) (any, error) {
+	in := new(Text)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	run := func(ctx context.Context, req any) (any, error) { return srv.(*service).unary(ctx, req.(*Text)) }
+	if chain == nil {
+		return run(ctx, in)
+	}
+	return chain(ctx, in, &grpc.UnaryServerInfo{Server: srv, FullMethod: unaryMethod}, run)
 }
 
 // session is a session of gRPC calls with a plugin in this process.
@@ -58,10 +65,37 @@ type session struct {
 	*grpc.ClientConn
 	host   *mux.Host
 	plugin *mux.Plugin
+	server *counted
+}
+
+// counted counts the calls that a grpc.Server makes.
+type counted struct {
+	*grpc.Server
+	calls atomic.Int64
+}
+
+func (c *counted) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	c.calls.Add(1)
+	c.Server.ServeHTTP(w, r)
+}
+
+// way is how the plugin of a session makes its calls.
+type way string
+
+const (
+	byServer way = "by the grpc.Server"
+	direct   way = "without it"
+)
+
+// bothWays runs a test of what must be the same by either.
+func bothWays(t *testing.T, test func(*testing.T, way)) {
+	for _, w := range []way{byServer, direct} {
+		t.Run(string(w), func(t *testing.T) { test(t, w) })
+	}
 }
 
 // newSession starts a session on a TCP connection.
-func newSession(t testing.TB, s *service, opts ...grpc.ServerOption) *session {
+func newSession(t testing.TB, w way, s *service) *session {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -76,9 +110,21 @@ func newSession(t testing.TB, s *service, opts ...grpc.ServerOption) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := grpc.NewServer(append(opts, grpc.ChainStreamInterceptor(received))...)
+	var methods *grpcmux.Methods
+	var opts []grpc.ServerOption
+	if w == direct {
+		methods = &grpcmux.Methods{Stream: []grpc.StreamServerInterceptor{received}, MaxMessage: s.bound}
+		opts = methods.Options()
+	} else {
+		opts = append(opts, grpc.ChainStreamInterceptor(received))
+	}
+	if s.bound > 0 {
+		opts = append(opts, grpc.MaxRecvMsgSize(s.bound), grpc.MaxSendMsgSize(s.bound))
+	}
+	server := &counted{Server: grpc.NewServer(opts...)}
 	server.RegisterService(&description, s)
-	calls := grpcmux.NewServer(context.Background(), server, there, nil, func() func() { return func() {} })
+	ctx := peer.NewContext(context.Background(), &peer.Peer{Addr: there.RemoteAddr()})
+	calls := grpcmux.NewServer(ctx, server, there, nil, methods, func() func() { return func() {} })
 	plugin := mux.NewPlugin(there, mux.PluginConfig{
 		Unary:  calls.Serve,
 		Accept: mux.Acceptors{mux.Call: calls.Accept, mux.UnaryCall: calls.Accept},
@@ -103,7 +149,39 @@ func newSession(t testing.TB, s *service, opts ...grpc.ServerOption) *session {
 		<-served
 		server.Stop()
 	})
-	return &session{conn, host, plugin}
+	started := &session{conn, host, plugin, server}
+	if w == direct {
+		started.show(t, s)
+	}
+	return started
+}
+
+// show has the server run both methods once, which shows them.
+func (started *session) show(t testing.TB, s *service) {
+	t.Helper()
+	real := *s
+	s.unary = func(context.Context, *Text) (*Text, error) { return new(Text), nil }
+	s.stream = func(grpc.ServerStream) error { return nil }
+	if err := started.Invoke(t.Context(), unaryMethod, text(""), new(Text)); err != nil {
+		t.Fatal(err)
+	}
+	stream, err := started.NewStream(t.Context(), bidirectional, streamMethod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.RecvMsg(new(Text)); err != io.EOF {
+		t.Fatal(err)
+	}
+	*s = real
+	started.server.calls.Store(0)
+}
+
+// checkWay fails the test if the calls were made in the other way.
+func (started *session) checkWay(t testing.TB, w way) {
+	t.Helper()
+	if n := started.server.calls.Load(); (n > 0) != (w == byServer) {
+		t.Errorf("the grpc.Server has made %d calls", n)
+	}
 }
 
 // received lets more of a request come when a message of it was taken.

@@ -87,8 +87,17 @@ func (o *options) checkCompressor() error {
 	return nil
 }
 
-// appender is a buffer to write to.
+// appender is a buffer to write to and to read from.
 type appender struct{ data []byte }
+
+func (a *appender) Read(p []byte) (int, error) {
+	if len(a.data) == 0 {
+		return 0, io.EOF
+	}
+	n := copy(p, a.data)
+	a.data = a.data[n:]
+	return n, nil
+}
 
 func (a *appender) Write(p []byte) (int, error) {
 	a.data = append(a.data, p...)
@@ -111,13 +120,25 @@ func compress(compressor encoding.Compressor, to io.Writer, data mem.BufferSlice
 // readMessage decodes the message whose head was read. encoding is what the header of the
 // answer says of compression.
 func (o *options) readMessage(r *items, flag byte, size uint32, compression string, msg any) error {
-	if int64(size) > int64(o.maxReceive) {
-		return status.Errorf(codes.ResourceExhausted, "grpc: received message larger than max (%d vs. %d)", size, o.maxReceive)
+	if err := o.checkSize(size); err != nil {
+		return err
 	}
 	data, err := r.rest(size)
 	if err != nil {
 		return err
 	}
+	return o.decode(flag, data, compression, msg)
+}
+
+func (o *options) checkSize(size uint32) error {
+	if int64(size) > int64(o.maxReceive) {
+		return status.Errorf(codes.ResourceExhausted, "grpc: received message larger than max (%d vs. %d)", size, o.maxReceive)
+	}
+	return nil
+}
+
+// decode decodes a message, and frees it.
+func (o *options) decode(flag byte, data mem.BufferSlice, compression string, msg any) error {
 	defer func() { data.Free() }()
 	if flag == itemCompressed {
 		plain, err := o.decompress(data, compression)

@@ -9,10 +9,13 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"sync"
 	"sync/atomic"
 
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/metadata"
 
 	"github.com/hashicorp/go-plugin/internal/mux"
 )
@@ -23,6 +26,9 @@ type Server struct {
 	ctx     context.Context
 	request *http.Request // what all requests have
 	enter   func() (left func())
+	shown   *Methods        // nil: handler makes all calls
+	options *options        // of calls of shown methods
+	plain   context.Context // of such a call without metadata
 
 	mu      sync.Mutex
 	methods map[string]*url.URL
@@ -32,13 +38,27 @@ type Server struct {
 // NewServer returns what serves the calls of a session whose connection is conn, and secure
 // the TLS of that, which may be nil. handler is the grpc.Server. The contexts of calls have
 // the values of ctx, and end with the session. enter is called before a call begins, and
-// what it returns after the answer; nil means that the call may not begin.
-func NewServer(ctx context.Context, handler http.Handler, conn net.Conn, secure *tls.ConnectionState, enter func() (left func())) *Server {
-	return &Server{handler: handler, ctx: context.WithoutCancel(ctx), enter: enter, methods: make(map[string]*url.URL), request: &http.Request{
+// what it returns after the answer; nil means that the call may not begin. shown are the
+// methods that the grpc.Server has shown; nil leaves all calls to that.
+func NewServer(ctx context.Context, handler http.Handler, conn net.Conn, secure *tls.ConnectionState, shown *Methods, enter func() (left func())) *Server {
+	s := &Server{handler: handler, ctx: context.WithoutCancel(ctx), enter: enter, methods: make(map[string]*url.URL), request: &http.Request{
 		Method: http.MethodPost, Proto: "HTTP/2.0", ProtoMajor: 2,
 		Header: http.Header{"Content-Type": {contentType("")}},
-		Host:   "plugin", RemoteAddr: conn.RemoteAddr().String(), TLS: secure,
+		Host:   authority, RemoteAddr: conn.RemoteAddr().String(), TLS: secure,
 	}}
+	if shown != nil {
+		s.shown, s.options = shown, shown.options()
+		s.plain = metadata.NewIncomingContext(s.ctx, own())
+	}
+	return s
+}
+
+// authority is what methods are told that their caller has called the plugin.
+const authority = "plugin"
+
+// own are the metadata that each of these calls has beside its caller's.
+func own() metadata.MD {
+	return metadata.MD{"content-type": {contentType("")}, ":authority": {authority}}
 }
 
 // Accept serves a call in the background. It is for mux.Acceptors.
@@ -56,33 +76,66 @@ func (s *Server) Serve(stream *mux.Stream) {
 
 func (s *Server) serve(stream *mux.Stream) {
 	defer stream.Close()
-	a := newAnswer(stream)
-	defer a.recycle()
 	left := s.enter()
 	if left == nil {
-		a.end(codes.Unavailable, "the plugin takes no more calls")
+		end(stream, codes.Unavailable, "the plugin takes no more calls")
 		return
 	}
 	defer left()
-	head, err := readHeader(stream.Header(), s.url)
+	head, err := readHeader(stream.Header())
 	if err != nil {
-		a.end(codes.Internal, err.Error())
+		end(stream, codes.Internal, err.Error())
 		return
 	}
-	ctx := newCallContext(s.ctx, stream, head.timeout)
+	if m := s.direct(&head); m != nil {
+		m.run(stream, s.contextOf(&head), head.timeout, s.options)
+		return
+	}
+	s.serveHTTP(stream, &head)
+}
+
+// serveHTTP leaves a call to the grpc.Server.
+func (s *Server) serveHTTP(stream *mux.Stream, head *header) {
+	a := newAnswer(stream)
+	defer a.recycle()
+	ctx := &callContext{body: &body{stream: stream}}
+	ctx.init(s.ctx, stream, head.timeout)
 	defer ctx.release()
 	request := s.request.WithContext(ctx)
-	request.URL = head.url
-	request.Header = s.headers(&head)
-	request.Body = &ctx.body
+	request.URL = s.url(head.method)
+	request.Header = s.headers(head)
+	request.Body = ctx.body
 	s.handler.ServeHTTP(a, request)
 	if !a.finish() {
 		if ctx.Err() == context.DeadlineExceeded {
-			a.end(codes.DeadlineExceeded, context.DeadlineExceeded.Error())
+			end(stream, codes.DeadlineExceeded, context.DeadlineExceeded.Error())
 			return
 		}
 		_ = stream.Reset("the plugin does not answer the call")
 	}
+}
+
+// direct returns the method of a call that can be made without the grpc.Server, or nil.
+func (s *Server) direct(head *header) *method {
+	if s.shown == nil || head.compressor != "" || head.subtype != "" && head.subtype != proto.Name {
+		return nil
+	}
+	return find(s.shown, head.method)
+}
+
+// contextOf returns what the context of such a call is made of.
+func (s *Server) contextOf(head *header) context.Context {
+	if len(head.metadata) == 0 && head.subtype == "" {
+		return s.plain
+	}
+	md := own()
+	md["content-type"][0] = contentType(head.subtype)
+	for key, values := range head.metadata {
+		if !isReserved(key) && !strings.HasPrefix(key, ":") {
+			md[key] = values
+		}
+	}
+	return metadata.NewIncomingContext(s.ctx, md)
 }
 
 // maxMethods is how many names of methods are remembered.

@@ -45,7 +45,7 @@ func (s *Session) startMux(conn net.Conn) {
 		secure = &info.State
 	}
 	ctx := context.WithValue(context.Background(), sessionKey{}, s)
-	calls := grpcmux.NewServer(ctx, s.service.server, conn, secure, s.enterCall)
+	calls := grpcmux.NewServer(ctx, s.service.server, conn, secure, s.service.shown, s.enterCall)
 	s.mux = mux.NewPlugin(conn, mux.PluginConfig{
 		Subscribe: s.host.Mux.Subscribe,
 		Watchdog:  s.host.Mux.Watchdog,

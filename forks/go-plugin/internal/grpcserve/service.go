@@ -26,6 +26,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/calls"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
@@ -71,6 +72,7 @@ type Service struct {
 	health *health.Server
 
 	brokered []grpc.ServerOption // of what is served on brokers
+	shown    *grpcmux.Methods    // that the server has run; nil: it may do more than run them
 	broker   *broker.Broker      // what the plugin was given
 	main     *Session            // of every connection; nil: sessions are shared's
 	shared   *sharedSessions     // nil: there is only main
@@ -101,12 +103,14 @@ func newService(cfg Config, host *Host, asker hclog.Logger) (*Service, error) {
 	s := &Service{cfg: cfg, asker: asker, health: health.NewServer()}
 	s.ending, s.end = context.WithCancel(context.Background())
 	// Chained interceptors go beside those of the plugin's own factory.
-	s.brokered = append(grpcconn.ServerBound(cfg.MaxMessage),
-		grpc.ChainUnaryInterceptor(s.superviseCall),
-		grpc.ChainStreamInterceptor(s.superviseStream))
+	unary := []grpc.UnaryServerInterceptor{s.superviseCall}
+	stream := []grpc.StreamServerInterceptor{s.superviseStream}
 	if cfg.Panicked != nil {
-		s.brokered = append(s.brokered, grpcconn.AnswerPanicsOf(s.panicked)...)
+		unary = append(unary, grpcconn.AnswerUnaryPanics(s.panicked))
+		stream = append(stream, grpcconn.AnswerStreamPanics(s.panicked))
 	}
+	bound := grpcconn.ServerBound(cfg.MaxMessage)
+	s.brokered = append(slices.Clip(bound), grpc.ChainUnaryInterceptor(unary...), grpc.ChainStreamInterceptor(stream...))
 	if host != nil {
 		s.main = s.newSession(*host)
 		s.broker = s.main.broker
@@ -115,7 +119,11 @@ func newService(cfg Config, host *Host, asker hclog.Logger) (*Service, error) {
 		s.broker = s.shared.front
 	}
 	options := slices.Concat(cfg.Options, s.brokered)
-	if host == nil || host.Mux != nil {
+	switch onMux := host == nil || host.Mux != nil; {
+	case onMux && cfg.NewServer == nil:
+		s.shown = &grpcmux.Methods{Unary: unary, Stream: stream, MaxMessage: cfg.MaxMessage}
+		options = slices.Concat(cfg.Options, bound, s.shown.Options())
+	case onMux:
 		// A goroutine that has a stack of the size that calls need: without HTTP/2 beneath,
 		// to grow one for each was a fifth of a call.
 		options = append(options, grpc.NumStreamWorkers(1))
