@@ -48,7 +48,7 @@ type method struct {
 
 // options are those of the messages.
 func (m *Methods) options() *options {
-	o := &options{maxSend: math.MaxInt32, maxReceive: 4 << 20, codec: encoding.GetCodecV2(proto.Name)}
+	o := &options{maxSend: math.MaxInt32, maxReceive: maxReceiveOfGRPC, codec: encoding.GetCodecV2(proto.Name)}
 	switch {
 	case m.MaxMessage > 0:
 		o.maxSend, o.maxReceive = m.MaxMessage, m.MaxMessage

@@ -13,6 +13,9 @@ import (
 	"google.golang.org/grpc/peer"
 )
 
+// maxReceiveOfGRPC bounds a message that is received where nothing says otherwise, in bytes.
+const maxReceiveOfGRPC = 4 << 20
+
 // options are the call options of one call.
 type options struct {
 	maxSend, maxReceive int
@@ -26,7 +29,7 @@ type options struct {
 
 // parse reports whether all options can be honoured.
 func (o *options) parse(opts []grpc.CallOption) bool {
-	o.maxSend, o.maxReceive = math.MaxInt32, 4<<20 // gRPC's own
+	o.maxSend, o.maxReceive = math.MaxInt32, maxReceiveOfGRPC
 	for _, option := range opts {
 		switch option := option.(type) {
 		case grpc.MaxRecvMsgSizeCallOption:
