@@ -303,6 +303,9 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 		host = s.newMux(func(stream *mux.Stream) error { return client.broker.engine.Admit(stream) })
 		grpcconn.OverMux(&conn, host, s.conn)
 		brokered = broker.Config{Transport: broker.Streams(host.Dial)}
+		if s.agreed.Has(hello.FeatureBrokerIDs) {
+			brokered.Announce = host.TellAccepted
+		}
 	}
 	client, err := newGRPCClient(grpcClientConfig{
 		config:   *cfg,

@@ -177,7 +177,7 @@ func (h *hostSession) newNetRPC() (session netRPCSession, release func()) {
 
 // subscribe gives a net/rpc session the plugin's output as one sequence.
 func (h *hostSession) subscribe() stdio.Stream {
-	output := h.plugin.output.Subscribe()
+	output := h.output().Subscribe()
 	h.before.Follow(output)
 	return output
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 )
@@ -130,6 +132,9 @@ func TestRelayNetRPC(t *testing.T) {
 func TestRelayGRPC(t *testing.T) {
 	r := serveRelayed(t, "relay", plugin.PluginSet{"relay": newRelay("")})
 	session := r.mustAttach(t)
+	if !slices.Contains(session.Info().Features, hello.FeatureMux) {
+		t.Errorf("the session has the features %v, and not mux", session.Info().Features)
+	}
 	raw, err := session.Dispense("relay")
 	if err != nil {
 		t.Fatal(err)

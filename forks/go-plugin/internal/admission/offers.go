@@ -38,12 +38,9 @@ func (s *Served) offers(protocols []string) []hello.Offer {
 	for _, v := range s.Versions {
 		// The protocol that the original library would choose comes first.
 		if v.Protocol == hello.GRPC {
-			features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureNoOutput}
-			// Calls of a relay are not its own to serve: it passes on what comes by HTTP/2.
+			features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureNoOutput, hello.FeatureMux}
 			if v.Relayed {
 				features = append(features, hello.FeatureBrokerIDs)
-			} else {
-				features = append(features, hello.FeatureMux)
 			}
 			all = append(all, hello.Offer{Version: v.Number, Protocol: hello.GRPC, Features: features})
 			if prefersGRPC || !v.NetRPC() {

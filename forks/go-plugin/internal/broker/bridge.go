@@ -25,8 +25,19 @@ const (
 // nil: none. f does not block.
 func (b *Broker) OnAccepted(f func(id uint32)) { b.accepted.Store(&f) }
 
+// Accepted is told of an id that the other side says it accepts. It does not block.
+func (b *Broker) Accepted(id uint32) {
+	if f := b.accepted.Load(); f != nil && *f != nil {
+		(*f)(id)
+	}
+}
+
 // announce tells the other side that id is accepted, where it has asked for that.
 func (b *Broker) announce(id uint32) {
+	if b.cfg.Announce != nil {
+		b.cfg.Announce(id)
+		return
+	}
 	if b.cfg.Host == nil || !b.cfg.Host.Announce {
 		return
 	}

@@ -53,6 +53,9 @@ type Config struct {
 	Conn grpcconn.Config
 	// ServerOptions are given to the servers of accepted ids.
 	ServerOptions []grpc.ServerOption
+	// Announce tells the other side of each id that is accepted, and does not wait. Nil: it
+	// has not asked for that.
+	Announce func(id uint32)
 	// Group is what the broker accepts for, beside its own session; nil: nothing.
 	Group *Group
 	// Host is what a host's broker needs; nil: it is a plugin's.

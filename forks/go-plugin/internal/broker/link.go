@@ -74,8 +74,8 @@ func (b *Broker) ServeLink(stream messageStream) error {
 		if isKnock(msg) || isAck(msg) || msg.GetNetwork() != "" || !b.tunnelled {
 			b.transport.receive(msg)
 		}
-		if accepted := b.accepted.Load(); accepted != nil && *accepted != nil && msg.GetKnock() == nil {
-			(*accepted)(msg.GetServiceId())
+		if msg.GetKnock() == nil {
+			b.Accepted(msg.GetServiceId())
 		}
 	}
 }

@@ -51,6 +51,7 @@ func (s *Session) startMux(conn net.Conn) {
 		Watchdog:  s.host.Mux.Watchdog,
 		Silence:   s.host.Mux.Silence,
 		Unary:     calls.Serve,
+		Accepted:  s.broker.Accepted,
 		Accept: mux.Acceptors{
 			mux.Brokered:  s.broker.Admit,
 			mux.Call:      calls.Accept,

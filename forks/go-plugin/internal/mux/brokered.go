@@ -23,6 +23,21 @@ func (s *session) Dial(ctx context.Context, id uint32) (*Stream, error) {
 	return stream, nil
 }
 
+// TellAccepted tells a plugin that stands in for another process, and has asked for that,
+// that this host accepts what is dialled under id. It does not wait.
+func (h *Host) TellAccepted(id uint32) { _ = h.send(newMessage(kindAccepts, uint64(id))) }
+
+// hostAccepts acts on that.
+func (p *Plugin) hostAccepts(id uint64) error {
+	if id > math.MaxUint32 {
+		return fmt.Errorf("%w: %d is no broker id", errMalformed, id)
+	}
+	if p.config.Accepted != nil {
+		p.config.Accepted(uint32(id))
+	}
+	return nil
+}
+
 // BrokerID returns the id of a brokered stream that the other side has opened.
 func (s *Stream) BrokerID() (uint32, error) {
 	id, n := binary.Uvarint(s.header)

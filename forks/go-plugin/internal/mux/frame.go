@@ -34,6 +34,7 @@ const (
 	kindAlive                     // host: the sign
 	kindBye                       // both: text: why the sender ends the session
 	kindWithdrawn                 // host: a request's fields: it is not run
+	kindAccepts                   // host: a broker id that it accepts
 )
 
 const (

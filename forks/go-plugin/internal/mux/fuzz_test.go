@@ -61,6 +61,7 @@ func fuzzSeeds(f *testing.F) {
 	f.Add(append(rawMessage(kindAnswer|flagMore, "\x06", 1, 0), rawMessage(kindPart, "\x05\x0c\x00\x02ab", 1, 0)...))
 	f.Add(append(rawMessage(kindGrant, "", 1, 0, 1<<40), rawMessage(kindBye, "so long")...))
 	f.Add(rawMessage(kindWithdrawn, name("Plugin.Upper"), 1, 9, 5, 0))
+	f.Add(rawMessage(kindAccepts, "", 7))
 	replies := &values{}
 	reply, _, err := replies.add(newMessage(kindAnswer, 1, 0), "A", 0)
 	if err != nil {

@@ -109,6 +109,8 @@ func (in *inbox) head(m *message) error {
 		m.number, err = binary.ReadUvarint(in)
 	case kindRelease, kindOpen:
 		m.channel, err = binary.ReadUvarint(in)
+	case kindAccepts:
+		m.number, err = binary.ReadUvarint(in)
 	}
 	if err != nil {
 		return err

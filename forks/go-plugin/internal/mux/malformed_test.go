@@ -74,6 +74,9 @@ var madeUp = map[string]struct {
 	"end of no stream":                  {rawMessage(kindEnd, "", 1<<40), ended, ended},
 	"reset of no stream":                {rawMessage(kindReset, "no", 1), ended, ended},
 	"data of a stream that is over":     {append(rawMessage(kindStream, "\x4d", 2), rawMessage(kindData, strings.Repeat("x", 60<<10), 2)...), ignored, ended},
+	"broker id":                         {rawMessage(kindAccepts, "", 7), ignored, ignored},
+	"broker id that is missing":         {rawMessage(kindAccepts, ""), ended, ended},
+	"broker id of 33 bits":              {rawMessage(kindAccepts, "", 1<<32), ended, ignored},
 	"probe, and more":                   {rawMessage(kindProbe, "what"), ignored, ignored},
 	"alive, and more":                   {rawMessage(kindAlive, "what"), ignored, ignored},
 }

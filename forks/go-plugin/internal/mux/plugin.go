@@ -40,6 +40,8 @@ type PluginConfig struct {
 	Subscribe func() Output
 	// Accept takes what the other side opens.
 	Accept Acceptors
+	// Accepted, if not nil, is told of broker ids that the host accepts. It must not block.
+	Accepted func(id uint32)
 	// Unary runs a gRPC call whose request has come, and returns when it was answered.
 	// The reader of the session may call it. One that is too long to wait for is given to
 	// Accept.

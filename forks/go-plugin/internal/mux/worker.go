@@ -130,6 +130,10 @@ func (w *worker) next() error {
 			if w.stream = p.streams.takeReady(); w.stream != nil {
 				return nil
 			}
+		case kindAccepts:
+			if err := p.hostAccepts(w.message.number); err != nil {
+				return err
+			}
 		case kindBye:
 			return p.byeError("host")
 		}
