@@ -27,7 +27,7 @@ func (g greeter) Hi(times int) (string, error) {
 }
 
 func main() {
-	logger := hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: os.Stderr, JSONFormat: true})
+	logger := hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true})
 	commons.Serve(logger, plugin.PluginSet{
 		commons.GreeterKind: &commons.GreeterPlugin{Impl: greeter{logger}},
 	})

@@ -43,5 +43,5 @@ func ReattachPlugins() *plugin.ServeConfig {
 }
 
 func main() {
-	plugin.Serve(serves(hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: os.Stderr, JSONFormat: true})))
+	plugin.Serve(serves(hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true})))
 }

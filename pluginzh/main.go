@@ -32,7 +32,7 @@ func (g greeter) Ping() (string, error) {
 }
 
 func main() {
-	logger := hclog.New(&hclog.LoggerOptions{Level: hclog.Debug, Output: os.Stderr, JSONFormat: true})
+	logger := hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true})
 	g := greeter{logger}
 	commons.Serve(logger, plugin.PluginSet{
 		commons.GreeterKind:    &commons.GreeterPlugin{Impl: g},

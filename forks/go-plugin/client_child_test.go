@@ -54,6 +54,8 @@ func playPlugin(role string) {
 		logger.Info("the plugin logs", "answer", 42)
 	case "stdio":
 		opts.Plugins["echo"] = &printingPlugin{echoPlugin{impl: newEchoImpl()}}
+	case "logging":
+		opts.Plugins["echo"] = &loggingPlugin{echoPlugin{impl: newEchoImpl()}, logger.Named("mine")}
 	case "environ":
 		opts.Plugins["echo"] = &environPlugin{}
 	case "gob":

@@ -19,6 +19,9 @@ import (
 // finishes the calls in flight and returns. What cannot work (no cookie, a
 // socket that cannot be bound, half a TLS configuration) is written to stderr,
 // and the process exits with 1.
+//
+// PLUGIN_LOG_LEVEL sets the level of opts.Logger, and so that of all loggers that were
+// made from it, unless they have levels of their own.
 func Serve(opts *ServeConfig) {
 	if opts.Test != nil {
 		serveTest(opts)
@@ -29,6 +32,10 @@ func Serve(opts *ServeConfig) {
 		os.Exit(1)
 	}
 	logger := opts.logger()
+	if err := setLevel(logger); err != nil {
+		logger.Error("plugin ends", "error", err)
+		os.Exit(1)
+	}
 	serve, flush := serveChild, func(context.Context) {}
 	if os.Getenv(env.Host) != "" {
 		serve = serveNetwork

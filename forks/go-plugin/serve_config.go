@@ -37,7 +37,8 @@ type ServeConfig struct {
 	GRPCServer func([]grpc.ServerOption) *grpc.Server
 
 	// Logger is used by the library. Nil logs JSON to stderr, which a host
-	// reads as log entries.
+	// reads as log entries. PLUGIN_LOG_LEVEL sets its level. [NewSlogLogger]
+	// makes one of a slog.Handler.
 	Logger hclog.Logger
 
 	// Test, if not nil, serves inside a test instead of taking the process

@@ -101,6 +101,12 @@ func rolled(t *testing.T, namespace string, deployments ...string) {
 	}
 }
 
+// logsCalls has the plugin log each call, which the ledgers count.
+const logsCalls = `patches:
+  - target: {kind: Deployment, name: pluginzh}
+    patch: '[{"op": "add", "path": "/spec/template/spec/containers/0/env/-", "value": {"name": "PLUGIN_LOG_LEVEL", "value": "debug"}}]'
+`
+
 // overlay renders a directory of deploy/ with the images of this run, by a kustomization
 // of one's own, as the documentation has it.
 func overlay(t *testing.T, dir string) string {
@@ -116,7 +122,7 @@ func overlay(t *testing.T, dir string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := "resources:\n  - " + deploy + "\nimages:\n"
+	text := "resources:\n  - " + deploy + "\n" + logsCalls + "images:\n"
 	for _, name := range []string{"basic", "pluginzh"} {
 		full := image(name)
 		tag := strings.LastIndex(full, ":")

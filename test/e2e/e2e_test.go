@@ -24,7 +24,7 @@ func TestThreeCommands(t *testing.T) {
 		return err == nil
 	})
 	begun := time.Now()
-	kubectl(t, "run", "pluginzh", "--image="+image("pluginzh"), "--env=BASIC_PLUGIN=hello", "--port=7000")
+	kubectl(t, "run", "pluginzh", "--image="+image("pluginzh"), "--env=BASIC_PLUGIN=hello", "--env=PLUGIN_LOG_LEVEL=debug", "--port=7000")
 	kubectl(t, "expose", "pod", "pluginzh", "--port=7000", "--target-port=7000")
 	kubectl(t, "run", "basic", "--image="+image("basic"), "--env=NETWORK_PLUGIN=pluginzh:7000")
 	says(t, []string{"logs", "basic"}, "您好", "pong!")

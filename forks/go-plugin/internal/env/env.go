@@ -17,6 +17,9 @@ const (
 	Hello            = "PLUGIN_HELLO"
 )
 
+// LogLevel is the level of a plugin's logger, in every mode.
+const LogLevel = "PLUGIN_LOG_LEVEL"
+
 // What configures network mode.
 const (
 	Host             = "PLUGIN_HOST"
