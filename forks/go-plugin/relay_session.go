@@ -121,7 +121,7 @@ func (r *relaySession) output() *stdio.Hub {
 // joinGRPC makes a session whose calls are the child's.
 func (r *relaySession) joinGRPC(host grpcserve.Host) (*grpcserve.Session, error) {
 	cfg := r.session.plugin.grpcConfig(nil)
-	cfg.Options = append(cfg.Options, grpc.ForceServerCodecV2(relay.NewCodec()), grpc.UnknownServiceHandler(r.forward))
+	cfg.Options, cfg.Codec = append(cfg.Options, grpc.UnknownServiceHandler(r.forward)), relay.NewCodec()
 	cfg.Health = func(own *health.Server) grpc_health_v1.HealthServer { return &relayHealth{own, r} }
 	cfg.NewServer = nil
 	cfg.Plugins = []grpcserve.Plugin{{Register: func(b *broker.Broker, _ *grpc.Server) error {

@@ -28,6 +28,8 @@ type Methods struct {
 	// MaxMessage bounds one message, in bytes. Zero is gRPC's own bound of 4 MiB for
 	// requests alone, negative none.
 	MaxMessage int
+	// Codec is that of the messages; nil: that of protobuf.
+	Codec encoding.CodecV2
 
 	latest atomic.Pointer[method]
 	mu     sync.Mutex
@@ -48,7 +50,10 @@ type method struct {
 
 // options are those of the messages.
 func (m *Methods) options() *options {
-	o := &options{maxSend: math.MaxInt32, maxReceive: maxReceiveOfGRPC, codec: encoding.GetCodecV2(proto.Name)}
+	o := &options{maxSend: math.MaxInt32, maxReceive: maxReceiveOfGRPC, codec: m.Codec}
+	if o.codec == nil {
+		o.codec = encoding.GetCodecV2(proto.Name)
+	}
 	switch {
 	case m.MaxMessage > 0:
 		o.maxSend, o.maxReceive = m.MaxMessage, m.MaxMessage
@@ -108,7 +113,9 @@ func (m *Methods) add(one *method) {
 	if m.all == nil {
 		m.all = make(map[string]*method)
 	}
-	m.all[one.name] = one
+	if len(m.all) < maxMethods { // A server that runs whatever it is asked to has as many as there are names.
+		m.all[one.name] = one
+	}
 }
 
 // find returns a method that was shown, or nil.

@@ -17,6 +17,7 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection"
@@ -41,6 +42,8 @@ type Config struct {
 	NewServer func([]grpc.ServerOption) *grpc.Server
 	// Options are those of the connections: credentials, keepalive, timeouts.
 	Options []grpc.ServerOption
+	// Codec is that of all messages, where NewServer is nil; nil: that of protobuf.
+	Codec encoding.CodecV2
 	// MaxMessage bounds each message, in bytes; zero leaves it to gRPC.
 	MaxMessage int
 	// Panicked answers a panic in a call that belongs to no session: what the plugin
@@ -118,10 +121,13 @@ func newService(cfg Config, host *Host, asker hclog.Logger) (*Service, error) {
 		s.shared = newSharedSessions(cfg.Logger, s.brokered)
 		s.broker = s.shared.front
 	}
+	if cfg.Codec != nil {
+		cfg.Options = append(slices.Clip(cfg.Options), grpc.ForceServerCodecV2(cfg.Codec))
+	}
 	options := slices.Concat(cfg.Options, s.brokered)
 	switch onMux := host == nil || host.Mux != nil; {
 	case onMux && cfg.NewServer == nil:
-		s.shown = &grpcmux.Methods{Unary: unary, Stream: stream, MaxMessage: cfg.MaxMessage}
+		s.shown = &grpcmux.Methods{Unary: unary, Stream: stream, MaxMessage: cfg.MaxMessage, Codec: cfg.Codec}
 		options = slices.Concat(cfg.Options, bound, s.shown.Options())
 	case onMux:
 		// A goroutine that has a stack of the size that calls need: without HTTP/2 beneath,
