@@ -79,11 +79,3 @@ func (h *hostSession) grpcHost() grpcserve.Host {
 	}
 	return host
 }
-
-// output is what the session's plugin writes.
-func (h *hostSession) output() stdio.Outputs {
-	if h.relay != nil {
-		return h.relay.output()
-	}
-	return h.plugin.output
-}

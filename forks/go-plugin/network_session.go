@@ -182,6 +182,14 @@ func (h *hostSession) subscribe() stdio.Stream {
 	return output
 }
 
+// output is what the session's plugin writes.
+func (h *hostSession) output() stdio.Outputs {
+	if h.relay != nil {
+		return h.relay.output()
+	}
+	return h.plugin.output
+}
+
 // kinds is what the plugin serves in a session that is prepared.
 func (h *hostSession) kinds() []hello.Kind {
 	if h.relay != nil {
