@@ -118,6 +118,9 @@ func NewKind[T any](name string, p plugin.Plugin, options ...KindOption) Kind {
 // Name is the name that the kind is dispensed by.
 func (k Kind) Name() string { return k.name }
 
+// Plugin is what carries the kind between processes.
+func (k Kind) Plugin() plugin.Plugin { return k.plugin }
+
 func (k *Kind) fail(format string, args ...any) {
 	k.err = errors.Join(k.err, fmt.Errorf("kind %q: %w", k.name, fmt.Errorf(format, args...)))
 }
