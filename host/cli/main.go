@@ -38,6 +38,7 @@ func Main(o Options) int {
 	ctx, end := untilTold(context.Background())
 	defer end()
 	writeErrors()
+	o.called = calledBy(os.Args[0])
 	stderr := newLogStream(end, os.Stderr)
 	defer stderr.flush()
 	return o.run(ctx, o.linkArguments(os.Args[0], os.Args[1:]), newResultStream(ctx, end, os.Stdout), stderr)

@@ -20,6 +20,7 @@ import (
 
 	"github.com/reattach/reattach/host/daemon"
 	"github.com/reattach/reattach/host/discovery"
+	"github.com/reattach/reattach/host/doctor"
 )
 
 // Options is what makes a host of its own of this command line. Handshake and Kinds
@@ -47,6 +48,9 @@ type Options struct {
 	Environment any
 	// Finders find plugins in further places.
 	Finders []Finder
+
+	// called is how the program was called, if not by its name.
+	called string
 }
 
 // Finder finds plugins where not every program looks, so that a program links only
@@ -72,11 +76,37 @@ type TargetFinder interface {
 	Target(target string, logger hclog.Logger) (source discovery.Source, plugin string, ok bool, err error)
 }
 
+// Examiner is a Finder that knows what lies on the way to its plugins before their
+// addresses, for doctor.
+type Examiner interface {
+	// Ways gives those that a question is about. It is called without Source.
+	Ways(ctx context.Context, q doctor.Question) ([]doctor.Way, error)
+	// Planned gives those that manifests describe, by their names, before they are
+	// applied. It reaches nothing.
+	Planned(q doctor.Question, manifests map[string][]byte) ([]doctor.Way, error)
+	// Inside runs the program with other arguments where the host runs, and gives what it
+	// printed. That it does not come to run may be a *doctor.Finding.
+	Inside(ctx context.Context, q doctor.Question, args []string) ([]byte, error)
+}
+
 // withDefaults fills in what was left out.
 func (o Options) withDefaults() Options {
 	o.Name = cmp.Or(o.Name, strings.TrimSuffix(filepath.Base(os.Args[0]), ".exe"))
 	o.Short = cmp.Or(o.Short, "Use plugins wherever they run")
 	return o
+}
+
+// kubectlPrefix begins the names of programs that kubectl has for commands of its own.
+const kubectlPrefix = "kubectl-"
+
+// calledBy is what a program is called that runs under another name for kubectl: kubectl
+// reattach, if that is kubectl-reattach. Empty: by its own name.
+func calledBy(path string) string {
+	name, ok := strings.CutPrefix(strings.TrimSuffix(filepath.Base(path), ".exe"), kubectlPrefix)
+	if !ok {
+		return ""
+	}
+	return "kubectl " + strings.ReplaceAll(name, "_", "-") // as kubectl has it for commands with a dash
 }
 
 // prefix begins the names of the program's own variables.

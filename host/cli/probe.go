@@ -46,7 +46,8 @@ doctor takes the same hops and those before them, in a cluster, and is silent wh
 			if err != nil {
 				return err
 			}
-			way, err := c.wayTo(args[0], cmp.Or(name, nameOf(args[0])), options)
+			name = cmp.Or(name, nameOf(args[0]))
+			way, err := c.wayTo(args[0], name, name, options)
 			if err != nil {
 				return err
 			}
@@ -84,7 +85,7 @@ func (c *config) tlsTo(plugin string) tlsfile.Files {
 }
 
 // wayTo is the way to a network plugin, as a daemon of this environment would go it.
-func (c *config) wayTo(address, serverName string, options daemon.Options) (doctor.Address, error) {
+func (c *config) wayTo(address, name, serverName string, options daemon.Options) (doctor.Address, error) {
 	versions, err := options.AllVersions()
 	if err != nil {
 		return doctor.Address{}, err
@@ -92,7 +93,7 @@ func (c *config) wayTo(address, serverName string, options daemon.Options) (doct
 	return doctor.Address{
 		Address: address, ServerName: serverName,
 		Contract: attach.Contract{Handshake: options.Handshake, Versions: versions}, Kinds: options.Kinds,
-		TLS: c.tlsTo(serverName), Timeout: c.AttachTimeout, Logger: options.Logger,
+		TLS: c.tlsTo(name), Timeout: c.AttachTimeout, Logger: options.Logger,
 	}, nil
 }
 

@@ -30,10 +30,13 @@ and says on stdout what came of it.
 			return c.useOnce(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
+	if o.called != "" {
+		root.Annotations = map[string]string{cobra.CommandDisplayNameAnnotation: o.called}
+	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return failf(exitUsage, "%w; see %s --help", err, cmd.CommandPath())
 	})
-	root.AddCommand(o.serveCommand(), o.attachCommand(), o.exposeCommand(), o.pluginsCommand(), o.callCommand(), o.probeCommand(), o.conformCommand(), o.versionCommand())
+	root.AddCommand(o.serveCommand(), o.attachCommand(), o.exposeCommand(), o.pluginsCommand(), o.callCommand(), o.probeCommand(), o.doctorCommand(), o.conformCommand(), o.versionCommand())
 	return root
 }
 

@@ -63,6 +63,11 @@ func (a Address) Walk(ctx context.Context, tell func(Step)) (*Finding, error) {
 	}, a.Then...), tell)
 }
 
+// AddressHops are the names of the hops to an address, in order.
+func AddressHops() []string {
+	return []string{HopResolve, HopConnect, HopTLS, HopHello, HopVersion, HopContract, HopHealth, HopPing}
+}
+
 // visit is one walk to an address.
 type visit struct {
 	Address

@@ -137,6 +137,9 @@ func TestWordsOfAPlugin(t *testing.T) {
 			say([]string{"plugins", "-o", "yaml"})
 			if place == "network" {
 				say([]string{"probe", p.address()})
+				say([]string{"doctor", p.address(), "-v"})
+				say([]string{"doctor", "hostile", "-v", "--call", "greeter.Greet \"long error\""})
+				say([]string{"doctor", p.address(), "-o", "json"})
 			}
 			checkAnswer(t, say([]string{"call", "hostile", "greeter.Greet", "Ada"}).Stdout)
 			for _, name := range []string{"error", "bytes", "long error"} {
@@ -318,7 +321,7 @@ func checkAsking(t *testing.T, url string) {
 // words of plugins: a new one must be added to them.
 func TestWordsOfEveryCommand(t *testing.T) {
 	run := map[string]bool{"plugins": true, "call": true, "probe": true, "serve": true,
-		"conform": true, "expose": true, "attach": true}
+		"conform": true, "doctor": true, "expose": true, "attach": true}
 	silent := map[string]bool{"version": true, "completion": true, "help": true} // about basic itself
 	help := command(t, []string{"--help"}).Stdout
 	_, list, found := strings.Cut(help, "Available Commands:\n")
@@ -393,7 +396,7 @@ func TestWordsOfStrangers(t *testing.T) {
 			t.Parallel()
 			address := stranger(t, tc.sends)
 			env := []string{"PLUGIN_DIR=", "NETWORK_PLUGIN=x=" + address, "LOG_LEVEL=trace", "ATTACH_TIMEOUT=5s"}
-			for _, args := range [][]string{nil, {"plugins"}, {"plugins", "-o", "wide"}, {"plugins", "-o", "yaml"}, {"probe", address}, {"conform", address, "--timeout", "2s"}} {
+			for _, args := range [][]string{nil, {"plugins"}, {"plugins", "-o", "wide"}, {"plugins", "-o", "yaml"}, {"probe", address}, {"doctor", address}, {"conform", address, "--timeout", "2s"}} {
 				got := command(t, args, env...)
 				limit := maxRow
 				if len(args) == 3 && args[2] == "yaml" {
@@ -401,7 +404,7 @@ func TestWordsOfStrangers(t *testing.T) {
 				}
 				checkWords(t, strings.Join(args, " "), got.Stdout, limit)
 				checkLog(t, strings.Join(args, " ")+" (log)", got.Stderr)
-				if args == nil || args[0] == "probe" {
+				if args == nil || args[0] == "probe" || args[0] == "doctor" {
 					if !strings.Contains(got.Stdout, tc.says) {
 						t.Errorf("basic %v does not say %q: %s", args, tc.says, got.Stdout)
 					}

@@ -306,13 +306,13 @@ var notBounds = map[string][]string{
 	},
 	"how often something is looked at or told": {
 		"forks/go-plugin/internal/dial Interval", "forks/go-plugin/internal/child parentPollInterval", "forks/go-plugin/internal/cmdrunner pollInterval",
-		"forks/go-plugin/internal/multiplex KeepAliveInterval", "host/api Heartbeat",
+		"forks/go-plugin/internal/multiplex KeepAliveInterval", "host/api Heartbeat", "host/doctor/kubernetes jobPoll",
 		"host/history Step", "host/conn PingInterval", "host/conn quickPing", "host/conn Recheck", "host/discovery/dir Rescan",
 		"host/discovery/static Interval", "host/discovery/static minInterval", "host/discovery/static retryInterval",
 		"host/shim/expose recycleEvery",
 	},
 	"when something is worth a warning": {
-		"host/doctor renewalTime",
+		"host/doctor renewalTime", "host/doctor/kubernetes slowStart",
 	},
 	"the pause before the host's own next attempt": {
 		"forks/go-plugin/internal/reopen minPause", "host/discovery minPause", "host/discovery maxPause",

@@ -32,12 +32,12 @@ var layers = [][]string{
 // and which may link them without importing them.
 var leaves = map[string]struct{ importers, linkers []string }{
 	"k8s.io/": {
-		importers: []string{"host/discovery/kubernetes"},
-		linkers:   []string{"host/discovery/kubernetes", "host/cli/kube", "host"},
+		importers: []string{"host/discovery/kubernetes", "host/doctor/kubernetes"},
+		linkers:   []string{"host/discovery/kubernetes", "host/doctor/kubernetes", "host/cli/kube", "host"},
 	},
 	// They come with client-go's tools/record.
 	"github.com/go-openapi/": {
-		linkers: []string{"host/discovery/kubernetes", "host/cli/kube", "host"},
+		linkers: []string{"host/discovery/kubernetes", "host/doctor/kubernetes", "host/cli/kube", "host"},
 	},
 }
 

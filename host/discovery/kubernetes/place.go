@@ -96,12 +96,7 @@ func serviceOf(slice *discoveryv1.EndpointSlice) string {
 }
 
 // pluginName gives the name of the plugin that a Service is.
-func (w *watch) pluginName(svc *corev1.Service) string {
-	if svc.Namespace == w.opts.Home {
-		return svc.Name
-	}
-	return svc.Name + "." + svc.Namespace // the name of a Service has no dot
-}
+func (w *watch) pluginName(svc *corev1.Service) string { return PluginName(w.opts.Home, svc) }
 
 // lookup finds the Service of a plugin.
 func (w *watch) lookup(plugin string) (*corev1.Service, bool) {
