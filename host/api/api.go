@@ -2,7 +2,7 @@
 
 // Package api serves a daemon over HTTP: its health and metrics, how its plugins
 // fare, what changes, and calls to their methods. openapi.json describes it, and is
-// served with it.
+// served with it, as is a page for people.
 package api
 
 import (
@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/page"
 )
 
 // Options configures a Server. Daemon and Address must be set; [DefaultOptions]
@@ -26,6 +27,8 @@ import (
 type Options struct {
 	// Daemon is what is served.
 	Daemon *daemon.Daemon
+	// Program and Build are the program's name and what it was built from, for people.
+	Program, Build string
 	// Address is the host:port to listen on; port 0 is any free one. [NewHandler] takes
 	// none.
 	Address string
@@ -95,6 +98,7 @@ func (o *Options) validate() error {
 // Server is the API on one listener.
 type Server struct {
 	opts     Options
+	started  time.Time
 	listener net.Listener
 	loopback bool
 	token    *token
@@ -136,7 +140,7 @@ func newServer(o Options) (*Server, error) {
 	}
 	s := &Server{
 		opts: o, clients: connections{max: o.MaxConnections, maxBodies: o.MaxBodies}, calls: newShares(o.MaxCalls, o.MaxPluginCalls, o.MaxBodies/4),
-		streams: make(chan struct{}, o.MaxStreams), ending: make(chan struct{}),
+		streams: make(chan struct{}, o.MaxStreams), ending: make(chan struct{}), started: time.Now(),
 	}
 	if o.TokenFile == "" {
 		return s, nil
@@ -217,6 +221,10 @@ func (s *Server) handler() http.Handler {
 	for _, r := range s.routes() {
 		mux.HandleFunc(r.method+" "+r.pattern, r.serve)
 		paths.HandleFunc(r.pattern, wrongMethod(r.method))
+	}
+	for _, f := range page.Files() {
+		mux.Handle(http.MethodGet+" "+f.Pattern, f)
+		paths.HandleFunc(f.Pattern, wrongMethod(http.MethodGet))
 	}
 	paths.HandleFunc("/", notFound)
 	mux.Handle("/", paths)

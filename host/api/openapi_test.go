@@ -115,7 +115,8 @@ func TestDocument(t *testing.T) {
 	}
 	for _, r := range []struct{ method, path, allow string }{
 		{http.MethodGet, "/api/v1/nothing", ""},
-		{http.MethodGet, "/", ""},
+		{http.MethodGet, "/index.html", ""},
+		{http.MethodPost, "/", "GET"},
 		{http.MethodPost, "/api/v1/plugins", "GET"},
 		{http.MethodGet, greetPath, "POST"},
 	} {
@@ -141,6 +142,7 @@ func TestAnswersAreDescribed(t *testing.T) {
 		{"get", "/readyz", "/readyz", ""},
 		{"get", "/metrics", "/metrics", ""},
 		{"get", "/api/v1/openapi.json", "/api/v1/openapi.json", ""},
+		{"get", "/api/v1/host", "/api/v1/host", ""},
 		{"get", "/api/v1/kinds", "/api/v1/kinds", ""},
 		{"get", "/api/v1/plugins", "/api/v1/plugins", ""},
 		{"get", "/api/v1/plugins/{name}", "/api/v1/plugins/greeter", ""},

@@ -22,12 +22,13 @@ type route struct {
 	serve           http.HandlerFunc
 }
 
-// routes are all that the server serves; openapi.json has the same.
+// routes are all that the server serves besides the page; openapi.json has the same.
 func (s *Server) routes() []route {
 	all := []route{
 		{http.MethodGet, "/healthz", s.health},
 		{http.MethodGet, "/readyz", s.ready},
 		{http.MethodGet, "/api/v1/openapi.json", s.describe},
+		{http.MethodGet, "/api/v1/host", s.host},
 		{http.MethodGet, "/api/v1/kinds", s.kinds},
 		{http.MethodGet, "/api/v1/plugins", s.plugins},
 		{http.MethodGet, "/api/v1/plugins/{name}", s.plugin},
@@ -55,17 +56,23 @@ type readiness struct {
 }
 
 func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
-	answer := readiness{Missing: s.opts.Daemon.Missing()}
-	select {
-	case <-s.ending:
-		answer.Missing = append(answer.Missing, "the daemon is shutting down")
-	default:
-	}
+	answer := readiness{Missing: s.missing()}
 	status := http.StatusServiceUnavailable
-	if len(answer.Missing) == 0 {
-		answer.Ready, answer.Missing, status = true, []string{}, http.StatusOK
+	if answer.Ready = len(answer.Missing) == 0; answer.Ready {
+		status = http.StatusOK
 	}
 	writeJSON(w, status, answer)
+}
+
+// missing says what keeps the daemon from being ready. It is not nil.
+func (s *Server) missing() []string {
+	missing := append([]string{}, s.opts.Daemon.Missing()...)
+	select {
+	case <-s.ending:
+		missing = append(missing, "the daemon is shutting down")
+	default:
+	}
+	return missing
 }
 
 func (*Server) describe(w http.ResponseWriter, _ *http.Request) {

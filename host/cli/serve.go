@@ -66,6 +66,7 @@ func (c *config) serve(ctx context.Context, stdout, stderr io.Writer) error {
 		return ended(d.Run(ctx))
 	}
 	a := api.DefaultOptions()
+	a.Program, a.Build = c.program.Name, versionText()
 	a.Daemon, a.Address, a.TokenFile, a.NoCalls = d, c.Listen, c.TokenFile, c.NoCalls
 	a.MaxCalls, a.MaxPluginCalls = c.MaxCalls, c.MaxPluginCalls
 	a.MaxConnections = max(a.MaxConnections, 2*(a.MaxCalls+a.MaxStreams))
