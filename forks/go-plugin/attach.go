@@ -3,6 +3,7 @@
 package plugin
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/internal/panics"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 )
 
 // Attach makes one session with the remote plugin at config.Reattach.Addr: it
@@ -190,8 +192,8 @@ type sessionPeer struct {
 	conn    net.Conn
 	info    *PeerInfo // nil: it does not know the handshake
 	agreed  hello.Agreement
-	plugins PluginSet // of the agreed version
-	child   bool      // it is this host's to end
+	plugins PluginSet       // of the agreed version
+	process context.Context // of a child, which is this host's to end; nil: it is none
 }
 
 // newSession speaks the agreed protocol. It owns the connection, and closes it on an
@@ -199,7 +201,7 @@ type sessionPeer struct {
 func (p sessionPeer) newSession(cfg ClientConfig) (*Session, error) {
 	cfg.Logger = logging.NewRated(cfg.Logger)
 	s := &Session{
-		info: p.info, agreed: p.agreed, child: p.child,
+		info: p.info, agreed: p.agreed, child: p.process != nil,
 		pingTimeout: cfg.PingTimeout, keepalive: cfg.KeepaliveInterval, takesOutput: cfg.wantsOutput(),
 	}
 	if s.child {
@@ -219,11 +221,11 @@ func (p sessionPeer) newSession(cfg ClientConfig) (*Session, error) {
 func (s *Session) open(cfg *ClientConfig, p sessionPeer) error {
 	if s.agreed.Protocol == hello.GRPC && !s.agreed.Has(hello.FeatureMux) {
 		s.conn = dial.NewGRPCConn(p.conn, s.lose, (&grpcconn.GoAwayWatch{Leaving: s.setDraining}).See)
-		return s.openGRPC(cfg, p.plugins)
+		return s.openGRPC(cfg, p)
 	}
 	s.conn = dial.NewConn(p.conn, s.lose)
 	if s.agreed.Protocol == hello.GRPC {
-		return s.openGRPC(cfg, p.plugins)
+		return s.openGRPC(cfg, p)
 	}
 	return s.openNetRPC(cfg, p.plugins)
 }
@@ -267,19 +269,23 @@ func (s *Session) lists(kind string) bool {
 	return slices.ContainsFunc(s.info.Kinds, func(k PeerKind) bool { return k.Name == kind })
 }
 
-// newMux makes what carries a gRPC session with the feature mux. Nothing is read yet.
-func (s *Session) newMux(brokered func(*mux.Stream) error) *mux.Host {
+// newMux makes what carries a gRPC session with the feature mux. Nothing is read before
+// the client is set.
+func (s *Session) newMux(client **GRPCClient) *mux.Host {
 	return mux.NewHost(s.conn, mux.HostConfig{
-		Accept:   mux.Acceptors{mux.Brokered: brokered},
+		Accept:   mux.Acceptors{mux.Brokered: func(stream *mux.Stream) error { return (*client).broker.engine.Admit(stream) }},
 		Draining: s.setDraining,
 		Ended: func(err error) error {
 			s.lose(err)
+			if *client != nil {
+				(*client).session.Lose(peererr.Lost(err))
+			}
 			return err
 		},
 	})
 }
 
-func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
+func (s *Session) openGRPC(cfg *ClientConfig, p sessionPeer) error {
 	// The original library secures every brokered connection like the main one.
 	brokered := broker.Config{TLS: cfg.TLSConfig}
 	tunnel := s.agreed.Has(hello.FeatureGRPCTunnel)
@@ -297,10 +303,14 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 		Drain:   signs,
 		MaxSend: commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
 	}
+	var panicked panics.Func
+	if !s.child {
+		panicked = panics.NewGuard().ReportTo(cfg.Logger)
+	}
 	var client *GRPCClient
 	var host *mux.Host
 	if s.agreed.Has(hello.FeatureMux) {
-		host = s.newMux(func(stream *mux.Stream) error { return client.broker.engine.Admit(stream) })
+		host = s.newMux(&client)
 		grpcconn.OverMux(&conn, host, s.conn)
 		brokered = broker.Config{Transport: broker.Streams(host.Dial)}
 		if s.agreed.Has(hello.FeatureBrokerIDs) {
@@ -309,17 +319,18 @@ func (s *Session) openGRPC(cfg *ClientConfig, plugins PluginSet) error {
 	}
 	client, err := newGRPCClient(grpcClientConfig{
 		config:   *cfg,
-		plugins:  plugins,
+		plugins:  p.plugins,
 		conn:     conn,
 		mux:      host,
 		broker:   brokered,
-		panicked: panics.NewGuard().ReportTo(cfg.Logger),
+		panicked: panicked,
 		logger:   cfg.Logger,
 		announce: tunnel && s.agreed.Has(hello.FeatureBrokerIDs),
 		onDemand: tunnel && s.agreed.Has(hello.FeatureGRPCOnDemand),
 		noOutput: s.agreed.Has(hello.FeatureNoOutput),
-		doneCtx:  s.ctx,
+		doneCtx:  cmp.Or(p.process, s.ctx),
 		detach:   s.detach,
+		remote:   !s.child,
 	})
 	if err != nil {
 		return err

@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 
+	"google.golang.org/grpc"
+
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/child"
 	"github.com/hashicorp/go-plugin/internal/env"
@@ -30,6 +32,11 @@ func startChild(t *testing.T, cfg *plugin.ClientConfig) (*plugin.Client, *plugin
 		t.Fatal(err)
 	}
 	return client, session
+}
+
+// withoutHello has a host speak gRPC with its child as one of the original library.
+func withoutHello(cfg *plugin.ClientConfig) {
+	cfg.GRPCDialOptions = append(cfg.GRPCDialOptions, grpc.WithUserAgent("a host that wants HTTP/2"))
 }
 
 // TestChildShakesHands holds that a child has what a network plugin has, if both sides

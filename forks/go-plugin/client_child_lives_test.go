@@ -85,6 +85,7 @@ func TestKilledChildLeavesNoBrokeredSocket(t *testing.T) {
 			cfg := childConfig("")
 			cfg.Cmd.Env = append(printRole(plugin.ProtocolGRPC), envServer+"=has a relay")
 			cfg.Plugins, cfg.AllowedProtocols = plugin.PluginSet{"relay": &relay{}}, []plugin.Protocol{plugin.ProtocolGRPC}
+			withoutHello(cfg)
 			sockets := socketsIn(t, cfg, name)
 			client := plugin.NewClient(cfg)
 			defer client.Kill()

@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"slices"
 
 	"google.golang.org/grpc/credentials"
 
@@ -39,13 +40,16 @@ func (p *localProcess) attach(reached reachedPlugin) (*Session, error) {
 	defer cancel()
 	peer := sessionPeer{
 		agreed:  hello.Agreement{Version: reached.version, Protocol: string(reached.protocol)},
-		plugins: reached.plugins, child: true,
+		plugins: reached.plugins, process: p.context(),
 	}
 	target := dial.Target{Addr: reached.addr, Conn: reached.dial, TLS: reached.tls}
 	var err error
 	if reached.hello {
 		target.Hello = helloRequest(&p.config)
 		target.Hello.Versions, target.Hello.Protocols = []int{reached.version}, []string{string(reached.protocol)}
+		target.Hello.Features = slices.DeleteFunc(target.Hello.Features, func(feature string) bool {
+			return feature == hello.FeatureNoOutput // A child waits for whoever takes its output.
+		})
 		if peer.conn, peer.info, err = target.Dial(ctx); err == nil {
 			peer.agreed.Features, peer.agreed.MaxMessage = peer.info.Features, peer.info.MaxMessage
 		}

@@ -5,6 +5,7 @@ package plugin
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"sync"
 
@@ -87,6 +88,9 @@ func (p *localPlugin) open() (ClientProtocol, error) {
 	}
 	client, session, err := p.connect(p.reached)
 	if err != nil {
+		if p.inUse.Err() != nil {
+			err = fmt.Errorf("%w: %w", child.ErrExited, err)
+		}
 		return nil, err
 	}
 	if !p.keep(client, session) {

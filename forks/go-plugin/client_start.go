@@ -110,7 +110,8 @@ func (p *localProcess) request(cert *child.Certificate) child.Request {
 		SocketGroup:   sockets.Group,
 		MultiplexGRPC: p.config.GRPCBrokerMultiplex,
 		EndWithHost:   p.config.EndWithHost,
-		Hello:         !p.config.relayed,
+		// Dial options may change what the connection of a gRPC child is.
+		Hello: !p.config.relayed && len(p.config.GRPCDialOptions) == 0,
 	}
 	if cert != nil {
 		request.Cert = cert.PEM

@@ -82,7 +82,7 @@ type HostSession = hostSession
 
 // NewHostSession makes the plugin's side of a session on a connection.
 func NewHostSession(opts *ServeConfig, conn net.Conn, agreed hello.Agreement) (*HostSession, error) {
-	server, err := newNetworkServer(opts, nil, hclog.NewNullLogger(), stdio.NewHub(outputBuffer))
+	server, err := newNetworkServer(opts, nil, hclog.NewNullLogger(), stdio.NewHub(outputBuffer), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -50,7 +50,8 @@ type grpcClientConfig struct {
 
 	logger  hclog.Logger
 	doneCtx context.Context   // handed to the plugins' GRPCClient
-	detach  func() (ask bool) // of grpcconn.Session; nil: the plugin is a child
+	detach  func() (ask bool) // of grpcconn.Session; may be nil
+	remote  bool              // the plugin is no child
 }
 
 // newGRPCClient starts a session. It does not wait for the connection.
@@ -78,14 +79,14 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 		cfg.broker.Group = shared.group
 	}
 	b := &GRPCBroker{engine: broker.New(cfg.broker)}
-	session.Broker, session.Plugin, session.Detach = b, cfg.doneCtx, cfg.detach
+	session.Broker, session.Plugin, session.Detach, session.Remote = b, cfg.doneCtx, cfg.detach, cfg.remote
 	if cfg.multiplexer != nil {
 		session.Beneath = cfg.multiplexer
 	}
 	switch {
 	case cfg.mux != nil:
 		session.Beneath = cfg.mux
-		session.Output = grpcconn.ReceiveOutput(cfg.mux, cfg.config.SyncStdout, cfg.config.SyncStderr)
+		session.Output = grpcconn.ReceiveOutput(cfg.mux, cfg.remote, cfg.config.SyncStdout, cfg.config.SyncStderr)
 	case !cfg.noOutput:
 		session.Output = grpcstdio.Receive(conn, cfg.config.SyncStdout, cfg.config.SyncStderr, cfg.logger)
 	}
@@ -148,9 +149,10 @@ func (c *GRPCClient) Ping() error {
 // about to leave has answered.
 func (c *GRPCClient) PingContext(ctx context.Context) error { return c.engine().Ping(ctx) }
 
-// Done is closed by Close, or when the plugin's broker was lost for good under a
-// host that brokers connections: calls may go on then, but callbacks do not. The
-// loss of a connection alone is no such thing, because it is replaced.
+// Done is closed by Close, when the connection of a plugin was lost that has shaken hands,
+// or when the plugin's broker was lost for good under a host that brokers connections:
+// calls may go on then, but callbacks do not. The loss of any other connection alone is
+// no such thing, because it is replaced.
 func (c *GRPCClient) Done() <-chan struct{} { return c.engine().Lost.Done() }
 
 // Err is nil until Done is closed. Then it says why.

@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/grpcserve"
 	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/listen"
 	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
@@ -58,6 +59,10 @@ func (h *hostSession) grpcHost() grpcserve.Host {
 		OnShutdown: func() { h.quit(grpcserve.HangUpTimeout) }, // once it has read the rest of the output
 		Panicked:   h.panicked,
 	}
+	if h.plugin.quit != nil {
+		// Where the child's sockets are, its brokered listeners are, too.
+		host.Broker.Transport = broker.Listeners(broker.ListenerConfig{Sockets: listen.SocketsFromEnv()})
+	}
 	tunnel := h.agreed.Has(hello.FeatureGRPCTunnel)
 	if tunnel && !h.agreed.Has(hello.FeatureMux) {
 		host.Broker.Transport, host.Broker.TLS = broker.Tunnel(), nil // inside of the main one
@@ -69,7 +74,7 @@ func (h *hostSession) grpcHost() grpcserve.Host {
 	case h.agreed.Has(hello.FeatureMux):
 		host.Mux = &grpcserve.Mux{
 			Subscribe: func() mux.Output { return h.subscribe() }, Output: &h.before,
-			Watchdog: &h.plugin.watchdog, Silence: hostKeepalive,
+			Watchdog: &h.plugin.watchdog, Silence: h.plugin.keepalive,
 		}
 	case !h.agreed.Has(hello.FeatureNoOutput):
 		host.Output = grpcstdio.NewSender(func() stdio.Stream { return h.output().Subscribe() })

@@ -47,7 +47,8 @@ type networkPlugin struct {
 	draining  chan struct{}
 }
 
-func newNetworkPlugin(opts *ServeConfig, logger hclog.Logger, output stdio.Outputs) (*networkPlugin, error) {
+// newNetworkPlugin prepares a plugin for its hosts. quit is that of a child, or nil.
+func newNetworkPlugin(opts *ServeConfig, logger hclog.Logger, output stdio.Outputs, quit func()) (*networkPlugin, error) {
 	p := &networkPlugin{
 		newServer: opts.GRPCServer,
 		logger:    logger,
@@ -55,9 +56,13 @@ func newNetworkPlugin(opts *ServeConfig, logger hclog.Logger, output stdio.Outpu
 		served:    servedVersions(opts),
 		output:    output,
 		keepalive: hostKeepalive,
+		quit:      quit,
 		panics:    panics.NewGuard(),
 		draining:  make(chan struct{}),
 		services:  make(map[int]*grpcserve.Factory),
+	}
+	if quit != nil {
+		p.keepalive = 0 // A host on the same machine cannot vanish, but be stopped for a while.
 	}
 	if opts.Network != nil {
 		p.config = *opts.Network
@@ -105,15 +110,16 @@ func (p *networkPlugin) grpcConfig(set PluginSet) grpcserve.Config {
 	cfg := grpcserve.Config{
 		Plugins:   grpcPlugins(set),
 		NewServer: factoryOf(p.newServer),
-		Options: []grpc.ServerOption{
-			grpc.Creds(grpcconn.EstablishedTLS{}),
+		Options:   []grpc.ServerOption{grpc.Creds(grpcconn.EstablishedTLS{})},
+		Logger:    p.logger,
+	}
+	if p.quit == nil {
+		cfg.MaxMessage = p.config.MaxMessageBytes // Children have gRPC's own bound.
+		cfg.Options = append(cfg.Options,
 			grpc.ConnectionTimeout(p.config.HandshakeTimeout),
 			grpc.KeepaliveParams(keepalive.ServerParameters{Time: hostKeepalive, Timeout: hostKeepalive}),
 			// Hosts may probe as often as they like: they notice a dead plugin by it.
-			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}),
-		},
-		MaxMessage: p.config.MaxMessageBytes,
-		Logger:     p.logger,
+			grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: time.Second, PermitWithoutStream: true}))
 	}
 	if !p.config.ExitOnPanic {
 		cfg.Panicked = p.panics.ReportTo(p.logger)

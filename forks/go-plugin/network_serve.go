@@ -42,7 +42,7 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 		opts = &served
 	}
 	output := stdio.NewHub(outputBuffer)
-	server, err := newNetworkServer(opts, child.VersionsFromEnv(logger), logger, output)
+	server, err := newNetworkServer(opts, child.VersionsFromEnv(logger), logger, output, nil)
 	if err != nil {
 		return err
 	}
@@ -95,7 +95,7 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 // it reads no environment, checks no cookie in it, and leaves signals and the
 // standard streams alone.
 func ServeListener(ctx context.Context, lis net.Listener, opts *ServeConfig) error {
-	server, err := newNetworkServer(opts, nil, opts.logger(), stdio.NewHub(outputBuffer))
+	server, err := newNetworkServer(opts, nil, opts.logger(), stdio.NewHub(outputBuffer), nil)
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}

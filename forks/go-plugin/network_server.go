@@ -29,9 +29,9 @@ type networkServer struct {
 }
 
 // newNetworkServer does everything that can fail before a socket is open. hostVersions
-// are those of a host that has started the plugin, if one has.
-func newNetworkServer(opts *ServeConfig, hostVersions []int, logger hclog.Logger, output stdio.Outputs) (*networkServer, error) {
-	p, err := newNetworkPlugin(opts, logger, output)
+// are those of a host that has started the plugin, if one has. quit is that of a child.
+func newNetworkServer(opts *ServeConfig, hostVersions []int, logger hclog.Logger, output stdio.Outputs, quit func()) (*networkServer, error) {
+	p, err := newNetworkPlugin(opts, logger, output, quit)
 	if err != nil {
 		return nil, err
 	}

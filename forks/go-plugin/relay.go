@@ -78,7 +78,7 @@ func ServeRelay(ctx context.Context, lis net.Listener, config *RelayConfig) erro
 		return errors.Join(errors.New("RelayConfig.Choose must be set"), lis.Close())
 	}
 	opts := &ServeConfig{TLSProvider: config.TLSProvider, Network: config.Network, Logger: config.Logger}
-	p, err := newNetworkPlugin(opts, opts.logger(), stdio.NewHub(outputBuffer))
+	p, err := newNetworkPlugin(opts, opts.logger(), stdio.NewHub(outputBuffer), nil)
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}

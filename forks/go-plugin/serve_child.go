@@ -81,7 +81,7 @@ func newChildServer(opts *ServeConfig, logger hclog.Logger, stdout, stderr io.Re
 	}
 	s := &childServer{opts: opts, logger: logger, version: version, done: make(chan struct{})}
 	_, relays := version.plugins[AnyKind].(RPCRelay)
-	s.hello = shakesHands && version.protocol == ProtocolNetRPC && !relays // which needs yamux
+	s.hello = shakesHands && !relays // which needs yamux
 	if err := s.configureTLS(); err != nil {
 		return nil, err
 	}
@@ -92,6 +92,8 @@ func newChildServer(opts *ServeConfig, logger hclog.Logger, stdout, stderr io.Re
 		s.protocol, err = newChildSessions(opts, s.tls, hostVersions, logger, stdio.NewSource(stdout, stderr, pipes), func() { close(s.done) })
 	} else {
 		s.configureProtocol(stdout, stderr, pipes)
+	}
+	if err == nil {
 		err = s.protocol.Init()
 	}
 	if err != nil {

@@ -29,20 +29,25 @@ func newChildSessions(opts *ServeConfig, secure *tls.Config, hostVersions []int,
 	served := *opts
 	served.Network = &NetworkConfig{MaxMessageBytes: -1, OneServer: true, ExitOnPanic: true}
 	served.TLSProvider = func() (*tls.Config, error) { return secure, nil }
-	server, err := newNetworkServer(&served, hostVersions, logger, source)
+	server, err := newNetworkServer(&served, hostVersions, logger, source, sync.OnceFunc(quit))
 	if err != nil {
 		return nil, err
 	}
-	// A host on the same machine cannot vanish, but be stopped for a while.
-	server.keepalive, server.quit = 0, sync.OnceFunc(quit)
 	// Its own host was told the version. Another one that reattaches negotiates none, as
 	// with the original library.
 	server.handshaker.HangUp()
 	return &childSessions{server, source}, nil
 }
 
-// Init does nothing: all was prepared when the sessions were made.
-func (*childSessions) Init() error { return nil }
+// Init lets the plugin register what it serves over gRPC, while its host still waits for
+// the line.
+func (s *childSessions) Init() error {
+	factory := s.server.services[s.server.announced.version]
+	if factory == nil {
+		return nil
+	}
+	return factory.Prepare(s.server.logger)
+}
 
 // Config returns "": there is no configuration.
 func (*childSessions) Config() string { return "" }

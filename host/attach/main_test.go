@@ -45,6 +45,7 @@ func play(role string) error {
 		logger.Info("the plugin logs", "answer", 42)
 		plugin.Serve(served.Config(logger))
 	case "short-lived", "deaf":
+		_ = os.Unsetenv("PLUGIN_HELLO") // As the original library, they have HTTP/2 connections.
 		config := served.Config(logger)
 		config.GRPCServer = replacing(role == "deaf")
 		plugin.Serve(config)

@@ -23,10 +23,10 @@ func OverMux(cfg *Config, host *mux.Host, conn net.Conn) {
 }
 
 // ReceiveOutput passes on what the plugin of a session with the feature mux writes, until
-// the session ends. It returns nil if nobody wants that.
-func ReceiveOutput(host *mux.Host, stdout, stderr io.Writer) Output {
+// the session ends. It returns nil if nobody wants that of a remote plugin: a child would wait.
+func ReceiveOutput(host *mux.Host, remote bool, stdout, stderr io.Writer) Output {
 	out, err := stdio.NewSink(stdout, nil), stdio.NewSink(stderr, nil)
-	if out.Drops() && err.Drops() {
+	if remote && out.Drops() && err.Drops() {
 		return nil
 	}
 	return &muxOutput{stdio.StartPump(host.ReceiveOutput(func(chunk stdio.Chunk) {

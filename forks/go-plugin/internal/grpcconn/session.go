@@ -37,11 +37,13 @@ type Session struct {
 
 	// Plugin is done when the plugin's process, or the session, has ended.
 	Plugin context.Context
-	// Detach is nil for a child, which is asked to end. Any other plugin is left alone:
-	// Detach is called before anything is closed, so that whoever holds the session
-	// knows why it ends, and reports whether the plugin may be asked to end the session,
-	// because it takes Shutdown for no more than that.
+	// Detach, if not nil, is called before anything is closed, so that whoever holds the
+	// session knows why it ends. It reports whether the plugin may be asked to end: a
+	// child, or one that takes Shutdown for the end of the session.
 	Detach func() (ask bool)
+	// Remote says that the plugin is no child: it ends the session alone, and Plugin may
+	// be the session's.
+	Remote bool
 
 	// Lost is done when the session was closed, or Lose was called, which says that it is
 	// of no more use, though calls may go on. Its cause says why.
@@ -92,7 +94,7 @@ func (s *Session) WatchDrain(ctx context.Context) error {
 // AwaitOutput waits until a child was asked for its output, which it sends ahead of an
 // answer to whoever has asked. Other plugins keep it for the host.
 func (s *Session) AwaitOutput() {
-	if s.Detach != nil {
+	if s.Remote {
 		return
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stdio.FlushTimeout)
@@ -129,8 +131,10 @@ func (s *Session) end() error {
 	defer cancel()
 	ask, plugin, wait := true, s.Plugin, stdio.ShutdownTimeout
 	if s.Detach != nil {
-		// Plugin is done, if it is the session's.
-		ask, plugin, wait = s.Detach(), reading, stdio.FlushTimeout
+		ask = s.Detach()
+	}
+	if s.Remote {
+		plugin, wait = reading, stdio.FlushTimeout // Plugin is done, if it is the session's.
 	}
 	if ask {
 		// To ask for the output is of no use after the plugin was asked to end.

@@ -116,6 +116,14 @@ func (f *Factory) state() (first *Service, share bool) {
 	return f.first, f.first != nil && (f.sole || f.late > 0)
 }
 
+// Prepare asks the plugin for the first service before any host comes, however long that
+// takes.
+func (f *Factory) Prepare(asker hclog.Logger) error {
+	f.asking <- struct{}{}
+	_, err := f.makeFirst(asker)
+	return err
+}
+
 // makeFirst asks the plugin for the first service.
 func (f *Factory) makeFirst(asker hclog.Logger) (*Service, error) {
 	defer func() { <-f.asking }()
