@@ -22,7 +22,7 @@ const forkModule = "github.com/hashicorp/go-plugin"
 
 // forkLayers are the packages of the fork, lowest first. A package may import packages
 // of lower layers and those beneath its own directory. The public package stands above
-// all of them.
+// all engines.
 var forkLayers = [][]string{
 	{"internal/wait"},
 	{"printable", "runner", "tlsfile", "internal/calls", "internal/env", "internal/h2frames", "internal/idleread", "internal/logging",
@@ -35,6 +35,8 @@ var forkLayers = [][]string{
 	{"internal/broker", "internal/relay"},
 	{"internal/grpcserve"},
 	{"."},
+	{"contract"}, // what generated glue needs
+	{"contract/contracttest"},
 }
 
 func forkLayerOf(path string) int {

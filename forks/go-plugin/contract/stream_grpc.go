@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package contract
+
+import (
+	"context"
+
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/protobuf/proto"
+)
+
+// Streaming is a method with a stream, in one direction or both.
+func Streaming[In any](name string, serve func(ctx context.Context, in *In, s Stream) error) Method {
+	return func(_ string, to *grpc.ServiceDesc) {
+		to.Streams = append(to.Streams, grpc.StreamDesc{
+			StreamName: name, ServerStreams: true, ClientStreams: true,
+			Handler: func(_ any, stream grpc.ServerStream) error {
+				in := new(In)
+				if err := stream.RecvMsg(in); err != nil {
+					return err
+				}
+				return serve(stream.Context(), in, grpcServed{stream})
+			},
+		})
+	}
+}
+
+// grpcServed is the side of a stream that serves.
+type grpcServed struct{ grpc.ServerStream }
+
+func (s grpcServed) Send(m proto.Message) error { return s.SendMsg(m) }
+func (s grpcServed) Recv(m proto.Message) error { return s.RecvMsg(m) }
+func (s grpcServed) Open() error                { return s.SendHeader(metadata.MD{}) }
+func (grpcServed) Await() error                 { return nil }
+func (grpcServed) CloseSend() error             { return nil }
+func (grpcServed) Close()                       {}
+
+func (c *grpcCaller) open(ctx context.Context, method string, request proto.Message, in, out bool) (Stream, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	stream, err := c.conn.NewStream(ctx, &grpc.StreamDesc{StreamName: method, ServerStreams: out, ClientStreams: in}, "/"+c.service+"/"+method)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	s := &grpcCalled{stream, cancel}
+	if err := stream.SendMsg(request); err != nil {
+		err = stream.RecvMsg(new(anyMessage)) // which says why
+		s.Close()
+		return nil, err
+	}
+	if !in {
+		if err := stream.CloseSend(); err != nil {
+			s.Close()
+			return nil, err
+		}
+	}
+	return s, nil
+}
+
+// grpcCalled is the caller's side of a stream.
+type grpcCalled struct {
+	grpc.ClientStream
+	cancel context.CancelFunc
+}
+
+func (s *grpcCalled) Send(m proto.Message) error { return s.SendMsg(m) }
+func (s *grpcCalled) Recv(m proto.Message) error { return s.RecvMsg(m) }
+func (s *grpcCalled) Open() error                { return nil }
+func (s *grpcCalled) Close()                     { s.cancel() }
+
+// Await waits for the header, which comes with the method's beginning. Without one the
+// method has failed.
+func (s *grpcCalled) Await() error {
+	header, err := s.Header()
+	if err != nil || header != nil {
+		return err
+	}
+	return s.RecvMsg(new(anyMessage))
+}

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package evolve
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/hashicorp/go-plugin/contract"
+)
+
+// Verdict is what becomes of a call between two peers of which one knows the change and
+// the other does not.
+type Verdict string
+
+// The verdicts.
+const (
+	// Works: the call does what it did.
+	Works Verdict = "works"
+	// Refused: the call fails, with an error that names what is missing or not known. It has
+	// not run.
+	Refused Verdict = "refused"
+	// RefusedIfGiven: it is refused unless the value is nil or empty.
+	RefusedIfGiven Verdict = "refused unless it is empty"
+	// Unanswered: the call has run, and its answer is not accepted, since a result is missing.
+	Unanswered Verdict = "answer not accepted"
+	// Empty: the call runs with the value empty.
+	Empty Verdict = "works, with the value empty"
+	// NoMethod: the plugin says that it has no such method.
+	NoMethod Verdict = "no such method"
+)
+
+// Change is one difference between two records.
+type Change struct {
+	// What is the change, as a sentence begins: "Greet lost parameter name".
+	What string
+	// OldHost is what happens between a host that does not know the change and a plugin that
+	// does, NewHost the other way round.
+	OldHost, NewHost Verdict
+	// Breaking says that the change needs another version of the contract.
+	Breaking bool
+}
+
+// String gives the change and what comes of it.
+func (c Change) String() string {
+	return fmt.Sprintf("%s (old host: %s; old plugin: %s)", c.What, c.OldHost, c.NewHost)
+}
+
+// Compare says what changed from old to now. They are of the same version.
+func Compare(old, now *Record) []Change {
+	var all []Change
+	add := func(breaking bool, oldHost, newHost Verdict, format string, args ...any) {
+		all = append(all, Change{fmt.Sprintf(format, args...), oldHost, newHost, breaking})
+	}
+	if old.Handshake != now.Handshake {
+		add(true, Refused, Refused, "the handshake changed from %s to %s", old.Handshake, now.Handshake)
+	}
+	for _, s := range old.Services {
+		after := find(now.Services, s.Name)
+		if after.Name == "" {
+			add(true, NoMethod, Works, "interface %s is gone", s.Name)
+			continue
+		}
+		if s.Kind != after.Kind && s.Kind != "" {
+			add(true, NoMethod, NoMethod, "%s is dispensed as %q, not as %q", s.Name, after.Kind, s.Kind)
+		}
+		all = append(all, methods(s, after)...)
+	}
+	for _, s := range now.Services {
+		if find(old.Services, s.Name).Name == "" {
+			add(false, Works, NoMethod, "interface %s is new", s.Name)
+		}
+	}
+	for _, t := range old.Types {
+		if after := find(now.Types, t.Name); after.Name != "" {
+			all = append(all, fields(t.Name, t.Fields, after.Fields)...)
+		}
+	}
+	for _, e := range old.Errors {
+		if !strings.Contains(" "+strings.Join(now.Errors, " ")+" ", " "+e+" ") {
+			add(true, Works, Works, "error %s is gone, of which older hosts get the text only", e)
+		}
+	}
+	return all
+}
+
+func methods(old, now Service) (all []Change) {
+	for _, m := range old.Methods {
+		after := find(now.Methods, m.Name)
+		if after.Name == "" {
+			all = append(all, Change{"method " + m.Name + " is gone", NoMethod, Works, true})
+			continue
+		}
+		all = append(all, values(m.Name, "parameter", m.Params, after.Params)...)
+		all = append(all, values(m.Name, "result", m.Results, after.Results)...)
+	}
+	for _, m := range now.Methods {
+		if find(old.Methods, m.Name).Name == "" {
+			all = append(all, Change{"method " + m.Name + " is new", Works, NoMethod, false})
+		}
+	}
+	return all
+}
+
+// values compares parameters or results of a method.
+func values(method, sort string, old, now []Value) (all []Change) {
+	was, is := live(old), live(now)
+	for _, v := range old {
+		switch after, ok := is[v.Name]; {
+		case v.Removed || ok && after.Number == v.Number:
+		case ok:
+			gone, came := removed(sort, v), added(sort, after)
+			all = append(all, Change{
+				fmt.Sprintf("%s has %s %s as %s, not as %s", method, sort, v.Name, after.Type, v.Type),
+				worse(gone.OldHost, came.OldHost), worse(gone.NewHost, came.NewHost), true,
+			})
+		default:
+			c := removed(sort, v)
+			c.What = fmt.Sprintf("%s lost %s %s", method, sort, v.Name)
+			all = append(all, c)
+		}
+	}
+	for _, v := range now {
+		if _, ok := was[v.Name]; !ok && !v.Removed {
+			c := added(sort, v)
+			c.What = fmt.Sprintf("%s has a new %s %s", method, sort, v.Name)
+			all = append(all, c)
+		}
+	}
+	return all
+}
+
+func live(list []Value) map[string]Value {
+	found := make(map[string]Value)
+	for _, v := range list {
+		if !v.Removed {
+			found[v.Name] = v
+		}
+	}
+	return found
+}
+
+// worse gives the one of two verdicts that says less of a call to hope for.
+func worse(a, b Verdict) Verdict {
+	for _, v := range []Verdict{Refused, Unanswered, RefusedIfGiven, Empty} {
+		if a == v || b == v {
+			return v
+		}
+	}
+	return Works
+}
+
+// added says what comes of a parameter or a result that only the new side knows.
+func added(sort string, v Value) Change {
+	required, nilable := bandOf(v.Number) == 0, !isOptional(v)
+	stream := strings.HasPrefix(v.Wire, "stream ")
+	switch {
+	case stream:
+		return Change{OldHost: Refused, NewHost: Refused, Breaking: true}
+	case sort == "parameter" && required:
+		return Change{OldHost: Refused, NewHost: Refused, Breaking: true}
+	case sort == "parameter" && nilable:
+		return Change{OldHost: Empty, NewHost: RefusedIfGiven, Breaking: true}
+	case sort == "result" && required:
+		return Change{OldHost: Works, NewHost: Unanswered, Breaking: true}
+	case sort == "result" && nilable:
+		return Change{OldHost: Works, NewHost: Empty, Breaking: true}
+	}
+	return Change{OldHost: Works, NewHost: Works}
+}
+
+// removed says the same of one that only the old side knows: the roles are the other way
+// round.
+func removed(sort string, v Value) Change {
+	c := added(sort, v)
+	c.OldHost, c.NewHost = c.NewHost, c.OldHost
+	return c
+}
+
+func isOptional(v Value) bool { return bandOf(v.Number) != 0 && v.Number > contract.OptionalFrom }
+
+// fields compares the fields of a struct. Peers that do not know a field leave it zero,
+// and ignore it.
+func fields(name string, old, now []Value) (all []Change) {
+	was, is := live(old), live(now)
+	for _, v := range old {
+		switch after, ok := is[v.Name]; {
+		case v.Removed || ok && after.Number == v.Number:
+		case ok:
+			all = append(all, Change{fmt.Sprintf("%s.%s is a %s, not a %s", name, v.Name, after.Type, v.Type), Empty, Empty, true})
+		default:
+			all = append(all, Change{fmt.Sprintf("%s lost field %s", name, v.Name), Empty, Empty, true})
+		}
+	}
+	for _, v := range now {
+		if _, ok := was[v.Name]; !ok && !v.Removed {
+			all = append(all, Change{fmt.Sprintf("%s has a new field %s", name, v.Name), Empty, Empty, false})
+		}
+	}
+	return all
+}

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package write
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/reattach/reattach/gen/model"
+)
+
+// hostFile writes the kinds of a host. It is a package of its own: a plugin must not link
+// the host's library.
+func hostFile(c *model.Contract, m *messages) ([]byte, error) {
+	f := newFile(c, m, hostName(c), c.Path+"/"+hostName(c))
+	f.use("github.com/reattach/reattach/host/daemon", "daemon")
+	f.use("github.com/reattach/reattach/host/stub", "stub")
+	f.use("github.com/reattach/reattach/host/cli", "cli")
+	f.use(c.Path, c.Name)
+	f.use("time", "time")
+	f.context()
+	f.p("// Options gives a command line of that name over the contract's kinds, for cli.Main.")
+	f.p("func Options(name string) cli.Options {")
+	f.p("return cli.Options{Name: name, Handshake: %s.Handshake(), Versions: %s.Versions, Kinds: Kinds()}\n}\n", c.Name, c.Name)
+	f.p("// Configure lets a daemon speak the contract: it sets Handshake, Versions and Kinds.")
+	f.p("func Configure(o *daemon.Options) {")
+	f.p("o.Handshake, o.Versions, o.Kinds = %s.Handshake(), %s.Versions, Kinds()\n}\n", c.Name, c.Name)
+	f.p("// Kinds are the interfaces of the contract, as a daemon knows them.")
+	f.p("func Kinds() []daemon.Kind {\nreturn []daemon.Kind{")
+	for _, s := range kinds(c) {
+		f.p("daemon.NewKind[%s.%s](%s.%sKind, &%s.%sPlugin{},", c.Name, s.Name, c.Name, s.Name, c.Name, s.Name)
+		for _, m := range s.Methods {
+			f.kindOptions(s, m)
+		}
+		f.p("daemon.WithSwitch(switch%s)),", s.Name)
+	}
+	f.p("}\n}\n")
+	for _, s := range kinds(c) {
+		f.switchOf(s)
+	}
+	return f.bytes()
+}
+
+// kindOptions writes what a host is told of a method.
+func (f *file) kindOptions(s *model.Service, m *model.Method) {
+	var options []string
+	if m.Idempotent {
+		options = append(options, "Idempotent: true")
+	}
+	if m.Timeout > 0 {
+		options = append(options, "Timeout: "+spellDuration(m.Timeout))
+	}
+	if m.Repeats != nil {
+		n := fmt.Sprint(*m.Repeats)
+		if *m.Repeats == 0 {
+			n = "stub.NoRepeats"
+		}
+		options = append(options, "Repeats: "+n)
+	}
+	if stream(m.Params) != nil || stream(m.Results) != nil {
+		options = append(options, "Stream: true")
+	}
+	if len(options) > 0 {
+		f.p("daemon.WithMethod(%q, stub.CallOptions{%s}),", m.Name, strings.Join(options, ", "))
+	}
+	if len(m.Params) > 0 {
+		names := make([]string, len(m.Params))
+		for i, p := range m.Params {
+			names[i] = fmt.Sprintf("%q", p.Name)
+		}
+		f.p("daemon.WithParams(%q, %s),", m.Name, strings.Join(names, ", "))
+	}
+	in, out := requestName(s, m), answerName(s, m)
+	f.p("daemon.WithWire(\"netrpc\", %q, \"*%s.%s\", \"%s.%s\"),", m.Name, pbName(f.contract), in, pbName(f.contract), out)
+	f.p("daemon.WithWire(\"grpc\", %q, \"%s.%s\", \"%s.%s\"),", m.Name, wirePackage(f.contract), in, wirePackage(f.contract), out)
+}
+
+// spellDuration writes a time as Go source.
+func spellDuration(d time.Duration) string {
+	for _, unit := range []struct {
+		d    time.Duration
+		name string
+	}{{time.Hour, "Hour"}, {time.Minute, "Minute"}, {time.Second, "Second"}, {time.Millisecond, "Millisecond"}, {time.Microsecond, "Microsecond"}} {
+		if d%unit.d == 0 {
+			return fmt.Sprintf("%d*time.%s", d/unit.d, unit.name)
+		}
+	}
+	return fmt.Sprintf("%d*time.Nanosecond", d)
+}
+
+// switchOf writes the value that asks for each call which stub to use.
+func (f *file) switchOf(s *model.Service) {
+	name, spelled := lower(s.Name)+"Switch", f.contract.Name+"."+s.Name
+	f.p("// switch%s gives %s that asks pick, for each call, which one to use: the instances of", s.Name, article(s.Name))
+	f.p("// a plugin may speak different protocols.")
+	f.p("func switch%s(pick func() %s) %s { return %s(pick) }\n", s.Name, spelled, spelled, name)
+	f.p("type %s func() %s\n", name, spelled)
+	for _, m := range s.Methods {
+		call := fmt.Sprintf("pickStub().%s(%s)", m.Name, f.arguments(m))
+		if len(m.Results) > 0 || m.Err {
+			call = "return " + call
+		}
+		f.p("func (pickStub %s) %s%s {\n%s\n}\n", name, m.Name, f.signature(m, "ctx"), call)
+	}
+}
