@@ -24,23 +24,22 @@ type Conn struct {
 	heard  atomic.Int64 // when a read last brought something: nanoseconds since opened
 	lost   func(error)
 
-	// Of gRPC, which alone reads so. It may close the connection by itself, and
-	// read no more.
 	reader *idleread.Reader // of Conn
-	see    func(read []byte)
+	// see is gRPC's, which may close the connection by itself, and read no more.
+	see func(read []byte)
 }
 
 // NewConn watches a connection for net/rpc. At its end, lost is called with the reason.
 // It does not block, and may be called again.
 func NewConn(conn net.Conn, lost func(error)) *Conn {
-	return &Conn{Conn: conn, opened: time.Now(), lost: lost}
+	return &Conn{Conn: conn, opened: time.Now(), lost: lost, reader: idleread.NewReader(conn)}
 }
 
 // NewGRPCConn does so for gRPC. What is read goes through see as well, which is called
 // by one goroutine at a time and does not keep it.
 func NewGRPCConn(conn net.Conn, lost func(error), see func(read []byte)) *Conn {
 	c := NewConn(conn, lost)
-	c.reader, c.see = idleread.NewReader(conn), see
+	c.see = see
 	return c
 }
 

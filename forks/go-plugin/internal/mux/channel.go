@@ -288,8 +288,8 @@ func (c *Channel) ReadReply(target reflect.Value) error {
 		return &RefusedError{Reason: c.refusal, Busy: c.head.size == refusedBusy}
 	}
 	err := DecodeValue(c.dec, target)
-	if err != nil && c.reading && c.host.in.source.err != nil {
-		return c.stop(c.host.in.source.err)
+	if err != nil && c.reading && c.host.in.r.err != nil {
+		return c.stop(c.host.in.r.err)
 	}
 	return err
 }

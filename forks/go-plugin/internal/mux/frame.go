@@ -72,6 +72,7 @@ const (
 type buffer struct {
 	data []byte
 	of   *sending // whose data it is; nil: its own
+	next *buffer  // what is written behind it
 }
 
 // buffers are those of up to batchRoom, and others larger ones.
@@ -165,6 +166,7 @@ func (b *buffer) isPending() bool {
 
 // recycle lets others use the buffer.
 func (b *buffer) recycle() {
+	b.next = nil
 	if b.of != nil {
 		b.of.written()
 		return

@@ -138,7 +138,7 @@ func (h *Host) await(r reader) error {
 		if !woken || !isTimeout(err) {
 			return err
 		}
-		h.in.source.err = nil
+		h.in.r.err = nil
 	}
 }
 

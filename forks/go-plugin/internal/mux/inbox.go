@@ -3,13 +3,11 @@
 package mux
 
 import (
-	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
 	"math"
-	"sync/atomic"
 	"time"
 )
 
@@ -17,39 +15,11 @@ import (
 // As an io.Reader and io.ByteReader it gives what is left of the current
 // message.
 type inbox struct {
-	source *source
-	r      *bufio.Reader
-	left   int
+	r    *readAhead
+	left int
 }
 
-// source is the connection. It remembers its error, because gob does not say
-// whether the connection failed or the value did.
-type source struct {
-	io.Reader
-	// before, if not nil, is called when what was read so far is used up, and
-	// reading may wait.
-	before func()
-	err    error
-	reads  atomic.Uint64 // that brought something
-}
-
-func (s *source) Read(p []byte) (int, error) {
-	if s.before != nil {
-		s.before()
-	}
-	n, err := s.Reader.Read(p)
-	if n > 0 {
-		s.reads.Add(1)
-		return n, nil // An error comes again, when what came with it is used up.
-	}
-	s.err = err
-	return n, err
-}
-
-func newInbox(conn io.Reader, before func()) inbox {
-	s := &source{Reader: conn, before: before}
-	return inbox{source: s, r: bufio.NewReader(s)}
-}
+func newInbox(conn io.Reader, before func()) inbox { return inbox{r: newReadAhead(conn, before)} }
 
 // message is what stands before the value of a message.
 type message struct {
@@ -87,7 +57,7 @@ func (in *inbox) next(m *message) error {
 	_, _ = in.r.Discard(lengthSize)
 	in.left = int(length)
 	err = in.head(m)
-	if err != nil && in.source.err == nil {
+	if err != nil && in.r.err == nil {
 		return fmt.Errorf("%w of kind %d: %v", errMalformed, m.kind, err)
 	}
 	return midway(err, lengthSize)

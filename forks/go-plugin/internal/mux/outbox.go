@@ -46,7 +46,7 @@ type outbox struct {
 	broken func(error)
 
 	mu      sync.Mutex
-	waiting *buffer // nil: nothing waits
+	waiting queue
 	turns   turns
 	writing bool   // somebody writes, and looks once more before it stops
 	taken   uint64 // what the connection was given: bytes of short frames, and one for each part
@@ -72,17 +72,12 @@ func (o *outbox) put(b *buffer, when urgency) (end uint64, err error) {
 		defer o.mu.Unlock()
 		return 0, o.err
 	}
-	if o.waiting == nil {
-		o.waiting = b
-	} else {
-		o.waiting.data = append(o.waiting.data, b.data...)
-		b.recycle()
-	}
+	o.waiting.add(b)
 	end = o.endLocked()
 	if pending {
 		o.pending = end
 	}
-	if when == later && len(o.waiting.data) >= batchThreshold {
+	if when == later && o.waiting.size >= batchThreshold {
 		when = now
 	}
 	o.leave(when)
@@ -116,7 +111,7 @@ func (o *outbox) leave(when urgency) {
 		o.broken(err)
 		return
 	}
-	if n < len(batch.data) || !o.socket.flushed() {
+	if n < len(batch.data) || batch.next != nil || !o.socket.flushed() {
 		go o.drain(batch, n)
 		return
 	}
@@ -137,12 +132,14 @@ func (o *outbox) drain(batch *buffer, n int) {
 		runtime.Gosched()
 	}
 	for {
-		if batch != nil {
+		for batch != nil {
 			if err := o.write(batch.data[n:]); err != nil {
 				o.broken(err)
 				return
 			}
+			next := batch.next
 			batch.recycle()
+			batch, n = next, 0
 		}
 		o.mu.Lock()
 		if !o.proceedLocked() {
@@ -185,16 +182,14 @@ func (o *outbox) write(data []byte) error {
 }
 
 // hasWorkLocked reports whether something is to be written.
-func (o *outbox) hasWorkLocked() bool { return o.waiting != nil || o.turns.len() > 0 }
+func (o *outbox) hasWorkLocked() bool { return o.waiting.size > 0 || o.turns.len() > 0 }
 
 // take empties the box, and adds parts of the bulk that is next in turn. It unlocks. The
 // caller, which alone writes, writes what it gets.
 func (o *outbox) take() *buffer {
-	batch := o.waiting
-	o.waiting = nil
-	if batch != nil {
-		o.taken += uint64(len(batch.data))
-	}
+	first, last := o.waiting.first, o.waiting.last
+	o.taken += uint64(o.waiting.size)
+	o.waiting = queue{}
 	next := o.turns.next()
 	if next != nil {
 		o.taken++ // for the part, whose size is not known: what is put meanwhile ends behind it
@@ -202,28 +197,33 @@ func (o *outbox) take() *buffer {
 	o.changed.Broadcast()
 	o.mu.Unlock()
 	if next == nil {
-		return batch
+		return first
 	}
-	if long, ok := next.(*sending); ok && batch == nil {
-		frame, more := long.nextFrame()
-		if frame == nil {
-			frame = newBuffer()
-		}
-		o.took(next, more)
-		return frame
+	if last != nil && len(last.data) <= batchRoom-batchSize {
+		last.grow() // Both leave in one write.
+		o.took(next, next.part(last, batchSize))
+		return first
 	}
-	if batch == nil {
-		batch = fromPool(&batches)
-	}
-	if cap(batch.data) < batchRoom {
-		small := batch
-		batch = fromPool(&batches)
-		batch.data = append(batch.data, small.data...)
-		small.recycle()
-	}
-	more := next.part(batch, batchSize)
+	part, more := nextPart(next)
 	o.took(next, more)
-	return batch
+	if last == nil {
+		return part
+	}
+	last.next = part
+	return first
+}
+
+// nextPart makes a buffer of the next parts of a bulk.
+func nextPart(next bulk) (part *buffer, more bool) {
+	if long, ok := next.(*sending); ok {
+		if part, more = long.nextFrame(); part == nil {
+			part = newBuffer()
+		}
+		return part, more
+	}
+	part = fromPool(&batches)
+	more = next.part(part, batchSize)
+	return part, more
 }
 
 // took notes what was taken of a bulk.
@@ -246,7 +246,7 @@ func (o *outbox) fail(err error) {
 	if o.err == nil {
 		o.err = err
 	}
-	o.waiting, o.turns = nil, turns{}
+	o.waiting, o.turns = queue{}, turns{}
 	o.changed.Broadcast()
 	o.mu.Unlock()
 	_ = o.conn.Close()
@@ -264,10 +264,17 @@ func (o *outbox) position() uint64 {
 func (o *outbox) withdraw(channel, number uint64) bool {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.waiting == nil {
-		return false
+	for b := o.waiting.first; b != nil; b = b.next {
+		if b.withdraw(channel, number) {
+			return true
+		}
 	}
-	for rest := o.waiting.data; len(rest) > 0; {
+	return false
+}
+
+// withdraw does so with a request among the frames in b.
+func (b *buffer) withdraw(channel, number uint64) bool {
+	for rest := b.data; len(rest) > 0; {
 		frame := rest[lengthSize:]
 		size := binary.BigEndian.Uint32(rest)
 		frame, rest = frame[:size], frame[size:]
@@ -292,7 +299,7 @@ func (o *outbox) isFull() bool {
 	return o.fullLocked()
 }
 
-func (o *outbox) fullLocked() bool { return o.waiting != nil && len(o.waiting.data) >= maxUnwritten }
+func (o *outbox) fullLocked() bool { return o.waiting.size >= maxUnwritten }
 
 // hasUnsent reports whether there is a pending answer that the connection has not
 // taken.
@@ -338,12 +345,7 @@ func (o *outbox) awaitSent(ctx context.Context, all bool) error {
 }
 
 // endLocked is where all that was put ends.
-func (o *outbox) endLocked() uint64 {
-	if o.waiting == nil {
-		return o.taken
-	}
-	return o.taken + uint64(len(o.waiting.data))
-}
+func (o *outbox) endLocked() uint64 { return o.taken + uint64(o.waiting.size) }
 
 // awaitRoom waits until the outbox is not full, or for the end of ctx or of the
 // connection, or until stop is closed, which may be nil.

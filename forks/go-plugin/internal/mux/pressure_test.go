@@ -115,7 +115,7 @@ func TestProbesWithoutEnd(t *testing.T) {
 		}
 		synctest.Wait()
 		h.out.mu.Lock()
-		waiting := len(h.out.waiting.data)
+		waiting := h.out.waiting.size
 		h.out.mu.Unlock()
 		if waiting > maxUnwritten+100 {
 			t.Errorf("%d bytes wait to be taken", waiting)
@@ -143,7 +143,7 @@ func TestHostThatDoesNotRead(t *testing.T) {
 		}()
 		synctest.Wait()
 		p.out.mu.Lock()
-		waiting := len(p.out.waiting.data)
+		waiting := p.out.waiting.size
 		p.out.mu.Unlock()
 		if ran := calls.ended.Load(); waiting > maxUnwritten+2*size || ran > 3*maxUnwritten/size {
 			t.Errorf("%d bytes wait to be taken, of %d calls", waiting, ran)

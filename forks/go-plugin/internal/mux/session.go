@@ -110,4 +110,4 @@ func (s *session) byeError(who string) error {
 
 // Moved counts what the peer's side of the connection gave, and took of long
 // messages. It grows while a message is on its way.
-func (s *session) Moved() uint64 { return s.in.source.reads.Load() + s.out.advanced.Load() }
+func (s *session) Moved() uint64 { return s.in.r.reads.Load() + s.out.advanced.Load() }

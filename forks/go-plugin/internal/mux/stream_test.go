@@ -403,9 +403,7 @@ func TestStreamRefusalsAreBounded(t *testing.T) {
 			break
 		}
 		h.out.mu.Lock()
-		if h.out.waiting != nil {
-			most = max(most, len(h.out.waiting.data))
-		}
+		most = max(most, h.out.waiting.size)
 		h.out.mu.Unlock()
 	}
 	<-ended

@@ -155,7 +155,7 @@ func (t *streamTable) deliver(k kind, in *inbox) error {
 // short is the error of a field that was not read to its end: the message has none, or the
 // connection has ended.
 func (in *inbox) short(field string, err error) error {
-	if in.source.err != nil {
+	if in.r.err != nil {
 		return midway(err, 1)
 	}
 	return fmt.Errorf("%w: %s: %v", errMalformed, field, err)
