@@ -22,6 +22,9 @@ var ErrArguments = errors.New("arguments do not fit")
 // for each parameter, or an object if the parameters have names. Nothing, or null,
 // means no arguments. Numbers arrive as they were given, or not at all.
 func (m *method) arguments(raw json.RawMessage) ([]reflect.Value, error) {
+	if m.described != nil {
+		return []reflect.Value{reflect.ValueOf(raw)}, nil // the Invoker looks at them
+	}
 	raw = bytes.TrimSpace(raw)
 	values, err := m.read(raw)
 	if err == nil && len(raw) > 0 {
@@ -188,6 +191,9 @@ func (m *method) invoke(ctx context.Context, impl any, args []reflect.Value) (re
 			err = fmt.Errorf("%s panicked: %v", m.name, p)
 		}
 	}()
+	if m.described != nil {
+		return impl.(Invoker).Invoke(ctx, m.name, args[0].Interface().(json.RawMessage))
+	}
 	in := args
 	if m.hasCtx {
 		in = append([]reflect.Value{reflect.ValueOf(ctx)}, args...)

@@ -20,7 +20,7 @@ import (
 // KindInfo describes a kind that the daemon knows.
 type KindInfo struct {
 	Name string `json:"name"`
-	// Interface is the Go interface.
+	// Interface is the Go interface. It is empty for a kind of [NewDescribedKind].
 	Interface string `json:"interface"`
 	// Methods are ordered by name.
 	Methods []Method `json:"methods"`
@@ -31,7 +31,11 @@ func (d *Daemon) Kinds() []KindInfo {
 	all := make([]KindInfo, 0, len(d.kinds))
 	for _, name := range slices.Sorted(maps.Keys(d.kinds)) {
 		k := d.kinds[name]
-		all = append(all, KindInfo{Name: name, Interface: k.iface.String(), Methods: k.list()})
+		info := KindInfo{Name: name, Methods: k.list()}
+		if k.described == nil {
+			info.Interface = k.iface.String()
+		}
+		all = append(all, info)
 	}
 	return all
 }

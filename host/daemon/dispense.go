@@ -151,8 +151,8 @@ func mayServe(info conn.Info, kind string) bool {
 
 // serves says whether a plugin that lists its kinds lists this one.
 func serves(plugin string, k *Kind, info conn.Info) error {
-	if mayServe(info, k.name) {
-		return nil
+	if k.described != nil || mayServe(info, k.name) {
+		return nil // a described kind may go by the name of its gRPC service
 	}
 	names := make([]string, 0, len(info.Kinds))
 	for _, o := range info.Kinds {

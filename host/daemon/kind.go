@@ -3,6 +3,8 @@
 package daemon
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -31,7 +33,9 @@ type Kind struct {
 	params   map[string][]string
 	route    func(pick func() any) any
 	wire     []wireMethod
-	err      error
+	// described are the methods of a kind without an interface of its own.
+	described []Method
+	err       error
 }
 
 // KindOption changes a Kind while it is made.
@@ -93,14 +97,31 @@ func WithSwitch[T any](adapt func(pick func() T) T) KindOption {
 // can carry are callable by [Daemon.Call]: a leading context.Context and a trailing
 // error are the call's own, all else is arguments and results.
 func NewKind[T any](name string, p plugin.Plugin, options ...KindOption) Kind {
-	k := Kind{
-		name: name, iface: reflect.TypeFor[T](), plugin: p,
-		options: make(map[string]stub.CallOptions), params: make(map[string][]string),
-	}
+	return newKind(Kind{name: name, iface: reflect.TypeFor[T](), plugin: p}, options)
+}
+
+// Invoker is what stands for a kind whose interface the program does not have.
+type Invoker interface {
+	// Invoke calls a method with arguments in JSON, and gives its result, both as
+	// [Daemon.Call] has them. An error of arguments that do not fit matches [ErrArguments],
+	// one of a method that there is not [ErrUnknown], and one of a method that JSON cannot
+	// carry [ErrNotCallable]; nothing was sent then. Any goroutine may call it.
+	Invoke(ctx context.Context, method string, args json.RawMessage) (json.RawMessage, error)
+}
+
+// NewDescribedKind returns the kind that plugins serve under name as an interface that this
+// program does not have: p makes an [Invoker] of it. Its methods are described as
+// [Daemon.Kinds] shows them; what options say of calls takes the place of what they say.
+func NewDescribedKind(name string, p plugin.Plugin, methods []Method, options ...KindOption) Kind {
+	return newKind(Kind{name: name, iface: reflect.TypeFor[Invoker](), plugin: p, described: methods}, options)
+}
+
+func newKind(k Kind, options []KindOption) Kind {
+	k.options, k.params = make(map[string]stub.CallOptions), make(map[string][]string)
 	switch {
-	case name == "":
+	case k.name == "":
 		k.fail("name is empty")
-	case p == nil:
+	case k.plugin == nil:
 		k.fail("plugin.Plugin is nil")
 	case k.iface.Kind() != reflect.Interface || k.iface.NumMethod() == 0:
 		k.fail("%s is not an interface with methods", k.iface)
@@ -128,10 +149,15 @@ func (k *Kind) fail(format string, args ...any) {
 // describe reads the interface's methods and sets what the options say of them.
 func (k *Kind) describe() {
 	k.methods = make(map[string]*method, k.iface.NumMethod())
-	for m := range k.iface.Methods() {
-		if m.IsExported() {
-			k.methods[m.Name] = newMethod(m)
+	if k.described == nil {
+		for m := range k.iface.Methods() {
+			if m.IsExported() {
+				k.methods[m.Name] = newMethod(m)
+			}
 		}
+	}
+	for _, m := range k.described {
+		k.methods[m.Name] = &method{name: m.Name, hasCtx: true, uncarried: m.NotCallable, described: &m}
 	}
 	for _, name := range slices.Sorted(maps.Keys(k.options)) {
 		if k.methods[name] == nil {

@@ -51,6 +51,7 @@ type method struct {
 	results   []reflect.Type
 	names     []string
 	uncarried string
+	described *Method // of a kind without an interface of its own: an Invoker calls it
 }
 
 func newMethod(m reflect.Method) *method {
@@ -135,6 +136,9 @@ func marshals(t reflect.Type) bool {
 }
 
 func (m *method) describe() Method {
+	if m.described != nil {
+		return *m.described
+	}
 	d := Method{Name: m.name, Params: []Param{}, Results: []string{}, NotCallable: m.uncarried}
 	for i, t := range m.params {
 		d.Params = append(d.Params, Param{Name: m.paramName(i), Type: t.String()})
@@ -155,6 +159,9 @@ func (m *method) paramName(i int) string {
 
 // signature writes the method as its interface does, as far as names are known.
 func (m *method) signature() string {
+	if m.described != nil {
+		return m.described.Signature
+	}
 	in := make([]string, 0, len(m.params)+1)
 	if m.hasCtx {
 		in = append(in, "context.Context")

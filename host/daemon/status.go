@@ -105,6 +105,18 @@ func (d *Daemon) Plugin(name string) (Plugin, bool) {
 	return d.newPlugin(p, d.fleet.View().Problems), true
 }
 
+// Serves gives the kinds that a plugin says it serves, with their methods as far as it
+// tells, by its first endpoint that does. It is nil for one that does not tell.
+func (d *Daemon) Serves(plugin string) []conn.Kind {
+	p, _ := d.fleet.Plugin(plugin)
+	for _, e := range p.Endpoints {
+		if e.Info.Kinds != nil {
+			return e.Info.Kinds
+		}
+	}
+	return nil
+}
+
 // Found is all that a daemon knows of plugins at one time. Neither list is nil.
 type Found struct {
 	Plugins []Plugin `json:"plugins"`
