@@ -100,6 +100,10 @@ func (o Options) linkArguments(called string, args []string) []string {
 
 // attach is a plugin until its host ends.
 func (o Options) attach(s *attach.Settings, stderr io.Writer) error {
+	o, err := o.settled()
+	if err != nil && s.Cookie == "" {
+		return err
+	}
 	handshake := o.Handshake
 	if s.Cookie != "" {
 		handshake.MagicCookieKey, handshake.MagicCookieValue, _ = strings.Cut(s.Cookie, "=") // was validated

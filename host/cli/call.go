@@ -34,12 +34,14 @@ object holds them by name. What begins with a dash, such as -3, comes after a --
   NAME call pluginzh greeter.Hi 2
   NAME call pluginzh greeter.Greet '{"name": "Ada"}'
   NAME call --server http://127.0.0.1:8080 pluginzh pingponger.Ping`, "NAME", o.Name),
-		Args: usage(cobra.MinimumNArgs(2)),
+		Args:              usage(cobra.MinimumNArgs(2)),
+		ValidArgsFunction: o.completeCall,
 		RunE: func(cmd *cobra.Command, args []string) (err error) {
-			kind, method, ok := strings.Cut(args[1], ".")
-			if !ok || kind == "" || method == "" {
+			dot := strings.LastIndex(args[1], ".") // the name of a gRPC service has some as well
+			if dot <= 0 || dot == len(args[1])-1 {
 				return failf(exitUsage, "%q is not KIND.METHOD, such as greeter.Greet", args[1])
 			}
+			kind, method := args[1][:dot], args[1][dot+1:]
 			for i, a := range args[2:] {
 				if !utf8.ValidString(a) {
 					return failf(exitUsage, "argument %d of %s is not valid UTF-8, which JSON needs: %q", i+1, args[1], a)
@@ -49,6 +51,7 @@ object holds them by name. What begins with a dash, such as -3, comes after a --
 			if err != nil {
 				return err
 			}
+			c.program = c.program.withKind(kind, method)
 			to, err := c.open(cmd.Context(), server, cmd.ErrOrStderr())
 			if err != nil {
 				return err

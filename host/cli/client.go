@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"io"
 	"slices"
+	"strings"
 
 	"github.com/reattach/reattach/host/daemon"
 	"github.com/reattach/reattach/host/target"
@@ -20,6 +21,10 @@ type client interface {
 	Plugins(ctx context.Context) (found, error)
 	// Kinds gives the kinds that can be called.
 	Kinds(ctx context.Context) ([]daemon.KindInfo, error)
+	// Describe gives the kinds of a plugin, as far as they are known.
+	Describe(ctx context.Context, plugin string) ([]daemon.KindInfo, error)
+	// Events calls show with each thing that happens until ctx ends, which is no error.
+	Events(ctx context.Context, show func(daemon.Event) error) error
 	// Watch calls show with all plugins now and after each change until ctx ends,
 	// which is no error.
 	Watch(ctx context.Context, show func(found) error) error
@@ -27,6 +32,23 @@ type client interface {
 	Call(ctx context.Context, plugin, kind, method string, args json.RawMessage) (json.RawMessage, error)
 	// Close leaves.
 	Close() error
+}
+
+// servedBy leaves of the known kinds those that a plugin serves. One that does not tell may
+// serve any.
+func servedBy(all found, plugin string, known []daemon.KindInfo) ([]daemon.KindInfo, error) {
+	i := slices.IndexFunc(all.Plugins, func(p daemon.Plugin) bool { return p.Name == plugin })
+	if i < 0 {
+		names := make([]string, len(all.Plugins))
+		for i, p := range all.Plugins {
+			names[i] = p.Name
+		}
+		return nil, failf(exitUsage, "plugin %q is unknown: known are %s", plugin, cmp.Or(strings.Join(names, ", "), "none"))
+	}
+	if told := all.Plugins[i].Kinds; len(told) > 0 {
+		known = slices.DeleteFunc(known, func(k daemon.KindInfo) bool { return !slices.Contains(told, k.Name) })
+	}
+	return known, nil
 }
 
 // found is what a daemon knows of plugins, as its API says it.

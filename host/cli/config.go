@@ -79,6 +79,10 @@ func (o Options) readConfig() (config, error) {
 			}
 		}
 	}
+	var err error
+	if c.program, err = o.settled(); err != nil {
+		return c, err
+	}
 	if err := c.validate(); err != nil {
 		return c, &failure{exitUsage, err}
 	}

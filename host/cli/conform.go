@@ -61,7 +61,7 @@ plugin of your own: it opens some hundred connections. Those that do not concern
 		},
 	}
 	cmd.Flags().StringVar(&name, "server-name", "", "name that the plugin's certificate must carry (default: the host part of ADDR)")
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table or json")
+	outputFlag(cmd, &output, "table", "json")
 	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long the plugin has for each answer")
 	return cmd
 }

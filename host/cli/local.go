@@ -14,6 +14,7 @@ import (
 
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/dynamic"
 	"github.com/reattach/reattach/host/stub"
 )
 
@@ -123,6 +124,56 @@ func unsettled(p daemon.Plugin) bool {
 // Kinds implements client.
 func (l *local) Kinds(context.Context) ([]daemon.KindInfo, error) { return l.d.Kinds(), nil }
 
+// Describe implements client. A program for any plugin asks the plugin.
+func (l *local) Describe(ctx context.Context, plugin string) ([]daemon.KindInfo, error) {
+	now, err := l.attached(ctx, plugin)
+	if err != nil {
+		return nil, err
+	}
+	if known := l.d.Kinds(); len(known) > 1 || known[0].Name != anyKind {
+		return servedBy(now, plugin, known)
+	}
+	within, cancel := context.WithTimeout(ctx, l.c.CallTimeout)
+	defer cancel()
+	kinds, err := dynamic.Describe(within, l.d, plugin, anyKind)
+	if err != nil {
+		return nil, &failure{codeOf(err), err}
+	}
+	if kinds != nil {
+		return kinds, nil
+	}
+	for _, k := range l.d.Serves(plugin) {
+		info := daemon.KindInfo{Name: k.Name}
+		for _, m := range k.Methods {
+			info.Methods = append(info.Methods, daemon.Method{
+				Name: m.Name, Signature: fmt.Sprintf("%s(%s) %s", m.Name, m.Args, m.Reply),
+				NotCallable: "net/rpc does not tell what is within these types: a contract does",
+			})
+		}
+		kinds = append(kinds, info)
+	}
+	return kinds, nil
+}
+
+// Events implements client.
+func (l *local) Events(ctx context.Context, show func(daemon.Event) error) error {
+	changes := l.d.Subscribe(1024)
+	defer changes.Close()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case e, open := <-changes.C():
+			if !open {
+				return errors.New("the daemon has ended")
+			}
+			if err := show(e); err != nil {
+				return err
+			}
+		}
+	}
+}
+
 // Watch implements client.
 func (l *local) Watch(ctx context.Context, show func(found) error) error {
 	changes := l.d.Subscribe(64)
@@ -145,18 +196,27 @@ func (l *local) Watch(ctx context.Context, show func(found) error) error {
 	}
 }
 
-// Call implements client. A plugin that could not be reached by now is not waited for:
-// whoever typed the command wants to know why.
-func (l *local) Call(ctx context.Context, plugin, kind, method string, args json.RawMessage) (json.RawMessage, error) {
+// attached waits for a plugin, but not for one that could not be reached by now: whoever
+// typed the command wants to know why.
+func (l *local) attached(ctx context.Context, plugin string) (found, error) {
 	waited := func(p daemon.Plugin) bool { return p.Name == plugin && !p.Ready }
 	now, err := l.once(ctx, func(plugins []daemon.Plugin) bool {
 		return !slices.ContainsFunc(plugins, func(p daemon.Plugin) bool { return waited(p) && unsettled(p) })
 	})
 	if err != nil {
-		return nil, err
+		return now, err
 	}
 	if i := slices.IndexFunc(now.Plugins, waited); i >= 0 {
-		return nil, failf(exitUnreachable, "plugin %s: %s", plugin, statusOf(now.Plugins[i]))
+		return now, failf(exitUnreachable, "plugin %s: %s", plugin, statusOf(now.Plugins[i]))
+	}
+	return now, nil
+}
+
+// Call implements client.
+func (l *local) Call(ctx context.Context, plugin, kind, method string, args json.RawMessage) (json.RawMessage, error) {
+	now, err := l.attached(ctx, plugin)
+	if err != nil {
+		return nil, err
 	}
 	result, err := l.d.Call(ctx, plugin, kind, method, args)
 	if err == nil {

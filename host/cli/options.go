@@ -17,10 +17,12 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/prometheus/client_golang/prometheus"
+	"github.com/spf13/cobra"
 
 	"github.com/reattach/reattach/host/daemon"
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/doctor"
+	"github.com/reattach/reattach/host/dynamic"
 )
 
 // Options is what makes a host of its own of this command line. Handshake and Kinds
@@ -48,6 +50,15 @@ type Options struct {
 	Environment any
 	// Finders find plugins in further places.
 	Finders []Finder
+	// AnyPlugin is for a program that knows no kinds, or those of contracts that it is told
+	// of: it calls a kind that is not among Kinds as the plugin describes it. Such a program
+	// has no serve, and shows its help without a command.
+	AnyPlugin bool
+	// Settle, if not nil, completes the options that depend on Environment or on flags of
+	// Extend. A command calls it once, before it uses any.
+	Settle func(*Options) error
+	// Extend, if not nil, adds commands and flags of the program's own.
+	Extend func(root *cobra.Command)
 
 	// called is how the program was called, if not by its name.
 	called string
@@ -107,6 +118,33 @@ func calledBy(path string) string {
 		return ""
 	}
 	return "kubectl " + strings.ReplaceAll(name, "_", "-") // as kubectl has it for commands with a dash
+}
+
+// anyKind is the name of a kind that stands for all those that are not known.
+const anyKind = "-"
+
+// settled gives the options as commands use them.
+func (o Options) settled() (Options, error) {
+	if o.Settle != nil {
+		settle := o.Settle
+		o.Settle = nil
+		if err := settle(&o); err != nil {
+			return o, &failure{exitUsage, err}
+		}
+	}
+	if o.AnyPlugin && len(o.Kinds) == 0 {
+		o.Kinds = []daemon.Kind{dynamic.Kind(anyKind, nil, "")}
+	}
+	return o, nil
+}
+
+// withKind adds a kind that a plugin describes, unless it is known.
+func (o Options) withKind(name, method string) Options {
+	known := slices.ContainsFunc(o.Kinds, func(k daemon.Kind) bool { return k.Name() == name })
+	if o.AnyPlugin && !known {
+		o.Kinds = append(o.Kinds[:len(o.Kinds):len(o.Kinds)], dynamic.Kind(name, nil, method))
+	}
+	return o
 }
 
 // prefix begins the names of the program's own variables.

@@ -47,7 +47,7 @@ if there is such, or a plugin has no endpoint that takes calls. With --watch it 
 		},
 	}
 	o.serverFlag(cmd, &server)
-	cmd.Flags().StringVarP(&output, "output", "o", "table", "table, wide, json or yaml")
+	outputFlag(cmd, &output, "table", "wide", "json", "yaml")
 	cmd.Flags().BoolVarP(&watch, "watch", "w", false, "go on, and show what changes")
 	return cmd
 }

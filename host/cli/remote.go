@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"bufio"
 	"bytes"
 	"cmp"
 	"context"
@@ -102,8 +101,50 @@ func (r *remote) Kinds(ctx context.Context) ([]daemon.KindInfo, error) {
 	return answer.Kinds, err
 }
 
+// Describe implements client.
+func (r *remote) Describe(ctx context.Context, plugin string) ([]daemon.KindInfo, error) {
+	known, err := r.Kinds(ctx)
+	if err != nil {
+		return nil, err
+	}
+	all, err := r.Plugins(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return servedBy(all, plugin, known)
+}
+
+// Events implements client.
+func (r *remote) Events(ctx context.Context, show func(daemon.Event) error) error {
+	return r.stream(ctx, func(events *eventReader) error {
+		if events.name != "change" {
+			return nil
+		}
+		raw, err := events.data()
+		if err != nil || raw == nil {
+			return err
+		}
+		var e daemon.Event
+		if err := json.Unmarshal(raw, &e); err != nil {
+			return failf(exitUnreachable, "read the events of the daemon at %s: %w", r.base, err)
+		}
+		return show(e)
+	})
+}
+
 // Watch implements client. Every event is a hint to look again.
 func (r *remote) Watch(ctx context.Context, show func(found) error) error {
+	return r.stream(ctx, func(*eventReader) error {
+		now, err := r.Plugins(ctx)
+		if err == nil {
+			err = show(now)
+		}
+		return err
+	})
+}
+
+// stream calls each for every event until ctx ends.
+func (r *remote) stream(ctx context.Context, each func(*eventReader) error) error {
 	answer, err := r.send(ctx, http.MethodGet, nil, "events")
 	if err != nil {
 		return err
@@ -112,47 +153,18 @@ func (r *remote) Watch(ctx context.Context, show func(found) error) error {
 	events := newEventReader(answer.Body)
 	for {
 		err := events.next()
-		if ctx.Err() != nil {
-			return nil
-		}
-		if errors.Is(err, io.EOF) {
-			return failf(exitUnreachable, "the daemon at %s ended the stream of events", r.base)
-		}
-		if err != nil {
-			return failf(exitUnreachable, "read the events of the daemon at %s: %w", r.base, err)
-		}
-		now, err := r.Plugins(ctx)
 		if err == nil {
-			err = show(now)
+			err = each(events)
 		}
-		if err != nil && ctx.Err() == nil {
-			return err
-		}
-	}
-}
-
-// eventReader reads server-sent events. What is in them does not matter here, so
-// that an event takes no memory, whatever its length.
-type eventReader struct {
-	from   *bufio.Reader
-	within bool // a line that has not ended
-}
-
-func newEventReader(stream io.Reader) *eventReader {
-	return &eventReader{from: bufio.NewReader(stream)}
-}
-
-// next returns when the name of another event has come. At the end of the stream the
-// error is io.EOF.
-func (r *eventReader) next() error {
-	for {
-		part, more, err := r.from.ReadLine()
-		if err != nil {
-			return err
-		}
-		begins := !r.within
-		if r.within = more; begins && bytes.HasPrefix(part, []byte("event: ")) {
+		switch {
+		case ctx.Err() != nil:
 			return nil
+		case events.err == nil && err != nil: // of each
+			return err
+		case errors.Is(err, io.EOF):
+			return failf(exitUnreachable, "the daemon at %s ended the stream of events", r.base)
+		case err != nil:
+			return failf(exitUnreachable, "read the events of the daemon at %s: %w", r.base, err)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/go-plugin/printable"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/types/dynamicpb"
@@ -108,14 +109,11 @@ func fill(in *dynamicpb.Message, params []Field, given map[string]json.RawMessag
 	return nil
 }
 
+// maxShown is how many bytes of a value an error has.
+const maxShown = 60
+
 // clipped is a value in an error.
-func clipped(raw []byte) string {
-	const most = 60
-	if len(raw) > most {
-		return string(raw[:most]) + "…"
-	}
-	return string(raw)
-}
+func clipped(raw []byte) string { return printable.Clip(printable.Line(string(raw)), maxShown) }
 
 // result writes an answer: the contract's results as a Go method's, or else the message.
 func (m *Method) result(out *dynamicpb.Message) (json.RawMessage, error) {

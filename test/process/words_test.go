@@ -91,8 +91,9 @@ var scrub = []struct {
 	{regexp.MustCompile(`\((\d+(\.\d+)?(ns|µs|ms|s))\)`), "(TIME)"},
 	{regexp.MustCompile(`instance [^ ,]+`), "instance ID"},
 	{regexp.MustCompile(`(\(devel\)|v\d+\.\S+) go1\.\S+( [0-9a-f]{12})?(\+changes)?`), "BUILD"},
-	{regexp.MustCompile(`/\S*/hostile\.po`), "DIR/hostile.po"},
+	{regexp.MustCompile(`/\S*/(hostile\.po|ho…)`), "DIR/hostile.po"},
 	{regexp.MustCompile(` \d+s +`), " AGE "},
+	{regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`), "TIME"},
 	{regexp.MustCompile(` +`), " "},
 }
 
@@ -135,6 +136,10 @@ func TestWordsOfAPlugin(t *testing.T) {
 			say([]string{"plugins", "-o", "wide"})
 			checkListed(t, say([]string{"plugins", "-o", "json"}).Stdout)
 			say([]string{"plugins", "-o", "yaml"})
+			say([]string{"describe", "hostile"})
+			say([]string{"describe", "hostile", "-o", "json"})
+			say([]string{"events"})
+			say([]string{"events", "-o", "json"})
 			if place == "network" {
 				say([]string{"probe", p.address()})
 				say([]string{"doctor", p.address(), "-v"})
@@ -320,7 +325,7 @@ func checkAsking(t *testing.T, url string) {
 // TestWordsOfEveryCommand holds that the tests of this file run all commands that show
 // words of plugins: a new one must be added to them.
 func TestWordsOfEveryCommand(t *testing.T) {
-	run := map[string]bool{"plugins": true, "call": true, "probe": true, "serve": true,
+	run := map[string]bool{"plugins": true, "describe": true, "events": true, "call": true, "probe": true, "serve": true,
 		"conform": true, "doctor": true, "expose": true, "attach": true}
 	silent := map[string]bool{"version": true, "completion": true, "help": true} // about basic itself
 	help := command(t, []string{"--help"}).Stdout

@@ -23,7 +23,7 @@ var layers = [][]string{
 	{"discovery", "conn"},
 	{"attach", "fleet", "stub", "conform"},
 	{"daemon", "shim"},
-	{"api", "doctor"},
+	{"api", "doctor", "dynamic"},
 	{"cli"},
 	{"."}, // host itself, the program
 }

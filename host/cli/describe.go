@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package cli
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/hashicorp/go-plugin/printable"
+	"github.com/spf13/cobra"
+
+	"github.com/reattach/reattach/host/daemon"
+)
+
+func (o Options) describeCommand() *cobra.Command {
+	var server, output string
+	cmd := &cobra.Command{
+		Use:   "describe PLUGIN",
+		Short: "Show the kinds of a plugin, and how their methods are called",
+		Long: `Shows the kinds of a plugin and their methods, with what is declared of each: whether it is
+idempotent, how often it is repeated, and how long it may take.
+
+` + exitCodes,
+		Example:           "  " + o.Name + " describe pluginzh",
+		Args:              usage(cobra.ExactArgs(1)),
+		ValidArgsFunction: o.completePlugin,
+		RunE: func(cmd *cobra.Command, args []string) (err error) {
+			show, ok := map[string]func(io.Writer, []daemon.KindInfo) error{"table": writeKinds, "json": writeKindsJSON}[output]
+			if !ok {
+				return failf(exitUsage, "-o %s: want table or json", output)
+			}
+			c, err := o.readConfig()
+			if err != nil {
+				return err
+			}
+			of, err := c.open(cmd.Context(), server, cmd.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			defer func() { err = errors.Join(err, of.Close()) }()
+			kinds, err := of.Describe(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return show(cmd.OutOrStdout(), kinds)
+		},
+	}
+	o.serverFlag(cmd, &server)
+	outputFlag(cmd, &output, "table", "json")
+	return cmd
+}
+
+// writeKinds gives a line to each kind and each method.
+func writeKinds(w io.Writer, kinds []daemon.KindInfo) error {
+	var b strings.Builder
+	for _, k := range kinds {
+		head := k.Name
+		if k.Interface != "" {
+			head += "  " + k.Interface
+		}
+		fmt.Fprintln(&b, printable.Cell(head, maxColumns))
+		for _, m := range k.Methods {
+			fmt.Fprintf(&b, "  %s\n", printable.Cell(m.Signature, maxColumns))
+			if said := declared(m); said != "" {
+				fmt.Fprintf(&b, "      %s\n", printable.Cell(said, maxColumns))
+			}
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// declared says how a method is called, in words.
+func declared(m daemon.Method) string {
+	var said []string
+	if m.Idempotent {
+		said = append(said, fmt.Sprintf("idempotent, repeats: %d", m.Repeats))
+	}
+	if m.Timeout != "" {
+		said = append(said, "within "+m.Timeout)
+	}
+	if m.NotCallable != "" {
+		said = append(said, "not by JSON: "+m.NotCallable)
+	}
+	return strings.Join(said, "; ")
+}
+
+func writeKindsJSON(w io.Writer, kinds []daemon.KindInfo) error {
+	if kinds == nil {
+		kinds = []daemon.KindInfo{}
+	}
+	raw, err := json.MarshalIndent(kinds, "", "  ")
+	if err != nil {
+		return err
+	}
+	_, err = w.Write(append(printable.JSON(raw), '\n'))
+	return err
+}
+
+// outputFlag adds the flag for a format, the first of which is the usual one.
+func outputFlag(cmd *cobra.Command, to *string, formats ...string) {
+	said := strings.Join(formats[:len(formats)-1], ", ") + " or " + formats[len(formats)-1]
+	cmd.Flags().StringVarP(to, "output", "o", cmp.Or(formats...), said)
+	_ = cmd.RegisterFlagCompletionFunc("output", cobra.FixedCompletions(formats, cobra.ShellCompDirectiveNoFileComp)) // fails for a flag that there is not
+}
