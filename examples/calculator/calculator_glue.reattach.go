@@ -59,7 +59,7 @@ type calculatorStub struct {
 	caller contract.Caller
 }
 
-func (s *calculatorStub) Add(ctx context.Context, a int, b int) (result int, err error) {
+func (s *calculatorStub) Add(ctx context.Context, a, b int) (result int, err error) {
 	c := new(contract.Conv)
 	request := &calculatorpb.CalculatorAddRequest{
 		A: contract.Given(int64(a)),
@@ -73,7 +73,7 @@ func (s *calculatorStub) Add(ctx context.Context, a int, b int) (result int, err
 	return result, contract.Check("Add", c)
 }
 
-func (s *calculatorStub) Divide(ctx context.Context, a float64, b float64) (result float64, err error) {
+func (s *calculatorStub) Divide(ctx context.Context, a, b float64) (result float64, err error) {
 	c := new(contract.Conv)
 	request := &calculatorpb.CalculatorDivideRequest{
 		A: contract.Given(a),

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
 
 	"github.com/hashicorp/go-plugin/contract"
 
@@ -85,14 +86,24 @@ func Read(path string) (*Record, error) {
 	return &r, nil
 }
 
-// Bytes gives the record as its file has it.
+// Bytes gives the record as its file has it: one line for each value.
 func (r *Record) Bytes() []byte {
-	raw, err := json.MarshalIndent(r, "", "  ")
-	if err != nil {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(r); err != nil {
 		panic(err) // it has texts and numbers only
 	}
-	return append(raw, '\n')
+	return innermost.ReplaceAllFunc(b.Bytes(), func(object []byte) []byte {
+		return lineBreaks.ReplaceAll(object, []byte(" "))
+	})
 }
+
+var (
+	innermost  = regexp.MustCompile(`\{[^{}]*\}`)
+	lineBreaks = regexp.MustCompile(`\n +`)
+)
 
 // Number gives each value of a contract the number that it has in old, or else a new one,
 // and returns the record of it. old may be nil, or of an older version: then numbers begin

@@ -65,6 +65,13 @@ func (f *file) to(t *model.Type, value string) string {
 		}
 		return fmt.Sprintf("contract.List(c, %s, %s)", value, f.toFunc(t.Elem))
 	case model.Map:
+		if f.plain(t.Key) && f.plain(t.Elem) {
+			plain := "map[" + goScalar(t.Key.Scalar) + "]" + goScalar(t.Elem.Scalar)
+			if f.spell(t.Go) == plain {
+				return value
+			}
+			return plain + "(" + value + ")"
+		}
 		return fmt.Sprintf("contract.Map(c, %s, %s, %s)", value, f.toFunc(t.Key), f.toFunc(t.Elem))
 	case model.Pointer:
 		return f.toPointer(t.Elem, value)
@@ -129,6 +136,9 @@ func (f *file) from(t *model.Type, value string) string {
 		return f.as(t, "[]"+f.spell(t.Elem.Go), converted)
 	case model.Map:
 		converted := fmt.Sprintf("contract.Map(c, %s, %s, %s)", value, f.fromFunc(t.Key), f.fromFunc(t.Elem))
+		if f.plain(t.Key) && f.plain(t.Elem) {
+			converted = value
+		}
 		return f.as(t, "map["+f.spell(t.Key.Go)+"]"+f.spell(t.Elem.Go), converted)
 	case model.Pointer:
 		return f.fromPointer(t, value)
@@ -187,12 +197,27 @@ func (f *file) fromFunc(t *model.Type) string {
 
 func convName(t *model.Type) string { return lower(t.Message.Name) }
 
+// arrayName names the functions that make a list of an array.
 func arrayName(t *model.Type) string {
-	name := fmt.Sprintf("array%dOf", t.Len)
 	if named, ok := types.Unalias(t.Go).(*types.Named); ok {
-		return lower(named.Obj().Name()) + upper(name)
+		return lower(named.Obj().Name()) + "List"
 	}
-	return name + upper(types.TypeString(t.Elem.Go, func(*types.Package) string { return "" }))
+	return fmt.Sprintf("array%dOf%sList", t.Len, upper(elemName(t.Elem)))
+}
+
+func elemName(t *model.Type) string {
+	if t.Message != nil {
+		return t.Message.Name
+	}
+	switch u := types.Unalias(t.Go).(type) {
+	case *types.Named:
+		return u.Obj().Name()
+	case *types.Basic:
+		return u.Name()
+	case *types.Pointer:
+		return "PointerTo" + upper(elemName(t.Elem))
+	}
+	return t.Scalar // bytes
 }
 
 // containsConv reports whether an expression uses the Conv of its function.

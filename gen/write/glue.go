@@ -76,24 +76,37 @@ func (f *file) local(x *model.Field) string {
 
 // signature writes the parameters and the results of a method, with names.
 func (f *file) signature(m *model.Method, context string) string {
-	var in, out []string
+	var in, out [][2]string // names and types
 	if m.Context {
-		in = append(in, context+" context.Context")
+		in = append(in, [2]string{context, "context.Context"})
 	}
 	for i, p := range m.Params {
 		spelled := f.spell(p.Type.Go)
 		if m.Variadic && i == len(m.Params)-1 {
 			spelled = "..." + f.spell(p.Type.Elem.Go)
 		}
-		in = append(in, f.local(p)+" "+spelled)
+		in = append(in, [2]string{f.local(p), spelled})
 	}
 	for _, r := range m.Results {
-		out = append(out, f.local(r)+" "+f.spell(r.Type.Go))
+		out = append(out, [2]string{f.local(r), f.spell(r.Type.Go)})
 	}
 	if m.Err {
-		out = append(out, "err error")
+		out = append(out, [2]string{"err", "error"})
 	}
-	return fmt.Sprintf("(%s) (%s)", strings.Join(in, ", "), strings.Join(out, ", "))
+	return fmt.Sprintf("(%s) (%s)", grouped(in), grouped(out))
+}
+
+// grouped writes names before their types: "a, b int, c string".
+func grouped(vars [][2]string) string {
+	var all []string
+	for i, v := range vars {
+		if i+1 < len(vars) && vars[i+1][1] == v[1] {
+			all = append(all, v[0])
+		} else {
+			all = append(all, v[0]+" "+v[1])
+		}
+	}
+	return strings.Join(all, ", ")
 }
 
 // stub writes the caller's side.

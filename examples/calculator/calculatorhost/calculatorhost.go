@@ -52,11 +52,11 @@ func switchCalculator(pick func() calculator.Calculator) calculator.Calculator {
 
 type calculatorSwitch func() calculator.Calculator
 
-func (pickStub calculatorSwitch) Add(ctx context.Context, a int, b int) (result int, err error) {
+func (pickStub calculatorSwitch) Add(ctx context.Context, a, b int) (result int, err error) {
 	return pickStub().Add(ctx, a, b)
 }
 
-func (pickStub calculatorSwitch) Divide(ctx context.Context, a float64, b float64) (result float64, err error) {
+func (pickStub calculatorSwitch) Divide(ctx context.Context, a, b float64) (result float64, err error) {
 	return pickStub().Divide(ctx, a, b)
 }
 

@@ -12,15 +12,15 @@ import (
 
 // Calculator is a calculator.Calculator for tests: each method calls the field of its name.
 type Calculator struct {
-	AddFunc    func(ctx context.Context, a int, b int) (result int, err error)
-	DivideFunc func(ctx context.Context, a float64, b float64) (result float64, err error)
+	AddFunc    func(ctx context.Context, a, b int) (result int, err error)
+	DivideFunc func(ctx context.Context, a, b float64) (result float64, err error)
 	SumFunc    func(ctx context.Context, numbers []int) (result int, err error)
 }
 
 var _ calculator.Calculator = (*Calculator)(nil)
 
 // Add calls AddFunc.
-func (f *Calculator) Add(ctx context.Context, a int, b int) (result int, err error) {
+func (f *Calculator) Add(ctx context.Context, a, b int) (result int, err error) {
 	if f.AddFunc == nil {
 		return result, errors.New("calculatortest: Calculator.AddFunc is not set")
 	}
@@ -28,7 +28,7 @@ func (f *Calculator) Add(ctx context.Context, a int, b int) (result int, err err
 }
 
 // Divide calls DivideFunc.
-func (f *Calculator) Divide(ctx context.Context, a float64, b float64) (result float64, err error) {
+func (f *Calculator) Divide(ctx context.Context, a, b float64) (result float64, err error) {
 	if f.DivideFunc == nil {
 		return result, errors.New("calculatortest: Calculator.DivideFunc is not set")
 	}

@@ -60,7 +60,7 @@ func (v values) seq(t reflect.Type, ctx context.Context, begun <-chan struct{}) 
 	yield := t.In(0)
 	items := v.items(yield.In(0))
 	var last error
-	if v.IntN(3) == 0 {
+	if !v.whole && v.IntN(3) == 0 {
 		last = errors.New("the stream breaks off")
 		if known := v.trial.sentinels; len(known) > 0 {
 			last = known[0]

@@ -34,7 +34,7 @@ func (tr *trial) methods(iface reflect.Type, stub, fake reflect.Value) {
 			if !run.IsValid() {
 				t.Fatalf("the fake %v has no %sFunc", fake.Type(), m.Name)
 			}
-			v := values{random(t.Name()), &inner}
+			v := values{Rand: random(t.Name()), trial: &inner}
 			for range rounds {
 				inner.call(v, m, stub.MethodByName(m.Name), run, nil)
 			}
@@ -82,6 +82,7 @@ func (tr *trial) call(v values, m reflect.Method, call, run reflect.Value, failu
 	ctx, cancel := context.WithTimeout(tr.t.Context(), patience)
 	defer cancel()
 	begun, ended := make(chan struct{}), make(chan struct{})
+	v.whole = failure != nil // one failure is enough
 	sent := make([]argument, 0, m.Type.NumIn())
 	in := make([]reflect.Value, 0, m.Type.NumIn())
 	for i := range m.Type.NumIn() {

@@ -18,6 +18,7 @@ import (
 type values struct {
 	*rand.Rand
 	trial *trial
+	whole bool // streams do not break off
 }
 
 // maxDepth bounds values of types that contain themselves.
