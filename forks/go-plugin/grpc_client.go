@@ -85,7 +85,7 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 	}
 	switch {
 	case cfg.mux != nil:
-		session.Beneath = cfg.mux
+		session.Mux, session.Beneath = cfg.conn.Mux, cfg.mux
 		session.Output = grpcconn.ReceiveOutput(cfg.mux, cfg.remote, cfg.config.SyncStdout, cfg.config.SyncStderr)
 	case !cfg.noOutput:
 		session.Output = grpcstdio.Receive(conn, cfg.config.SyncStdout, cfg.config.SyncStderr, cfg.logger)

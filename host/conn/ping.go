@@ -28,7 +28,7 @@ type pinger struct {
 func newPinger(s Session, opts *Options, wg *sync.WaitGroup) *pinger {
 	return &pinger{
 		session: s, opts: opts, wg: wg,
-		due:    time.NewTimer(rand.N(opts.PingInterval)), // sessions that began together are not pinged together
+		due:    time.NewTimer(gathered(time.Now(), rand.N(opts.PingInterval), opts.PingInterval/gathering)), // sessions that began together are not pinged together
 		answer: make(chan error, 1), cancel: func() {},
 	}
 }
@@ -73,7 +73,20 @@ func (p *pinger) next(err error, by time.Time) {
 	if !by.IsZero() {
 		d = min(d, max(time.Until(by), 0))
 	}
-	p.due.Reset(d)
+	p.due.Reset(gathered(time.Now(), d, p.opts.PingInterval/gathering))
+}
+
+// gathering is how many times in an interval endpoints are pinged: those that are due at
+// about the same time wake a sleeping host once.
+const gathering = 32
+
+// gathered makes a pause from now on a little longer, so that it ends when others do.
+func gathered(now time.Time, pause, step time.Duration) time.Duration {
+	if step <= 0 || pause < step {
+		return pause
+	}
+	past := (time.Duration(now.UnixNano()%int64(step)) + pause) % step
+	return pause + (step-past)%step
 }
 
 // stop ends the ping in flight, and all others.

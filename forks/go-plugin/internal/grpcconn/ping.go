@@ -15,10 +15,13 @@ import (
 	"github.com/hashicorp/go-plugin/internal/peererr"
 )
 
-// Ping asks the health service for an answer. A plugin that says it is about to leave
+// Ping asks the plugin for an answer: by mux, or the health service. A plugin that says it is about to leave
 // has answered, and so has a gRPC server that knows no such name, or has no health
 // service at all.
 func (s *Session) Ping(ctx context.Context) error {
+	if s.Mux != nil {
+		return s.Mux.Ping(ctx)
+	}
 	var trailer metadata.MD
 	request := &grpc_health_v1.HealthCheckRequest{Service: HealthName}
 	_, err := grpc_health_v1.NewHealthClient(s.Conn).Check(ctx, request, grpc.Trailer(&trailer))

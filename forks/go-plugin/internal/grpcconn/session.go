@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/peererr"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 	"github.com/hashicorp/go-plugin/internal/stdio"
@@ -28,6 +29,8 @@ const HealthName = "plugin"
 // goroutine, once all fields are set.
 type Session struct {
 	Conn *grpc.ClientConn
+	// Mux makes the calls of a session with that feature; nil: there is none.
+	Mux *grpcmux.Client
 	// Broker is closed with the session.
 	Broker io.Closer
 	// Output receives the plugin's output; nil: none is received.

@@ -31,6 +31,15 @@ type Client struct {
 // NewClient returns the client of a session. peer is what callers are told of the plugin.
 func NewClient(host *mux.Host, peer peer.Peer) *Client { return &Client{host, peer} }
 
+// Ping asks the plugin for a sign of life until ctx ends.
+func (c *Client) Ping(ctx context.Context) error {
+	err := c.mux.Ping(ctx)
+	if ended := c.mux.Err(); err != nil && ended != nil {
+		return peererr.Lost(ended)
+	}
+	return err
+}
+
 // buffers hold the header and the first message of a call.
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, 512); return &b }}
 

@@ -30,8 +30,8 @@ const (
 	kindEnd                       // both: stream
 	kindReset                     // both: stream, text
 	kindDraining                  // plugin
-	kindProbe                     // plugin: it wants a sign of life
-	kindAlive                     // host: the sign
+	kindProbe                     // both: it wants a sign of life
+	kindAlive                     // both: the sign
 	kindBye                       // both: text: why the sender ends the session
 	kindWithdrawn                 // host: a request's fields: it is not run
 	kindAccepts                   // host: a broker id that it accepts

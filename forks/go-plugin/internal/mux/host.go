@@ -47,6 +47,7 @@ type Host struct {
 	opened   uint64 // channels that this side has opened
 	parked   reader // waits for the first byte of a message
 	woken    bool   // by a deadline
+	pings    pings
 
 	// keeper reads where nobody waits for an answer; nil: a channel's reader does.
 	keeper      *time.Timer
@@ -114,6 +115,10 @@ func (h *Host) receiveOne(r reader) (forChannel bool, err error) {
 			break // What waits there is a sign as well, and enough.
 		}
 		return false, h.send(newMessage(kindAlive))
+	case kindAlive:
+		h.mu.Lock()
+		h.pings.answered()
+		h.mu.Unlock()
 	case kindBye:
 		return false, h.byeError("plugin")
 	}

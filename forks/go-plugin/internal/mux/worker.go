@@ -134,6 +134,10 @@ func (w *worker) next() error {
 			if err := p.hostAccepts(w.message.number); err != nil {
 				return err
 			}
+		case kindProbe:
+			if err := p.alive(); err != nil {
+				return err
+			}
 		case kindBye:
 			return p.byeError("host")
 		}
