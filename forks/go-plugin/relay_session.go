@@ -15,8 +15,10 @@ import (
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
+	"github.com/hashicorp/go-plugin/forward"
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/calls"
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/grpcserve"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/internal/relay"
@@ -121,7 +123,7 @@ func (r *relaySession) output() *stdio.Hub {
 // joinGRPC makes a session whose calls are the child's.
 func (r *relaySession) joinGRPC(host grpcserve.Host) (*grpcserve.Session, error) {
 	cfg := r.session.plugin.grpcConfig(nil)
-	cfg.Options, cfg.Codec = append(cfg.Options, grpc.UnknownServiceHandler(r.forward)), relay.NewCodec()
+	cfg.Options, cfg.Codec = append(cfg.Options, grpc.UnknownServiceHandler(r.forward)), forward.Codec()
 	cfg.Health = func(own *health.Server) grpc_health_v1.HealthServer { return &relayHealth{own, r} }
 	cfg.NewServer = nil
 	cfg.Plugins = []grpcserve.Plugin{{Register: func(b *broker.Broker, _ *grpc.Server) error {
@@ -156,7 +158,7 @@ func (r *relaySession) forward(_ any, in grpc.ServerStream) error {
 	ctx, cancel := context.WithCancelCause(in.Context())
 	defer cancel(nil)
 	defer context.AfterFunc(r.refused, func() { cancel(context.Cause(r.refused)) })()
-	err = relay.Forward(ctx, in, child.conn)
+	err = forward.Calls{To: child.conn, IsUnary: isUnary}.Handle(ctx, in)
 	if errors.Is(err, ErrConnectionLost) {
 		_ = r.session.conn.Close()
 	}
@@ -165,6 +167,8 @@ func (r *relaySession) forward(_ any, in grpc.ServerStream) error {
 	}
 	return err
 }
+
+func isUnary(ctx context.Context, _ string) bool { return grpcmux.IsUnary(ctx) }
 
 // relayHealth answers for the child, so that a host notices one that hangs.
 type relayHealth struct {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/forward"
 	"google.golang.org/grpc"
 
 	"github.com/reattach/reattach/host/stub"
@@ -18,7 +19,7 @@ import (
 type grpcShim struct {
 	plugin.NetRPCUnsupportedPlugin
 	routed    *stub.GRPC // nil: not opened
-	relay     *grpcRelay
+	relay     forward.Calls
 	bounds    []grpc.ServerOption
 	callbacks callbacks
 }
@@ -34,7 +35,7 @@ func (g *grpcShim) open(ctx context.Context, config stub.Config, o *Options) (er
 	}
 	g.bounds = []grpc.ServerOption{grpc.MaxRecvMsgSize(o.MaxMessageBytes), grpc.MaxSendMsgSize(o.MaxMessageBytes)}
 	g.callbacks.bounds = g.bounds
-	g.relay = &grpcRelay{to: g.routed.Conn, codec: newRawCodec(), unary: func(method string) bool {
+	g.relay = forward.Calls{To: g.routed.Conn, IsUnary: func(_ context.Context, method string) bool {
 		declared := o.Methods.Options(method[strings.LastIndexByte(method, '/')+1:])
 		return unary[method] || declared.Idempotent || declared.Replay
 	}}
@@ -43,7 +44,7 @@ func (g *grpcShim) open(ctx context.Context, config stub.Config, o *Options) (er
 
 // newServer is a ServeConfig.GRPCServer.
 func (g *grpcShim) newServer(options []grpc.ServerOption) *grpc.Server {
-	return grpc.NewServer(append(append(options, g.bounds...), g.relay.options()...)...)
+	return grpc.NewServer(append(append(options, g.bounds...), g.relay.Options()...)...)
 }
 
 // GRPCServer implements plugin.GRPCPlugin.

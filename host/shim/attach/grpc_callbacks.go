@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/forward"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/stats"
@@ -63,10 +64,10 @@ const unusedCallback = 10 * time.Second
 func (c *callbacks) serve(k callback, dials *plugin.GRPCBroker) {
 	to := &lazyConn{dial: func() (*grpc.ClientConn, error) { return dials.Dial(k.id) }}
 	defer to.close()
-	relay := &grpcRelay{to: to, codec: newRawCodec(), unary: func(string) bool { return false }}
+	relay := forward.Calls{To: to}
 	k.at.AcceptAndServe(k.id, func(options []grpc.ServerOption) *grpc.Server {
 		users := new(connections)
-		server := grpc.NewServer(append(append(append(options, c.bounds...), relay.options()...), grpc.StatsHandler(users))...)
+		server := grpc.NewServer(append(append(append(options, c.bounds...), relay.Options()...), grpc.StatsHandler(users))...)
 		users.none = func() { go server.Stop() }
 		users.unused = time.AfterFunc(unusedCallback, server.Stop)
 		return server

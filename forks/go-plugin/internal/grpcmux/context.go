@@ -74,10 +74,23 @@ func (c *callContext) Err() error { return c.ending().Err() }
 // bodyKey is the key of the body of a call.
 type bodyKey struct{}
 
+// streamKey is the key of the stream of a call.
+type streamKey struct{}
+
+// IsUnary reports whether a method is known to have one request and one answer: its caller
+// says so. ctx is the call's.
+func IsUnary(ctx context.Context) bool {
+	stream, _ := ctx.Value(streamKey{}).(*mux.Stream)
+	return stream != nil && stream.Purpose() == mux.UnaryCall
+}
+
 // Value implements context.Context.
 func (c *callContext) Value(key any) any {
-	if key == (bodyKey{}) {
+	switch key {
+	case bodyKey{}:
 		return c.body
+	case streamKey{}:
+		return c.stream
 	}
 	if made := c.made.Load(); made != nil {
 		return (*made).Value(key) // Package context looks for its own there.

@@ -30,6 +30,7 @@ type directCall struct {
 	options *options
 
 	sending sync.Mutex // held while an item is sent
+	held    []byte     // the only answer of a stream's method to a unary call
 
 	mu      sync.Mutex // guards the rest
 	begun   bool       // the header was sent, or cannot be any more
@@ -129,7 +130,7 @@ func (c *directCall) finish(reply any, err error) {
 	c.sending.Lock()
 	defer c.sending.Unlock()
 	buffer := buffers.Get().(*[]byte)
-	b, ok := c.begin((*buffer)[:0], true)
+	b, ok := c.begin(append((*buffer)[:0], c.held...), true)
 	if !ok {
 		return
 	}

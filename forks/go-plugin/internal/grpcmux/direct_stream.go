@@ -10,6 +10,8 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+
+	"github.com/hashicorp/go-plugin/internal/mux"
 )
 
 // serverStream is what a method with streams has of its call.
@@ -39,6 +41,14 @@ func (s *serverStream) SendMsg(msg any) error {
 	b, long, err := s.options.appendShort(b, msg)
 	if err != nil {
 		return err
+	}
+	if long == nil && s.held == nil && s.stream.Purpose() == mux.UnaryCall {
+		s.held, s.buffer = b, nil // It leaves together with the trailer.
+		return nil
+	}
+	if s.held != nil {
+		_, _ = s.stream.Write(s.held) // If that fails, so does what follows.
+		s.held = nil
 	}
 	_, err = s.stream.Write(b)
 	for _, piece := range long {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
+// Package relay carries the net/rpc sessions of network hosts to a plugin that runs as a
+// child, without knowing what the two say to each other: yamux frame by frame.
 package relay
 
 import (
