@@ -99,6 +99,9 @@ func failf(code int, format string, args ...any) error {
 	return &failure{code, fmt.Errorf(format, args...)}
 }
 
+// UsageError gives an error of a command of Options.Extend the exit code of wrong arguments.
+func UsageError(err error) error { return &failure{exitUsage, err} }
+
 // usage marks what cobra says of arguments that are wrong.
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {

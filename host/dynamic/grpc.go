@@ -65,16 +65,10 @@ func (g *grpcInvoker) Invoke(ctx context.Context, method string, args json.RawMe
 // says nothing is left out.
 func said(err error) error {
 	if _, fault := stub.Cause(err); !fault && status.Code(err) == codes.Unknown {
-		return &plainError{err}
+		return &reworded{err, status.Convert(err).Message()}
 	}
 	return err
 }
-
-type plainError struct{ error }
-
-func (e *plainError) Error() string { return status.Convert(e.error).Message() }
-
-func (e *plainError) Unwrap() error { return e.error }
 
 // find gives a method by the contract, or else by reflection.
 func (g *grpcInvoker) find(ctx context.Context, name string) (Method, error) {

@@ -8,12 +8,14 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/rpc"
+	"strings"
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/stub"
 )
 
 // rpcInvoker calls the methods of a kind over net/rpc, whose messages are those of gRPC,
@@ -43,7 +45,7 @@ func (r *rpcInvoker) Invoke(ctx context.Context, method string, args json.RawMes
 	}
 	var answer gobMessage
 	if err := plugin.CallContext(ctx, r.client, "Plugin."+method, gobMessage(raw), &answer); err != nil {
-		return nil, err
+		return nil, withoutDetails(err)
 	}
 	out := dynamicpb.NewMessage(m.Answer)
 	if err := proto.Unmarshal(answer, out); err != nil {
@@ -51,6 +53,26 @@ func (r *rpcInvoker) Invoke(ctx context.Context, method string, args json.RawMes
 	}
 	return m.result(out)
 }
+
+// withoutDetails gives an error of generated glue with the text that its author wrote: behind
+// it stands what the glue of a host makes an error of the contract of.
+func withoutDetails(err error) error {
+	text, _, marked := strings.Cut(err.Error(), " {reattach-error:")
+	if _, fault := stub.Cause(err); fault || !marked {
+		return err
+	}
+	return &reworded{err, text}
+}
+
+// reworded is an error with another text.
+type reworded struct {
+	error
+	text string
+}
+
+func (e *reworded) Error() string { return e.text }
+
+func (e *reworded) Unwrap() error { return e.error }
 
 // gobMessage is an encoded message of protocol buffers as gob carries it.
 type gobMessage []byte
