@@ -3,6 +3,10 @@
 package gen
 
 import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -12,5 +16,95 @@ func TestExamplesAreUpToDate(t *testing.T) {
 		if err := Run(t.Context(), Options{Dir: dir, Check: true}); err != nil {
 			t.Errorf("%s:\n%v", dir, err)
 		}
+	}
+}
+
+const greeter = `package greet
+
+// Greeter greets.
+type Greeter interface {
+	Greet(name string) (string, error)
+}
+`
+
+// contract writes a module with a contract, and returns its directory.
+func contract(t *testing.T, source string) string {
+	t.Helper()
+	dir := t.TempDir()
+	edit(t, dir, "go.mod", "module greet.test\n\ngo 1.26.0\n")
+	edit(t, dir, "greet.go", source)
+	return dir
+}
+
+func edit(t *testing.T, dir, name, source string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, name), []byte(source), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestBreaking holds that a change which breaks peers is neither written nor passes the
+// check, until the version counts up or the record is gone.
+func TestBreaking(t *testing.T) {
+	dir := contract(t, greeter)
+	check := func(o Options) error {
+		o.Dir = dir
+		return Run(t.Context(), o)
+	}
+	if err := check(Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := check(Options{Check: true}); err != nil {
+		t.Errorf("nothing has changed: %v", err)
+	}
+	before, err := os.ReadFile(filepath.Join(dir, "contract.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	edit(t, dir, "last.json", string(before))
+	edit(t, dir, "greet.go", strings.Replace(greeter, "name string", "", 1))
+	for _, o := range []Options{{}, {Check: true}, {Against: filepath.Join(dir, "last.json")}} {
+		err := check(o)
+		if !errors.Is(err, ErrBreaking) || !strings.Contains(err.Error(), "Greet lost parameter name: breaking for version 1") {
+			t.Errorf("%+v: got %v", o, err)
+		}
+	}
+	if after, err := os.ReadFile(filepath.Join(dir, "contract.json")); err != nil || string(after) != string(before) {
+		t.Errorf("the record has changed (%v):\n%s", err, after)
+	}
+	edit(t, dir, "greet.go", "//reattach:version=2\n"+strings.Replace(greeter, "name string", "", 1))
+	if err := check(Options{}); err != nil {
+		t.Errorf("another version may be another contract: %v", err)
+	}
+	if err := check(Options{Against: filepath.Join(dir, "last.json")}); err != nil {
+		t.Errorf("a record of an older version is no bound: %v", err)
+	}
+	edit(t, dir, "greet.go", greeter)
+	if err := check(Options{}); err == nil || !strings.Contains(err.Error(), "versions count up") {
+		t.Errorf("got %v, want that versions count up", err)
+	}
+}
+
+// TestStale holds that the check tells what is not as it would be written, and that files of
+// an interface that is gone are removed.
+func TestStale(t *testing.T) {
+	dir := contract(t, greeter+"\n// Waver waves.\ntype Waver interface{ Wave() error }\n")
+	if err := Run(t.Context(), Options{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, dir, "waver.reattach.go", "package greet\n")
+	err := Run(t.Context(), Options{Dir: dir, Check: true})
+	if !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), "waver.reattach.go") {
+		t.Errorf("got %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, "contract.json")); err != nil {
+		t.Fatal(err)
+	}
+	edit(t, dir, "greet.go", greeter)
+	if err := Run(t.Context(), Options{Dir: dir}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "waver.reattach.go")); err == nil {
+		t.Error("waver.reattach.go is still there")
 	}
 }

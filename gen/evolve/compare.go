@@ -32,6 +32,8 @@ const (
 
 // Change is one difference between two records.
 type Change struct {
+	// Method is the method that it is about; empty for an interface or a type.
+	Method string
 	// What is the change, as a sentence begins: "Greet lost parameter name".
 	What string
 	// OldHost is what happens between a host that does not know the change and a plugin that
@@ -50,7 +52,7 @@ func (c Change) String() string {
 func Compare(old, now *Record) []Change {
 	var all []Change
 	add := func(breaking bool, oldHost, newHost Verdict, format string, args ...any) {
-		all = append(all, Change{fmt.Sprintf(format, args...), oldHost, newHost, breaking})
+		all = append(all, Change{"", fmt.Sprintf(format, args...), oldHost, newHost, breaking})
 	}
 	if old.Handshake != now.Handshake {
 		add(true, Refused, Refused, "the handshake changed from %s to %s", old.Handshake, now.Handshake)
@@ -88,7 +90,7 @@ func methods(old, now Service) (all []Change) {
 	for _, m := range old.Methods {
 		after := find(now.Methods, m.Name)
 		if after.Name == "" {
-			all = append(all, Change{"method " + m.Name + " is gone", NoMethod, Works, true})
+			all = append(all, Change{m.Name, "method " + m.Name + " is gone", NoMethod, Works, true})
 			continue
 		}
 		all = append(all, values(m.Name, "parameter", m.Params, after.Params)...)
@@ -96,7 +98,7 @@ func methods(old, now Service) (all []Change) {
 	}
 	for _, m := range now.Methods {
 		if find(old.Methods, m.Name).Name == "" {
-			all = append(all, Change{"method " + m.Name + " is new", Works, NoMethod, false})
+			all = append(all, Change{m.Name, "method " + m.Name + " is new", Works, NoMethod, false})
 		}
 	}
 	return all
@@ -111,19 +113,19 @@ func values(method, sort string, old, now []Value) (all []Change) {
 		case ok:
 			gone, came := removed(sort, v), added(sort, after)
 			all = append(all, Change{
-				fmt.Sprintf("%s has %s %s as %s, not as %s", method, sort, v.Name, after.Type, v.Type),
-				worse(gone.OldHost, came.OldHost), worse(gone.NewHost, came.NewHost), true,
+				method, fmt.Sprintf("%s has %s %s as %s, not as %s", method, sort, v.Name, after.Type, v.Type),
+				Worse(gone.OldHost, came.OldHost), Worse(gone.NewHost, came.NewHost), true,
 			})
 		default:
 			c := removed(sort, v)
-			c.What = fmt.Sprintf("%s lost %s %s", method, sort, v.Name)
+			c.Method, c.What = method, fmt.Sprintf("%s lost %s %s", method, sort, v.Name)
 			all = append(all, c)
 		}
 	}
 	for _, v := range now {
 		if _, ok := was[v.Name]; !ok && !v.Removed {
 			c := added(sort, v)
-			c.What = fmt.Sprintf("%s has a new %s %s", method, sort, v.Name)
+			c.Method, c.What = method, fmt.Sprintf("%s has a new %s %s", method, sort, v.Name)
 			all = append(all, c)
 		}
 	}
@@ -140,9 +142,9 @@ func live(list []Value) map[string]Value {
 	return found
 }
 
-// worse gives the one of two verdicts that says less of a call to hope for.
-func worse(a, b Verdict) Verdict {
-	for _, v := range []Verdict{Refused, Unanswered, RefusedIfGiven, Empty} {
+// Worse gives the one of two verdicts that says less of a call to hope for.
+func Worse(a, b Verdict) Verdict {
+	for _, v := range []Verdict{NoMethod, Refused, Unanswered, RefusedIfGiven, Empty} {
 		if a == v || b == v {
 			return v
 		}
@@ -165,8 +167,10 @@ func added(sort string, v Value) Change {
 		return Change{OldHost: Works, NewHost: Unanswered, Breaking: true}
 	case sort == "result" && nilable:
 		return Change{OldHost: Works, NewHost: Empty, Breaking: true}
+	case sort == "parameter":
+		return Change{OldHost: Empty, NewHost: Works}
 	}
-	return Change{OldHost: Works, NewHost: Works}
+	return Change{OldHost: Works, NewHost: Empty}
 }
 
 // removed says the same of one that only the old side knows: the roles are the other way
@@ -187,14 +191,14 @@ func fields(name string, old, now []Value) (all []Change) {
 		switch after, ok := is[v.Name]; {
 		case v.Removed || ok && after.Number == v.Number:
 		case ok:
-			all = append(all, Change{fmt.Sprintf("%s.%s is a %s, not a %s", name, v.Name, after.Type, v.Type), Empty, Empty, true})
+			all = append(all, Change{"", fmt.Sprintf("%s.%s is a %s, not a %s", name, v.Name, after.Type, v.Type), Empty, Empty, true})
 		default:
-			all = append(all, Change{fmt.Sprintf("%s lost field %s", name, v.Name), Empty, Empty, true})
+			all = append(all, Change{"", fmt.Sprintf("%s lost field %s", name, v.Name), Empty, Empty, true})
 		}
 	}
 	for _, v := range now {
 		if _, ok := was[v.Name]; !ok && !v.Removed {
-			all = append(all, Change{fmt.Sprintf("%s has a new field %s", name, v.Name), Empty, Empty, false})
+			all = append(all, Change{"", fmt.Sprintf("%s has a new field %s", name, v.Name), Empty, Empty, false})
 		}
 	}
 	return all

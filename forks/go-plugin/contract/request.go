@@ -39,17 +39,23 @@ func Accept(method string, in proto.Message) error {
 	if err := lacks(in, "argument"); err != nil {
 		return &refused{fmt.Sprintf("%s: %v", method, err)}
 	}
-	for raw := in.ProtoReflect().GetUnknown(); len(raw) > 0; {
+	if number := unknown(in); number != 0 {
+		return &refused{fmt.Sprintf("%s: argument %d is not known to this version of the plugin", method, number)}
+	}
+	return nil
+}
+
+// unknown gives the number of a field that has to be understood, and is not known; zero if
+// there is none.
+func unknown(m proto.Message) protowire.Number {
+	for raw := m.ProtoReflect().GetUnknown(); len(raw) > 0; {
 		number, _, n := protowire.ConsumeField(raw)
-		if n < 0 {
-			break
-		}
-		if number < OptionalFrom {
-			return &refused{fmt.Sprintf("%s: argument %d is not known to this version of the plugin", method, number)}
+		if n < 0 || number < OptionalFrom {
+			return number
 		}
 		raw = raw[n:]
 	}
-	return nil
+	return 0
 }
 
 // Refuse says that arguments do not fit; it is nil if they do.

@@ -82,6 +82,9 @@ func receive[M, T any, P message[M]](method string, s Stream, read func(*Conv, P
 	if err := s.Recv(m); err != nil {
 		return item, err
 	}
+	if number := unknown(m); number != 0 {
+		return item, fmt.Errorf("%s: item: field %d is not known to this version", method, number)
+	}
 	var c Conv
 	item = read(&c, m)
 	if err := c.Err(); err != nil {
