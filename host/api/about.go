@@ -17,18 +17,27 @@ type about struct {
 	Time    time.Time `json:"time"`
 	// Calls says whether calls are taken: open, with a token, or off.
 	Calls string `json:"calls"`
+	// Probes says the same of probes.
+	Probes string `json:"probes"`
 	// Missing is that of /readyz.
 	Missing []string `json:"missing"`
 }
 
 // host says what serves, and what a client needs to know to call.
 func (s *Server) host(w http.ResponseWriter, _ *http.Request) {
-	answer := about{s.opts.Program, s.opts.Build, s.started, time.Now(), "open", s.missing()}
-	switch {
-	case s.opts.NoCalls:
+	taken := "open"
+	if s.token != nil {
+		taken = "token"
+	}
+	answer := about{
+		Program: s.opts.Program, Build: s.opts.Build, Started: s.started, Time: time.Now(),
+		Calls: taken, Probes: taken, Missing: s.missing(),
+	}
+	if s.opts.NoCalls {
 		answer.Calls = "off"
-	case s.token != nil:
-		answer.Calls = "token"
+	}
+	if s.opts.Probe == nil {
+		answer.Probes = "off"
 	}
 	writeJSON(w, http.StatusOK, answer)
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/doctor"
 	"github.com/reattach/reattach/host/page"
 )
 
@@ -40,6 +41,9 @@ type Options struct {
 	// OpenCalls is for [NewHandler] alone: calls need no token, because whoever serves
 	// the handler has checked who asks.
 	OpenCalls bool
+	// Probe walks the way to an endpoint of a plugin, and tells each step. Several
+	// goroutines may call it at once. Nil leaves probes out.
+	Probe func(ctx context.Context, plugin string, e daemon.Endpoint, tell func(doctor.Step)) error
 	// Gatherer gives what /metrics serves. Nil leaves /metrics out.
 	Gatherer prometheus.Gatherer
 	// MaxRequest is the largest body of a call, in bytes.
@@ -105,6 +109,7 @@ type Server struct {
 	clients  connections
 	calls    *shares
 	streams  chan struct{} // has a place for each event stream
+	probes   chan struct{} // has a place for each walk
 	ending   chan struct{} // closed when Run was told to end
 }
 
@@ -141,6 +146,7 @@ func newServer(o Options) (*Server, error) {
 	s := &Server{
 		opts: o, clients: connections{max: o.MaxConnections, maxBodies: o.MaxBodies}, calls: newShares(o.MaxCalls, o.MaxPluginCalls, o.MaxBodies/4),
 		streams: make(chan struct{}, o.MaxStreams), ending: make(chan struct{}), started: time.Now(),
+		probes: make(chan struct{}, maxProbes),
 	}
 	if o.TokenFile == "" {
 		return s, nil

@@ -20,13 +20,7 @@ import (
 // each parameter, or an object where the host knows the parameters' names.
 func (s *Server) call(w http.ResponseWriter, r *http.Request) {
 	if refused := s.mayCall(r); refused != nil {
-		switch refused.Status {
-		case http.StatusUnauthorized:
-			w.Header().Set("WWW-Authenticate", `Bearer realm="reattach"`)
-		case http.StatusUnsupportedMediaType:
-			w.Header().Set("Accept-Encoding", "identity")
-		}
-		writeProblem(w, *refused)
+		writeRefusal(w, *refused)
 		return
 	}
 	args, body, err := readBody(w, r, s.opts.MaxRequest)
@@ -87,10 +81,26 @@ func writeResult(w http.ResponseWriter, result json.RawMessage) {
 
 // writeRefusal answers a call that was not begun.
 func writeRefusal(w http.ResponseWriter, p problem) {
-	if p.Status == http.StatusTooManyRequests {
+	switch p.Status {
+	case http.StatusTooManyRequests:
 		w.Header().Set("Retry-After", "1")
+	case http.StatusUnauthorized:
+		w.Header().Set("WWW-Authenticate", `Bearer realm="reattach"`)
+	case http.StatusUnsupportedMediaType:
+		w.Header().Set("Accept-Encoding", "identity")
 	}
 	writeProblem(w, p)
+}
+
+// mayAct says why nothing is done for whoever asks, or nil.
+func (s *Server) mayAct(r *http.Request) *problem {
+	if s.token == nil {
+		return nil
+	}
+	if err := s.token.check(r.Header.Get("Authorization")); err != nil {
+		return &problem{Status: http.StatusUnauthorized, Detail: err.Error()}
+	}
+	return nil
 }
 
 // mayCall says why a call is not taken, or nil.
@@ -98,10 +108,8 @@ func (s *Server) mayCall(r *http.Request) *problem {
 	if s.opts.NoCalls {
 		return &problem{Status: http.StatusForbidden, Detail: "calls are turned off in this host"}
 	}
-	if s.token != nil {
-		if err := s.token.check(r.Header.Get("Authorization")); err != nil {
-			return &problem{Status: http.StatusUnauthorized, Detail: err.Error()}
-		}
+	if refused := s.mayAct(r); refused != nil {
+		return refused
 	}
 	// A page of another origin can send any other type without asking.
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))

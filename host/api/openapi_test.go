@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/reattach/reattach/host/api"
+	"github.com/reattach/reattach/host/daemon"
 )
 
 // schema is the part of JSON Schema that the document uses.
@@ -134,7 +135,7 @@ func TestDocument(t *testing.T) {
 // TestAnswersAreDescribed holds that every answer has the form, and one of the
 // statuses, that the document gives it.
 func TestAnswersAreDescribed(t *testing.T) {
-	h := start(t, nil)
+	h := start(t, func(o *api.Options, _ *daemon.Options) { o.Probe = walk })
 	doc := described(h)
 	call := "/api/v1/plugins/{name}/kinds/{kind}/methods/{method}"
 	for _, tc := range []struct{ method, pattern, path, body string }{
@@ -147,6 +148,8 @@ func TestAnswersAreDescribed(t *testing.T) {
 		{"get", "/api/v1/plugins", "/api/v1/plugins", ""},
 		{"get", "/api/v1/plugins/{name}", "/api/v1/plugins/greeter", ""},
 		{"get", "/api/v1/plugins/{name}", "/api/v1/plugins/nobody", ""},
+		{"post", "/api/v1/plugins/{name}/probe", h.probePath(), ""},
+		{"post", "/api/v1/plugins/{name}/probe", "/api/v1/plugins/greeter/probe?endpoint=x", ""},
 		{"get", "/api/v1/history", "/api/v1/history", ""},
 		{"get", "/api/v1/history", "/api/v1/history?since=yesterday", ""},
 		{"get", "/api/v1/plugins/{name}/history", "/api/v1/plugins/nobody/history", ""},

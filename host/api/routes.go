@@ -32,6 +32,7 @@ func (s *Server) routes() []route {
 		{http.MethodGet, "/api/v1/kinds", s.kinds},
 		{http.MethodGet, "/api/v1/plugins", s.plugins},
 		{http.MethodGet, "/api/v1/plugins/{name}", s.plugin},
+		{http.MethodPost, "/api/v1/plugins/{name}/probe", s.probe},
 		{http.MethodGet, "/api/v1/plugins/{name}/history", s.pluginHistory},
 		{http.MethodGet, "/api/v1/history", s.history},
 		{http.MethodGet, "/api/v1/events", s.events},

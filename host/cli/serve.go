@@ -4,6 +4,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/reattach/reattach/host/api"
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/doctor"
 )
 
 func (o Options) serveCommand() *cobra.Command {
@@ -70,6 +72,13 @@ func (c *config) serve(ctx context.Context, stdout, stderr io.Writer) error {
 	a.Daemon, a.Address, a.TokenFile, a.NoCalls = d, c.Listen, c.TokenFile, c.NoCalls
 	a.MaxCalls, a.MaxPluginCalls = c.MaxCalls, c.MaxPluginCalls
 	a.MaxConnections = max(a.MaxConnections, 2*(a.MaxCalls+a.MaxStreams))
+	a.Probe = func(ctx context.Context, plugin string, e daemon.Endpoint, tell func(doctor.Step)) error {
+		way, err := c.wayTo(e.Address, plugin, cmp.Or(e.ServerName, plugin), o)
+		if err == nil {
+			_, err = way.Walk(ctx, tell)
+		}
+		return err
+	}
 	a.Gatherer, a.DrainTimeout, a.Logger = registry, c.DrainTimeout, o.Logger.Named("http")
 	server, err := api.New(a)
 	if err != nil {

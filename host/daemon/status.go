@@ -54,6 +54,8 @@ type Endpoint struct {
 	Source    string           `json:"source"`
 	Zone      string           `json:"zone,omitempty"`
 	Node      string           `json:"node,omitempty"`
+	// ServerName is the name that its certificate must carry, if that is not the plugin's.
+	ServerName string `json:"serverName,omitempty"`
 	// Draining says that its source wants it to leave.
 	Draining bool `json:"draining,omitempty"`
 
@@ -252,7 +254,7 @@ func (p *Plugin) addKind(name string) {
 func newEndpoint(s fleet.EndpointStatus) Endpoint {
 	e := Endpoint{
 		ID: s.Endpoint.ID, Address: s.Endpoint.Address, Placement: s.Endpoint.Placement, Source: s.Endpoint.Source,
-		Zone: s.Endpoint.Zone, Node: s.Endpoint.Node, Draining: s.Endpoint.Draining,
+		Zone: s.Endpoint.Zone, Node: s.Endpoint.Node, ServerName: s.Endpoint.ServerName, Draining: s.Endpoint.Draining,
 		State: s.State, Since: s.Since, LastError: s.LastError, LastErrorTime: s.LastErrorTime, Permanent: s.Permanent, Warning: s.Warning,
 		Failures: s.Failures, NextAttempt: s.NextAttempt, Restarts: s.Restarts, Ejected: s.Ejected, InFlight: s.InFlight,
 		Protocol: s.Info.Protocol, Version: s.Info.Version, Instance: s.Info.Instance, Build: s.Info.Build, TLS: s.Info.TLS,

@@ -8,13 +8,15 @@
 (() => {
 
 const maxEvents = 500;        // that are remembered
-const shownEvents = 100;      // of them on the screen
+const shownEvents = 60;       // of them on the screen
 const maxResult = 1 << 20;    // characters of a result that are read
 const niceResult = 64 << 10;  // characters of one that is laid out in lines
 const pollHistory = 5_000;    // ms
 const pollPlugin = 2_000;     // of the plugin that is open, for what no event tells
 const pollAll = 30_000;
-const rowsAtOnce = 60;        // that are made before the browser may do something else
+const fewEndpoints = 8;       // that are shown before somebody asks for all
+const slice = 10;             // ms of work before the browser may do something else
+const calm = 100;             // ms between two looks at what has changed
 
 // ---- Elements --------------------------------------------------------------------------
 
@@ -64,6 +66,35 @@ function keep(parent, wanted) {
   if (focused && focused !== document.activeElement && focused.isConnected) focused.focus({ preventScroll: true });
 }
 
+// rove makes the links or buttons within a list one stop of the Tab key, between which the
+// arrow keys go.
+class Rover {
+  constructor(list, selector) {
+    Object.assign(this, { list, selector, at: null });
+    list.addEventListener("focusin", e => { if (e.target.matches(selector)) this.stop(e.target); });
+    list.addEventListener("keydown", e => {
+      const steps = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity }[e.key];
+      if (!steps || e.ctrlKey || e.metaKey || e.altKey || !e.target.matches(selector)) return;
+      e.preventDefault();
+      this.step(steps);
+    });
+  }
+  stop(e) {
+    if (this.at && this.at !== e) this.at.tabIndex = -1;
+    this.at = e ?? null;
+    if (e) e.tabIndex = 0;
+  }
+  // settle finds a stop when there is none any more.
+  settle(wish) {
+    if (!this.at || !this.list.contains(this.at)) this.stop(wish && this.list.contains(wish) ? wish : this.list.querySelector(this.selector));
+  }
+  step(by) {
+    const all = [...this.list.querySelectorAll(this.selector)];
+    const at = all.indexOf(document.activeElement);
+    all[at < 0 ? 0 : Math.max(0, Math.min(all.length - 1, at + by))]?.focus();
+  }
+}
+
 // ---- Words -----------------------------------------------------------------------------
 
 // looks has the word and the shape of each state of an endpoint.
@@ -101,7 +132,8 @@ function fareOf(p) {
   return { word: "ready", look: "good", rank: 0, ready, why: "" };
 }
 
-function count(n) { return n.toLocaleString("en"); }
+const wholes = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
+const count = n => wholes.format(n);
 
 function rate(perSecond) {
   if (!perSecond) return "0/s";
@@ -211,7 +243,7 @@ function sinceOf(e) {
 const plugins = new Map();  // by name, as the API gives them
 let problems = [];          // of discovery, of no plugin or of any
 let missing = null;         // what keeps the host from being ready; null before it is known
-let host = { program: "", build: "", calls: "open" };
+let host = { program: "", build: "", calls: "open", probes: "off" };
 let kinds = [];
 const events = [];          // the newest first
 let open = null;            // the name of the plugin that is open
@@ -590,6 +622,7 @@ let order = { key: "state", down: true };
 const table = byId("plugins");
 const body = el("div", { class: "body", role: "rowgroup" });
 const rows = new Map(); // by name
+const rover = new Rover(body, ".name");
 
 for (const c of columns) {
   c.cell = el("span", { role: "columnheader", class: c.cls },
@@ -608,7 +641,9 @@ class Row {
     this.name = name;
     this.mark = el("span", { role: "cell", class: "mark" }, el("span", { class: "hidden" }));
     this.link = el("a", { class: "name", href: `#/plugins/${encodeURIComponent(name)}`, tabindex: -1 }, name);
-    this.why = el("span", { class: "why" });
+    this.word = el("span", { "aria-hidden": "true" }); // the mark says it
+    this.cause = el("span");
+    this.why = el("span", { class: "why muted" }, this.word, this.cause);
     this.endpoints = el("span", { role: "cell", class: "number" });
     this.reached = el("span", { role: "cell", class: "wide placed muted" });
     this.rate = el("span", { class: "number" });
@@ -637,10 +672,11 @@ class Row {
     this.endpoints.className = fare.look === "bad" ? "number bad" : fare.look === "warn" ? "number warn" : "number";
     this.how = reachedBy(p);
     say(this.reached, this.how);
-    const why = fare.look === "good" ? "" : `${fare.word}${fare.why ? `: ${fare.why}` : ""}`;
-    say(this.why, why);
-    this.why.className = fare.look === "bad" ? "why bad" : fare.look === "warn" ? "why warn" : "why muted";
-    set(this.why, "title", why || null);
+    this.why.hidden = fare.look === "good";
+    say(this.word, fare.why ? `${fare.word}: ` : fare.word);
+    this.word.className = fare.look;
+    say(this.cause, fare.why);
+    set(this.why, "title", fare.why || null);
     return !before || before.rank !== fare.rank || before.ready !== fare.ready;
   }
   // count takes what is known of the plugin's calls.
@@ -665,7 +701,7 @@ class Row {
       if (t.failed(i)) ticks += `M${i - .7} 100v-26h1.4v26Z`;
     }
     setPath(this.area, most ? pathOfValues(rates, most, true) : "");
-    setPath(this.line, most ? pathOfValues(rates, most) : "M0 100H120");
+    setPath(this.line, most ? pathOfValues(rates, most) : "");
     setPath(this.ticks, ticks);
   }
 }
@@ -688,20 +724,25 @@ let drawing = false;
 let newEvents = false;
 let newOrder = false;
 
-// draw has the screen follow at the next frame.
+let drawn = 0; // when the screen followed last
+
+// draw has the screen follow at the next frame, but not more often than a reader can.
 function draw() {
   if (drawing) return;
   drawing = true;
   // No frame comes while the page is hidden, and then nobody looks.
-  requestAnimationFrame(frame);
+  const wait = drawn + calm - performance.now();
+  if (wait > 0) setTimeout(() => requestAnimationFrame(frame), wait);
+  else requestAnimationFrame(frame);
 }
 
 function frame() {
   drawing = false;
-  let n = 0;
+  const began = performance.now();
   for (const name of changed) {
-    if (++n > rowsAtOnce) { // the rest with the next frame
-      draw();
+    if (performance.now() - began > slice) { // the rest with the next frame
+      drawing = true;
+      requestAnimationFrame(frame);
       break;
     }
     changed.delete(name);
@@ -717,6 +758,8 @@ function frame() {
     }
     if (name === open) detail.update();
   }
+  if (changed.size > 0 && performance.now() - drawn < 5 * calm) return;
+  drawn = performance.now();
   if (newOrder) arrange();
   newOrder = false;
   drawTotals();
@@ -751,28 +794,8 @@ function arrange() {
   const empty = byId("list-empty");
   empty.hidden = list.length > 0;
   say(empty, all.length === 0 ? (live ? "No plugin is known." : "") : troubled && !byId("filter").value ? "No plugin is in trouble." : "No plugin matches.");
-  stop(list.find(r => r.link.tabIndex === 0) ?? rows.get(open) ?? list[0]);
+  rover.settle(rows.get(open)?.link);
 }
-
-// stop makes one row the place where the Tab key stops in the list.
-let stopped = null;
-function stop(row) {
-  if (stopped && stopped !== row) stopped.link.tabIndex = -1;
-  stopped = row ?? null;
-  if (row) row.link.tabIndex = 0;
-}
-
-function step(by) {
-  const shown = [...body.children];
-  if (shown.length === 0) return;
-  const at = shown.findIndex(r => r.contains(document.activeElement));
-  const to = shown[at < 0 ? 0 : Math.max(0, Math.min(shown.length - 1, at + by))];
-  to.querySelector(".name").focus();
-}
-
-body.addEventListener("focusin", e => {
-  for (const row of rows.values()) if (row.link === e.target) stop(row);
-});
 
 function drawTotals() {
   let endpoints = 0, ready = 0;
@@ -883,14 +906,16 @@ class Overview {
 
 // EndpointRow is one endpoint of the plugin that is open.
 class EndpointRow {
-  constructor() {
+  constructor(plugin) {
+    this.probe = new Probe(plugin);
     this.state = el("span", { role: "cell", class: "said" });
-    this.address = el("span", { class: "mono" });
+    this.address = el("span", { class: "mono address" });
     this.facts = el("p", { class: "facts" });
     this.why = el("p", { class: "facts" });
     this.since = ageElement();
     this.element = el("div", { class: "row", role: "row" }, this.state,
-      el("div", { role: "cell", class: "what" }, this.address, this.facts, this.why), el("span", { role: "cell", class: "number" }, this.since));
+      el("div", { role: "cell", class: "what" }, this.address, el("div", { class: "more" }, this.facts, this.why, this.probe.hops)),
+      el("span", { role: "cell", class: "number" }, this.since), el("span", { role: "cell", class: "number" }, this.probe.button));
   }
   update(e) {
     const [word, look] = lookOf(e);
@@ -910,8 +935,57 @@ class EndpointRow {
       e.replacement && `New instance: ${e.replacement}`].filter(Boolean).join(" "));
     this.why.className = look === "bad" ? "facts bad" : look === "warn" ? "facts warn" : "facts";
     setAge(this.since, sinceOf(e));
+    this.probe.update(e);
   }
 }
+
+// Probe is a button that has the host walk to an endpoint, and what came of each hop.
+class Probe {
+  constructor(plugin) {
+    this.plugin = plugin;
+    this.button = el("button", { type: "button", class: "probe", tabindex: -1, onclick: () => quietly(() => this.walk()) }, "Probe");
+    this.hops = el("ol", { class: "hops", "aria-live": "polite", hidden: true });
+  }
+  update(e) {
+    this.id = e.id;
+    this.button.hidden = e.placement !== "network" || host.probes === "off";
+    set(this.button, "aria-label", `Probe ${e.address}`);
+  }
+  async walk() {
+    if (this.walking) return;
+    this.walking = true;
+    this.hops.hidden = false;
+    this.hops.replaceChildren(hopRow("busy", "walking", ""));
+    try {
+      const answer = await fetch(`${pathOf(this.plugin)}/probe?endpoint=${encodeURIComponent(this.id)}`, { method: "POST", headers: authorization(host.probes), cache: "no-store" });
+      const said = await answer.json();
+      if (!answer.ok) {
+        this.hops.replaceChildren(hopRow("bad", answer.status === 401 ? "token" : "refused", answer.status === 401 ? "Give the host's token in the form below." : said.detail));
+        return;
+      }
+      this.hops.replaceChildren(...said.steps.map(s => hopRow({ ok: "good", warning: "warn", failed: "bad" }[s.outcome] ?? "none", s.hop, s.seen, s)));
+    } catch (e) {
+      this.hops.replaceChildren(hopRow("bad", "no answer", `The host did not answer: ${e.message}`));
+    } finally {
+      this.walking = false;
+    }
+  }
+}
+
+function hopRow(look, hop, seen, step) {
+  const f = step?.finding;
+  return el("li", null, el("span", { class: "said", "data-look": look }, hop),
+    el("span", null, f ? el("b", null, `${f.code} `) : null, seen, f ? el("span", { class: "do" }, `${f.do} `, documentation(f.page)) : null),
+    el("span", { class: "number muted" }, step ? millis(step.took / 1e6) : ""));
+}
+
+// documentation links to a page, if that is one.
+function documentation(page) {
+  return /^https:\/\//.test(page ?? "") ? el("a", { class: "page", href: page, rel: "noreferrer noopener", target: "_blank" }, "More") : null;
+}
+
+const needsToken = () => host.calls === "token" || host.probes === "token";
+const authorization = calls => calls === "token" ? { Authorization: `Bearer ${token.trim()}` } : {};
 
 // PluginDetail is one plugin.
 class PluginDetail {
@@ -924,7 +998,9 @@ class PluginDetail {
     this.notes = el("div");
     this.rows = new Map();
     this.body = el("div", { class: "body", role: "rowgroup" });
-    const head = [["State", ""], ["Endpoint", "what"], ["For", "number"]];
+    this.rover = new Rover(this.body, ".probe:not([hidden])");
+    const head = [["State", ""], ["Endpoint", "what"], ["For", "number"], ["", ""]];
+    this.all = el("button", { type: "button", hidden: true, onclick: () => { this.whole = true; this.show(this.endpoints); } });
     this.hour = new Hour("Calls of the last hour", false);
     this.nothing = el("p", { class: "muted" }, "No method was called.");
     this.hour.element.append(this.nothing);
@@ -937,7 +1013,7 @@ class PluginDetail {
       el("div", { class: "block" }, el("h3", null, "Endpoints"),
         el("div", { class: "table endpoints", role: "table", "aria-label": "Endpoints" },
           el("div", { role: "rowgroup" }, el("div", { class: "row head", role: "row" }, ...head.map(([t, cls]) => el("span", { role: "columnheader", class: cls }, t)))),
-          this.body)),
+          this.body), this.all),
       this.hour.element, this.form.element, this.events.element);
     this.update();
   }
@@ -962,27 +1038,34 @@ class PluginDetail {
     this.show(p.endpoints);
     this.form.update(p);
   }
-  // show makes the rows of endpoints, some at a time.
+  // show makes the rows of endpoints, the worst first: a few, until somebody wants them all.
   show(endpoints) {
     const rank = { bad: 0, warn: 1, busy: 2, none: 3, gone: 4, good: 5 };
+    this.endpoints = endpoints;
     this.wanted = endpoints.toSorted((a, b) => rank[lookOf(a)[1]] - rank[lookOf(b)[1]]);
-    const ids = new Set(endpoints.map(e => e.id));
+    this.all.hidden = this.whole || endpoints.length <= fewEndpoints;
+    say(this.all, `Show all ${count(endpoints.length)} endpoints`);
+    if (!this.all.hidden) this.wanted.length = fewEndpoints;
+    const ids = new Set(this.wanted.map(e => e.id));
     for (const [id, row] of this.rows) {
       if (ids.has(id)) continue;
-      forget(row.element);
       forget(row.since);
       this.rows.delete(id);
     }
     this.fill(0);
   }
   fill(from) {
-    const wanted = this.wanted, until = Math.min(wanted.length, from + rowsAtOnce);
-    for (const e of wanted.slice(from, until)) {
-      if (!this.rows.has(e.id)) this.rows.set(e.id, new EndpointRow());
+    const wanted = this.wanted, began = performance.now();
+    let until = from;
+    for (; until < wanted.length && performance.now() - began < slice; until++) {
+      const e = wanted[until];
+      if (!this.rows.has(e.id)) this.rows.set(e.id, new EndpointRow(this.name));
       this.rows.get(e.id).update(e);
     }
-    if (until === wanted.length) keep(this.body, wanted.map(e => this.rows.get(e.id).element));
-    else requestAnimationFrame(() => { if (wanted === this.wanted) this.fill(until); });
+    if (until === wanted.length) {
+      keep(this.body, wanted.map(e => this.rows.get(e.id).element));
+      this.rover.settle();
+    } else requestAnimationFrame(() => { if (wanted === this.wanted) this.fill(until); });
     if (from === 0 && until < wanted.length && !this.body.firstChild) keep(this.body, wanted.slice(0, until).map(e => this.rows.get(e.id).element));
   }
   async ask() {
@@ -1115,7 +1198,7 @@ class CallForm {
     this.signature = el("p", { class: "hint wide mono", id: "call-signature" });
     this.token = el("input", { id: "call-token", type: "password", autocomplete: "off", value: token, "aria-describedby": "call-token-hint" });
     this.token.addEventListener("input", () => { token = this.token.value; });
-    this.tokenHint = el("span", { class: "hint", id: "call-token-hint" }, "This host takes calls with its bearer token. The page keeps it until it is closed.");
+    this.tokenHint = el("span", { class: "hint", id: "call-token-hint" }, "This host takes calls and probes with its bearer token. The page keeps it until it is closed.");
     this.button = el("button", { class: "main", type: "submit" }, "Call");
     this.cancel = el("button", { type: "button", hidden: true, onclick: () => this.abort?.abort() }, "Give up");
     this.said = el("span", { role: "status", class: "said" });
@@ -1129,18 +1212,23 @@ class CallForm {
   // is not known which.
   update(p) {
     const served = kinds.filter(k => p.kinds.length === 0 || p.kinds.includes(k.name));
-    const key = JSON.stringify([served.map(k => k.name), host.calls]);
+    const key = JSON.stringify([served.map(k => k.name), host.calls, host.probes]);
     if (key === this.key) return;
     this.key = key;
     this.methods = served.flatMap(k => k.methods.map(m => ({ kind: k.name, ...m })));
-    this.form.hidden = host.calls === "off" || this.methods.length === 0;
-    this.closed.hidden = !this.form.hidden;
+    const takes = host.calls !== "off" && this.methods.length > 0;
+    this.closed.hidden = takes;
+    this.form.hidden = !takes && !needsToken(); // a probe may need the token all the same
     say(this.closed, host.calls === "off" ? "Calls over HTTP are turned off in this host." : "This host knows none of the kinds that the plugin serves.");
     const before = this.method.value;
     this.method.replaceChildren(...served.map(k => el("optgroup", { label: k.name }, ...k.methods.map(m =>
       el("option", { value: `${k.name}.${m.name}`, disabled: Boolean(m.notCallable) }, m.notCallable ? `${k.name}.${m.name} (${m.notCallable})` : `${k.name}.${m.name}`)))));
     if (before && this.methods.some(m => `${m.kind}.${m.name}` === before)) this.method.value = before;
-    this.choose();
+    if (takes) this.choose();
+    else this.form.replaceChildren(...this.tokenField());
+  }
+  tokenField() {
+    return needsToken() ? [el("label", { for: "call-token" }, "Token"), el("div", null, this.token, this.tokenHint)] : [];
   }
   choose() {
     const m = this.methods.find(x => `${x.kind}.${x.name}` === this.method.value);
@@ -1156,7 +1244,7 @@ class CallForm {
     const facts = [m.timeout && `within ${m.timeout}`, m.idempotent ? "repeated if it is lost" : "not repeated if it is lost"].filter(Boolean).join(", ");
     this.form.replaceChildren(el("label", { for: "call-method" }, "Method"), this.method, el("span"), this.signature,
       ...this.args.flatMap(a => [a.label, a.box]),
-      ...(host.calls === "token" ? [el("label", { for: "call-token" }, "Token"), el("div", null, this.token, this.tokenHint)] : []),
+      ...this.tokenField(),
       el("div", { class: "buttons" }, this.button, this.cancel, this.said, el("span", { class: "hint" }, facts)));
     this.signature.className = "hint mono";
   }
@@ -1172,8 +1260,7 @@ class CallForm {
         return;
       }
     }
-    const headers = { "Content-Type": "application/json" };
-    if (host.calls === "token") headers.Authorization = `Bearer ${token.trim()}`;
+    const headers = { "Content-Type": "application/json", ...authorization(host.calls) };
     this.abort = new AbortController();
     this.button.disabled = true;
     this.cancel.hidden = false;
@@ -1186,6 +1273,7 @@ class CallForm {
         { method: "POST", headers, body: `[${list.join(",")}]`, signal: this.abort.signal, cache: "no-store" });
       const { text, whole } = await readSome(answer);
       this.answered(answer, text, whole, performance.now() - began);
+      quietly(ask); // it is in the history now
     } catch (e) {
       const gaveUp = e.name === "AbortError";
       this.tell("bad", gaveUp ? "given up" : "no answer");
@@ -1318,13 +1406,12 @@ addEventListener("keydown", e => {
   }
   if (e.target.id === "filter" && (e.key === "ArrowDown" || e.key === "Enter")) {
     e.preventDefault();
-    step(0);
+    rover.step(0);
     return;
   }
   if (typing(e)) return;
-  const steps = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: 10, PageUp: -10, Home: -Infinity, End: Infinity }[e.key];
   if (e.key === "/") byId("filter").focus();
-  else if (steps && (body.contains(e.target) || (e.target === document.body && (e.key === "j" || e.key === "k")))) step(steps);
+  else if (e.target === document.body && (e.key === "j" || e.key === "k")) rover.step(0);
   else return;
   e.preventDefault();
 });

@@ -12,6 +12,7 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -25,17 +26,24 @@ type tab struct {
 	ctx context.Context
 
 	mu       sync.Mutex
+	origin   string // host:port
 	wrong    []string
 	requests int
-	away     bool // the host is meant to be away
+	failures bool // requests may fail: browsers tell of each in the log
+}
+
+// needBrowser skips a test where there is none.
+func needBrowser(t *testing.T) {
+	t.Helper()
+	if browser == "" {
+		t.Skip("no browser is on this machine: install chromium, or name one with CHROMIUM")
+	}
 }
 
 // visit opens an address in a window of a size.
 func visit(t *testing.T, address string, width, height int64) *tab {
 	t.Helper()
-	if browser == "" {
-		t.Skip("no browser is on this machine: install chromium, or name one with CHROMIUM")
-	}
+	needBrowser(t)
 	options := append([]chromedp.ExecAllocatorOption{}, chromedp.DefaultExecAllocatorOptions[:]...)
 	options = append(options, chromedp.ExecPath(browser), chromedp.NoSandbox, chromedp.DisableGPU, chromedp.UserDataDir(t.TempDir()),
 		chromedp.WindowSize(int(width), int(height)),
@@ -55,11 +63,8 @@ func visit(t *testing.T, address string, width, height int64) *tab {
 			t.Error("no request was seen: the test looks at the wrong place")
 		}
 	})
-	origin, err := url.Parse(address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := chromedp.Listen(ctx, func(event any) { tb.saw(origin.Host, event) }); err != nil {
+	tb.from(address)
+	if err := chromedp.Listen(ctx, tb.saw); err != nil {
 		t.Fatal(err)
 	}
 	command(tb, network.Enable, network.EnableParams{})
@@ -69,15 +74,27 @@ func visit(t *testing.T, address string, width, height int64) *tab {
 	return tb
 }
 
+// from says of which origin the page is.
+func (tb *tab) from(address string) {
+	tb.t.Helper()
+	u, err := url.Parse(address)
+	if err != nil {
+		tb.t.Fatal(err)
+	}
+	tb.mu.Lock()
+	defer tb.mu.Unlock()
+	tb.origin = u.Host
+}
+
 // saw notes what is wrong with what the page does.
-func (tb *tab) saw(origin string, event any) {
+func (tb *tab) saw(event any) {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
 	note := func(format string, args ...any) { tb.wrong = append(tb.wrong, fmt.Sprintf(format, args...)) }
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
 		tb.requests++
-		if u, err := url.Parse(e.Request.URL); err != nil || u.Host != origin && u.Scheme != "data" {
+		if u, err := url.Parse(e.Request.URL); err != nil || u.Host != tb.origin && u.Scheme != "data" {
 			note("a request to %s", e.Request.URL)
 		}
 	case *runtime.EventConsoleAPICalled:
@@ -87,17 +104,28 @@ func (tb *tab) saw(origin string, event any) {
 	case *runtime.EventExceptionThrown:
 		note("an exception: %s %s", e.ExceptionDetails.Text, e.ExceptionDetails.Exception.Description)
 	case *log.EventEntryAdded:
-		if !tb.away || e.Entry.Source != log.EntrySourceNetwork {
+		if !tb.failures || e.Entry.Source != log.EntrySourceNetwork {
 			note("in the log: %s %s", e.Entry.Text, e.Entry.URL)
 		}
 	}
 }
 
-// hostLeaves says that requests may fail from now on.
-func (tb *tab) hostLeaves() {
+// mayFail says that requests may fail from now on: calls, or those to a host that is away.
+func (tb *tab) mayFail() {
 	tb.mu.Lock()
 	defer tb.mu.Unlock()
-	tb.away = true
+	tb.failures = true
+}
+
+// press presses a key that types nothing, unless text is what it types.
+func (tb *tab) press(key, text string) {
+	tb.t.Helper()
+	down := input.DispatchKeyEventTypeRawKeyDown
+	if text != "" {
+		down = input.DispatchKeyEventTypeKeyDown
+	}
+	command(tb, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: down, Key: key, Text: text})
+	command(tb, input.DispatchKeyEvent, input.DispatchKeyEventParams{Type: input.DispatchKeyEventTypeKeyUp, Key: key})
 }
 
 // do takes some steps.
@@ -147,7 +175,7 @@ func eval[T any](tb *tab, expression string) T {
 func (tb *tab) shows(selector string, texts ...string) {
 	tb.t.Helper()
 	until(tb.t, selector, func() error {
-		got := eval[string](tb, fmt.Sprintf(`document.querySelector(%q)?.innerText ?? ""`, selector))
+		got := eval[string](tb, fmt.Sprintf(`(e => e?.innerText || e?.textContent || "")(document.querySelector(%q))`, selector))
 		got = strings.Join(strings.Fields(got), " ")
 		for _, text := range texts {
 			if !strings.Contains(got, text) {

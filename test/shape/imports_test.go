@@ -23,7 +23,8 @@ var layers = [][]string{
 	{"discovery", "conn"},
 	{"attach", "fleet", "stub", "conform"},
 	{"daemon", "shim"},
-	{"api", "doctor", "dynamic"},
+	{"doctor", "dynamic"},
+	{"api"},
 	{"cli"},
 	{"."}, // host itself, the program
 }
