@@ -10,7 +10,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
-.PHONY: adoption adversary bench bench-quick chaos consumers terraform build run test check compat interop images e2e generate api-check versions fuzz clean help build-so so-demo c-demo
+.PHONY: adoption adversary bench bench-quick chaos consumers terraform build run test check lint compat interop images e2e generate api-check versions fuzz clean help build-so so-demo c-demo
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ test: ## run the tests of every module, and say how many ran
 
 check: ## look over every module: format, vet, staticcheck, tidiness, imports, README
 	@scripts/check.sh $(MODULES)
+
+lint: ## run golangci-lint over every module (the first time builds it)
+	@scripts/lint.sh $(MODULES)
 
 compat: ## answer the five questions with binaries old and new
 	@scripts/compat.sh

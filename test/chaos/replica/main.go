@@ -51,7 +51,11 @@ func serveMany(addresses []string, config *plugin.ServeConfig) error {
 			stop()
 			return err
 		}
-		all.Go(func() { plugin.ServeListener(ctx, lis, config) })
+		all.Go(func() {
+			if err := plugin.ServeListener(ctx, lis, config); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+			}
+		})
 	}
 	// Whoever started this waits for the line.
 	fmt.Println("serving")

@@ -23,7 +23,8 @@ func (w *worker) CallContext() (context.Context, context.CancelFunc) {
 	p := w.plugin
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	ctx, end := incoming(p.ctx, w.message.metadata), context.CancelFunc(nil)
+	ctx := incoming(p.ctx, w.message.metadata)
+	var end context.CancelFunc
 	if w.under.deadline.IsZero() {
 		ctx, end = context.WithCancel(ctx)
 	} else {

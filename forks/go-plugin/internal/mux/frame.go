@@ -144,11 +144,11 @@ func (b *buffer) call(method string, timeout time.Duration, metadata ...string) 
 	b.lengthAndText(method)
 }
 
-// seal writes the length, which is at most maximum.
-func (b *buffer) seal(maximum int) error {
+// seal writes the length, which is at most what a message may have.
+func (b *buffer) seal() error {
 	n := len(b.data) - lengthSize
-	if n > bound(maximum) {
-		return &TooLargeError{Size: uint64(n), Max: uint64(bound(maximum))}
+	if n > bound(0) {
+		return &TooLargeError{Size: uint64(n), Max: uint64(bound(0))}
 	}
 	b.finish(0)
 	return nil

@@ -28,7 +28,7 @@ func (h *Host) Open(kind string) (*Channel, error) {
 	c := h.Channel(id)
 	b := newMessage(kindOpen, id)
 	b.text(kind)
-	if b.seal(0) == nil {
+	if b.seal() == nil {
 		_, _ = h.out.put(b, now) // If it fails, so does the first request.
 	}
 	return c, nil

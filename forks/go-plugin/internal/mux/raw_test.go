@@ -26,7 +26,7 @@ func newRawPeer(t testing.TB, conn net.Conn) *rawPeer {
 func rawMessage(k kind, text string, numbers ...uint64) []byte {
 	b := newMessage(k, numbers...)
 	b.text(text)
-	if err := b.seal(0); err != nil {
+	if err := b.seal(); err != nil {
 		panic(err)
 	}
 	return b.data

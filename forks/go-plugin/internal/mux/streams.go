@@ -103,7 +103,7 @@ func (t *streamTable) openStream(ctx context.Context, purpose Purpose, header, f
 
 // send puts a message without a value.
 func (t *streamTable) send(b *buffer) error {
-	if err := b.seal(0); err != nil {
+	if err := b.seal(); err != nil {
 		return err
 	}
 	_, err := t.out.put(b, now)

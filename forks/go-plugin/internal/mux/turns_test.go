@@ -62,7 +62,7 @@ func TestTurns(t *testing.T) {
 			return
 		}
 		small := newMessage(kindProbe, 9)
-		if err := small.seal(0); err != nil {
+		if err := small.seal(); err != nil {
 			t.Error(err)
 		}
 		if _, err := o.put(small, later); err != nil {

@@ -214,8 +214,10 @@ func (s *sourceStream) await(ctx context.Context) (Chunk, error) {
 		return Chunk{}, io.EOF
 	}
 	stdout, stderr := s.stdout.channels(), s.stderr.channels()
-	var chunk Chunk
-	ok := true
+	var (
+		chunk Chunk
+		ok    bool
+	)
 	select {
 	case chunk = <-stdout.back:
 	case chunk = <-stderr.back:

@@ -62,8 +62,10 @@ func small(w greet.Worker) error {
 }
 
 func large(w greet.Worker, reply bool, size int) error {
-	n := 0
-	var err error
+	var (
+		n   int
+		err error
+	)
 	if reply {
 		var data []byte
 		data, err = w.Give(size)

@@ -122,7 +122,7 @@ func (s *Servers) Start(env []string, args ...string) (*Server, error) {
 		return nil, errors.Join(fmt.Errorf("server %s did not say where it listens: %w", strings.Join(args, " "), err), one.Kill())
 	}
 	one.Line = strings.TrimSpace(line)
-	go io.Copy(io.Discard, lines) // until the server ends
+	go func() { _, _ = io.Copy(io.Discard, lines) }() // until the server ends
 	return one, nil
 }
 

@@ -117,7 +117,7 @@ func start(cmd *exec.Cmd, addressOf func(line string) (string, bool)) (*Process,
 		err = errors.Join(err, p.Close())
 		return nil, fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, said)
 	}
-	go io.Copy(io.Discard, lines) // until it ends
+	go func() { _, _ = io.Copy(io.Discard, lines) }() // until it ends
 	return p, nil
 }
 
