@@ -118,7 +118,7 @@ func TestTraffic(t *testing.T) {
 // FuzzFrames reads what any peer could send as a relay does: nothing of it panics, what is
 // read is passed on as it was, and a frame is either read as a whole or an error.
 func FuzzFrames(f *testing.F) {
-	asked := conversation(f, bodies()...)
+	asked := conversation(f, bodies()[:4]...)
 	f.Add(frame(typeData, flagSYN, 7, string(asked)))
 	f.Add(slices.Concat(frame(typeWindow, flagSYN, 7, ""), frame(typeData, 0, 7, string(asked[:9])), frame(typeData, flagFIN, 7, string(asked[9:]))))
 	f.Add(slices.Concat(frame(typeData, 0, 1, "own"), frame(typePing, flagACK, 0, ""), frame(typeGoAway, 0, 0, "")))
