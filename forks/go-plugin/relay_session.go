@@ -75,16 +75,21 @@ func (r *relaySession) chosen(ctx context.Context) (*Relayed, error) {
 	if r.child != nil {
 		return r.child, nil
 	}
-	child, err := r.choose(ctx, r.host)
-	if err == nil {
-		err = child.add(r.session)
+	var ended *Relayed // when it was to be used; nothing was sent to it
+	for {
+		child, err := r.choose(ctx, r.host)
+		if err != nil {
+			return nil, err
+		}
+		if err := child.add(r.session); err == nil {
+			r.child = child
+			r.useBroker()
+			return child, nil
+		} else if child == ended {
+			return nil, err
+		}
+		ended = child
 	}
-	if err != nil {
-		return nil, err
-	}
-	r.child = child
-	r.useBroker()
-	return child, nil
 }
 
 // now returns the session's child, nil if it was not chosen yet.
@@ -160,6 +165,9 @@ func (r *relaySession) forward(_ any, in grpc.ServerStream) error {
 	defer context.AfterFunc(r.refused, func() { cancel(context.Cause(r.refused)) })()
 	err = forward.Calls{To: child.conn, IsUnary: isUnary}.Handle(ctx, in)
 	if errors.Is(err, ErrConnectionLost) {
+		// The host comes again at once, and is not to be given the same child if that has
+		// ended: its socket ends before it does.
+		child.awaitEnd()
 		_ = r.session.conn.Close()
 	}
 	if errors.Is(context.Cause(ctx), errSecondBroker) {

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -134,6 +135,20 @@ func (r *Relayed) hosts() []*hostSession {
 		hosts = append(hosts, host)
 	}
 	return hosts
+}
+
+// endNotice bounds the wait for the end of a child whose connection was lost.
+const endNotice = 2 * time.Second
+
+// awaitEnd is called when the connection to the child was lost, and returns when it is
+// known that the child has ended. It gives up on one that lives.
+func (r *Relayed) awaitEnd() {
+	timer := time.NewTimer(endNotice)
+	defer timer.Stop()
+	select {
+	case <-r.client.Done():
+	case <-timer.C:
+	}
 }
 
 // dial connects to the child once more.

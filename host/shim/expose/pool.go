@@ -126,6 +126,10 @@ func (p *pool) enter(host *plugin.RelayHost, a asked) (*slot, error) {
 	}
 	key := p.keyOf(host)
 	s := p.slots[key]
+	if s != nil && s.child != nil && s.child.ended() {
+		p.forgetLocked(s) // Whoever follows it has not come to that yet.
+		s = nil
+	}
 	if s == nil {
 		if len(p.slots) >= p.opts.MaxChildren {
 			return nil, &plugin.RefusedError{Code: plugin.RefusedBusy, Message: fmt.Sprintf("%d children serve already; raise --max-children", len(p.slots))}
