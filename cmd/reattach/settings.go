@@ -36,7 +36,7 @@ func (s *settings) extend(root *cobra.Command) {
 	flags.StringVar(&s.cookie, "cookie", "", "magic cookie of the plugins, KEY=VALUE (default: REATTACH_COOKIE, or the contract's)")
 	flags.StringVar(&s.contract, "contract", "", "contract.json of the plugins, which has cookie, version, and the names and types of parameters")
 	flags.IntSliceVar(&s.versions, "versions", nil, "versions to ask plugins for (default: the contract's, or any up to 63)")
-	root.AddCommand(genCommand(), manCommand(root))
+	root.AddCommand(genCommand(), newCommand(), manCommand(root))
 }
 
 // settle tells a command what the plugins are.

@@ -1,0 +1,262 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package scaffold
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"testing"
+	"text/template"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+)
+
+// source is that of this repository.
+const source = "../../.."
+
+// written makes a module, and gives its directory.
+func written(t *testing.T, kind, name string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), name)
+	if err := Write(t.Context(), Options{Kind: kind, Name: name, Dir: dir, Source: source}); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// do runs a command in a directory.
+func do(t *testing.T, dir string, command ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", strings.Join(command, " "), err, out)
+	}
+}
+
+// TestModules holds that each kind of module builds, passes its own tests and checks as it
+// was written, and is formatted as Go is.
+func TestModules(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds three modules")
+	}
+	for _, kind := range []string{Contract, Plugin, Host} {
+		t.Run(kind, func(t *testing.T) {
+			dir := written(t, kind, "store")
+			do(t, dir, "make", "check")
+			do(t, dir, "go", "test", "./...")
+			if kind != Contract {
+				do(t, dir, "make", "build")
+				do(t, dir, "bash", "-n", "run.sh")
+			}
+			out, err := exec.CommandContext(t.Context(), "gofmt", "-l", dir).CombinedOutput()
+			if err != nil || len(out) > 0 {
+				t.Errorf("gofmt: %v %s", err, out)
+			}
+		})
+	}
+}
+
+// TestRun holds that a module which was just written greets, and that what is saved takes
+// the place of what runs.
+func TestRun(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds a plugin and a host")
+	}
+	dir := written(t, Plugin, "store")
+	run := exec.CommandContext(t.Context(), "make", "run")
+	run.Dir, run.SysProcAttr = dir, &syscall.SysProcAttr{Setpgid: true}
+	run.Cancel = func() error { return syscall.Kill(-run.Process.Pid, syscall.SIGKILL) }
+	out, in := io.Pipe()
+	run.Stdout, run.Stderr = in, in
+	if err := run.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for scan := bufio.NewScanner(out); scan.Scan(); {
+			lines <- scan.Text()
+		}
+	}()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- run.Wait()
+		_ = in.Close()
+	}()
+	await := func(want string) {
+		t.Helper()
+		late := time.After(4 * time.Minute)
+		for {
+			select {
+			case line, open := <-lines:
+				if line == want {
+					return
+				}
+				t.Log(line)
+				if !open {
+					t.Fatalf("it ended without saying %q", want)
+				}
+			case <-late:
+				t.Fatalf("it did not say %q", want)
+			}
+		}
+	}
+	await("store  Hello world")
+	main := filepath.Join(dir, "plugin", "main.go")
+	text, err := os.ReadFile(main)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(main, bytes.Replace(text, []byte("Hello "), []byte("Good day, "), 1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	await("store  Good day, world")
+	if err := syscall.Kill(-run.Process.Pid, syscall.SIGINT); err != nil {
+		t.Fatal(err)
+	}
+	for line := range lines {
+		t.Log(line)
+	}
+	<-ended // make says that it was interrupted
+	if err := syscall.Kill(-run.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("processes of it are left: %v", err)
+		_ = syscall.Kill(-run.Process.Pid, syscall.SIGKILL)
+	}
+}
+
+// TestDeploy holds that the manifests are YAML, and that Helm's values make the same of its
+// chart.
+func TestDeploy(t *testing.T) {
+	for _, kind := range []string{Plugin, Host} {
+		dir := filepath.Join(written(t, kind, "store"), "deploy")
+		read := func(path string) []byte {
+			raw, err := os.ReadFile(filepath.Join(dir, path))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return raw
+		}
+		var values map[string]any
+		if err := yaml.Unmarshal(read("helm/values.yaml"), &values); err != nil {
+			t.Fatal(err)
+		}
+		chart, err := template.New("").Option("missingkey=error").Parse(string(read("helm/templates/" + kind + ".yaml")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var rendered bytes.Buffer
+		if err := chart.Execute(&rendered, map[string]any{"Values": values}); err != nil {
+			t.Fatal(err)
+		}
+		plain := documents(t, read(kind+".yaml"))
+		got := documents(t, rendered.Bytes())
+		image := map[string]string{Plugin: "image: store\n", Host: "image: store-host\n"}[kind]
+		want := documents(t, bytes.Replace(read(kind+".yaml"), []byte(image), []byte(strings.TrimSuffix(image, "\n")+":latest\n"), 1))
+		if diff := cmp.Diff(want, got); diff != "" || len(plain) != 2 {
+			t.Errorf("%s: %d documents, (-kustomize +Helm)\n%s", kind, len(plain), diff)
+		}
+		for _, path := range []string{"kustomization.yaml", "helm/Chart.yaml", "../.github/workflows/ci.yaml"} {
+			if len(documents(t, read(path))) != 1 {
+				t.Errorf("%s is not one document", path)
+			}
+		}
+	}
+}
+
+func documents(t *testing.T, raw []byte) []any {
+	t.Helper()
+	var all []any
+	for decoder := yaml.NewDecoder(bytes.NewReader(raw)); ; {
+		var one any
+		err := decoder.Decode(&one)
+		if errors.Is(err, io.EOF) {
+			return all
+		}
+		if err != nil {
+			t.Fatalf("%v\n%s", err, raw)
+		}
+		all = append(all, one)
+	}
+}
+
+// TestReleasedModule holds that after a release no line names a directory.
+func TestReleasedModule(t *testing.T) {
+	v := values{Options: Options{Kind: Plugin, Name: "store", Module: "example.com/store", Dir: t.TempDir(), Version: "v1.2.3"}, ForkVersion: forkVersion + "1.2.3"}
+	if err := v.write("templates/common/go.mod.tmpl", "go.mod"); err != nil {
+		t.Fatal(err)
+	}
+	raw, err := os.ReadFile(filepath.Join(v.Dir, "go.mod"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"\tgithub.com/reattach/reattach v1.2.3\n",
+		"replace github.com/hashicorp/go-plugin => github.com/reattach/reattach/forks/go-plugin v1.8.0-reattach.1.2.3\n",
+	} {
+		if !strings.Contains(string(raw), want) {
+			t.Errorf("%q is missing in\n%s", want, raw)
+		}
+	}
+	if strings.Contains(string(raw), "=> /") || strings.Contains(string(raw), "v0.0.0") {
+		t.Errorf("go.mod names what a copy does not have:\n%s", raw)
+	}
+}
+
+func TestReleaseOf(t *testing.T) {
+	const path = "github.com/reattach/reattach"
+	for version, want := range map[string]string{"v1.2.3": "v1.2.3", "v1.0.0-rc.1": "v1.0.0-rc.1", "(devel)": "", "v0.0.0-20261128183045-82d04b1f0a5e": "", "v1.2.3+dirty": ""} {
+		build := &debug.BuildInfo{Main: debug.Module{Path: path + "/cmd/reattach"}, Deps: []*debug.Module{{Path: path, Version: version}}}
+		if got := releaseOf(build); got != want {
+			t.Errorf("%s: %q, want %q", version, got, want)
+		}
+		build.Deps[0].Replace = &debug.Module{Path: "../.."}
+		if got := releaseOf(build); got != "" {
+			t.Errorf("%s, replaced: %q", version, got)
+		}
+	}
+}
+
+func TestWhatIsRefused(t *testing.T) {
+	full := t.TempDir()
+	if err := os.WriteFile(filepath.Join(full, "mine"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, tc := range map[string]struct {
+		o    Options
+		want string
+	}{
+		"no name":      {Options{Source: source}, `name "": want that of a Go package`},
+		"capitals":     {Options{Name: "Store", Source: source}, `name "Store"`},
+		"a word of Go": {Options{Name: "func", Source: source}, `name "func"`},
+		"module":       {Options{Name: "store", Module: "example.com/other", Source: source}, "must end with /store"},
+		"no source":    {Options{Name: "store"}, "not built from a release"},
+		"other source": {Options{Name: "store", Source: t.TempDir()}, "is no directory of Reattach's"},
+		"not empty":    {Options{Name: "store", Source: source, Dir: full}, "is not empty"},
+		"a file":       {Options{Name: "store", Source: source, Dir: filepath.Join(full, "mine")}, "mine"},
+	} {
+		tc.o.Kind = Plugin
+		if err := Write(t.Context(), tc.o); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("%s: %v, want %q", name, err, tc.want)
+		}
+	}
+}
+
+// TestSourceDir holds that any path can stand in a go.mod.
+func TestSourceDir(t *testing.T) {
+	for dir, want := range map[string]string{"/src/reattach": "/src/reattach/gen", "/my code/x": `"/my code/x/gen"`, "/é": `"/é/gen"`} {
+		if got := (values{Options: Options{Source: dir}}).SourceDir("gen"); got != want {
+			t.Errorf("%s: %s, want %s", dir, got, want)
+		}
+	}
+}
