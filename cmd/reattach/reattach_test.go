@@ -88,7 +88,7 @@ func TestCalculator(t *testing.T) {
 		{[]string{"--cookie", "none", "plugins"}, 2, "", "reattach: --cookie \"none\": want KEY=VALUE\n"},
 		{[]string{"--contract", "/none.json", "plugins"}, 2, "", "reattach: --contract /none.json: there is no such file\n"},
 		{[]string{"gen", "--what"}, 2, "", ""},
-		{[]string{"gem"}, 2, "", "reattach: unknown command \"gem\": did you mean gen?; see reattach --help\n"},
+		{[]string{"decribe"}, 2, "", "reattach: unknown command \"decribe\": did you mean describe?; see reattach --help\n"},
 	} {
 		got := reattach(t, "", env, tc.args...)
 		if got.code != tc.code || got.stdout != tc.stdout || tc.stderr != "" && got.stderr != tc.stderr {
