@@ -115,7 +115,8 @@ func (d *doctorRun) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if d.inCluster {
+	goesOn := func(r *doctor.Report) bool { return r.OK }
+	if d.inCluster && (len(d.reports) == 0 || slices.ContainsFunc(d.reports, goesOn)) {
 		if err := d.inside(ctx); err != nil {
 			return err
 		}

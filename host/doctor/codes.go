@@ -154,7 +154,7 @@ var catalogue = map[Code]entry{
 	NameUnknown: {HopResolve, "the name is not known",
 		"is the name right? In Kubernetes it is SERVICE.NAMESPACE, of a Service that exists"},
 	NameUnanswered: {HopResolve, "the name cannot be looked up",
-		"the name server does not answer: look at the pods of the cluster's DNS, at dnsPolicy, and at policies that forbid port 53"},
+		"no name server answers: look at the pods of the cluster's DNS, at dnsPolicy, and at policies that forbid port 53"},
 	ConnectionRefused: {HopConnect, "nothing listens there",
 		"is the plugin in network mode (PLUGIN_HOST), on this port (PLUGIN_MIN_PORT, PLUGIN_MAX_PORT), and not on loopback only?"},
 	PacketsVanish: {HopConnect, "the address cannot be reached",

@@ -82,7 +82,7 @@ func (w *walk) nearly(ctx context.Context, selector labels.Set) string {
 	if len(names) == 0 {
 		return ""
 	}
-	return "; pods with such a label: " + strings.Join(names, ", ")
+	return "; other pods: " + strings.Join(names, ", ")
 }
 
 // podFinding says why a pod is not ready. It is nil for one that is.
@@ -147,6 +147,9 @@ func containerFinding(p *corev1.Pod, c *corev1.ContainerStatus) *doctor.Finding 
 	}
 	if runs := c.State.Running; runs != nil {
 		return doctor.Find(doctor.NotReady, "%s: running for %s, not ready", where, time.Since(runs.StartedAt.Time).Round(time.Second))
+	}
+	if waits := c.State.Waiting; waits != nil && waits.Reason == "CrashLoopBackOff" {
+		return doctor.Find(doctor.CrashLoop, "%s: %s", where, waits.Message) // how it ended is not known any more
 	}
 	return doctor.Find(doctor.NotReady, "%s has not begun", where)
 }

@@ -86,10 +86,6 @@ launch kube-apiserver "$KUBE" kube-apiserver --etcd-servers=http://127.0.0.1:237
 	--service-account-key-file="$keys/tokens.key" --service-account-signing-key-file="$keys/tokens.key" \
 	--kubelet-client-certificate="$keys/to-kubelet.crt" --kubelet-client-key="$keys/to-kubelet.key" \
 	--kubelet-certificate-authority="$keys/ca.crt" --kubelet-preferred-address-types=InternalIP
-launch kube-controller-manager "$KUBE" kube-controller-manager --kubeconfig="$keys/controllers.conf" \
-	--leader-elect=false --use-service-account-credentials --bind-address=127.0.0.1 \
-	--service-account-private-key-file="$keys/tokens.key" --root-ca-file="$keys/ca.crt" \
-	--flex-volume-plugin-dir=/var/lib/kubelet/flex --kube-api-qps=200 --kube-api-burst=400
 
 await ctr version
 for image in $IMAGES; do
@@ -98,6 +94,11 @@ for image in $IMAGES; do
 done
 await kubectl --kubeconfig="$keys/admin.conf" get --raw=/readyz
 
+# Those that end when the API server is not ready for them.
+launch kube-controller-manager "$KUBE" kube-controller-manager --kubeconfig="$keys/controllers.conf" \
+	--leader-elect=false --use-service-account-credentials --bind-address=127.0.0.1 \
+	--service-account-private-key-file="$keys/tokens.key" --root-ca-file="$keys/ca.crt" \
+	--flex-volume-plugin-dir=/var/lib/kubelet/flex --kube-api-qps=200 --kube-api-burst=400
 launch kube-scheduler "$KUBE" kube-scheduler --kubeconfig="$keys/scheduler.conf" \
 	--leader-elect=false --bind-address=127.0.0.1 --kube-api-qps=200 --kube-api-burst=400
 

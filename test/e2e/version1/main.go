@@ -33,5 +33,8 @@ func main() {
 		commons.GreeterKind: &commons.GreeterPlugin{Impl: greeter{logger}},
 	})
 	delete(config.VersionedPlugins, commons.VersionGRPC)
+	if cookie := os.Getenv("OTHER_COOKIE"); cookie != "" { // a plugin of another family
+		config.MagicCookieValue = cookie
+	}
 	plugin.Serve(config)
 }
