@@ -4,6 +4,7 @@ package balancer_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -199,6 +200,45 @@ func TestExclude(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// TestHints holds that calls go to the endpoints that the cluster means for the host, and
+// when that is in its gift only.
+func TestHints(t *testing.T) {
+	const zone, node = 0, 1
+	cases := map[string]struct {
+		reason   string
+		hints    [][2]string // zones and nodes
+		host     balancer.ZonePreference
+		excluded []int
+		want     []int
+	}{
+		"Zone":          {"its own", [][2]string{{"a"}, {"b"}, {"c,a"}}, balancer.ZonePreference{Zone: "a"}, nil, []int{0, 2}},
+		"Node":          {"it comes before the zone", [][2]string{{"a", "n"}, {"a", "m"}}, balancer.ZonePreference{Zone: "a", Node: "n"}, nil, []int{0}},
+		"OtherNode":     {"then the zone counts", [][2]string{{"a", "m"}, {"b", "o"}}, balancer.ZonePreference{Zone: "a", Node: "n"}, nil, []int{0}},
+		"OneWithout":    {"hints are on their way", [][2]string{{"a"}, {""}}, balancer.ZonePreference{Zone: "a"}, nil, []int{0, 1}},
+		"NoneForIt":     {"nobody has thought of the host", [][2]string{{"b"}, {"c"}}, balancer.ZonePreference{Zone: "a"}, nil, []int{0, 1}},
+		"NowhereItself": {"the host does not know where it is", [][2]string{{"a", "n"}, {"b", "m"}}, balancer.ZonePreference{}, nil, []int{0, 1}},
+		"NoFraction":    {"the cluster has weighed that", [][2]string{{"a"}, {"b"}, {"b"}, {"b"}}, balancer.ZonePreference{Zone: "a", MinFraction: .5}, nil, []int{0}},
+		"PartOfAName":   {"names are compared whole", [][2]string{{"aa"}, {"b"}}, balancer.ZonePreference{Zone: "a"}, nil, []int{0, 1}},
+		"Tried":         {"the others remain", [][2]string{{"a"}, {"b"}}, balancer.ZonePreference{Zone: "a"}, []int{0}, []int{1}},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			candidates := several(len(tc.hints))
+			var tried []*pod
+			for i, h := range tc.hints {
+				candidates[i].ForZones, candidates[i].ForNodes = h[zone], h[node]
+				if slices.Contains(tc.excluded, i) {
+					tried = append(tried, candidates[i].Value)
+				}
+			}
+			got := slices.Sorted(maps.Keys(count(balancer.New(balancer.Options{Zone: tc.host}, candidates), 100, tried...)))
+			if diff := cmp.Diff(tc.want, got); diff != "" {
+				t.Errorf("%s (-want +got):\n%s", tc.reason, diff)
+			}
+		})
 	}
 }
 

@@ -23,6 +23,9 @@ type Candidate[T Endpoint] struct {
 	Value T
 	// Zone is where the endpoint runs, or empty.
 	Zone string
+	// ForZones and ForNodes are comma lists of the zones and nodes that the endpoint is
+	// meant for. Empty says nothing.
+	ForZones, ForNodes string
 }
 
 // Options configures a Picker. The zero value is round robin over all.

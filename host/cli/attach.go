@@ -148,7 +148,7 @@ func (o Options) attachOptions(s *attach.Settings, stderr io.Writer) (attach.Opt
 	a = attach.Options{
 		Methods: s, Affinity: s.Affinity == attach.AffinitySession, Pin: s.Pin, Wait: cmp.Or(s.Wait, c.AttachTimeout),
 		TLS: c.tls(), PlainPlugins: c.TLSPlainPlugins,
-		Balancer:      balancer.Options{Policy: policy, Zone: balancer.ZonePreference{Zone: c.Zone, MinFraction: 0.25}},
+		Balancer:      balancer.Options{Policy: policy, Zone: balancer.ZonePreference{Zone: c.Zone, Node: c.Node, MinFraction: 0.25}},
 		AttachTimeout: c.AttachTimeout, DrainTimeout: c.DrainTimeout, MaxMessageBytes: c.MaxMessage,
 		Log: stderr,
 		Logger: hclog.New(&hclog.LoggerOptions{

@@ -34,7 +34,8 @@ type hostConfig struct {
 	PluginDir        string        `envconfig:"PLUGIN_DIR" default:"./bin" desc:"directory of executables (*.po) to start as children, and of shared objects (*.so) to load; empty for none"`
 	NetworkPlugin    []string      `envconfig:"NETWORK_PLUGIN" desc:"comma list of network plugins: host:port, name=host:port, unix:///path of a socket, or dns:///host:port for one endpoint of each address record; ;affinity=session and ;replay=METHOD may follow, for plugins that remember what they were told"`
 	NetworkPluginDir string        `envconfig:"NETWORK_PLUGIN_DIR" desc:"directory of unix sockets (NAME.sock) that network plugins serve on; it need not exist yet"`
-	Zone             string        `envconfig:"HOST_ZONE" desc:"zone of this host: calls stay in it while a quarter of the ready endpoints are there"`
+	Zone             string        `envconfig:"HOST_ZONE" desc:"zone of this host: calls stay in it while a quarter of the ready endpoints are there, or as the hints of EndpointSlices have it"`
+	Node             string        `envconfig:"HOST_NODE" desc:"node of this host: calls stay on it where the hints of EndpointSlices mean endpoints for it (trafficDistribution: PreferSameNode)"`
 	RequiredPlugins  []string      `envconfig:"REQUIRED_PLUGINS" desc:"comma list of plugins without which serve is not ready"`
 	LogLevel         string        `envconfig:"LOG_LEVEL" default:"info" desc:"trace, debug, info, warn, error or off; logs go to stderr, results to stdout. Commands other than serve log only if it is set"`
 	AttachTimeout    time.Duration `envconfig:"ATTACH_TIMEOUT" default:"10s" desc:"how long starting or reaching a plugin may take"`

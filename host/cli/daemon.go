@@ -34,7 +34,7 @@ func (c *config) daemonOptions(stderr io.Writer) (daemon.Options, error) {
 	o.NetworkPlugins = strings.Join(c.NetworkPlugin, ",")
 	o.Required = c.RequiredPlugins
 	o.TLS, o.PlainPlugins = c.tls(), c.TLSPlainPlugins
-	o.Balancer = balancer.Options{Policy: policy, Zone: balancer.ZonePreference{Zone: c.Zone, MinFraction: 0.25}}
+	o.Balancer = balancer.Options{Policy: policy, Zone: balancer.ZonePreference{Zone: c.Zone, Node: c.Node, MinFraction: 0.25}}
 	o.MaxMessageBytes = c.MaxMessage
 	o.CallTimeout, o.AttachTimeout, o.DrainTimeout = c.CallTimeout, c.AttachTimeout, c.DrainTimeout
 	o.Logger = c.logger(stderr)

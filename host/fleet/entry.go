@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/target"
 )
@@ -152,7 +153,8 @@ func (e *entry) candidate() (candidate, bool) {
 		return candidate{}, false
 	}
 	dialect := e.fleet.opts.Dialect(seen.Link.Info())
-	return candidate{Link: seen.Link, dialect: dialect, zone: e.endpoint.Zone, ejected: seen.Ejected}, true
+	at := balancer.Candidate[*conn.Link]{Value: seen.Link, Zone: e.endpoint.Zone, ForZones: e.endpoint.ForZones, ForNodes: e.endpoint.ForNodes}
+	return candidate{Candidate: at, dialect: dialect, ejected: seen.Ejected}, true
 }
 
 // isSettled reports whether it stays as it is until something happens to it: it is

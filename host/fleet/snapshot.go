@@ -52,9 +52,8 @@ func (s *snapshot) arrange(opts balancer.Options, ready []candidate) {
 
 // candidate is a ready endpoint's session and whether its Conn wants it held back.
 type candidate struct {
-	*conn.Link
+	balancer.Candidate[*conn.Link]
 	dialect string
-	zone    string
 	ejected bool
 }
 
@@ -65,7 +64,7 @@ func newTier(dialect string, opts balancer.Options, ready []candidate) *tier {
 	list := make([]balancer.Candidate[*conn.Link], 0, len(ready))
 	for _, c := range ready {
 		if !c.ejected || !t.holds {
-			list = append(list, balancer.Candidate[*conn.Link]{Value: c.Link, Zone: c.zone})
+			list = append(list, c.Candidate)
 		}
 	}
 	t.picker = balancer.New(opts, list)

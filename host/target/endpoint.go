@@ -41,6 +41,9 @@ type Endpoint struct {
 	Draining bool
 	// Zone and Node say where it runs, if the source knows.
 	Zone, Node string
+	// ForZones and ForNodes are comma lists of the zones and nodes that whoever manages
+	// the endpoints means it for. Empty says nothing.
+	ForZones, ForNodes string
 	// Source is the name of the source that found it. The discovery Manager
 	// fills it in.
 	Source string

@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -96,7 +97,24 @@ func (s *settings) endpoint(e discoveryv1.Endpoint, port uint16) target.Endpoint
 	if e.NodeName != nil {
 		found.Node = *e.NodeName
 	}
+	found.ForZones, found.ForNodes = hintsOf(e)
 	return found
+}
+
+// hintsOf gives the zones and the nodes that the cluster means an endpoint for, as
+// trafficDistribution of a Service asks it to.
+func hintsOf(e discoveryv1.Endpoint) (zones, nodes string) {
+	if e.Hints == nil {
+		return "", ""
+	}
+	var forZones, forNodes []string
+	for _, z := range e.Hints.ForZones {
+		forZones = append(forZones, z.Name)
+	}
+	for _, n := range e.Hints.ForNodes {
+		forNodes = append(forNodes, n.Name)
+	}
+	return strings.Join(forZones, ","), strings.Join(forNodes, ",")
 }
 
 // instance is what may be in several slices at once: a pod, or an address

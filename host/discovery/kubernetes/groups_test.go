@@ -267,7 +267,12 @@ func TestWhatAServiceOffers(t *testing.T) {
 }
 
 func TestWhatAnEndpointSays(t *testing.T) {
-	placed := func(e *discoveryv1.Endpoint) { e.Zone, e.NodeName = new("west"), new("node-1") }
+	placed := func(e *discoveryv1.Endpoint) {
+		e.Zone, e.NodeName = new("west"), new("node-1")
+		e.Hints = &discoveryv1.EndpointHints{
+			ForZones: []discoveryv1.ForZone{{Name: "west"}, {Name: "east"}}, ForNodes: []discoveryv1.ForNode{{Name: "node-1"}},
+		}
+	}
 	svc := service("ns", "zh", annotated(AnnotationTLSServerName, "greeter.example.org"), annotated(AnnotationRequired, "true"))
 	got := groupsOf("zh.ns", svc, []*discoveryv1.EndpointSlice{slice("ns", "zh", "a", pod("10.0.0.1", "uid-1", placed))})
 	want := []target.Group{
@@ -275,6 +280,7 @@ func TestWhatAnEndpointSays(t *testing.T) {
 		{Key: "endpointslice/ns/a", Endpoints: []target.Endpoint{{
 			ID: "zh.ns@10.0.0.1:7000", Plugin: "zh.ns", Placement: target.Network, Address: "10.0.0.1:7000",
 			Fingerprint: "uid-1", ServerName: "greeter.example.org", Zone: "west", Node: "node-1",
+			ForZones: "west,east", ForNodes: "node-1",
 		}}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -48,7 +48,7 @@ func stripSlice(s *discoveryv1.EndpointSlice) *discoveryv1.EndpointSlice {
 	out.Endpoints = make([]discoveryv1.Endpoint, 0, len(s.Endpoints))
 	for _, e := range s.Endpoints {
 		kept := discoveryv1.Endpoint{
-			Addresses: e.Addresses[:min(1, len(e.Addresses))], Conditions: e.Conditions, NodeName: e.NodeName, Zone: e.Zone,
+			Addresses: e.Addresses[:min(1, len(e.Addresses))], Conditions: e.Conditions, NodeName: e.NodeName, Zone: e.Zone, Hints: e.Hints,
 		}
 		if uid := podUID(e); uid != "" {
 			kept.TargetRef = &corev1.ObjectReference{Kind: "Pod", UID: uid}
