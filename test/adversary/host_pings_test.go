@@ -91,7 +91,7 @@ func TestLargePingErrors(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			underAttack(t, name, serveHostile(t, behave), messageMemory, func(d *daemonProcess) {
-				d.log.await(t, `(evil.*(\[2J|COMPRESSION_ERROR|no answer to a ping|at most (67108864|98304)))`)
+				d.log.await(t, `(evil.*(\[2J|COMPRESSION_ERROR|no answer to a ping|at most (67108864|294912)))`)
 			})
 		})
 	}

@@ -58,7 +58,7 @@ const (
 const (
 	lengthSize = 4
 	// maxFrame bounds what follows the length of a frame, in bytes.
-	maxFrame = 96 << 10
+	maxFrame = 288 << 10
 	// maxMethod bounds the name of a service and method, in bytes.
 	maxMethod = 1 << 10
 	// maxMetadata bounds the metadata of a request, in bytes, and maxPairs their number.

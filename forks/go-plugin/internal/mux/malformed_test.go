@@ -30,7 +30,7 @@ var madeUp = map[string]struct {
 	"length zero":                  {[]byte{0, 0, 0, 0}, ended, ended},
 	"length of 2^31":               {[]byte{0x80, 0, 0, 0, 1}, ended, ended},
 	"longest, and no more":         {[]byte{0, 1, 0x80, 0, 61}, cut, cut},
-	"longer than the longest":      {[]byte{0, 1, 0x80, 1, 61}, ended, ended},
+	"longer than the longest":      {[]byte{0, 4, 0x80, 1, 61}, ended, ended},
 	"longest request":              {append([]byte{0, 1, 0x20, 0x11}, "\x01\x01\x01\x00\x00\x0cPlugin.Upper\x7f"...), cut, cut},
 	"request that is not in parts": {append([]byte{0, 1, 0x20, 0x13}, "\x01\x01\x01\x00\x00\x0cPlugin.Upper\x7f"...), ended, ended},
 	"answer that is not in parts":  {append([]byte{0, 1, 0x20, 4}, "\x02\x01\x01\x7f"...), ended, ended},

@@ -9,6 +9,7 @@ import (
 	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
@@ -58,6 +59,7 @@ type outbox struct {
 	// for it to do so. Small messages of ours are no sign of life of the peer.
 	advanced atomic.Uint64
 	changed  wait.Condition // room was made, or all was written
+	pace     pace           // whoever writes uses it
 	// sentLast is set by the part of a long answer that was its last one. Only whoever
 	// writes uses it.
 	sentLast bool
@@ -170,12 +172,25 @@ func (o *outbox) write(data []byte) error {
 	if len(data) == 0 {
 		return nil
 	}
-	for len(data) > writeSize {
+	if len(data) >= partSize {
+		defer o.pace.took(time.Now())
+	}
+	if len(data) > 2*writeSize && o.socket != nil {
+		n, err := o.socket.writeSome(data)
+		if err != nil {
+			return err
+		}
+		data = data[n:]
+	}
+	for len(data) > writeSize+partHead {
 		if _, err := o.conn.Write(data[:writeSize]); err != nil {
 			return err
 		}
 		o.advanced.Add(1)
 		data = data[writeSize:]
+	}
+	if len(data) == 0 {
+		return nil
 	}
 	_, err := o.conn.Write(data)
 	return err
@@ -204,7 +219,7 @@ func (o *outbox) take() *buffer {
 		o.took(next, next.part(last, batchSize))
 		return first
 	}
-	part, more := nextPart(next)
+	part, more := nextPart(next, o.pace.part())
 	o.took(next, more)
 	if last == nil {
 		return part
@@ -213,10 +228,11 @@ func (o *outbox) take() *buffer {
 	return first
 }
 
-// nextPart makes a buffer of the next parts of a bulk.
-func nextPart(next bulk) (part *buffer, more bool) {
+// nextPart makes a buffer of the next parts of a bulk. One of a long message has up to n
+// bytes.
+func nextPart(next bulk, n int) (part *buffer, more bool) {
 	if long, ok := next.(*sending); ok {
-		if part, more = long.nextFrame(); part == nil {
+		if part, more = long.nextFrame(n); part == nil {
 			part = newBuffer()
 		}
 		return part, more

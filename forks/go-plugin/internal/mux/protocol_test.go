@@ -54,7 +54,7 @@ func (w *wire) next() *frame {
 		return nil
 	}
 	body := make([]byte, binary.BigEndian.Uint32(length[:]))
-	if _, err := io.ReadFull(w.r, body); err != nil || len(body) == 0 || len(body) > 96<<10 {
+	if _, err := io.ReadFull(w.r, body); err != nil || len(body) == 0 || len(body) > 288<<10 {
 		w.t.Fatalf("a frame of %d bytes: %v", len(body), err)
 	}
 	return &frame{body[0] & 0x3f, body[0]&0x80 != 0, body[0]&0x40 != 0, body[1:]}

@@ -15,7 +15,10 @@ const (
 	maxUnasked = 256 << 10
 	// partHead is more than a part has beside its payload: length, kind, two numbers.
 	partHead = lengthSize + 1 + 2*10
+	// partSize is how many bytes a part has, and maxPart up to how many while the
+	// connection takes them fast.
 	partSize = 64 << 10
+	maxPart  = 256 << 10
 )
 
 // callKey names a call of a session.
@@ -145,7 +148,7 @@ func (m *sending) part(b *buffer, n int) (more bool) {
 	m.of.mu.Lock()
 	defer m.of.mu.Unlock()
 	for n = min(n, m.allowed); n > 0; {
-		frame := m.next(n)
+		frame := m.next(min(n, partSize))
 		b.data = append(b.data, frame...)
 		n -= min(n, partSize)
 	}
@@ -156,25 +159,24 @@ func (m *sending) part(b *buffer, n int) (more bool) {
 	return m.allowed > 0
 }
 
-// nextFrame is part without a copy. The buffer is the connection's until it is recycled;
+// nextFrame is part without a copy, of one frame with at most n bytes. The buffer is the connection's until it is recycled;
 // only then nextFrame or part may be called again. It is nil if nothing can be sent now.
-func (m *sending) nextFrame() (b *buffer, more bool) {
+func (m *sending) nextFrame(n int) (b *buffer, more bool) {
 	m.of.mu.Lock()
 	defer m.of.mu.Unlock()
 	if m.allowed == 0 {
 		return nil, false
 	}
-	m.frame = buffer{data: m.next(m.allowed), of: m}
+	m.frame = buffer{data: m.next(min(n, m.allowed)), of: m}
 	if m.left() == 0 {
 		m.ends()
 	}
 	return &m.frame, m.allowed > 0
 }
 
-// next makes a frame of at most n bytes that are to be sent, where they are: its head takes
-// the place of what was sent before.
+// next makes a frame of n bytes that are to be sent, where they are: its head takes the
+// place of what was sent before.
 func (m *sending) next(n int) []byte {
-	n = min(n, partSize)
 	k := kindPart
 	if m.left() > n {
 		k |= flagMore
