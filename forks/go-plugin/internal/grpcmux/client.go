@@ -94,6 +94,7 @@ func (c *Client) unary(ctx context.Context, call *unaryCall, method string, req,
 	}
 	call.options.sent(&c.peer)
 	defer stream.Close()
+	defer call.pieces.recycle()
 	if err := c.collect(ctx, call, stream); err != nil {
 		return c.explain(ctx, cc, err), true
 	}

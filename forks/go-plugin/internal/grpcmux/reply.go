@@ -101,6 +101,7 @@ type pieces struct {
 	list  [][]byte
 	size  int
 	array [1][]byte // of list, at first
+	large []*[]byte // those of largePieces
 	first [smallPiece]byte
 }
 
@@ -116,8 +117,22 @@ func (p *pieces) last() []byte {
 		return p.first[:]
 	}
 	n := min(max(4*p.size, 4*smallPiece), pieceSize)
-	p.list = append(p.list, make([]byte, 0, n))
+	if n < pieceSize {
+		p.list = append(p.list, make([]byte, 0, n))
+	} else {
+		p.large = append(p.large, largePieces.Get(n))
+		p.list = append(p.list, (*p.large[len(p.large)-1])[:0])
+	}
 	return p.list[len(p.list)-1][:n]
+}
+
+// recycle lets others use the pieces, of which nothing is needed any more.
+func (p *pieces) recycle() {
+	p.list = nil
+	for _, piece := range p.large {
+		largePieces.Put(piece)
+	}
+	p.large = nil
 }
 
 // smallPiece is what most answers fit into.

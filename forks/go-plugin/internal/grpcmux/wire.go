@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"sync"
 
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
@@ -72,10 +73,11 @@ func (r *items) rest(size uint32) (data mem.BufferSlice, err error) {
 			return data, nil
 		}
 	}
-	pool := mem.DefaultBufferPool()
 	for left := int64(size); left > 0; {
-		piece := pool.Get(int(min(left, pieceSize)))
-		n, err := io.ReadFull(r, *piece)
+		n := int(min(left, pieceSize))
+		pool := poolFor(n)
+		piece := pool.Get(n)
+		n, err = io.ReadFull(r, *piece)
 		data = append(data, mem.NewBuffer(piece, pool))
 		if err != nil {
 			data.Free()
@@ -88,6 +90,33 @@ func (r *items) rest(size uint32) (data mem.BufferSlice, err error) {
 	}
 	return data, nil
 }
+
+// poolFor returns where a buffer of n bytes comes from. For more than 32 KiB gRPC's own pool
+// has one of 1 MiB, and clears it each time.
+func poolFor(n int) mem.BufferPool {
+	if n <= 32<<10 {
+		return mem.DefaultBufferPool()
+	}
+	return &largePieces
+}
+
+// piecePool has buffers of pieceSize.
+type piecePool struct{ sync.Pool }
+
+var largePieces piecePool
+
+// Get implements mem.BufferPool.
+func (p *piecePool) Get(n int) *[]byte {
+	if b, ok := p.Pool.Get().(*[]byte); ok {
+		*b = (*b)[:n]
+		return b
+	}
+	b := make([]byte, n, pieceSize)
+	return &b
+}
+
+// Put implements mem.BufferPool.
+func (p *piecePool) Put(b *[]byte) { p.Pool.Put(b) }
 
 // fields reads the bytes of a header or trailer.
 func (r *items) fields(size uint32) (fields, error) {
