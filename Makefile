@@ -10,7 +10,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
-.PHONY: adoption adversary bench bench-quick chaos consumers terraform build run test check lint compat interop images e2e generate api-check versions fuzz clean help build-so so-demo c-demo
+.PHONY: adoption adversary bench bench-quick chaos consumers terraform build run test check lint cross vuln compat interop images e2e generate api-check versions fuzz clean help build-so so-demo c-demo
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -29,6 +29,12 @@ check: ## look over every module: format, vet, staticcheck, tidiness, imports, R
 
 lint: ## run golangci-lint over every module (the first time builds it)
 	@scripts/lint.sh $(MODULES)
+
+cross: ## build for macOS, Windows and arm64, where no test runs
+	@scripts/cross.sh
+
+vuln: ## look for known vulnerabilities that the programs call, where the database can be reached
+	@scripts/vuln.sh . forks/go-plugin gen cmd/reattach
 
 compat: ## answer the five questions with binaries old and new
 	@scripts/compat.sh

@@ -47,7 +47,8 @@ archive() {
 		CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -trimpath -buildvcs=false \
 			-ldflags='-s -w' -o "$out/$name/$arch" "$package"
 	done
-	go run -C tools ./images -dockerfile "$PWD/$dockerfile" -binaries "$out/$name" \
+	go run -C tools ./notice -C .. -o "$out/$name.NOTICE" "$package"
+	go run -C tools ./images -notice "$out/$name.NOTICE" -dockerfile "$PWD/$dockerfile" -binaries "$out/$name" \
 		-name "$prefix$name:$tag" -revision "$revision" -o "$out/$name.tar" "$@"
 }
 archive basic ./host Dockerfile.host

@@ -18,9 +18,10 @@ type stage struct {
 	user            string
 	ports           []string
 	entrypoint, cmd []string
-	// binary and tmp are where the two things that are copied go: the binary, and
-	// an empty directory that everybody may write to, if any.
-	binary, tmp string
+	// binary, notice and tmp are where the things that are copied go: the binary, the
+	// licences of what it is made of, and an empty directory that everybody may write
+	// to, if any.
+	binary, notice, tmp string
 }
 
 // parseLastStage reads the instructions that the Dockerfiles of this repository use,
@@ -99,6 +100,8 @@ func (s *stage) copy(words []string) error {
 	switch target := path.Clean(words[2]); {
 	case words[1] == "/empty":
 		s.tmp = target
+	case words[1] == "/NOTICE":
+		s.notice = target
 	case s.binary != "":
 		return fmt.Errorf("a second file: only one binary is known here")
 	default:

@@ -25,8 +25,8 @@ import (
 
 // build is all that one image is made of.
 type build struct {
-	stage                    stage
-	binaries, name, revision string
+	stage                            stage
+	binaries, name, revision, notice string
 }
 
 // index makes an image for each architecture, in the order of their names.
@@ -100,33 +100,55 @@ func (b build) config() v1.Config {
 	return c
 }
 
+// entry is a file or a directory of the layer.
+type entry struct {
+	*tar.Header
+	content []byte
+}
+
 // files gives the layer as a tar. Nothing in it has a time.
 func (b build) files(path string) ([]byte, error) {
-	binary, err := os.ReadFile(path)
+	entries, err := b.entries(path)
 	if err != nil {
 		return nil, err
 	}
 	var out bytes.Buffer
 	w := tar.NewWriter(&out)
-	headers := []*tar.Header{{Typeflag: tar.TypeReg, Name: strings.TrimPrefix(b.stage.binary, "/"), Mode: 0o755, Size: int64(len(binary))}}
-	if b.stage.tmp != "" {
-		headers = append(headers, &tar.Header{Typeflag: tar.TypeDir, Name: strings.TrimPrefix(b.stage.tmp, "/") + "/", Mode: 0o1777})
-	}
-	slices.SortFunc(headers, func(a, b *tar.Header) int { return strings.Compare(a.Name, b.Name) })
-	for _, h := range headers {
-		if err := w.WriteHeader(h); err != nil {
+	for _, e := range entries {
+		e.Size = int64(len(e.content))
+		if err := w.WriteHeader(e.Header); err != nil {
 			return nil, err
 		}
-		if h.Typeflag == tar.TypeReg {
-			if _, err := w.Write(binary); err != nil {
-				return nil, err
-			}
+		if _, err := w.Write(e.content); err != nil {
+			return nil, err
 		}
 	}
 	if err := w.Close(); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil
+}
+
+// entries are what the layer holds, in the order of their names.
+func (b build) entries(path string) ([]entry, error) {
+	binary, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	in := func(target string) string { return strings.TrimPrefix(target, "/") }
+	entries := []entry{{&tar.Header{Typeflag: tar.TypeReg, Name: in(b.stage.binary), Mode: 0o755}, binary}}
+	if b.stage.tmp != "" {
+		entries = append(entries, entry{&tar.Header{Typeflag: tar.TypeDir, Name: in(b.stage.tmp) + "/", Mode: 0o1777}, nil})
+	}
+	if b.stage.notice != "" {
+		notice, err := os.ReadFile(b.notice)
+		if err != nil {
+			return nil, fmt.Errorf("the image wants a notice of licences: %w", err)
+		}
+		entries = append(entries, entry{&tar.Header{Typeflag: tar.TypeReg, Name: in(b.stage.notice), Mode: 0o644}, notice})
+	}
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
+	return entries, nil
 }
 
 // checkStatic refuses a binary that the image could not run.

@@ -88,10 +88,13 @@ func TestImages(t *testing.T) {
 			env: []string{"BASIC_PLUGIN=hello", "PLUGIN_NAME=pluginzh", "PLUGIN_HOST=true", "PLUGIN_MIN_PORT=7000", "PLUGIN_MAX_PORT=7000"},
 		},
 	}
-	dir := binaries(t)
+	dir, notice := binaries(t), filepath.Join(t.TempDir(), "NOTICE")
+	if err := os.WriteFile(notice, []byte("licences of others"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			b := build{binaries: dir, name: "docker.io/library/" + name + ":dev", revision: "abc"}
+			b := build{binaries: dir, notice: notice, name: "docker.io/library/" + name + ":dev", revision: "abc"}
 			archives := []string{filepath.Join(t.TempDir(), "a.tar"), filepath.Join(t.TempDir(), "b.tar")}
 			var digests, contents []string
 			for _, out := range archives {
