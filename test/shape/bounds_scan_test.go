@@ -335,7 +335,8 @@ var notBounds = map[string][]string{
 		"forks/go-plugin/internal/grpcmux directWrite", "forks/go-plugin/internal/grpcmux pieceSize",
 	},
 	"a port, and the size of a number on the wire": {"forks/go-plugin defaultMaxPort", "forks/go-plugin/internal/mux lengthSize",
-		"forks/go-plugin/internal/h2frames headerSize", "forks/go-plugin/internal/relay headerSize"},
+		"forks/go-plugin/internal/h2frames headerSize", "forks/go-plugin/internal/relay headerSize",
+		"forks/go-plugin/internal/yamuxframe headerSize"},
 	"when a wait is told, which goes on":      {"host/conn slow"},
 	"where reads have no deadlines (Windows)": {"forks/go-plugin/internal/stdio blindWait"},
 }

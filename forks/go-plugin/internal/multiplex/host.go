@@ -9,6 +9,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/yamux"
+
+	"github.com/hashicorp/go-plugin/internal/yamuxframe"
 )
 
 // Host is the host's side. A stream that nobody knocked for is refused.
@@ -17,7 +19,7 @@ type Host struct{ *Session }
 // NewHost starts the session on conn, which belongs to it from now on and is closed
 // also when that fails.
 func NewHost(logger hclog.Logger, conn net.Conn) (*Host, error) {
-	session, err := yamux.Client(conn, yamuxConfig(logger))
+	session, err := yamux.Client(yamuxframe.Join(conn), yamuxConfig(logger))
 	if err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("start yamux session: %w", err)

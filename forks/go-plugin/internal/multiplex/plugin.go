@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
+	"github.com/hashicorp/go-plugin/internal/yamuxframe"
 )
 
 // Plugin is the plugin's side. It is a net.Listener too: of the main
@@ -28,7 +29,7 @@ func NewPlugin(logger hclog.Logger, lis net.Listener) *Plugin {
 		if err != nil {
 			return nil, fmt.Errorf("accept the host's connection: %w", err)
 		}
-		session, err := yamux.Server(conn, yamuxConfig(logger))
+		session, err := yamux.Server(yamuxframe.Join(conn), yamuxConfig(logger))
 		if err != nil {
 			_ = conn.Close()
 			return nil, fmt.Errorf("start yamux session: %w", err)

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/yamux"
 
 	"github.com/hashicorp/go-plugin/internal/stdio"
+	"github.com/hashicorp/go-plugin/internal/yamuxframe"
 )
 
 // streamNames are the streams that every host opens first, in this order.
@@ -26,7 +27,7 @@ type overYamux struct {
 
 // NewYamuxHost starts a session over yamux. It owns conn, and closes it on an error.
 func NewYamuxHost(conn io.ReadWriteCloser, config HostConfig) (*Host, error) {
-	session, err := yamux.Client(conn, yamuxConfig(config.Yamux))
+	session, err := yamux.Client(wholeFrames(conn), yamuxConfig(config.Yamux))
 	if err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("start net/rpc session: %w", err)
@@ -71,6 +72,15 @@ func (*overYamux) endsOutput() bool { return true }
 
 // moved never grows: what yamux sends is cut into frames, between which others pass.
 func (*overYamux) moved() uint64 { return 0 }
+
+// wholeFrames is what a session writes to. What is not a connection, a relay's, takes frames
+// as a whole by itself.
+func wholeFrames(conn io.ReadWriteCloser) io.ReadWriteCloser {
+	if c, ok := conn.(net.Conn); ok {
+		return yamuxframe.Join(c)
+	}
+	return conn
+}
 
 func yamuxConfig(make func() *yamux.Config) *yamux.Config {
 	if make == nil {

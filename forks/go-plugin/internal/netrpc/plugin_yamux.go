@@ -36,7 +36,7 @@ func NewYamuxPlugin(conn io.ReadWriteCloser, config *PluginConfig) *YamuxPlugin 
 // Serve serves until the host hangs up or the connection is closed. It always closes
 // the connection.
 func (p *YamuxPlugin) Serve() error {
-	session, err := yamux.Server(p.conn, yamuxConfig(p.config.Yamux))
+	session, err := yamux.Server(wholeFrames(p.conn), yamuxConfig(p.config.Yamux))
 	if err != nil {
 		_ = p.conn.Close()
 		return fmt.Errorf("start net/rpc session: %w", err)
