@@ -60,7 +60,7 @@ that the environment knows. Without a target, and with --all, all plugins are lo
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "print the hops that are well, too")
 	flags.BoolVar(&f.all, "all", false, "look at all plugins")
 	flags.BoolVar(&f.inCluster, "in-cluster", false, "walk in a Job of the cluster, whose pod is like the host's")
-	flags.StringVar(&f.host, "host", "", "Deployment of the host in the cluster, [NAMESPACE/]NAME (default: "+o.Name+", if there is one)")
+	flags.StringVar(&f.host, "host", "", "Deployment of the host in the cluster, [NAMESPACE/]NAME (default: "+o.Name+", or the only one that looks for plugins)")
 	flags.StringVar(&f.pre, "pre", "", "directory or file of manifests to look at before they are applied, or - for standard input")
 	flags.StringVar(&f.serverName, "server-name", "", "name that the plugin's certificate must carry (default: the plugin's)")
 	flags.StringVar(&f.call, "call", "", "KIND.METHOD and its arguments in JSON: one call to make at each endpoint")

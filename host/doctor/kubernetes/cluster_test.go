@@ -109,8 +109,16 @@ func TestCluster(t *testing.T) {
 	}{
 		"as an administrator": {reason: "all is seen"},
 		"as the host":         {"it may not read pods", true, nil, []string{pods, policies}, "", "pods policy"},
-		"no host":             {"policies and rights are somebody's", false, without(host), nil, "", "rights policy"},
-		"unable to ask":       {"rights of others are an administrator's to ask", false, nil, []string{"POST /apis/authorization.k8s.io/v1/subjectaccessreviews"}, "", "rights"},
+		"other host": {"the only one that looks for plugins is it", false, func(a map[string]string) {
+			a["GET /apis/apps/v1/namespaces/plugins/deployments"] = `{"items": [{"metadata": {"name": "web"}}, ` + a[host] + `]}`
+			delete(a, host)
+		}, nil, "", ""},
+		"two hosts": {"it may be either", false, func(a map[string]string) {
+			a["GET /apis/apps/v1/namespaces/plugins/deployments"] = `{"items": [` + a[host] + `, ` + a[host] + `]}`
+			delete(a, host)
+		}, nil, "", "rights policy"},
+		"no host":       {"policies and rights are somebody's", false, without(host), nil, "", "rights policy"},
+		"unable to ask": {"rights of others are an administrator's to ask", false, nil, []string{"POST /apis/authorization.k8s.io/v1/subjectaccessreviews"}, "", "rights"},
 		"no rights": {"the host may not do anything", true, func(a map[string]string) {
 			a["POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews"] = `{"status": {"allowed": false}}`
 		}, nil, doctor.NoRights, ""},

@@ -99,8 +99,41 @@ func (h *Host) scope() scope {
 	return s
 }
 
-// findHost finds the Deployment of a host, which is nil where nobody has named one and
-// there is none.
+// looks reports whether its environment has it look for plugins in a cluster.
+func (h *Host) looks() bool {
+	_, selects := h.Env["KUBE_SELECTOR"]
+	_, in := h.Env["KUBE_NAMESPACES"]
+	return selects || in
+}
+
+// onlyHost finds the one Deployment of some namespaces that looks for plugins. It is nil
+// where there are several, or none that can be seen.
+func (c *Cluster) onlyHost(ctx context.Context, places []string) *Host {
+	for _, place := range places {
+		all, err := list[deployment](ctx, c, within("/apis/apps/v1", place, "deployments"), nil)
+		if err != nil {
+			continue
+		}
+		var found []*Host
+		for _, d := range all {
+			if h := d.host(); h.looks() {
+				found = append(found, h)
+			}
+		}
+		switch len(found) {
+		case 0:
+		case 1:
+			return found[0]
+		default:
+			return nil
+		}
+	}
+	return nil
+}
+
+// findHost finds the Deployment of a host: the one that is named, that is called like the
+// program, or the only one that looks for plugins. It is nil where nobody has named one
+// and there is none.
 func (c *Cluster) findHost(ctx context.Context, q doctor.Question) (*Host, error) {
 	namespace, name, ok := strings.Cut(cmp.Or(q.Host, q.Program), "/")
 	if !ok {
@@ -119,7 +152,7 @@ func (c *Cluster) findHost(ctx context.Context, q doctor.Question) (*Host, error
 		}
 	}
 	if q.Host == "" && (apierrors.IsNotFound(last) || apierrors.IsForbidden(last)) {
-		return nil, nil
+		return c.onlyHost(ctx, places), nil
 	}
 	if status, ok := errors.AsType[*apierrors.StatusError](last); ok {
 		return nil, fmt.Errorf("read Deployment %s/%s of the host: %s", namespace, name, status.ErrStatus.Message)

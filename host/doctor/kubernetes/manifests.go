@@ -148,9 +148,7 @@ func (m *Manifests) addWorkload(raw json.RawMessage, place string) error {
 	d := w.deployment
 	d.Metadata.Namespace, d.Spec.Template = place, w.Spec.Template
 	host := d.host()
-	_, selects := host.Env["KUBE_SELECTOR"]
-	_, looks := host.Env["KUBE_NAMESPACES"]
-	if selects || looks {
+	if host.looks() {
 		m.hosts = append(m.hosts, host)
 	}
 	if w.Spec.Replicas != nil && *w.Spec.Replicas == 0 {
