@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -57,13 +58,13 @@ func testAttach(t *testing.T, host side, protocol, tls string) {
 	spec.Path, spec.Versions = link(t, "target: "+p.address), map[int]string{1: protocol}
 	h := startHost(t, host)
 	walk(h, spec, protocol)
-	if p.pid() != h.pid("a") {
+	if p.Pid() != h.pid("a") {
 		t.Error("another plugin than the one on the network has answered")
 	}
-	shim := h.shim("a")
-	h.must("Kill", hostapi.Named{Name: "a"}, none)
-	eventually(t, "the shim ends with its client", func() bool { return gone(shim) })
-	if !p.running() {
+	shim := h.Started("a")
+	h.Must("Kill", hostapi.Named{Name: "a"}, none)
+	kit.Eventually(t, "the shim ends with its client", func() bool { return gone(shim) })
+	if !p.Running() {
 		t.Error("the plugin on the network has ended with a host")
 	}
 }
@@ -74,13 +75,13 @@ func TestAttachEndsWithHost(t *testing.T) {
 	for _, protocol := range []string{"netrpc", "grpc"} {
 		p := startPlugin(t, protocol)
 		h := startHost(t, upstream)
-		h.open(hostapi.Client{Name: "a", Path: link(t, "target: "+p.address), Versions: map[int]string{1: protocol}})
-		shim := h.shim("a")
-		if err := h.cmd.Process.Kill(); err != nil {
+		h.Open(hostapi.Client{Name: "a", Path: link(t, "target: "+p.address), Versions: map[int]string{1: protocol}})
+		shim := h.Started("a")
+		if err := h.Cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the shim ends with its host", func() bool { return gone(shim) })
-		if !p.running() {
+		kit.Eventually(t, "the shim ends with its host", func() bool { return gone(shim) })
+		if !p.Running() {
 			t.Error("the plugin on the network has ended with a host")
 		}
 	}
@@ -88,27 +89,27 @@ func TestAttachEndsWithHost(t *testing.T) {
 
 // walk takes the steps of a host with a plugin.
 func walk(h *hostProc, spec hostapi.Client, protocol string) {
-	t, a := h.t, hostapi.Named{Name: spec.Name}
-	h.open(spec)
-	h.must("Ping", a, none)
-	h.must("Put", hostapi.Entry{Name: "a", Key: "colour", Value: []byte("blue")}, none)
+	t, a := h.T, hostapi.Named{Name: spec.Name}
+	h.Open(spec)
+	h.Must("Ping", a, none)
+	h.Must("Put", hostapi.Entry{Name: "a", Key: "colour", Value: []byte("blue")}, none)
 	var got hostapi.Entry
-	h.must("Get", hostapi.Entry{Name: "a", Key: "colour"}, &got)
+	h.Must("Get", hostapi.Entry{Name: "a", Key: "colour"}, &got)
 	if string(got.Value) != "blue" {
 		t.Errorf("got %q", got.Value)
 	}
-	if err := h.do("Get", hostapi.Entry{Name: "a", Key: "none"}, &got); err == nil || !strings.Contains(err.Error(), `no value for key "none"`) {
+	if err := h.Do("Get", hostapi.Entry{Name: "a", Key: "none"}, &got); err == nil || !strings.Contains(err.Error(), `no value for key "none"`) {
 		t.Errorf("the plugin's error came as %v", err)
 	}
 	counts := func(command string, n, want int64) {
 		t.Helper()
 		var out hostapi.Outcome
-		h.must(command, hostapi.Count{Name: "a", Count: n}, &out)
+		h.Must(command, hostapi.Count{Name: "a", Count: n}, &out)
 		if out.N != want {
 			t.Errorf("%s(%d): got %d, want %d", command, n, out.N, want)
 		}
 	}
-	h.must("Blob", hostapi.Blob{Name: "a", Size: 64<<20 - 1024}, &hostapi.Outcome{})
+	h.Must("Blob", hostapi.Blob{Name: "a", Size: 64<<20 - 1024}, &hostapi.Outcome{})
 	if protocol == "grpc" {
 		counts("List", 1000, 1000)
 		counts("Echo", 100, 100)
@@ -120,13 +121,13 @@ func walk(h *hostProc, spec hostapi.Client, protocol string) {
 		counts("OpenCallback", 4, 5)
 	}
 	for stream, do := range map[string]string{"stdout": "say", "stderr": "complain"} {
-		if _, err := h.act("a", do, "said on "+stream+"\n", 0); err != nil {
+		if _, err := h.Act("a", do, "said on "+stream+"\n", 0); err != nil {
 			t.Error(err)
 		}
 	}
-	eventually(t, "the plugin's output comes", func() bool {
+	kit.Eventually(t, "the plugin's output comes", func() bool {
 		var out hostapi.Output
-		h.must("Output", a, &out)
+		h.Must("Output", a, &out)
 		return out.Stdout == "said on stdout\n" && strings.HasSuffix(out.Stderr, "said on stderr\n")
 	})
 }

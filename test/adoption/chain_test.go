@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -31,12 +32,12 @@ func testChain(t *testing.T, plugin side, protocol, tls string) {
 	spec := hostapi.Client{Name: "a", TLS: tls, Path: link(t, "target: "+exposed.address), Versions: map[int]string{1: protocol}}
 	walk(h, spec, protocol)
 	child := h.pid("a")
-	shim := h.shim("a")
-	h.must("Kill", hostapi.Named{Name: "a"}, none)
-	eventually(t, "the shim ends with its client", func() bool { return gone(shim) })
-	if gone(child) || !exposed.running() {
+	shim := h.Started("a")
+	h.Must("Kill", hostapi.Named{Name: "a"}, none)
+	kit.Eventually(t, "the shim ends with its client", func() bool { return gone(shim) })
+	if gone(child) || !exposed.Running() {
 		t.Error("the plugin has ended with its host")
 	}
-	exposed.end(syscall.SIGTERM)
-	eventually(t, "the plugin ends with the program that has started it", func() bool { return gone(child) })
+	exposed.End(syscall.SIGTERM)
+	kit.Eventually(t, "the plugin ends with the program that has started it", func() bool { return gone(child) })
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -46,8 +47,8 @@ func mixed(t *testing.T, e *exposed, host side, hosts, calls int) int {
 	procs := make([]*hostProc, hosts)
 	for i := range procs {
 		procs[i] = startHost(t, host)
-		procs[i].open(e.client("a", host))
-		procs[i].must("Put", hostapi.Entry{Name: "a", Key: "configured", Value: fmt.Append(nil, i)}, none)
+		procs[i].Open(e.client("a", host))
+		procs[i].Must("Put", hostapi.Entry{Name: "a", Key: "configured", Value: fmt.Append(nil, i)}, none)
 	}
 	wrong := make([]int, hosts)
 	var all sync.WaitGroup
@@ -55,7 +56,7 @@ func mixed(t *testing.T, e *exposed, host side, hosts, calls int) int {
 		all.Go(func() {
 			for range calls {
 				var got hostapi.Entry
-				if err := h.do("Get", hostapi.Entry{Name: "a", Key: "configured"}, &got); err != nil {
+				if err := h.Do("Get", hostapi.Entry{Name: "a", Key: "configured"}, &got); err != nil {
 					t.Error(err)
 					return
 				}
@@ -81,7 +82,7 @@ func TestExposeChildIsKilled(t *testing.T) {
 	procs := make([]*hostProc, hosts)
 	for i := range procs {
 		procs[i] = startHost(t, upstream)
-		procs[i].open(e.client("a", upstream))
+		procs[i].Open(e.client("a", upstream))
 	}
 	pid := procs[0].pid("a")
 	var calls, failed atomic.Int64
@@ -90,7 +91,7 @@ func TestExposeChildIsKilled(t *testing.T) {
 		loads.Go(func() {
 			// Calls that do not ask for what another one has left: the next process has nothing of it.
 			for after, lost := 0, 0; after < 100; calls.Add(1) {
-				switch _, err := h.act("a", "report", "", 0); {
+				switch _, err := h.Act("a", "report", "", 0); {
 				case err != nil:
 					failed.Add(1)
 					if lost++; lost > 1 {
@@ -116,12 +117,12 @@ func TestExposeChildIsKilled(t *testing.T) {
 func TestExposeRecycles(t *testing.T) {
 	e := startExpose(t, upstream, "grpc", "--recycle-after", "20")
 	h := startHost(t, upstream)
-	h.open(e.client("a", upstream))
+	h.Open(e.client("a", upstream))
 	pid := h.pid("a")
 	for range 20 {
-		h.must("Put", hostapi.Entry{Name: "a", Key: "k", Value: []byte("v")}, none)
+		h.Must("Put", hostapi.Entry{Name: "a", Key: "k", Value: []byte("v")}, none)
 	}
-	eventually(t, "the process is replaced", func() bool { return gone(pid) })
+	kit.Eventually(t, "the process is replaced", func() bool { return gone(pid) })
 	if now := h.pid("a"); now == pid {
 		t.Errorf("the process is %d still", now)
 	}
@@ -131,18 +132,18 @@ func TestExposeRecycles(t *testing.T) {
 func TestExposeOneBroker(t *testing.T) {
 	e := startExpose(t, upstream, "grpc")
 	first, second := startHost(t, upstream), startHost(t, ours)
-	first.open(e.client("a", upstream))
-	first.must("UseCallback", hostapi.Count{Name: "a", Count: 1}, &hostapi.Outcome{})
-	second.open(e.client("a", ours))
+	first.Open(e.client("a", upstream))
+	first.Must("UseCallback", hostapi.Count{Name: "a", Count: 1}, &hostapi.Outcome{})
+	second.Open(e.client("a", ours))
 	var said string
-	eventually(t, "the second host is told", func() bool {
-		err := second.do("UseCallback", hostapi.Count{Name: "a", Count: 1}, &hostapi.Outcome{})
+	kit.Eventually(t, "the second host is told", func() bool {
+		err := second.Do("UseCallback", hostapi.Count{Name: "a", Count: 1}, &hostapi.Outcome{})
 		if err != nil {
 			said = err.Error()
 		}
 		return bytes.Contains([]byte(said), []byte("--share=host"))
 	})
-	first.must("UseCallback", hostapi.Count{Name: "a", Count: 1}, &hostapi.Outcome{})
+	first.Must("UseCallback", hostapi.Count{Name: "a", Count: 1}, &hostapi.Outcome{})
 	t.Log(said)
 }
 

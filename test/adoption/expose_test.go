@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -85,12 +86,12 @@ func testExpose(t *testing.T, plugin, host side, protocol, flag string) {
 	h := startHost(t, host)
 	walk(h, e.client("a", host), protocol)
 	pid := h.pid("a")
-	h.must("Kill", hostapi.Named{Name: "a"}, none)
-	if gone(pid) || !e.running() {
+	h.Must("Kill", hostapi.Named{Name: "a"}, none)
+	if gone(pid) || !e.Running() {
 		t.Error("the plugin has ended with a host")
 	}
-	e.end(syscall.SIGTERM)
-	eventually(t, "the plugin ends with what exposes it", func() bool { return gone(pid) })
+	e.End(syscall.SIGTERM)
+	kit.Eventually(t, "the plugin ends with what exposes it", func() bool { return gone(pid) })
 }
 
 // TestExposeCrowd has twenty unchanged hosts use one exposed plugin at once, and kill it
@@ -103,15 +104,15 @@ func TestExposeCrowd(t *testing.T) {
 			hosts := make([]*hostProc, crowd)
 			for i := range hosts {
 				hosts[i] = startHost(t, upstream)
-				hosts[i].open(e.client("a", upstream))
+				hosts[i].Open(e.client("a", upstream))
 			}
 			pid := hosts[0].pid("a")
 			var loads sync.WaitGroup
 			results := make([]hostapi.LoadResult, crowd)
 			for i, h := range hosts {
 				loads.Go(func() {
-					h.must("Load", hostapi.Load{Name: "a", ForMS: 1000}, &results[i])
-					h.must("Kill", hostapi.Named{Name: "a"}, none)
+					h.Must("Load", hostapi.Load{Name: "a", ForMS: 1000}, &results[i])
+					h.Must("Kill", hostapi.Named{Name: "a"}, none)
 				})
 			}
 			loads.Wait()
@@ -123,7 +124,7 @@ func TestExposeCrowd(t *testing.T) {
 				}
 			}
 			last := startHost(t, upstream)
-			last.open(e.client("a", upstream))
+			last.Open(e.client("a", upstream))
 			if now := last.pid("a"); now != pid {
 				t.Errorf("the plugin's process was %d and is %d", pid, now)
 			}

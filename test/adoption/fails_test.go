@@ -10,6 +10,8 @@ import (
 	"os/exec"
 	"testing"
 	"time"
+
+	"github.com/reattach/reattach/test/interop/kit"
 )
 
 // failWithin is how long a program may take to say that it cannot work.
@@ -21,7 +23,7 @@ func fails(t *testing.T, cmd *exec.Cmd) (code int, line []byte) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), failWithin)
 	defer cancel()
-	var stderr lockedBuffer
+	var stderr kit.Buffer
 	cmd.Stderr = &stderr
 	cmd.WaitDelay = time.Second
 	if err := cmd.Start(); err != nil {

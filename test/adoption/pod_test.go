@@ -3,14 +3,11 @@
 package adoption
 
 import (
-	"bytes"
 	"os/exec"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
-	"time"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -19,12 +16,9 @@ const cookie = "INTEROP_PLUGIN=the-peers-know-each-other"
 
 // pod is a program that serves on the network and is nobody's child.
 type pod struct {
-	t       *testing.T
-	cmd     *exec.Cmd
+	*kit.Process
 	address string
-	stdout  *lockedBuffer
-	stderr  *lockedBuffer
-	exited  chan struct{}
+	stdout  *kit.Buffer // what it has printed after its first line
 }
 
 // startPlugin starts our own plugin in network mode, with one version of one protocol.
@@ -50,87 +44,12 @@ func startPod(t *testing.T, cmd *exec.Cmd, env ...string) *pod {
 // it.
 func startProgram(t *testing.T, cmd *exec.Cmd, address func(line string) (string, bool), env ...string) *pod {
 	t.Helper()
-	p := &pod{t: t, cmd: cmd, stdout: new(lockedBuffer), stderr: new(lockedBuffer), exited: make(chan struct{})}
+	p := &pod{stdout: new(kit.Buffer)}
 	cmd.Env = append(programs(t).env(), env...)
-	cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		defer close(p.exited)
-		_ = cmd.Wait()
-	}()
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		<-p.exited
-		if t.Failed() {
-			t.Logf("stderr of %s:\n%s", cmd.Path, p.stderr.String())
-		}
-	})
-	found := false
-	eventually(t, "the program says where it listens", func() bool {
-		line, _, whole := strings.Cut(p.stdout.String(), "\n")
-		if whole {
-			p.address, found = address(line)
-		}
-		return whole || !p.running()
-	})
-	if !found {
-		t.Fatalf("%s printed %q and not where it listens:\n%s", cmd.Path, p.stdout.String(), p.stderr.String())
+	p.Process = kit.StartProcess(t, cmd, p.stdout)
+	var found bool
+	if p.address, found = address(p.Line); !found {
+		t.Fatalf("%s printed %q and not where it listens:\n%s", cmd.Path, p.Line, p.Stderr.String())
 	}
 	return p
-}
-
-func (p *pod) pid() int { return p.cmd.Process.Pid }
-
-func (p *pod) running() bool {
-	select {
-	case <-p.exited:
-		return false
-	default:
-		return true
-	}
-}
-
-// end sends a signal and waits for the end.
-func (p *pod) end(sig syscall.Signal) {
-	p.t.Helper()
-	if err := p.cmd.Process.Signal(sig); err != nil {
-		p.t.Fatal(err)
-	}
-	select {
-	case <-p.exited:
-	case <-time.After(patience):
-		p.t.Fatalf("the plugin did not end within %v of %v", patience, sig)
-	}
-}
-
-// eventually polls a condition until it holds.
-func eventually(t *testing.T, what string, holds func() bool) {
-	t.Helper()
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for end := time.Now().Add(patience); !holds(); <-tick.C {
-		if time.Now().After(end) {
-			t.Fatalf("within %v it did not happen that %s", patience, what)
-		}
-	}
-}
-
-// lockedBuffer is what a process writes and a test reads.
-type lockedBuffer struct {
-	mu  sync.Mutex
-	buf bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.buf.String()
 }

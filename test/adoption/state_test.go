@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -29,12 +30,12 @@ func TestAttachReplay(t *testing.T) {
 	t.Parallel()
 	pods, targets := replicas(t, 3, "grpc")
 	h := startHost(t, upstream)
-	h.open(hostapi.Client{Name: "a", Path: link(t, "target: "+targets, "replay: [Put]", "idempotent: [Get]"), Versions: map[int]string{1: "grpc"}})
-	h.must("Put", hostapi.Entry{Name: "a", Key: "colour", Value: []byte("blue")}, none)
+	h.Open(hostapi.Client{Name: "a", Path: link(t, "target: "+targets, "replay: [Put]", "idempotent: [Get]"), Versions: map[int]string{1: "grpc"}})
+	h.Must("Put", hostapi.Entry{Name: "a", Key: "colour", Value: []byte("blue")}, none)
 	read := func() {
 		t.Helper()
 		var got hostapi.Entry
-		if err := h.do("Get", hostapi.Entry{Name: "a", Key: "colour"}, &got); err != nil || string(got.Value) != "blue" {
+		if err := h.Do("Get", hostapi.Entry{Name: "a", Key: "colour"}, &got); err != nil || string(got.Value) != "blue" {
 			t.Fatalf("%q and %v", got.Value, err)
 		}
 	}
@@ -42,13 +43,13 @@ func TestAttachReplay(t *testing.T) {
 		for range 100 {
 			read()
 		}
-		p.end(syscall.SIGKILL)
+		p.End(syscall.SIGKILL)
 		for range 100 {
 			read()
 		}
 		t.Logf("replica %d killed, 200 reads", i)
 	}
-	if !pods[2].running() {
+	if !pods[2].Running() {
 		t.Error("the replica that was left alone has ended")
 	}
 }
@@ -60,7 +61,7 @@ func TestAttachAffinity(t *testing.T) {
 	pods, targets := replicas(t, 3, "grpc")
 	h := startHost(t, upstream)
 	spec := hostapi.Client{Name: "a", Path: link(t, "target: "+targets, "affinity: session"), Versions: map[int]string{1: "grpc"}}
-	h.open(spec)
+	h.Open(spec)
 	kept := h.pid("a")
 	for range 100 {
 		if pid := h.pid("a"); pid != kept {
@@ -68,17 +69,17 @@ func TestAttachAffinity(t *testing.T) {
 		}
 	}
 	for _, p := range pods {
-		if p.pid() == kept {
-			p.end(syscall.SIGKILL)
+		if p.Pid() == kept {
+			p.End(syscall.SIGKILL)
 		}
 	}
-	eventually(t, "the host hears of the end", func() bool {
+	kit.Eventually(t, "the host hears of the end", func() bool {
 		var s hostapi.State
-		h.must("State", hostapi.Named{Name: "a"}, &s)
+		h.Must("State", hostapi.Named{Name: "a"}, &s)
 		return s.Exited
 	})
 	spec.Name = "b"
-	h.open(spec)
+	h.Open(spec)
 	if h.pid("b") == kept {
 		t.Error("the replica that was killed has answered")
 	}
@@ -90,8 +91,8 @@ func TestAttachRollout(t *testing.T) {
 	t.Parallel()
 	pods, targets := replicas(t, 3, "grpc")
 	h := startHost(t, upstream)
-	h.open(hostapi.Client{Name: "a", Path: link(t, "target: "+targets, "replay: [Put]", "idempotent: [Get]"), Versions: map[int]string{1: "grpc"}})
-	h.must("Put", hostapi.Entry{Name: "a", Key: "colour", Value: []byte("blue")}, none)
+	h.Open(hostapi.Client{Name: "a", Path: link(t, "target: "+targets, "replay: [Put]", "idempotent: [Get]"), Versions: map[int]string{1: "grpc"}})
+	h.Must("Put", hostapi.Entry{Name: "a", Key: "colour", Value: []byte("blue")}, none)
 
 	stop := make(chan struct{})
 	var callers sync.WaitGroup
@@ -105,12 +106,12 @@ func TestAttachRollout(t *testing.T) {
 				default:
 				}
 				var got hostapi.Entry
-				if err := h.do("Get", hostapi.Entry{Name: "a", Key: "colour"}, &got); err != nil || string(got.Value) != "blue" {
+				if err := h.Do("Get", hostapi.Entry{Name: "a", Key: "colour"}, &got); err != nil || string(got.Value) != "blue" {
 					failedReads.Add(1)
 					t.Errorf("an idempotent call failed: %q and %v", got.Value, err)
 				}
 				reads.Add(1)
-				if _, err := h.act("a", "say", fmt.Sprintf("written %d/%d\n", caller, i), 0); err != nil {
+				if _, err := h.Act("a", "say", fmt.Sprintf("written %d/%d\n", caller, i), 0); err != nil {
 					failedWrites.Add(1)
 					t.Logf("with %d replicas replaced: %v", replaced.Load(), err)
 				}
@@ -118,27 +119,27 @@ func TestAttachRollout(t *testing.T) {
 			}
 		})
 	}
-	var stdouts []*lockedBuffer
+	var stdouts []*kit.Buffer
 	for i, p := range pods {
 		seen := reads.Load() + 100
-		eventually(t, "the host calls", func() bool { return reads.Load() > seen })
+		kit.Eventually(t, "the host calls", func() bool { return reads.Load() > seen })
 		stdouts = append(stdouts, p.stdout)
 		how := syscall.SIGTERM
 		if i == 2 {
 			how = syscall.SIGKILL
 		}
-		p.end(how)
+		p.End(how)
 		replaced.Add(1)
 		port := p.address[strings.LastIndexByte(p.address, ':')+1:]
 		stdouts = append(stdouts, startPlugin(t, "grpc", "PLUGIN_MIN_PORT="+port, "PLUGIN_MAX_PORT="+port).stdout)
 	}
 	seen := reads.Load() + 100
-	eventually(t, "the host calls", func() bool { return reads.Load() > seen })
+	kit.Eventually(t, "the host calls", func() bool { return reads.Load() > seen })
 	close(stop)
 	callers.Wait()
 
 	runs := make(map[string]int)
-	eventually(t, "what was answered was run", func() bool {
+	kit.Eventually(t, "what was answered was run", func() bool {
 		clear(runs)
 		for _, out := range stdouts {
 			for line := range strings.Lines(out.String()) {

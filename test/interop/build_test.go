@@ -83,12 +83,12 @@ func TestPeersAreWhatTheyAreCalled(t *testing.T) {
 		if got := host.library(); got != want[s] {
 			t.Errorf("the host of %s is built with go-plugin %s, want %s", s, got, want[s])
 		}
-		host.open(hostapi.Client{
+		host.Open(hostapi.Client{
 			Name: "a", Path: peers(t).plugin(s), Env: []string{single("grpc").Env()}, Versions: map[int]string{1: "grpc"},
 		})
-		if got := host.report("a").Library; got != want[s] {
+		if got := host.Report("a").Library; got != want[s] {
 			t.Errorf("the plugin of %s is built with go-plugin %s, want %s", s, got, want[s])
 		}
-		host.must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
+		host.Must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
 	}
 }

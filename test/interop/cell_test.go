@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -73,7 +74,7 @@ func observe(t *testing.T, hostSide, pluginSide side, c cell, tlsDir string) *ob
 		o.starter = startHost(t, hostSide)
 		spec = o.reattached(spec)
 	}
-	o.host.must("New", spec, &hostapi.None{})
+	o.host.Must("New", spec, &hostapi.None{})
 	for _, step := range []func(){
 		o.start, o.session, o.calls, o.streams, o.callbacks, o.output, o.end,
 	} {
@@ -81,9 +82,9 @@ func observe(t *testing.T, hostSide, pluginSide side, c cell, tlsDir string) *ob
 			step()
 		}
 	}
-	o.log = strings.Join(o.starter.logs("a"), "\n")
+	o.log = strings.Join(o.starter.Logs("a"), "\n")
 	if o.refused != "" {
-		o.starter.must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
+		o.starter.Must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
 	}
 	return o
 }
@@ -110,10 +111,10 @@ func (o *observer) spec(pluginSide side, tlsDir string) hostapi.Client {
 // reattached starts the plugin in the starter and returns the configuration
 // that reattaches to it by its process id.
 func (o *observer) reattached(spec hostapi.Client) hostapi.Client {
-	o.starter.must("New", spec, &hostapi.None{})
-	o.starter.must("Start", hostapi.Named{Name: "a"}, &hostapi.Outcome{})
+	o.starter.Must("New", spec, &hostapi.None{})
+	o.starter.Must("Start", hostapi.Named{Name: "a"}, &hostapi.Outcome{})
 	var r hostapi.Reattach
-	o.starter.must("ReattachConfig", hostapi.Named{Name: "a"}, &r)
+	o.starter.Must("ReattachConfig", hostapi.Named{Name: "a"}, &r)
 	spec.Path, spec.Env, spec.Reattach = "", nil, &r
 	return spec
 }
@@ -151,7 +152,7 @@ func normal(text string) string {
 func (o *observer) start() {
 	a := hostapi.Named{Name: "a"}
 	var out hostapi.Outcome
-	if !o.need("start", "ok", o.host.do("Start", a, &out)) {
+	if !o.need("start", "ok", o.host.Do("Start", a, &out)) {
 		return
 	}
 	network, _, _ := strings.Cut(out.Text, " ")
@@ -160,12 +161,12 @@ func (o *observer) start() {
 		o.withoutCertificate()
 		return
 	}
-	if !o.need("connect", "ok", o.host.do("Connect", a, &hostapi.Connection{})) {
+	if !o.need("connect", "ok", o.host.Do("Connect", a, &hostapi.Connection{})) {
 		return
 	}
-	s := o.host.state("a")
+	s := o.host.State("a")
 	o.note("state", fmt.Sprintf("exited=%v version=%d protocol=%s context done=%v", s.Exited, s.Version, s.Protocol, s.ContextDone), nil)
-	o.note("id is the pid", s.ID == fmt.Sprint(o.starter.pidOf("a")), nil)
+	o.note("id is the pid", s.ID == fmt.Sprint(o.starter.Started("a")), nil)
 }
 
 // withoutCertificate attaches to a plugin whose one-time certificate only its
@@ -174,9 +175,9 @@ func (o *observer) start() {
 // first call is a matter of microseconds, so the two are one check.
 func (o *observer) withoutCertificate() {
 	a := hostapi.Named{Name: "a"}
-	err := o.host.do("Connect", a, &hostapi.Connection{})
+	err := o.host.Do("Connect", a, &hostapi.Connection{})
 	if err == nil {
-		err = o.host.do("Ping", a, &hostapi.None{})
+		err = o.host.Do("Ping", a, &hostapi.None{})
 	}
 	o.note("refused without the one-time certificate", err != nil, nil)
 	if err != nil {
@@ -186,31 +187,31 @@ func (o *observer) withoutCertificate() {
 
 func (o *observer) session() {
 	a := hostapi.Named{Name: "a"}
-	if !o.need("ping", "ok", o.host.do("Ping", a, &hostapi.None{})) {
+	if !o.need("ping", "ok", o.host.Do("Ping", a, &hostapi.None{})) {
 		return
 	}
-	o.need("dispense", "ok", o.host.do("Dispense", hostapi.Kind{Name: "a", Kind: "store"}, &hostapi.None{}))
+	o.need("dispense", "ok", o.host.Do("Dispense", hostapi.Kind{Name: "a", Kind: "store"}, &hostapi.None{}))
 }
 
 func (o *observer) calls() {
 	entry := hostapi.Entry{Name: "a", Key: "colour", Value: []byte("blue")}
-	if !o.need("put", "ok", o.host.do("Put", entry, &hostapi.None{})) {
+	if !o.need("put", "ok", o.host.Do("Put", entry, &hostapi.None{})) {
 		return
 	}
 	var got hostapi.Entry
-	err := o.host.do("Get", hostapi.Entry{Name: "a", Key: "colour"}, &got)
+	err := o.host.Do("Get", hostapi.Entry{Name: "a", Key: "colour"}, &got)
 	o.note("get", string(got.Value), err)
-	err = o.host.do("Get", hostapi.Entry{Name: "a", Key: "no such"}, &got)
+	err = o.host.Do("Get", hostapi.Entry{Name: "a", Key: "no such"}, &got)
 	o.note("error of the plugin", "none", err)
-	err = o.host.do("Dispense", hostapi.Kind{Name: "a", Kind: "no such"}, &hostapi.None{})
+	err = o.host.Do("Dispense", hostapi.Kind{Name: "a", Kind: "no such"}, &hostapi.None{})
 	o.note("dispense of an unknown kind", "ok", err)
 }
 
 func (o *observer) streams() {
 	var out hostapi.Outcome
-	err := o.host.do("List", hostapi.Count{Name: "a", Count: 50}, &out)
+	err := o.host.Do("List", hostapi.Count{Name: "a", Count: 50}, &out)
 	o.note("stream from the plugin", out.N, err)
-	err = o.host.do("Echo", hostapi.Count{Name: "a", Count: 20}, &out)
+	err = o.host.Do("Echo", hostapi.Count{Name: "a", Count: 20}, &out)
 	o.note("stream both ways", out.N, err)
 }
 
@@ -219,7 +220,7 @@ func (o *observer) streams() {
 // refuses it, and how.
 func (o *observer) callbacks() {
 	dispense := func(kind string) {
-		err := o.host.do("Dispense", hostapi.Kind{Name: "a", Kind: kind}, &hostapi.None{})
+		err := o.host.Do("Dispense", hostapi.Kind{Name: "a", Kind: kind}, &hostapi.None{})
 		if !o.note("dispense of "+kind, "ok", err) {
 			o.refused = "callback: " + normal(err.Error())
 		}
@@ -233,35 +234,35 @@ func (o *observer) callbacks() {
 	default:
 		var out hostapi.Outcome
 		for i := range 3 {
-			err := o.host.do("UseCallback", hostapi.Count{Name: "a", Count: 5}, &out)
+			err := o.host.Do("UseCallback", hostapi.Count{Name: "a", Count: 5}, &out)
 			o.note(fmt.Sprintf("plugin calls host, round %d", i), fmt.Sprint(out.N, out.Text), err)
-			err = o.host.do("OpenCallback", hostapi.Count{Name: "a", Count: 41}, &out)
+			err = o.host.Do("OpenCallback", hostapi.Count{Name: "a", Count: 41}, &out)
 			o.note(fmt.Sprintf("host calls plugin, round %d", i), fmt.Sprint(out.N, out.Text), err)
 		}
 	}
 	if o.refused != "" {
 		// The refusal concerns the one kind: the session must still serve.
-		o.note("the session goes on", "ok", o.host.do("Ping", hostapi.Named{Name: "a"}, &hostapi.None{}))
+		o.note("the session goes on", "ok", o.host.Do("Ping", hostapi.Named{Name: "a"}, &hostapi.None{}))
 	}
 }
 
 func (o *observer) output() {
-	_, err := o.host.act("a", "say", "to stdout\n", 0)
+	_, err := o.host.Act("a", "say", "to stdout\n", 0)
 	o.note("print to stdout", "ok", err)
-	_, err = o.host.act("a", "complain", "to stderr\n", 0)
+	_, err = o.host.Act("a", "complain", "to stderr\n", 0)
 	o.note("print to stderr", "ok", err)
-	within(patience, func() bool {
-		out := o.host.output("a")
+	kit.Within(kit.Patience, func() bool {
+		out := o.host.Output("a")
 		return strings.Contains(out.Stdout, "to stdout\n") && strings.Contains(out.Stderr, "to stderr\n")
 	})
-	out := o.host.output("a")
+	out := o.host.Output("a")
 	o.note("stdout in the host", out.Stdout, nil)
 	o.note("stderr in the host", out.Stderr, nil)
-	_, err = o.host.act("a", "log", "a message for the log", 0)
+	_, err = o.host.Act("a", "log", "a message for the log", 0)
 	o.note("log", "ok", err)
 	var line string
-	within(patience, func() bool {
-		for _, each := range o.starter.logs("a") {
+	kit.Within(kit.Patience, func() bool {
+		for _, each := range o.starter.Logs("a") {
 			if strings.Contains(each, "a message for the log") {
 				line = each
 			}
@@ -273,15 +274,15 @@ func (o *observer) output() {
 }
 
 func (o *observer) end() {
-	pid := o.starter.pidOf("a")
-	o.host.must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
-	gone := within(patience, func() bool { return syscall.Kill(pid, 0) != nil })
+	pid := o.starter.Started("a")
+	o.host.Must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
+	gone := kit.Within(kit.Patience, func() bool { return syscall.Kill(pid, 0) != nil })
 	o.note("process ended by kill", gone, nil)
-	exited := within(patience, func() bool { return o.host.state("a").Exited })
+	exited := kit.Within(kit.Patience, func() bool { return o.host.State("a").Exited })
 	o.note("exited after kill", exited, nil)
-	for _, line := range o.host.logs("a") {
+	for _, line := range o.host.Logs("a") {
 		o.forced = o.forced || strings.Contains(line, "failed to exit gracefully")
 	}
-	err := o.host.do("Ping", hostapi.Named{Name: "a"}, &hostapi.None{})
+	err := o.host.Do("Ping", hostapi.Named{Name: "a"}, &hostapi.None{})
 	o.note("ping after kill fails", err != nil, nil)
 }

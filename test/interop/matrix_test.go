@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/reattach/reattach/test/interop/kit"
 )
 
 // pair is the libraries of a host and of a plugin.
@@ -43,7 +45,7 @@ func TestMatrix(t *testing.T) {
 					}
 					diff := cmp.Diff(truth.checks, matrix.tolerated.settle(truth.checks, seen.checks))
 					if diff != "" {
-						t.Errorf("%s sees something else than upstream's own (-upstream +this):\n%s\nlog of its host:\n%s", p, diff, tail(seen.log))
+						t.Errorf("%s sees something else than upstream's own (-upstream +this):\n%s\nlog of its host:\n%s", p, diff, kit.Tail(seen.log))
 					}
 					if seen.forced && p == (pair{fork, fork}) {
 						t.Errorf("%s: the plugin did not end by itself when it was asked to", p)

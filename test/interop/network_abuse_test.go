@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -38,7 +39,7 @@ func TestAbuse(t *testing.T) {
 		host := startHost(t, fork)
 		host.attach("attached", p)
 		before := p.residentBytes()
-		load := host.send("Load", hostapi.Load{Name: "attached", ForMS: abuseTime.Milliseconds(), Callback: true}, &hostapi.LoadResult{})
+		load := host.Send("Load", hostapi.Load{Name: "attached", ForMS: abuseTime.Milliseconds(), Callback: true}, &hostapi.LoadResult{})
 
 		a := &abuse{t: t, pod: p, end: time.Now().Add(abuseTime)}
 		var all sync.WaitGroup
@@ -49,14 +50,14 @@ func TestAbuse(t *testing.T) {
 		all.Wait()
 		select {
 		case <-load.Done:
-		case <-time.After(patience):
+		case <-time.After(kit.Patience):
 			t.Fatal("the attached host's calls do not end")
 		}
 		got := load.Reply.(*hostapi.LoadResult)
 		if load.Error != nil || got.Failed > 0 || got.Swapped > 0 {
 			t.Errorf("the attached host: %+v %v", *got, load.Error)
 		}
-		peak := procStatus(t, p.pid(), "VmHWM:")
+		peak := procStatus(t, p.Pid(), "VmHWM:")
 		if peak > before+abuseMemory {
 			t.Errorf("the plugin occupied %d MiB at most, %d MiB before; want at most %d MiB more", peak>>20, before>>20, abuseMemory>>20)
 		}
@@ -73,7 +74,7 @@ func TestAbuseOfTLS(t *testing.T) {
 	secret := newSecretDir(t)
 	p := startPod(t, fork, onNetwork(single("grpc"), append(secret.env(), "PLUGIN_HANDSHAKE_TIMEOUT=2s")...))
 	host := startHost(t, fork)
-	host.open(secret.client(p, "attached"))
+	host.Open(secret.client(p, "attached"))
 	before := p.residentBytes()
 	a := &abuse{t: t, pod: p, end: time.Now().Add(abuseTime)}
 	var all sync.WaitGroup
@@ -82,7 +83,7 @@ func TestAbuseOfTLS(t *testing.T) {
 	newcomers, slowest := serveNewcomers(t, secret.client(p, "newcomer"), a.end)
 	all.Wait()
 	host.works("attached")
-	peak := procStatus(t, p.pid(), "VmHWM:")
+	peak := procStatus(t, p.Pid(), "VmHWM:")
 	if peak > before+abuseMemory {
 		t.Errorf("the plugin occupied %d MiB at most, %d MiB before; want at most %d MiB more", peak>>20, before>>20, abuseMemory>>20)
 	}
@@ -96,10 +97,10 @@ func serveNewcomers(t *testing.T, spec hostapi.Client, end time.Time) (served in
 	host := startHost(t, fork)
 	for time.Now().Before(end) {
 		start := time.Now()
-		host.open(spec)
+		host.Open(spec)
 		host.works(spec.Name)
 		slowest = max(slowest, time.Since(start))
-		host.must("Kill", hostapi.Named{Name: spec.Name}, &hostapi.None{})
+		host.Must("Kill", hostapi.Named{Name: spec.Name}, &hostapi.None{})
 		served++
 	}
 	return served, slowest
@@ -124,7 +125,7 @@ func (a *abuse) dialUntil(end time.Time) net.Conn {
 	if err != nil {
 		return nil
 	}
-	_ = conn.SetDeadline(end.Add(patience))
+	_ = conn.SetDeadline(end.Add(kit.Patience))
 	return conn
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -38,15 +39,15 @@ func TestCrowd(t *testing.T) {
 		watcher.works("watcher")
 		for _, host := range hosts {
 			for i := range crowdEach {
-				host.must("Kill", hostapi.Named{Name: crowdName(host, i)}, &hostapi.None{})
+				host.Must("Kill", hostapi.Named{Name: crowdName(host, i)}, &hostapi.None{})
 			}
 		}
 		after := calm(t, watcher, before.Goroutines)
 		// Some timers of the last sessions have yet to let go of them.
 		const leak = 1 << 20
 		start := time.Now()
-		if !within(patience, func() bool {
-			after = watcher.report("watcher")
+		if !kit.Within(kit.Patience, func() bool {
+			after = watcher.Report("watcher")
 			return after.HeapBytes <= before.HeapBytes+leak
 		}) {
 			t.Errorf("the heap grew from %d to %d bytes, want at most %d more", before.HeapBytes, after.HeapBytes, leak)
@@ -58,7 +59,7 @@ func TestCrowd(t *testing.T) {
 	})(t)
 }
 
-func crowdName(h *hostProc, i int) string { return fmt.Sprintf("host %d.%d", h.cmd.Process.Pid, i) }
+func crowdName(h *hostProc, i int) string { return fmt.Sprintf("host %d.%d", h.Cmd.Process.Pid, i) }
 
 // startCrowd attaches the hosts and lets all of them call.
 func startCrowd(t *testing.T, p *pod) (loads []*rpc.Call, hosts []*hostProc) {
@@ -73,7 +74,7 @@ func startCrowd(t *testing.T, p *pod) (loads []*rpc.Call, hosts []*hostProc) {
 	for _, host := range hosts {
 		for i := range crowdEach {
 			load := hostapi.Load{Name: crowdName(host, i), ForMS: crowdTime.Milliseconds(), Callback: true}
-			loads = append(loads, host.send("Load", load, &hostapi.LoadResult{}))
+			loads = append(loads, host.Send("Load", load, &hostapi.LoadResult{}))
 		}
 	}
 	return loads, hosts
@@ -86,8 +87,8 @@ func awaitCrowd(t *testing.T, loads []*rpc.Call) hostapi.LoadResult {
 	for _, load := range loads {
 		select {
 		case <-load.Done:
-		case <-time.After(crowdTime + patience):
-			t.Fatalf("the load of a host goes on for more than %v", crowdTime+patience)
+		case <-time.After(crowdTime + kit.Patience):
+			t.Fatalf("the load of a host goes on for more than %v", crowdTime+kit.Patience)
 		}
 		if load.Error != nil {
 			t.Fatalf("run a load: %v", load.Error)
@@ -110,8 +111,8 @@ func visit(t *testing.T, s side, p *pod, name string) {
 	host := startHost(t, s)
 	host.attach(name, p)
 	host.works(name)
-	host.must("Kill", hostapi.Named{Name: name}, &hostapi.None{})
-	host.stop()
+	host.Must("Kill", hostapi.Named{Name: name}, &hostapi.None{})
+	host.Stop()
 }
 
 // comeAndGo lets hosts attach and leave until the crowd's time is over, some of
@@ -136,12 +137,12 @@ func comeAndGo(t *testing.T, p *pod) (guests, quitters int) {
 
 // calm returns the plugin's state once its goroutines are as many as want, or,
 // for 0, have stopped becoming fewer.
-func calm(t *testing.T, watcher *hostProc, want int) status {
+func calm(t *testing.T, watcher *hostProc, want int) kit.Status {
 	t.Helper()
-	last := watcher.report("watcher")
+	last := watcher.Report("watcher")
 	still := 0
 	settled := func() bool {
-		now := watcher.report("watcher")
+		now := watcher.Report("watcher")
 		if now.Goroutines == last.Goroutines {
 			still++
 		} else {
@@ -153,8 +154,8 @@ func calm(t *testing.T, watcher *hostProc, want int) status {
 		}
 		return still >= 10
 	}
-	if !within(patience, settled) {
-		out, _ := watcher.act("watcher", "report", "stacks", 0)
+	if !kit.Within(kit.Patience, settled) {
+		out, _ := watcher.Act("watcher", "report", "stacks", 0)
 		t.Fatalf("the plugin has %d goroutines, want %d:\n%s", last.Goroutines, want, out.Text)
 	}
 	return last

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -31,32 +32,32 @@ func TestDrain(t *testing.T) {
 		for i := range hostsEach {
 			spec := p.client(fmt.Sprint(protocol, i))
 			spec.Versions = map[int]string{version: protocol}
-			host.open(spec)
+			host.Open(spec)
 			load := hostapi.Load{Name: spec.Name}
 			for call := range callsEach {
 				load.SleepMS = append(load.SleepMS, 100+int64(call)*1900/(callsEach-1))
 			}
-			loads = append(loads, host.send("Load", load, &hostapi.LoadResult{}))
+			loads = append(loads, host.Send("Load", load, &hostapi.LoadResult{}))
 		}
 	}
 	var notices []*rpc.Call
 	for version, protocol := range plugin.Versions {
 		spec := p.client("told over " + protocol)
 		spec.Versions = map[int]string{version: protocol}
-		host.must("Attach", spec, &hostapi.SessionInfo{})
-		notices = append(notices, host.send("AwaitDraining", hostapi.Named{Name: spec.Name}, &hostapi.None{}))
+		host.Must("Attach", spec, &hostapi.SessionInfo{})
+		notices = append(notices, host.Send("AwaitDraining", hostapi.Named{Name: spec.Name}, &hostapi.None{}))
 	}
-	eventually(t, "all calls are in flight", func() bool { return host.report("told over grpc").Sleeping == calls })
+	kit.Eventually(t, "all calls are in flight", func() bool { return host.Report("told over grpc").Sleeping == calls })
 
 	start := time.Now()
-	p.signal(syscall.SIGTERM)
+	p.Signal(syscall.SIGTERM)
 	for _, notice := range notices {
 		select {
 		case <-notice.Done:
 			if notice.Error != nil {
 				t.Errorf("wait for the notice: %v", notice.Error)
 			}
-		case <-time.After(patience):
+		case <-time.After(kit.Patience):
 			t.Fatal("a host was not told that the plugin is about to leave")
 		}
 	}
@@ -67,7 +68,7 @@ func TestDrain(t *testing.T) {
 	for _, load := range loads {
 		select {
 		case <-load.Done:
-		case <-time.After(patience):
+		case <-time.After(kit.Patience):
 			t.Fatal("calls in flight do not end")
 		}
 		got := load.Reply.(*hostapi.LoadResult)
@@ -77,7 +78,7 @@ func TestDrain(t *testing.T) {
 		}
 		finished += got.Calls - got.Failed
 	}
-	code := p.awaitExit()
+	code := p.AwaitExit()
 	took := time.Since(start)
 	if finished != calls || code != 0 || took > limit {
 		t.Errorf("%d of %d calls finished, exit code %d after %v; want all, 0, within %v", finished, calls, code, took, limit)
@@ -98,10 +99,10 @@ func refuseNewcomers(t *testing.T, p *pod, plugin hostapi.Plugin) {
 			if s == fork {
 				spec.Versions = map[int]string{version: protocol}
 			}
-			late.must("New", spec, &hostapi.None{})
-			err := late.do("Connect", hostapi.Named{Name: "late"}, &hostapi.Connection{})
+			late.Must("New", spec, &hostapi.None{})
+			err := late.Do("Connect", hostapi.Named{Name: "late"}, &hostapi.Connection{})
 			if err == nil {
-				err = late.do("Ping", hostapi.Named{Name: "late"}, &hostapi.None{})
+				err = late.Do("Ping", hostapi.Named{Name: "late"}, &hostapi.None{})
 			}
 			if err == nil {
 				t.Errorf("a draining plugin takes a new host of %s over %s", s, protocol)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -29,9 +30,9 @@ func TestTorrentWithoutAHost(t *testing.T) {
 		memory := p.residentBytes()
 		start := time.Now()
 		done := floodAlone(t, fork, p, torrent)
-		eventually(t, "the plugin is through with its output", exists(done))
+		kit.Eventually(t, "the plugin is through with its output", exists(done))
 		took := time.Since(start)
-		eventually(t, "the container's own stdout has all of it", func() bool { return stdout.bytes.Load() >= torrent })
+		kit.Eventually(t, "the container's own stdout has all of it", func() bool { return stdout.bytes.Load() >= torrent })
 		if n := stdout.bytes.Load(); n != torrent {
 			t.Errorf("the container's own stdout has %d bytes, want %d", n, torrent)
 		}
@@ -54,35 +55,35 @@ func TestTorrentWithHosts(t *testing.T) {
 		healthy.attach("healthy", p)
 		deaf := p.client("stalled")
 		deaf.StallOutput = true
-		stalled.open(deaf)
+		stalled.Open(deaf)
 		stalled.works("stalled")
 		frozen.attach("frozen", p)
 		// All of them listen before the flood begins: what asks for output comes
 		// before the first call on a connection.
 		frozen.works("frozen")
 		const ready = "ready\n"
-		if _, err := healthy.act("healthy", "say", ready, 0); err != nil {
+		if _, err := healthy.Act("healthy", "say", ready, 0); err != nil {
 			t.Fatal(err)
 		}
 		for name, host := range map[string]*hostProc{"healthy": healthy, "frozen": frozen} {
-			eventually(t, "output arrives at the "+name+" host", func() bool { return host.output(name).Bytes == int64(len(ready)) })
+			kit.Eventually(t, "output arrives at the "+name+" host", func() bool { return host.Output(name).Bytes == int64(len(ready)) })
 		}
 		memory := p.residentBytes()
-		stopProcess(t, frozen.cmd.Process)
+		stopProcess(t, frozen.Cmd.Process)
 
-		out, err := healthy.act("healthy", "flood", "", torrent)
+		out, err := healthy.Act("healthy", "flood", "", torrent)
 		if err != nil || out.N != torrent {
 			t.Fatalf("the plugin wrote %d bytes: %v", out.N, err)
 		}
-		eventually(t, "the container's own stdout has all of it", func() bool { return stdout.bytes.Load() >= torrent })
+		kit.Eventually(t, "the container's own stdout has all of it", func() bool { return stdout.bytes.Load() >= torrent })
 		got := awaitAccounted(t, healthy, "healthy", torrent+int64(len(ready)))
 		// The stalled host can call all the time, and is told what it missed
 		// when it reads again.
 		stalled.works("stalled")
 		lean(t, p, memory)
-		stalled.must("Release", hostapi.Named{Name: "stalled"}, &hostapi.None{})
+		stalled.Must("Release", hostapi.Named{Name: "stalled"}, &hostapi.None{})
 		late := awaitAccounted(t, stalled, "stalled", torrent+int64(len(ready)))
-		if err := frozen.cmd.Process.Signal(syscall.SIGCONT); err != nil {
+		if err := frozen.Cmd.Process.Signal(syscall.SIGCONT); err != nil {
 			t.Fatalf("let the frozen host go on: %v", err)
 		}
 		thawed := awaitAccounted(t, frozen, "frozen", torrent+int64(len(ready)))
@@ -102,8 +103,8 @@ func awaitAccounted(t *testing.T, host *hostProc, name string, size int64) hosta
 	t.Helper()
 	var got hostapi.Output
 	var err error
-	if !within(patience, func() bool {
-		got = host.output(name)
+	if !kit.Within(kit.Patience, func() bool {
+		got = host.Output(name)
 		err = accounted(got, size)
 		return err == nil
 	}) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -65,8 +66,8 @@ func TestRemotePairs(t *testing.T) {
 func (c remoteCell) run(t *testing.T) {
 	p, spec := c.start(t)
 	host := startHost(t, c.host)
-	host.must("New", spec, &hostapi.None{})
-	err := host.do("Connect", hostapi.Named{Name: spec.Name}, &hostapi.Connection{})
+	host.Must("New", spec, &hostapi.None{})
+	err := host.Do("Connect", hostapi.Named{Name: spec.Name}, &hostapi.Connection{})
 	if want := c.refusal(); want != "" {
 		if err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("the host connects with error %v, want %q", err, want)
@@ -76,16 +77,16 @@ func (c remoteCell) run(t *testing.T) {
 	if err != nil {
 		t.Fatalf("connect: %v", err)
 	}
-	host.must("Dispense", hostapi.Kind{Name: spec.Name, Kind: "store"}, &hostapi.None{})
+	host.Must("Dispense", hostapi.Kind{Name: spec.Name, Kind: "store"}, &hostapi.None{})
 	useAll(t, host, spec.Name)
-	host.must("Kill", hostapi.Named{Name: spec.Name}, &hostapi.None{})
+	host.Must("Kill", hostapi.Named{Name: spec.Name}, &hostapi.None{})
 	again := startHost(t, fork)
 	spec.Name = "another"
-	again.open(spec)
+	again.Open(spec)
 	again.works("another")
-	again.must("Kill", hostapi.Named{Name: "another"}, &hostapi.None{})
-	if !p.running() {
-		t.Errorf("the plugin ended with code %d when its host left", p.exitCode)
+	again.Must("Kill", hostapi.Named{Name: "another"}, &hostapi.None{})
+	if !p.Running() {
+		t.Errorf("the plugin ended with code %d when its host left", p.ExitCode)
 	}
 }
 
@@ -122,28 +123,28 @@ func (c remoteCell) start(t *testing.T) (*pod, hostapi.Client) {
 // useAll does everything that a host can do with a plugin.
 func useAll(t *testing.T, host *hostProc, name string) {
 	t.Helper()
-	host.must("Ping", hostapi.Named{Name: name}, &hostapi.None{})
+	host.Must("Ping", hostapi.Named{Name: name}, &hostapi.None{})
 	host.works(name)
-	if _, err := host.act(name, "fail", "the plugin says no", 0); err == nil || !strings.Contains(err.Error(), "the plugin says no") {
+	if _, err := host.Act(name, "fail", "the plugin says no", 0); err == nil || !strings.Contains(err.Error(), "the plugin says no") {
 		t.Errorf("an error of the plugin arrives as %v", err)
 	}
 	var out hostapi.Outcome
-	host.must("List", hostapi.Count{Name: name, Count: 2000}, &out)
+	host.Must("List", hostapi.Count{Name: name, Count: 2000}, &out)
 	if out.N != 2000 {
 		t.Errorf("a stream of 2000 has %d entries", out.N)
 	}
-	host.must("Echo", hostapi.Count{Name: name, Count: 100}, &out)
+	host.Must("Echo", hostapi.Count{Name: name, Count: 100}, &out)
 	for i := range 3 {
 		host.calledBack(name)
-		host.must("OpenCallback", hostapi.Count{Name: name, Count: int64(i)}, &out)
+		host.Must("OpenCallback", hostapi.Count{Name: name, Count: int64(i)}, &out)
 		if out.N != int64(i)+1 || out.Text != "plugin" {
 			t.Errorf("callback into the plugin: %d from %q, want %d from the plugin", out.N, out.Text, i+1)
 		}
 	}
-	if _, err := host.act(name, "say", "a line\n", 0); err != nil {
+	if _, err := host.Act(name, "say", "a line\n", 0); err != nil {
 		t.Errorf("print: %v", err)
 	}
-	eventually(t, "what the plugin prints arrives", func() bool { return strings.Contains(host.output(name).Stdout, "a line\n") })
+	kit.Eventually(t, "what the plugin prints arrives", func() bool { return strings.Contains(host.Output(name).Stdout, "a line\n") })
 }
 
 // TestAutoMTLSNeedsTLSOnANetwork asks for one-time certificates where nobody
@@ -153,8 +154,8 @@ func TestAutoMTLSNeedsTLSOnANetwork(t *testing.T) {
 	host := startHost(t, fork)
 	spec := p.client("a")
 	spec.TLS = "auto"
-	host.must("New", spec, &hostapi.None{})
-	err := host.do("Connect", hostapi.Named{Name: "a"}, &hostapi.Connection{})
+	host.Must("New", spec, &hostapi.None{})
+	err := host.Do("Connect", hostapi.Named{Name: "a"}, &hostapi.Connection{})
 	if err == nil || !strings.Contains(err.Error(), "needs TLSConfig") {
 		t.Errorf("the host connects with error %v, want one that says what is missing", err)
 	}

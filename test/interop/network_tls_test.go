@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -92,21 +93,21 @@ func TestCertificateRotation(t *testing.T) {
 		var loads []*rpc.Call
 		for i := range hosts {
 			spec := secret.client(p, fmt.Sprint("host ", i))
-			host.open(spec)
+			host.Open(spec)
 			load := hostapi.Load{Name: spec.Name, ForMS: loadTime.Milliseconds(), Callback: true}
-			loads = append(loads, host.send("Load", load, &hostapi.LoadResult{}))
+			loads = append(loads, host.Send("Load", load, &hostapi.LoadResult{}))
 		}
 		var slowest time.Duration
 		for range rotations {
 			old := secret.presented(t, p)
 			secret.ca.write(secret.dir, "plugin")
 			start := time.Now()
-			eventually(t, "new connections are shown the new certificate", func() bool {
+			kit.Eventually(t, "new connections are shown the new certificate", func() bool {
 				return !secret.presented(t, p).Equal(old)
 			})
 			slowest = max(slowest, time.Since(start))
 			newcomer := startHost(t, fork)
-			newcomer.open(secret.client(p, "newcomer"))
+			newcomer.Open(secret.client(p, "newcomer"))
 			newcomer.works("newcomer")
 		}
 		total := awaitCrowd(t, loads)
@@ -124,7 +125,7 @@ func TestRefusedTLSClients(t *testing.T) {
 	newAuthority(t, "another CA").write(foreign, "stranger")
 	p := startPod(t, fork, onNetwork(single("grpc"), secret.env()...))
 	host := startHost(t, fork)
-	host.open(secret.client(p, "welcome"))
+	host.Open(secret.client(p, "welcome"))
 	for name, cfg := range map[string]*tls.Config{
 		"no certificate":            secret.tlsConfig(t, "", ""),
 		"certificate of another CA": secret.tlsConfig(t, foreign, "stranger"),
@@ -137,7 +138,7 @@ func TestRefusedTLSClients(t *testing.T) {
 				t.Error(err)
 			}
 			var lines []string
-			eventually(t, "the plugin logs the refusal of "+peer, func() bool {
+			kit.Eventually(t, "the plugin logs the refusal of "+peer, func() bool {
 				lines = refusals(t, p, peer)
 				return len(lines) > 0
 			})
@@ -160,7 +161,7 @@ func knock(t *testing.T, p *pod, cfg *tls.Config) (peer string, err error) {
 		t.Fatalf("connect: %v", err)
 	}
 	defer raw.Close()
-	if err := raw.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := raw.SetDeadline(time.Now().Add(kit.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	peer = raw.LocalAddr().String()
@@ -196,7 +197,7 @@ func knock(t *testing.T, p *pod, cfg *tls.Config) (peer string, err error) {
 func refusals(t *testing.T, p *pod, peer string) []string {
 	t.Helper()
 	var found []string
-	for line := range strings.Lines(p.stderr.String()) {
+	for line := range strings.Lines(p.Stderr.String()) {
 		var entry struct {
 			Level   string `json:"@level"`
 			Message string `json:"@message"`

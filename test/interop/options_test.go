@@ -8,6 +8,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -49,27 +50,27 @@ func (r *shapeRun) byRunner() {
 	if !r.connect() {
 		return
 	}
-	s := r.host.state("a")
+	s := r.host.State("a")
 	r.note("id is the runner's", strings.HasPrefix(s.ID, "process "), nil)
 	var out hostapi.Outcome
-	err := r.host.do("UseCallback", hostapi.Count{Name: "a", Count: 5}, &out)
+	err := r.host.Do("UseCallback", hostapi.Count{Name: "a", Count: 5}, &out)
 	r.note("plugin calls host", fmt.Sprint(out.N, out.Text), err)
-	err = r.host.do("OpenCallback", hostapi.Count{Name: "a", Count: 5}, &out)
+	err = r.host.Do("OpenCallback", hostapi.Count{Name: "a", Count: 5}, &out)
 	r.note("host calls plugin", fmt.Sprint(out.N, out.Text), err)
-	pid := r.host.report("a").Pid
-	r.host.must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
-	r.note("ended", within(patience, func() bool { return syscall.Kill(pid, 0) != nil }), nil)
-	r.note("id afterwards", r.host.state("a").ID, nil)
+	pid := r.host.Report("a").Pid
+	r.host.Must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
+	r.note("ended", kit.Within(kit.Patience, func() bool { return syscall.Kill(pid, 0) != nil }), nil)
+	r.note("id afterwards", r.host.State("a").ID, nil)
 }
 
 func (r *shapeRun) cleanedUp() {
 	if !r.connect() {
 		return
 	}
-	pid := r.host.pidOf("a")
-	r.note("clean up", "ok", r.host.do("CleanupClients", hostapi.None{}, &hostapi.None{}))
-	r.note("ended", within(patience, func() bool { return syscall.Kill(pid, 0) != nil }), nil)
-	r.note("exited", r.host.state("a").Exited, nil)
+	pid := r.host.Started("a")
+	r.note("clean up", "ok", r.host.Do("CleanupClients", hostapi.None{}, &hostapi.None{}))
+	r.note("ended", kit.Within(kit.Patience, func() bool { return syscall.Kill(pid, 0) != nil }), nil)
+	r.note("exited", r.host.State("a").Exited, nil)
 }
 
 // environment looks for a variable that every host has, and for what tells the
@@ -79,7 +80,7 @@ func (r *shapeRun) environment() {
 		return
 	}
 	for _, name := range []string{"PATH", "INTEROP_PLUGIN", "PLUGIN_MIN_PORT", "PLUGIN_MAX_PORT", "PLUGIN_PROTOCOL_VERSIONS"} {
-		out, err := r.host.act("a", "env", name, 0)
+		out, err := r.host.Act("a", "env", name, 0)
 		if name == "PATH" {
 			out.Text = ""
 		}
@@ -92,9 +93,9 @@ func (r *shapeRun) sharedSocket() {
 		return
 	}
 	var at hostapi.Outcome
-	r.host.must("Start", hostapi.Named{Name: "a"}, &at)
+	r.host.Must("Start", hostapi.Named{Name: "a"}, &at)
 	path := strings.TrimPrefix(at.Text, "unix ")
-	dir, err := r.host.act("a", "env", "PLUGIN_UNIX_SOCKET_DIR", 0)
+	dir, err := r.host.Act("a", "env", "PLUGIN_UNIX_SOCKET_DIR", 0)
 	r.note("socket is in its directory", dir.Text != "" && strings.HasPrefix(path, dir.Text+"/"), err)
 	info, err := os.Stat(path)
 	if err == nil {
@@ -102,7 +103,7 @@ func (r *shapeRun) sharedSocket() {
 		r.note("group of the socket", info.Sys().(*syscall.Stat_t).Gid == uint32(os.Getgid()), nil)
 	}
 	r.note("the socket is there", "ok", err)
-	r.host.must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
+	r.host.Must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
 	_, err = os.Stat(dir.Text)
 	r.note("the directory is removed", os.IsNotExist(err), nil)
 }
@@ -111,8 +112,8 @@ func (r *shapeRun) rawStderr() {
 	if !r.connect() {
 		return
 	}
-	got := func() string { return r.host.output("a").RawStderr }
-	whole := within(patience, func() bool { return strings.Count(got(), "flood 0") == 64 })
+	got := func() string { return r.host.Output("a").RawStderr }
+	whole := kit.Within(kit.Patience, func() bool { return strings.Count(got(), "flood 0") == 64 })
 	r.note("64 lines in ClientConfig.Stderr", whole, nil)
-	r.note("64 lines in the log", strings.Count(strings.Join(r.host.logs("a"), "\n"), "flood 0"), nil)
+	r.note("64 lines in the log", strings.Count(strings.Join(r.host.Logs("a"), "\n"), "flood 0"), nil)
 }

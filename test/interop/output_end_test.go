@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 	"github.com/reattach/reattach/test/interop/peer/store"
 )
@@ -58,14 +59,14 @@ func TestOutputAtTheEnd(t *testing.T) {
 }
 
 func (h *hostProc) kills(name string) {
-	h.must("Kill", hostapi.Named{Name: name}, &hostapi.None{})
+	h.Must("Kill", hostapi.Named{Name: name}, &hostapi.None{})
 }
 
 // letsExit calls what ends the plugin, and waits for the rest of its output: a host
 // of upstream does not.
 func (h *hostProc) letsExit(name string) {
-	_, _ = h.act(name, store.Exit, "", 0) // There is no answer.
-	within(time.Second, func() bool { return h.output(name).Lines == endLines })
+	_, _ = h.Act(name, store.Exit, "", 0) // There is no answer.
+	kit.Within(time.Second, func() bool { return h.Output(name).Lines == endLines })
 	h.kills(name)
 }
 
@@ -75,12 +76,12 @@ func countEnds(t *testing.T, host *hostProc, how string, rounds int, always bool
 	complete, fewest := 0, int64(endLines)
 	for i := range rounds {
 		name := fmt.Sprint(how, i)
-		host.open(client(name))
-		if _, err := host.act(name, store.Flood, "", endLines*store.FloodLineSize); err != nil {
+		host.Open(client(name))
+		if _, err := host.Act(name, store.Flood, "", endLines*store.FloodLineSize); err != nil {
 			t.Fatal(err)
 		}
 		end(name)
-		lines := host.output(name).Lines
+		lines := host.Output(name).Lines
 		fewest = min(fewest, lines)
 		if lines == endLines {
 			complete++

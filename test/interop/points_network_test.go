@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -19,11 +20,10 @@ func TestPoint8BrokerPerHost(t *testing.T) {
 		first.attach("first", p)
 		second.attach("second", p)
 		first.calledBack("first")
-		_ = first.control.Close()
-		_ = first.cmd.Wait()
+		first.Stop()
 		var out hostapi.Outcome
-		eventually(t, "callbacks of the second host fail", func() bool {
-			return second.do("UseCallback", hostapi.Count{Name: "second", Count: 1}, &out) != nil
+		kit.Eventually(t, "callbacks of the second host fail", func() bool {
+			return second.Do("UseCallback", hostapi.Count{Name: "second", Count: 1}, &out) != nil
 		})
 		second.works("second")
 	}, func(t *testing.T) {
@@ -33,8 +33,7 @@ func TestPoint8BrokerPerHost(t *testing.T) {
 		second.attach("second", p)
 		first.calledBack("first")
 		second.calledBack("second")
-		_ = first.control.Close()
-		_ = first.cmd.Wait()
+		first.Stop()
 		for range 5 {
 			second.calledBack("second")
 		}
@@ -50,10 +49,10 @@ func TestPoint8NoFurtherSockets(t *testing.T) {
 		host.attach("a", p)
 		for i := range callbacks {
 			var out hostapi.Outcome
-			host.must("OpenCallback", hostapi.Count{Name: "a", Count: int64(i)}, &out)
+			host.Must("OpenCallback", hostapi.Count{Name: "a", Count: int64(i)}, &out)
 		}
 		host.calledBack("a")
-		return len(listening(t, p.pid()))
+		return len(listening(t, p.Pid()))
 	}
 	point{8, "brokered connections need sockets that no Service exposes", func(t *testing.T) {
 		p := startPod(t, upstream, podSpec{Plugin: single("grpc")})
@@ -113,17 +112,17 @@ func TestPoint9ChildrenAreNotNetworkPlugins(t *testing.T) {
 	child := func(t *testing.T, hostSide, pluginSide side, env ...string) (told bool, network string) {
 		t.Helper()
 		host := startHost(t, hostSide, "PLUGIN_HOST=127.0.0.1", "PLUGIN_NAME=the-host")
-		host.open(hostapi.Client{
+		host.Open(hostapi.Client{
 			Name: "a", Path: peers(t).plugin(pluginSide), Env: append(env, single("netrpc").Env()),
 			Versions: map[int]string{1: "netrpc"},
 		})
 		var r hostapi.Reattach
-		host.must("ReattachConfig", hostapi.Named{Name: "a"}, &r)
-		out, err := host.act("a", "env", "PLUGIN_HOST", 0)
+		host.Must("ReattachConfig", hostapi.Named{Name: "a"}, &r)
+		out, err := host.Act("a", "env", "PLUGIN_HOST", 0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		host.must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
+		host.Must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
 		return out.N == 1, r.Network
 	}
 	point{9, "PLUGIN_HOST leaks from a host to its children", func(t *testing.T) {
@@ -157,11 +156,11 @@ func TestPoint10CookieOverTheNetwork(t *testing.T) {
 		host := startHost(t, s)
 		spec := p.client("a")
 		spec.WrongCookie = true
-		host.must("New", spec, &hostapi.None{})
-		if err := host.do("Connect", hostapi.Named{Name: "a"}, &hostapi.Connection{}); err != nil {
+		host.Must("New", spec, &hostapi.None{})
+		if err := host.Do("Connect", hostapi.Named{Name: "a"}, &hostapi.Connection{}); err != nil {
 			return err
 		}
-		host.must("Dispense", hostapi.Kind{Name: "a", Kind: "store"}, &hostapi.None{})
+		host.Must("Dispense", hostapi.Kind{Name: "a", Kind: "store"}, &hostapi.None{})
 		host.works("a")
 		return nil
 	}

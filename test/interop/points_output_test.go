@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -28,13 +29,12 @@ func floodAlone(t *testing.T, s side, p *pod, size int64) (done string) {
 	start := filepath.Join(t.TempDir(), "start")
 	host := startHost(t, s)
 	host.attach("a", p)
-	if _, err := host.act("a", "floodwhen", start, size); err != nil {
+	if _, err := host.Act("a", "floodwhen", start, size); err != nil {
 		t.Fatalf("order the flood: %v", err)
 	}
 	// The end of the host's process is the end of its connection. It asks the
 	// plugin for nothing, as a host that crashes does not.
-	_ = host.control.Close()
-	_ = host.cmd.Wait()
+	host.Stop()
 	writeFile(t, start, nil)
 	return start + ".done"
 }
@@ -51,7 +51,7 @@ func TestPoint7OutputWithoutAHost(t *testing.T) {
 	point{7, "a plugin without a host blocks in its own output", protocols(func(t *testing.T, protocol string) {
 		var stdout counter
 		p := startPod(t, upstream, podSpec{Plugin: single(protocol), Stdout: &stdout})
-		if done := floodAlone(t, upstream, p, size); within(2*time.Second, exists(done)) {
+		if done := floodAlone(t, upstream, p, size); kit.Within(2*time.Second, exists(done)) {
 			t.Error("the plugin got rid of its output although nobody reads it")
 		}
 		if n := stdout.bytes.Load(); n != 0 {
@@ -63,8 +63,8 @@ func TestPoint7OutputWithoutAHost(t *testing.T) {
 		spec.Stdout = &stdout
 		p := startPod(t, fork, spec)
 		done := floodAlone(t, fork, p, size)
-		eventually(t, "the plugin is through with its output", exists(done))
-		eventually(t, "the container's own stdout has all of it", func() bool { return stdout.bytes.Load() >= size })
+		kit.Eventually(t, "the plugin is through with its output", exists(done))
+		kit.Eventually(t, "the container's own stdout has all of it", func() bool { return stdout.bytes.Load() >= size })
 		if n := stdout.bytes.Load(); n != size {
 			t.Errorf("the container's own stdout has %d bytes, want %d", n, size)
 		}
@@ -79,17 +79,17 @@ func TestPoint7OutputToTwoHosts(t *testing.T) {
 		first.attach("a", p)
 		second.attach("b", p)
 		// Both streams must have begun before the flood does.
-		if _, err := first.act("a", "report", "", 0); err != nil {
+		if _, err := first.Act("a", "report", "", 0); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := second.act("b", "report", "", 0); err != nil {
+		if _, err := second.Act("b", "report", "", 0); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := first.act("a", "flood", "", size); err != nil {
+		if _, err := first.Act("a", "flood", "", size); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, "the output has arrived", func() bool {
-			a, b = first.output("a"), second.output("b")
+		kit.Eventually(t, "the output has arrived", func() bool {
+			a, b = first.Output("a"), second.Output("b")
 			return a.Bytes+a.Missed >= size && b.Bytes+b.Missed >= size || a.Bytes+b.Bytes == size
 		})
 		return a, b
@@ -111,33 +111,33 @@ func TestPoint7OutputToTwoHosts(t *testing.T) {
 
 func TestPoint7ContainerLog(t *testing.T) {
 	point{7, "what a plugin prints is not in its container's log", func(t *testing.T) {
-		var stdout lockedBuffer
+		var stdout kit.Buffer
 		p := startPod(t, upstream, podSpec{Plugin: single("netrpc"), Stdout: &stdout})
 		host := startHost(t, upstream)
 		host.attach("a", p)
 		sayBoth(t, host)
-		eventually(t, "the host has it", func() bool {
-			out := host.output("a")
+		kit.Eventually(t, "the host has it", func() bool {
+			out := host.Output("a")
 			return strings.Contains(out.Stdout, "a line") && strings.Contains(out.Stderr, "a complaint")
 		})
 		if got := stdout.String(); got != "" {
 			t.Errorf("the container's stdout has %q, want nothing", got)
 		}
-		if got := p.stderr.String(); strings.Contains(got, "a complaint") {
+		if got := p.Stderr.String(); strings.Contains(got, "a complaint") {
 			t.Errorf("the container's stderr has %q, want no complaint", got)
 		}
 	}, func(t *testing.T) {
-		var stdout lockedBuffer
+		var stdout kit.Buffer
 		spec := onNetwork(single("netrpc"))
 		spec.Stdout = &stdout
 		p := startPod(t, fork, spec)
 		host := startHost(t, fork)
 		host.attach("a", p)
 		sayBoth(t, host)
-		eventually(t, "the host and the container's log have it", func() bool {
-			out := host.output("a")
+		kit.Eventually(t, "the host and the container's log have it", func() bool {
+			out := host.Output("a")
 			return strings.Contains(out.Stdout, "a line") && strings.Contains(out.Stderr, "a complaint") &&
-				strings.Contains(stdout.String(), "a line") && strings.Contains(p.stderr.String(), "a complaint")
+				strings.Contains(stdout.String(), "a line") && strings.Contains(p.Stderr.String(), "a complaint")
 		})
 	}}.run(t)
 }
@@ -145,7 +145,7 @@ func TestPoint7ContainerLog(t *testing.T) {
 func sayBoth(t *testing.T, host *hostProc) {
 	t.Helper()
 	for do, text := range map[string]string{"say": "a line\n", "complain": "a complaint\n"} {
-		if _, err := host.act("a", do, text, 0); err != nil {
+		if _, err := host.Act("a", do, text, 0); err != nil {
 			t.Fatal(err)
 		}
 	}

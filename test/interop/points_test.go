@@ -9,6 +9,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -57,23 +58,23 @@ func protocols(run func(t *testing.T, protocol string)) func(*testing.T) {
 
 // works fails the test unless the client's stub reaches the plugin.
 func (h *hostProc) works(name string) {
-	h.t.Helper()
+	h.T.Helper()
 	key := "key of " + name
-	h.must("Put", hostapi.Entry{Name: name, Key: key, Value: []byte(name)}, &hostapi.None{})
+	h.Must("Put", hostapi.Entry{Name: name, Key: key, Value: []byte(name)}, &hostapi.None{})
 	var e hostapi.Entry
-	h.must("Get", hostapi.Entry{Name: name, Key: key}, &e)
+	h.Must("Get", hostapi.Entry{Name: name, Key: key}, &e)
 	if string(e.Value) != name {
-		h.t.Fatalf("client %q got %q back", name, e.Value)
+		h.T.Fatalf("client %q got %q back", name, e.Value)
 	}
 }
 
 // calledBack fails the test unless the plugin reaches the client over the broker.
 func (h *hostProc) calledBack(name string) {
-	h.t.Helper()
+	h.T.Helper()
 	var out hostapi.Outcome
-	h.must("UseCallback", hostapi.Count{Name: name, Count: 3}, &out)
+	h.Must("UseCallback", hostapi.Count{Name: name, Count: 3}, &out)
 	if out.N != 6 || out.Text != name {
-		h.t.Fatalf("the plugin called back client %q and got %d from %q, want 6 from %q", name, out.N, out.Text, name)
+		h.T.Fatalf("the plugin called back client %q and got %d from %q, want 6 from %q", name, out.N, out.Text, name)
 	}
 }
 
@@ -90,12 +91,12 @@ func TestPoint1VersionsOnReattach(t *testing.T) {
 		} {
 			spec := p.client(name)
 			spec.Versions = versions
-			host.must("New", spec, &hostapi.None{})
-			host.must("Connect", hostapi.Named{Name: name}, &hostapi.Connection{})
-			if v := host.state(name).Version; v != 0 {
+			host.Must("New", spec, &hostapi.None{})
+			host.Must("Connect", hostapi.Named{Name: name}, &hostapi.Connection{})
+			if v := host.State(name).Version; v != 0 {
 				t.Errorf("a host that %s negotiated version %d, want 0: none", name, v)
 			}
-			err := host.do("Dispense", hostapi.Kind{Name: name, Kind: "store"}, &hostapi.None{})
+			err := host.Do("Dispense", hostapi.Kind{Name: name, Kind: "store"}, &hostapi.None{})
 			if err == nil || err.Error() != "unknown plugin type: store" {
 				t.Errorf("a host that %s dispensed with error %v, want one that says the kind is unknown", name, err)
 			}
@@ -112,16 +113,16 @@ func TestPoint1VersionsOnReattach(t *testing.T) {
 		} {
 			spec := p.client(name)
 			spec.Versions = each.versions
-			host.open(spec)
-			if v := host.state(name).Version; v != each.want {
+			host.Open(spec)
+			if v := host.State(name).Version; v != each.want {
 				t.Errorf("the %s negotiated version %d, want %d", name, v, each.want)
 			}
 			host.works(name)
 		}
 		spec := p.client("stranger")
 		spec.Versions = map[int]string{7: "grpc"}
-		host.must("New", spec, &hostapi.None{})
-		err := host.do("Connect", hostapi.Named{Name: "stranger"}, &hostapi.Connection{})
+		host.Must("New", spec, &hostapi.None{})
+		err := host.Do("Connect", hostapi.Named{Name: "stranger"}, &hostapi.Connection{})
 		if err == nil || !strings.Contains(err.Error(), "version") {
 			t.Errorf("a host without a common version connects with error %v, want one about versions", err)
 		}
@@ -135,9 +136,9 @@ func TestPoint2DetachKillsNobody(t *testing.T) {
 			leaver, stayer := startHost(t, upstream), startHost(t, upstream)
 			leaver.attach("leaver", p)
 			stayer.attach("stayer", p)
-			_ = leaver.do(command, hostapi.Named{Name: "leaver"}, &hostapi.None{})
-			p.awaitExit()
-			if _, err := stayer.act("stayer", "report", "", 0); err == nil {
+			_ = leaver.Do(command, hostapi.Named{Name: "leaver"}, &hostapi.None{})
+			p.AwaitExit()
+			if _, err := stayer.Act("stayer", "report", "", 0); err == nil {
 				t.Errorf("after %s of one host the other's call succeeds", command)
 			}
 		}
@@ -150,13 +151,13 @@ func TestPoint2DetachKillsNobody(t *testing.T) {
 				leaver := startHost(t, leaves)
 				leaver.attach("leaver", p)
 				leaver.works("leaver")
-				_ = leaver.do(command, hostapi.Named{Name: "leaver"}, &hostapi.None{})
+				_ = leaver.Do(command, hostapi.Named{Name: "leaver"}, &hostapi.None{})
 				stayer.works("stayer")
 				stayer.calledBack("stayer")
 			}
 		}
-		if !p.running() {
-			t.Errorf("the plugin ended with code %d", p.exitCode)
+		if !p.Running() {
+			t.Errorf("the plugin ended with code %d", p.ExitCode)
 		}
 	})}.run(t)
 }
@@ -168,26 +169,26 @@ func TestPoint3AliveWithoutPid(t *testing.T) {
 		p := startPod(t, upstream, podSpec{Plugin: single(protocol)})
 		host := startHost(t, upstream)
 		host.attach("a", p)
-		eventually(t, "upstream calls the plugin exited", func() bool { return host.state("a").Exited })
-		if done := host.state("a").ContextDone; done != (protocol == "grpc") {
+		kit.Eventually(t, "upstream calls the plugin exited", func() bool { return host.State("a").Exited })
+		if done := host.State("a").ContextDone; done != (protocol == "grpc") {
 			t.Errorf("the context of %s has ended: %v", protocol, done)
 		}
 		host.works("a")
-		if !p.running() {
+		if !p.Running() {
 			t.Error("the plugin has ended indeed")
 		}
 	}), protocols(func(t *testing.T, protocol string) {
 		p := startPod(t, fork, onNetwork(single(protocol)))
 		host := startHost(t, fork)
 		host.attach("a", p)
-		if within(limit, func() bool { s := host.state("a"); return s.Exited || s.ContextDone }) {
-			t.Fatalf("a live plugin is called exited: %+v", host.state("a"))
+		if kit.Within(limit, func() bool { s := host.State("a"); return s.Exited || s.ContextDone }) {
+			t.Fatalf("a live plugin is called exited: %+v", host.State("a"))
 		}
 		host.works("a")
-		_ = p.cmd.Process.Kill()
-		p.awaitExit()
-		eventually(t, "the plugin's end is noticed", func() bool {
-			s := host.state("a")
+		_ = p.Cmd.Process.Kill()
+		p.AwaitExit()
+		kit.Eventually(t, "the plugin's end is noticed", func() bool {
+			s := host.State("a")
 			return s.Exited && (s.ContextDone || protocol == "netrpc")
 		})
 	})}.run(t)
@@ -199,7 +200,7 @@ func TestPoint4NewSessionAfterLoss(t *testing.T) {
 		t.Helper()
 		r := startRelay(t, p)
 		host := startHost(t, s)
-		host.open(p.clientAt("a", r))
+		host.Open(p.clientAt("a", r))
 		host.works("a")
 		r.cut()
 		return host
@@ -207,7 +208,7 @@ func TestPoint4NewSessionAfterLoss(t *testing.T) {
 	again := func(t *testing.T, host *hostProc) int {
 		t.Helper()
 		var c hostapi.Connection
-		host.must("Connect", hostapi.Named{Name: "a"}, &c)
+		host.Must("Connect", hostapi.Named{Name: "a"}, &c)
 		return c.Serial
 	}
 	point{4, "Client returns the same dead client after a lost connection", protocols(func(t *testing.T, protocol string) {
@@ -216,7 +217,7 @@ func TestPoint4NewSessionAfterLoss(t *testing.T) {
 		// gRPC itself redials, but what the library had on the connection, the
 		// broker for one, is gone for good.
 		command := map[string]string{"netrpc": "Put", "grpc": "UseCallback"}[protocol]
-		if err := host.do(command, map[string]any{"Name": "a", "Count": 1}, &hostapi.Outcome{}); err == nil {
+		if err := host.Do(command, map[string]any{"Name": "a", "Count": 1}, &hostapi.Outcome{}); err == nil {
 			t.Errorf("%s works on the dead client", command)
 		}
 		for range 3 {
@@ -227,8 +228,8 @@ func TestPoint4NewSessionAfterLoss(t *testing.T) {
 	}), protocols(func(t *testing.T, protocol string) {
 		p := startPod(t, fork, onNetwork(single(protocol)))
 		host := lose(t, fork, p)
-		eventually(t, "the loss is noticed and Client returns a new session", func() bool { return again(t, host) == 1 })
-		host.must("Dispense", hostapi.Kind{Name: "a", Kind: "store"}, &hostapi.None{})
+		kit.Eventually(t, "the loss is noticed and Client returns a new session", func() bool { return again(t, host) == 1 })
+		host.Must("Dispense", hostapi.Kind{Name: "a", Kind: "store"}, &hostapi.None{})
 		host.works("a")
 		host.calledBack("a")
 	})}.run(t)

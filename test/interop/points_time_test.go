@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -47,7 +48,7 @@ func impatient(spec hostapi.Client) hostapi.Client {
 // freeze stops the process of a pod until the test ends.
 func freeze(t *testing.T, p *pod) {
 	t.Helper()
-	stopProcess(t, p.cmd.Process)
+	stopProcess(t, p.Cmd.Process)
 }
 
 // stopProcess stops a process until the test ends, or SIGCONT.
@@ -57,7 +58,7 @@ func stopProcess(t *testing.T, process *os.Process) {
 		t.Fatalf("stop process %d: %v", process.Pid, err)
 	}
 	t.Cleanup(func() { _ = process.Signal(syscall.SIGCONT) })
-	eventually(t, "all threads of the process are stopped", func() bool {
+	kit.Eventually(t, "all threads of the process are stopped", func() bool {
 		threads, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/stat", process.Pid))
 		if err != nil {
 			t.Fatal(err)
@@ -79,31 +80,31 @@ func TestPoint5EverythingEnds(t *testing.T) {
 		host := startHost(t, upstream)
 		host.attach("frozen", p)
 		freeze(t, p)
-		if call := host.send("Ping", hostapi.Named{Name: "frozen"}, &hostapi.None{}); answers(call) {
+		if call := host.Send("Ping", hostapi.Named{Name: "frozen"}, &hostapi.None{}); answers(call) {
 			t.Errorf("a ping of a frozen plugin ends with %v", call.Error)
 		}
 		mute := p.client("mute")
 		mute.Reattach.Network, mute.Reattach.Address = "tcp", silent(t).String()
-		host.must("New", mute, &hostapi.None{})
+		host.Must("New", mute, &hostapi.None{})
 		// Over net/rpc a client of a peer that never said a word looks like any
 		// other. Over gRPC it takes 20 s, gRPC's own limit, to get as far.
 		command := "Connect"
 		if protocol == "netrpc" {
-			host.must(command, hostapi.Named{Name: "mute"}, &hostapi.Connection{})
+			host.Must(command, hostapi.Named{Name: "mute"}, &hostapi.Connection{})
 			command = "Ping"
 		}
-		if call := host.send(command, hostapi.Named{Name: "mute"}, &hostapi.None{}); answers(call) {
+		if call := host.Send(command, hostapi.Named{Name: "mute"}, &hostapi.None{}); answers(call) {
 			t.Errorf("%s of a peer that says nothing ends with %v", command, call.Error)
 		}
 	}), protocols(func(t *testing.T, protocol string) {
 		p := startPod(t, fork, onNetwork(single(protocol)))
 		host := startHost(t, fork)
-		host.open(impatient(p.client("frozen")))
-		host.open(impatient(p.client("calling")))
-		waiting := host.send("Try", hostapi.Action{Name: "calling", Do: "sleep", N: 60_000}, &hostapi.Failure{})
-		eventually(t, "the call is in flight", func() bool { return host.report("frozen").Sleeping == 1 })
+		host.Open(impatient(p.client("frozen")))
+		host.Open(impatient(p.client("calling")))
+		waiting := host.Send("Try", hostapi.Action{Name: "calling", Do: "sleep", N: 60_000}, &hostapi.Failure{})
+		kit.Eventually(t, "the call is in flight", func() bool { return host.Report("frozen").Sleeping == 1 })
 		freeze(t, p)
-		ping := host.send("Ping", hostapi.Named{Name: "frozen"}, &hostapi.None{})
+		ping := host.Send("Ping", hostapi.Named{Name: "frozen"}, &hostapi.None{})
 		if !answers(ping) || ping.Error == nil {
 			t.Errorf("a ping of a frozen plugin ends with %v, want an error within %v", ping.Error, tooLong)
 		}
@@ -115,8 +116,8 @@ func TestPoint5EverythingEnds(t *testing.T) {
 		}
 		mute := impatient(p.client("mute"))
 		mute.Reattach.Address = silent(t).String()
-		host.must("New", mute, &hostapi.None{})
-		connect := host.send("Connect", hostapi.Named{Name: "mute"}, &hostapi.Connection{})
+		host.Must("New", mute, &hostapi.None{})
+		connect := host.Send("Connect", hostapi.Named{Name: "mute"}, &hostapi.Connection{})
 		if !answers(connect) || connect.Error == nil {
 			t.Errorf("attaching to a peer that says nothing ends with %v, want an error within %v", connect.Error, tooLong)
 		}
@@ -126,14 +127,14 @@ func TestPoint5EverythingEnds(t *testing.T) {
 func TestPoint5DialHasADeadline(t *testing.T) {
 	point{5, "dialling an address that drops packets", func(t *testing.T) {
 		host := startHost(t, upstream)
-		host.must("New", hole(t), &hostapi.None{})
-		if call := host.send("Start", hostapi.Named{Name: "hole"}, &hostapi.Outcome{}); answers(call) {
+		host.Must("New", hole(t), &hostapi.None{})
+		if call := host.Send("Start", hostapi.Named{Name: "hole"}, &hostapi.Outcome{}); answers(call) {
 			t.Errorf("dialling ends with %v", call.Error)
 		}
 	}, func(t *testing.T) {
 		host := startHost(t, fork)
-		host.must("New", impatient(hole(t)), &hostapi.None{})
-		call := host.send("Start", hostapi.Named{Name: "hole"}, &hostapi.Outcome{})
+		host.Must("New", impatient(hole(t)), &hostapi.None{})
+		call := host.Send("Start", hostapi.Named{Name: "hole"}, &hostapi.Outcome{})
 		if !answers(call) || call.Error == nil {
 			t.Errorf("dialling ends with %v, want an error within %v", call.Error, tooLong)
 		}
@@ -165,10 +166,10 @@ func TestPoint6CallsSurviveSIGTERM(t *testing.T) {
 		host.attach("a", p)
 		host.attach("watcher", p)
 		var result hostapi.LoadResult
-		call := host.send("Load", load, &result)
-		eventually(t, "all calls are in flight", func() bool { return host.report("watcher").Sleeping == calls })
-		p.signal(syscall.SIGTERM)
-		p.awaitExit()
+		call := host.Send("Load", load, &result)
+		kit.Eventually(t, "all calls are in flight", func() bool { return host.Report("watcher").Sleeping == calls })
+		p.Signal(syscall.SIGTERM)
+		p.AwaitExit()
 		<-call.Done
 		if call.Error != nil {
 			t.Fatalf("run the load: %v", call.Error)
@@ -180,16 +181,16 @@ func TestPoint6CallsSurviveSIGTERM(t *testing.T) {
 		if got := terminate(t, upstream, p); got.Failed != calls {
 			t.Errorf("%d of %d calls failed, want all", got.Failed, calls)
 		}
-		if p.exitCode != -1 {
-			t.Errorf("the plugin ended with code %d, want -1: by the signal", p.exitCode)
+		if p.ExitCode != -1 {
+			t.Errorf("the plugin ended with code %d, want -1: by the signal", p.ExitCode)
 		}
 	}), protocols(func(t *testing.T, protocol string) {
 		p := startPod(t, fork, onNetwork(single(protocol)))
 		if got := terminate(t, fork, p); got.Failed != 0 || got.Swapped != 0 || got.Calls != calls {
 			t.Errorf("of %d calls: %+v, want all to have succeeded", calls, got)
 		}
-		if p.exitCode != 0 {
-			t.Errorf("the plugin ended with code %d, want 0", p.exitCode)
+		if p.ExitCode != 0 {
+			t.Errorf("the plugin ended with code %d, want 0", p.ExitCode)
 		}
 	})}.run(t)
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -63,24 +64,24 @@ func runShape(t *testing.T, p pair, s shape) []check {
 	spec.Name = "a"
 	spec.Path = peers(t).plugin(p.plugin)
 	spec.Env = append(spec.Env, s.plugin.Env())
-	r.host.must("New", spec, &hostapi.None{})
+	r.host.Must("New", spec, &hostapi.None{})
 	s.do(r)
-	r.host.must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
+	r.host.Must("Kill", hostapi.Named{Name: "a"}, &hostapi.None{})
 	return r.checks
 }
 
 // connect starts the plugin and dispenses the store. It reports success.
 func (r *shapeRun) connect() bool {
 	a := hostapi.Named{Name: "a"}
-	if !r.note("start", "ok", r.host.do("Start", a, &hostapi.Outcome{})) {
+	if !r.note("start", "ok", r.host.Do("Start", a, &hostapi.Outcome{})) {
 		return false
 	}
-	s := r.host.state("a")
+	s := r.host.State("a")
 	r.note("negotiated", fmt.Sprint(s.Version, s.Protocol), nil)
-	if !r.note("connect", "ok", r.host.do("Connect", a, &hostapi.Connection{})) {
+	if !r.note("connect", "ok", r.host.Do("Connect", a, &hostapi.Connection{})) {
 		return false
 	}
-	return r.note("dispense", "ok", r.host.do("Dispense", hostapi.Kind{Name: "a", Kind: "store"}, &hostapi.None{}))
+	return r.note("dispense", "ok", r.host.Do("Dispense", hostapi.Kind{Name: "a", Kind: "store"}, &hostapi.None{}))
 }
 
 // serves is the check that a session works.
@@ -88,9 +89,9 @@ func (r *shapeRun) serves() {
 	if !r.connect() {
 		return
 	}
-	r.note("put", "ok", r.host.do("Put", hostapi.Entry{Name: "a", Key: "k", Value: []byte("v")}, &hostapi.None{}))
+	r.note("put", "ok", r.host.Do("Put", hostapi.Entry{Name: "a", Key: "k", Value: []byte("v")}, &hostapi.None{}))
 	var e hostapi.Entry
-	err := r.host.do("Get", hostapi.Entry{Name: "a", Key: "k"}, &e)
+	err := r.host.Do("Get", hostapi.Entry{Name: "a", Key: "k"}, &e)
 	r.note("get", string(e.Value), err)
 }
 
@@ -105,15 +106,15 @@ func refusalOf(checks []check) string {
 
 // notStarted is the check of a host that does not even start the plugin.
 func (r *shapeRun) notStarted() {
-	r.note("start", "ok", r.host.do("Start", hostapi.Named{Name: "a"}, &hostapi.Outcome{}))
-	r.note("exited", r.host.state("a").Exited, nil)
+	r.note("start", "ok", r.host.Do("Start", hostapi.Named{Name: "a"}, &hostapi.Outcome{}))
+	r.note("exited", r.host.State("a").Exited, nil)
 }
 
 // startFails is the check of a plugin that does not come up.
 func (r *shapeRun) startFails() {
-	err := r.host.do("Start", hostapi.Named{Name: "a"}, &hostapi.Outcome{})
+	err := r.host.Do("Start", hostapi.Named{Name: "a"}, &hostapi.Outcome{})
 	r.note("start", "ok", err)
-	r.note("exited", within(patience, func() bool { return r.host.state("a").Exited }), nil)
+	r.note("exited", kit.Within(kit.Patience, func() bool { return r.host.State("a").Exited }), nil)
 }
 
 func (r *shapeRun) streamsAndLoad() {
@@ -121,9 +122,9 @@ func (r *shapeRun) streamsAndLoad() {
 		return
 	}
 	var out hostapi.Outcome
-	err := r.host.do("List", hostapi.Count{Name: "a", Count: 20000}, &out)
+	err := r.host.Do("List", hostapi.Count{Name: "a", Count: 20000}, &out)
 	r.note("long stream", out.N, err)
-	err = r.host.do("Echo", hostapi.Count{Name: "a", Count: 500}, &out)
+	err = r.host.Do("Echo", hostapi.Count{Name: "a", Count: 500}, &out)
 	r.note("long exchange", out.N, err)
 }
 
@@ -132,7 +133,7 @@ func (r *shapeRun) largeMessage() {
 		return
 	}
 	var out hostapi.Outcome
-	err := r.host.do("Blob", hostapi.Blob{Name: "a", Size: 64 << 20}, &out)
+	err := r.host.Do("Blob", hostapi.Blob{Name: "a", Size: 64 << 20}, &out)
 	r.note("64 MiB there and back", fmt.Sprint(out.N, out.Text), err)
 }
 
@@ -142,9 +143,9 @@ func (r *shapeRun) callbackStorm() {
 	}
 	for i := range 20 {
 		var out hostapi.Outcome
-		err := r.host.do("UseCallback", hostapi.Count{Name: "a", Count: 50}, &out)
+		err := r.host.Do("UseCallback", hostapi.Count{Name: "a", Count: 50}, &out)
 		r.note(fmt.Sprint("plugin calls host ", i), fmt.Sprint(out.N, out.Text), err)
-		err = r.host.do("OpenCallback", hostapi.Count{Name: "a", Count: int64(i)}, &out)
+		err = r.host.Do("OpenCallback", hostapi.Count{Name: "a", Count: int64(i)}, &out)
 		r.note(fmt.Sprint("host calls plugin ", i), fmt.Sprint(out.N, out.Text), err)
 	}
 }
@@ -154,26 +155,26 @@ func (r *shapeRun) panics() {
 	if !r.connect() {
 		return
 	}
-	waiting := r.host.send("Act", hostapi.Action{Name: "a", Do: "sleep", N: 60_000}, &hostapi.Outcome{})
-	_, err := r.host.act("a", "panic", "the plugin had enough", 0)
+	waiting := r.host.Send("Act", hostapi.Action{Name: "a", Do: "sleep", N: 60_000}, &hostapi.Outcome{})
+	_, err := r.host.Act("a", "panic", "the plugin had enough", 0)
 	r.note("error of the call that panicked", lostKind(err), nil)
 	select {
 	case <-waiting.Done:
 		r.note("error of the call beside it", lostKind(waiting.Error), nil)
-	case <-time.After(patience):
+	case <-time.After(kit.Patience):
 		r.note("error of the call beside it", "none: it hangs", nil)
 	}
-	r.note("exited", within(patience, func() bool { return r.host.state("a").Exited }), nil)
+	r.note("exited", kit.Within(kit.Patience, func() bool { return r.host.State("a").Exited }), nil)
 	logged := func() bool {
-		return strings.Contains(strings.Join(r.host.logs("a"), "\n"), "panic: the plugin had enough")
+		return strings.Contains(strings.Join(r.host.Logs("a"), "\n"), "panic: the plugin had enough")
 	}
-	r.note("panic in the host's log", within(patience, logged), nil)
-	for _, line := range r.host.logs("a") {
+	r.note("panic in the host's log", kit.Within(kit.Patience, logged), nil)
+	for _, line := range r.host.Logs("a") {
 		if strings.Contains(line, "panic: the plugin had enough") {
 			r.note("level of the panic in the log", strings.Fields(line)[0], nil)
 		}
 	}
-	_, err = r.host.act("a", "report", "", 0)
+	_, err = r.host.Act("a", "report", "", 0)
 	r.note("a call after the end fails", err != nil, nil)
 }
 
@@ -200,10 +201,10 @@ func (r *shapeRun) floodAfterServe() {
 		return
 	}
 	const size = 10 << 20
-	out, err := r.host.act("a", "flood", "", size)
+	out, err := r.host.Act("a", "flood", "", size)
 	r.note("10 MiB printed during a call", out.N, err)
-	r.note("all of it arrives", within(patience, func() bool { return r.host.output("a").Bytes == size }), nil)
-	got := r.host.output("a")
+	r.note("all of it arrives", kit.Within(kit.Patience, func() bool { return r.host.Output("a").Bytes == size }), nil)
+	got := r.host.Output("a")
 	r.note("lines, missing, torn", fmt.Sprint(got.Lines, got.Missing, got.Torn), nil)
 }
 
@@ -212,19 +213,19 @@ func (r *shapeRun) killHard() {
 	if !r.connect() {
 		return
 	}
-	waiting := r.host.send("Act", hostapi.Action{Name: "a", Do: "sleep", N: 60_000}, &hostapi.Outcome{})
-	if err := syscall.Kill(r.host.pidOf("a"), syscall.SIGKILL); err != nil {
+	waiting := r.host.Send("Act", hostapi.Action{Name: "a", Do: "sleep", N: 60_000}, &hostapi.Outcome{})
+	if err := syscall.Kill(r.host.Started("a"), syscall.SIGKILL); err != nil {
 		r.t.Fatalf("kill the plugin: %v", err)
 	}
 	select {
 	case <-waiting.Done:
 		r.note("error of the call in flight", lostKind(waiting.Error), nil)
-	case <-time.After(patience):
+	case <-time.After(kit.Patience):
 		r.note("error of the call in flight", "none: it hangs", nil)
 	}
-	r.note("exited", within(patience, func() bool { return r.host.state("a").Exited }), nil)
-	r.note("context", within(patience, func() bool {
-		s := r.host.state("a")
+	r.note("exited", kit.Within(kit.Patience, func() bool { return r.host.State("a").Exited }), nil)
+	r.note("context", kit.Within(kit.Patience, func() bool {
+		s := r.host.State("a")
 		return s.ContextDone || s.Protocol == "netrpc"
 	}), nil)
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/reattach/reattach/test/interop/kit"
 	"github.com/reattach/reattach/test/interop/peer/hostapi"
 )
 
@@ -35,38 +36,38 @@ func inTestMode(t *testing.T, p pair, protocol string) []check {
 	t.Helper()
 	plugin := single(protocol)
 	plugin.TestMode = true
-	var stdout lockedBuffer
+	var stdout kit.Buffer
 	tested := startPod(t, p.plugin, podSpec{Plugin: plugin, Stdout: &stdout})
 	o := &observer{t: t, host: startHost(t, p.host)}
 	spec := tested.client("a")
-	spec.Reattach.Test, spec.Reattach.Pid, spec.Reattach.Version = true, tested.pid(), 1
+	spec.Reattach.Test, spec.Reattach.Pid, spec.Reattach.Version = true, tested.Pid(), 1
 	a := hostapi.Named{Name: "a"}
-	o.host.must("New", spec, &hostapi.None{})
-	o.note("connect", "ok", o.host.do("Connect", a, &hostapi.Connection{}))
-	o.note("version", o.host.state("a").Version, nil)
+	o.host.Must("New", spec, &hostapi.None{})
+	o.note("connect", "ok", o.host.Do("Connect", a, &hostapi.Connection{}))
+	o.note("version", o.host.State("a").Version, nil)
 	o.session()
 	o.calls()
 	o.streams()
 	var out hostapi.Outcome
-	err := o.host.do("UseCallback", hostapi.Count{Name: "a", Count: 5}, &out)
+	err := o.host.Do("UseCallback", hostapi.Count{Name: "a", Count: 5}, &out)
 	o.note("plugin calls host", fmt.Sprint(out.N, out.Text), err)
-	_, err = o.host.act("a", "say", "to stdout\n", 0)
+	_, err = o.host.Act("a", "say", "to stdout\n", 0)
 	o.note("print", "ok", err)
-	o.note("stdout in the host", within(patience, func() bool {
-		return strings.Contains(o.host.output("a").Stdout, "to stdout\n")
+	o.note("stdout in the host", kit.Within(kit.Patience, func() bool {
+		return strings.Contains(o.host.Output("a").Stdout, "to stdout\n")
 	}), nil)
-	o.note("and on the plugin's own", within(patience, func() bool {
+	o.note("and on the plugin's own", kit.Within(kit.Patience, func() bool {
 		return strings.Contains(stdout.String(), "to stdout\n")
 	}), nil)
-	o.host.must("Kill", a, &hostapi.None{})
-	o.note("exited after kill", o.host.state("a").Exited, nil)
+	o.host.Must("Kill", a, &hostapi.None{})
+	o.note("exited after kill", o.host.State("a").Exited, nil)
 
 	next := startHost(t, p.host)
 	spec.Name = "b"
-	next.open(spec)
+	next.Open(spec)
 	next.works("b")
-	o.note("the plugin lives on", tested.running(), nil)
-	tested.signal(syscall.SIGTERM)
-	o.note("exit code when its context ends", tested.awaitExit(), nil)
+	o.note("the plugin lives on", tested.Running(), nil)
+	tested.Signal(syscall.SIGTERM)
+	o.note("exit code when its context ends", tested.AwaitExit(), nil)
 	return o.checks
 }
