@@ -69,7 +69,7 @@ A host that takes only a path is given a link to ` + o.Name + ` under the plugin
 	flags := cmd.Flags()
 	flags.StringVar(&file, "file", "", "target file, which takes the place of the other flags")
 	flags.StringVar(&s.Cookie, "cookie", "", "magic cookie of host and plugin, KEY=VALUE (default: that of "+o.Name+")")
-	flags.IntSliceVar(&s.Versions, "versions", nil, "versions of a host that does not list its own")
+	flags.IntSliceVar(&s.Versions, "versions", nil, "which of the host's versions to use, or those of a host that does not list its own")
 	flags.StringVar(&s.Protocol, "protocol", "", "grpc or netrpc, where the plugin serves both and the host speaks one")
 	flags.StringVar(&s.Affinity, "affinity", "", "session keeps the host with one endpoint, and ends when that is lost")
 	flags.StringSliceVar(&s.Replay, "replay", nil, "methods whose last accepted request each endpoint gets first")
@@ -175,7 +175,8 @@ func (o Options) attachOptions(s *attach.Settings, stderr io.Writer) (attach.Opt
 	return a, nil
 }
 
-// hostVersions gives what the host says of its versions, which only very old ones do not.
+// hostVersions gives what the host says of its versions, which only very old ones do not:
+// all of them, or those of told.
 func hostVersions(told []int) ([]int, error) {
 	const variable = "PLUGIN_PROTOCOL_VERSIONS"
 	var all []int
@@ -187,6 +188,12 @@ func hostVersions(told []int) ([]int, error) {
 		all = append(all, v)
 	}
 	switch {
+	case len(all) > 0 && len(told) > 0:
+		both := slices.DeleteFunc(slices.Clone(all), func(v int) bool { return !slices.Contains(told, v) })
+		if len(both) == 0 {
+			return nil, fmt.Errorf("the host has the versions %v, and none of %v, which --versions or the target file names", all, told)
+		}
+		return slices.Compact(slices.Sorted(slices.Values(both))), nil
 	case len(all) > 0:
 		return slices.Compact(slices.Sorted(slices.Values(all))), nil
 	case len(told) == 0:

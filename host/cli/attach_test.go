@@ -123,3 +123,34 @@ func TestAttachBadInput(t *testing.T) {
 		})
 	}
 }
+
+func TestHostVersions(t *testing.T) {
+	cases := map[string]struct {
+		reason string
+		listed string
+		told   []int
+		want   []int
+		err    string
+	}{
+		"Listed":     {"the host says all", "6,5", nil, []int{5, 6}, ""},
+		"Told":       {"old hosts list none", "", []int{4}, []int{4}, ""},
+		"Narrowed":   {"a plugin cannot say which of them it has", "5,6", []int{6, 7}, []int{6}, ""},
+		"Nothing":    {"nobody says any", "", nil, nil, "the host does not list its versions (PLUGIN_PROTOCOL_VERSIONS): name that of its plugins by --versions, or in the target file"},
+		"Apart":      {"the file is of another host", "5", []int{6}, nil, "the host has the versions [5], and none of [6], which --versions or the target file names"},
+		"NoNumber":   {"as no host says it", "five", nil, nil, `PLUGIN_PROTOCOL_VERSIONS="five": want a comma list of numbers`},
+		"Repetition": {"each counts once", "5,5", nil, []int{5}, ""},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("PLUGIN_PROTOCOL_VERSIONS", tc.listed)
+			got, err := hostVersions(tc.told)
+			text := ""
+			if err != nil {
+				text = err.Error()
+			}
+			if diff := cmp.Diff([]any{tc.want, tc.err}, []any{got, text}); diff != "" {
+				t.Errorf("%s: (-want +got)\n%s", tc.reason, diff)
+			}
+		})
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-plugin/tlsfile"
@@ -17,53 +18,80 @@ import (
 	"github.com/reattach/reattach/host/target"
 )
 
+// conformFlags are what the command line of conform says.
+type conformFlags struct {
+	name, output, cookie string
+	versions             []int
+	timeout              time.Duration
+}
+
 func (o Options) conformCommand() *cobra.Command {
-	var name, output string
-	var timeout time.Duration
+	var f conformFlags
 	cmd := &cobra.Command{
 		Use:   "conform ADDR",
 		Short: "Test a network plugin, in whatever language, against the protocol",
-		Long: `Tests a network plugin, in whatever language it is written, against the protocol: its first
+		Long: `Tests a network plugin (host:port or unix:///path), in whatever language it is written, against the protocol: its first
 bytes, handshake, sessions and gRPC. Each case has a code, and names the section of PROTOCOL.md that asks for it. Use it on a
 plugin of your own: it opens some hundred connections. Those that do not concern a plugin are skipped.
 
 ` + exitCodes,
-		Example: "  " + o.Name + " conform localhost:7000 -o json",
-		Args:    usage(cobra.ExactArgs(1)),
+		Example: strings.ReplaceAll(`  NAME conform localhost:7000 -o json
+  NAME conform --cookie STORE_PLUGIN=hello --versions 5,6 unix:///run/store.sock`, "NAME", o.Name),
+		Args: usage(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			if err := target.ValidateHostPort(args[0]); err != nil {
-				return &failure{exitUsage, err}
-			}
-			show, ok := conformFormats[output]
+			show, ok := conformFormats[f.output]
 			if !ok {
-				return failf(exitUsage, "-o %s: want table or json", output)
+				return failf(exitUsage, "-o %s: want table or json", f.output)
 			}
-			c, err := o.readConfig()
+			of, err := o.conformTarget(args[0], f, cmd.ErrOrStderr())
 			if err != nil {
-				return err
-			}
-			options, err := c.daemonOptions(cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			of := conform.Target{Address: args[0], Handshake: options.Handshake, Timeout: timeout}
-			called := cmp.Or(name, nameOf(args[0]))
-			if files := c.tlsTo(called); !files.IsZero() {
-				if of.TLS, err = tlsfile.Client(files, called, options.Logger); err != nil {
-					return &failure{exitUsage, err}
-				}
-				of.TLS.NextProtos = []string{"h2"}
-			}
-			if of.Versions, err = options.AllVersions(); err != nil {
 				return err
 			}
 			return runConform(cmd, of, show)
 		},
 	}
-	cmd.Flags().StringVar(&name, "server-name", "", "name that the plugin's certificate must carry (default: the host part of ADDR)")
-	outputFlag(cmd, &output, "table", "json")
-	cmd.Flags().DurationVar(&timeout, "timeout", 10*time.Second, "how long the plugin has for each answer")
+	flags := cmd.Flags()
+	flags.StringVar(&f.name, "server-name", "", "name that the plugin's certificate must carry (default: the host part of ADDR, or the socket's name without its ending)")
+	outputFlag(cmd, &f.output, "table", "json")
+	flags.StringVar(&f.cookie, "cookie", "", "magic cookie of a plugin that is not of this program's contract, KEY=VALUE")
+	flags.IntSliceVar(&f.versions, "versions", nil, "app versions of a plugin that is not of this program's contract")
+	flags.DurationVar(&f.timeout, "timeout", 10*time.Second, "how long the plugin has for each answer")
 	return cmd
+}
+
+// conformTarget is the plugin at an address: of this program's contract, but for what the
+// flags say of it.
+func (o Options) conformTarget(address string, f conformFlags, stderr io.Writer) (of conform.Target, err error) {
+	if err := target.ValidateAddress(address); err != nil {
+		return of, &failure{exitUsage, err}
+	}
+	c, err := o.readConfig()
+	if err != nil {
+		return of, err
+	}
+	options, err := c.daemonOptions(stderr)
+	if err != nil {
+		return of, err
+	}
+	of = conform.Target{Address: address, Handshake: options.Handshake, Timeout: f.timeout}
+	if f.cookie != "" {
+		if of.Handshake, err = parseCookie(f.cookie); err != nil {
+			return of, &failure{exitUsage, err}
+		}
+	}
+	called := cmp.Or(f.name, nameOf(address))
+	if files := c.tlsTo(called); !files.IsZero() {
+		if of.TLS, err = tlsfile.Client(files, called, options.Logger); err != nil {
+			return of, &failure{exitUsage, err}
+		}
+		of.TLS.NextProtos = []string{"h2"}
+	}
+	if len(f.versions) == 0 {
+		of.Versions, err = options.AllVersions()
+		return of, err
+	}
+	of.Versions = conform.AnyKinds(f.versions...)
+	return of, nil
 }
 
 // runConform shows each result as it comes. It fails if a case did.

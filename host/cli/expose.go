@@ -124,11 +124,9 @@ func (o Options) exposeOptions(stdout, stderr io.Writer, f exposeFlags, args []s
 	}
 	e.Logger = c.logger(stderr)
 	if f.cookie != "" {
-		key, value, _ := strings.Cut(f.cookie, "=")
-		if key == "" || value == "" {
-			return e, fmt.Errorf("--cookie %q: want KEY=VALUE", f.cookie)
+		if e.Cookie, err = parseCookie(f.cookie); err != nil {
+			return e, err
 		}
-		e.Cookie = plugin.HandshakeConfig{MagicCookieKey: key, MagicCookieValue: value}
 	}
 	if e.Recycle, err = expose.ParseRecycle(f.recycle); err != nil {
 		return e, fmt.Errorf("--recycle-after %w", err)
@@ -137,4 +135,13 @@ func (o Options) exposeOptions(stdout, stderr io.Writer, f exposeFlags, args []s
 		return e, err
 	}
 	return e, nil
+}
+
+// parseCookie reads what --cookie says.
+func parseCookie(text string) (plugin.HandshakeConfig, error) {
+	key, value, _ := strings.Cut(text, "=")
+	if key == "" || value == "" {
+		return plugin.HandshakeConfig{}, fmt.Errorf("--cookie %q: want KEY=VALUE", text)
+	}
+	return plugin.HandshakeConfig{MagicCookieKey: key, MagicCookieValue: value}, nil
 }

@@ -13,11 +13,12 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
 )
 
 // Target is the plugin that is tested.
 type Target struct {
-	// Address is host:port.
+	// Address is host:port, or unix:///path.
 	Address string
 	// TLS is what the plugin is spoken to with; nil: plain TCP.
 	TLS *tls.Config
@@ -27,6 +28,26 @@ type Target struct {
 	Versions  map[int]plugin.PluginSet
 	// Timeout bounds each answer that the plugin owes: 10 s if zero.
 	Timeout time.Duration
+}
+
+// AnyKinds are the versions of a contract of which nothing else is known.
+func AnyKinds(versions ...int) map[int]plugin.PluginSet {
+	all := make(map[int]plugin.PluginSet, len(versions))
+	for _, v := range versions {
+		all[v] = plugin.PluginSet{plugin.AnyKind: anyKind{}}
+	}
+	return all
+}
+
+// anyKind is a kind that no case calls, over either protocol.
+type anyKind struct{ plugin.NetRPCUnsupportedPlugin }
+
+// GRPCServer implements plugin.GRPCPlugin. It is not used: this is a host.
+func (anyKind) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error { return errors.ErrUnsupported }
+
+// GRPCClient implements plugin.GRPCPlugin.
+func (anyKind) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, errors.ErrUnsupported
 }
 
 // Outcomes of a case.

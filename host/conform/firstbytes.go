@@ -26,7 +26,7 @@ func firstBytesCases() []testCase {
 	return []testCase{
 		{"F01", networkSection, "connections that end before their first byte, as of a TCP probe, harm nobody", func(ctx context.Context, s *subject) error {
 			for range strangers {
-				if conn, err := (&net.Dialer{Timeout: s.Timeout}).DialContext(ctx, "tcp", s.Address); err == nil {
+				if conn, err := s.connect(ctx); err == nil {
 					_ = conn.Close()
 				}
 			}
@@ -63,7 +63,8 @@ func (s *subject) serves(ctx context.Context) error {
 	if s.TLS != nil {
 		creds = credentials.NewTLS(s.TLS)
 	}
-	conn, err := grpc.NewClient("passthrough:///"+s.Address, grpc.WithTransportCredentials(creds))
+	dialer := func(ctx context.Context, _ string) (net.Conn, error) { return s.connect(ctx) }
+	conn, err := grpc.NewClient("passthrough:///"+s.authority(), grpc.WithTransportCredentials(creds), grpc.WithContextDialer(dialer))
 	if err != nil {
 		return err
 	}
@@ -93,7 +94,7 @@ func checkAlert(ctx context.Context, s *subject) error {
 	if s.answer == nil {
 		return notApplicable("the plugin does not answer a hello")
 	}
-	conn, err := (&net.Dialer{Timeout: s.Timeout}).DialContext(ctx, "tcp", s.Address)
+	conn, err := s.connect(ctx)
 	if err != nil {
 		return err
 	}

@@ -5,7 +5,6 @@ package conform
 import (
 	"context"
 	"fmt"
-	"net"
 	"slices"
 
 	"github.com/hashicorp/go-hclog"
@@ -14,13 +13,9 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
+
+	"github.com/reattach/reattach/host/target"
 )
-
-// address is a TCP address whose host may be a name.
-type address string
-
-func (address) Network() string  { return "tcp" }
-func (a address) String() string { return string(a) }
 
 // attach makes a session as a host does. The caller closes it.
 func (s *subject) attach(ctx context.Context) (*plugin.Session, error) {
@@ -28,7 +23,7 @@ func (s *subject) attach(ctx context.Context) (*plugin.Session, error) {
 		HandshakeConfig:   s.Handshake,
 		VersionedPlugins:  s.Versions,
 		AllowedProtocols:  []plugin.Protocol{plugin.ProtocolGRPC, plugin.ProtocolNetRPC},
-		Reattach:          &plugin.ReattachConfig{Addr: net.Addr(address(s.Address))},
+		Reattach:          &plugin.ReattachConfig{Addr: target.NetAddr(s.Address)},
 		TLSConfig:         s.TLS,
 		DialTimeout:       s.Timeout,
 		PingTimeout:       s.Timeout,

@@ -15,10 +15,13 @@ import (
 	"net"
 	"os"
 	"slices"
+	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/target"
 )
 
 // Bounds of PROTOCOL.md, section 5, in bytes.
@@ -115,11 +118,25 @@ func (s *subject) line(r request) []byte {
 	return slices.Concat([]byte("go-plugin/1 "), body, []byte("\n"))
 }
 
+// connect makes a connection to the plugin's address.
+func (s *subject) connect(ctx context.Context) (net.Conn, error) {
+	to := target.NetAddr(s.Address)
+	return (&net.Dialer{Timeout: s.Timeout}).DialContext(ctx, to.Network(), to.String())
+}
+
+// authority is what HTTP/2 names the plugin.
+func (s *subject) authority() string {
+	if strings.HasPrefix(s.Address, target.SocketScheme) {
+		return "localhost"
+	}
+	return s.Address
+}
+
 // dial connects, and shakes hands by TLS. The connection has a deadline for all of it.
 func (s *subject) dial(ctx context.Context) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.Timeout)
 	defer cancel()
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", s.Address)
+	conn, err := s.connect(ctx)
 	if err != nil {
 		return nil, err
 	}

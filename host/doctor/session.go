@@ -16,6 +16,7 @@ import (
 
 	"github.com/reattach/reattach/host/attach"
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/services"
 )
 
 // hello attaches. That version or protocol are refused is for the next hop to say.
@@ -82,9 +83,9 @@ func (v *visit) version(context.Context) (string, error) {
 }
 
 // contract fails where the host's interfaces have methods that the plugin lacks.
-func (v *visit) contract(context.Context) (string, error) {
+func (v *visit) contract(ctx context.Context) (string, error) {
 	if v.info.Kinds == nil {
-		return "the plugin does not tell", nil
+		return "the plugin does not tell" + v.reflected(ctx), nil
 	}
 	said, common := make([]string, 0, len(v.info.Kinds)), 0
 	for _, k := range v.info.Kinds {
@@ -106,6 +107,31 @@ func (v *visit) contract(context.Context) (string, error) {
 		return "", Find(NoKind, "the plugin serves %s", cmp.Or(strings.Join(said, ", "), "nothing"))
 	}
 	return strings.Join(said, ", "), nil
+}
+
+// reflected is what server reflection says of a plugin that does not tell its kinds; "" if
+// there is none.
+func (v *visit) reflected(ctx context.Context) string {
+	c, ok := v.session.ClientConn()
+	if !ok {
+		return ""
+	}
+	all, _ := services.List(ctx, c) // some of them, or none, if reflection fails
+	var said []string
+	for _, s := range all {
+		if strings.HasPrefix(s.Name, "plugin.") || strings.HasPrefix(s.Name, "reattach.v1.") {
+			continue // go-plugin's own
+		}
+		methods := make([]string, len(s.Methods))
+		for i, m := range s.Methods {
+			methods[i] = m.Name
+		}
+		said = append(said, s.Name+" {"+strings.Join(methods, ", ")+"}")
+	}
+	if len(said) == 0 {
+		return ""
+	}
+	return "; its gRPC services are " + strings.Join(said, ", ")
 }
 
 // health asks a gRPC plugin, and a server that knows no name for it as a whole; one of

@@ -28,7 +28,7 @@ func TestConform(t *testing.T) {
 	for _, s := range []side{upstream, old} {
 		t.Run(string(s), func(t *testing.T) {
 			conform(t, startExpose(t, s, "grpc").address, 24)
-			conform(t, startExpose(t, s, "netrpc").address, 20)
+			conform(t, startExpose(t, s, "netrpc").address, 21)
 			conform(t, startPlain(t, s), 9)
 		})
 	}

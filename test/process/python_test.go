@@ -74,7 +74,7 @@ func TestPythonPlugin(t *testing.T) {
 			t.Errorf("%+v", got)
 		}
 		probed := command(t, []string{"probe", p.address()})
-		if probed.Code != 0 || !strings.Contains(probed.Stdout, "the plugin has no health service") {
+		if probed.Code != 0 || !strings.Contains(probed.Stdout, "the plugin has no health service") || !strings.Contains(probed.Stdout, "the plugin does not tell") {
 			t.Errorf("probe: %+v", probed)
 		}
 		checkConforms(t, p, 8)
@@ -133,13 +133,18 @@ func checkConforms(t *testing.T, p *networkPlugin, ok int) {
 
 // TestConform has the cases run against a plugin of this library, in both protocols.
 func TestConform(t *testing.T) {
+	socket := "unix://" + filepath.Join(t.TempDir(), "zh.sock")
+	startNetworkPlugin(t, "greeter-zh.po", "PLUGIN_HOST="+socket)
+	if got := command(t, []string{"conform", socket}); got.Code != 0 || !strings.Contains(got.Stderr, "24 ok, 0 failed") {
+		t.Errorf("on a unix socket: %+v", got)
+	}
 	p := startNetworkPlugin(t, "greeter-zh.po")
 	checkConforms(t, p, 24)
 	asJSON := command(t, []string{"conform", p.address(), "-o", "json"}, "CONTRACT_VERSIONS=1")
 	if asJSON.Code != 0 || !strings.Contains(asJSON.Stdout, `{"code":"G01","outcome":"skip"`) {
 		t.Errorf("over net/rpc: %+v", asJSON)
 	}
-	for _, args := range [][]string{{"conform", "localhost"}, {"conform", p.address(), "-o", "xml"}} {
+	for _, args := range [][]string{{"conform", "localhost"}, {"conform", p.address(), "-o", "xml"}, {"conform", p.address(), "--cookie", "x"}, {"conform", "unix://here"}} {
 		if got := command(t, args); got.Code != 2 {
 			t.Errorf("%q: %+v", args, got)
 		}

@@ -6,11 +6,13 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/forward"
 	"google.golang.org/grpc"
 
+	"github.com/reattach/reattach/host/services"
 	"github.com/reattach/reattach/host/stub"
 )
 
@@ -40,6 +42,25 @@ func (g *grpcShim) open(ctx context.Context, config stub.Config, o *Options) (er
 		return unary[method] || declared.Idempotent || declared.Replay
 	}}
 	return nil
+}
+
+// methodsWithin bounds the wait for what a plugin says of its methods.
+const methodsWithin = 2 * time.Second
+
+// unaryMethods are those that take one message and answer one. Such a call can be sent
+// elsewhere as long as it surely was not run; a stream, once it is open, stays where it
+// is. With an error some may be known.
+func unaryMethods(ctx context.Context, conn grpc.ClientConnInterface) (map[string]bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, methodsWithin)
+	defer cancel()
+	all, err := services.List(ctx, conn)
+	unary := make(map[string]bool)
+	for _, s := range all {
+		for _, m := range s.Methods {
+			unary["/"+s.Name+"/"+m.Name] = m.Unary
+		}
+	}
+	return unary, err
 }
 
 // newServer is a ServeConfig.GRPCServer.

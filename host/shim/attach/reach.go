@@ -85,7 +85,7 @@ func (r *remote) speak(versions []int, protocols []plugin.Protocol) error {
 	}
 	all := make(map[int]plugin.PluginSet, len(versions))
 	for _, v := range versions {
-		all[v] = plugin.PluginSet{}
+		all[v] = plugin.PluginSet{plugin.AnyKind: &grpcShim{}} // no kind of it is dispensed
 	}
 	var each dialers
 	for _, p := range protocols {

@@ -32,7 +32,8 @@ type Settings struct {
 	Target string `yaml:"target"`
 	// Cookie is the magic cookie of host and plugin as KEY=VALUE: the program's own if empty.
 	Cookie string `yaml:"cookie"`
-	// Versions are those of a host that does not list its own, as very old ones do not.
+	// Versions are those of the host that are used, for a plugin that cannot say its own, or
+	// those of a host that does not list them, as very old ones do not.
 	Versions []int `yaml:"versions"`
 	// Protocol is grpc or netrpc, for a plugin that serves both and a host that has one.
 	Protocol string `yaml:"protocol"`

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MPL-2.0
 
-package attach
+// Package services asks a gRPC server by server reflection, which go-plugin registers,
+// which services and methods it has.
+package services
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
@@ -15,19 +16,26 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 )
 
-const (
-	// shapesWithin bounds the wait for what a plugin says of its methods.
-	shapesWithin = 2 * time.Second
-	// maxServices is of how many services the methods are asked for.
-	maxServices = 256
-)
+// maxServices is of how many services the methods are asked for.
+const maxServices = 256
 
-// unaryMethods asks a plugin by server reflection, which go-plugin registers, which of
-// its methods take one message and answer one. Such a call can be sent elsewhere as long
-// as it surely was not run; a stream, once it is open, stays where it is. With an error
-// some may be known.
-func unaryMethods(ctx context.Context, conn grpc.ClientConnInterface) (map[string]bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, shapesWithin)
+// Service is one of a server's.
+type Service struct {
+	Name    string // such as commons.Greeter
+	Methods []Method
+}
+
+// Method is one of a service's.
+type Method struct {
+	Name string
+	// Unary is true of a method that takes one message and answers one.
+	Unary bool
+}
+
+// List asks for the services but those of gRPC itself, whose names begin with "grpc.". It
+// takes as long as ctx allows. With an error some may be known.
+func List(ctx context.Context, conn grpc.ClientConnInterface) ([]Service, error) {
+	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	stream, err := grpc_reflection_v1.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
 	if err != nil {
@@ -39,15 +47,16 @@ func unaryMethods(ctx context.Context, conn grpc.ClientConnInterface) (map[strin
 	if err != nil {
 		return nil, err
 	}
-	unary := make(map[string]bool)
+	var found []Service
 	var errs []error
-	services := listed.GetListServicesResponse().GetService()
-	for _, s := range services[:min(len(services), maxServices)] {
+	names := listed.GetListServicesResponse().GetService()
+	for _, s := range names[:min(len(names), maxServices)] {
 		if name := s.GetName(); !strings.HasPrefix(name, "grpc.") {
-			errs = append(errs, describe(stream, name, unary))
+			methods, err := describe(stream, name)
+			found, errs = append(found, Service{name, methods}), append(errs, err)
 		}
 	}
-	return unary, errors.Join(errs...)
+	return found, errors.Join(errs...)
 }
 
 func ask(stream grpc_reflection_v1.ServerReflection_ServerReflectionInfoClient, request *grpc_reflection_v1.ServerReflectionRequest) (*grpc_reflection_v1.ServerReflectionResponse, error) {
@@ -64,25 +73,28 @@ func ask(stream grpc_reflection_v1.ServerReflection_ServerReflectionInfoClient, 
 	return answer, nil
 }
 
-// describe adds the methods of one service.
-func describe(stream grpc_reflection_v1.ServerReflection_ServerReflectionInfoClient, service string, unary map[string]bool) error {
+// describe asks for the methods of one service.
+func describe(stream grpc_reflection_v1.ServerReflection_ServerReflectionInfoClient, service string) ([]Method, error) {
 	answer, err := ask(stream, &grpc_reflection_v1.ServerReflectionRequest{
 		MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: service},
 	})
 	if err != nil {
-		return fmt.Errorf("service %s: %w", service, err)
+		return nil, fmt.Errorf("service %s: %w", service, err)
 	}
+	var methods []Method
 	for _, raw := range answer.GetFileDescriptorResponse().GetFileDescriptorProto() {
 		file := new(descriptorpb.FileDescriptorProto)
 		if err := proto.Unmarshal(raw, file); err != nil {
-			return fmt.Errorf("service %s: %w", service, err)
+			return nil, fmt.Errorf("service %s: %w", service, err)
 		}
 		for _, s := range file.GetService() {
+			if strings.TrimPrefix(file.GetPackage()+"."+s.GetName(), ".") != service {
+				continue
+			}
 			for _, m := range s.GetMethod() {
-				name := "/" + strings.TrimPrefix(file.GetPackage()+"."+s.GetName(), ".") + "/" + m.GetName()
-				unary[name] = !m.GetClientStreaming() && !m.GetServerStreaming()
+				methods = append(methods, Method{m.GetName(), !m.GetClientStreaming() && !m.GetServerStreaming()})
 			}
 		}
 	}
-	return nil
+	return methods, nil
 }
