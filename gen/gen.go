@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/reattach/reattach/gen/evolve"
 	"github.com/reattach/reattach/gen/model"
@@ -30,6 +31,7 @@ type Options struct {
 	Dir string
 	// Interfaces are the names of those that are kinds. Without them those are that a comment
 	// marks with //reattach:kind, or else all that are exported and no parameter of another.
+	// A single one that ends in .proto is a file in Dir, whose services become interfaces.
 	Interfaces []string
 	// Check writes nothing: it is an error if a file is not as it would be written, or the
 	// contract has changed in a way that breaks peers.
@@ -57,7 +59,7 @@ func Run(ctx context.Context, o Options) error {
 	if o.Log == nil {
 		o.Log = io.Discard
 	}
-	c, err := read.Package(ctx, o.Dir, o.Interfaces...)
+	c, err := source(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -87,6 +89,14 @@ func Run(ctx context.Context, o Options) error {
 		return check(o.Dir, files)
 	}
 	return store(o.Dir, files)
+}
+
+// source reads the contract.
+func source(ctx context.Context, o Options) (*model.Contract, error) {
+	if len(o.Interfaces) == 1 && strings.HasSuffix(o.Interfaces[0], ".proto") {
+		return read.Proto(ctx, o.Dir, o.Interfaces[0])
+	}
+	return read.Package(ctx, o.Dir, o.Interfaces...)
 }
 
 // compare says what changed, and fails if it breaks peers.

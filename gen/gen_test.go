@@ -108,3 +108,45 @@ func TestStale(t *testing.T) {
 		t.Error("waver.reattach.go is still there")
 	}
 }
+
+const shop = `syntax = "proto3";
+package acme.shop.v1;
+service Shop {
+  rpc Find(FindRequest) returns (Item) { option idempotency_level = IDEMPOTENT; }
+}
+message FindRequest { string name = 1; }
+message Item { int64 price = 1; }
+`
+
+// TestProto holds that a contract may begin with a .proto file, whose messages are compared
+// by their numbers, and that what it cannot be is refused.
+func TestProto(t *testing.T) {
+	dir := contract(t, "package shop\n")
+	generate := func(source string) error {
+		edit(t, dir, "shop.proto", source)
+		return Run(t.Context(), Options{Dir: dir, Interfaces: []string{"shop.proto"}})
+	}
+	if err := generate(shop); err != nil {
+		t.Fatal(err)
+	}
+	kinds, err := os.ReadFile(filepath.Join(dir, "shophost", "shophost.go"))
+	if err != nil || !strings.Contains(string(kinds), `WithMethod("Find", stub.CallOptions{Idempotent: true})`) {
+		t.Errorf("the method is not idempotent (%v):\n%s", err, kinds)
+	}
+	if err := generate(strings.Replace(shop, "string name = 1;", "string name = 1; repeated string tags = 2;", 1)); err != nil {
+		t.Errorf("a new field: %v", err)
+	}
+	for name, c := range map[string]struct{ from, to, want string }{
+		"a number": {"int64 price = 1", "int64 price = 2", "Item has field price as number 2, not 1: breaking"},
+		"a type":   {"int64 price = 1", "string price = 1", "Item has field price as string, not int64: breaking"},
+		"a method": {"rpc Find", "rpc Seek", "method Find is gone: breaking"},
+		"package":  {"package acme.shop.v1;", "", "shop.proto:1: it needs a package"},
+		"foreign": {"syntax = \"proto3\";\npackage acme.shop.v1;", "syntax = \"proto3\";\npackage acme.shop.v1;\nimport \"google/protobuf/empty.proto\";\n" +
+			"service Other { rpc Do(google.protobuf.Empty) returns (Item); }", "google.protobuf.Empty is not of this file"},
+		"syntax": {"service Shop", "servce Shop", "shop.proto:3:"},
+	} {
+		if err := generate(strings.Replace(shop, c.from, c.to, 1)); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+	}
+}

@@ -66,7 +66,7 @@ func Compare(old, now *Record) []Change {
 		if s.Kind != after.Kind && s.Kind != "" {
 			add(true, NoMethod, NoMethod, "%s is dispensed as %q, not as %q", s.Name, after.Kind, s.Kind)
 		}
-		all = append(all, methods(s, after)...)
+		all = append(all, methods(s, after, now.Proto != "")...)
 	}
 	for _, s := range now.Services {
 		if find(old.Services, s.Name).Name == "" {
@@ -86,12 +86,15 @@ func Compare(old, now *Record) []Change {
 	return all
 }
 
-func methods(old, now Service) (all []Change) {
+func methods(old, now Service, messages bool) (all []Change) {
 	for _, m := range old.Methods {
 		after := find(now.Methods, m.Name)
 		if after.Name == "" {
 			all = append(all, Change{m.Name, "method " + m.Name + " is gone", NoMethod, Works, true})
 			continue
+		}
+		if messages {
+			continue // what changes is their messages
 		}
 		all = append(all, values(m.Name, "parameter", m.Params, after.Params)...)
 		all = append(all, values(m.Name, "result", m.Results, after.Results)...)
@@ -113,7 +116,7 @@ func values(method, sort string, old, now []Value) (all []Change) {
 		case ok:
 			gone, came := removed(sort, v), added(sort, after)
 			all = append(all, Change{
-				method, fmt.Sprintf("%s has %s %s as %s, not as %s", method, sort, v.Name, after.Type, v.Type),
+				method, fmt.Sprintf("%s has %s %s as %s", method, sort, v.Name, instead(after, v)),
 				Worse(gone.OldHost, came.OldHost), Worse(gone.NewHost, came.NewHost), true,
 			})
 		default:
@@ -130,6 +133,14 @@ func values(method, sort string, old, now []Value) (all []Change) {
 		}
 	}
 	return all
+}
+
+// instead says what a value is now, and what it was.
+func instead(now, was Value) string {
+	if now.Type == was.Type {
+		return fmt.Sprintf("number %d, not %d", now.Number, was.Number)
+	}
+	return now.Type + ", not " + was.Type
 }
 
 func live(list []Value) map[string]Value {
@@ -189,9 +200,9 @@ func fields(name string, old, now []Value) (all []Change) {
 	was, is := live(old), live(now)
 	for _, v := range old {
 		switch after, ok := is[v.Name]; {
-		case v.Removed || ok && after.Number == v.Number:
+		case v.Removed || ok && after.Number == v.Number && after.Wire == v.Wire:
 		case ok:
-			all = append(all, Change{"", fmt.Sprintf("%s.%s is a %s, not a %s", name, v.Name, after.Type, v.Type), Empty, Empty, true})
+			all = append(all, Change{"", fmt.Sprintf("%s has field %s as %s", name, v.Name, instead(after, v)), Empty, Empty, true})
 		default:
 			all = append(all, Change{"", fmt.Sprintf("%s lost field %s", name, v.Name), Empty, Empty, true})
 		}

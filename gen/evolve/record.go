@@ -26,6 +26,9 @@ type Record struct {
 	// Contract is the name of its package on the wire, such as "calc.v1".
 	Contract string `json:"contract"`
 	Version  int    `json:"version"`
+	// Proto is the .proto file that it was read from, if it was. Its methods take and give
+	// the fields of its messages, which are numbered by hand.
+	Proto string `json:"proto,omitempty"`
 	// Handshake is the cookie, as KEY=value.
 	Handshake string    `json:"handshake"`
 	Services  []Service `json:"services"`
@@ -113,16 +116,27 @@ func Number(c *model.Contract, old *Record) *Record {
 		old = &Record{}
 	}
 	r := &Record{
-		Contract: fmt.Sprintf("%s.v%d", c.Wire, c.Version), Version: c.Version,
+		Contract: fmt.Sprintf("%s.v%d", c.Wire, c.Version), Version: c.Version, Proto: c.Proto,
 		Handshake: c.CookieKey + "=" + c.CookieValue,
+	}
+	if c.ProtoPackage != "" {
+		r.Contract = c.ProtoPackage
+	}
+	fieldsOf := make(map[string][]*model.Field)
+	for _, m := range c.Messages {
+		fieldsOf[m.Name] = m.Fields
 	}
 	for _, s := range c.Services {
 		was := find(old.Services, s.Name)
 		one := Service{Name: s.Name, Kind: s.Kind, Methods: []Method{}}
 		for _, m := range s.Methods {
 			before := find(was.Methods, m.Name)
+			params, results := m.Params, m.Results
+			if c.Proto != "" {
+				params, results = fieldsOf[m.Request], fieldsOf[m.Answer]
+			}
 			now := Method{Name: m.Name, Idempotent: m.Idempotent, Repeats: m.Repeats,
-				Params: number(m.Params, before.Params, band), Results: number(m.Results, before.Results, band)}
+				Params: number(params, before.Params, band), Results: number(results, before.Results, band)}
 			if m.Timeout > 0 {
 				now.Timeout = m.Timeout.String()
 			}
@@ -187,7 +201,7 @@ func number(fields []*model.Field, old []Value, after func(*model.Field) int) []
 		b := after(f)
 		wire := f.Type.Wire()
 		for _, v := range old {
-			if v.Name == f.Name && v.Wire == wire && bandOf(v.Number) == b && !v.Removed {
+			if f.Number == 0 && v.Name == f.Name && v.Wire == wire && bandOf(v.Number) == b && !v.Removed {
 				f.Number = v.Number
 			}
 		}

@@ -33,8 +33,9 @@ type Contract struct {
 	// Errors are the sentinels and error types of the package.
 	Errors []*Error
 	// Proto is the .proto file that the contract was read from, relative to Dir; empty if it
-	// was read from Go, and the file is to be written.
-	Proto string
+	// was read from Go, and the file is to be written. ProtoSource is what it says, and
+	// ProtoPackage its package.
+	Proto, ProtoSource, ProtoPackage string
 }
 
 // Service is one interface.
@@ -65,9 +66,10 @@ type Method struct {
 	Idempotent bool
 	Timeout    time.Duration
 	Repeats    *int
-	// Request and Answer are the full names of its messages if the contract was read from a
-	// .proto file.
-	Request, Answer string
+	// Request and Answer are the names of its messages in Go, RequestWire and AnswerWire those
+	// on the wire, if the contract was read from a .proto file.
+	Request, Answer         string
+	RequestWire, AnswerWire string
 }
 
 // Field is a parameter, a result, or a field of a struct.
@@ -118,6 +120,8 @@ type Type struct {
 	// Message is set for Struct, and for a List or Map that is itself an element.
 	Message *Message
 	Service *Service
+	// Text is what Wire says of a field of a message that is there already.
+	Text string
 }
 
 // Message is a type that travels as a message of its own.

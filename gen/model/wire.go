@@ -16,6 +16,9 @@ func (t *Type) IsByte() bool {
 // Wire says how a value travels, in the words of protocol buffers: two types that say the
 // same are the same to a peer.
 func (t *Type) Wire() string {
+	if t.Text != "" {
+		return t.Text
+	}
 	switch t.Shape {
 	case Time:
 		return "google.protobuf.Timestamp"
@@ -57,5 +60,8 @@ func (t *Type) Single() string {
 
 // Source writes the type as Go does.
 func (t *Type) Source() string {
+	if t.Text != "" {
+		return t.Text
+	}
 	return types.TypeString(t.Go, (*types.Package).Name)
 }

@@ -19,6 +19,9 @@ func glueFile(c *model.Contract, m *messages, s *model.Service) ([]byte, error) 
 	f.use("github.com/hashicorp/go-plugin", "plugin")
 	f.use("google.golang.org/grpc", "grpc")
 	f.pb()
+	if c.Proto != "" {
+		f.iface(s)
+	}
 	if s.Kind != "" {
 		f.plugin(s)
 	}
@@ -63,6 +66,9 @@ var taken = []string{"c", "s", "ctx", "err", "request", "answer", "contract", "c
 // local gives the name of the variable of a parameter or a result.
 func (f *file) local(x *model.Field) string {
 	name := x.Name
+	if f.contract.Proto != "" {
+		return name
+	}
 	for _, imported := range f.imports {
 		if imported == name {
 			return name + "Value"
@@ -123,6 +129,8 @@ func (f *file) stub(s *model.Service) {
 	for _, m := range s.Methods {
 		f.p("func (s *%s) %s%s {", name, m.Name, f.signature(m, "ctx"))
 		switch {
+		case m.Request != "":
+			f.stubPass(m)
 		case stream(m.Params) != nil || stream(m.Results) != nil:
 			f.stubStream(s, m)
 		default:
@@ -237,14 +245,16 @@ func (f *file) server(s *model.Service) {
 	f.p("contract.Register(to, %s, %q,", f.serviceName(s), protoFile(f.contract))
 	for _, m := range s.Methods {
 		if stream(m.Params) != nil || stream(m.Results) != nil {
-			f.p("contract.Streaming(%q, s.serve%s),", m.Name, m.Name)
+			f.p("contract.%s(%q, s.serve%s),", streaming(m), m.Name, m.Name)
 		} else {
 			f.p("contract.Unary(%q, s.%s),", m.Name, m.Name)
 		}
 	}
 	f.p(")\n}\n")
 	for _, m := range s.Methods {
-		if stream(m.Params) != nil || stream(m.Results) != nil {
+		if m.Request != "" {
+			f.serverPass(s, m)
+		} else if stream(m.Params) != nil || stream(m.Results) != nil {
 			f.serverStream(s, m)
 		} else {
 			f.serverUnary(s, m)

@@ -3,6 +3,7 @@
 package write
 
 import (
+	"cmp"
 	"fmt"
 	"strings"
 	"time"
@@ -72,8 +73,13 @@ func (f *file) kindOptions(s *model.Service, m *model.Method) {
 		f.p("daemon.WithParams(%q, %s),", m.Name, strings.Join(names, ", "))
 	}
 	in, out := requestName(s, m), answerName(s, m)
-	f.p("daemon.WithWire(\"netrpc\", %q, \"*%s.%s\", \"%s.%s\"),", m.Name, pbName(f.contract), in, pbName(f.contract), out)
-	f.p("daemon.WithWire(\"grpc\", %q, \"%s.%s\", \"%s.%s\"),", m.Name, wirePackage(f.contract), in, wirePackage(f.contract), out)
+	if m.Request != "" && (stream(m.Params) != nil || stream(m.Results) != nil) {
+		f.p("daemon.WithWire(\"netrpc\", %q, \"*contract.Opening\", \"struct {}\"),", m.Name)
+	} else {
+		f.p("daemon.WithWire(\"netrpc\", %q, \"*%s.%s\", \"%s.%s\"),", m.Name, pbName(f.contract), in, pbName(f.contract), out)
+	}
+	f.p("daemon.WithWire(\"grpc\", %q, %q, %q),", m.Name,
+		cmp.Or(m.RequestWire, wirePackage(f.contract)+"."+in), cmp.Or(m.AnswerWire, wirePackage(f.contract)+"."+out))
 }
 
 // spellDuration writes a time as Go source.

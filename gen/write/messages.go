@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/bufbuild/protocompile"
 	"github.com/bufbuild/protocompile/linker"
 	"github.com/bufbuild/protocompile/protoutil"
 	"google.golang.org/protobuf/cmd/protoc-gen-go/internal_gengo"
@@ -17,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/descriptorpb"
 	"google.golang.org/protobuf/types/pluginpb"
 
+	"github.com/reattach/reattach/gen/compile"
 	"github.com/reattach/reattach/gen/model"
 )
 
@@ -26,23 +26,17 @@ type messages struct {
 	file   *protogen.File
 }
 
-// compile compiles a .proto file, given by its source, and writes its messages in Go as
+// messagesOf compiles a .proto file, given by its source, and writes its messages in Go as
 // protoc-gen-go does.
-func compile(ctx context.Context, c *model.Contract, source string) (*messages, error) {
+func messagesOf(ctx context.Context, c *model.Contract, source string) (*messages, error) {
 	name := protoFile(c)
-	compiler := protocompile.Compiler{
-		Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{
-			Accessor: protocompile.SourceAccessorFromMap(map[string]string{name: source}),
-		}),
-		SourceInfoMode: protocompile.SourceInfoStandard,
-	}
-	compiled, err := compiler.Compile(ctx, name)
+	compiled, err := compile.File(ctx, name, source)
 	if err != nil {
-		return nil, fmt.Errorf("compile the messages of %s: %w", c.Name, err)
+		return nil, fmt.Errorf("the messages of %s: %w", c.Name, err)
 	}
 	request := &pluginpb.CodeGeneratorRequest{
-		FileToGenerate: []string{name}, Parameter: proto.String("paths=source_relative"),
-		ProtoFile: withImports(compiled[0], make(map[string]bool)),
+		FileToGenerate: []string{name}, Parameter: proto.String("paths=source_relative,M" + name + "=" + pbPath(c) + ";" + pbName(c)),
+		ProtoFile: withImports(compiled, make(map[string]bool)),
 	}
 	plugin, err := protogen.Options{}.New(request)
 	if err != nil {
@@ -94,9 +88,14 @@ func gobSource(c *model.Contract) string {
 	var b strings.Builder
 	b.WriteString(heading(c, "//"))
 	fmt.Fprintf(&b, "\npackage %s\n\nimport \"google.golang.org/protobuf/proto\"\n", pbName(c))
+	written := make(map[string]bool)
 	for _, s := range c.Services {
 		for _, m := range s.Methods {
 			for _, name := range []string{requestName(s, m), answerName(s, m)} {
+				if written[name] {
+					continue
+				}
+				written[name] = true
 				fmt.Fprintf(&b, "\n// GobEncode gives what net/rpc carries: the same bytes as gRPC.\nfunc (x *%s) GobEncode() ([]byte, error) { return proto.Marshal(x) }\n", name)
 				fmt.Fprintf(&b, "\n// GobDecode undoes GobEncode.\nfunc (x *%s) GobDecode(raw []byte) error { return proto.Unmarshal(raw, x) }\n", name)
 			}

@@ -24,7 +24,12 @@ func heading(c *model.Contract, slashes string) string {
 }
 
 // wirePackage is the contract's name on the wire.
-func wirePackage(c *model.Contract) string { return fmt.Sprintf("%s.v%d", c.Wire, c.Version) }
+func wirePackage(c *model.Contract) string {
+	if c.ProtoPackage != "" {
+		return c.ProtoPackage
+	}
+	return fmt.Sprintf("%s.v%d", c.Wire, c.Version)
+}
 
 func pbName(c *model.Contract) string   { return c.Name + "pb" }
 func pbPath(c *model.Contract) string   { return c.Path + "/" + pbName(c) }

@@ -3,6 +3,7 @@
 package write
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -170,5 +171,10 @@ func stream(fields []*model.Field) *model.Field {
 	return nil
 }
 
-func requestName(s *model.Service, m *model.Method) string { return s.Name + m.Name + "Request" }
-func answerName(s *model.Service, m *model.Method) string  { return s.Name + m.Name + "Response" }
+func requestName(s *model.Service, m *model.Method) string {
+	return cmp.Or(m.Request, s.Name+m.Name+"Request")
+}
+
+func answerName(s *model.Service, m *model.Method) string {
+	return cmp.Or(m.Answer, s.Name+m.Name+"Response")
+}

@@ -21,10 +21,12 @@ func sharedFile(c *model.Contract, m *messages) ([]byte, error) {
 	f.errors()
 	written := make(map[string]bool)
 	for _, one := range c.Messages {
-		f.conversions(one)
+		if one.Foreign == "" {
+			f.conversions(one)
+		}
 	}
 	for _, t := range allTypes(c) {
-		if t.Shape == model.Array && (t.Message == nil || t.Elem.IsByte()) && !written[arrayName(t)] {
+		if t.Go != nil && t.Shape == model.Array && (t.Message == nil || t.Elem.IsByte()) && !written[arrayName(t)] {
 			written[arrayName(t)] = true
 			f.array(t)
 		}
@@ -81,7 +83,11 @@ func (f *file) errors() {
 		f.p("// wireErrors are the errors that survive the way to the other side: errors.Is and errors.As")
 		f.p("// find them there.")
 	}
-	f.p("var wireErrors = contract.NewErrors(%q,", wirePackage(f.contract))
+	constructor := "NewErrors"
+	if f.contract.Proto != "" {
+		constructor = "NewMessages"
+	}
+	f.p("var wireErrors = contract.%s(%q,", constructor, wirePackage(f.contract))
 	for _, e := range f.contract.Errors {
 		switch name := ""; {
 		case e.Type == nil:

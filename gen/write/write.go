@@ -13,16 +13,21 @@ import (
 // Files writes all that carries a contract, by paths relative to its directory. The numbers
 // of its values are set.
 func Files(ctx context.Context, c *model.Contract) (map[string][]byte, error) {
-	source := protoSource(c)
-	m, err := compile(ctx, c, source)
+	source := c.ProtoSource
+	if c.Proto == "" {
+		source = protoSource(c)
+	}
+	m, err := messagesOf(ctx, c, source)
 	if err != nil {
 		return nil, err
 	}
 	pb := pbName(c)
 	files := map[string][]byte{
-		filepath.Join(pb, c.Name+".proto"): []byte(source),
 		filepath.Join(pb, c.Name+".pb.go"): m.source,
 		"CONTRACT.md":                      docsPage(c),
+	}
+	if c.Proto == "" {
+		files[filepath.Join(pb, c.Name+".proto")] = []byte(source)
 	}
 	add := func(path string, write func() ([]byte, error)) {
 		if err == nil {

@@ -41,6 +41,10 @@ func TestCorpus(t *testing.T) {
 			}
 		})
 	}
+	copyFile(t, "testdata/protos/shop/shop.proto", filepath.Join(dir, "shop", "shop.proto"))
+	if err := gen.Run(t.Context(), gen.Options{Dir: filepath.Join(dir, "shop"), Interfaces: []string{"shop.proto"}}); err != nil {
+		t.Errorf("shop.proto:\n%v", err)
+	}
 	generated.Wait()
 	if t.Failed() {
 		t.FailNow()

@@ -75,3 +75,17 @@ func Check(method string, c *Conv) error {
 	}
 	return nil
 }
+
+// Pass makes a call whose messages travel as they are.
+func (e *Errors) Pass(ctx context.Context, caller Caller, method string, in, out proto.Message) error {
+	return e.Decode(caller.Call(ctx, method, in, out))
+}
+
+// Give sets the answer of such a call to what the implementation gave.
+func (e *Errors) Give(answer, given proto.Message, err error) error {
+	if err != nil {
+		return e.EncodeStatus(err)
+	}
+	proto.Merge(answer, given) // nothing of a nil message
+	return nil
+}

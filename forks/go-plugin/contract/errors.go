@@ -24,6 +24,9 @@ import (
 type Errors struct {
 	domain string
 	known  []KnownError
+	// messages says that the contract's messages are those of a .proto file: they travel as
+	// they are, and what is not known of them is ignored.
+	messages bool
 }
 
 // KnownError is a sentinel or an error type; [Sentinel] and [ErrorType] make it.
@@ -47,6 +50,13 @@ func NewErrors(domain string, known ...KnownError) *Errors {
 		standard("io.EOF", io.EOF), standard("io.ErrUnexpectedEOF", io.ErrUnexpectedEOF),
 		standard("fs.ErrNotExist", fs.ErrNotExist), standard("fs.ErrExist", fs.ErrExist),
 		standard("fs.ErrPermission", fs.ErrPermission), standard("errors.ErrUnsupported", errors.ErrUnsupported))}
+}
+
+// NewMessages is NewErrors for a contract that was begun with a .proto file.
+func NewMessages(domain string, known ...KnownError) *Errors {
+	e := NewErrors(domain, known...)
+	e.messages = true
+	return e
 }
 
 // Sentinel is an error that callers compare with, by the name of its variable.
@@ -152,6 +162,15 @@ func (e *Errors) Encode(err error) error {
 		s.Details = append(s.Details, detail)
 	}
 	return &answered{s}
+}
+
+// EncodeStatus is Encode for the methods of a service, whose callers may know codes: a
+// status that an implementation returned is sent as it is.
+func (e *Errors) EncodeStatus(err error) error {
+	if s, ok := status.FromError(err); ok && err != nil && s.Code() != codes.Unknown {
+		return err
+	}
+	return e.Encode(err)
 }
 
 // Decode undoes Encode on the caller's side. Errors of the call itself, which no

@@ -60,7 +60,7 @@ func Receive[M, T any, P message[M]](e *Errors, method string, s Stream, read fu
 	return func(yield func(T, error) bool) {
 		defer s.Close()
 		for {
-			item, err := receive[M, T, P](method, s, read)
+			item, err := receive[M, T, P](e, method, s, read)
 			if errors.Is(err, io.EOF) {
 				return
 			}
@@ -77,12 +77,12 @@ type message[M any] interface {
 	proto.Message
 }
 
-func receive[M, T any, P message[M]](method string, s Stream, read func(*Conv, P) T) (item T, err error) {
+func receive[M, T any, P message[M]](e *Errors, method string, s Stream, read func(*Conv, P) T) (item T, err error) {
 	m := P(new(M))
 	if err := s.Recv(m); err != nil {
 		return item, err
 	}
-	if number := unknown(m); number != 0 {
+	if number := unknown(m); number != 0 && !e.messages {
 		return item, fmt.Errorf("%s: item: field %d is not known to this version", method, number)
 	}
 	var c Conv
@@ -110,7 +110,7 @@ func Lazy[T any](begin func() (iter.Seq2[T, error], error)) iter.Seq2[T, error] 
 func Incoming[M, T any, P message[M]](e *Errors, method string, s Stream, read func(*Conv, P) T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		for {
-			item, err := receive[M, T, P](method, s, read)
+			item, err := receive[M, T, P](e, method, s, read)
 			if errors.Is(err, io.EOF) {
 				return
 			}
@@ -131,7 +131,7 @@ func Answer[M, T any, P message[M]](e *Errors, method string, s Stream, items it
 	}
 	for item, err := range items {
 		if err != nil {
-			return e.Encode(err)
+			return e.EncodeStatus(err)
 		}
 		var c Conv
 		m := write(&c, item)
@@ -213,6 +213,13 @@ func (e *Errors) Finish(method string, s Stream, answer proto.Message) error {
 		return fmt.Errorf("%s: %w", method, missing)
 	}
 	return nil
+}
+
+// Last receives the only answer of a call whose messages travel as they are, and closes its
+// stream.
+func (e *Errors) Last(s Stream, answer proto.Message) error {
+	defer s.Close()
+	return e.Decode(s.Recv(answer))
 }
 
 // FromChan gives what comes from a channel, until it is closed or ctx ends.

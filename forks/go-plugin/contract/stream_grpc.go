@@ -26,6 +26,18 @@ func Streaming[In any](name string, serve func(ctx context.Context, in *In, s St
 	}
 }
 
+// Requests is a method that is sent a stream of requests, and has no other.
+func Requests(name string, serve func(ctx context.Context, s Stream) error) Method {
+	return func(_ string, to *grpc.ServiceDesc) {
+		to.Streams = append(to.Streams, grpc.StreamDesc{
+			StreamName: name, ServerStreams: true, ClientStreams: true,
+			Handler: func(_ any, stream grpc.ServerStream) error {
+				return serve(stream.Context(), grpcServed{stream})
+			},
+		})
+	}
+}
+
 // grpcServed is the side of a stream that serves.
 type grpcServed struct{ grpc.ServerStream }
 
@@ -44,10 +56,12 @@ func (c *grpcCaller) open(ctx context.Context, method string, request proto.Mess
 		return nil, err
 	}
 	s := &grpcCalled{stream, cancel}
-	if err := stream.SendMsg(request); err != nil {
-		err = stream.RecvMsg(new(anyMessage)) // which says why
-		s.Close()
-		return nil, err
+	if request != nil {
+		if err := stream.SendMsg(request); err != nil {
+			err = stream.RecvMsg(new(anyMessage)) // which says why
+			s.Close()
+			return nil, err
+		}
 	}
 	if !in {
 		if err := stream.CloseSend(); err != nil {

@@ -12,6 +12,9 @@ import (
 	"reflect"
 	"strings"
 	"time"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/timestamppb"
 )
 
 // values makes random values of any type that can travel.
@@ -121,6 +124,8 @@ func (v values) special(t reflect.Type) any {
 	switch t {
 	case reflect.TypeFor[time.Time]():
 		return time.Unix(v.Int64N(200_000_000_000)-50_000_000_000, v.Int64N(1_000_000_000)).UTC()
+	case reflect.TypeFor[*timestamppb.Timestamp]():
+		return timestamppb.New(time.Unix(v.Int64N(1_000_000_000), 0))
 	case reflect.TypeFor[netip.Addr]():
 		return netip.AddrFrom4([4]byte{10, byte(v.IntN(256)), 0, 1})
 	case reflect.TypeFor[netip.AddrPort]():
@@ -140,6 +145,9 @@ func (v values) special(t reflect.Type) any {
 func same(a, b reflect.Value) bool {
 	if a.Type() != b.Type() {
 		return false
+	}
+	if m, ok := a.Interface().(proto.Message); ok {
+		return proto.Equal(m, b.Interface().(proto.Message))
 	}
 	if t, ok := a.Interface().(time.Time); ok {
 		return t.Equal(b.Interface().(time.Time))
