@@ -10,7 +10,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
-.PHONY: adoption adversary bench bench-quick chaos consumers terraform build run test check lint cross vuln compat interop images e2e generate api-check versions fuzz clean help build-so so-demo c-demo
+.PHONY: adoption adversary bench bench-quick chaos consumers terraform build run test check lint cross vuln compat interop images page e2e generate api-check versions fuzz clean help build-so so-demo c-demo
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -75,6 +75,9 @@ build-so: ## build a shared object and a host that loads it (bin/basic-so) into 
 
 images: ## build the images basic and pluginzh, with an engine or without one
 	@scripts/images.sh build/images
+
+page: ## test the daemon's page in a browser, and keep screenshots of it in build/page
+	go test -C test/page -count=1 -v . -args -shots $(abspath build/page)
 
 e2e: ## test on a real cluster: that of KUBECONFIG, or a node from nothing (root, minutes)
 	@scripts/e2e.sh

@@ -55,7 +55,8 @@ func New(e target.Endpoint, opts Options) (*Conn, error) {
 	c.hurry, c.cancelDrains = context.WithCancel(context.Background())
 	c.renew = make(chan struct{}, 1)
 	c.dials, c.ejections = opts.Backoff.pauses(), opts.Ejection.pauses()
-	c.status.Store(&Status{Since: time.Now(), Sessions: opts.Sessions})
+	now := time.Now()
+	c.status.Store(&Status{Since: now, UnreadySince: now, Sessions: opts.Sessions})
 	return c, nil
 }
 
@@ -210,6 +211,12 @@ func (c *Conn) update(change func(*Status)) {
 	after.Err, after.Warning = brief(after.Err), brief(after.Warning)
 	if after.State != before.State {
 		after.Since = time.Now()
+	}
+	switch {
+	case after.State == Ready:
+		after.UnreadySince = time.Time{}
+	case before.State == Ready:
+		after.UnreadySince = after.Since
 	}
 	if after.State != Ready {
 		after.Link, after.Ejected, after.EjectedUntil = nil, false, time.Time{}

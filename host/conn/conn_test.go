@@ -33,7 +33,7 @@ func TestReady(t *testing.T) {
 		d.Default(manualdial.Script{Info: conn.Info{Protocol: "grpc", Version: 3}})
 		r := run(t, endpoint, conn.Options{Dialer: d})
 		s := r.want("nothing is in the way", conn.Ready)
-		if s.Info.Version != 3 || s.Sessions != 1 || s.Restarts() != 0 || s.Err != nil {
+		if s.Info.Version != 3 || !s.UnreadySince.IsZero() || s.Sessions != 1 || s.Restarts() != 0 || s.Err != nil {
 			t.Errorf("status is %+v", s)
 		}
 		wantStory(t, "from idle", r, "CONNECTING", "READY")
@@ -70,11 +70,15 @@ func TestBackoffGrowsAndIsCapped(t *testing.T) {
 				e.Placement, e.Address = tc.placement, tc.address
 				tc.opts.Dialer = manualdial.New()
 				tc.opts.Dialer.(*manualdial.Dialer).Default(manualdial.Script{Err: errors.New("no luck")})
+				began := time.Now()
 				r := run(t, e, tc.opts)
 				for i, want := range tc.want {
 					s := r.want(tc.reason, conn.TransientFailure)
 					if got := time.Until(s.NextAttempt); got < want*8/10 || got > want*12/10 {
 						t.Errorf("%s: pause %d is %s, want %s give or take a fifth", tc.reason, i, got, want)
+					}
+					if !s.UnreadySince.Equal(began) {
+						t.Errorf("%s: unready since %s, want %s, through all attempts", tc.reason, s.UnreadySince, began)
 					}
 					if s.Failures != i+1 || r.dials() != i+1 || s.Err.Error() != "no luck" {
 						t.Errorf("%d failures (%v), %d dials after %d", s.Failures, s.Err, r.dials(), i+1)

@@ -10,6 +10,9 @@ type Status struct {
 	State State
 	// Since is when State began.
 	Since time.Time
+	// UnreadySince is since when State has not been Ready, whatever it was; zero while it
+	// is.
+	UnreadySince time.Time
 	// Err is what went wrong last, and ErrTime when. They are kept when all is well again.
 	Err     error
 	ErrTime time.Time

@@ -62,6 +62,9 @@ type Endpoint struct {
 	State conn.State `json:"state"`
 	// Since is when State began.
 	Since time.Time `json:"since"`
+	// UnreadySince is since when State has not been READY, through all attempts; zero
+	// while it is.
+	UnreadySince time.Time `json:"unreadySince,omitzero"`
 	// LastError is what went wrong last, and LastErrorTime when: before Since if all is
 	// well again.
 	LastError     string    `json:"lastError,omitempty"`
@@ -255,7 +258,7 @@ func newEndpoint(s fleet.EndpointStatus) Endpoint {
 	e := Endpoint{
 		ID: s.Endpoint.ID, Address: s.Endpoint.Address, Placement: s.Endpoint.Placement, Source: s.Endpoint.Source,
 		Zone: s.Endpoint.Zone, Node: s.Endpoint.Node, ServerName: s.Endpoint.ServerName, Draining: s.Endpoint.Draining,
-		State: s.State, Since: s.Since, LastError: s.LastError, LastErrorTime: s.LastErrorTime, Permanent: s.Permanent, Warning: s.Warning,
+		State: s.State, Since: s.Since, UnreadySince: s.UnreadySince, LastError: s.LastError, LastErrorTime: s.LastErrorTime, Permanent: s.Permanent, Warning: s.Warning,
 		Failures: s.Failures, NextAttempt: s.NextAttempt, Restarts: s.Restarts, Ejected: s.Ejected, InFlight: s.InFlight,
 		Protocol: s.Info.Protocol, Version: s.Info.Version, Instance: s.Info.Instance, Build: s.Info.Build, TLS: s.Info.TLS,
 	}

@@ -218,7 +218,7 @@ func TestView(t *testing.T) {
 			{Name: "en", Required: true, Known: true, Since: at, Endpoints: []fleet.EndpointStatus{}},
 			{Name: "zh", Known: true, Ready: 1, Since: at, Endpoints: []fleet.EndpointStatus{
 				{Endpoint: zh1, State: conn.Ready, Since: at, InFlight: 1, Warning: "Hi is missing", Info: conn.Info{Protocol: "netrpc"}},
-				{Endpoint: zh2, State: conn.TransientFailure, Since: at, LastError: "refused", LastErrorTime: at, Failures: 1, NextAttempt: next},
+				{Endpoint: zh2, State: conn.TransientFailure, Since: at, UnreadySince: at, LastError: "refused", LastErrorTime: at, Failures: 1, NextAttempt: next},
 			}},
 		}}
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -47,7 +47,7 @@ func (r row) status() *conn.Status {
 func (r row) show() EndpointStatus {
 	s := r.status()
 	e := EndpointStatus{
-		Endpoint: r.endpoint, State: s.State, Since: s.Since, Ejected: s.Ejected,
+		Endpoint: r.endpoint, State: s.State, Since: s.Since, UnreadySince: s.UnreadySince, Ejected: s.Ejected,
 		LastError: text(s.Err), LastErrorTime: s.ErrTime, Permanent: s.Permanent, Failures: s.Failures, Restarts: s.Restarts(),
 		NextAttempt: s.NextAttempt, Warning: text(s.Warning), Info: s.Info,
 	}

@@ -49,6 +49,8 @@ type EndpointStatus struct {
 	Endpoint target.Endpoint
 	State    conn.State
 	Since    time.Time
+	// UnreadySince is since when State has not been Ready; zero while it is.
+	UnreadySince time.Time
 	// InFlight counts calls, those on instances that leave included.
 	InFlight int
 	// Ejected is set while calls go to other endpoints, as this one was slow.

@@ -16,7 +16,8 @@ const pollPlugin = 2_000;     // of the plugin that is open, for what no event t
 const pollAll = 30_000;
 const fewEndpoints = 8;       // that are shown before somebody asks for all
 const slice = 10;             // ms of work before the browser may do something else
-const calm = 100;             // ms between two looks at what has changed
+const calm = 100;             // ms between two looks at what has changed, at the least
+const longest = 800;          // and at the most
 
 // ---- Elements --------------------------------------------------------------------------
 
@@ -225,19 +226,6 @@ setInterval(() => {
   for (const e of seen) if (ages.has(e)) showAge(e);
 }, 1000);
 
-// A failing endpoint changes its state with each attempt. It has been failing since the
-// first of them that this page knows of.
-const failingSince = new Map(); // by ID
-
-function sinceOf(e) {
-  if (lookOf(e)[1] !== "bad") {
-    failingSince.delete(e.id);
-    return e.since;
-  }
-  if (!failingSince.has(e.id)) failingSince.set(e.id, e.since);
-  return failingSince.get(e.id);
-}
-
 // ---- What is known ---------------------------------------------------------------------
 
 const plugins = new Map();  // by name, as the API gives them
@@ -290,7 +278,8 @@ function happened(e) {
   const endpoint = p?.endpoints.find(x => x.id === e.endpoint);
   if (endpoint && e.type === "state") {
     Object.assign(endpoint, { state: e.to, since: e.time, ejected: false, permanent: false });
-    if (e.to === "READY") endpoint.failures = 0;
+    if (e.to === "READY") Object.assign(endpoint, { failures: 0, unreadySince: undefined });
+    else endpoint.unreadySince ??= e.time;
     if (e.to === "TRANSIENT_FAILURE") endpoint.failures = (endpoint.failures ?? 0) + 1;
     if (e.cause) Object.assign(endpoint, { lastError: e.cause, lastErrorTime: e.time });
   } else if (endpoint && (e.type === "ejected" || e.type === "returned")) {
@@ -507,6 +496,7 @@ class Figure {
   show(value, note, at) {
     say(this.value, value);
     say(this.note, note);
+    set(this.note, "title", note || null);
     set(this.svg, "aria-label", `${this.name}: ${value}${note ? `, ${note}` : ""}`);
     setPath(this.cursor, at === null ? "" : `M${at} 0V100`);
   }
@@ -541,10 +531,10 @@ class Figures {
 
     this.rate.show(rate(history.rate(track.calls, at ?? undefined)), most ? `max ${rate(most)}` : "", at);
     const of = source => at === null ? track[source].reduce((a, b) => a + b, 0) : track[source][at];
-    const sources = ["plugin", "network", "host"].filter(of).map(s => `${s} ${count(of(s))}`);
+    const sources = ["plugin", "network", "host"].filter(of).sort((a, b) => of(b) - of(a)).map(s => `${s} ${count(of(s))}`);
     const calls = at === null ? track.calls.reduce((a, b) => a + b, 0) : track.calls[at];
     const failed = of("plugin") + of("network") + of("host");
-    this.failed.show(failed ? share(failed, calls) : "none", sources.join(" · "), at);
+    this.failed.show(failed ? share(failed, calls) + (at === null ? " in all" : "") : "none", sources.join(" · "), at);
     const p50 = at === null ? history.level(track.p50) : track.p50[at], p99 = at === null ? history.level(track.p99) : track.p99[at];
     this.took.show(p50 || p99 ? `${millis(p50)} / ${millis(p99)}`.replace(/ (ms|s)( \/ [^ ]+ \1)$/, "$2") : "–", longest ? `max ${millis(longest)}` : "", at);
   }
@@ -557,7 +547,8 @@ class Hour {
     this.at = null;
     this.rows = new Map();
     this.body = el("div", { class: "body", role: "rowgroup" });
-    const head = ["Calls", "Failed", "Time p50 / p99"].map(t => el("span", { role: "columnheader" }, t));
+    const head = [["Calls"], ["Failed"], ["Time ", el("span", { class: "p50" }, "p50"), " / ", el("span", { class: "p99" }, "p99")]]
+      .map(t => el("span", { role: "columnheader" }, ...t));
     if (!total) head.unshift(el("span", { role: "columnheader" }, "Method"));
     this.table = el("div", { class: total ? "table methods total" : "table methods", role: "table", "aria-label": title, tabindex: 0 },
       el("div", { role: "rowgroup" }, el("div", { class: "row head", role: "row" }, ...head)), this.body);
@@ -724,14 +715,16 @@ let drawing = false;
 let newEvents = false;
 let newOrder = false;
 
-let drawn = 0; // when the screen followed last
+let drawn = 0;   // when the screen followed last
+let pace = calm; // and how long it waits until it does so again
 
-// draw has the screen follow at the next frame, but not more often than a reader can.
+// draw has the screen follow at the next frame, but not more often than a reader can, nor
+// for more than a fourth of the time: the rest is the user's.
 function draw() {
   if (drawing) return;
   drawing = true;
   // No frame comes while the page is hidden, and then nobody looks.
-  const wait = drawn + calm - performance.now();
+  const wait = drawn + pace - performance.now();
   if (wait > 0) setTimeout(() => requestAnimationFrame(frame), wait);
   else requestAnimationFrame(frame);
 }
@@ -758,8 +751,10 @@ function frame() {
     }
     if (name === open) detail.update();
   }
-  if (changed.size > 0 && performance.now() - drawn < 5 * calm) return;
+  if (changed.size > 0 && performance.now() - drawn < longest) return;
   drawn = performance.now();
+  // What comes after this frame's layout comes after all that the frame has cost.
+  setTimeout(() => { pace = Math.min(longest, Math.max(calm, 4 * (performance.now() - began))); });
   if (newOrder) arrange();
   newOrder = false;
   drawTotals();
@@ -934,7 +929,7 @@ class EndpointRow {
     say(this.why, [last, again, e.warning, e.unreadyKinds?.length && `Takes no calls of ${e.unreadyKinds.join(", ")}.`,
       e.replacement && `New instance: ${e.replacement}`].filter(Boolean).join(" "));
     this.why.className = look === "bad" ? "facts bad" : look === "warn" ? "facts warn" : "facts";
-    setAge(this.since, sinceOf(e));
+    setAge(this.since, e.unreadySince ?? e.since);
     this.probe.update(e);
   }
 }

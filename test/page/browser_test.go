@@ -24,6 +24,8 @@ import (
 type tab struct {
 	t   *testing.T
 	ctx context.Context
+	// worked is for how many seconds its thread has worked, as far as that was asked.
+	worked float64
 
 	mu       sync.Mutex
 	origin   string // host:port

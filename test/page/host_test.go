@@ -79,9 +79,9 @@ func replica(t *testing.T, address string) *exec.Cmd {
 }
 
 // farm starts many instances in one process.
-func farm(t *testing.T, list []string) *exec.Cmd {
+func farm(t *testing.T, list []string, env ...string) *exec.Cmd {
 	t.Helper()
-	cmd, stdout := process(t, "farm", []string{"FARM_ADDRESSES=" + strings.Join(list, ",")})
+	cmd, stdout := process(t, "farm", append(env, "FARM_ADDRESSES="+strings.Join(list, ",")))
 	if line := bufio.NewScanner(stdout); !line.Scan() {
 		t.Fatal("the farm does not serve")
 	}

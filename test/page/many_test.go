@@ -9,7 +9,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/page"
+	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
 )
 
@@ -31,25 +33,30 @@ func manyPlugins(list []string) string {
 const watchTasks = `window.longTasks = [];
 new PerformanceObserver(l => l.getEntries().forEach(e => window.longTasks.push(e.duration))).observe({ type: "longtask", buffered: true });`
 
-// worst is how many tasks took more than 50 ms since it was asked last, and the longest in
-// milliseconds.
-func (tb *tab) worst(t *testing.T, doing string) float64 {
+// work logs the tasks of more than 50 ms since it was asked last, and gives how long the
+// page's thread has worked since, in seconds of processor time: what else runs on the
+// machine does not count.
+func (tb *tab) work(t *testing.T, doing string) float64 {
 	t.Helper()
 	tasks := eval[[]float64](tb, `window.longTasks.splice(0)`)
 	longest := 0.0
 	for _, ms := range tasks {
 		longest = max(longest, ms)
 	}
-	t.Logf("%s: %d tasks of more than 50 ms, the longest of %.0f ms", doing, len(tasks), longest)
-	return longest
+	was := tb.worked
+	for _, m := range command(tb, performance.GetMetrics, cdp.Empty{}).Metrics {
+		if m.Name == "TaskDuration" {
+			tb.worked = m.Value
+		}
+	}
+	t.Logf("%s: %.0f ms of work; %d tasks of more than 50 ms on the clock, the longest of %.0f ms", doing, 1000*(tb.worked-was), len(tasks), longest)
+	return tb.worked - was
 }
 
-// TestMany: with 1,000 endpoints, no task keeps the user waiting for half a second,
-// whether they come, all die, or are looked through. Host, plugins and browser share the
-// machine in this test, and whatever else runs there; what was measured is logged.
+// TestMany: what 1,000 endpoints cost the page when they come, all die, and are looked
+// through. The bounds are several times what an idle machine needs.
 func TestMany(t *testing.T) {
 	needBrowser(t)
-	const most = 500 // ms
 	list := addresses(t, 1000)
 	cmd := farm(t, list)
 	url := host(t, manyPlugins(list))
@@ -57,6 +64,13 @@ func TestMany(t *testing.T) {
 	tb := visit(t, "about:blank", 1440, 900)
 	tb.from(url)
 	command(tb, page.Enable, page.EnableParams{})
+	command(tb, performance.Enable, performance.EnableParams{TimeDomain: performance.EnableTimeDomainThreadTicks})
+	bound := func(worked, most float64) {
+		t.Helper()
+		if worked > most {
+			t.Errorf("that is more than %.1f s", most)
+		}
+	}
 	command(tb, page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: watchTasks})
 	began := time.Now()
 	tb.do(chromedp.Navigate(url))
@@ -64,9 +78,7 @@ func TestMany(t *testing.T) {
 	tb.shows("#total-endpoints", "1,000")
 	tb.shows("#count-all", "601")
 	t.Logf("all are on the screen after %s", time.Since(began).Round(time.Millisecond))
-	if ms := tb.worst(t, "the page comes"); ms > most {
-		t.Errorf("a task took %.0f ms", ms)
-	}
+	bound(tb.work(t, "the page comes"), 1.5)
 
 	eval[bool](tb, `(f => { f.value = "ledger"; f.dispatchEvent(new Event("input")); return true })(document.querySelector("#filter"))`)
 	tb.shows("#plugins .body", "ledger 400/400")
@@ -76,9 +88,7 @@ func TestMany(t *testing.T) {
 		eval[bool](tb, `(document.querySelector("#list").scrollBy(0, 1500), true)`)
 	}
 	tb.shows("#plugins .body", "tax-59")
-	if ms := tb.worst(t, "the list is filtered, ordered and looked through"); ms > most {
-		t.Errorf("a task took %.0f ms", ms)
-	}
+	bound(tb.work(t, "the list is filtered, ordered and looked through"), 1.5)
 
 	eval[string](tb, `location.hash = "#/plugins/ledger"`)
 	tb.shows("#detail", "Show all 400 endpoints")
@@ -89,22 +99,16 @@ func TestMany(t *testing.T) {
 		}
 		return nil
 	})
-	if ms := tb.worst(t, "400 endpoints are opened"); ms > most {
-		t.Errorf("a task took %.0f ms", ms)
-	}
+	bound(tb.work(t, "400 endpoints are opened"), 1.5)
 
 	began = time.Now()
 	kill(cmd, syscall.SIGKILL)
 	tb.shows("#total-endpoints", "0 of 1,000 ready")
 	tb.shows("#count-trouble", "601")
 	t.Logf("that all have died is on the screen after %s", time.Since(began).Round(time.Millisecond))
-	if ms := tb.worst(t, "all die"); ms > most {
-		t.Errorf("a task took %.0f ms", ms)
-	}
+	bound(tb.work(t, "all die"), 3)
 	farm(t, list)
 	tb.shows("#total-endpoints", "1,000")
 	tb.shows("#count-trouble", "0")
-	if ms := tb.worst(t, "all come back"); ms > most {
-		t.Errorf("a task took %.0f ms", ms)
-	}
+	bound(tb.work(t, "all come back"), 4)
 }

@@ -2,10 +2,11 @@
 
 // Command farm is many instances of a network plugin in one process: it serves a greeter
 // at each address of FARM_ADDRESSES, a comma list. Its greeter fails for the name "fail",
-// and takes its time for "slow".
+// and takes its time for "slow". FARM_COOKIE is a cookie that hosts do not expect.
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -51,6 +52,8 @@ func run() error {
 	defer stop()
 	var all sync.WaitGroup
 	defer all.Wait()
+	handshake := commons.Handshake()
+	handshake.MagicCookieValue = cmp.Or(os.Getenv("FARM_COOKIE"), handshake.MagicCookieValue)
 	for i, address := range strings.Split(os.Getenv("FARM_ADDRESSES"), ",") {
 		lis, err := net.Listen("tcp", address)
 		if err != nil {
@@ -59,7 +62,7 @@ func run() error {
 		}
 		all.Go(func() {
 			err := plugin.ServeListener(ctx, lis, &plugin.ServeConfig{
-				HandshakeConfig:  commons.Handshake(),
+				HandshakeConfig:  handshake,
 				VersionedPlugins: commons.Versions(plugin.PluginSet{commons.GreeterKind: &commons.GreeterPlugin{Impl: greeter{}}}),
 				GRPCServer:       plugin.DefaultGRPCServer, Logger: hclog.NewNullLogger(),
 				Network: &plugin.NetworkConfig{Name: fmt.Sprintf("farm-%d", i), DrainTimeout: time.Second},
