@@ -129,9 +129,13 @@ func (c *rpcCodec) offer(ctx context.Context, k *call, lease balancer.Lease) err
 	if err := c.prepare(ctx, k, lease, s); err != nil {
 		return err
 	}
+	args := k.args
+	if encode := s.encoder(k.name); encode != nil {
+		args = encode(args)
+	}
 	for {
 		k.handed = c.now() - k.began
-		err := s.send(k, lease)
+		err := s.send(k, lease, args)
 		if err != errBusy {
 			return err
 		}

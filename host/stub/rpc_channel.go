@@ -73,8 +73,28 @@ func (s *sessionChannel) run() {
 	s.fail(s.read(channel))
 }
 
-// send takes over the call and the lease, or says why not.
-func (s *sessionChannel) send(k *call, lease balancer.Lease) error {
+// aheadEncoder is a channel that can encode long arguments while others send. It returns nil
+// for a method whose arguments are not likely to be long. Else what encode gives is sent in
+// their place, once.
+type aheadEncoder interface {
+	EncodeAhead(method string) (encode func(args any) any)
+}
+
+// encoder returns what encodes the arguments of a method before they are sent, or nil.
+func (s *sessionChannel) encoder(method string) (encode func(args any) any) {
+	select {
+	case <-s.opened: // Nothing changes channel any more.
+		if ahead, ok := s.channel.(aheadEncoder); ok {
+			return ahead.EncodeAhead(method)
+		}
+	default:
+	}
+	return nil
+}
+
+// send takes over the call and the lease, or says why not. args are those of the call, or
+// what an encoder has made of them.
+func (s *sessionChannel) send(k *call, lease balancer.Lease, args any) error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	switch {
@@ -98,7 +118,7 @@ func (s *sessionChannel) send(k *call, lease balancer.Lease) error {
 			k.within.on.Store(&place{s, k.number})
 		}
 		var end uint64
-		if end, err = s.channel.Send(request, k.args); err == nil {
+		if end, err = s.channel.Send(request, args); err == nil {
 			s.sent(k, request.Number, end)
 			return nil
 		}

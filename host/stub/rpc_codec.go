@@ -22,8 +22,8 @@ import (
 // session channel, which ends the call.
 //
 // net/rpc holds one lock for the whole client while WriteRequest runs. So it never
-// waits: a call that cannot be put on a channel at once gets a goroutine of its own
-// until it can.
+// waits: a call that cannot be put on a channel at once, because the connection takes none
+// or its arguments are long to encode, gets a goroutine of its own until it can.
 type rpcCodec struct {
 	callConfig
 	kind    string
@@ -77,7 +77,7 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 	if s == nil || s.session != lease.Session() {
 		s = c.channelOf(lease)
 	}
-	if s == nil || c.replays.isDue(lease, k.name) || s.send(k, lease) != nil {
+	if s == nil || c.replays.isDue(lease, k.name) || s.encoder(k.name) != nil || s.send(k, lease, k.args) != nil {
 		go c.route(k, lease)
 	}
 	return nil

@@ -49,7 +49,7 @@ func (c *rpcCodec) again(ctx context.Context, q recordedRequest, lease balancer.
 		callState: c.newState(q.method), args: q.request, caller: caller, replayed: true,
 	}
 	for {
-		err := s.send(k, borrowed{lease})
+		err := s.send(k, borrowed{lease}, k.args)
 		if err == nil {
 			break
 		}

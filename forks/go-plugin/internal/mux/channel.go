@@ -30,6 +30,8 @@ type Channel struct {
 	values  values
 	traffic traffic
 	likely  map[string]likelyLong // by method; those that are not
+	// anyLikely says that there is one in likely.
+	anyLikely atomic.Bool
 
 	// These are the reader's.
 	source  valueSource // of dec
@@ -112,6 +114,9 @@ func (c *Channel) Send(r Request, args any) (end uint64, err error) {
 	}
 	b, key := newMessage(kindRequest, c.id, r.Number), callKey{c.id, r.Number}
 	b.call(r.Method, r.Timeout, metadata...)
+	if e, ok := args.(*encoded); ok {
+		return c.sendEncoded(b, key, r.Method, e)
+	}
 	if c.likely[r.Method] > 0 {
 		return c.sendLong(b, key, r.Method, args)
 	}
@@ -166,6 +171,7 @@ func (c *Channel) putLong(first *buffer, long *sending, key callKey, method stri
 	if c.likely[method] = c.likely[method].after(long.left()); c.likely[method] == 0 {
 		delete(c.likely, method)
 	}
+	c.anyLikely.Store(len(c.likely) > 0)
 	long.key = key
 	if !h.sent.start(long) {
 		return 0, &EncodeError{fmt.Errorf("call %d is being sent already", key.number)}
