@@ -70,7 +70,7 @@ func (p *localProcess) connectGRPC(reached reachedPlugin) (*GRPCClient, error) {
 	cfg := grpcClientConfig{
 		config:  p.config,
 		plugins: reached.plugins,
-		conn:    grpcconn.Config{Dial: reached.dial, MaxSend: p.config.MaxMessageBytes},
+		conn:    grpcconn.Config{Dial: reached.dial, MaxSend: p.config.MaxMessageBytes, Local: true},
 		broker:  broker.Config{Transport: broker.Listeners(listeners), TLS: reached.tls},
 		logger:  p.logger,
 		doneCtx: p.context(),

@@ -81,7 +81,7 @@ func (s *GRPCServer) Init() error {
 	s.source = stdio.NewSource(s.Stdout, s.Stderr, s.pipes)
 	s.output = grpcstdio.NewSender(s.source.Subscribe)
 	s.output.Follow(s.source) // An answer may come before its host has asked for the output.
-	cfg := grpcserve.Config{Plugins: grpcPlugins(s.Plugins), NewServer: factoryOf(s.Server), Logger: s.logger}
+	cfg := grpcserve.Config{Plugins: grpcPlugins(s.Plugins), NewServer: factoryOf(s.Server), Logger: s.logger, Options: grpcconn.LocalServerOptions()}
 	host := grpcserve.Host{
 		Logger: s.logger,
 		Broker: broker.Config{
@@ -96,7 +96,7 @@ func (s *GRPCServer) Init() error {
 		cfg.Stopped = func() { _ = s.multiplexer.Shutdown() }
 	}
 	if s.TLS != nil {
-		cfg.Options = []grpc.ServerOption{grpc.Creds(s.output.Credentials(credentials.NewTLS(s.TLS)))}
+		cfg.Options = append(cfg.Options, grpc.Creds(s.output.Credentials(credentials.NewTLS(s.TLS))))
 	}
 	var err error
 	s.service, err = grpcserve.New(cfg, &host)

@@ -31,6 +31,7 @@ type Config struct {
 	Drain DrainSigns
 	// MaxReceive and MaxSend bound one message, in bytes; zero or less: no bound.
 	MaxReceive, MaxSend int
+	Local               bool              // the other side is on this machine
 	Options             []grpc.DialOption // win over this package's own
 }
 
@@ -57,6 +58,9 @@ func New(cfg Config) (*grpc.ClientConn, error) {
 		grpc.WithIdleTimeout(0),
 		grpc.WithChainUnaryInterceptor(watch.call),
 		grpc.WithChainStreamInterceptor(watch.stream),
+	}
+	if cfg.Local {
+		own = append(own, LocalOptions()...)
 	}
 	byMux := cfg.Mux != nil && len(cfg.Options) == 0
 	if byMux {
