@@ -9,11 +9,11 @@ import (
 	"github.com/reattach/reattach/test/kit"
 )
 
-var write = flag.Bool("write", false, "write the environment's table into the README instead of comparing it")
+var write = flag.Bool("write", false, "write the environment's table into the page instead of comparing it")
 
-// TestEnvironmentTable holds that the README's table is what the code says. Run
+// TestEnvironmentTable holds that the table of docs/reference.md is what the code says. Run
 // generate.sh in this directory to write it anew.
 func TestEnvironmentTable(t *testing.T) {
-	kit.Section(t, "../README.md", "<!-- environment: begin -->\n", "<!-- environment: end -->",
+	kit.Section(t, "../docs/reference.md", "<!-- environment: begin -->\n", "<!-- environment: end -->",
 		program().EnvironmentTable(), "host/generate.sh", *write)
 }

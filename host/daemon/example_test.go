@@ -6,6 +6,9 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
 
 	"github.com/reattach/reattach/commons"
 	"github.com/reattach/reattach/host/daemon"
@@ -14,17 +17,20 @@ import (
 // This is the example of the README.
 func Example() {
 	opts := daemon.DefaultOptions()
+	opts.Logger = hclog.Default() // says what it waits for
 	opts.Handshake, opts.Versions = commons.Handshake(), commons.Versions
 	opts.Kinds = []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{},
 		daemon.WithSwitch(commons.SwitchGreeter))} // its plugins speak net/rpc or gRPC
-	opts.NetworkPlugins = "pluginzh=dns:///pluginzh.plugins:7000"
+	opts.NetworkPlugins = "pluginzh=127.0.0.1:7000"
 	d, err := daemon.New(opts)
 	if err != nil {
 		log.Fatal(err)
 	}
 	go func() { log.Print(d.Run(context.Background())) }()
 
-	greeter, err := daemon.Dispense[commons.Greeter](context.Background(), d, "pluginzh", commons.GreeterKind)
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	greeter, err := daemon.Dispense[commons.Greeter](ctx, d, "pluginzh", commons.GreeterKind)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -20,15 +20,12 @@ func TestReadmeExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, body, ok := strings.Cut(string(source), "func Example() {\n")
-	body, found := strings.CutSuffix(body, "}\n")
-	if !ok || !found {
-		t.Fatal("example_test.go does not end with func Example")
+	_, program, ok := strings.Cut(string(source), "package daemon_test\n")
+	if !ok {
+		t.Fatal("example_test.go is of another package")
 	}
-	var want strings.Builder
-	for line := range strings.Lines(body) {
-		want.WriteString(strings.TrimPrefix(line, "\t"))
-	}
+	// The page shows it as a program, to be copied as it stands.
+	program = "package main\n" + strings.Replace(program, "func Example() {", "func main() {", 1)
 	kit.Section(t, "../../README.md", "<!-- example: begin -->\n```go\n", "```\n<!-- example: end -->",
-		want.String(), "host/daemon/generate.sh", *write)
+		strings.Replace(program, "// This is the example of the README.\n", "", 1), "host/daemon/generate.sh", *write)
 }

@@ -84,7 +84,7 @@ func defaultsOfVariables(t *testing.T) *variables {
 			}
 		}
 	}
-	q, readme := findQuantities(t), read(t, "README.md")
+	q, page := findQuantities(t), read(t, "docs/reference.md")
 	source := read(t, "forks/go-plugin/network_config.go")
 	for _, m := range regexp.MustCompile(`setDefault\(&c\.(\w+), ((?:d|D)efault\w+)\)`).FindAllStringSubmatch(source, -1) {
 		name := ""
@@ -100,11 +100,11 @@ func defaultsOfVariables(t *testing.T) *variables {
 			}
 		}
 		v.values[name], v.constants[name] = value, m[2]
-		said := regexp.MustCompile("(?m)^\\| `" + name + "` \\| `([^`]+)` \\|").FindStringSubmatch(readme)
+		said := regexp.MustCompile("(?m)^\\| `" + name + "` \\| `([^`]+)` \\|").FindStringSubmatch(page)
 		if said == nil {
-			t.Errorf("README.md has no row with a default for %q, which is NetworkConfig.%s", name, m[1])
+			t.Errorf("docs/reference.md has no row with a default for %q, which is NetworkConfig.%s", name, m[1])
 		} else if n, _ := number(said[1]); n != value {
-			t.Errorf("README.md says that %s is %s by default, and the code that it is %d", name, said[1], value)
+			t.Errorf("docs/reference.md says that %s is %s by default, and the code that it is %d", name, said[1], value)
 		}
 	}
 	for name := range v.values {

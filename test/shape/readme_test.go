@@ -54,7 +54,7 @@ func words(prefix string, in string) []string {
 func TestCommandsExist(t *testing.T) {
 	makefile, ci, build := read(t, "Makefile"), read(t, ".ci/run"), read(t, "scripts/build.sh")
 	ciRuns := strings.Fields(strings.Join(linesWith(ci, "make "), " "))
-	for _, page := range []string{"README.md", "docs/compatibility.md"} {
+	for _, page := range []string{"README.md", "docs/compatibility.md", "docs/reference.md"} {
 		typed := commands(read(t, page))
 		if len(typed) == 0 {
 			t.Errorf("%s: no command was found", page)
@@ -77,16 +77,16 @@ func TestCommandsExist(t *testing.T) {
 	}
 }
 
-// TestEnvironmentIsDocumented holds that the README lists what the host reads.
+// TestEnvironmentIsDocumented holds that the reference lists what the host reads.
 func TestEnvironmentIsDocumented(t *testing.T) {
-	readme := read(t, "README.md")
+	page := read(t, "docs/reference.md")
 	variables := regexp.MustCompile(`envconfig:"([A-Z_]+)"`).FindAllStringSubmatch(read(t, "host/cli/config.go"), -1)
 	if len(variables) == 0 {
 		t.Fatal("no variable was found in host/cli/config.go")
 	}
 	for _, v := range variables {
-		if !strings.Contains(readme, "`"+v[1]+"`") {
-			t.Errorf("README.md does not mention %s", v[1])
+		if !strings.Contains(page, "`"+v[1]+"`") {
+			t.Errorf("docs/reference.md does not mention %s", v[1])
 		}
 	}
 }
