@@ -9,5 +9,8 @@
 // Version 2 travels over gRPC (package commonspb). Both carry the same interfaces,
 // so one binary serves either, and the peers settle on the highest they share.
 //
+// The glue is written by hand, although gen writes such glue for other interfaces: the wire
+// of version 1 is older than that, and has to stay byte for byte.
+//
 // The package imports go-plugin and never the host.
 package commons

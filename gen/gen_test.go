@@ -12,7 +12,7 @@ import (
 
 // TestExamplesAreUpToDate holds that what is committed is what would be written.
 func TestExamplesAreUpToDate(t *testing.T) {
-	for _, dir := range []string{"../examples/calculator"} {
+	for _, dir := range []string{"../examples/calculator", "../examples/pricing"} {
 		if err := Run(t.Context(), Options{Dir: dir, Check: true}); err != nil {
 			t.Errorf("%s:\n%v", dir, err)
 		}

@@ -2,9 +2,19 @@ module example.com/pricing
 
 go 1.26.0
 
+tool github.com/reattach/reattach/gen/cmd/reattach-gen
+
 require (
 	github.com/hashicorp/go-plugin v1.8.0
 	github.com/reattach/reattach v0.0.0
+)
+
+require (
+	github.com/bufbuild/protocompile v0.14.1 // indirect
+	github.com/reattach/reattach/gen v0.0.0 // indirect
+	golang.org/x/mod v0.42.0 // indirect
+	golang.org/x/sync v0.24.0 // indirect
+	golang.org/x/tools v0.52.0 // indirect
 )
 
 require (
@@ -31,11 +41,13 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 	golang.org/x/text v0.43.0 // indirect
 	google.golang.org/genproto/googleapis/rpc v0.0.0-20260817212433-ac3dfec99bb1 // indirect
-	google.golang.org/grpc v1.85.0 // indirect
-	google.golang.org/protobuf v1.36.12 // indirect
+	google.golang.org/grpc v1.85.0
+	google.golang.org/protobuf v1.36.12
 )
 
 // The network mode of plugins is in this fork, whose path stays the original's.
 replace github.com/hashicorp/go-plugin => ../../forks/go-plugin
 
 replace github.com/reattach/reattach => ../..
+
+replace github.com/reattach/reattach/gen => ../../gen

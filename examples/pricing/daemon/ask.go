@@ -14,7 +14,7 @@ import (
 
 // ask asks a plugin what three teas cost.
 func ask(ctx context.Context, d *daemon.Daemon, plugin string, w io.Writer) error {
-	pricer, err := daemon.Dispense[pricing.Pricer](ctx, d, plugin, pricing.Kind)
+	pricer, err := daemon.Dispense[pricing.Pricer](ctx, d, plugin, pricing.PricerKind)
 	if err != nil {
 		return err
 	}

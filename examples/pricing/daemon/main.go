@@ -8,16 +8,12 @@ import (
 	"os"
 
 	"github.com/reattach/reattach/host/cli"
-	"github.com/reattach/reattach/host/daemon"
 
-	"example.com/pricing"
+	"example.com/pricing/pricinghost"
 )
 
 func main() {
-	os.Exit(cli.Main(cli.Options{
-		Name:      "pricing",
-		Handshake: pricing.Handshake(),
-		Kinds:     []daemon.Kind{daemon.NewKind[pricing.Pricer](pricing.Kind, &pricing.Plugin{})},
-		OnceReady: ask,
-	}))
+	o := pricinghost.Options("pricing")
+	o.OnceReady = ask
+	os.Exit(cli.Main(o))
 }

@@ -7,8 +7,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/hashicorp/go-plugin"
-
 	"example.com/pricing"
 )
 
@@ -24,8 +22,5 @@ func (l list) Price(_ context.Context, goods string, quantity int) (pricing.Mone
 }
 
 func main() {
-	plugin.Serve(&plugin.ServeConfig{
-		HandshakeConfig: pricing.Handshake(),
-		Plugins:         plugin.PluginSet{pricing.Kind: &pricing.Plugin{Impl: list{"tea": 450, "cake": 720}}},
-	})
+	pricing.Serve(pricing.Implementations{Pricer: list{"tea": 450, "cake": 720}})
 }
