@@ -59,12 +59,17 @@ type sentMark struct {
 	peer   peer.Peer
 	conn   *grpc.ClientConn
 	method string
+	own    [2]grpc.CallOption // what with adds
 }
 
 // with adds what an attempt needs to the options of a call. A session's connection is
 // never made again, so the attempt does not wait for that; next does.
 func (m *sentMark) with(opts []grpc.CallOption, more ...grpc.CallOption) []grpc.CallOption {
-	return slices.Concat(opts, []grpc.CallOption{grpc.Peer(&m.peer), grpc.WaitForReady(false)}, more)
+	m.own = [...]grpc.CallOption{grpc.Peer(&m.peer), grpc.WaitForReady(false)}
+	if len(opts)+len(more) == 0 {
+		return m.own[:] // without another allocation
+	}
+	return slices.Concat(opts, m.own[:], more)
 }
 
 // sent errs on the side of true.

@@ -164,6 +164,9 @@ func (c *Client) collect(ctx context.Context, call *unaryCall, stream *mux.Strea
 
 // sent notes that the call is on its way to the plugin.
 func (o *options) sent(p *peer.Peer) {
+	if o.peer != nil {
+		*o.peer = *p
+	}
 	for _, to := range o.peers {
 		*to = *p
 	}

@@ -23,6 +23,7 @@ type options struct {
 	subtype             string
 	codec               encoding.CodecV2 // nil: that of subtype
 	headers, trailers   []*metadata.MD
+	peer                *peer.Peer // the first that was asked for, and the others
 	peers               []*peer.Peer
 	finished            []func(error)
 }
@@ -41,7 +42,11 @@ func (o *options) parse(opts []grpc.CallOption) bool {
 		case grpc.TrailerCallOption:
 			o.trailers = append(o.trailers, option.TrailerAddr)
 		case grpc.PeerCallOption:
-			o.peers = append(o.peers, option.PeerAddr)
+			if o.peer == nil {
+				o.peer = option.PeerAddr
+			} else {
+				o.peers = append(o.peers, option.PeerAddr)
+			}
 		case grpc.OnFinishCallOption:
 			o.finished = append(o.finished, option.OnFinish)
 		case grpc.CompressorCallOption:
