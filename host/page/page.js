@@ -270,12 +270,15 @@ function remove(name) {
 // An event says that a plugin has changed, and some of what. It is shown at once; the rest
 // is asked for, plugin by plugin or, if there are many, all together.
 const stale = new Set();
+const few = 8; // that are asked for one by one
 let asking = false;
 
 function happened(e) {
   note(e);
   const p = plugins.get(e.plugin);
   const endpoint = p?.endpoints.find(x => x.id === e.endpoint);
+  // Another attempt that fails as those before tells no more than that.
+  const again = endpoint && e.type === "state" && ["CONNECTING", "TRANSIENT_FAILURE"].includes(e.to) && lookOf(endpoint) === looks.TRANSIENT_FAILURE;
   if (endpoint && e.type === "state") {
     Object.assign(endpoint, { state: e.to, since: e.time, ejected: false, permanent: false });
     if (e.to === "READY") Object.assign(endpoint, { failures: 0, unreadySince: undefined });
@@ -291,8 +294,9 @@ function happened(e) {
     tell(`${e.plugin}: ${wordsOf(e)}${e.cause ? `: ${e.cause}` : ""}`);
   }
   changed.add(e.plugin);
-  stale.add(e.plugin);
   draw();
+  if (again) return;
+  stale.add(e.plugin);
   if (!asking) refresh();
 }
 
@@ -315,10 +319,10 @@ async function refresh() {
   asking = true;
   try {
     while (stale.size > 0) {
-      await pause(stale.size > 4 ? 400 : 60);
+      await pause(stale.size > few ? 1000 : 60);
       const names = [...stale];
       stale.clear();
-      if (names.length > 8) {
+      if (names.length > few) {
         took(await get("api/v1/plugins"));
       } else {
         for (const p of await Promise.all(names.map(async name => [name, await get(pathOf(name))]))) settle(...p);
@@ -1378,6 +1382,7 @@ function route() {
   detail.show(name);
   if (before === name) return;
   if (name !== null && getComputedStyle(byId("list")).display === "none") byId("detail").focus({ preventScroll: true });
+  else if (name !== null && plugins.has(name)) say(byId("announce"), `${name}: ${fareOf(plugins.get(name)).word}. Details are beside the list.`);
   if (name === null && before !== null) rows.get(before)?.link.focus();
   if (name === null) scrollTo(0, 0);
 }

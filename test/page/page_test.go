@@ -111,6 +111,8 @@ func TestCall(t *testing.T) {
 	}
 	fill("2")
 	tb.shows(".result", `"Hi! Hi! "`)
+	fill("400000") // 1.6 MB
+	tb.shows(".result", "Hi! Hi! Hi!", "The result goes on: these are its first 1,048,576 characters.")
 }
 
 // TestToken: a host that needs its token says so, and takes it from the page; so does a
