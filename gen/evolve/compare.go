@@ -57,6 +57,9 @@ func Compare(old, now *Record) []Change {
 	if old.Handshake != now.Handshake {
 		add(true, Refused, Refused, "the handshake changed from %s to %s", old.Handshake, now.Handshake)
 	}
+	if old.Contract != now.Contract {
+		add(true, NoMethod, NoMethod, "the name on the wire changed from %s to %s", old.Contract, now.Contract)
+	}
 	for _, s := range old.Services {
 		after := find(now.Services, s.Name)
 		if after.Name == "" {

@@ -34,7 +34,12 @@ func Proto(ctx context.Context, dir, file string) (*model.Contract, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &model.Contract{Path: pkgPath, Dir: dir, Version: 1, Proto: file, ProtoSource: string(source)}
+	return protoContract(ctx, &model.Contract{Path: pkgPath, Dir: dir, Version: 1, Proto: file, ProtoSource: string(source)})
+}
+
+// protoContract reads the source that a contract has.
+func protoContract(ctx context.Context, c *model.Contract) (*model.Contract, error) {
+	file := c.Proto
 	compiled, err := compile.File(ctx, file, c.ProtoSource)
 	if err != nil {
 		return nil, err
@@ -45,7 +50,7 @@ func Proto(ctx context.Context, dir, file string) (*model.Contract, error) {
 	}
 	c.CookieKey, c.CookieValue = strings.ToUpper(c.Name)+"_PLUGIN", c.Name
 	p := &protoReader{contract: c, file: file, messages: make(map[protoreflect.FullName]*model.Message)}
-	p.pkg = types.NewPackage(pkgPath+"/"+c.Name+"pb", c.Name+"pb")
+	p.pkg = types.NewPackage(c.Path+"/"+c.Name+"pb", c.Name+"pb")
 	for i := range compiled.Imports().Len() {
 		if name := compiled.Imports().Get(i).Path(); !strings.HasPrefix(name, "google/protobuf/") {
 			p.refusals.add(token.Position{Filename: file, Line: 1}, "it imports %s: a contract is one file, with those of google/protobuf", name)

@@ -30,10 +30,17 @@ func newFile(c *model.Contract, m *messages, name, path string) *file {
 
 func (f *file) p(format string, args ...any) { fmt.Fprintf(&f.body, format+"\n", args...) }
 
-// use notes an import and returns its name.
+// use notes an import and returns its name: another one if two packages have the same.
 func (f *file) use(path, name string) string {
-	f.imports[path] = name
-	return name
+	if known, ok := f.imports[path]; ok {
+		return known
+	}
+	free := name
+	for i := 2; slices.Contains(slices.Collect(maps.Values(f.imports)), free); i++ {
+		free = fmt.Sprint(name, i)
+	}
+	f.imports[path] = free
+	return free
 }
 
 // spell writes a type, and notes what it needs.
