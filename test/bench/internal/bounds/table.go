@@ -54,7 +54,7 @@ func small() []Bound {
 		throughput(2.6, "network net/rpc / bare net/rpc over TCP, calls of 64 callers", "network-netrpc", "bare-netrpc", Parallel),
 		throughput(1.1, "network net/rpc / upstream's child, calls of 64 callers", "network-netrpc", "upstream-child-netrpc", Parallel),
 		atMost(0.75, "child net/rpc / upstream's child, one caller", "child-netrpc", "upstream-child-netrpc", Sequential.Time()),
-		atMost(0.75, "child gRPC / upstream's child, one caller", "child-grpc", "upstream-child-grpc", Sequential.Time()).known(1.15),
+		atMost(0.75, "child gRPC / upstream's child, one caller", "child-grpc", "upstream-child-grpc", Sequential.Time()),
 		atMost(noisy, "a unix socket / TCP, net/rpc, one caller", "unix-netrpc", "network-netrpc", Sequential.Time()),
 		atMost(noisy, "a unix socket / TCP, net/rpc, 64 callers", "unix-netrpc", "network-netrpc", Parallel.Time()),
 		atMost(noisy, "a unix socket / TCP, gRPC, one caller", "unix-grpc", "network-grpc", Sequential.Time()),
