@@ -110,20 +110,19 @@ if pid=$(cat "$node/node.pid" 2>/dev/null) && grep -qa ^unshare "/proc/$pid/cmdl
 	exit 1
 fi
 lap "packages"
-bounded test/e2e/kube/build.sh "${E2E_CACHE:-$out}" >"$out/kube.path"
-kube=$(cat "$out/kube.path")
-lap "programs of Kubernetes"
-if ! command -v kubectl >/dev/null; then
-	mkdir -p "$out/bin"
-	printf '#!/bin/sh\nexec "%s" kubectl "$@"\n' "$kube" >"$out/bin/kubectl"
-	chmod +x "$out/bin/kubectl"
-	export PATH=$PATH:$out/bin
-fi
+bounded test/e2e/kube/build.sh "${E2E_CACHE:-$out}" >"$out/programs.path"
+programs=$(cat "$out/programs.path")
+lap "programs of Kubernetes and containerd"
+# One of another version may lack what the manifests ask of kustomize.
+mkdir -p "$out/bin"
+printf '#!/bin/sh\nexec "%s" kubectl "$@"\n' "$programs/kube" >"$out/bin/kubectl"
+chmod +x "$out/bin/kubectl"
+export PATH=$out/bin:$PATH
 
 bounded "$0" images
 lap "images"
 mine=1 KUBECONFIG=$node/keys/admin.conf
-bounded test/e2e/node/up.sh "$node" "$kube" "$out"/images/*.tar
+bounded test/e2e/node/up.sh "$node" "$programs" "$out"/images/*.tar
 export KUBECONFIG E2E_NODE=$node
 lap "node is ready"
 run

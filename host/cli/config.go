@@ -31,7 +31,7 @@ type config struct {
 
 // hostConfig has the same names for every program. The tags desc say what each is.
 type hostConfig struct {
-	PluginDir        string        `envconfig:"PLUGIN_DIR" default:"./bin" desc:"directory of executables (*.po) to start as children, and of shared objects (*.so) to load; empty for none"`
+	PluginDir        string        `envconfig:"PLUGIN_DIR" default:"./bin" desc:"directory of executables (*.po) to start as children, and of shared objects (*.so) to load, or several with : between; empty for none"`
 	NetworkPlugin    []string      `envconfig:"NETWORK_PLUGIN" desc:"comma list of network plugins: host:port, name=host:port, unix:///path of a socket, or dns:///host:port for one endpoint of each address record; ;affinity=session and ;replay=METHOD may follow, for plugins that remember what they were told"`
 	NetworkPluginDir string        `envconfig:"NETWORK_PLUGIN_DIR" desc:"directory of unix sockets (NAME.sock) that network plugins serve on; it need not exist yet"`
 	Zone             string        `envconfig:"HOST_ZONE" desc:"zone of this host: calls stay in it while a quarter of the ready endpoints are there, or as the hints of EndpointSlices have it"`

@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -83,12 +84,14 @@ func (c *config) wantsFinder() bool { return slices.ContainsFunc(c.program.Finde
 // another place.
 func (c *config) settlePlaces() error {
 	if _, asked := os.LookupEnv("PLUGIN_DIR"); c.PluginDir != "" {
-		_, err := os.ReadDir(c.PluginDir)
-		switch {
-		case err != nil && (asked || !errors.Is(err, fs.ErrNotExist)):
-			return failf(exitUsage, "PLUGIN_DIR: %w", err)
-		case err != nil:
-			c.PluginDir = ""
+		for _, path := range filepath.SplitList(c.PluginDir) {
+			_, err := os.ReadDir(path)
+			switch {
+			case err != nil && (asked || !errors.Is(err, fs.ErrNotExist)):
+				return failf(exitUsage, "PLUGIN_DIR: %w", err)
+			case err != nil:
+				c.PluginDir = ""
+			}
 		}
 	}
 	if c.PluginDir == "" && !c.namesNetwork() {

@@ -37,7 +37,8 @@ type Options struct {
 	Versions func(plugin.PluginSet) map[int]plugin.PluginSet
 
 	// PluginDir is a directory of executables (*.po), which are started as
-	// children, and of shared objects (*.so). Empty means none.
+	// children, and of shared objects (*.so), or a list of directories as
+	// filepath.SplitList reads it. Empty means none.
 	PluginDir string
 	// NetworkPlugins is a comma list as static.Parse reads it, such as
 	// "store=10.0.0.7:7000,dns:///greeter:7000". Empty means none.

@@ -4,6 +4,7 @@ package daemon
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 
 	"github.com/reattach/reattach/host/attach"
@@ -29,8 +30,12 @@ func (o *Options) sources() ([]discovery.Source, error) {
 		}
 		all = append(all, s)
 	}
-	if o.PluginDir != "" {
-		s, err := dir.New(dir.Options{Dir: o.PluginDir})
+	for i, path := range filepath.SplitList(o.PluginDir) {
+		name := "dir"
+		if i > 0 {
+			name = "dir " + path
+		}
+		s, err := dir.New(dir.Options{Name: name, Dir: path})
 		if err != nil {
 			return nil, fmt.Errorf("option PluginDir: %w", err)
 		}

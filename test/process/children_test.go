@@ -205,3 +205,21 @@ func TestInterrupt(t *testing.T) {
 		return nil
 	})
 }
+
+// TestTwoDirectories has plugins in two directories, as two images that are mounted.
+func TestTwoDirectories(t *testing.T) {
+	one, two := t.TempDir(), t.TempDir()
+	for dir, name := range map[string]string{one: "greeter-zh.po", two: "greeter-en.po"} {
+		if err := os.Symlink(filepath.Join(bin, name), filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := basic(t, "GREET_NAME=Ada", "PLUGIN_DIR="+one+":"+two)
+	if got.Code != 0 || !strings.Contains(got.Stdout, "Hello Ada") || !strings.Contains(got.Stdout, "您好 Ada") {
+		t.Errorf("%+v", got)
+	}
+	got = basic(t, "PLUGIN_DIR="+one+":"+filepath.Join(two, "none"))
+	if got.Code != 2 || !strings.Contains(got.Stderr, "none") {
+		t.Errorf("one of them is missing: %+v", got)
+	}
+}

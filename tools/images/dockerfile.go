@@ -22,6 +22,9 @@ type stage struct {
 	// licences of what it is made of, and an empty directory that everybody may write
 	// to, if any.
 	binary, notice, tmp string
+	// sums is where the binary's checksum goes, beside it, and link leads to the
+	// binary; empty: there is none.
+	sums, link string
 }
 
 // parseLastStage reads the instructions that the Dockerfiles of this repository use,
@@ -54,7 +57,7 @@ func parseLastStage(text string, args map[string]string) (stage, error) {
 			return s, fmt.Errorf("%s: %w", line, err)
 		}
 	}
-	if s.binary == "" || len(s.entrypoint) == 0 || s.entrypoint[0] != s.binary {
+	if s.binary == "" || len(s.entrypoint) == 0 || s.entrypoint[0] != s.binary && s.entrypoint[0] != s.link {
 		return s, fmt.Errorf("the last stage must copy one binary and have it as its ENTRYPOINT")
 	}
 	return s, nil
@@ -85,7 +88,7 @@ func (s *stage) instruction(word, rest string, args, declared map[string]string,
 	case "CMD":
 		return json.Unmarshal([]byte(rest), &s.cmd)
 	case "COPY":
-		return s.copy(strings.Fields(rest))
+		return s.copy(strings.Fields(rest), declared["PLUGIN"])
 	default:
 		return fmt.Errorf("the instruction %s is not known here", word)
 	}
@@ -93,7 +96,7 @@ func (s *stage) instruction(word, rest string, args, declared map[string]string,
 }
 
 // copy takes "--from=build SOURCE TARGET".
-func (s *stage) copy(words []string) error {
+func (s *stage) copy(words []string, plugin string) error {
 	if len(words) != 3 || !strings.HasPrefix(words[0], "--from=") {
 		return fmt.Errorf("want --from=STAGE SOURCE TARGET")
 	}
@@ -104,6 +107,9 @@ func (s *stage) copy(words []string) error {
 		s.notice = target
 	case s.binary != "":
 		return fmt.Errorf("a second file: only one binary is known here")
+	case words[1] == "/image" && target == "/":
+		// What the stage before has laid out, see Dockerfile.plugin.
+		s.binary, s.sums, s.link = "/plugins/"+plugin+".po", "/plugins/SHA256SUMS", "/plugin"
 	default:
 		s.binary = target
 	}

@@ -5,6 +5,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"crypto/sha256"
 	"debug/elf"
 	"errors"
 	"fmt"
@@ -137,6 +138,12 @@ func (b build) entries(path string) ([]entry, error) {
 	}
 	in := func(target string) string { return strings.TrimPrefix(target, "/") }
 	entries := []entry{{&tar.Header{Typeflag: tar.TypeReg, Name: in(b.stage.binary), Mode: 0o755}, binary}}
+	if b.stage.link != "" {
+		sums := fmt.Appendf(nil, "%x  %s\n", sha256.Sum256(binary), filepath.Base(b.stage.binary))
+		entries = append(entries,
+			entry{&tar.Header{Typeflag: tar.TypeSymlink, Name: in(b.stage.link), Linkname: in(b.stage.binary), Mode: 0o777}, nil},
+			entry{&tar.Header{Typeflag: tar.TypeReg, Name: in(b.stage.sums), Mode: 0o644}, sums})
+	}
 	if b.stage.tmp != "" {
 		entries = append(entries, entry{&tar.Header{Typeflag: tar.TypeDir, Name: in(b.stage.tmp) + "/", Mode: 0o1777}, nil})
 	}

@@ -4,7 +4,11 @@ package main
 
 import (
 	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -157,10 +161,46 @@ func TestImages(t *testing.T) {
 					t.Errorf("ports are %v", got.ExposedPorts)
 				}
 			}
+			if c.port {
+				checkPluginFiles(t, files)
+			}
 			if !slices.Equal(platforms, []string{"linux/amd64", "linux/arm64"}) {
 				t.Errorf("platforms are %v", platforms)
 			}
 		})
+	}
+}
+
+// checkPluginFiles looks for what a host needs that mounts the image of a plugin as a
+// volume.
+func checkPluginFiles(t *testing.T, archive map[string][]byte) {
+	t.Helper()
+	layers := 0
+	for name, blob := range archive {
+		unzipped, err := gzip.NewReader(bytes.NewReader(blob))
+		if err != nil {
+			continue // not a layer
+		}
+		layers++
+		files, links := make(map[string]string), make(map[string]string)
+		for r := tar.NewReader(unzipped); ; {
+			h, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			content, _ := io.ReadAll(r)
+			files[h.Name], links[h.Name] = string(content), h.Linkname
+		}
+		sum := fmt.Sprintf("%x  pluginzh.po\n", sha256.Sum256([]byte(files["plugins/pluginzh.po"])))
+		if files["plugins/pluginzh.po"] == "" || files["plugins/SHA256SUMS"] != sum || links["plugin"] != "plugins/pluginzh.po" || len(files) != 3 {
+			t.Errorf("%s has the links %v, and sums %q, want %q", name, links, files["plugins/SHA256SUMS"], sum)
+		}
+	}
+	if layers != 2 {
+		t.Errorf("%d layers, want one for each architecture", layers)
 	}
 }
 

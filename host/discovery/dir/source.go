@@ -21,6 +21,8 @@ import (
 
 // Options configures a Source. Dir is all that must be set.
 type Options struct {
+	// Name is the source's, for a program that has several. Empty means "dir", or "sockets".
+	Name string
 	// Dir is the directory. It need not exist yet.
 	Dir string
 	// Executables and SharedObjects are patterns of path.Match for the names
@@ -49,6 +51,10 @@ func (o Options) withDefaults() (Options, error) {
 		return o, fmt.Errorf("find directory %s: %w", o.Dir, err)
 	}
 	o.Dir = abs
+	if o.Name == "" && o.Sockets {
+		o.Name = "sockets"
+	}
+	o.Name = cmp.Or(o.Name, "dir")
 	o.Executables, o.SharedObjects = cmp.Or(o.Executables, "*.po"), cmp.Or(o.SharedObjects, "*.so")
 	for _, pattern := range []string{o.Executables, o.SharedObjects} {
 		if _, err := filepath.Match(pattern, ""); err != nil {
@@ -82,12 +88,7 @@ func New(opts Options) (*Source, error) {
 }
 
 // Name implements discovery.Source.
-func (s *Source) Name() string {
-	if s.opts.Sockets {
-		return "sockets"
-	}
-	return "dir"
-}
+func (s *Source) Name() string { return s.opts.Name }
 
 // Refresh implements discovery.Refresher.
 func (s *Source) Refresh() {

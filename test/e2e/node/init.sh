@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: MPL-2.0
 # The first process in the namespaces of the node; all of the cluster ends with it.
-# up.sh starts it with DIR (state), KUBE (the programs), IMAGES (archives), ADDRESS, NODE.
+# up.sh starts it with DIR (state), PROGRAMS (directory), KUBE (one of them), IMAGES (archives), ADDRESS, NODE.
 set -uo pipefail
 keys=$DIR/keys
 
@@ -60,18 +60,20 @@ cat >/etc/cni/net.d/10-pods.conflist <<CONF
 CONF
 
 cat >"$DIR/containerd.toml" <<CONF
-version = 2
-[plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "registry.e2e/pause:1"
+version = 3
+[plugins.'io.containerd.cri.v1.images'.pinned_images]
+  sandbox = "registry.e2e/pause:1"
+[plugins.'io.containerd.cri.v1.runtime']
   disable_apparmor = true
   # Where root may not lower a process's score, runc would fail.
   restrict_oom_score_adj = true
-  [plugins."io.containerd.grpc.v1.cri".cni]
-    bin_dir = "/usr/lib/cni"
-  [plugins."io.containerd.grpc.v1.cri".containerd.runtimes.runc]
+  [plugins.'io.containerd.cri.v1.runtime'.cni]
+    bin_dirs = ["/usr/lib/cni"]
+  [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
     runtime_type = "io.containerd.runc.v2"
 CONF
-launch containerd containerd --config "$DIR/containerd.toml"
+# It looks for its shim in PATH.
+launch containerd env "PATH=$PROGRAMS:$PATH" "$PROGRAMS/containerd" --config "$DIR/containerd.toml"
 
 launch etcd "$KUBE" etcd --data-dir "$DIR/etcd" --unsafe-no-fsync \
 	--listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \
@@ -87,9 +89,9 @@ launch kube-apiserver "$KUBE" kube-apiserver --etcd-servers=http://127.0.0.1:237
 	--kubelet-client-certificate="$keys/to-kubelet.crt" --kubelet-client-key="$keys/to-kubelet.key" \
 	--kubelet-certificate-authority="$keys/ca.crt" --kubelet-preferred-address-types=InternalIP
 
-await ctr version
+await "$PROGRAMS/ctr" version
 for image in $IMAGES; do
-	ctr -n k8s.io image import --platform "linux/$(dpkg --print-architecture)" "$image" >>"$DIR/log/images.log" 2>&1 ||
+	"$PROGRAMS/ctr" -n k8s.io image import --platform "linux/$(dpkg --print-architecture)" "$image" >>"$DIR/log/images.log" 2>&1 ||
 		echo "import of $image failed" >>"$DIR/log/images.log"
 done
 await kubectl --kubeconfig="$keys/admin.conf" get --raw=/readyz

@@ -55,7 +55,7 @@ attempt "cgroups cannot be made" grouped
 
 # Debian's programs for containers.
 packages=()
-for p in containerd runc iptables conntrack containernetworking-plugins openssl iproute2 procps; do
+for p in runc iptables conntrack containernetworking-plugins openssl iproute2 procps; do
 	dpkg -s "$p" >/dev/null 2>&1 || packages+=("$p")
 done
 if [ "${#packages[@]}" -gt 0 ]; then

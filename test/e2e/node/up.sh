@@ -1,14 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: MPL-2.0
 # Brings a cluster of one node up in namespaces of its own, and waits until the node
-# is ready: up.sh DIRECTORY KUBE IMAGE... Needs root. DIRECTORY/keys/admin.conf is the
-# kubeconfig; down.sh DIRECTORY ends it.
+# is ready: up.sh DIRECTORY PROGRAMS IMAGE... Needs root. PROGRAMS is what kube/build.sh has
+# built. DIRECTORY/keys/admin.conf is the kubeconfig; down.sh DIRECTORY ends it.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
-DIR=$1 KUBE=$2
+DIR=$1 PROGRAMS=$2 KUBE=$2/kube
 shift 2
 IMAGES=$* ADDRESS=10.199.7.2 NODE=e2e-node
-export HERE DIR KUBE IMAGES ADDRESS NODE
+export HERE DIR PROGRAMS KUBE IMAGES ADDRESS NODE
 if pid=$(cat "$DIR/node.pid" 2>/dev/null) && grep -qa ^unshare "/proc/$pid/cmdline" 2>/dev/null; then
 	echo "a node is up already: $HERE/down.sh $DIR ends it" >&2
 	exit 1
