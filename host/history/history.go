@@ -125,7 +125,8 @@ func (h *History) advance(now time.Time) {
 type Overview struct {
 	Window
 	All Series `json:"all"`
-	// Plugins are ordered by name. Those of which nothing was called are left out.
+	// Plugins are ordered by name. Those of which nothing was called are left out. The
+	// times are of the last two slots only.
 	Plugins []PluginSeries `json:"plugins"`
 	// Omitted counts how often a method was not kept, as there was no room for it.
 	Omitted int `json:"omitted"`
@@ -174,7 +175,9 @@ func (h *History) Overview(since uint64) Overview {
 	for name, p := range h.plugins {
 		sum := p.counted()
 		all.add(&sum)
-		o.Plugins = append(o.Plugins, PluginSeries{name, p.series(since, h.slot, &sum)})
+		s := p.series(since, h.slot, &sum)
+		s.P50, s.P99 = s.P50[max(0, len(s.P50)-2):], s.P99[max(0, len(s.P99)-2):]
+		o.Plugins = append(o.Plugins, PluginSeries{name, s})
 	}
 	slices.SortFunc(o.Plugins, func(a, b PluginSeries) int { return strings.Compare(a.Name, b.Name) })
 	o.All = h.all.series(since, h.slot, &all)

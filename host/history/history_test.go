@@ -70,6 +70,9 @@ func TestSlots(t *testing.T) {
 		if got := h.Plugin("a", 0).All.Calls; len(got) != Slots+1 || got[0] != 2 {
 			t.Errorf("after %d slots: %d, of which the first has %v", Slots, len(got), got[:1])
 		}
+		if o := h.Overview(0); len(o.Plugins[0].P50) != 2 || len(o.Plugins[0].P99) != 2 || len(o.All.P99) != Slots+1 {
+			t.Errorf("times of a plugin in the overview are of %d slots, and of all plugins of %d", len(o.Plugins[0].P99), len(o.All.P99))
+		}
 		next()
 		if got := h.Plugin("a", 0).All.Calls; len(got) != Slots+1 || got[0] != 2 || got[1] != 0 {
 			t.Errorf("after %d slots the first is still there: %v", Slots+1, got)

@@ -1194,7 +1194,7 @@ class CallForm {
   constructor(plugin) {
     this.plugin = plugin;
     this.method = el("select", { id: "call-method", "aria-describedby": "call-signature", onchange: () => this.choose() });
-    this.signature = el("p", { class: "hint wide mono", id: "call-signature" });
+    this.signature = el("p", { class: "hint mono", id: "call-signature" });
     this.token = el("input", { id: "call-token", type: "password", autocomplete: "off", value: token, "aria-describedby": "call-token-hint" });
     this.token.addEventListener("input", () => { token = this.token.value; });
     this.tokenHint = el("span", { class: "hint", id: "call-token-hint" }, "This host takes calls and probes with its bearer token. The page keeps it until it is closed.");
@@ -1245,7 +1245,6 @@ class CallForm {
       ...this.args.flatMap(a => [a.label, a.box]),
       ...this.tokenField(),
       el("div", { class: "buttons" }, this.button, this.cancel, this.said, el("span", { class: "hint" }, facts)));
-    this.signature.className = "hint mono";
   }
   async call() {
     if (this.abort) return;
