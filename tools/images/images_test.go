@@ -195,7 +195,7 @@ func checkPluginFiles(t *testing.T, archive map[string][]byte) {
 			files[h.Name], links[h.Name] = string(content), h.Linkname
 		}
 		sum := fmt.Sprintf("%x  pluginzh.po\n", sha256.Sum256([]byte(files["plugins/pluginzh.po"])))
-		if files["plugins/pluginzh.po"] == "" || files["plugins/SHA256SUMS"] != sum || links["plugin"] != "plugins/pluginzh.po" || len(files) != 3 {
+		if files["plugins/pluginzh.po"] == "" || files["plugins/SHA256SUMS"] != sum || links["plugin"] != "plugins/pluginzh.po" || len(files) != 4 {
 			t.Errorf("%s has the links %v, and sums %q, want %q", name, links, files["plugins/SHA256SUMS"], sum)
 		}
 	}
