@@ -80,8 +80,10 @@ func newChildServer(opts *ServeConfig, logger hclog.Logger, stdout, stderr io.Re
 		return nil, err
 	}
 	s := &childServer{opts: opts, logger: logger, version: version, done: make(chan struct{})}
-	_, relays := version.plugins[AnyKind].(RPCRelay)
-	s.hello = shakesHands && !relays // which needs yamux
+	// What hands on needs of its host what the original library's hosts say: over net/rpc
+	// the connections of kinds, over gRPC which ids they accept.
+	_, handsOn := version.plugins[AnyKind]
+	s.hello = shakesHands && !handsOn
 	if err := s.configureTLS(); err != nil {
 		return nil, err
 	}

@@ -19,16 +19,23 @@ func TestChain(t *testing.T) {
 			for _, tls := range []string{"", "auto"} {
 				t.Run(strings.Join([]string{string(plugin), protocol, tls}, "/"), func(t *testing.T) {
 					t.Parallel()
-					testChain(t, plugin, protocol, tls)
+					testChain(t, plugin, upstream, protocol, tls)
 				})
 			}
 		}
 	}
+	// A host of ours agrees on more with what it starts.
+	for _, protocol := range []string{"netrpc", "grpc"} {
+		t.Run("host of ours/"+protocol, func(t *testing.T) {
+			t.Parallel()
+			testChain(t, upstream, ours, protocol, "")
+		})
+	}
 }
 
-func testChain(t *testing.T, plugin side, protocol, tls string) {
+func testChain(t *testing.T, plugin, host side, protocol, tls string) {
 	exposed := startExpose(t, plugin, protocol)
-	h := startHost(t, upstream)
+	h := startHost(t, host)
 	spec := hostapi.Client{Name: "a", TLS: tls, Path: link(t, "target: "+exposed.address), Versions: map[int]string{1: protocol}}
 	walk(h, spec, protocol)
 	child := h.pid("a")
