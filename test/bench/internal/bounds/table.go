@@ -21,7 +21,7 @@ const Many = series.Fleet(1000)
 // Table is what must be shown.
 func Table() []Bound {
 	var all []Bound
-	for _, part := range [][]Bound{small(), protocols(), large(), routing(), attaching(), holding(), killing(),
+	for _, part := range [][]Bound{small(), protocols(), large(), routing(), shims(), attaching(), holding(), killing(),
 		besides(), streaming(), resting(), givingUp()} {
 		all = append(all, part...)
 	}
@@ -97,6 +97,18 @@ func routing() []Bound {
 		// Three times as many could be done: anything near 1 means that two
 		// endpoints stand idle.
 		throughput(2, "a busy plugin: 3 endpoints / 1, calls of 64 callers", "busy-3", "busy-1", Parallel),
+	}
+}
+
+// shims are on the machine of both ends, where each is as far as the network is.
+func shims() []Bound {
+	return []Bound{
+		atMost(1.3, "basic expose / network, net/rpc, one caller", "expose-netrpc", "network-netrpc", Sequential.Time()).known(2.7),
+		atMost(1.3, "basic expose / network, gRPC, one caller", "expose-grpc", "network-grpc", Sequential.Time()).known(5.5),
+		atMost(1.3, "basic attach / network, net/rpc, one caller", "attach-netrpc", "network-netrpc", Sequential.Time()).known(3.5),
+		atMost(1.3, "basic attach / network, gRPC, one caller", "attach-grpc", "network-grpc", Sequential.Time()).known(6),
+		atMost(1.6, "both shims / network, net/rpc, one caller", "shims-netrpc", "network-netrpc", Sequential.Time()).known(4.8),
+		atMost(1.6, "both shims / network, gRPC, one caller", "shims-grpc", "network-grpc", Sequential.Time()).known(11),
 	}
 }
 
