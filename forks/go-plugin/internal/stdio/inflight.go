@@ -6,6 +6,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // InFlight counts output that is on its way, in whatever unit its user counts. It
@@ -15,59 +17,27 @@ type InFlight struct {
 	mu             sync.Mutex
 	added, arrived int // in all
 	ended          bool
-	changed        chan struct{} // closed when one of them changes; nil: nobody waits
+	changed        wait.Condition // one of them
 }
 
 var _ Syncer = (*InFlight)(nil)
 
+// change does what changes a field.
+func (f *InFlight) change(do func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	do()
+	f.changed.Broadcast()
+}
+
 // Add says that so much more is on its way.
-func (f *InFlight) Add(n int) { f.addBy(func() int { return n }) }
-
-// addBy adds what take returns, which nobody can look for meanwhile.
-func (f *InFlight) addBy(take func() int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.added += take()
-	f.notify()
-}
-
-// observe returns how much was added, and what is closed when something changes.
-func (f *InFlight) observe() (added int, changed <-chan struct{}) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	return f.added, f.change()
-}
-
-// change is called with the lock.
-func (f *InFlight) change() <-chan struct{} {
-	if f.changed == nil {
-		f.changed = make(chan struct{})
-	}
-	return f.changed
-}
+func (f *InFlight) Add(n int) { f.change(func() { f.added += n }) }
 
 // Arrive says that so much has arrived.
-func (f *InFlight) Arrive(n int) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.arrived += n
-	f.notify()
-}
+func (f *InFlight) Arrive(n int) { f.change(func() { f.arrived += n }) }
 
 // End says that nothing more arrives, and that nobody need wait for it.
-func (f *InFlight) End() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	f.ended = true
-	f.notify()
-}
-
-func (f *InFlight) notify() {
-	if f.changed != nil {
-		close(f.changed)
-		f.changed = nil
-	}
-}
+func (f *InFlight) End() { f.change(func() { f.ended = true }) }
 
 // HasEnded reports whether End was called.
 func (f *InFlight) HasEnded() bool {
@@ -85,19 +55,17 @@ func (f *InFlight) Settled() bool {
 
 // Sync implements [Syncer]. It does not wait for what is added meanwhile.
 func (f *InFlight) Sync(ctx context.Context) error {
+	return f.await(ctx, "send the output", func(until int) bool { return f.ended || f.arrived >= until })
+}
+
+// await waits until isSo, which is called with the lock and how much had been added when
+// await began. doing says for an error what took too long.
+func (f *InFlight) await(ctx context.Context, doing string, isSo func(began int) bool) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for added := f.added; !f.ended && f.arrived < added; {
-		changed := f.change()
-		f.mu.Unlock()
-		select {
-		case <-changed:
-		case <-ctx.Done():
-		}
-		f.mu.Lock()
-		if ctx.Err() != nil {
-			return fmt.Errorf("send the output: %w", context.Cause(ctx))
-		}
+	began := f.added
+	if err := f.changed.Until(ctx, &f.mu, nil, func() bool { return isSo(began) }); err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
 	}
 	return nil
 }

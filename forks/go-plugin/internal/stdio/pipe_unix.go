@@ -7,7 +7,6 @@ package stdio
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"syscall"
@@ -56,29 +55,23 @@ func (p *Pipe) readWaiting(b []byte) (n int) {
 }
 
 func (p *Pipe) take(fd int, b []byte) (n int, err error) {
-	p.inFlight.addBy(func() int {
+	p.inFlight.change(func() { // nobody can look for it meanwhile
 		for {
 			if n, err = syscall.Read(fd, b); err != syscall.EINTR {
 				break
 			}
 		}
 		p.held.Add(int64(max(n, 0)))
-		return max(n, 0)
+		p.inFlight.added += max(n, 0)
 	})
 	return n, err
 }
 
 // awaitRead waits until all was read that is in the pipe now.
 func (p *Pipe) awaitRead(ctx context.Context) error {
-	read, changed := p.inFlight.observe()
-	for began := read; read-began < maxPipe && (Pipes{p}).holdAny(); read, changed = p.inFlight.observe() {
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return fmt.Errorf("read what was written: %w", context.Cause(ctx))
-		}
-	}
-	return nil
+	return p.inFlight.await(ctx, "read what was written", func(began int) bool {
+		return p.inFlight.added-began >= maxPipe || !(Pipes{p}).holdAny()
+	})
 }
 
 // holdAny reports whether there is something to read in one of the pipes.
