@@ -67,6 +67,9 @@ func newKind(kind, short string) *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&o.Module, "module", "", "path of the module, which ends with /NAME (default example.com/NAME)")
+	if kind != scaffold.Contract {
+		cmd.Flags().StringVar(&o.Contract, "contract-module", "", "module of a contract that others keep: its directory, or PATH@VERSION (default: one of its own)")
+	}
 	cmd.Flags().StringVar(&o.Dir, "dir", "", "directory to make (default NAME)")
 	cmd.Flags().StringVar(&o.Source, "reattach-source", "", "directory of Reattach's source, as long as there is no release (default: REATTACH_SOURCE)")
 	return cmd

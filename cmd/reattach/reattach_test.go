@@ -98,6 +98,11 @@ func TestCalculator(t *testing.T) {
 	if got := reattach(t, "", append(env, "REATTACH_CONTRACT="+contract), "call", "calc", "calculator.Add", "1", "1"); got.stdout != "2\n" {
 		t.Errorf("by variable: %+v", got)
 	}
+	// As a plugin it takes the cookie of its host from there as well.
+	asPlugin := append(env, "REATTACH_COOKIE=STORE_PLUGIN=hello", "STORE_PLUGIN=hello", "PLUGIN_PROTOCOL_VERSIONS=1", "ATTACH_TIMEOUT=200ms")
+	if got := reattach(t, "", asPlugin, "attach", "127.0.0.1:1"); got.code != 3 {
+		t.Errorf("attach: %+v", got)
+	}
 	// Without a cookie the way out is named.
 	if got := reattach(t, "", env, "call", "calc", "calculator.Add", "1", "1"); got.code != 3 || !strings.Contains(got.stderr, "magic cookie") {
 		t.Errorf("without a cookie: %+v", got)

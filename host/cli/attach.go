@@ -100,11 +100,14 @@ func (o Options) linkArguments(called string, args []string) []string {
 
 // attach is a plugin until its host ends.
 func (o Options) attach(s *attach.Settings, stderr io.Writer) error {
-	o, err := o.settled()
-	if err != nil && s.Cookie == "" {
+	if hclog.LevelFromString(os.Getenv("LOG_LEVEL")) == hclog.NoLevel {
+		_ = os.Unsetenv("LOG_LEVEL") // it is the host's, whose words these are
+	}
+	c, err := o.readConfig()
+	if err != nil {
 		return err
 	}
-	handshake := o.Handshake
+	handshake := c.program.Handshake
 	if s.Cookie != "" {
 		handshake.MagicCookieKey, handshake.MagicCookieValue, _ = strings.Cut(s.Cookie, "=") // was validated
 	}
@@ -112,7 +115,7 @@ func (o Options) attach(s *attach.Settings, stderr io.Writer) error {
 		return failf(exitUsage, "attach is for the program that uses the plugin, which sets the cookie %s when it starts it; "+
 			"it may be another one than --cookie or the target file says", handshake.MagicCookieKey)
 	}
-	a, err := o.attachOptions(s, stderr)
+	a, err := c.attachOptions(s, stderr)
 	if err != nil {
 		return err
 	}
@@ -132,15 +135,8 @@ func (o Options) attach(s *attach.Settings, stderr io.Writer) error {
 	return &failure{exitUsage, err}
 }
 
-func (o Options) attachOptions(s *attach.Settings, stderr io.Writer) (attach.Options, error) {
+func (c *config) attachOptions(s *attach.Settings, stderr io.Writer) (attach.Options, error) {
 	var a attach.Options
-	if hclog.LevelFromString(os.Getenv("LOG_LEVEL")) == hclog.NoLevel {
-		_ = os.Unsetenv("LOG_LEVEL") // it is the host's, whose words these are
-	}
-	c, err := o.readConfig()
-	if err != nil {
-		return a, err
-	}
 	policy, err := c.policy()
 	if err != nil {
 		return a, &failure{exitUsage, err}
@@ -152,7 +148,7 @@ func (o Options) attachOptions(s *attach.Settings, stderr io.Writer) (attach.Opt
 		AttachTimeout: c.AttachTimeout, DrainTimeout: c.DrainTimeout, MaxMessageBytes: c.MaxMessage,
 		Log: stderr,
 		Logger: hclog.New(&hclog.LoggerOptions{
-			Name: o.Name + ".attach", Level: hclog.LevelFromString(c.LogLevel), Output: stderr, JSONFormat: true,
+			Name: c.program.Name + ".attach", Level: hclog.LevelFromString(c.LogLevel), Output: stderr, JSONFormat: true,
 		}),
 	}
 	if s.Protocol != "" {
@@ -165,7 +161,7 @@ func (o Options) attachOptions(s *attach.Settings, stderr io.Writer) (attach.Opt
 	if a.Versions, err = hostVersions(s.Versions); err != nil {
 		return a, &failure{exitUsage, err}
 	}
-	source, said, err := o.targetSource(s.Target, a.Logger)
+	source, said, err := c.program.targetSource(s.Target, a.Logger)
 	if err != nil {
 		return a, failf(exitUsage, "target %q: %w", s.Target, err)
 	}

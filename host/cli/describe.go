@@ -46,6 +46,9 @@ idempotent, how often it is repeated, and how long it may take.
 			if err != nil {
 				return err
 			}
+			if len(kinds) == 0 {
+				return failf(exitFailed, "plugin %s does not tell what it serves, as those of the original library over net/rpc", args[0])
+			}
 			return show(cmd.OutOrStdout(), kinds)
 		},
 	}
@@ -90,9 +93,6 @@ func declared(m daemon.Method) string {
 }
 
 func writeKindsJSON(w io.Writer, kinds []daemon.KindInfo) error {
-	if kinds == nil {
-		kinds = []daemon.KindInfo{}
-	}
 	raw, err := json.MarshalIndent(kinds, "", "  ")
 	if err != nil {
 		return err

@@ -50,6 +50,9 @@ type Options struct {
 	Module string
 	// Dir is the directory to make: NAME if empty. It must not exist, or be empty.
 	Dir string
+	// Contract is the module of a contract that others keep, which is used in the place of one
+	// of the module's own: its directory, or PATH@VERSION.
+	Contract string
 	// Source is the directory of Reattach's source that the module is built from. It is
 	// needed as long as Version is not that of a release.
 	Source string
@@ -93,11 +96,20 @@ type values struct {
 	CookieKey, CookieValue, EnvPrefix string
 	// ForkVersion is that of the fork of go-plugin.
 	ForkVersion string
+	// Import is the contract's package, and Pkg its name.
+	Import, Pkg string
+	// Foreign is a contract that others keep, or nil.
+	Foreign *foreign
 }
 
 // SourceDir gives a directory of Reattach's source as go.mod has it.
 func (v values) SourceDir(below string) string {
-	dir := filepath.ToSlash(filepath.Join(v.Source, below))
+	return v.Quoted(filepath.Join(v.Source, below))
+}
+
+// Quoted gives a directory as go.mod has it.
+func (values) Quoted(dir string) string {
+	dir = filepath.ToSlash(dir)
 	if strings.ContainsFunc(dir, func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune("\"'`()[]{},\\", r) }) {
 		return strconv.Quote(dir)
 	}
@@ -119,6 +131,9 @@ func (o *Options) complete() error {
 	}
 	if path.Base(o.Module) != o.Name || strings.ContainsAny(o.Module, " \t\n\"`") {
 		return fmt.Errorf("%w: module %q: it must end with /%s", ErrOptions, o.Module, o.Name)
+	}
+	if o.Contract != "" && o.Kind == Contract {
+		return fmt.Errorf("%w: contract %q: a contract does not have another one", ErrOptions, o.Contract)
 	}
 	if o.Dir == "" {
 		o.Dir = o.Name
@@ -161,19 +176,19 @@ func Write(ctx context.Context, o Options) error {
 	if err := o.complete(); err != nil {
 		return err
 	}
-	v := values{Options: o, Type: strings.ToUpper(o.Name[:1]) + o.Name[1:], EnvPrefix: strings.ToUpper(o.Name) + "_HOST"}
+	v := values{
+		Options: o, Type: strings.ToUpper(o.Name[:1]) + o.Name[1:], EnvPrefix: strings.ToUpper(o.Name) + "_HOST", Import: o.Module, Pkg: o.Name,
+	}
 	v.ForkVersion = forkVersion + strings.TrimPrefix(o.Version, "v")
 	parts := []string{"common"}
 	if o.Kind != Contract {
 		parts = append(parts, "both", o.Kind)
 	}
-	if err := v.write("templates/common/NAME.go.tmpl", o.Name+".go"); err != nil {
-		return err
+	begin := v.ownContract
+	if o.Contract != "" {
+		begin = v.otherContract
 	}
-	if err := v.write("templates/common/go.mod.tmpl", "go.mod"); err != nil {
-		return err
-	}
-	if err := v.generate(ctx); err != nil {
+	if err := begin(ctx); err != nil {
 		return err
 	}
 	for _, part := range parts {
@@ -191,15 +206,34 @@ func Write(ctx context.Context, o Options) error {
 	return nil
 }
 
-// generate writes what carries the contract, and learns its cookie.
-func (v *values) generate(ctx context.Context) error {
+// ownContract writes a contract, and what carries it.
+func (v *values) ownContract(ctx context.Context) error {
+	if err := v.write("templates/common/NAME.go.tmpl", v.Name+".go"); err != nil {
+		return err
+	}
+	if err := v.write("templates/common/go.mod.tmpl", "go.mod"); err != nil {
+		return err
+	}
 	if err := gen.Run(ctx, gen.Options{Dir: v.Dir}); err != nil {
 		return fmt.Errorf("generate the contract: %w", err)
 	}
-	record, err := evolve.Read(filepath.Join(v.Dir, evolve.File))
+	return v.readContract(v.Dir)
+}
+
+// readContract learns the cookie of a contract, and its first interface that is a kind.
+func (v *values) readContract(dir string) error {
+	record, err := evolve.Read(filepath.Join(dir, evolve.File))
 	if err != nil {
 		return err
 	}
+	if record == nil {
+		return fmt.Errorf("%w: contract %s has no %s: reattach gen writes it", ErrOptions, dir, evolve.File)
+	}
+	i := slices.IndexFunc(record.Services, func(s evolve.Service) bool { return s.Kind != "" })
+	if i < 0 {
+		return fmt.Errorf("%w: contract %s has no kind", ErrOptions, dir)
+	}
+	v.Type = record.Services[i].Name
 	v.CookieKey, v.CookieValue, _ = strings.Cut(record.Handshake, "=")
 	return nil
 }
@@ -227,6 +261,9 @@ func (v *values) write(from, to string) error {
 	var text bytes.Buffer
 	if err := t.Execute(&text, v); err != nil {
 		return err
+	}
+	if text.Len() == 0 {
+		return nil // this module does not have the file
 	}
 	file := filepath.Join(v.Dir, filepath.FromSlash(to))
 	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
+//go:build unix
+
 package scaffold
 
 import (
@@ -64,6 +66,25 @@ func TestModules(t *testing.T) {
 				t.Errorf("gofmt: %v %s", err, out)
 			}
 		})
+	}
+}
+
+// TestContractOfOthers holds that plugin and host may use a contract in a module of its own.
+func TestContractOfOthers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it builds a plugin and a host")
+	}
+	contract := written(t, Contract, "store")
+	for _, kind := range []string{Plugin, Host} {
+		dir := filepath.Join(t.TempDir(), "shop")
+		if err := Write(t.Context(), Options{Kind: kind, Name: "shop", Dir: dir, Source: source, Contract: contract}); err != nil {
+			t.Fatal(err)
+		}
+		do(t, dir, "make", "check")
+		do(t, dir, "go", "test", "./...")
+		if out, err := exec.CommandContext(t.Context(), "gofmt", "-l", dir).CombinedOutput(); err != nil || len(out) > 0 {
+			t.Errorf("gofmt: %v %s", err, out)
+		}
 	}
 }
 
@@ -236,14 +257,17 @@ func TestWhatIsRefused(t *testing.T) {
 		o    Options
 		want string
 	}{
-		"no name":      {Options{Source: source}, `name "": want that of a Go package`},
-		"capitals":     {Options{Name: "Store", Source: source}, `name "Store"`},
-		"a word of Go": {Options{Name: "func", Source: source}, `name "func"`},
-		"module":       {Options{Name: "store", Module: "example.com/other", Source: source}, "must end with /store"},
-		"no source":    {Options{Name: "store"}, "not built from a release"},
-		"other source": {Options{Name: "store", Source: t.TempDir()}, "is no directory of Reattach's"},
-		"not empty":    {Options{Name: "store", Source: source, Dir: full}, "is not empty"},
-		"a file":       {Options{Name: "store", Source: source, Dir: filepath.Join(full, "mine")}, "mine"},
+		"no name":       {Options{Source: source}, `name "": want that of a Go package`},
+		"capitals":      {Options{Name: "Store", Source: source}, `name "Store"`},
+		"a word of Go":  {Options{Name: "func", Source: source}, `name "func"`},
+		"module":        {Options{Name: "store", Module: "example.com/other", Source: source}, "must end with /store"},
+		"no source":     {Options{Name: "store"}, "not built from a release"},
+		"other source":  {Options{Name: "store", Source: t.TempDir()}, "is no directory of Reattach's"},
+		"no contract":   {Options{Name: "store", Source: source, Contract: t.TempDir()}, "contract "},
+		"not generated": {Options{Name: "store", Source: source, Contract: source, Dir: filepath.Join(full, "new")}, "has no contract.json"},
+		"itself":        {Options{Name: "calculator", Source: source, Contract: source + "/examples/calculator", Dir: filepath.Join(full, "new")}, "is that of the contract"},
+		"not empty":     {Options{Name: "store", Source: source, Dir: full}, "is not empty"},
+		"a file":        {Options{Name: "store", Source: source, Dir: filepath.Join(full, "mine")}, "mine"},
 	} {
 		tc.o.Kind = Plugin
 		if err := Write(t.Context(), tc.o); !errors.Is(err, ErrOptions) || !strings.Contains(err.Error(), tc.want) {
