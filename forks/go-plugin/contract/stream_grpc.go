@@ -4,6 +4,8 @@ package contract
 
 import (
 	"context"
+	"errors"
+	"io"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
@@ -26,6 +28,9 @@ func Streaming[In any](name string, serve func(ctx context.Context, in *In, s St
 	}
 }
 
+// openKey is the key of the header by which a method says that it has begun.
+const openKey = "reattach-open"
+
 // Requests is a method that is sent a stream of requests, and has no other.
 func Requests(name string, serve func(ctx context.Context, s Stream) error) Method {
 	return func(_ string, to *grpc.ServiceDesc) {
@@ -43,7 +48,7 @@ type grpcServed struct{ grpc.ServerStream }
 
 func (s grpcServed) Send(m proto.Message) error { return s.SendMsg(m) }
 func (s grpcServed) Recv(m proto.Message) error { return s.RecvMsg(m) }
-func (s grpcServed) Open() error                { return s.SendHeader(metadata.MD{}) }
+func (s grpcServed) Open() error                { return s.SendHeader(metadata.Pairs(openKey, "1")) }
 func (grpcServed) Await() error                 { return nil }
 func (grpcServed) CloseSend() error             { return nil }
 func (grpcServed) Close()                       {}
@@ -55,7 +60,7 @@ func (c *grpcCaller) open(ctx context.Context, method string, request proto.Mess
 		cancel()
 		return nil, err
 	}
-	s := &grpcCalled{stream, cancel}
+	s := &grpcCalled{ClientStream: stream, cancel: cancel}
 	if request != nil {
 		if err := stream.SendMsg(request); err != nil {
 			err = stream.RecvMsg(new(anyMessage)) // which says why
@@ -76,19 +81,38 @@ func (c *grpcCaller) open(ctx context.Context, method string, request proto.Mess
 type grpcCalled struct {
 	grpc.ClientStream
 	cancel context.CancelFunc
+	// first is what came while the caller waited for the method to begin.
+	first func(proto.Message) error
 }
 
 func (s *grpcCalled) Send(m proto.Message) error { return s.SendMsg(m) }
-func (s *grpcCalled) Recv(m proto.Message) error { return s.RecvMsg(m) }
 func (s *grpcCalled) Open() error                { return nil }
 func (s *grpcCalled) Close()                     { s.cancel() }
 
-// Await waits for the header, which comes with the method's beginning. Without one the
-// method has failed.
+// Recv implements Stream.
+func (s *grpcCalled) Recv(m proto.Message) error {
+	if first := s.first; first != nil {
+		s.first = nil
+		return first(m)
+	}
+	return s.RecvMsg(m)
+}
+
+// Await waits for the header that says that the method has begun. Without it the method has
+// failed, or is not one of this library, and then its first message says that it has begun.
 func (s *grpcCalled) Await() error {
 	header, err := s.Header()
-	if err != nil || header != nil {
+	if err != nil || len(header.Get(openKey)) > 0 {
 		return err
 	}
-	return s.RecvMsg(new(anyMessage))
+	whatever := new(anyMessage)
+	switch err := s.RecvMsg(whatever); {
+	case errors.Is(err, io.EOF):
+		s.first = func(proto.Message) error { return io.EOF }
+	case err != nil:
+		return err
+	default:
+		s.first = func(m proto.Message) error { return proto.Unmarshal(whatever.ProtoReflect().GetUnknown(), m) }
+	}
+	return nil
 }

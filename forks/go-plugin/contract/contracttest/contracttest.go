@@ -47,12 +47,12 @@ const (
 // Run tries a kind over each protocol, on a connection of its own.
 func Run[T any](t *testing.T, s Subject[T]) {
 	for _, version := range slices.Sorted(maps.Keys(s.Serve.VersionedPlugins)) {
-		protocol := "net/rpc"
+		name, protocol := "net/rpc", plugin.ProtocolNetRPC
 		if _, ok := s.Serve.VersionedPlugins[version][s.Kind].(plugin.GRPCPlugin); ok {
-			protocol = "gRPC"
+			name, protocol = "gRPC", plugin.ProtocolGRPC
 		}
-		t.Run(protocol, func(t *testing.T) {
-			stub, ok := dispense(t, s.Serve, version, s.Kind, s.Plugin).(T)
+		t.Run(name, func(t *testing.T) {
+			stub, ok := dispense(t, s.Serve, version, protocol, s.Kind, s.Plugin).(T)
 			if !ok {
 				t.Fatalf("what was dispensed is no %v", reflect.TypeFor[T]())
 			}
@@ -67,7 +67,7 @@ func Run[T any](t *testing.T, s Subject[T]) {
 
 // dispense serves one version on the loopback address, and gives a stub of it. Both end
 // with the test.
-func dispense(t *testing.T, serve *plugin.ServeConfig, version int, kind string, carrier plugin.Plugin) any {
+func dispense(t *testing.T, serve *plugin.ServeConfig, version int, protocol plugin.Protocol, kind string, carrier plugin.Plugin) any {
 	t.Helper()
 	only := *serve
 	only.VersionedPlugins = map[int]plugin.PluginSet{version: serve.VersionedPlugins[version]}
@@ -85,13 +85,13 @@ func dispense(t *testing.T, serve *plugin.ServeConfig, version int, kind string,
 			t.Errorf("the plugin ended with %v", err)
 		}
 	})
-	if _, ok := only.VersionedPlugins[version][kind].(plugin.GRPCPlugin); !ok {
+	if protocol == plugin.ProtocolNetRPC {
 		carrier = struct{ plugin.Plugin }{carrier}
 	}
 	session, err := plugin.Attach(t.Context(), &plugin.ClientConfig{
 		HandshakeConfig:  serve.HandshakeConfig,
 		VersionedPlugins: map[int]plugin.PluginSet{version: {kind: carrier}},
-		AllowedProtocols: []plugin.Protocol{plugin.ProtocolNetRPC, plugin.ProtocolGRPC},
+		AllowedProtocols: []plugin.Protocol{protocol},
 		Reattach:         &plugin.ReattachConfig{Addr: lis.Addr()},
 		Logger:           hclog.NewNullLogger(),
 	})
