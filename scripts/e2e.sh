@@ -67,6 +67,7 @@ images() {
 	go run -C tools ./images -dockerfile "$PWD/test/e2e/pause/Dockerfile" -binaries "$out/images/pause" \
 		-name registry.e2e/pause:1 -o "$out/images/pause.tar"
 	go run -C tools ./images -dockerfile "$PWD/Dockerfile.plugin" -build-arg PLUGIN=pluginzh -binaries "$out/images/version1" \
+		-notice "$out/images/pluginzh.NOTICE" \
 		-name docker.io/library/pluginzh-version1:e2e -o "$out/images/pluginzh-version1.tar"
 }
 

@@ -145,6 +145,9 @@ func codeOfFinding(f *doctor.Finding) int {
 	return exitUnreachable
 }
 
+// maxSick is how many endpoints of a plugin may fail before no more of them are walked to.
+const maxSick = 3
+
 // walk walks one way, and then to its addresses.
 func (d *doctorRun) walk(ctx context.Context, w doctor.Way) error {
 	r := &doctor.Report{Target: w.Target, Plugin: w.Plugin, OK: true, Steps: []doctor.Step{}}
@@ -164,7 +167,8 @@ func (d *doctorRun) walk(ctx context.Context, w doctor.Way) error {
 	case w.Away != "":
 		return nil // a pod goes on
 	}
-	for _, e := range endpoints {
+	for sick := 0; len(endpoints) > 0 && sick < maxSick; endpoints = endpoints[1:] {
+		e := endpoints[0]
 		to, err := d.config.wayTo(e.Address, w.Plugin, cmp.Or(d.serverName, e.ServerName, nameFor(w.Plugin, e.Address)), d.options)
 		if err != nil {
 			return err
@@ -172,8 +176,12 @@ func (d *doctorRun) walk(ctx context.Context, w doctor.Way) error {
 		if d.call != "" {
 			to.Then = append(to.Then, d.config.callHop(to, d.call, d.stderr))
 		}
-		if _, err := to.Walk(ctx, tell); err != nil {
+		found, err := to.Walk(ctx, tell)
+		if err != nil {
 			return err
+		}
+		if found != nil {
+			sick++
 		}
 	}
 	return nil

@@ -145,7 +145,7 @@ func TestDoctorOfTheEnvironment(t *testing.T) {
 		t.Fatalf("code %d, %v: %s", code, err, stdout)
 	}
 	zh, en := told.Ways[0], told.Ways[1]
-	if zh.Plugin != "zh" || zh.OK || zh.Finding.Code != doctor.ConnectionRefused || zh.Finding.Subject != "127.0.0.1:1" || !en.OK || len(en.Steps) != len(doctor.AddressHops()) {
+	if zh.Plugin != "zh" || zh.OK || zh.Finding.Code != doctor.ConnectionRefused || zh.Finding.Subject != "127.0.0.1:1" || len(zh.Steps) != len(doctor.AddressHops())+1 || !en.OK || len(en.Steps) != len(doctor.AddressHops()) {
 		t.Errorf("zh %+v, en %+v", zh, en)
 	}
 }

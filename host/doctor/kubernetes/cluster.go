@@ -16,6 +16,7 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
@@ -58,6 +59,7 @@ func NewCluster(config *rest.Config, home string, in bool) (*Cluster, error) {
 	config.APIPath, config.GroupVersion = "/", &schema.GroupVersion{}
 	config.NegotiatedSerializer = serializer.NewCodecFactory(runtime.NewScheme()).WithoutConversion()
 	config.ContentType, config.AcceptContentTypes = "application/json", "application/json"
+	config.WarningHandler = rest.NoWarnings{}
 	config.QPS = -1 // a walk asks a few times, and ends
 	if config.UserAgent == "" {
 		config.UserAgent = "reattach-doctor"
@@ -81,7 +83,7 @@ func (c *Cluster) get(ctx context.Context, into any, path string, query url.Valu
 	}
 	raw, err := request.DoRaw(ctx)
 	if err != nil {
-		return err
+		return refusal(raw, err)
 	}
 	if err := json.Unmarshal(raw, into); err != nil {
 		return fmt.Errorf("read what the API server says of %s: %w", path, err)
@@ -97,9 +99,19 @@ func (c *Cluster) post(ctx context.Context, object, into any, path string) error
 	}
 	raw, err := c.client.Post().AbsPath(path).Body(body).DoRaw(ctx)
 	if err != nil {
-		return err
+		return refusal(raw, err)
 	}
 	return json.Unmarshal(raw, into)
+}
+
+// refusal gives the API server's own words of an error, where it has some: this client
+// decodes what it asks for by itself, and so what it gets instead.
+func refusal(raw []byte, err error) error {
+	var status metav1.Status
+	if json.Unmarshal(raw, &status) == nil && status.Kind == "Status" {
+		return &apierrors.StatusError{ErrStatus: status}
+	}
+	return err
 }
 
 // unseen turns a refusal by the API server into a hop that cannot be seen, where the

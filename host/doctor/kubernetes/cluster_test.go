@@ -41,6 +41,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.sent[what] = string(body)
 	s.mu.Unlock()
 	answer, ok := s.answers[what]
+	w.Header().Set("Content-Type", "application/json")
 	switch {
 	case slices.Contains(s.refused, what):
 		w.WriteHeader(http.StatusForbidden)
@@ -142,6 +143,9 @@ func TestCluster(t *testing.T) {
 			}
 			if r.Finding == nil {
 				r.Finding = new(doctor.Finding)
+			}
+			if tc.want == doctor.NoRights && len(tc.refused) > 0 && r.Finding.Seen != "services is forbidden" {
+				t.Errorf("%s: the API server's words are lost: %s", tc.reason, r.Finding.Seen)
 			}
 			if r.Finding.Code != tc.want || strings.Join(r.Unseen, " ") != tc.unseen {
 				t.Errorf("%s: %+v, unseen %s, want %s, %s", tc.reason, r.Finding, r.Unseen, tc.want, tc.unseen)

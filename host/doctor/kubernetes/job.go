@@ -82,7 +82,7 @@ func (h *Host) job(args []string) job {
 	j.Spec.ActiveDeadlineSeconds, j.Spec.TTLSecondsAfterFinished = int(jobTime/time.Second), int(jobKept/time.Second)
 	template := h.template.DeepCopy()
 	container := template.Spec.Containers[h.container()]
-	container.Args = args
+	container.Args, container.Ports = args, nil
 	container.StartupProbe, container.ReadinessProbe, container.LivenessProbe, container.Lifecycle = nil, nil, nil, nil
 	container.Env = append(slices.DeleteFunc(container.Env, func(e corev1.EnvVar) bool { return e.Name == "LOG_LEVEL" }),
 		corev1.EnvVar{Name: "LOG_LEVEL", Value: "off"})
@@ -126,7 +126,7 @@ func (c *Cluster) log(ctx context.Context, namespace, pod string) ([]byte, error
 	raw, err := c.client.Get().AbsPath(within("/api/v1", namespace, "pods")+"/"+pod+"/log").
 		Param("limitBytes", fmt.Sprint(maxJobLog)).DoRaw(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("read the log of pod %s/%s: %w", namespace, pod, said(err))
+		return nil, fmt.Errorf("read the log of pod %s/%s: %w", namespace, pod, said(refusal(raw, err)))
 	}
 	return raw, nil
 }
