@@ -538,7 +538,7 @@ class Figures {
     const sources = ["plugin", "network", "host"].filter(of).sort((a, b) => of(b) - of(a)).map(s => `${s} ${count(of(s))}`);
     const calls = at === null ? track.calls.reduce((a, b) => a + b, 0) : track.calls[at];
     const failed = of("plugin") + of("network") + of("host");
-    this.failed.show(failed ? share(failed, calls) + (at === null ? " in all" : "") : "none", sources.join(" · "), at);
+    this.failed.show(failed ? share(failed, calls) : "none", sources.join(" · "), at);
     const p50 = at === null ? history.level(track.p50) : track.p50[at], p99 = at === null ? history.level(track.p99) : track.p99[at];
     this.took.show(p50 || p99 ? `${millis(p50)} / ${millis(p99)}`.replace(/ (ms|s)( \/ [^ ]+ \1)$/, "$2") : "–", longest ? `max ${millis(longest)}` : "", at);
   }
@@ -551,7 +551,7 @@ class Hour {
     this.at = null;
     this.rows = new Map();
     this.body = el("div", { class: "body", role: "rowgroup" });
-    const head = [["Calls"], ["Failed"], ["Time ", el("span", { class: "p50" }, "p50"), " / ", el("span", { class: "p99" }, "p99")]]
+    const head = [["Calls"], ["Failed in the hour"], ["Time ", el("span", { class: "p50" }, "p50"), " / ", el("span", { class: "p99" }, "p99")]]
       .map(t => el("span", { role: "columnheader" }, ...t));
     if (!total) head.unshift(el("span", { role: "columnheader" }, "Method"));
     this.table = el("div", { class: total ? "table methods total" : "table methods", role: "table", "aria-label": title, tabindex: 0 },
