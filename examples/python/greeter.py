@@ -101,7 +101,8 @@ async def main():
                 "name": os.environ.get("PLUGIN_NAME", "greeter"), "instance": f"{os.uname().nodename}-{os.getpid()}",
                 "kinds": [{"name": "greeter", "methods": [{"name": "Greet"}, {"name": "Hi"}]}],
             }, COOKIE)
-            print(f"1|{VERSION}|tcp|0.0.0.0:{listening.getsockname()[1]}|grpc|", flush=True)
+            host, port = listening.getsockname()[:2]
+            print(f"1|{VERSION}|tcp|{f'[{host}]' if ':' in host else host}:{port}|grpc|", flush=True)
         else:
             if os.environ.get(COOKIE["key"]) != COOKIE["value"]:
                 sys.exit("This is a plugin: a host starts it. To serve on the network, set PLUGIN_HOST.")
