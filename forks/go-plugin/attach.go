@@ -132,12 +132,9 @@ func helloRequest(cfg *ClientConfig) *hello.Request {
 	for i, p := range cfg.AllowedProtocols {
 		protocols[i] = string(p)
 	}
-	features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureBrokerIDs}
+	features := []string{hello.FeatureGoAway}
 	if !cfg.RawRPC {
 		features = append(features, hello.FeatureMux)
-	}
-	if !cfg.wantsOutput() {
-		features = append(features, hello.FeatureNoOutput)
 	}
 	return &hello.Request{
 		Cookie:    hello.Cookie{Key: cfg.MagicCookieKey, Value: cfg.MagicCookieValue},
@@ -220,7 +217,7 @@ func (p sessionPeer) newSession(cfg ClientConfig) (*Session, error) {
 
 func (s *Session) open(cfg *ClientConfig, p sessionPeer) error {
 	if s.agreed.Protocol == hello.GRPC && !s.agreed.Has(hello.FeatureMux) {
-		s.conn = dial.NewGRPCConn(p.conn, s.lose, (&grpcconn.GoAwayWatch{Leaving: s.setDraining}).See)
+		s.conn = dial.NewHTTP2Conn(p.conn, s.lose)
 		return s.openGRPC(cfg, p)
 	}
 	s.conn = dial.NewConn(p.conn, s.lose)
@@ -269,14 +266,14 @@ func (s *Session) lists(kind string) bool {
 	return slices.ContainsFunc(s.info.Kinds, func(k PeerKind) bool { return k.Name == kind })
 }
 
-// newMux makes what carries a gRPC session with the feature mux. Nothing is read before
+// newGRPCMux makes what carries a gRPC session with the feature mux. Nothing is read before
 // the client is set.
-func (s *Session) newMux(client **GRPCClient) *mux.Host {
-	return mux.NewHost(s.conn, mux.HostConfig{
+func newGRPCMux(conn net.Conn, client **GRPCClient, draining func(), lost func(error)) *mux.Host {
+	return mux.NewHost(conn, mux.HostConfig{
 		Accept:   mux.Acceptors{mux.Brokered: func(stream *mux.Stream) error { return (*client).broker.engine.Admit(stream) }},
-		Draining: s.setDraining,
+		Draining: draining,
 		Ended: func(err error) error {
-			s.lose(err)
+			lost(err)
 			if *client != nil {
 				(*client).session.Lose(peererr.Lost(err))
 			}
@@ -288,19 +285,9 @@ func (s *Session) newMux(client **GRPCClient) *mux.Host {
 func (s *Session) openGRPC(cfg *ClientConfig, p sessionPeer) error {
 	// The original library secures every brokered connection like the main one.
 	brokered := broker.Config{TLS: cfg.TLSConfig}
-	tunnel := s.agreed.Has(hello.FeatureGRPCTunnel)
-	if tunnel {
-		brokered = broker.Config{Transport: broker.Tunnel()} // inside of the main one
-	}
-	signs := grpcconn.DrainSigns{Leaving: s.setDraining}
-	if s.agreed.Has(hello.FeatureGRPCOnDemand) {
-		// The plugin says so with its answers, and that of a stream may be late.
-		signs.Streaming = sync.OnceFunc(s.askForDrain)
-	}
 	conn := grpcconn.Config{
 		Dial:    grpcconn.DialOnce(s.conn),
 		Creds:   grpcconn.EstablishedTLS{Conn: s.conn},
-		Drain:   signs,
 		MaxSend: commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
 	}
 	var panicked panics.Func
@@ -310,12 +297,9 @@ func (s *Session) openGRPC(cfg *ClientConfig, p sessionPeer) error {
 	var client *GRPCClient
 	var host *mux.Host
 	if s.agreed.Has(hello.FeatureMux) {
-		host = s.newMux(&client)
+		host = newGRPCMux(s.conn, &client, s.setDraining, s.lose)
 		grpcconn.OverMux(&conn, host, s.conn)
-		brokered = broker.Config{Transport: broker.Streams(host.Dial)}
-		if s.agreed.Has(hello.FeatureBrokerIDs) {
-			brokered.Announce = host.TellAccepted
-		}
+		brokered = broker.Config{Transport: broker.Streams(host.Dial), Announce: host.TellAccepted}
 	}
 	client, err := newGRPCClient(grpcClientConfig{
 		config:   *cfg,
@@ -325,9 +309,6 @@ func (s *Session) openGRPC(cfg *ClientConfig, p sessionPeer) error {
 		broker:   brokered,
 		panicked: panicked,
 		logger:   cfg.Logger,
-		announce: tunnel && s.agreed.Has(hello.FeatureBrokerIDs),
-		onDemand: tunnel && s.agreed.Has(hello.FeatureGRPCOnDemand),
-		noOutput: s.agreed.Has(hello.FeatureNoOutput),
 		doneCtx:  cmp.Or(p.process, s.ctx),
 		detach:   s.detach,
 		remote:   !s.child,

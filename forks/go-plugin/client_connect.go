@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"net"
-	"slices"
 
 	"google.golang.org/grpc/credentials"
 
@@ -47,9 +46,6 @@ func (p *localProcess) attach(reached reachedPlugin) (*Session, error) {
 	if reached.hello {
 		target.Hello = helloRequest(&p.config)
 		target.Hello.Versions, target.Hello.Protocols = []int{reached.version}, []string{string(reached.protocol)}
-		target.Hello.Features = slices.DeleteFunc(target.Hello.Features, func(feature string) bool {
-			return feature == hello.FeatureNoOutput // A child waits for whoever takes its output.
-		})
 		if peer.conn, peer.info, err = target.Dial(ctx); err == nil {
 			peer.agreed.Features, peer.agreed.MaxMessage = peer.info.Features, peer.info.MaxMessage
 		}

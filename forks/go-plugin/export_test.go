@@ -41,20 +41,34 @@ type GRPCClientConfig struct {
 	Conn        grpcconn.Config
 	Broker      broker.Config
 	Multiplexed bool
-	OnDemand    bool
-	Detach      func() (ask bool)
+	// Mux is a connection for the feature mux; nil: none. Draining is called when the plugin
+	// says that it is about to leave.
+	Mux      net.Conn
+	Draining func()
+	Detach   func() (ask bool)
 }
 
 // NewGRPCClient starts a session that ends with the test.
 func NewGRPCClient(t testing.TB, c GRPCClientConfig) (*GRPCClient, error) {
 	cfg := grpcClientConfig{
-		config: c.Config, plugins: c.Plugins, conn: c.Conn, broker: c.Broker, onDemand: c.OnDemand,
+		config: c.Config, plugins: c.Plugins, conn: c.Conn, broker: c.Broker,
 		logger: hclog.NewNullLogger(), doneCtx: t.Context(), detach: c.Detach,
 	}
 	if c.Multiplexed {
 		multiplexTest(t, &cfg)
 	}
-	return newGRPCClient(cfg)
+	if c.Mux == nil {
+		return newGRPCClient(cfg)
+	}
+	var client *GRPCClient
+	cfg.mux, cfg.remote = newGRPCMux(c.Mux, &client, c.Draining, func(error) {}), true
+	grpcconn.OverMux(&cfg.conn, cfg.mux, c.Mux)
+	cfg.broker.Transport, cfg.broker.TLS = broker.Streams(cfg.mux.Dial), nil
+	client, err := newGRPCClient(cfg)
+	if err == nil {
+		cfg.mux.KeepReading()
+	}
+	return client, err
 }
 
 func (c *GRPCClient) WatchDrain(ctx context.Context) error { return c.watchDrain(ctx) }

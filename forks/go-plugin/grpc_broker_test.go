@@ -20,8 +20,8 @@ var brokerCases = map[string]pairOptions{
 	"listeners, AutoMTLS":  {mutual: true},
 	"multiplexed":          {multiplexed: true},
 	"multiplexed AutoMTLS": {multiplexed: true, mutual: true},
-	"tunnel":               {tunnel: true},
-	"tunnel inside TLS":    {tunnel: true, mutual: true},
+	"mux":                  {mux: true},
+	"mux inside TLS":       {mux: true, mutual: true},
 }
 
 func TestBrokerBothWays(t *testing.T) {
@@ -43,7 +43,7 @@ func TestBrokerBothWays(t *testing.T) {
 
 // Each of 20 callbacks must reach its own id, and none another session's.
 func TestBrokerManyAtOnce(t *testing.T) {
-	for _, name := range []string{"listeners", "tunnel"} {
+	for _, name := range []string{"listeners", "mux"} {
 		t.Run(name, func(t *testing.T) {
 			var calls wait.Group
 			for session := range 3 {
@@ -82,7 +82,7 @@ func TestBrokerMultiplexedAtOnce(t *testing.T) {
 
 func TestBrokerNobodyAccepts(t *testing.T) {
 	const limit = time.Second
-	p := newGRPCPair(t, pairOptions{tunnel: true, wait: limit})
+	p := newGRPCPair(t, pairOptions{mux: true, wait: limit})
 	start := time.Now()
 	var dials wait.Group
 	dials.Go(func() {
@@ -149,7 +149,7 @@ func TestBrokerCloseEndsWaiting(t *testing.T) {
 // A plugin that serves more than one connection on an id, as long as its own
 // listener is open.
 func TestBrokerListenerTakesManyConnections(t *testing.T) {
-	for _, name := range []string{"multiplexed", "tunnel"} {
+	for _, name := range []string{"multiplexed", "mux"} {
 		t.Run(name, func(t *testing.T) {
 			p := newGRPCPair(t, brokerCases[name])
 			lis, err := p.stub.broker.Accept(5)

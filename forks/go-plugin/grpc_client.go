@@ -40,13 +40,7 @@ type grpcClientConfig struct {
 	broker      broker.Config   // Transport, TLS and Wait
 	mux         *mux.Host       // carries the session, which owns it; nil: conn does
 	multiplexer *multiplex.Host // instead of conn.Dial and broker.Transport; the client closes it
-	// onDemand opens the broker's link when it is needed first. The plugin has
-	// agreed to that, and gives the signs.
-	onDemand bool
-	// announce tells the plugin, which has asked for that, of each id that is accepted.
-	announce bool
-	panicked panics.Func // in what the broker serves
-	noOutput bool        // the plugin keeps none for this host
+	panicked    panics.Func     // in what the broker serves
 
 	logger  hclog.Logger
 	doneCtx context.Context   // handed to the plugins' GRPCClient
@@ -70,10 +64,10 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 	}
 	session := grpcconn.NewSession(conn)
 	cfg.broker.Logger = cfg.logger.Named("broker")
-	cfg.broker.Conn = grpcconn.Config{Drain: cfg.conn.Drain, MaxReceive: maxMessage, MaxSend: maxMessage}
+	cfg.broker.Conn = grpcconn.Config{MaxReceive: maxMessage, MaxSend: maxMessage}
 	cfg.broker.ServerOptions = append(grpcconn.ServerBound(maxMessage), grpcconn.AnswerPanics(cfg.panicked)...)
 	if cfg.mux == nil {
-		cfg.broker.Host = &broker.Host{Conn: conn, Done: cfg.doneCtx, OnDemand: cfg.onDemand, Announce: cfg.announce, Lost: session.Lose}
+		cfg.broker.Host = &broker.Host{Conn: conn, Done: cfg.doneCtx, Lost: session.Lose}
 	}
 	if shared := cfg.config.Broker; shared != nil {
 		cfg.broker.Group = shared.group
@@ -83,11 +77,10 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 	if cfg.multiplexer != nil {
 		session.Beneath = cfg.multiplexer
 	}
-	switch {
-	case cfg.mux != nil:
+	if cfg.mux != nil {
 		session.Mux, session.Beneath = cfg.conn.Mux, cfg.mux
 		session.Output = grpcconn.ReceiveOutput(cfg.mux, cfg.remote, cfg.config.SyncStdout, cfg.config.SyncStderr)
-	case !cfg.noOutput:
+	} else {
 		session.Output = grpcstdio.Receive(conn, cfg.config.SyncStdout, cfg.config.SyncStderr, cfg.logger)
 	}
 	return &GRPCClient{Conn: conn, Plugins: cfg.plugins, session: session, broker: b, pingTimeout: cfg.config.PingTimeout}, nil

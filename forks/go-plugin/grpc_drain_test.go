@@ -9,8 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/reflection/grpc_reflection_v1"
+	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin"
 )
@@ -21,7 +23,7 @@ func TestGRPCDrain(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := newGRPCPair(t, options)
 			draining := make(chan error, 1)
-			go func() { draining <- p.client.WatchDrain(t.Context()) }()
+			go func() { draining <- p.watchDrain(t.Context()) }()
 			type answer struct {
 				text string
 				err  error
@@ -59,6 +61,12 @@ func TestGRPCDrain(t *testing.T) {
 			}
 			<-stopped
 			_, err := p.stub.call(t.Context(), "Name", "")
+			if options.mux { // whose session ends apart from its service
+				if status.Code(err) != codes.Unavailable {
+					t.Errorf("call after the drain = %v, want Unavailable", err)
+				}
+				return
+			}
 			wantLost(t, "call after the drain", err)
 		})
 	}
@@ -66,7 +74,7 @@ func TestGRPCDrain(t *testing.T) {
 
 // A call that does not end is cut off when the time is over.
 func TestGRPCDrainTimeout(t *testing.T) {
-	p := newGRPCPair(t, pairOptions{tunnel: true})
+	p := newGRPCPair(t, pairOptions{mux: true})
 	failed := make(chan error, 1)
 	go func() {
 		_, err := p.stub.call(t.Context(), "Hold", "")
@@ -81,7 +89,7 @@ func TestGRPCDrainTimeout(t *testing.T) {
 
 // Streams that hosts hold open must not keep a server from stopping.
 func TestGRPCGracefulStopEndsOwnStreams(t *testing.T) {
-	p := newGRPCPair(t, pairOptions{tunnel: true})
+	p := newGRPCPair(t, pairOptions{mux: true})
 	reflect, err := grpc_reflection_v1.NewServerReflectionClient(p.client.Conn).ServerReflectionInfo(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/hashicorp/go-plugin"
-	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // What a plugin sends, as HTTP/2 has it on the wire.
@@ -37,8 +39,7 @@ func scriptedSession(t *testing.T) (s *plugin.Session, peer net.Conn) {
 		Logger:            hclog.NewNullLogger(),
 		KeepaliveInterval: -1,
 	}
-	features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureNoOutput}
-	s, err := plugin.NewSession(cfg, here, &plugin.PeerInfo{Version: int(testHandshake.ProtocolVersion), Protocol: string(plugin.ProtocolGRPC), Features: features})
+	s, err := plugin.NewSession(cfg, here, &plugin.PeerInfo{Version: int(testHandshake.ProtocolVersion), Protocol: string(plugin.ProtocolGRPC)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,23 +63,17 @@ func isClosed(c <-chan struct{}) bool {
 // could fail because of that.
 func TestEndOfASessionAtRest(t *testing.T) {
 	cases := map[string]struct {
-		reason  string
-		end     func(s *plugin.Session, plugin net.Conn)
-		drained bool
+		reason string
+		end    func(s *plugin.Session, plugin net.Conn)
 	}{
-		"Leaves": {"A GOAWAY without an error is a plugin that leaves.", sends(wireSettings + wireLeave), true},
-		"LeavesBytewise": {"It may come in pieces.", func(_ *plugin.Session, plugin net.Conn) {
-			for _, b := range []byte(wireSettings + wireLeave) {
-				_, _ = plugin.Write([]byte{b})
-			}
-		}, true},
-		"Rejects": {"A GOAWAY with one is not.", sends(wireSettings + wireReject), false},
-		"Broken":  {"gRPC gives up a connection on which it is sent nonsense, and reads no more.", sends(wireSettings + wireBroken), false},
+		"Leaves":  {"A GOAWAY without an error is a plugin that leaves.", sends(wireSettings + wireLeave)},
+		"Rejects": {"One with an error is the end as well.", sends(wireSettings + wireReject)},
+		"Broken":  {"gRPC gives up a connection on which it is sent nonsense, and reads no more.", sends(wireSettings + wireBroken)},
 		"Own": {"The application may close the connection instead of the session.", func(s *plugin.Session, plugin net.Conn) {
 			_, _ = plugin.Write([]byte(wireSettings))
 			conn, _ := s.ClientConn()
 			_ = conn.Close()
-		}, false},
+		}},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -92,10 +87,64 @@ func TestEndOfASessionAtRest(t *testing.T) {
 			if err := s.Err(); !errors.Is(err, plugin.ErrConnectionLost) {
 				t.Errorf("%s\nthe session ended with %v", tc.reason, err)
 			}
-			if isClosed(s.Draining()) != tc.drained {
-				t.Errorf("%s\nDraining is closed: %v", tc.reason, !tc.drained)
-			}
 		})
+	}
+}
+
+// TestPlainServerLeaves attaches to a gRPC server that was not made for go-plugin, and ends
+// it while a call is in flight: the host is told by the GOAWAY.
+func TestPlainServerLeaves(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	impl, server := newRelay("plain"), grpc.NewServer()
+	server.RegisterService(relayDesc(), impl)
+	var serving wait.Group
+	serving.Go(func() { _ = server.Serve(lis) })
+	t.Cleanup(func() {
+		server.Stop()
+		serving.Wait()
+	})
+	session, err := plugin.Attach(t.Context(), &plugin.ClientConfig{
+		HandshakeConfig:  testHandshake,
+		Plugins:          plugin.PluginSet{"relay": &relay{}},
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC},
+		Reattach:         &plugin.ReattachConfig{Addr: lis.Addr(), Protocol: plugin.ProtocolGRPC, ProtocolVersion: int(testHandshake.ProtocolVersion)},
+		Logger:           hclog.NewNullLogger(),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = session.Close() })
+	stream, err := dispenseRelay(t, session.Dispense).count(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-impl.held
+	if isClosed(session.Draining()) {
+		t.Error("the host is told before the server leaves")
+	}
+	serving.Go(server.GracefulStop)
+	<-session.Draining()
+	if err := session.Err(); err != nil {
+		t.Errorf("the session has ended with its call in flight: %v", err)
+	}
+	close(impl.gate)
+	if err := stream.RecvMsg(new(wrapperspb.StringValue)); !errors.Is(err, io.EOF) {
+		t.Errorf("the call in flight ends with %v", err)
+	}
+}
+
+// TestLostConnectionIsNoLeave cuts a connection: the plugin has not said that it leaves.
+func TestLostConnectionIsNoLeave(t *testing.T) {
+	s, peer := scriptedSession(t)
+	_, _ = peer.Write([]byte(wireSettings))
+	_ = peer.Close()
+	<-s.Done()
+	_ = s.Close() // which waits for the session's goroutines
+	if isClosed(s.Draining()) {
+		t.Error("Draining is closed")
 	}
 }
 

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"sync"
 	"testing"
 
 	"google.golang.org/grpc"
@@ -14,55 +13,6 @@ import (
 
 	"github.com/hashicorp/go-plugin"
 )
-
-// TestAnswersTellOfDrain leaves one way at a time for the host to hear of it:
-// what is under way ends when the plugin has begun to leave.
-func TestAnswersTellOfDrain(t *testing.T) {
-	cases := map[string]struct {
-		reason string
-		begin  func(t *testing.T, stub *relay) (end func() error)
-	}{
-		"Call": {"A call that began earlier is answered now.", func(t *testing.T, stub *relay) func() error {
-			return hold(stub, stub)
-		}},
-		"Stream": {"The end of a stream is an answer, too.", func(t *testing.T, stub *relay) func() error {
-			stream, err := stub.count(t.Context(), "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			<-stub.held
-			return func() error {
-				close(stub.gate)
-				if err := stream.RecvMsg(new(wrapperspb.StringValue)); !errors.Is(err, io.EOF) {
-					return err
-				}
-				return nil
-			}
-		}},
-		"Brokered": {"A host may call nothing but what it was lent.", func(t *testing.T, stub *relay) func() error {
-			return hold(stub, &relay{conn: lent(t, stub)})
-		}},
-	}
-	for name, tc := range cases {
-		t.Run(name, func(t *testing.T) {
-			told := make(chan struct{})
-			p := newGRPCPair(t, pairOptions{tunnel: true, client: func(cfg *plugin.GRPCClientConfig) {
-				cfg.OnDemand, cfg.Conn.Drain.Leaving = true, sync.OnceFunc(func() { close(told) })
-			}})
-			p.stub.held, p.stub.gate = p.impl.held, p.impl.gate
-			end := tc.begin(t, p.stub)
-			p.service.NotifyDrain()
-			if err := end(); err != nil {
-				t.Errorf("%s\nwhat was under way: %v", tc.reason, err)
-			}
-			select {
-			case <-told:
-			default:
-				t.Errorf("%s\nthe host was not told", tc.reason)
-			}
-		})
-	}
-}
 
 // hold makes a call on stub that the plugin holds, and returns how to end it.
 func hold(plugin, stub *relay) (release func() error) {

@@ -25,7 +25,7 @@ func lostPair(t *testing.T) (*grpcPair, *cutProxy) {
 	t.Helper()
 	var proxy *cutProxy
 	p := newGRPCPair(t, pairOptions{
-		tunnel: true,
+		wait: time.Second,
 		client: func(cfg *plugin.GRPCClientConfig) {
 			direct := cfg.Conn.Dial
 			// Find the address that a dial would reach.
@@ -142,7 +142,7 @@ func TestPluginUnavailable(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			p := newGRPCPair(t, pairOptions{tunnel: true})
+			p := newGRPCPair(t, pairOptions{})
 			err := tc.call(t, p)
 			if errors.Is(err, plugin.ErrConnectionLost) || status.Code(err) != codes.Unavailable || status.Convert(err).Message() != "the plugin is busy" {
 				t.Errorf("%v (%s), want the plugin's own Unavailable", err, tc.reason)
@@ -152,7 +152,7 @@ func TestPluginUnavailable(t *testing.T) {
 }
 
 func BenchmarkCallWatched(b *testing.B) {
-	p := newGRPCPair(b, pairOptions{tunnel: true})
+	p := newGRPCPair(b, pairOptions{})
 	plain, err := grpc.NewClient("passthrough:///unused",
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return p.dial(ctx) }),
 		grpc.WithTransportCredentials(insecure.NewCredentials()))

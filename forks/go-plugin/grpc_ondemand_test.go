@@ -4,7 +4,6 @@ package plugin_test
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"net"
 	"slices"
@@ -17,7 +16,6 @@ import (
 	"google.golang.org/protobuf/types/known/emptypb"
 
 	"github.com/hashicorp/go-plugin"
-	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
@@ -131,17 +129,9 @@ func TestNoOutputIsKeptForNobody(t *testing.T) {
 	if status.Code(err) != codes.Unimplemented {
 		t.Errorf("output for a host that asked for none: %v", err)
 	}
-	if !slices.Contains(session.Info().Features, hello.FeatureNoOutput) {
-		t.Errorf("agreed on %v", session.Info().Features)
-	}
-
-	_, session, _, _ = attachedRelay(t, func(cfg *plugin.ClientConfig) { cfg.SyncStderr = new(bytes.Buffer) })
-	if slices.Contains(session.Info().Features, hello.FeatureNoOutput) {
-		t.Errorf("agreed on %v", session.Info().Features)
-	}
 }
 
-// A host of an earlier release asks for neither feature, and watches.
+// A host of another library may shake hands and not know mux: it watches.
 func TestHostThatWatches(t *testing.T) {
 	p, _, kept, _ := attachedRelay(t, nil)
 	conn, err := net.Dial("tcp", p.addr.String())
@@ -150,7 +140,7 @@ func TestHostThatWatches(t *testing.T) {
 	}
 	request := plugin.HelloRequest(p.clientConfig())
 	request.Protocols = []string{string(plugin.ProtocolGRPC)}
-	request.Features = []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel}
+	request.Features = []string{hello.FeatureGoAway}
 	if err := hello.WriteRequest(conn, request); err != nil {
 		t.Fatal(err)
 	}
@@ -161,7 +151,6 @@ func TestHostThatWatches(t *testing.T) {
 	}
 	client, err := plugin.NewGRPCClient(t, plugin.GRPCClientConfig{
 		Conn:    grpcconn.Config{Dial: grpcconn.DialOnce(sniff.NewConn(conn, r))},
-		Broker:  broker.Config{Transport: broker.Tunnel()},
 		Plugins: plugin.PluginSet{"relay": newRelay("")},
 		Detach:  noAsking,
 	})

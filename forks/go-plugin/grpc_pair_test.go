@@ -5,6 +5,7 @@ package plugin_test
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net"
 	"sync"
 	"testing"
@@ -20,6 +21,7 @@ import (
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/grpcserve"
 	"github.com/hashicorp/go-plugin/internal/multiplex"
+	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 	"github.com/hashicorp/go-plugin/internal/wait"
@@ -32,6 +34,7 @@ type grpcPair struct {
 	client  *plugin.GRPCClient
 	stub    *relay
 	dial    func(context.Context) (net.Conn, error)
+	told    <-chan struct{} // with mux, closed when the host is told that the plugin leaves
 	end     func()
 }
 
@@ -43,8 +46,8 @@ type grpcServing struct {
 
 // pairOptions change what newGRPCPair makes.
 type pairOptions struct {
-	tunnel, multiplexed bool // brokered connections; neither: listeners
-	mutual              bool // TLS as AutoMTLS makes it
+	mux, multiplexed bool // what is spoken; neither: HTTP/2, with listeners
+	mutual           bool // TLS as AutoMTLS makes it
 	// wait is what the brokers wait instead of rendezvous.Wait; zero: longer than any
 	// machine is busy.
 	wait    time.Duration
@@ -82,9 +85,12 @@ func newGRPCPair(t testing.TB, o pairOptions) *grpcPair {
 		calling.Conn.Creds = credentials.NewTLS(calling.Broker.TLS)
 	}
 	served := lis
-	if o.tunnel {
-		serving.Broker.Transport, serving.Broker.TLS = broker.Tunnel(), nil
-		calling.Broker.Transport, calling.Broker.TLS = broker.Tunnel(), nil
+	if o.mux {
+		serving.Output, serving.Options = nil, []grpc.ServerOption{grpc.Creds(grpcconn.EstablishedTLS{})}
+		serving.Mux = &grpcserve.Mux{
+			Subscribe: func() mux.Output { return stdio.NewSource(nil, nil, nil).Subscribe() },
+			Output:    new(stdio.Barrier), Watchdog: new(mux.Watchdog), Silence: time.Minute,
+		}
 	}
 	if o.multiplexed {
 		multiplexer := multiplex.NewPlugin(hclog.NewNullLogger(), lis)
@@ -110,11 +116,20 @@ func (p *grpcPair) start(t testing.TB, serving grpcServing, calling plugin.GRPCC
 		t.Fatal(err)
 	}
 	var running wait.Group
-	running.Go(func() {
-		if err := p.service.Serve(serving.Output.Listener(lis)); err != nil {
-			t.Errorf("serve: %v", err)
-		}
-	})
+	if serving.Mux == nil {
+		running.Go(func() {
+			if err := p.service.Serve(serving.Output.Listener(lis)); err != nil {
+				t.Errorf("serve: %v", err)
+			}
+		})
+	} else {
+		told, draining := context.WithCancel(context.Background())
+		calling.Draining, p.told = draining, told.Done()
+		here, there := connectedBy(t, p.dial, lis, serving.Broker.TLS, calling.Broker.TLS)
+		calling.Mux = here
+		session := p.service.Join(serving.Host, there)
+		running.Go(func() { session.Serve(func(error) { _ = there.Close() }) })
+	}
 	if p.client, err = plugin.NewGRPCClient(t, calling); err != nil {
 		t.Fatal(err)
 	}
@@ -129,6 +144,42 @@ func (p *grpcPair) start(t testing.TB, serving grpcServing, calling plugin.GRPCC
 		t.Fatal(err)
 	}
 	p.stub = raw.(*relay)
+}
+
+// connectedBy returns the two ends of a connection, within TLS where that is asked for.
+func connectedBy(t testing.TB, dial func(context.Context) (net.Conn, error), lis net.Listener, server, client *tls.Config) (here, there net.Conn) {
+	t.Helper()
+	here, err := dial(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if there, err = lis.Accept(); err != nil {
+		t.Fatal(err)
+	}
+	_ = lis.Close()
+	if server == nil {
+		return here, there
+	}
+	secureHere, secureThere := tls.Client(here, client), tls.Server(there, server)
+	shaken := make(chan error, 1)
+	go func() { shaken <- secureThere.HandshakeContext(t.Context()) }()
+	if err := errors.Join(secureHere.HandshakeContext(t.Context()), <-shaken); err != nil {
+		t.Fatal(err)
+	}
+	return secureHere, secureThere
+}
+
+// watchDrain blocks until the host is told that the plugin is about to leave.
+func (p *grpcPair) watchDrain(ctx context.Context) error {
+	if p.told == nil {
+		return p.client.WatchDrain(ctx)
+	}
+	select {
+	case <-p.told:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // mutualTLS is what AutoMTLS agrees on.

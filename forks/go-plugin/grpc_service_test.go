@@ -21,7 +21,7 @@ import (
 )
 
 func TestGRPCHealthAndReflection(t *testing.T) {
-	p := newGRPCPair(t, pairOptions{tunnel: true})
+	p := newGRPCPair(t, pairOptions{})
 	if err := p.client.Ping(); err != nil {
 		t.Errorf("Ping = %v", err)
 	}
@@ -43,7 +43,7 @@ func TestGRPCHealthAndReflection(t *testing.T) {
 	}
 	want := []string{
 		"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection",
-		"plugin.GRPCBroker", "plugin.GRPCController", "plugin.GRPCStdio", "reattach.v1.Tunnel", "test.Relay",
+		"plugin.GRPCBroker", "plugin.GRPCController", "plugin.GRPCStdio", "test.Relay",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("services (-want +got):\n%s", diff)

@@ -22,7 +22,6 @@ func (h *hostSession) prepare() error {
 	host := h.grpcHost()
 	session, err := h.join(host)
 	if err != nil {
-		host.Output.Close()
 		h.logger.Error("host cannot be served", "error", err)
 		return err
 	}
@@ -63,24 +62,13 @@ func (h *hostSession) grpcHost() grpcserve.Host {
 		// Where the child's sockets are, its brokered listeners are, too.
 		host.Broker.Transport = broker.Listeners(broker.ListenerConfig{Sockets: listen.SocketsFromEnv()})
 	}
-	tunnel := h.agreed.Has(hello.FeatureGRPCTunnel)
-	if tunnel && !h.agreed.Has(hello.FeatureMux) {
-		host.Broker.Transport, host.Broker.TLS = broker.Tunnel(), nil // inside of the main one
-	}
-	if h.agreed.Has(hello.FeatureNoOutput) {
-		host.OnShutdown = func() { h.quit(0) }
-	}
-	switch {
-	case h.agreed.Has(hello.FeatureMux):
+	if h.agreed.Has(hello.FeatureMux) {
 		host.Mux = &grpcserve.Mux{
 			Subscribe: func() mux.Output { return h.subscribe() }, Output: &h.before,
 			Watchdog: &h.plugin.watchdog, Silence: h.plugin.keepalive,
 		}
-	case !h.agreed.Has(hello.FeatureNoOutput):
+	} else {
 		host.Output = grpcstdio.NewSender(func() stdio.Stream { return h.output().Subscribe() })
-		if tunnel {
-			host.Output.Keep() // The host asks for the output while it may already be calling.
-		}
 	}
 	return host
 }

@@ -291,7 +291,7 @@ func registerPoison(b *plugin.GRPCBroker, s *grpc.Server) {
 // A gRPC method that panics costs its own caller an error, unary or a stream, on
 // the session's connection or a brokered one.
 func TestPanicIsAnsweredGRPC(t *testing.T) {
-	for name, old := range map[string]bool{"tunnel": false, "listeners": true} {
+	for name, old := range map[string]bool{"mux": false, "listeners": true} {
 		t.Run(name, func(t *testing.T) {
 			p, log := servePoison(t, poisonRelay{}, func(o *plugin.ServeConfig) { o.GRPCServer = plugin.DefaultGRPCServer })
 			cfg := p.clientConfig()

@@ -112,7 +112,7 @@ func TestSharedGRPCBrokerForward(t *testing.T) {
 			return serveRelay(fmt.Sprint("forwarded ", id))(options)
 		})
 	})
-	for _, name := range []string{"tunnel", "tunnel inside TLS"} {
+	for _, name := range []string{"mux", "mux inside TLS"} {
 		conn.pairs = append(conn.pairs, joined(t, shared, brokerCases[name]))
 	}
 	stub := &relay{broker: host, conn: conn}

@@ -12,7 +12,7 @@ import (
 )
 
 // streamKind is the kind of a frame that opens a stream, by which a host asks for
-// output (PROTOCOL.md, section 9).
+// output (PROTOCOL.md, section 8).
 const streamKind = 10
 
 // TestOutputIsAskedForFirst holds that a host has asked for the plugin's output

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"math"
 	"net"
-	"sync"
 	"time"
 
 	"google.golang.org/grpc"
@@ -39,7 +38,6 @@ type Session struct {
 	end         context.CancelCauseFunc // the first call counts
 	draining    context.Context         // ends when the plugin says that it is about to leave
 	setDraining context.CancelFunc
-	asking      sync.Mutex // no worker starts while Close begins to wait
 	workers     wait.Group
 }
 
@@ -144,9 +142,7 @@ func (s *Session) GRPCBroker() *GRPCBroker {
 // SyncStdout and SyncStderr, has been passed on then, unless that took more than two
 // seconds. Calls in flight fail with [ErrConnectionLost].
 func (s *Session) Close() error {
-	s.asking.Lock()
 	s.end(ErrDetached)
-	s.asking.Unlock()
 	s.workers.Wait()
 	return nil
 }
@@ -154,8 +150,12 @@ func (s *Session) Close() error {
 // start supervises a session whose client is set. Most sessions cost no
 // goroutine for that.
 func (s *Session) start() {
-	if a := s.agreed; a.Has(hello.FeatureGoAway) && !a.Has(hello.FeatureMux) && !a.Has(hello.FeatureGRPCOnDemand) {
-		s.askForDrain() // the plugin tells only a host that has asked from the beginning
+	if watch := s.drainWatch(); watch != nil {
+		s.workers.Go(func() {
+			if watch(s.ctx) == nil && s.ctx.Err() == nil {
+				s.setDraining()
+			}
+		})
 	}
 	stopProbes := s.keepAlive()
 	s.workers.Add(1)
@@ -186,19 +186,19 @@ func (s *Session) detach() (ask bool) {
 	return s.child || s.info != nil && s.takesOutput && errors.Is(s.Err(), ErrDetached)
 }
 
-// askForDrain asks the plugin to say when it is about to leave, and does not
-// wait for that.
-func (s *Session) askForDrain() {
-	s.asking.Lock()
-	defer s.asking.Unlock()
-	if s.ctx.Err() != nil {
-		return
+// drainWatch returns what returns nil when the plugin has said that it is about to leave;
+// nil: a session by mux is told, and over yamux a plugin says so only if it has agreed to.
+func (s *Session) drainWatch() func(context.Context) error {
+	client, isGRPC := s.client.(*GRPCClient)
+	switch {
+	case s.agreed.Has(hello.FeatureMux):
+		return nil
+	case s.agreed.Has(hello.FeatureGoAway):
+		return s.client.watchDrain
+	case isGRPC:
+		return client.session.WatchLeave
 	}
-	s.workers.Go(func() {
-		if s.client.watchDrain(s.ctx) == nil {
-			s.setDraining()
-		}
-	})
+	return nil
 }
 
 // keepAlive probes the plugin whenever nothing came from it for the interval, until stop

@@ -127,7 +127,7 @@ func TestSharedGRPCBrokerLateSession(t *testing.T) {
 
 func TestSharedGRPCBrokerEnds(t *testing.T) {
 	shared := newSharedBroker(t)
-	pair := joined(t, shared, brokerCases["tunnel"])
+	pair := joined(t, shared, brokerCases["mux"])
 	broker := shared.GRPCBroker(func() *plugin.GRPCBroker { return nil })
 	own, err := pair.client.GRPCBroker().Accept(broker.NextId())
 	if err != nil {

@@ -5,7 +5,6 @@ package adversary
 import (
 	"bufio"
 	"encoding/binary"
-	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -68,9 +67,9 @@ func (rawCodec) Marshal(v any) ([]byte, error)      { return v.([]byte), nil }
 func (rawCodec) Unmarshal(data []byte, v any) error { *v.(*[]byte) = data; return nil }
 func (rawCodec) Name() string                       { return "proto" }
 
-// stormLink serves gRPC, is well, takes every tunnel, and sends messages of the broker
+// stormLink serves gRPC, is well, and sends messages of the broker
 // without end.
-func stormLink(features []string, message func(n uint32) []byte) func(net.Conn) {
+func stormLink(message func(n uint32) []byte) func(net.Conn) {
 	serve := func(_ any, s grpc.ServerStream) error {
 		method, _ := grpc.MethodFromServerStream(s)
 		switch method {
@@ -92,7 +91,7 @@ func stormLink(features []string, message func(n uint32) []byte) func(net.Conn) 
 		return nil
 	}
 	return func(c net.Conn) {
-		_, _ = io.WriteString(c, answerOf("grpc", map[string]any{"features": features}))
+		_, _ = io.WriteString(c, answerOf("grpc", nil))
 		server := grpc.NewServer(grpc.ForceServerCodec(rawCodec{}), grpc.UnknownServiceHandler(serve))
 		defer server.Stop()
 		conn := &hangUp{Conn: c, done: make(chan struct{})}
@@ -102,21 +101,16 @@ func stormLink(features []string, message func(n uint32) []byte) func(net.Conn) 
 }
 
 // connInfo is the message ConnInfo of PROTOCOL.md, section 3.
-func connInfo(id uint32, network, address string, knock bool) []byte {
+func connInfo(id uint32, network, address string) []byte {
 	b := protowire.AppendVarint(protowire.AppendTag(nil, 1, protowire.VarintType), uint64(id))
 	b = protowire.AppendString(protowire.AppendTag(b, 2, protowire.BytesType), network)
-	b = protowire.AppendString(protowire.AppendTag(b, 3, protowire.BytesType), address)
-	if knock {
-		b = protowire.AppendString(protowire.AppendTag(b, 4, protowire.BytesType), "\x08\x01")
-	}
-	return b
+	return protowire.AppendString(protowire.AppendTag(b, 3, protowire.BytesType), address)
 }
 
 // TestBrokerStorms has a plugin dial ids that the host never accepted, without end.
 func TestBrokerStorms(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("x", 1<<20)
-	tunnel := []string{"grpc-tunnel"}
 	stranger := func(n uint32) string { return brokerID(firstStranger + n) }
 	for name, behave := range map[string]func(net.Conn){
 		"streams over messages":             stormStreams(true, stranger),
@@ -124,12 +118,8 @@ func TestBrokerStorms(t *testing.T) {
 		"streams for one id":                stormStreams(true, func(uint32) string { return brokerID(firstStranger) }),
 		"streams that name no id":           stormStreams(true, func(uint32) string { return "" }),
 		"streams over yamux without an id":  stormStreams(false, func(uint32) string { return "" }),
-		"knocks":                            stormLink(tunnel, func(n uint32) []byte { return connInfo(firstStranger+n, "", fmt.Sprint(n), true) }),
-		"knocks for one id":                 stormLink(tunnel, func(n uint32) []byte { return connInfo(firstStranger, "", "same", true) }),
-		"knocks with long names":            stormLink(tunnel, func(n uint32) []byte { return connInfo(firstStranger+n, "", long, true) }),
-		"announcements instead of knocks":   stormLink(tunnel, func(n uint32) []byte { return connInfo(firstStranger+n, "tcp", "127.0.0.1:1", false) }),
-		"announcements":                     stormLink(nil, func(n uint32) []byte { return connInfo(firstStranger+n, "tcp", "127.0.0.1:1", false) }),
-		"announcements with long addresses": stormLink(nil, func(n uint32) []byte { return connInfo(firstStranger+n, "tcp", long, false) }),
+		"announcements":                     stormLink(func(n uint32) []byte { return connInfo(firstStranger+n, "tcp", "127.0.0.1:1") }),
+		"announcements with long addresses": stormLink(func(n uint32) []byte { return connInfo(firstStranger+n, "tcp", long) }),
 	} {
 		t.Run(name, func(t *testing.T) {
 			underAttackWithin(t, "a plugin that storms the broker: "+name, serveHostile(t, behave), stormMemory, stormGoroutines, nil)

@@ -14,7 +14,7 @@ import (
 	"github.com/reattach/reattach/commons"
 )
 
-// Kinds of frames and the purpose of a brokered stream: PROTOCOL.md, section 9.
+// Kinds of frames and the purpose of a brokered stream: PROTOCOL.md, section 8.
 const (
 	frameStream = 10
 	frameData   = 11

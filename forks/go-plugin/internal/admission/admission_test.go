@@ -45,7 +45,7 @@ func plugin() admission.Config {
 func host() *hello.Request {
 	return &hello.Request{
 		Cookie: hello.Cookie{Key: "TEST_PLUGIN", Value: "hello"}, Host: "tester", MaxMessage: 1 << 20,
-		Versions: []int{1, 2, 3, 4}, Protocols: []string{hello.NetRPC, hello.GRPC}, Features: []string{hello.FeatureMux, hello.FeatureNoOutput},
+		Versions: []int{1, 2, 3, 4}, Protocols: []string{hello.NetRPC, hello.GRPC}, Features: []string{hello.FeatureMux},
 	}
 }
 
@@ -103,12 +103,12 @@ func TestHandshakeAgrees(t *testing.T) {
 		"Other": {
 			reason: "The features are those of the protocol.",
 			change: func(r *hello.Request) { r.Protocols = []string{hello.GRPC, hello.NetRPC} },
-			want:   hello.Agreement{Version: 4, Protocol: hello.GRPC, Features: []string{hello.FeatureMux, hello.FeatureNoOutput}, MaxMessage: 1 << 20},
+			want:   hello.Agreement{Version: 4, Protocol: hello.GRPC, Features: []string{hello.FeatureMux}, MaxMessage: 1 << 20},
 		},
 		"OnlyGRPC": {
 			reason: "A version whose kinds net/rpc cannot serve is served over gRPC, although the host prefers the other.",
 			change: func(r *hello.Request) { r.Versions = []int{1, 2} },
-			want:   hello.Agreement{Version: 2, Protocol: hello.GRPC, Features: []string{hello.FeatureMux, hello.FeatureNoOutput}, MaxMessage: 1 << 20},
+			want:   hello.Agreement{Version: 2, Protocol: hello.GRPC, Features: []string{hello.FeatureMux}, MaxMessage: 1 << 20},
 		},
 	}
 	for name, tc := range cases {

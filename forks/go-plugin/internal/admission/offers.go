@@ -25,8 +25,7 @@ type Version struct {
 	// NetRPC reports whether it can be served over net/rpc. It runs code of the
 	// plugin's, and is only called for a version of gRPC and a host that would get that.
 	NetRPC func() bool
-	// Relayed says that another process serves it: what is spoken is what a plugin of the
-	// original library speaks.
+	// Relayed says that another process serves it, whose net/rpc goes over yamux.
 	Relayed bool
 }
 
@@ -36,20 +35,16 @@ func (s *Served) offers(protocols []string) []hello.Offer {
 	var all []hello.Offer
 	prefersGRPC := prefers(protocols, hello.GRPC, hello.NetRPC)
 	for _, v := range s.Versions {
+		features := []string{hello.FeatureGoAway, hello.FeatureMux}
 		// The protocol that the original library would choose comes first.
 		if v.Protocol == hello.GRPC {
-			features := []string{hello.FeatureGoAway, hello.FeatureGRPCTunnel, hello.FeatureGRPCOnDemand, hello.FeatureNoOutput, hello.FeatureMux}
-			if v.Relayed {
-				features = append(features, hello.FeatureBrokerIDs)
-			}
 			all = append(all, hello.Offer{Version: v.Number, Protocol: hello.GRPC, Features: features})
 			if prefersGRPC || !v.NetRPC() {
 				continue
 			}
 		}
-		features := []string{hello.FeatureGoAway, hello.FeatureMux}
 		if v.Relayed {
-			features = []string{hello.FeatureGoAway}
+			features = features[:1]
 		}
 		all = append(all, hello.Offer{Version: v.Number, Protocol: hello.NetRPC, Features: features})
 	}

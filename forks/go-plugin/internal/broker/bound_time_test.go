@@ -96,13 +96,7 @@ func TestLargeMessagesAreDropped(t *testing.T) {
 // What is dialled at an id that is accepted and never served is bounded, and the rest is
 // refused at once.
 func TestAcceptedAndNeverServed(t *testing.T) {
-	for name, connect := range map[string]func(testing.TB, time.Duration) (*Broker, *Broker){"tunnel": pairs["tunnel"], "streams": streamPair} {
-		t.Run(name, func(t *testing.T) { testAcceptedAndNeverServed(t, connect) })
-	}
-}
-
-func testAcceptedAndNeverServed(t *testing.T, connect func(testing.TB, time.Duration) (*Broker, *Broker)) {
-	host, plugin := connect(t, time.Minute)
+	host, plugin := streamPair(t, time.Minute)
 	lis, err := host.Accept(4711)
 	if err != nil {
 		t.Fatal(err)

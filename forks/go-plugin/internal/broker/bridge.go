@@ -32,21 +32,11 @@ func (b *Broker) Accepted(id uint32) {
 	}
 }
 
-// announce tells the other side that id is accepted, where it has asked for that.
+// announce tells the other side that id is accepted, where its transport does not.
 func (b *Broker) announce(id uint32) {
 	if b.cfg.Announce != nil {
 		b.cfg.Announce(id)
-		return
 	}
-	if b.cfg.Host == nil || !b.cfg.Host.Announce {
-		return
-	}
-	b.openLink()
-	b.spawn(func() {
-		if err := b.link.send(b.ctx, announcement(id)); err != nil && b.ctx.Err() == nil {
-			b.logger.Warn("the plugin was not told of an id", "id", id, "error", err)
-		}
-	})
 }
 
 // Bridge joins the brokers of two sessions, of which this process is an end of each: what

@@ -53,8 +53,8 @@ type Config struct {
 	Conn grpcconn.Config
 	// ServerOptions are given to the servers of accepted ids.
 	ServerOptions []grpc.ServerOption
-	// Announce tells the other side of each id that is accepted, and does not wait. Nil: it
-	// has not asked for that.
+	// Announce tells the other side of each id that is accepted, and does not wait; nil: the
+	// transport does, or nobody has to know.
 	Announce func(id uint32)
 	// Group is what the broker accepts for, beside its own session; nil: nothing.
 	Group *Group
@@ -68,17 +68,13 @@ type Host struct {
 	Conn grpc.ClientConnInterface
 	// Done ends when the link to the plugin is not to be opened again.
 	Done context.Context
-	// Announce tells the plugin of each id that is accepted.
-	Announce bool
-	// OnDemand opens the link when it is needed first.
-	OnDemand bool
 	// Lost is told, maybe again, that the link was lost for good, once somebody has
 	// wanted to broker.
 	Lost func(error)
 }
 
 // Transport is one way to make brokered connections: [Listeners], [Multiplexed] or
-// [Tunnel].
+// [Streams].
 type Transport func(*Broker) transport
 
 // transport is that of one broker. Its methods may be called from any goroutine.
@@ -109,13 +105,12 @@ type Broker struct {
 	creds     credentials.TransportCredentials // of cfg.TLS
 	ids       *atomic.Uint32
 	transport transport
-	tunnelled bool // transport is a tunnel
+	inSession bool // transport opens streams of the session
 	// callee, if not nil, returns the broker to dial with instead of this one.
 	callee func() (*Broker, error)
 
-	link     link
-	openLink func()        // opens the link, if it is the host's and not open, and does not wait for it
-	answers  chan struct{} // one item for each that is being worked on
+	link    link
+	answers chan struct{} // one item for each that is being worked on
 
 	ctx context.Context // ends with the broker
 	end context.CancelCauseFunc
@@ -140,7 +135,6 @@ func newBroker(life context.Context, cfg Config) *Broker {
 		logger:   cfg.Logger,
 		patience: cmp.Or(cfg.Wait, rendezvous.Wait),
 		ids:      new(atomic.Uint32),
-		openLink: func() {},
 		answers:  make(chan struct{}, maxAnswers),
 	}
 	b.link.streams = rendezvous.New[struct{}](rendezvous.Options[messageStream]{Replace: true, Shared: true})
@@ -154,10 +148,7 @@ func newBroker(life context.Context, cfg Config) *Broker {
 	}
 	b.transport = cfg.Transport(b)
 	if cfg.Host != nil {
-		b.openLink = sync.OnceFunc(func() { b.spawn(b.runLink) })
-		if !cfg.Host.OnDemand {
-			b.openLink()
-		}
+		b.spawn(b.runLink)
 	}
 	if cfg.Group != nil {
 		b.ids = &cfg.Group.ids

@@ -13,11 +13,6 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
-
-	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
 
 // TestConnections writes a byte each way, whichever side accepts.
@@ -61,47 +56,20 @@ func TestConnections(t *testing.T) {
 func TestNobodyAccepts(t *testing.T) {
 	// A dial lasts twice as long, in which the other side's answer has to come.
 	const wait = 250 * time.Millisecond
-	for _, name := range []string{"tunnel", "streams"} {
-		host, plugin := pairs[name](t, wait)
-		for side, b := range map[string]*Broker{"host": host, "plugin": plugin} {
-			_, err := b.Dial(71, nil)
-			if err == nil || !strings.Contains(err.Error(), "dial broker id 71") || !strings.Contains(err.Error(), "nobody accepts broker id 71") {
-				t.Errorf("%s: Dial of the %s = %v, want an error naming id 71", name, side, err)
-			}
+	host, plugin := streamPair(t, wait)
+	for side, b := range map[string]*Broker{"host": host, "plugin": plugin} {
+		_, err := b.Dial(71, nil)
+		if err == nil || !strings.Contains(err.Error(), "dial broker id 71") || !strings.Contains(err.Error(), "nobody accepts broker id 71") {
+			t.Errorf("Dial of the %s = %v, want an error naming id 71", side, err)
 		}
 	}
-	alone := New(testConfig(Tunnel()))
+	alone := New(testConfig(Listeners(ListenerConfig{})))
 	defer alone.Close()
 	ctx, cancel := context.WithTimeout(t.Context(), wait)
 	defer cancel()
 	_, err := connection(ctx, alone, 73)
 	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "73") {
 		t.Errorf("dial without a host = %v, want a deadline error naming id 73", err)
-	}
-}
-
-// An answer that comes too late must not reach another dial.
-func TestStaleKnock(t *testing.T) {
-	host, plugin := pair(t, Tunnel(), time.Second)
-	lis, err := plugin.Accept(5)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lis.Close()
-	_, err = host.transport.(*hostTunnel).opener.Open(t.Context(), 5, "1000")
-	if status.Code(err) != codes.NotFound || !strings.Contains(err.Error(), "knock 1000") {
-		t.Errorf("open = %v, want NotFound with the knock's name", err)
-	}
-}
-
-func TestSessionWithoutTunnel(t *testing.T) {
-	host, _ := pair(t, Listeners(ListenerConfig{}), time.Second)
-	stream, err := pluginpb.NewTunnelClient(host.cfg.Host.Conn).Open(metadata.AppendToOutgoingContext(t.Context(), "reattach-broker-id", "1"))
-	if err == nil {
-		_, err = stream.Recv()
-	}
-	if status.Code(err) != codes.Unimplemented {
-		t.Errorf("a tunnel that was not agreed on: %v, want Unimplemented", err)
 	}
 }
 
@@ -140,7 +108,7 @@ func TestClose(t *testing.T) {
 // Two ids are served whose factories each add an option of their own to those that they
 // are given.
 func TestServerOptionsAreNotShared(t *testing.T) {
-	cfg := testConfig(Tunnel())
+	cfg := testConfig(Listeners(ListenerConfig{}))
 	cfg.ServerOptions = slices.Grow([]grpc.ServerOption{grpc.MaxConcurrentStreams(2)}, 1) // as append may leave it
 	b := New(cfg)
 	defer b.Close()

@@ -14,9 +14,8 @@ import (
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
 )
 
-// Group is what several sessions accept together. What sessions with a tunnel are
-// dialled for arrives in listeners by itself, once they have a link. Any other session
-// has to accept what the group accepts.
+// Group is what several sessions accept together. What is dialled in a stream of a session
+// arrives in listeners by itself. Any other session has to accept what the group accepts.
 type Group struct {
 	ids       atomic.Uint32
 	listeners *rendezvous.Listeners
@@ -47,7 +46,7 @@ func (g *Group) Broker(life context.Context, cfg Config, callee func() (*Broker,
 }
 
 // Forward tells wanted of each id that a session's other side dials and that the group
-// does not accept. Sessions without a tunnel announce what they accept, and are not asked.
+// does not accept. Sessions by HTTP/2 announce what they accept, and are not asked.
 func (g *Group) Forward(wanted func(id uint32)) {
 	g.listeners.Forward(wanted)
 	g.mu.Lock()
@@ -70,9 +69,6 @@ func (g *Group) join(b *Broker) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.members[b] = struct{}{}
-	if g.forwards && b.Tunnelled() {
-		b.openLink() // Any id may be dialled.
-	}
 	for lis := range g.accepted {
 		lis.reach(b)
 	}
@@ -115,8 +111,7 @@ type groupListener struct {
 
 // reach lets the other side of b dial l, and does not wait for it.
 func (l *groupListener) reach(b *Broker) {
-	if b.Tunnelled() {
-		b.openLink()
+	if b.inSession {
 		b.announce(l.id)
 	} else {
 		go l.acceptFrom(b)

@@ -26,9 +26,6 @@ var pairs = map[string]func(t testing.TB, patience time.Duration) (host, plugin 
 	"listeners": func(t testing.TB, patience time.Duration) (host, plugin *Broker) {
 		return pair(t, Listeners(ListenerConfig{}), patience)
 	},
-	"tunnel": func(t testing.TB, patience time.Duration) (host, plugin *Broker) {
-		return pair(t, Tunnel(), patience)
-	},
 	"streams": streamPair,
 }
 
@@ -73,16 +70,11 @@ func streamPair(t testing.TB, patience time.Duration) (host, plugin *Broker) {
 // pluginServices bring a plugin's broker what its host sends.
 type pluginServices struct {
 	pluginpb.UnimplementedGRPCBrokerServer
-	pluginpb.UnimplementedTunnelServer
 	b *Broker
 }
 
 func (s *pluginServices) StartStream(stream pluginpb.GRPCBroker_StartStreamServer) error {
 	return s.b.ServeLink(stream)
-}
-
-func (s *pluginServices) Open(stream pluginpb.Tunnel_OpenServer) error {
-	return s.b.ServeTunnel(stream)
 }
 
 // testConfig is that of a broker without a session.
@@ -101,9 +93,7 @@ func pair(t testing.TB, transport Transport, patience time.Duration) (host, plug
 	cfg.Wait = patience
 	plugin = New(cfg)
 	server := grpc.NewServer()
-	services := &pluginServices{b: plugin}
-	pluginpb.RegisterGRPCBrokerServer(server, services)
-	pluginpb.RegisterTunnelServer(server, services)
+	pluginpb.RegisterGRPCBrokerServer(server, &pluginServices{b: plugin})
 	var serving wait.Group
 	serving.Go(func() { _ = server.Serve(lis) })
 	conn, err := grpc.NewClient("passthrough:///"+lis.Addr().String(), grpc.WithTransportCredentials(insecure.NewCredentials()))

@@ -70,10 +70,7 @@ func (b *Broker) ServeLink(stream messageStream) error {
 				"id", msg.GetServiceId(), "bytes", size, "at_most", maxMessage)
 			continue
 		}
-		// Where the transport needs no address, the id alone is told.
-		if isKnock(msg) || isAck(msg) || msg.GetNetwork() != "" || !b.tunnelled {
-			b.transport.receive(msg)
-		}
+		b.transport.receive(msg)
 		if msg.GetKnock() == nil {
 			b.Accepted(msg.GetServiceId())
 		}
@@ -105,9 +102,6 @@ func (b *Broker) runLink() {
 	}
 	b.end(err)
 }
-
-// announcement says that id is accepted, where no address is needed to dial it.
-func announcement(id uint32) message { return &pluginpb.ConnInfo{ServiceId: id} }
 
 // knockMessage asks for id, or answers that.
 func knockMessage(id uint32, knock *pluginpb.ConnInfo_Knock) message {

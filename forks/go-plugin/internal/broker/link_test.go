@@ -116,7 +116,7 @@ func TestNoBroker(t *testing.T) {
 	}
 	defer conn.Close()
 	lost := make(chan error, 10)
-	cfg := testConfig(Tunnel())
+	cfg := testConfig(Listeners(ListenerConfig{}))
 	cfg.Host = &Host{Conn: conn, Done: t.Context(), Lost: func(err error) { lost <- err }}
 	b := New(cfg)
 	defer b.Close()
@@ -132,7 +132,7 @@ func TestNoBroker(t *testing.T) {
 
 // A broker that ends matters to a host once it wants to broker, and then at once.
 func TestLost(t *testing.T) {
-	host, _ := pair(t, Tunnel(), time.Minute)
+	host, _ := pair(t, Listeners(ListenerConfig{}), time.Minute)
 	lost := make(chan error, 10)
 	host.cfg.Host.Lost = func(err error) { lost <- err }
 	why := errors.New("gone")
@@ -150,34 +150,30 @@ func TestLost(t *testing.T) {
 
 // Messages that do not belong to the way of brokering must not disturb it.
 func TestForeignMessages(t *testing.T) {
-	for _, name := range []string{"listeners", "tunnel"} {
-		t.Run(name, func(t *testing.T) {
-			host, plugin := pairs[name](t, time.Minute)
-			for _, b := range []*Broker{host, plugin} {
-				for _, msg := range []message{
-					{ServiceId: 1000, Network: "tcp", Address: "127.0.0.1:1"},
-					knockMessage(1000, &pluginpb.ConnInfo_Knock{}),
-					knockMessage(1000, &pluginpb.ConnInfo_Knock{Ack: true, Error: "nobody asked"}),
-					{},
-				} {
-					if err := b.link.send(t.Context(), msg); err != nil {
-						t.Fatal(err)
-					}
-				}
+	host, plugin := pairs["listeners"](t, time.Minute)
+	for _, b := range []*Broker{host, plugin} {
+		for _, msg := range []message{
+			{ServiceId: 1000, Network: "tcp", Address: "127.0.0.1:1"},
+			knockMessage(1000, &pluginpb.ConnInfo_Knock{}),
+			knockMessage(1000, &pluginpb.ConnInfo_Knock{Ack: true, Error: "nobody asked"}),
+			{},
+		} {
+			if err := b.link.send(t.Context(), msg); err != nil {
+				t.Fatal(err)
 			}
-			for _, b := range [][2]*Broker{{host, plugin}, {plugin, host}} {
-				lis, err := b[0].Accept(1)
-				if err != nil {
-					t.Fatal(err)
-				}
-				conn, err := connection(t.Context(), b[1], 1)
-				if err != nil {
-					t.Fatal(err)
-				}
-				_ = conn.Close()
-				_ = lis.Close()
-			}
-		})
+		}
+	}
+	for _, b := range [][2]*Broker{{host, plugin}, {plugin, host}} {
+		lis, err := b[0].Accept(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := connection(t.Context(), b[1], 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = conn.Close()
+		_ = lis.Close()
 	}
 }
 

@@ -20,7 +20,7 @@ func Streams(dial func(ctx context.Context, id uint32) (*mux.Stream, error)) Tra
 		if b.cfg.Group != nil {
 			accepted = b.cfg.Group.listeners
 		}
-		b.tunnelled = true
+		b.inSession = true
 		return &streams{b, dial, accepted}
 	}
 }
@@ -78,6 +78,9 @@ func (t *streams) admit(id uint32, stream *mux.Stream) {
 	}
 	lis.Deliver(&brokered{stream, rendezvous.Addr(id)})
 }
+
+// InSession reports whether each connection is a stream of the session's own.
+func (b *Broker) InSession() bool { return b.inSession }
 
 // brokered is a stream that is named by an id.
 type brokered struct {

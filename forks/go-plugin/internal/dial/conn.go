@@ -25,21 +25,20 @@ type Conn struct {
 	lost   func(error)
 
 	reader *idleread.Reader // of Conn
-	// see is gRPC's, which may close the connection by itself, and read no more.
-	see func(read []byte)
+	// closes says that the protocol may close the connection by itself, and read no more.
+	closes bool
 }
 
-// NewConn watches a connection for net/rpc. At its end, lost is called with the reason.
+// NewConn watches a connection. At its end, lost is called with the reason.
 // It does not block, and may be called again.
 func NewConn(conn net.Conn, lost func(error)) *Conn {
 	return &Conn{Conn: conn, opened: time.Now(), lost: lost, reader: idleread.NewReader(conn)}
 }
 
-// NewGRPCConn does so for gRPC. What is read goes through see as well, which is called
-// by one goroutine at a time and does not keep it.
-func NewGRPCConn(conn net.Conn, lost func(error), see func(read []byte)) *Conn {
+// NewHTTP2Conn does so for gRPC by HTTP/2, which may close the connection by itself.
+func NewHTTP2Conn(conn net.Conn, lost func(error)) *Conn {
 	c := NewConn(conn, lost)
-	c.see = see
+	c.closes = true
 	return c
 }
 
@@ -51,27 +50,20 @@ func (c *Conn) Silence() time.Duration {
 // Read implements net.Conn.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.note(p[:n], err)
+	c.note(n, err)
 	return n, err
 }
 
 // ReadOnReady implements idleread.Conn.
 func (c *Conn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
 	buffer, n, err = c.reader.ReadOnReady(size, pool)
-	var read []byte
-	if n > 0 {
-		read = (*buffer)[:n]
-	}
-	c.note(read, err)
+	c.note(n, err)
 	return buffer, n, err
 }
 
-func (c *Conn) note(read []byte, err error) {
-	if len(read) > 0 {
+func (c *Conn) note(n int, err error) {
+	if n > 0 {
 		c.heard.Store(int64(time.Since(c.opened)))
-		if c.see != nil {
-			c.see(read)
-		}
 	}
 	if err != nil && !isDeadline(err) {
 		c.lost(err)
@@ -89,7 +81,7 @@ func isDeadline(err error) bool {
 
 // Close implements net.Conn.
 func (c *Conn) Close() error {
-	if c.see != nil {
+	if c.closes {
 		c.lost(net.ErrClosed)
 	}
 	return c.Conn.Close()

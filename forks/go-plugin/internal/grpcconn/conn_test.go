@@ -30,7 +30,7 @@ type method func(ctx context.Context) error
 const fullMethod = "/test.Plugin/Call"
 
 // serve serves the method on a real socket and returns a connection to it.
-func serve(t *testing.T, run method, drain grpcconn.DrainSigns, options ...grpc.ServerOption) (*grpc.ClientConn, *grpc.Server) {
+func serve(t *testing.T, run method, options ...grpc.ServerOption) (*grpc.ClientConn, *grpc.Server) {
 	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -62,7 +62,6 @@ func serve(t *testing.T, run method, drain grpcconn.DrainSigns, options ...grpc.
 			var dialer net.Dialer
 			return dialer.DialContext(ctx, "tcp", lis.Addr().String())
 		},
-		Drain: drain,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -97,7 +96,7 @@ func TestWhoseErrorItIs(t *testing.T) {
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			var server *grpc.Server
-			conn, server := serve(t, func(ctx context.Context) error { return tc.run(ctx, func() { server.Stop() }) }, grpcconn.DrainSigns{})
+			conn, server := serve(t, func(ctx context.Context) error { return tc.run(ctx, func() { server.Stop() }) })
 			err := call(t.Context(), conn)
 			if errors.Is(err, peererr.ErrConnectionLost) != tc.lost || status.Code(err) != codes.Unavailable {
 				t.Errorf("%s\nthe call says %v", tc.reason, err)
@@ -107,25 +106,13 @@ func TestWhoseErrorItIs(t *testing.T) {
 }
 
 func TestCallsAfterCloseAreLost(t *testing.T) {
-	conn, _ := serve(t, func(context.Context) error { return nil }, grpcconn.DrainSigns{})
+	conn, _ := serve(t, func(context.Context) error { return nil })
 	if err := call(t.Context(), conn); err != nil {
 		t.Fatal(err)
 	}
 	_ = conn.Close()
 	if err := call(t.Context(), conn); !errors.Is(err, peererr.ErrConnectionLost) {
 		t.Errorf("a call after Close says %v", err)
-	}
-}
-
-func TestAnswersTellThatThePluginLeaves(t *testing.T) {
-	times := 0
-	conn, _ := serve(t, func(ctx context.Context) error {
-		return grpc.SetTrailer(ctx, metadata.Pairs(grpcconn.TrailerLeaving, "1"))
-	}, grpcconn.DrainSigns{Leaving: func() { times++ }})
-	for want := 1; want <= 2; want++ {
-		if err := call(t.Context(), conn); err != nil || times != want {
-			t.Errorf("call %d: told %d times, %v", want, times, err)
-		}
 	}
 }
 
@@ -141,7 +128,7 @@ func TestPanicsAreAnswered(t *testing.T) {
 		"NilError": func(context.Context) error { return (*nilError)(nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
-			conn, _ := serve(t, run, grpcconn.DrainSigns{}, grpcconn.AnswerPanics(text)...)
+			conn, _ := serve(t, run, grpcconn.AnswerPanics(text)...)
 			err := call(t.Context(), conn)
 			if status.Code(err) != codes.Internal || status.Convert(err).Message() != fullMethod+" failed" {
 				t.Errorf("the call says %v", err)
@@ -180,7 +167,7 @@ func TestDialOnce(t *testing.T) {
 
 func TestSessionMethods(t *testing.T) {
 	for method, want := range map[string]bool{
-		"/plugin.GRPCBroker/StartStream": true, "/grpc.health.v1.Health/Check": true, "/reattach.v1.Tunnel/Open": true,
+		"/plugin.GRPCBroker/StartStream": true, "/grpc.health.v1.Health/Check": true,
 		"/test.Relay/Hold": false, "/plugin.GRPCBrokerage/X": false, "": false, "/": false, "odd": false,
 	} {
 		if got := grpcconn.IsSessionMethod(method); got != want {

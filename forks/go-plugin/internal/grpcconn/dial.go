@@ -28,7 +28,6 @@ type Config struct {
 	// called before one has to be made by HTTP/2.
 	Mux   *grpcmux.Client
 	Creds credentials.TransportCredentials // nil: plaintext
-	Drain DrainSigns
 	// MaxReceive and MaxSend bound one message, in bytes; zero or less: no bound.
 	MaxReceive, MaxSend int
 	Local               bool              // the other side is on this machine
@@ -42,7 +41,7 @@ func New(cfg Config) (*grpc.ClientConn, error) {
 	if creds == nil {
 		creds = insecure.NewCredentials()
 	}
-	watch := &lossWatch{drain: cfg.Drain}
+	watch := new(lossWatch)
 	own := []grpc.DialOption{
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			conn, err := cfg.Dial(ctx)

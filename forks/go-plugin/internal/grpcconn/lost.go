@@ -31,8 +31,7 @@ import (
 // plugin. (A stats.Handler would see every trailer, at the price of a dozen
 // allocations for each call.)
 type lossWatch struct {
-	lost  atomic.Uint64
-	drain DrainSigns
+	lost atomic.Uint64
 }
 
 // countedConn counts its own end, before gRPC can act on it.
@@ -102,14 +101,12 @@ func (w *lossWatch) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.
 	if err != nil {
 		return nil, a.explain(err)
 	}
-	w.drain.begins(method)
 	return &watchedStream{s, a, !desc.ServerStreams}, nil
 }
 
 // answered makes the error of a call that has ended match ErrConnectionLost if it comes
 // from the connection.
 func (a *attempt) answered(err error, trailer metadata.MD, header func() metadata.MD) error {
-	a.watch.drain.observe(trailer)
 	if err == nil || errors.Is(err, io.EOF) || len(trailer) > 0 {
 		return err
 	}

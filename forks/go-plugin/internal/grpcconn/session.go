@@ -8,11 +8,13 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 	"sync"
 	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
@@ -92,6 +94,34 @@ func (s *Session) WatchDrain(ctx context.Context) error {
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("watch the plugin's health: %w", peererr.Clean(err))
+}
+
+// WatchLeave blocks until the plugin has sent a GOAWAY, which gives nil, or until ctx or the
+// session ends. gRPC tells nobody else of it. The connection's end looks the same: the
+// caller has to know that it lives.
+func (s *Session) WatchLeave(ctx context.Context) error {
+	ready := false
+	for {
+		state := s.Conn.GetState()
+		if ready = ready || state == connectivity.Ready; ready && state != connectivity.Ready {
+			return nil
+		}
+		if !s.Conn.WaitForStateChange(ctx, state) {
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// IsSessionMethod reports whether a full method name belongs to one of the session's
+// own services, whose calls are not the plugin's.
+func IsSessionMethod(method string) bool {
+	service := strings.TrimPrefix(method[:max(0, strings.LastIndexByte(method, '/'))], "/")
+	switch service {
+	case "plugin.GRPCBroker", "plugin.GRPCController", "plugin.GRPCStdio",
+		"grpc.health.v1.Health", "grpc.reflection.v1.ServerReflection", "grpc.reflection.v1alpha.ServerReflection":
+		return true
+	}
+	return false
 }
 
 // AwaitOutput waits until a child was asked for its output, which it sends ahead of an

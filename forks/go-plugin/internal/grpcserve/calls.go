@@ -6,7 +6,6 @@ import (
 	"context"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/metadata"
 
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/grpcmux"
@@ -15,7 +14,6 @@ import (
 
 // superviseCall counts the plugin's calls.
 func (s *Service) superviseCall(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	defer s.tellLeaving(ctx)
 	ctx = withPeer(ctx)
 	if grpcconn.IsSessionMethod(info.FullMethod) {
 		return handler(ctx, req)
@@ -30,7 +28,6 @@ func (s *Service) superviseCall(ctx context.Context, req any, info *grpc.UnarySe
 // the service: they last as long as the host likes, and would keep the server
 // from stopping gracefully.
 func (s *Service) superviseStream(srv any, stream grpc.ServerStream, info *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
-	defer s.tellLeaving(stream.Context())
 	if !grpcconn.IsSessionMethod(info.FullMethod) {
 		defer s.countCall(stream.Context())()
 		defer s.settleOutput(stream.Context())
@@ -107,14 +104,5 @@ func (s *Service) countCall(ctx context.Context) (ended func()) {
 	return func() {
 		session.calls.End()
 		s.calls.End()
-	}
-}
-
-// tellLeaving adds to an answer that the plugin is about to leave. The answer
-// of a call that began earlier says so, too.
-func (s *Service) tellLeaving(ctx context.Context) {
-	if s.leaving.Load() {
-		// Fails only outside of a call.
-		_ = grpc.SetTrailer(ctx, metadata.Pairs(grpcconn.TrailerLeaving, "1"))
 	}
 }

@@ -58,10 +58,8 @@ func (s *Session) Serve(ended func(error)) {
 	}
 }
 
-// Leave ends the session, and its service if that is shared with nobody. What output was
-// kept for the host is dropped.
+// Leave ends the session, and its service if that is shared with nobody.
 func (s *Session) Leave() {
-	defer s.host.Output.Close()
 	if s.service.shared == nil {
 		s.service.Stop()
 		return

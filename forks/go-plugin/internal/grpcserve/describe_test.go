@@ -28,9 +28,9 @@ func config(plugins ...grpcserve.Plugin) grpcserve.Config {
 	return grpcserve.Config{Plugins: plugins, Logger: hclog.NewNullLogger()}
 }
 
-// host is one of a tunnel that wants no output.
+// host wants no output.
 func host() grpcserve.Host {
-	return grpcserve.Host{Logger: hclog.NewNullLogger(), Broker: broker.Config{Transport: broker.Tunnel()}}
+	return grpcserve.Host{Logger: hclog.NewNullLogger()}
 }
 
 // counter is a plugin whose descriptor is not linked.

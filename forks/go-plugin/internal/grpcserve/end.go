@@ -38,7 +38,7 @@ func (s *Session) Drain(ctx context.Context, quiet time.Duration) (cut int) {
 	service := s.service
 	service.draining.Do(func() {
 		service.NotifyDrain()
-		if service.tunnelled() && service.calls.WaitQuiet(ctx, quiet) != nil {
+		if len(service.muxSessions()) > 0 && service.calls.WaitQuiet(ctx, quiet) != nil {
 			cut = service.InFlight()
 			return
 		}
@@ -47,11 +47,9 @@ func (s *Session) Drain(ctx context.Context, quiet time.Duration) (cut int) {
 	return cut
 }
 
-// NotifyDrain tells hosts and probes that the plugin is about to leave: those
-// that watch its health at once, all others with their next answer. It goes on
-// serving.
+// NotifyDrain tells hosts and probes that the plugin is about to leave, as far as they
+// watch its health or have the feature mux. It goes on serving.
 func (s *Service) NotifyDrain() {
-	s.leaving.Store(true)
 	for _, session := range s.muxSessions() {
 		session.mux.SayDraining()
 	}
@@ -65,11 +63,11 @@ func (s *Service) InFlight() int { return s.calls.Count() }
 // ends the session's own streams and the connections. When ctx ends first, it
 // stops at once, and returns how many calls it cut off.
 //
-// A GOAWAY cuts nothing off, and sends a busy client elsewhere. But callbacks
-// through a tunnel need new streams: there it has to wait.
+// A GOAWAY cuts nothing off, and sends a busy client elsewhere. But callbacks in a session
+// with the feature mux need new streams: there it has to wait.
 func (s *Service) GracefulStop(ctx context.Context) (cut int) {
 	defer s.Stop()
-	if s.tunnelled() && s.calls.WaitQuiet(ctx, 0) != nil {
+	if len(s.muxSessions()) > 0 && s.calls.WaitQuiet(ctx, 0) != nil {
 		return s.InFlight()
 	}
 	// gRPC cannot stop gracefully while it has calls that did not come by HTTP/2.

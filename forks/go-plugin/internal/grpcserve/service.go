@@ -83,7 +83,6 @@ type Service struct {
 
 	calls    calls.Gauge     // of the plugin
 	output   calls.Gauge     // hosts that are being sent the output
-	leaving  atomic.Bool     // the plugin is about to leave
 	ending   context.Context // ends the sessions' own streams
 	end      context.CancelFunc
 	stopping sync.Once
@@ -197,9 +196,6 @@ func (s *Service) registerOwn() {
 	if s.cfg.Health == nil && !isRegistered(s.server, reflectionv1.ServerReflection_ServiceDesc.ServiceName) &&
 		!isRegistered(s.server, reflectionv1alpha.ServerReflection_ServiceDesc.ServiceName) {
 		reflection.Register(s.server)
-	}
-	if s.shared != nil || s.main.broker.Tunnelled() {
-		pluginpb.RegisterTunnelServer(s.server, own)
 	}
 	pluginpb.RegisterGRPCControllerServer(s.server, own)
 	if s.shared != nil || s.main.host.Output != nil {

@@ -85,14 +85,6 @@ func (s *Service) session(ctx context.Context) *Session {
 	return s.shared.find(ctx)
 }
 
-// tunnelled reports whether callbacks need new streams of a host's connection.
-func (s *Service) tunnelled() bool {
-	if s.shared == nil {
-		return s.main.broker.Tunnelled()
-	}
-	return s.shared.tunnelled()
-}
-
 // panicked answers panics as the session of the call says.
 func (s *Service) panicked(ctx context.Context) panics.Func {
 	if session := s.session(ctx); session != nil {
@@ -104,7 +96,6 @@ func (s *Service) panicked(ctx context.Context) panics.Func {
 // ownServices are the library's services for the sessions of a service.
 type ownServices struct {
 	pluginpb.UnimplementedGRPCBrokerServer
-	pluginpb.UnimplementedTunnelServer
 	pluginpb.UnimplementedGRPCControllerServer
 	pluginpb.UnimplementedGRPCStdioServer
 	service *Service
@@ -122,14 +113,6 @@ func (o *ownServices) StartStream(stream pluginpb.GRPCBroker_StartStreamServer) 
 		return session.broker.ServeLink(stream)
 	}
 	return errNotAgreed("the broker")
-}
-
-// Open serves one stream of the tunnel until both its ends have closed.
-func (o *ownServices) Open(stream pluginpb.Tunnel_OpenServer) error {
-	if session := o.service.session(stream.Context()); session != nil {
-		return session.broker.ServeTunnel(stream)
-	}
-	return errNotAgreed("the tunnel")
 }
 
 // Shutdown ends the plugin, or the session if that came over the network. What the

@@ -110,17 +110,6 @@ func (s *sharedSessions) find(ctx context.Context) *Session {
 	return nil
 }
 
-func (s *sharedSessions) tunnelled() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, session := range s.sessions {
-		if session.broker.Tunnelled() {
-			return true
-		}
-	}
-	return false
-}
-
 // callee returns the broker of the host that the plugin calls back. The plugin has
 // one broker for all of them, and an id does not say whose it is. So it is the only
 // host's, or the only one's whose calls are being run; a guess might call a host

@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package h2frames follows the frames in one direction of an HTTP/2 connection as they
-// pass by, without holding them up. gRPC tells its application neither of a GOAWAY that
-// came nor of what it has written.
+// pass by, without holding them up. gRPC does not tell its application what it has written.
 package h2frames
 
 import "encoding/binary"
 
 // Kinds of frames (RFC 9113, section 6).
 const (
-	Data     = 0
-	Headers  = 1
-	Settings = 4
-	GoAway   = 7
+	Data    = 0
+	Headers = 1
 )
 
 // headerSize is how long a frame's header is, in bytes (RFC 9113, section 4.1).

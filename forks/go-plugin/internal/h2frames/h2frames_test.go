@@ -29,11 +29,11 @@ func TestWalk(t *testing.T) {
 	_ = framer.WriteData(3, true, nil)
 	_ = framer.WriteGoAway(3, http2.ErrCodeNo, []byte("bye"))
 	want := []frame{
-		{h2frames.Settings, 0, ""},
+		{0x4, 0, ""},
 		{h2frames.Headers, 1<<31 - 1, "fields"},
 		{h2frames.Data, 3, string(long)},
 		{h2frames.Data, 3, ""},
-		{h2frames.GoAway, 0, "\x00\x00\x00\x03\x00\x00\x00\x00bye"},
+		{0x7, 0, "\x00\x00\x00\x03\x00\x00\x00\x00bye"},
 	}
 	for _, size := range []int{1, 8, 9, 10, 4096, sent.Len()} {
 		var walk h2frames.Walk

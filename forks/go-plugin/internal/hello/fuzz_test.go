@@ -89,7 +89,7 @@ func FuzzNegotiate(f *testing.F) {
 	seed(f, "request.golden")
 	f.Add([]byte(`go-plugin/1 {"core":1,"versions":[2,1,2],"protocols":["grpc","netrpc","grpc"],"features":["a","goaway","a"]}` + "\n"))
 	f.Add([]byte(`go-plugin/1 {"core":1,"cookie":{"key":"K","value":"v"},"versions":[3],"protocols":[]}` + "\n"))
-	offers := []Offer{{1, "netrpc", nil}, {2, "netrpc", []string{"goaway"}}, {2, "grpc", []string{"goaway", "tunnel"}}}
+	offers := []Offer{{1, "netrpc", nil}, {2, "netrpc", []string{"goaway"}}, {2, "grpc", []string{"goaway", "mux"}}}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		req, err := ReadRequest(bufio.NewReader(bytes.NewReader(data)))
 		if err != nil {

@@ -19,7 +19,7 @@ func fullRequest() *Request {
 		Cookie:    Cookie{Key: "BASIC_PLUGIN", Value: "hello"},
 		Versions:  []int{1, 2},
 		Protocols: []string{"grpc", "netrpc"},
-		Features:  []string{"goaway", "grpc-tunnel"},
+		Features:  []string{"goaway", "mux"},
 		Host:      "basic on node-1",
 	}
 }
@@ -29,7 +29,7 @@ func fullAnswer() *Answer {
 		Core:     Core,
 		Version:  2,
 		Protocol: "grpc",
-		Features: []string{"grpc-tunnel"},
+		Features: []string{"goaway", "mux"},
 		Name:     "pluginzh",
 		Instance: "pluginzh-7d4b9-x2x4q",
 		Kinds: []Kind{

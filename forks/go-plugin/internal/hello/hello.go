@@ -29,12 +29,8 @@ const (
 // The features that this version knows: parts of the protocol that a host may ask for.
 // PROTOCOL.md describes them.
 const (
-	FeatureGoAway       = "goaway"
-	FeatureGRPCTunnel   = "grpc-tunnel"
-	FeatureGRPCOnDemand = "grpc-on-demand"
-	FeatureNoOutput     = "no-output"
-	FeatureMux          = "mux"
-	FeatureBrokerIDs    = "broker-ids"
+	FeatureGoAway = "goaway"
+	FeatureMux    = "mux"
 )
 
 // Bounds of one line in bytes, newline included.

@@ -13,7 +13,7 @@ import (
 func TestNegotiate(t *testing.T) {
 	cookie := Cookie{Key: "BASIC_PLUGIN", Value: "hello"}
 	request := func(versions []int, protocols ...string) *Request {
-		return &Request{Cookie: cookie, Versions: versions, Protocols: protocols, Features: []string{"goaway", "grpc-tunnel"}}
+		return &Request{Cookie: cookie, Versions: versions, Protocols: protocols, Features: []string{"goaway", "mux"}}
 	}
 	type want struct {
 		agreed Agreement

@@ -216,7 +216,7 @@ func awaitNoStreams(t *testing.T, table *streamTable) {
 	}
 }
 
-// TestStreamFrames holds the bytes of each frame of a stream. PROTOCOL.md, section 9.
+// TestStreamFrames holds the bytes of each frame of a stream. PROTOCOL.md, section 8.
 func TestStreamFrames(t *testing.T) {
 	here, there := net.Pipe()
 	h := NewHost(here, HostConfig{})

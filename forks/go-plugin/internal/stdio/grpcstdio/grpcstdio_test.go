@@ -8,7 +8,6 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"io"
 	"net"
 	"net/http/httptest"
 	"strings"
@@ -186,51 +185,4 @@ func TestAnswersStayBehindOutput(t *testing.T) {
 			}
 		})
 	}
-}
-
-// What is kept is there for the first stream, and holds up answers until then.
-func TestKeep(t *testing.T) {
-	hub := stdio.NewHub(1 << 20)
-	hub.Subscribe().Close() // What was written before is another host's.
-	sender := newSender(hub)
-	defer sender.Close()
-	sender.Keep()
-	hub.Write(stdio.Stdout, []byte("kept"))
-	if sender.Settled() {
-		t.Error("an answer can leave before output that is kept")
-	}
-	stub := pluginpb.NewGRPCStdioClient(serve(t, &service{sender: sender}, false))
-	first, err := stub.StreamStdio(t.Context(), &emptypb.Empty{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if msg, err := first.Recv(); err != nil || string(msg.GetData()) != "kept" {
-		t.Errorf("the first stream has %q, %v", msg.GetData(), err)
-	}
-	sender.Wait(t.Context())
-	if !sender.Settled() {
-		t.Error("an answer waits for output that has come")
-	}
-	hub.Close()
-	second, err := stub.StreamStdio(t.Context(), &emptypb.Empty{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if msg, err := second.Recv(); err != io.EOF {
-		t.Errorf("the second stream has %q, %v", msg.GetData(), err)
-	}
-}
-
-// A host that never asks for its output leaves nothing in the hub.
-func TestKeptOutputIsDropped(t *testing.T) {
-	hub := stdio.NewHub(1 << 20)
-	hub.Subscribe().Close()
-	sender := newSender(hub)
-	sender.Keep()
-	hub.Write(stdio.Stdout, []byte("kept"))
-	sender.Close()
-	if !sender.Settled() {
-		t.Error("an answer waits for output that was dropped")
-	}
-	(*grpcstdio.Sender)(nil).Close()
 }

@@ -6,7 +6,6 @@ package grpcstdio
 
 import (
 	"context"
-	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
 
@@ -24,7 +23,6 @@ type Sender struct {
 	// and before the first what its maker lets it follow.
 	stdio.Barrier
 	subscribe func() stdio.Stream
-	kept      atomic.Pointer[stdio.Stream] // for the next Send; nil: none
 	streams   calls.Gauge
 	wire      wire
 }
@@ -33,38 +31,13 @@ type Sender struct {
 // each stream.
 func NewSender(subscribe func() stdio.Stream) *Sender { return &Sender{subscribe: subscribe} }
 
-// Keep keeps what is written from now on for the next stream, with answers behind it.
-// The caller calls Close.
-func (s *Sender) Keep() {
-	kept := s.subscribe()
-	s.kept.Store(&kept)
-	s.Follow(kept)
-}
-
-func (s *Sender) stream() stdio.Stream {
-	if kept := s.kept.Swap(nil); kept != nil {
-		return *kept
-	}
-	return s.subscribe()
-}
-
-// Close drops what is kept and was not asked for. A nil Sender has none.
-func (s *Sender) Close() {
-	if s == nil {
-		return
-	}
-	if kept := s.kept.Swap(nil); kept != nil {
-		(*kept).Close()
-	}
-}
-
 // Send is StreamStdio for the host. It returns when the host has hung up or there is no
 // more output, and once ending has ended, when what was written before has been sent.
 func (s *Sender) Send(stream pluginpb.GRPCStdio_StreamStdioServer, ending context.Context) error {
 	s.streams.Begin()
 	defer s.streams.End()
 	ctx := stream.Context()
-	output := s.stream()
+	output := s.subscribe()
 	defer output.Close()
 	sent := newCountedOutput()
 	defer sent.End()
