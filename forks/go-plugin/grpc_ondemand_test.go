@@ -12,6 +12,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/emptypb"
 
@@ -166,11 +167,16 @@ func TestHostThatWatches(t *testing.T) {
 	if text, err := raw.(*relay).callback(t.Context(), "Via", "the host"); text != "the host" || err != nil {
 		t.Errorf("callback = %q, %v", text, err)
 	}
-	told := make(chan error, 1)
-	go func() { told <- client.WatchDrain(t.Context()) }()
+	watch, err := grpc_health_v1.NewHealthClient(client.Conn).Watch(t.Context(), &grpc_health_v1.HealthCheckRequest{Service: plugin.GRPCServiceName})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := watch.Recv(); err != nil { // It is well, and the watch has begun.
+		t.Fatal(err)
+	}
 	p.stop()
-	if err := <-told; err != nil {
-		t.Errorf("watchDrain = %v", err)
+	if health, err := watch.Recv(); err != nil || health.GetStatus() != grpc_health_v1.HealthCheckResponse_NOT_SERVING {
+		t.Errorf("the watch says %v, %v", health, err)
 	}
 	if err := release(); err != nil {
 		t.Error(err)
