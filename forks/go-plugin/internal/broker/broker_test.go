@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+
+	"github.com/hashicorp/go-plugin/internal/mux"
 )
 
 // TestConnections writes a byte each way, whichever side accepts.
@@ -63,13 +65,13 @@ func TestNobodyAccepts(t *testing.T) {
 			t.Errorf("Dial of the %s = %v, want an error naming id 71", side, err)
 		}
 	}
-	alone := New(testConfig(Listeners(ListenerConfig{})))
+	cfg := testConfig(Listeners(ListenerConfig{}))
+	cfg.Wait = wait
+	alone := New(cfg)
 	defer alone.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), wait)
-	defer cancel()
-	_, err := connection(ctx, alone, 73)
-	if !errors.Is(err, context.DeadlineExceeded) || !strings.Contains(err.Error(), "73") {
-		t.Errorf("dial without a host = %v, want a deadline error naming id 73", err)
+	_, err := alone.Dial(73, nil)
+	if err == nil || !strings.Contains(err.Error(), "dial broker id 73: the other side did not announce it: waited") {
+		t.Errorf("dial without a host = %v, want an error that names id 73 and the wait", err)
 	}
 }
 
@@ -108,7 +110,7 @@ func TestClose(t *testing.T) {
 // Two ids are served whose factories each add an option of their own to those that they
 // are given.
 func TestServerOptionsAreNotShared(t *testing.T) {
-	cfg := testConfig(Listeners(ListenerConfig{}))
+	cfg := testConfig(Streams(func(context.Context, uint32) (*mux.Stream, error) { return nil, ErrClosed }))
 	cfg.ServerOptions = slices.Grow([]grpc.ServerOption{grpc.MaxConcurrentStreams(2)}, 1) // as append may leave it
 	b := New(cfg)
 	defer b.Close()
