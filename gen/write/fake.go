@@ -18,7 +18,7 @@ func fakeFile(c *model.Contract, m *messages) ([]byte, error) {
 		f.p("// %s is %s for tests: each method calls the field of its name.", s.Name, article(f.contract.Name+"."+s.Name))
 		f.p("type %s struct {", s.Name)
 		for _, m := range s.Methods {
-			f.p("%sFunc func%s", m.Name, f.signature(m, "ctx"))
+			f.p("%sFunc func%s", m.Name, f.signature(m))
 		}
 		f.p("}\n\nvar _ %s = (*%s)(nil)\n", f.use(c.Path, c.Name)+"."+s.Name, s.Name)
 		for _, m := range s.Methods {
@@ -30,7 +30,7 @@ func fakeFile(c *model.Contract, m *messages) ([]byte, error) {
 
 func (f *file) fakeMethod(s *model.Service, m *model.Method) {
 	f.p("// %s calls %sFunc.", m.Name, m.Name)
-	f.p("func (f *%s) %s%s {", s.Name, m.Name, f.signature(m, "ctx"))
+	f.p("func (f *%s) %s%s {", s.Name, m.Name, f.signature(m))
 	call := fmt.Sprintf("f.%sFunc(%s)", m.Name, f.arguments(m))
 	if m.Err {
 		f.p("if f.%sFunc == nil {\nreturn %s\n}", m.Name, f.results(m, fmt.Sprintf("errors.New(%q)", testName(f.contract)+": "+s.Name+"."+m.Name+"Func is not set")))

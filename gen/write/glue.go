@@ -81,10 +81,10 @@ func (f *file) local(x *model.Field) string {
 }
 
 // signature writes the parameters and the results of a method, with names.
-func (f *file) signature(m *model.Method, context string) string {
+func (f *file) signature(m *model.Method) string {
 	var in, out [][2]string // names and types
 	if m.Context {
-		in = append(in, [2]string{context, "context.Context"})
+		in = append(in, [2]string{"ctx", "context.Context"})
 	}
 	for i, p := range m.Params {
 		spelled := f.spell(p.Type.Go)
@@ -127,7 +127,7 @@ func (f *file) stub(s *model.Service) {
 		f.p("func (s *%s) WithContext(ctx context.Context) any { return &%s{ctx, s.caller} }\n", name, name)
 	}
 	for _, m := range s.Methods {
-		f.p("func (s *%s) %s%s {", name, m.Name, f.signature(m, "ctx"))
+		f.p("func (s *%s) %s%s {", name, m.Name, f.signature(m))
 		switch {
 		case m.Request != "":
 			f.stubPass(m)

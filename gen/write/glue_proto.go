@@ -14,7 +14,7 @@ func (f *file) iface(s *model.Service) {
 	}
 	f.p("%stype %s interface {", comment("", doc), s.Name)
 	for _, m := range s.Methods {
-		f.p("%s%s%s", comment("", m.Doc), m.Name, f.signature(m, "ctx"))
+		f.p("%s%s%s", comment("", m.Doc), m.Name, f.signature(m))
 	}
 	f.p("}\n")
 }

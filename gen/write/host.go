@@ -107,6 +107,6 @@ func (f *file) switchOf(s *model.Service) {
 		if len(m.Results) > 0 || m.Err {
 			call = "return " + call
 		}
-		f.p("func (pickStub %s) %s%s {\n%s\n}\n", name, m.Name, f.signature(m, "ctx"), call)
+		f.p("func (pickStub %s) %s%s {\n%s\n}\n", name, m.Name, f.signature(m), call)
 	}
 }

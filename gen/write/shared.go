@@ -89,16 +89,16 @@ func (f *file) errors() {
 	}
 	f.p("var wireErrors = contract.%s(%q,", constructor, wirePackage(f.contract))
 	for _, e := range f.contract.Errors {
-		switch name := ""; {
+		switch {
 		case e.Type == nil:
 			f.p("contract.Sentinel(%q, %s),", e.Name, e.Name)
 		case e.Pointer:
-			name = convName(e.Type)
+			name := convName(e.Type)
 			f.p("contract.ErrorType(")
 			f.p("func(c *contract.Conv, e *%s) *%s.%s { return contract.Message(c, e, %sToWire) },", e.Name, f.pb(), e.Type.Message.Name, name)
 			f.p("func(c *contract.Conv, m *%s.%s) *%s { return contract.Value(c, m, %sFromWire) }),", f.pb(), e.Type.Message.Name, e.Name, name)
 		default:
-			name = convName(e.Type)
+			name := convName(e.Type)
 			f.p("contract.ErrorType(%sToWire, %sFromWire),", name, name)
 		}
 	}

@@ -5,7 +5,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -242,6 +241,6 @@ func (c *config) callHop(to doctor.Address, call string, stderr io.Writer) docto
 		if err != nil {
 			return "", doctor.Find(doctor.CallFailed, "%s: %v", what, err)
 		}
-		return what + " answered " + string(json.RawMessage(result)), nil
+		return what + " answered " + string(result), nil
 	}}
 }

@@ -112,7 +112,8 @@ func TestDoctor(t *testing.T) {
 				if s.then != nil {
 					s.then(t, name, each)
 				}
-				code, told, tries := "", "", 0
+				var code, told string
+				tries := 0
 				for deadline := time.Now().Add(patience / 2); ; {
 					tries++
 					if code, told = diagnose(t, program, name, each, s); code == s.want || time.Now().After(deadline) || t.Context().Err() != nil {
