@@ -41,7 +41,7 @@ func TestUnixSocket(t *testing.T) {
 			t.Errorf("%s: %+v", name, got)
 		}
 	}
-	if got := command(t, []string{"probe", "unix://" + path}); got.Code != 0 || !strings.Contains(got.Stdout, "ok    unix") {
+	if got := command(t, []string{"probe", "unix://" + path}); got.Code != 0 || !strings.Contains(got.Stdout, "ok    connect  connected to "+path) {
 		t.Errorf("probe: %+v", got)
 	}
 
