@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/reattach/reattach/test/kit"
 )
 
 const patience = time.Minute
@@ -112,16 +114,15 @@ func status(url string) error {
 	return nil
 }
 
-// until repeats a look until it finds nothing wrong.
+// until waits until a look finds nothing wrong.
 func until(t *testing.T, what string, look func() error) {
 	t.Helper()
-	var err error
-	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if err = look(); err == nil {
-			return
+	kit.Eventually(t, patience, func() error {
+		if err := look(); err != nil {
+			return fmt.Errorf("%s: %w", what, err)
 		}
-	}
-	t.Fatalf("%s: %v", what, err)
+		return nil
+	})
 }
 
 // call calls a method over HTTP, as any client would.
