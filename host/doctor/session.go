@@ -119,9 +119,6 @@ func (v *visit) reflected(ctx context.Context) string {
 	all, _ := services.List(ctx, c) // some of them, or none, if reflection fails
 	var said []string
 	for _, s := range all {
-		if strings.HasPrefix(s.Name, "plugin.") || strings.HasPrefix(s.Name, "reattach.v1.") {
-			continue // go-plugin's own
-		}
 		methods := make([]string, len(s.Methods))
 		for i, m := range s.Methods {
 			methods[i] = m.Name

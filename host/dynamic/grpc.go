@@ -17,6 +17,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/services"
 	"github.com/reattach/reattach/host/stub"
 )
 
@@ -36,7 +37,10 @@ func (g *grpcInvoker) services(ctx context.Context) ([]protoreflect.ServiceDescr
 	if g.known != nil {
 		return g.known, nil
 	}
-	found, err := reflectServices(ctx, g.conn)
+	found, err := services.Describe(ctx, g.conn)
+	if status.Code(err) == codes.Unimplemented {
+		err = fmt.Errorf("it has no server reflection: give its contract.json: %w", err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("ask the plugin for its services: %w", err)
 	}

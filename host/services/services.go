@@ -1,23 +1,17 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package services asks a gRPC server by server reflection, which go-plugin registers,
-// which services and methods it has.
+// Package services asks a plugin by gRPC's server reflection, which go-plugin's servers
+// offer, which services and methods it has. Those of gRPC and go-plugin are left out. What
+// a plugin says of itself is bounded.
 package services
 
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/reflection/grpc_reflection_v1"
-	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/descriptorpb"
 )
-
-// maxServices is of how many services the methods are asked for.
-const maxServices = 256
 
 // Service is one of a server's.
 type Service struct {
@@ -32,61 +26,29 @@ type Method struct {
 	Unary bool
 }
 
-// List asks for the services but those of gRPC itself, whose names begin with "grpc.". It
-// takes as long as ctx allows. With an error some may be known.
+// List asks for names alone. It takes as long as ctx allows. With an error some may be
+// known.
 func List(ctx context.Context, conn grpc.ClientConnInterface) ([]Service, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	stream, err := grpc_reflection_v1.NewServerReflectionClient(conn).ServerReflectionInfo(ctx)
-	if err != nil {
-		return nil, err
-	}
-	listed, err := ask(stream, &grpc_reflection_v1.ServerReflectionRequest{
-		MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_ListServices{},
-	})
-	if err != nil {
-		return nil, err
-	}
 	var found []Service
-	var errs []error
-	names := listed.GetListServicesResponse().GetService()
-	for _, s := range names[:min(len(names), maxServices)] {
-		if name := s.GetName(); !strings.HasPrefix(name, "grpc.") {
-			methods, err := describe(stream, name)
+	err := reflect(ctx, conn, func(r *reflection, names []string) error {
+		var errs []error
+		for _, name := range names {
+			methods, err := r.methods(name)
 			found, errs = append(found, Service{name, methods}), append(errs, err)
 		}
-	}
-	return found, errors.Join(errs...)
-}
-
-func ask(stream grpc_reflection_v1.ServerReflection_ServerReflectionInfoClient, request *grpc_reflection_v1.ServerReflectionRequest) (*grpc_reflection_v1.ServerReflectionResponse, error) {
-	if err := stream.Send(request); err != nil {
-		return nil, err
-	}
-	answer, err := stream.Recv()
-	if err != nil {
-		return nil, err
-	}
-	if failed := answer.GetErrorResponse(); failed != nil {
-		return nil, errors.New(failed.GetErrorMessage())
-	}
-	return answer, nil
-}
-
-// describe asks for the methods of one service.
-func describe(stream grpc_reflection_v1.ServerReflection_ServerReflectionInfoClient, service string) ([]Method, error) {
-	answer, err := ask(stream, &grpc_reflection_v1.ServerReflectionRequest{
-		MessageRequest: &grpc_reflection_v1.ServerReflectionRequest_FileContainingSymbol{FileContainingSymbol: service},
+		return errors.Join(errs...)
 	})
+	return found, err
+}
+
+// methods asks for those of one service.
+func (r *reflection) methods(service string) ([]Method, error) {
+	files, err := r.declaring(service)
 	if err != nil {
-		return nil, fmt.Errorf("service %s: %w", service, err)
+		return nil, err
 	}
 	var methods []Method
-	for _, raw := range answer.GetFileDescriptorResponse().GetFileDescriptorProto() {
-		file := new(descriptorpb.FileDescriptorProto)
-		if err := proto.Unmarshal(raw, file); err != nil {
-			return nil, fmt.Errorf("service %s: %w", service, err)
-		}
+	for _, file := range files {
 		for _, s := range file.GetService() {
 			if strings.TrimPrefix(file.GetPackage()+"."+s.GetName(), ".") != service {
 				continue
