@@ -31,6 +31,7 @@ type directCall struct {
 
 	sending sync.Mutex // held while an item is sent
 	held    []byte     // the only answer of a stream's method to a unary call
+	short   loans      // the bytes of a short request
 
 	mu      sync.Mutex // guards the rest
 	begun   bool       // the header was sent, or cannot be any more
@@ -61,19 +62,26 @@ func (m *method) run(stream *mux.Stream, parent context.Context, timeout time.Du
 // receive reads the only message of a request.
 func (c *directCall) receive(msg any) error {
 	buffer := buffers.Get().(*[]byte)
-	defer buffers.Put(buffer)
+	c.short.own(&buffers, buffer)
+	defer c.short.free()
 	b := (*buffer)[:cap(*buffer)]
 	n, err := c.stream.Read(b)
-	if n < itemHead || n-itemHead != int(binary.BigEndian.Uint32(b[1:])) {
+	if !c.isWhole(b[:n]) {
 		return c.receiveLong(b[:n], err, msg)
 	}
-	if err := c.options.decode(b[0], mem.BufferSlice{mem.SliceBuffer(b[itemHead:n])}, "", msg); err != nil {
+	if err := c.options.decode(b[0], mem.BufferSlice{c.short.lend(b[itemHead:n])}, "", msg); err != nil {
 		return err
 	}
 	if c.stream.AtEnd() {
 		return nil
 	}
 	return c.receiveEnd(items{Reader: c.stream})
+}
+
+// isWhole reports whether all of a message was read at once, and it may be decoded.
+func (c *directCall) isWhole(b []byte) bool {
+	n := len(b) - itemHead
+	return n >= 0 && b[0] <= itemCompressed && n == int(binary.BigEndian.Uint32(b[1:])) && n <= c.options.maxReceive
 }
 
 // receiveLong does so for one of which first was read, with err, but not all.

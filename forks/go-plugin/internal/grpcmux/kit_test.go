@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/encoding"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -29,7 +30,8 @@ type Text = wrapperspb.StringValue
 type service struct {
 	unary  func(context.Context, *Text) (*Text, error)
 	stream func(grpc.ServerStream) error
-	bound  int // of a message, in bytes; zero: none
+	bound  int              // of a message, in bytes; zero: none
+	codec  encoding.CodecV2 // of the server; nil: that of protobuf
 }
 
 const (
@@ -113,10 +115,13 @@ func newSession(t testing.TB, w way, s *service) *session {
 	var methods *grpcmux.Methods
 	var opts []grpc.ServerOption
 	if w == direct {
-		methods = &grpcmux.Methods{Stream: []grpc.StreamServerInterceptor{received}, MaxMessage: s.bound}
+		methods = &grpcmux.Methods{Stream: []grpc.StreamServerInterceptor{received}, MaxMessage: s.bound, Codec: s.codec}
 		opts = methods.Options()
 	} else {
 		opts = append(opts, grpc.ChainStreamInterceptor(received))
+	}
+	if s.codec != nil {
+		opts = append(opts, grpc.ForceServerCodecV2(s.codec))
 	}
 	if s.bound > 0 {
 		opts = append(opts, grpc.MaxRecvMsgSize(s.bound), grpc.MaxSendMsgSize(s.bound))

@@ -73,7 +73,7 @@ func (m *Methods) Options() []grpc.ServerOption {
 
 // showUnary remembers the method that is called, if its handler can be called again.
 func (m *Methods) showUnary(ctx context.Context, req any, info *grpc.UnaryServerInfo, handler grpc.UnaryHandler) (any, error) {
-	if t := reflect.TypeOf(req); m.find(info.FullMethod) == nil && t.Kind() == reflect.Pointer && isGenerated(handler) {
+	if t := reflect.TypeOf(req); t != nil && m.find(info.FullMethod) == nil && t.Kind() == reflect.Pointer && isGenerated(handler) {
 		run := handler
 		for _, interceptor := range slices.Backward(m.Unary) {
 			next := run

@@ -117,6 +117,19 @@ func testErrors(t *testing.T, w way) {
 	s.checkWay(t, w)
 }
 
+// A bound holds for requests that are shorter than what is read at once, too.
+func TestLowBound(t *testing.T) { bothWays(t, testLowBound) }
+
+func testLowBound(t *testing.T, w way) {
+	s := newSession(t, w, &service{bound: 100, unary: func(context.Context, *Text) (*Text, error) { return new(Text), nil }})
+	for n, want := range map[int]codes.Code{10: codes.OK, 98: codes.OK, 99: codes.ResourceExhausted, 1000: codes.ResourceExhausted} {
+		if err := s.Invoke(t.Context(), unaryMethod, text(strings.Repeat("x", n)), new(Text)); status.Code(err) != want {
+			t.Errorf("%d bytes: %v, want %v", n, err, want)
+		}
+	}
+	s.checkWay(t, w)
+}
+
 // The context of a call ends with its deadline and after its answer, whether or not it was
 // asked about its end before.
 func TestContextEnds(t *testing.T) { bothWays(t, testContextEnds) }

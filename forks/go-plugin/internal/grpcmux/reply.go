@@ -101,7 +101,7 @@ type pieces struct {
 	list  [][]byte
 	size  int
 	array [1][]byte // of list, at first
-	large []*[]byte // those of largePieces
+	large loans     // those of largePieces
 	first [smallPiece]byte
 }
 
@@ -120,25 +120,36 @@ func (p *pieces) last() []byte {
 	if n < pieceSize {
 		p.list = append(p.list, make([]byte, 0, n))
 	} else {
-		p.large = append(p.large, largePieces.Get(n))
-		p.list = append(p.list, (*p.large[len(p.large)-1])[:0])
+		piece := largePieces.Get(n)
+		p.large.own(&largePieces.Pool, piece)
+		p.list = append(p.list, (*piece)[:0])
 	}
 	return p.list[len(p.list)-1][:n]
 }
 
-// recycle lets others use the pieces, of which nothing is needed any more.
+// recycle lets others use the pieces, but for what a codec still has.
 func (p *pieces) recycle() {
 	p.list = nil
-	for _, piece := range p.large {
-		largePieces.Put(piece)
-	}
-	p.large = nil
+	p.large.free()
 }
 
 // smallPiece is what most answers fit into.
 const smallPiece = 256
 
-// next takes out the next n bytes, or returns nil if there are not as many.
+// whole takes out the next n bytes, or returns nil if they are not in one piece. They are
+// valid until recycle.
+func (p *pieces) whole(n int) []byte {
+	if len(p.list) == 0 || len(p.list[0]) < n {
+		return nil
+	}
+	data := p.list[0][:n]
+	p.list[0] = p.list[0][n:]
+	p.size -= n
+	return data
+}
+
+// next takes out the next n bytes, or returns nil if there are not as many. The caller
+// frees them.
 func (p *pieces) next(n int) (data mem.BufferSlice) {
 	if p.size < n {
 		return nil
@@ -147,7 +158,7 @@ func (p *pieces) next(n int) (data mem.BufferSlice) {
 	for n > 0 {
 		k := min(n, len(p.list[0]))
 		if k > 0 {
-			data = append(data, mem.SliceBuffer(p.list[0][:k:k]))
+			data = append(data, p.large.lend(p.list[0][:k:k]))
 		}
 		if p.list[0] = p.list[0][k:]; n > k {
 			p.list = p.list[1:]

@@ -123,6 +123,11 @@ func (r *items) fields(size uint32) (fields, error) {
 	if size > maxFields {
 		return fields{}, fmt.Errorf("%w: metadata of %d bytes, at most %d are possible", errMalformed, size, maxFields)
 	}
+	if p, ok := r.Reader.(*pieces); ok {
+		if data := p.whole(int(size)); data != nil {
+			return fields{data: data}, nil
+		}
+	}
 	data, err := r.rest(size)
 	if err != nil {
 		return fields{}, err
