@@ -35,7 +35,7 @@ func (r *reader) service(named *types.Named, kind string) {
 	}
 	i := named.Underlying().(*types.Interface)
 	methods := slices.Collect(i.Methods())
-	slices.SortFunc(methods, func(a, b *types.Func) int { return r.order(named, a) - r.order(named, b) })
+	slices.SortStableFunc(methods, func(a, b *types.Func) int { return r.order(named, a) - r.order(named, b) })
 	for _, m := range methods {
 		if read := r.method(s, m); read != nil {
 			s.Methods = append(s.Methods, read)
@@ -48,7 +48,7 @@ func (r *reader) order(named *types.Named, m *types.Func) int {
 	if m.Pkg() != nil && m.Pkg().Path() == r.pkg.PkgPath {
 		return int(m.Pos() - named.Obj().Pos())
 	}
-	return 1<<30 + int(m.Name()[0])
+	return 1 << 30 // by name, as they come
 }
 
 // method reads one method; nil if it was refused.
@@ -217,6 +217,11 @@ func (r *reader) whole(m *model.Method) {
 			r.refusals.add(m.Pos, "%s: two parameters are %s on the wire", m.Name, f.Wire)
 		}
 		seen[f.Wire] = true
+	}
+	for _, f := range m.Results {
+		if slices.ContainsFunc(m.Params, func(p *model.Field) bool { return p.Name == f.Name }) {
+			r.refusals.add(m.Pos, "%s: a parameter and a result would both be %s: give the result a name", m.Name, f.Name)
+		}
 	}
 	switch {
 	case callback && (in != nil || out != nil):

@@ -4,6 +4,7 @@ package write
 
 import (
 	"fmt"
+	"go/types"
 	"slices"
 	"strings"
 
@@ -59,9 +60,10 @@ func (f *file) serviceName(s *model.Service) string {
 	return fmt.Sprintf("%q", wirePackage(f.contract)+"."+s.Name)
 }
 
-// taken are the names that glue uses itself, which a parameter may have as well.
-var taken = []string{"c", "s", "ctx", "err", "request", "answer", "contract", "context", "plugin", "rpc", "grpc",
-	"stream", "item", "items", "iter", "yield", "stop", "caller", "call", "impl", "peer", "any", "nil", "error"}
+// taken are the names that generated code uses itself, beside those of imports and those
+// that Go declares, which a parameter may have as well.
+var taken = []string{"c", "s", "f", "m", "ctx", "err", "request", "answer", "stream", "item", "items", "caller", "id", "end",
+	"pickStub", "wireErrors"}
 
 // local gives the name of the variable of a parameter or a result.
 func (f *file) local(x *model.Field) string {
@@ -74,7 +76,7 @@ func (f *file) local(x *model.Field) string {
 			return name + "Value"
 		}
 	}
-	if slices.Contains(taken, name) || name == pbName(f.contract) {
+	if slices.Contains(taken, name) || types.Universe.Lookup(name) != nil {
 		return name + "Value"
 	}
 	return name

@@ -18,19 +18,19 @@ func hostFile(c *model.Contract, m *messages) ([]byte, error) {
 	f.use("github.com/reattach/reattach/host/daemon", "daemon")
 	f.use("github.com/reattach/reattach/host/stub", "stub")
 	f.use("github.com/reattach/reattach/host/cli", "cli")
-	f.use(c.Path, c.Name)
 	f.use("time", "time")
 	f.context()
+	own := f.use(c.Path, c.Name) // another name if one of those above has it
 	f.p("// Options gives a command line of that name over the contract's kinds, for cli.Main.")
 	f.p("func Options(name string) cli.Options {")
-	f.p("return cli.Options{Name: name, Handshake: %s.Handshake(), Versions: %s.Versions, Kinds: Kinds()}\n}\n", c.Name, c.Name)
+	f.p("return cli.Options{Name: name, Handshake: %s.Handshake(), Versions: %s.Versions, Kinds: Kinds()}\n}\n", own, own)
 	f.p("// Configure lets a daemon speak the contract: it sets Handshake, Versions and Kinds.")
 	f.p("func Configure(o *daemon.Options) {")
-	f.p("o.Handshake, o.Versions, o.Kinds = %s.Handshake(), %s.Versions, Kinds()\n}\n", c.Name, c.Name)
+	f.p("o.Handshake, o.Versions, o.Kinds = %s.Handshake(), %s.Versions, Kinds()\n}\n", own, own)
 	f.p("// Kinds are the interfaces of the contract, as a daemon knows them.")
 	f.p("func Kinds() []daemon.Kind {\nreturn []daemon.Kind{")
 	for _, s := range kinds(c) {
-		f.p("daemon.NewKind[%s.%s](%s.%sKind, &%s.%sPlugin{},", c.Name, s.Name, c.Name, s.Name, c.Name, s.Name)
+		f.p("daemon.NewKind[%s.%s](%s.%sKind, &%s.%sPlugin{},", own, s.Name, own, s.Name, own, s.Name)
 		for _, m := range s.Methods {
 			f.kindOptions(s, m)
 		}
@@ -97,7 +97,7 @@ func spellDuration(d time.Duration) string {
 
 // switchOf writes the value that asks for each call which stub to use.
 func (f *file) switchOf(s *model.Service) {
-	name, spelled := lower(s.Name)+"Switch", f.contract.Name+"."+s.Name
+	name, spelled := lower(s.Name)+"Switch", f.use(f.contract.Path, f.contract.Name)+"."+s.Name
 	f.p("// switch%s gives %s that asks pick, for each call, which one to use: the instances of", s.Name, article(s.Name))
 	f.p("// a plugin may speak different protocols.")
 	f.p("func switch%s(pick func() %s) %s { return %s(pick) }\n", s.Name, spelled, spelled, name)
