@@ -67,7 +67,10 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	record := evolve.Number(c, committed)
+	record, err := evolve.Number(c, committed)
+	if err != nil {
+		return err
+	}
 	against := committed
 	if o.Against != "" {
 		if against, err = evolve.Read(o.Against); err != nil {
@@ -139,23 +142,34 @@ func check(dir string, files map[string][]byte) error {
 			errs = append(errs, fmt.Errorf("%s is %w", filepath.Join(dir, name), ErrStale))
 		}
 	}
+	left, err := leftover(dir, files)
+	if err != nil {
+		return err
+	}
+	for _, path := range left {
+		errs = append(errs, fmt.Errorf("%s is %w: its interface is gone", path, ErrStale))
+	}
 	if len(errs) > 0 {
 		errs = append(errs, errors.New("run go generate, and commit what it writes"))
 	}
 	return errors.Join(errs...)
 }
 
+// leftover gives the files of interfaces that are gone.
+func leftover(dir string, files map[string][]byte) ([]string, error) {
+	written, err := filepath.Glob(filepath.Join(dir, "*"+model.Suffix))
+	return slices.DeleteFunc(written, func(path string) bool { return files[filepath.Base(path)] != nil }), err
+}
+
 // store writes the files that changed, and removes those of interfaces that are gone.
 func store(dir string, files map[string][]byte) error {
-	written, err := filepath.Glob(filepath.Join(dir, "*"+model.Suffix))
+	left, err := leftover(dir, files)
 	if err != nil {
 		return err
 	}
-	for _, path := range written {
-		if files[filepath.Base(path)] == nil {
-			if err := os.Remove(path); err != nil {
-				return err
-			}
+	for _, path := range left {
+		if err := os.Remove(path); err != nil {
+			return err
 		}
 	}
 	for name, content := range files {

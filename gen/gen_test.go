@@ -101,6 +101,9 @@ func TestStale(t *testing.T) {
 		t.Fatal(err)
 	}
 	edit(t, dir, "greet.go", greeter)
+	if err := Run(t.Context(), Options{Dir: dir, Check: true}); !errors.Is(err, ErrStale) || !strings.Contains(err.Error(), "waver.reattach.go is not up to date: its interface is gone") {
+		t.Errorf("an interface is gone: got %v", err)
+	}
 	if err := Run(t.Context(), Options{Dir: dir}); err != nil {
 		t.Fatal(err)
 	}

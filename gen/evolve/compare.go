@@ -5,8 +5,6 @@ package evolve
 import (
 	"fmt"
 	"strings"
-
-	"github.com/hashicorp/go-plugin/contract"
 )
 
 // Verdict is what becomes of a call between two peers of which one knows the change and
@@ -96,6 +94,12 @@ func methods(old, now Service, messages bool) (all []Change) {
 			all = append(all, Change{m.Name, "method " + m.Name + " is gone", NoMethod, Works, true})
 			continue
 		}
+		switch {
+		case m.Idempotent && !after.Idempotent:
+			all = append(all, Change{m.Name, m.Name + " is not idempotent any more, and older hosts send it twice", Works, Works, true})
+		case !m.Idempotent && after.Idempotent:
+			all = append(all, Change{m.Name, m.Name + " is idempotent now", Works, Works, false})
+		}
 		if messages {
 			continue // what changes is their messages
 		}
@@ -168,18 +172,17 @@ func Worse(a, b Verdict) Verdict {
 
 // added says what comes of a parameter or a result that only the new side knows.
 func added(sort string, v Value) Change {
-	required, nilable := bandOf(v.Number) == 0, !isOptional(v)
 	stream := strings.HasPrefix(v.Wire, "stream ")
 	switch {
 	case stream:
 		return Change{OldHost: Refused, NewHost: Refused, Breaking: true}
-	case sort == "parameter" && required:
+	case sort == "parameter" && required.has(v.Number):
 		return Change{OldHost: Refused, NewHost: Refused, Breaking: true}
-	case sort == "parameter" && nilable:
+	case sort == "parameter" && nilable.has(v.Number):
 		return Change{OldHost: Empty, NewHost: RefusedIfGiven, Breaking: true}
-	case sort == "result" && required:
+	case sort == "result" && required.has(v.Number):
 		return Change{OldHost: Works, NewHost: Unanswered, Breaking: true}
-	case sort == "result" && nilable:
+	case sort == "result" && nilable.has(v.Number):
 		return Change{OldHost: Works, NewHost: Empty, Breaking: true}
 	case sort == "parameter":
 		return Change{OldHost: Empty, NewHost: Works}
@@ -194,8 +197,6 @@ func removed(sort string, v Value) Change {
 	c.OldHost, c.NewHost = c.NewHost, c.OldHost
 	return c
 }
-
-func isOptional(v Value) bool { return bandOf(v.Number) != 0 && v.Number > contract.OptionalFrom }
 
 // fields compares the fields of a struct. Peers that do not know a field leave it zero,
 // and ignore it.

@@ -150,5 +150,9 @@ type Error struct {
 	Pos     token.Position
 }
 
+// StreamNumber is the number of the field of a request that says, over net/rpc, where its
+// stream is. Parameters have those before it, and from 1001 on.
+const StreamNumber = 999
+
 // Suffix is how the files end that are written beside a contract's source.
 const Suffix = ".reattach.go"

@@ -19,7 +19,10 @@ func FuzzProto(f *testing.F) {
 		if err != nil {
 			return
 		}
-		record := evolve.Number(c, nil)
+		record, err := evolve.Number(c, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
 		if changes := evolve.Compare(record, record); len(changes) > 0 {
 			t.Errorf("a contract differs from itself: %v", changes)
 		}

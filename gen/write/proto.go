@@ -11,12 +11,9 @@ import (
 	"github.com/reattach/reattach/gen/model"
 )
 
-// StreamField is the number and the name of the field of a request that says, over
-// net/rpc, where its stream is.
-const (
-	streamField  = "reattach_stream"
-	streamNumber = 999
-)
+// streamField is the name of the field of a request that says, over net/rpc, where its stream
+// is.
+const streamField = "reattach_stream"
 
 // protoSource writes the contract's .proto file.
 func protoSource(c *model.Contract) string {
@@ -109,7 +106,7 @@ func protoMessage(b *strings.Builder, name, doc string, fields []*model.Field, c
 		fmt.Fprintf(b, "%s  %s %s = %d;\n", comment("  ", f.Doc), protoType(f, call), f.Wire, f.Number)
 	}
 	if streams {
-		fmt.Fprintf(b, "  // Where the stream is, over net/rpc.\n  uint32 %s = %d;\n", streamField, streamNumber)
+		fmt.Fprintf(b, "  // Where the stream is, over net/rpc.\n  uint32 %s = %d;\n", streamField, model.StreamNumber)
 	}
 	b.WriteString("}\n")
 }

@@ -43,6 +43,8 @@ var changes = []change{
 	{"a result has another type", "(greeting string, err error)", "(greeting float64, err error)"},
 	{"a new method", "\tPing(", "\tPong(ctx context.Context) (answer string, err error)\n\tPing("},
 	{"a method is gone", "\tPing(ctx context.Context) (answer string, err error)\n", ""},
+	{"a method is idempotent", "\tPing(", "\t//reattach:idempotent\n\tPing("},
+	{"a method is not idempotent any more", "\t//reattach:idempotent\n\tFeel(", "\tFeel("},
 	{"a new field", "\tLevel int\n", "\tLevel int\n\tSince string\n"},
 	{"a field is gone", "\tLevel int\n", ""},
 	{"a field has another type", "\tLevel int\n", "\tLevel string\n"},
@@ -67,7 +69,10 @@ func makePeer(t *testing.T, module, name, source string, old *evolve.Record) pee
 	if err != nil {
 		t.Fatalf("%s:\n%v", name, err)
 	}
-	record := evolve.Number(c, old)
+	record, err := evolve.Number(c, old)
+	if err != nil {
+		t.Fatalf("%s:\n%v", name, err)
+	}
 	files, err := write.Files(t.Context(), c)
 	if err != nil {
 		t.Fatalf("%s:\n%v", name, err)
