@@ -20,10 +20,8 @@ import (
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/hello"
 	"github.com/hashicorp/go-plugin/internal/logging"
-	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/netrpc"
 	"github.com/hashicorp/go-plugin/internal/panics"
-	"github.com/hashicorp/go-plugin/internal/peererr"
 )
 
 // Attach makes one session with the remote plugin at config.Reattach.Addr: it
@@ -266,22 +264,6 @@ func (s *Session) lists(kind string) bool {
 	return slices.ContainsFunc(s.info.Kinds, func(k PeerKind) bool { return k.Name == kind })
 }
 
-// newGRPCMux makes what carries a gRPC session with the feature mux. Nothing is read before
-// the client is set.
-func newGRPCMux(conn net.Conn, client **GRPCClient, draining func(), lost func(error)) *mux.Host {
-	return mux.NewHost(conn, mux.HostConfig{
-		Accept:   mux.Acceptors{mux.Brokered: func(stream *mux.Stream) error { return (*client).broker.engine.Admit(stream) }},
-		Draining: draining,
-		Ended: func(err error) error {
-			lost(err)
-			if *client != nil {
-				(*client).session.Lose(peererr.Lost(err))
-			}
-			return err
-		},
-	})
-}
-
 func (s *Session) openGRPC(cfg *ClientConfig, p sessionPeer) error {
 	// The original library secures every brokered connection like the main one.
 	brokered := broker.Config{TLS: cfg.TLSConfig}
@@ -294,11 +276,10 @@ func (s *Session) openGRPC(cfg *ClientConfig, p sessionPeer) error {
 	if !s.child {
 		panicked = panics.NewGuard().ReportTo(cfg.Logger)
 	}
-	var client *GRPCClient
-	var host *mux.Host
+	var host *grpcMux
 	if s.agreed.Has(hello.FeatureMux) {
-		host = newGRPCMux(s.conn, &client, s.setDraining, s.lose)
-		grpcconn.OverMux(&conn, host, s.conn)
+		host = newGRPCMux(s.conn, s.setDraining, s.lose)
+		grpcconn.OverMux(&conn, host.Host, s.conn)
 		brokered = broker.Config{Transport: broker.Streams(host.Dial), Announce: host.TellAccepted}
 	}
 	client, err := newGRPCClient(grpcClientConfig{
@@ -315,9 +296,6 @@ func (s *Session) openGRPC(cfg *ClientConfig, p sessionPeer) error {
 	})
 	if err != nil {
 		return err
-	}
-	if host != nil {
-		host.KeepReading()
 	}
 	s.client = client
 	return nil

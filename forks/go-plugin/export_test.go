@@ -60,15 +60,10 @@ func NewGRPCClient(t testing.TB, c GRPCClientConfig) (*GRPCClient, error) {
 	if c.Mux == nil {
 		return newGRPCClient(cfg)
 	}
-	var client *GRPCClient
-	cfg.mux, cfg.remote = newGRPCMux(c.Mux, &client, c.Draining, func(error) {}), true
-	grpcconn.OverMux(&cfg.conn, cfg.mux, c.Mux)
+	cfg.mux, cfg.remote = newGRPCMux(c.Mux, c.Draining, func(error) {}), true
+	grpcconn.OverMux(&cfg.conn, cfg.mux.Host, c.Mux)
 	cfg.broker.Transport, cfg.broker.TLS = broker.Streams(cfg.mux.Dial), nil
-	client, err := newGRPCClient(cfg)
-	if err == nil {
-		cfg.mux.KeepReading()
-	}
-	return client, err
+	return newGRPCClient(cfg)
 }
 
 func (c *GRPCClient) WatchDrain(ctx context.Context) error { return c.watchDrain(ctx) }

@@ -13,7 +13,6 @@ import (
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
 	"github.com/hashicorp/go-plugin/internal/multiplex"
-	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
 )
@@ -38,7 +37,7 @@ type grpcClientConfig struct {
 
 	conn        grpcconn.Config // but for what config says
 	broker      broker.Config   // Transport, TLS and Wait
-	mux         *mux.Host       // carries the session, which owns it; nil: conn does
+	mux         *grpcMux        // carries the session, which owns it; nil: conn does
 	multiplexer *multiplex.Host // instead of conn.Dial and broker.Transport; the client closes it
 	panicked    panics.Func     // in what the broker serves
 
@@ -79,7 +78,8 @@ func newGRPCClient(cfg grpcClientConfig) (*GRPCClient, error) {
 	}
 	if cfg.mux != nil {
 		session.Mux, session.Beneath = cfg.conn.Mux, cfg.mux
-		session.Output = grpcconn.ReceiveOutput(cfg.mux, cfg.remote, cfg.config.SyncStdout, cfg.config.SyncStderr)
+		session.Output = grpcconn.ReceiveOutput(cfg.mux.Host, cfg.remote, cfg.config.SyncStdout, cfg.config.SyncStderr)
+		cfg.mux.start(session, b.engine)
 	} else {
 		session.Output = grpcstdio.Receive(conn, cfg.config.SyncStdout, cfg.config.SyncStderr, cfg.logger)
 	}

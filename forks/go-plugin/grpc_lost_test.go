@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -171,4 +172,34 @@ func BenchmarkCallWatched(b *testing.B) {
 			}
 		})
 	}
+}
+
+// TestConnectionLostBeforeItsClient holds that a client of mux whose connection fails while
+// the client is made knows that it is lost.
+func TestConnectionLostBeforeItsClient(t *testing.T) {
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	conn, err := net.Dial("tcp", lis.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = conn.Close() // What asks for the output fails.
+	client, err := plugin.NewGRPCClient(t, plugin.GRPCClientConfig{
+		Config: plugin.ClientConfig{SyncStdout: new(strings.Builder)}, Mux: conn,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-client.Done():
+	case <-time.After(10 * time.Second):
+		t.Fatal("the client does not know that its connection is lost")
+	}
+	if err := client.Err(); !errors.Is(err, plugin.ErrConnectionLost) {
+		t.Errorf("the client was lost by %v, want ErrConnectionLost", err)
+	}
+	_ = client.Close()
 }
