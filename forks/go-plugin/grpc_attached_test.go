@@ -94,7 +94,7 @@ func TestGRPCSessionHasNoStandingStreams(t *testing.T) {
 	}
 }
 
-func TestSharedBrokerOpensLinks(t *testing.T) {
+func TestSharedBrokerOfAttachedHosts(t *testing.T) {
 	shared := plugin.NewSharedBroker(rendezvous.Wait, nil)
 	defer shared.Close()
 	_, _, before, _ := attachedRelay(t, func(cfg *plugin.ClientConfig) { cfg.Broker = shared })
