@@ -49,7 +49,7 @@ func (w *walk) checkPolicy(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", w.failed(err)
 		}
-		if port := w.port(pod); !admits(closing, host, w.namespace, port, pod) {
+		if port := w.port(pod); !opens(closing, networkingv1.PolicyTypeIngress, host, w.namespace, port, pod) {
 			return "", doctor.Find(doctor.PolicyIngress, "pod %s on port %d is closed to the host %s: NetworkPolicies %s select it, and none admits the host",
 				pod.Name, port, w.host, namesOf(closing))
 		}
@@ -73,7 +73,7 @@ func (w *walk) checkEgress(ctx context.Context) (string, error) {
 		if err != nil {
 			return "", w.failed(err)
 		}
-		if port := w.port(pod); len(closing) > 0 && !lets(closing, to, w.host.Namespace, port, pod) {
+		if port := w.port(pod); len(closing) > 0 && !opens(closing, networkingv1.PolicyTypeEgress, to, w.host.Namespace, port, pod) {
 			return "", doctor.Find(doctor.PolicyEgress, "the host %s may not reach pod %s on port %d: NetworkPolicies %s select the host, and none lets it out",
 				w.host, pod.Name, port, namesOf(closing))
 		}
@@ -144,28 +144,35 @@ func selecting(all []networkingv1.NetworkPolicy, of networkingv1.PolicyType, pod
 	return found
 }
 
-// admits reports whether a policy of the namespace lets somebody in.
-func admits(policies []networkingv1.NetworkPolicy, from party, namespace string, port int, pod *corev1.Pod) bool {
-	for _, p := range policies {
-		for _, rule := range p.Spec.Ingress {
-			if hasPeer(rule.From, from, namespace) && hasPort(rule.Ports, port, pod) {
-				return true
-			}
-		}
-	}
-	return false
+// opening is a rule of a policy: for whom it opens which ports.
+type opening struct {
+	peers []networkingv1.NetworkPolicyPeer
+	ports []networkingv1.NetworkPolicyPort
 }
 
-// lets reports whether a policy of the namespace lets somebody out.
-func lets(policies []networkingv1.NetworkPolicy, to party, namespace string, port int, pod *corev1.Pod) bool {
-	for _, p := range policies {
-		for _, rule := range p.Spec.Egress {
-			if hasPeer(rule.To, to, namespace) && hasPort(rule.Ports, port, pod) {
-				return true
-			}
+// openings are the rules of a policy of a type.
+func openings(p *networkingv1.NetworkPolicy, of networkingv1.PolicyType) []opening {
+	var all []opening
+	if of == networkingv1.PolicyTypeIngress {
+		for _, rule := range p.Spec.Ingress {
+			all = append(all, opening{rule.From, rule.Ports})
 		}
+		return all
 	}
-	return false
+	for _, rule := range p.Spec.Egress {
+		all = append(all, opening{rule.To, rule.Ports})
+	}
+	return all
+}
+
+// opens reports whether a policy of the namespace lets somebody in, or out to somebody: at
+// a port of a pod.
+func opens(policies []networkingv1.NetworkPolicy, of networkingv1.PolicyType, who party, namespace string, port int, pod *corev1.Pod) bool {
+	return slices.ContainsFunc(policies, func(p networkingv1.NetworkPolicy) bool {
+		return slices.ContainsFunc(openings(&p, of), func(o opening) bool {
+			return hasPeer(o.peers, who, namespace) && hasPort(o.ports, port, pod)
+		})
+	})
 }
 
 // hasPeer reports whether a rule is about somebody. A block of addresses may be: which
