@@ -36,7 +36,7 @@ object holds them by name. What begins with a dash, such as -3, comes after a --
   NAME call --server http://127.0.0.1:8080 pluginzh pingponger.Ping`, "NAME", o.Name),
 		Args:              usage(cobra.MinimumNArgs(2)),
 		ValidArgsFunction: o.completeCall,
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			dot := strings.LastIndex(args[1], ".") // the name of a gRPC service has some as well
 			if dot <= 0 || dot == len(args[1])-1 {
 				return failf(exitUsage, "%q is not KIND.METHOD, such as greeter.Greet", args[1])
@@ -52,16 +52,13 @@ object holds them by name. What begins with a dash, such as -3, comes after a --
 				return err
 			}
 			c.program = c.program.withKind(kind, method)
-			to, err := c.open(cmd.Context(), server, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, to.Close()) }()
-			result, err := to.Call(cmd.Context(), args[0], kind, method, arguments(args[2:]))
-			if err != nil {
-				return quoteHint(cmd.Context(), to, kind, method, args[2:], err)
-			}
-			return printResult(cmd.OutOrStdout(), result)
+			return c.ask(cmd, server, func(ctx context.Context, to client) error {
+				result, err := to.Call(ctx, args[0], kind, method, arguments(args[2:]))
+				if err != nil {
+					return quoteHint(ctx, to, kind, method, args[2:], err)
+				}
+				return printResult(cmd.OutOrStdout(), result)
+			})
 		},
 	}
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {

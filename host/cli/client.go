@@ -6,9 +6,12 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/spf13/cobra"
 
 	"github.com/reattach/reattach/host/daemon"
 	"github.com/reattach/reattach/host/target"
@@ -78,6 +81,26 @@ func (f found) code() int {
 		return exitUnreachable
 	}
 	return exitOK
+}
+
+// ask has use ask the client that the environment and --server mean, which lives as long.
+func (o Options) ask(cmd *cobra.Command, server string, use func(context.Context, client) error) error {
+	c, err := o.readConfig()
+	if err != nil {
+		return err
+	}
+	return c.ask(cmd, server, use)
+}
+
+// ask does the same in an environment that was read.
+func (c *config) ask(cmd *cobra.Command, server string, use func(context.Context, client) error) (err error) {
+	ctx := cmd.Context()
+	of, err := c.open(ctx, server, cmd.ErrOrStderr())
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, of.Close()) }()
+	return use(ctx, of)
 }
 
 // open gives the client that the environment asks for; server overrides it if it is

@@ -4,8 +4,8 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -28,28 +28,21 @@ idempotent, how often it is repeated, and how long it may take.
 		Example:           "  " + o.Name + " describe pluginzh",
 		Args:              usage(cobra.ExactArgs(1)),
 		ValidArgsFunction: o.completePlugin,
-		RunE: func(cmd *cobra.Command, args []string) (err error) {
+		RunE: func(cmd *cobra.Command, args []string) error {
 			show, ok := map[string]func(io.Writer, []daemon.KindInfo) error{"table": writeKinds, "json": writeKindsJSON}[output]
 			if !ok {
 				return failf(exitUsage, "-o %s: want table or json", output)
 			}
-			c, err := o.readConfig()
-			if err != nil {
-				return err
-			}
-			of, err := c.open(cmd.Context(), server, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, of.Close()) }()
-			kinds, err := of.Describe(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			if len(kinds) == 0 {
-				return failf(exitFailed, "plugin %s does not tell what it serves, as those of the original library over net/rpc", args[0])
-			}
-			return show(cmd.OutOrStdout(), kinds)
+			return o.ask(cmd, server, func(ctx context.Context, of client) error {
+				kinds, err := of.Describe(ctx, args[0])
+				if err != nil {
+					return err
+				}
+				if len(kinds) == 0 {
+					return failf(exitFailed, "plugin %s does not tell what it serves, as those of the original library over net/rpc", args[0])
+				}
+				return show(cmd.OutOrStdout(), kinds)
+			})
 		},
 	}
 	o.serverFlag(cmd, &server)

@@ -4,8 +4,8 @@ package cli
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -32,28 +32,21 @@ with what happens, until it is interrupted.
 ` + exitCodes,
 		Example: "  " + o.Name + " events --follow --plugin pluginzh",
 		Args:    usage(noArguments),
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			w := &eventWriter{to: cmd.OutOrStdout(), json: output == "json", only: plugins}
 			if output != "table" && !w.json {
 				return failf(exitUsage, "-o %s: want table or json", output)
 			}
-			c, err := o.readConfig()
-			if err != nil {
-				return err
-			}
-			of, err := c.open(cmd.Context(), server, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, of.Close()) }()
-			now, err := of.Plugins(cmd.Context())
-			if err != nil {
-				return err
-			}
-			if err := w.write(eventsOf(now)...); err != nil || !follow {
-				return err
-			}
-			return of.Events(cmd.Context(), func(e daemon.Event) error { return w.write(e) })
+			return o.ask(cmd, server, func(ctx context.Context, of client) error {
+				now, err := of.Plugins(ctx)
+				if err != nil {
+					return err
+				}
+				if err := w.write(eventsOf(now)...); err != nil || !follow {
+					return err
+				}
+				return of.Events(ctx, func(e daemon.Event) error { return w.write(e) })
+			})
 		},
 	}
 	o.serverFlag(cmd, &server)

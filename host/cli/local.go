@@ -26,6 +26,9 @@ const (
 	leaveWithin = time.Second
 )
 
+// errEnded is of a daemon whose Run has returned; Close says why.
+var errEnded = errors.New("the daemon has ended")
+
 // local is a daemon that lives for one command.
 type local struct {
 	d      *daemon.Daemon
@@ -105,7 +108,10 @@ func (l *local) once(ctx context.Context, done func([]daemon.Plugin) bool) (foun
 			return now, nil
 		}
 		select {
-		case <-changes.C():
+		case _, open := <-changes.C():
+			if !open {
+				return l.found(), errEnded
+			}
 		case <-within.Done():
 			return l.found(), ctx.Err()
 		}
@@ -165,7 +171,7 @@ func (l *local) Events(ctx context.Context, show func(daemon.Event) error) error
 			return nil
 		case e, open := <-changes.C():
 			if !open {
-				return errors.New("the daemon has ended")
+				return errEnded
 			}
 			if err := show(e); err != nil {
 				return err
@@ -190,7 +196,7 @@ func (l *local) Watch(ctx context.Context, show func(found) error) error {
 			return nil
 		case _, open := <-changes.C():
 			if !open {
-				return errors.New("the daemon has ended")
+				return errEnded
 			}
 		}
 	}

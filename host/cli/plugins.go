@@ -4,7 +4,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"io"
 	"strings"
 	"time"
@@ -26,24 +25,17 @@ if there is such, or a plugin has no endpoint that takes calls. With --watch it 
 
 ` + exitCodes,
 		Args: usage(noArguments),
-		RunE: func(cmd *cobra.Command, _ []string) (err error) {
+		RunE: func(cmd *cobra.Command, _ []string) error {
 			format, ok := formats()[output]
 			if !ok {
 				return failf(exitUsage, "-o %s: want table, wide, json or yaml", output)
 			}
-			c, err := o.readConfig()
-			if err != nil {
-				return err
-			}
-			of, err := c.open(cmd.Context(), server, cmd.ErrOrStderr())
-			if err != nil {
-				return err
-			}
-			defer func() { err = errors.Join(err, of.Close()) }()
-			if watch {
-				return watchPlugins(cmd.Context(), of.Watch, format, cmd.OutOrStdout())
-			}
-			return listPlugins(cmd.Context(), of, format, cmd.OutOrStdout())
+			return o.ask(cmd, server, func(ctx context.Context, of client) error {
+				if watch {
+					return watchPlugins(ctx, of.Watch, format, cmd.OutOrStdout())
+				}
+				return listPlugins(ctx, of, format, cmd.OutOrStdout())
+			})
 		},
 	}
 	o.serverFlag(cmd, &server)
