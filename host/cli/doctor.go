@@ -233,7 +233,7 @@ func (d *doctorRun) inside(ctx context.Context) error {
 	}
 	var told doctorReports
 	begins := slices.Index(raw, '{')
-	if begins < 0 || json.Unmarshal(raw[begins:], &told) != nil {
+	if begins < 0 || json.Unmarshal(raw[begins:], &told) != nil || slices.Contains(told.Ways, nil) {
 		return failf(exitUnreachable, "the doctor's pod did not report: %s", oneLine(string(raw)))
 	}
 	for _, inner := range told.Ways {
