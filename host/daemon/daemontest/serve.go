@@ -172,7 +172,10 @@ func (p *Plugin) Await(ready int) {
 			return
 		}
 		select {
-		case <-changes.C():
+		case _, open := <-changes.C():
+			if !open {
+				p.t.Fatal("daemontest: the daemon has ended")
+			}
 		case <-late:
 			p.t.Fatalf("daemontest: after %s %d endpoints are ready, want %d: %+v", patience, n, ready, now.Endpoints)
 		}
