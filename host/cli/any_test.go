@@ -45,6 +45,16 @@ func line(t *testing.T, o Options, code int, args ...string) string {
 	return stdout.String()
 }
 
+// TestAnyPluginIsCalledByDoctor holds that the call of doctor knows as much as call does.
+func TestAnyPluginIsCalledByDoctor(t *testing.T) {
+	address := servePlugin(t, plugin.ServeConfig{HandshakeConfig: commons.Handshake()})
+	for _, call := range []string{`greeter.Greet "Ada"`, `reattach.commons.v1.Greeter.Greet "A. Da"`} {
+		if got := line(t, anyPlugin(), exitOK, "doctor", address, "-v", "--call", call); !strings.Contains(got, "answered {") {
+			t.Errorf("%s: %s", call, got)
+		}
+	}
+}
+
 // TestAnyPlugin holds that a plugin can be used by a program that was built for none.
 func TestAnyPlugin(t *testing.T) {
 	t.Setenv("PLUGIN_DIR", "")

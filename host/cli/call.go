@@ -37,11 +37,10 @@ object holds them by name. What begins with a dash, such as -3, comes after a --
 		Args:              usage(cobra.MinimumNArgs(2)),
 		ValidArgsFunction: o.completeCall,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			dot := strings.LastIndex(args[1], ".") // the name of a gRPC service has some as well
-			if dot <= 0 || dot == len(args[1])-1 {
+			kind, method, ok := cutMethod(args[1])
+			if !ok {
 				return failf(exitUsage, "%q is not KIND.METHOD, such as greeter.Greet", args[1])
 			}
-			kind, method := args[1][:dot], args[1][dot+1:]
 			for i, a := range args[2:] {
 				if !utf8.ValidString(a) {
 					return failf(exitUsage, "argument %d of %s is not valid UTF-8, which JSON needs: %q", i+1, args[1], a)
@@ -71,6 +70,16 @@ object holds them by name. What begins with a dash, such as -3, comes after a --
 	})
 	o.serverFlag(cmd, &server)
 	return cmd
+}
+
+// cutMethod reads KIND.METHOD. The name of a gRPC service, which a kind may go by, has dots
+// as well.
+func cutMethod(text string) (kind, method string, ok bool) {
+	dot := strings.LastIndex(text, ".")
+	if dot <= 0 || dot == len(text)-1 {
+		return "", "", false
+	}
+	return text[:dot], text[dot+1:], true
 }
 
 // quoteHint adds to the error of arguments that do not fit how a text is written that

@@ -85,7 +85,8 @@ func (o Options) newDoctor(cmd *cobra.Command, f doctorFlags, args []string) (*d
 	if len(args) > 0 {
 		d.target = args[0]
 	}
-	_, _, isCall := strings.Cut(f.call, ".")
+	method, _, _ := strings.Cut(f.call, " ")
+	_, _, isCall := cutMethod(method)
 	switch {
 	case f.output != "text" && f.output != "json":
 		return nil, failf(exitUsage, "-o %s: want text or json", f.output)

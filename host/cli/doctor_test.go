@@ -110,6 +110,7 @@ func TestDoctor(t *testing.T) {
 		"all and one":       {"which is it", nil, []string{"--all", "zh"}, 2, "", "--all"},
 		"other output":      {"there are two", nil, []string{"zh", "-o", "yaml"}, 2, "", "text or json"},
 		"no method":         {"it has a kind", nil, []string{"zh", "--call", "Greet"}, 2, "", "KIND.METHOD"},
+		"no method yet":     {"nor one behind the dot", nil, []string{"zh", "--call", `Greet "a.b"`}, 2, "", "KIND.METHOD"},
 		"no manifests":      {"the directory is not there", &examined{}, []string{"--pre", "/nowhere"}, 2, "", "/nowhere"},
 		"manifests of none": {"no Service is a plugin", &examined{}, []string{"--pre", "testdata"}, 2, "", "no Service"},
 	}

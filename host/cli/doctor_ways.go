@@ -221,13 +221,14 @@ func (d *doctorRun) manifests() (map[string][]byte, error) {
 func (c *config) callHop(to doctor.Address, call string, stderr io.Writer) doctor.Hop {
 	return doctor.Hop{Name: doctor.HopCall, Check: func(ctx context.Context) (string, error) {
 		what, rest, _ := strings.Cut(call, " ")
-		kind, method, _ := strings.Cut(what, ".") // was validated
+		kind, method, _ := cutMethod(what) // was validated
 		var args []string
 		if rest = strings.TrimSpace(rest); rest != "" {
 			args = []string{rest}
 		}
 		one := *c
 		one.NetworkPlugin, one.PluginDir, one.NetworkPluginDir = []string{to.ServerName + "=" + to.Address}, "", ""
+		one.program = one.program.withKind(kind, method)
 		one.program.Finders = nil
 		l, err := one.newLocal(ctx, stderr)
 		if err != nil {

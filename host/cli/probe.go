@@ -90,9 +90,13 @@ func (c *config) wayTo(address, name, serverName string, options daemon.Options)
 	if err != nil {
 		return doctor.Address{}, err
 	}
+	kinds := options.Kinds
+	if c.program.AnyPlugin {
+		kinds = nil // it calls whatever a plugin serves
+	}
 	return doctor.Address{
 		Address: address, ServerName: serverName,
-		Contract: attach.Contract{Handshake: options.Handshake, Versions: versions}, Kinds: options.Kinds,
+		Contract: attach.Contract{Handshake: options.Handshake, Versions: versions}, Kinds: kinds,
 		TLS: c.tlsTo(name), Timeout: c.AttachTimeout, Logger: options.Logger,
 	}, nil
 }
