@@ -29,14 +29,7 @@ func kindsOf(r *evolve.Record) ([]daemon.Kind, error) {
 		Name: proto.String("contract"), Package: proto.String("contract"), Syntax: proto.String("proto3"),
 		Dependency: []string{"google/protobuf/timestamp.proto", "google/protobuf/duration.proto"},
 	}, types: make(map[string]bool)}
-	for _, t := range r.Types {
-		m.types[t.Name] = true
-	}
-	for _, t := range r.Types {
-		if err := m.add("T"+t.Name, t.Fields, false); err != nil {
-			delete(m.types, t.Name) // what has it is not callable
-		}
-	}
+	m.addTypes(r.Types)
 	why := make(map[string]error) // by the name of a method's messages
 	for _, s := range r.Services {
 		for _, method := range s.Methods {
@@ -116,6 +109,23 @@ var scalars = map[string]descriptorpb.FieldDescriptorProto_Type{
 	"sfixed32": descriptorpb.FieldDescriptorProto_TYPE_SFIXED32, "sfixed64": descriptorpb.FieldDescriptorProto_TYPE_SFIXED64,
 	"bool": descriptorpb.FieldDescriptorProto_TYPE_BOOL, "string": descriptorpb.FieldDescriptorProto_TYPE_STRING,
 	"bytes": descriptorpb.FieldDescriptorProto_TYPE_BYTES,
+}
+
+// addTypes makes messages of those types that have nothing but what has a message: what has
+// another one is not callable.
+func (m *messages) addTypes(all []evolve.Type) {
+	for _, t := range all {
+		m.types[t.Name] = true
+	}
+	for known := -1; known != len(m.types); { // one that goes may take those that have it along
+		known = len(m.types)
+		m.file.MessageType = nil
+		for _, t := range all {
+			if m.types[t.Name] && m.add("T"+t.Name, t.Fields, false) != nil {
+				delete(m.types, t.Name)
+			}
+		}
+	}
 }
 
 // add makes a message of values. Parameters are sent although they are zero: a plugin tells

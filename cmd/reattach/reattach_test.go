@@ -136,6 +136,7 @@ func TestContractOfEveryShape(t *testing.T) {
 		"Callback": {"callback Progress", "v is a T: the plugin calls it back"},
 		"Unknown":  {"repeated StringItems", "v is a T: its message StringItems is not in the contract"},
 		"Within":   {"Bad", "v is a T: its message Bad is not in the contract"},
+		"Deep":     {"Outer", "v is a T: its message Outer is not in the contract"},
 	} {
 		methods = append(methods, evolve.Method{Name: name, Params: []evolve.Value{value(tc.wire), {Name: "old", Wire: "gone", Number: 1, Removed: true}}})
 		want[name] = tc.why
@@ -144,6 +145,7 @@ func TestContractOfEveryShape(t *testing.T) {
 		Contract: "x.v1", Version: 1, Handshake: "X=y",
 		Services: []evolve.Service{{Name: "X", Kind: "x", Methods: methods}, {Name: "Progress"}},
 		Types: []evolve.Type{
+			{Name: "Outer", Fields: []evolve.Value{{Name: "F", Wire: "repeated Bad", Number: 1}}},
 			{Name: "Point", Fields: []evolve.Value{{Name: "X", Wire: "int64", Number: 1}, {Name: "Next", Wire: "optional Point", Number: 2}}},
 			{Name: "Bad", Fields: []evolve.Value{{Name: "F", Wire: "stream int64", Number: 1}}},
 		},
