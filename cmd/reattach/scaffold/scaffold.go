@@ -10,6 +10,8 @@ import (
 	"embed"
 	"errors"
 	"fmt"
+	"go/token"
+	"go/types"
 	"io"
 	"io/fs"
 	"os"
@@ -118,13 +120,20 @@ func (values) Quoted(dir string) string {
 
 var names = regexp.MustCompile(`^[a-z][a-z0-9]*$`)
 
-// reserved are names that would hide what generated code uses, or that Go keeps for itself.
-var reserved = []string{"main", "host", "plugin", "contract", "context", "error", "errors", "string", "test", "type", "func", "package",
-	"import", "var", "const", "map", "chan", "go", "if", "else", "for", "range", "return", "select", "switch", "case", "default", "struct", "interface", "defer", "break", "continue", "goto", "fallthrough"}
+// reserved are names that would hide what the files of a module use: packages, and their own
+// variables.
+var reserved = []string{"main", "host", "plugin", "contract", "context", "errors", "fmt", "io", "os", "strings", "test", "testing",
+	"cli", "daemon", "daemontest", "vendor", "internal",
+	"implementation", "program", "dispensed", "stub", "options", "protocol", "name", "want", "text", "err", "got", "said", "p", "t", "tc", "ctx", "d", "w"}
+
+// usable reports whether a package of that name can be used by the files of a module.
+func usable(name string) bool {
+	return names.MatchString(name) && !slices.Contains(reserved, name) && !token.IsKeyword(name) && types.Universe.Lookup(name) == nil
+}
 
 func (o *Options) complete() error {
-	if !names.MatchString(o.Name) || slices.Contains(reserved, o.Name) {
-		return fmt.Errorf("%w: name %q: want that of a Go package, in lower-case letters and digits, such as greeter", ErrOptions, o.Name)
+	if !usable(o.Name) {
+		return fmt.Errorf("%w: name %q: want that of a Go package that no other one here has, in lower-case letters and digits, such as greeter", ErrOptions, o.Name)
 	}
 	if o.Module == "" {
 		o.Module = "example.com/" + o.Name

@@ -54,7 +54,7 @@ func TestModules(t *testing.T) {
 	}
 	for _, kind := range []string{Contract, Plugin, Host} {
 		t.Run(kind, func(t *testing.T) {
-			dir := written(t, kind, "store")
+			dir := written(t, kind, "greet") // as the method of its interface
 			do(t, dir, "make", "check")
 			do(t, dir, "go", "test", "./...")
 			if kind != Contract {
@@ -260,6 +260,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"no name":       {Options{Source: source}, `name "": want that of a Go package`},
 		"capitals":      {Options{Name: "Store", Source: source}, `name "Store"`},
 		"a word of Go":  {Options{Name: "func", Source: source}, `name "func"`},
+		"a package":     {Options{Name: "stub", Source: source}, `name "stub"`},
 		"module":        {Options{Name: "store", Module: "example.com/other", Source: source}, "must end with /store"},
 		"no source":     {Options{Name: "store"}, "not built from a release"},
 		"other source":  {Options{Name: "store", Source: t.TempDir()}, "is no directory of Reattach's"},
