@@ -91,27 +91,40 @@ func (f *file) toPointer(elem *model.Type, value string) string {
 
 // toFunc names the function that converts a value of Go.
 func (f *file) toFunc(t *model.Type) string {
-	if t.Message != nil && t.Shape != model.Struct || t.Shape == model.Struct {
-		return convName(t) + "ToWire"
-	}
-	if f.plain(t) {
+	return f.function(t, direction{"ToWire", "contract.From", "contract.Elem", (*file).toFunc}, goScalar(t.Scalar), f.spell(t.Go))
+}
+
+// direction is what the names of functions to a message, or from one, differ in.
+type direction struct {
+	own     string // what those of the contract end with
+	shared  string // what those of package contract begin with
+	pointer string
+	elem    func(*file, *model.Type) string
+}
+
+// function names the function that converts a value; a scalar from one type into another.
+func (f *file) function(t *model.Type, d direction, into, from string) string {
+	switch {
+	case t.Message != nil:
+		return convName(t) + d.own
+	case f.plain(t):
 		return "contract.Same[" + f.spell(t.Go) + "]"
 	}
 	switch t.Shape {
 	case model.Time:
-		return "contract.FromTime"
+		return d.shared + "Time"
 	case model.Duration:
-		return "contract.FromDuration[" + f.spell(t.Go) + "]"
+		return d.shared + "Duration[" + f.spell(t.Go) + "]"
 	case model.AsText:
-		return "contract.FromText[" + f.spell(t.Go) + "]"
+		return d.shared + "Text[" + f.spell(t.Go) + "]"
 	case model.AsBinary:
-		return "contract.FromBinary[" + f.spell(t.Go) + "]"
+		return d.shared + "Binary[" + f.spell(t.Go) + "]"
 	case model.Pointer:
-		return "contract.Elem(" + f.toFunc(t.Elem) + ")"
+		return d.pointer + "(" + d.elem(f, t.Elem) + ")"
 	case model.Array:
-		return arrayName(t) + "ToWire"
+		return arrayName(t) + d.own
 	}
-	return fmt.Sprintf("contract.%s[%s, %s]", f.generic(t), goScalar(t.Scalar), f.spell(t.Go))
+	return fmt.Sprintf("contract.%s[%s, %s]", f.generic(t), into, from)
 }
 
 // from writes the expression that converts what a getter of a message gives.
@@ -172,27 +185,7 @@ func (f *file) fromPointer(t *model.Type, value string) string {
 
 // fromFunc names the function that converts a message's value.
 func (f *file) fromFunc(t *model.Type) string {
-	if t.Message != nil && t.Shape != model.Struct || t.Shape == model.Struct {
-		return convName(t) + "FromWire"
-	}
-	if f.plain(t) {
-		return "contract.Same[" + f.spell(t.Go) + "]"
-	}
-	switch t.Shape {
-	case model.Time:
-		return "contract.ToTime"
-	case model.Duration:
-		return "contract.ToDuration[" + f.spell(t.Go) + "]"
-	case model.AsText:
-		return "contract.ToText[" + f.spell(t.Go) + "]"
-	case model.AsBinary:
-		return "contract.ToBinary[" + f.spell(t.Go) + "]"
-	case model.Pointer:
-		return "contract.Point(" + f.fromFunc(t.Elem) + ")"
-	case model.Array:
-		return arrayName(t) + "FromWire"
-	}
-	return fmt.Sprintf("contract.%s[%s, %s]", f.generic(t), f.spell(t.Go), goScalar(t.Scalar))
+	return f.function(t, direction{"FromWire", "contract.To", "contract.Point", (*file).fromFunc}, f.spell(t.Go), goScalar(t.Scalar))
 }
 
 func convName(t *model.Type) string { return lower(t.Message.Name) }

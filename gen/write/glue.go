@@ -192,7 +192,7 @@ func (f *file) given(x *model.Field) string {
 func (f *file) stubUnary(s *model.Service, m *model.Method) {
 	f.stubRequest(s, m)
 	f.p("answer := new(%s.%s)", f.pb(), answerName(s, m))
-	do := fmt.Sprintf("%s.Do(%s, s.caller, %q, c, request, answer)", "wireErrors", f.ctx(m), m.Name)
+	do := fmt.Sprintf("wireErrors.Do(%s, s.caller, %q, c, request, answer)", f.ctx(m), m.Name)
 	switch {
 	case !m.Err:
 		f.p("if err := %s; err != nil {\npanic(err)\n}", do)
@@ -317,13 +317,13 @@ func (f *file) serverUnary(s *model.Service, m *model.Method) {
 	call := fmt.Sprintf("s.impl.%s(%s)", m.Name, f.arguments(m))
 	switch {
 	case len(m.Results) == 0 && m.Err:
-		f.p("return %s.Encode(%s)\n}\n", "wireErrors", call)
+		f.p("return wireErrors.Encode(%s)\n}\n", call)
 		return
 	case len(m.Results) == 0:
 		f.p("%s\nreturn nil\n}\n", call)
 		return
 	case m.Err:
-		f.p("%s := %s\nif err != nil {\nreturn %s.Encode(err)\n}", f.results(m, "err"), call, "wireErrors")
+		f.p("%s := %s\nif err != nil {\nreturn wireErrors.Encode(err)\n}", f.results(m, "err"), call)
 	default:
 		f.p("%s := %s", f.results(m, ""), call)
 	}

@@ -119,10 +119,6 @@ func (f *file) conversions(m *model.Message) {
 		if m.Items {
 			value = "v"
 		}
-		if x.Type.Shape == model.Array && !m.Items {
-			// An array of a field is addressed by the function that converts it.
-			value = "v." + x.Name
-		}
 		converted := f.to(x.Type, value)
 		fmt.Fprintf(&to, "%s: %s,\n", field, converted)
 		read := f.from(x.Type, f.get("m", m.Name, x))

@@ -59,15 +59,7 @@ func (e *Errors) Begun(s Stream) error {
 func Receive[M, T any, P message[M]](e *Errors, method string, s Stream, read func(*Conv, P) T) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		defer s.Close()
-		for {
-			item, err := receive[M, T, P](e, method, s, read)
-			if errors.Is(err, io.EOF) {
-				return
-			}
-			if !yield(item, e.Decode(err)) || err != nil {
-				return
-			}
-		}
+		Incoming(e, method, s, read)(yield)
 	}
 }
 
@@ -161,7 +153,7 @@ func Upload[M, T any, P message[M]](method string, s Stream, items iter.Seq2[T, 
 
 func sendAll[M, T any, P message[M]](method string, s Stream, items iter.Seq2[T, error], write func(*Conv, T) P) error {
 	if items == nil {
-		return s.CloseSend()
+		items = func(func(T, error) bool) {}
 	}
 	for item, err := range items {
 		if err != nil {
@@ -176,7 +168,7 @@ func sendAll[M, T any, P message[M]](method string, s Stream, items iter.Seq2[T,
 			return nil // what is wrong with the stream, its answer says
 		}
 	}
-	_ = s.CloseSend()
+	_ = s.CloseSend() // as of Send
 	return nil
 }
 
