@@ -336,6 +336,16 @@ func TestToken(t *testing.T) {
 	}
 }
 
+// tokenFile gives the path of a file with a token.
+func tokenFile(t *testing.T, token string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(path, []byte(token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
 func TestNew(t *testing.T) {
 	do := daemon.DefaultOptions()
 	do.Handshake, do.NetworkPlugins = commons.Handshake(), "a=127.0.0.1:1"
@@ -344,10 +354,7 @@ func TestNew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("a-token-that-is-long-enough"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	token := tokenFile(t, "a-token-that-is-long-enough")
 	cases := map[string]struct {
 		reason string
 		change func(*api.Options)

@@ -6,8 +6,6 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -69,10 +67,7 @@ func TestHandlerWithoutServer(t *testing.T) {
 
 func TestNewHandler(t *testing.T) {
 	h := start(t, nil)
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("a-token-that-is-long-enough"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	token := tokenFile(t, "a-token-that-is-long-enough")
 	cases := map[string]struct {
 		reason string
 		change func(*api.Options)

@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"net/http"
 	"net/url"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -74,10 +72,7 @@ func TestProbe(t *testing.T) {
 
 // TestProbeRefused: what cannot be walked, who may not, and how many at once.
 func TestProbeRefused(t *testing.T) {
-	token := filepath.Join(t.TempDir(), "token")
-	if err := os.WriteFile(token, []byte("0123456789abcdef"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	token := tokenFile(t, "0123456789abcdef")
 	entered, release := make(chan struct{}), make(chan struct{})
 	h := start(t, func(o *api.Options, _ *daemon.Options) {
 		o.TokenFile = token
