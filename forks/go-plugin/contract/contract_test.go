@@ -215,6 +215,24 @@ func TestStreamLeft(t *testing.T) {
 	}
 }
 
+// TestFailureOfACaller holds that a method whose caller sends what only a method sends, and
+// leaves, is told so.
+func TestFailureOfACaller(t *testing.T) {
+	caller, server := streams(t, t.Context())
+	go func() {
+		_ = caller.send(frameFailure, status.New(codes.Aborted, "enough").Proto())
+		caller.Close()
+	}()
+	if err := server.Recv(new(wrapperspb.StringValue)); status.Code(err) != codes.Aborted {
+		t.Errorf("got %v", err)
+	}
+	select {
+	case <-server.Context().Done():
+	case <-time.After(30 * time.Second):
+		t.Fatal("nobody told the method")
+	}
+}
+
 // TestPanicOfAStream holds that a panic ends the stream, and nothing else.
 func TestPanicOfAStream(t *testing.T) {
 	caller, server := streams(t, t.Context())

@@ -188,6 +188,7 @@ func (s *rpcStream) read() {
 			return
 		}
 		if f.kind == frameFailure {
+			s.cancel(failure(f.body)) // nothing follows, and nobody would see the other side leave
 			return
 		}
 	}
