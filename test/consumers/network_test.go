@@ -133,7 +133,7 @@ func (p *network) probeBasic(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
 	out, _ := exec.CommandContext(ctx, basic(t), "probe", p.address).CombinedOutput()
-	for _, part := range []string{"ok    tcp ", "FAIL  hello ", "magic cookie"} {
+	for _, part := range []string{"ok    connect ", "FAIL  hello ", "magic cookie"} {
 		if !strings.Contains(string(out), part) {
 			t.Errorf("basic probe says nothing about %q:\n%s", part, out)
 		}
