@@ -119,9 +119,11 @@ func (b *relayedBroker) ownLocked(u *brokerUser) bool {
 func (b *relayedBroker) hostAccepts(u *brokerUser, id uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.ownLocked(u) || b.bridge.Offer(id, u.engine, b.engine) != nil {
+	if !b.ownLocked(u) {
 		u.refuse(errSecondBroker)
+		return
 	}
+	b.bridge.Offer(id, u.engine, b.engine)
 }
 
 // childAccepts lets a host dial what the child accepts: the one that uses the broker, or
@@ -134,7 +136,7 @@ func (b *relayedBroker) childAccepts(id uint32) {
 		u = b.callerLocked()
 	}
 	if u != nil && b.ownLocked(u) {
-		_ = b.bridge.Offer(id, b.engine, u.engine) // A host that dials it is told.
+		b.bridge.Offer(id, b.engine, u.engine)
 	}
 }
 

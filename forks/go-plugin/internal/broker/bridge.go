@@ -16,9 +16,12 @@ import (
 const (
 	// maxBridged bounds the ids that are accepted at once for the other side of a bridge.
 	maxBridged = 1024
-	// bridgeIdle is how long an id stays accepted for the other side while nobody has
-	// dialled it, and after its last connection.
-	bridgeIdle = 10 * time.Second
+	// bridgeWait is how long an id stays accepted for the other side while nobody has
+	// dialled it.
+	bridgeWait = 10 * time.Second
+	// bridgeLinger is how long it does after its last connection, which gRPC may replace.
+	// An id that was used once, for a call back, is one of maxBridged no longer than that.
+	bridgeLinger = time.Second
 )
 
 // OnAccepted has f called with each id that the other side says it accepts, from now on;
@@ -69,15 +72,16 @@ func (b *Bridge) Close() {
 }
 
 // Offer lets the other side of on dial id, which the other side of at accepts. It does not
-// block.
-func (b *Bridge) Offer(id uint32, at, on *Broker) error {
+// block. What cannot be offered is told to whoever dials it.
+func (b *Bridge) Offer(id uint32, at, on *Broker) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch {
-	case b.closed:
-		return net.ErrClosed
-	case b.open >= maxBridged:
-		return fmt.Errorf("%d broker ids are open at once", maxBridged)
+	if b.closed {
+		return
+	}
+	if b.open >= maxBridged {
+		on.logger.Warn("a broker id is not passed on, as too many are open", "id", id, "open", b.open)
+		return
 	}
 	b.open++
 	b.work.Go(func() {
@@ -88,7 +92,6 @@ func (b *Bridge) Offer(id uint32, at, on *Broker) error {
 		defer b.mu.Unlock()
 		b.open--
 	})
-	return nil
 }
 
 // carry connects what is dialled under id, until that has come to rest.
@@ -99,7 +102,7 @@ func (b *Bridge) carry(id uint32, at, on *Broker) error {
 	}
 	defer lis.Close()
 	defer context.AfterFunc(b.ctx, func() { _ = lis.Close() })()
-	idle := time.AfterFunc(bridgeIdle, func() { _ = lis.Close() })
+	idle := time.AfterFunc(bridgeWait, func() { _ = lis.Close() })
 	defer idle.Stop()
 	var conns wait.Group
 	defer conns.Wait()
@@ -121,7 +124,7 @@ func (b *Bridge) carry(id uint32, at, on *Broker) error {
 			mu.Lock()
 			defer mu.Unlock()
 			if active--; active == 0 {
-				idle.Reset(bridgeIdle)
+				idle.Reset(bridgeLinger)
 			}
 		})
 	}

@@ -201,6 +201,29 @@ func testLost(t *testing.T, w way) {
 
 var bidirectional = &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
 
+// A message that cannot be sent does not take the header with it.
+func TestHeaderOfMessageThatFails(t *testing.T) { bothWays(t, testHeaderOfMessageThatFails) }
+
+func testHeaderOfMessageThatFails(t *testing.T, w way) {
+	s := newSession(t, w, &service{stream: func(stream grpc.ServerStream) error {
+		_ = stream.SetHeader(metadata.Pairs("key", "value"))
+		if err := stream.SendMsg("not a message"); err == nil {
+			t.Error("a string was sent")
+		}
+		return nil
+	}})
+	stream, err := s.NewStream(t.Context(), bidirectional, streamMethod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := stream.RecvMsg(new(Text)); err == nil { // A grpc.Server makes the failure the call's.
+		t.Error("a message has come")
+	}
+	if header, err := stream.Header(); err != nil || len(header["key"]) != 1 {
+		t.Errorf("header %v, %v", header, err)
+	}
+}
+
 // A stream carries messages in both directions, in order and as long as it takes.
 func TestStream(t *testing.T) { bothWays(t, testStream) }
 

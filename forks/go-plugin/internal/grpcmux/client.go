@@ -131,7 +131,7 @@ var errClosing = status.Error(codes.Canceled, "grpc: the client connection is cl
 // collect reads all that comes of an answer.
 func (c *Client) collect(ctx context.Context, call *unaryCall, stream *mux.Stream) error {
 	// The answer may have as much beside its message.
-	most := call.options.maxReceive + 2*maxFields
+	const beside = 2 * maxFields
 	for {
 		if err := c.mux.Await(ctx, stream); err != nil {
 			_ = stream.Reset(err.Error())
@@ -151,7 +151,7 @@ func (c *Client) collect(ctx context.Context, call *unaryCall, stream *mux.Strea
 				return nil
 			case err != nil:
 				return err
-			case call.pieces.size > most:
+			case call.pieces.size-beside > call.options.maxReceive:
 				_ = stream.Reset("the answer is too long")
 				return nil // The message is, which its length says.
 			}

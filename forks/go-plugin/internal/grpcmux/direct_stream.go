@@ -34,12 +34,13 @@ func (s *serverStream) SetTrailer(md metadata.MD) { _ = s.directCall.SetTrailer(
 func (s *serverStream) SendMsg(msg any) error {
 	s.sending.Lock()
 	defer s.sending.Unlock()
-	b, ok := s.begin(s.buffer[:0], false)
+	head, ok := s.begin(s.buffer[:0], false)
 	if !ok {
 		return status.Error(codes.Internal, "transport: the stream is done or WriteHeader was already called")
 	}
-	b, long, err := s.options.appendShort(b, msg)
+	b, long, err := s.options.appendShort(head, msg)
 	if err != nil {
+		s.held = append(s.held, head...) // The header, if this began the answer.
 		return err
 	}
 	if long == nil && s.held == nil && s.stream.Purpose() == mux.UnaryCall {

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package broker
+
+import (
+	"io"
+	"testing"
+	"time"
+)
+
+// An id that was dialled over a bridge carries bytes both ways, and makes room for others
+// soon after its connection.
+func TestBridge(t *testing.T) {
+	host, here := streamPair(t, time.Minute)    // host, and this process as its plugin
+	there, plugin := streamPair(t, time.Minute) // this process as host, and the plugin
+	bridge := NewBridge()
+	defer bridge.Close()
+	const id = 7
+	lis, err := host.Accept(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer lis.Close()
+	bridge.Offer(id, here, there)
+	dialled, err := connection(t.Context(), plugin, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := dialled.Write([]byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := lis.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, way := range []struct {
+		from io.Reader
+		to   io.Writer
+	}{{accepted, accepted}, {dialled, io.Discard}} {
+		if _, err := io.CopyN(way.to, way.from, 1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	began := time.Now()
+	_ = dialled.Close()
+	bridge.work.Wait()
+	if waited := time.Since(began); waited >= bridgeWait {
+		t.Errorf("the id stood for %v after its connection", waited)
+	}
+	if bridge.open != 0 {
+		t.Errorf("%d ids are open", bridge.open)
+	}
+}
+
+// Beyond the bound an id is not offered, and the bridge goes on.
+func TestBridgeIsBounded(t *testing.T) {
+	_, here := streamPair(t, time.Minute)
+	there, _ := streamPair(t, time.Minute)
+	bridge := NewBridge()
+	for id := range uint32(maxBridged + 10) {
+		bridge.Offer(id+1, here, there)
+	}
+	if bridge.open != maxBridged {
+		t.Errorf("%d ids are open", bridge.open)
+	}
+	bridge.Close()
+	bridge.Offer(1, here, there) // does nothing
+	if bridge.open != 0 {
+		t.Errorf("%d ids are open on a closed bridge", bridge.open)
+	}
+}
