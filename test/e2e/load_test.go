@@ -151,8 +151,8 @@ spec:
 
 // endpoint is what a host says of one.
 type endpoint struct {
-	Address, State, Protocol, Instance, TLS, Error string
-	Version                                        int
+	Address, State, Protocol, Instance, TLS, LastError string
+	Version                                            int
 }
 
 // endpointsOf asks a host for those of pluginzh.

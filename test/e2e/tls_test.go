@@ -35,19 +35,19 @@ func TestTLS(t *testing.T) {
 		var told endpoint
 		until(t, "the host "+pod+" is refused", func() bool {
 			for _, told = range endpointsOf(url) {
-				if told.State == "TRANSIENT_FAILURE" && told.Error != "" {
+				if told.State == "TRANSIENT_FAILURE" && told.LastError != "" {
 					return true
 				}
 			}
 			return false
 		})
-		if !strings.Contains(told.Error, "TLS") && !strings.Contains(told.Error, "certificate") {
+		if !strings.Contains(told.LastError, "TLS") && !strings.Contains(told.LastError, "certificate") {
 			t.Errorf("the host %s is refused without a word of TLS", pod)
 		}
 		if log := kubectl(t, "logs", "-n", name, pod); strings.Contains(log, "您好") {
 			t.Errorf("the host %s has greeted:\n%s", pod, log)
 		}
-		t.Logf("the host %s is refused: %s", pod, told.Error)
+		t.Logf("the host %s is refused: %s", pod, told.LastError)
 	}
 	says(t, []string{"describe", "service", "pluginzh", "-n", name}, "TLSRefused")
 	t.Logf("the Service has the Events\n%s", kubectl(t, "get", "events", "-n", name, "--field-selector=reason=TLSRefused", "-o", "custom-columns=MESSAGE:.message", "--no-headers"))
