@@ -64,7 +64,7 @@ adversary: ## attack plugins, daemon and API from outside (2 minutes), and print
 bench: ## measure calls in every placement and against other libraries (15 minutes)
 	@scripts/bench.sh
 
-bench-quick: ## measure what has a bound (2 minutes), and fail if one is missed by far
+bench-quick: ## measure what has a bound (2 minutes), and fail if a call was lost or ran on
 	@scripts/bench.sh -quick
 
 api-check: ## compare the fork's API with the original library's

@@ -7,8 +7,10 @@
 //	go run ./cmd/bench -quick                       what bounds speak of, about two minutes
 //	go run ./cmd/bench -only netrpc -parts calls -for 20s
 //
-// It exits with 1 if something could not be measured, and with -quick also if a bound was
-// missed by more than half.
+// It exits with 1 if something could not be measured, and with -quick also if a bound on
+// something counted, such as calls left unanswered, was missed by more than half. A bound
+// on time or memory fails nothing: how a run kept it says as much of the machine and of
+// what else it did as of the code, so the report says it, for a reader to judge.
 package main
 
 import (
@@ -20,7 +22,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -83,9 +84,19 @@ func bench(ctx context.Context, o plan.Options, dir string, stdout, stderr io.Wr
 	if failed != nil {
 		return fmt.Errorf("not everything could be measured: %w", failed)
 	}
-	far := slices.ContainsFunc(results, func(r bounds.Result) bool { return r.Verdict == bounds.Far })
-	if far && o.Quick {
-		return errors.New("a bound was missed by more than half")
+	if !o.Quick {
+		return nil
 	}
-	return nil
+	return missed(results)
+}
+
+// missed names the bounds on something counted that were missed by more than half.
+func missed(results []bounds.Result) error {
+	var errs []error
+	for _, r := range results {
+		if r.Unit == bounds.Count && r.Verdict == bounds.Far {
+			errs = append(errs, fmt.Errorf("%s: %v, which is far from %v", r.Text, r.Value(), r.Limit))
+		}
+	}
+	return errors.Join(errs...)
 }
