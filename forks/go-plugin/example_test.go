@@ -121,3 +121,34 @@ func ExampleServeListener() {
 	fmt.Println(<-served)
 	// Output: <nil>
 }
+
+// A host that holds a plugin.Client names where the plugin is, instead of a command.
+func ExampleNewClient() {
+	plugins := plugin.PluginSet{"shouter": &shouterPlugin{loud{}}}
+	addr, end := serve(plugins)
+
+	client := plugin.NewClient(&plugin.ClientConfig{
+		HandshakeConfig:  handshake,
+		Plugins:          plugins,
+		AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC, plugin.ProtocolNetRPC},
+		Reattach:         &plugin.ReattachConfig{Addr: addr}, // an address and no Pid: a remote plugin
+	})
+	defer client.Kill() // detaches; the plugin lives on
+
+	protocol, err := client.Client()
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	shouter, err := protocol.Dispense("shouter")
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println(shouter.(Shouter).Shout("hello"))
+	client.Kill()
+	fmt.Println(end())
+	// Output:
+	// HELLO! <nil>
+	// <nil>
+}

@@ -113,6 +113,30 @@ func (q question) expect(seen string, texts ...string) {
 	}
 }
 
+// onPage holds that docs/compatibility.md shows what was seen: all of it in one block, or
+// with lines only those that hold the texts.
+func (q question) onPage(seen string, texts ...string) {
+	q.Helper()
+	page, err := os.ReadFile("../../docs/compatibility.md")
+	if err != nil {
+		q.Fatal(err)
+	}
+	if len(texts) > 0 {
+		kept := ""
+		for line := range strings.Lines(seen) {
+			for _, text := range texts {
+				if at := strings.Index(line, text); at >= 0 {
+					kept += line[at:]
+				}
+			}
+		}
+		seen = kept
+	}
+	if seen == "" || !strings.Contains(string(page), "```output\n"+strings.TrimRight(seen, "\n")+"\n```\n") {
+		q.Errorf("docs/compatibility.md does not show what was seen:\n%s", seen)
+	}
+}
+
 // networkPlugin starts a plugin that listens on TCP, and gives its address and its
 // process. It ends with the test.
 func (q question) networkPlugin(name string) (string, *os.Process) {

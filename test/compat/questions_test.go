@@ -15,6 +15,7 @@ func TestQuestion1_NewMethodOldPlugin(t *testing.T) {
 	dir := q.pluginDir("plugin-first")
 	seen := q.run("new host, first plugin", "basic", "PLUGIN_DIR="+dir)
 	q.expect(seen, "plugin-first  child  net/rpc v1\n", "greet: Hello someone\n", "hi: "+missingHi+"\n", "pingponger: not served\n")
+	q.onPage(seen)
 	seen = q.run("old host, first plugin", "host-demo", "PLUGIN_DIR="+dir)
 	q.expect(seen, "Hello someone\n", missingHi)
 }
@@ -24,6 +25,7 @@ func TestQuestion1_RaisedVersion(t *testing.T) {
 	seen := q.run("new host with version 2 only, old plugin", "basic",
 		"CONTRACT_VERSIONS=2", "PLUGIN_DIR="+q.pluginDir("plugin-demo"))
 	q.expect(seen, "ncompatible API version with plugin. Plugin version: 1, Client versions: [2]")
+	q.onPage(seen, "incompatible API version")
 	seen = q.run("old host raised to version 3, new plugin", "host-raised", "PLUGIN_DIR="+q.pluginDir("greeter-zh.po"))
 	q.expect(seen, "Incompatible API version with plugin. Plugin version: 1, Client versions: [3]")
 }
@@ -35,6 +37,8 @@ func TestQuestion2_ParameterAdded(t *testing.T) {
 		"大家好！=0=\n",                         // a parameter that was added takes its zero value
 		`Greet: argument "name" is missing`, // one that is not sent any more is an error
 		"您好 default?\n")                     // and the plugin goes on
+	q.onPage(seen, "大家好！=0=")
+	q.onPage(seen, "Greet: argument")
 }
 
 func TestQuestion2_ParameterRemovedOldPlugin(t *testing.T) {
@@ -49,8 +53,11 @@ func TestQuestion2_ParameterRemovedOldPlugin(t *testing.T) {
 func TestQuestion3_SeveralImplementations(t *testing.T) {
 	q := ask(t, "may several implementations be loaded at once?")
 	for _, host := range []string{"basic", "host-demo"} {
-		q.expect(q.run(host+" with what Discover finds in one directory", host, "PLUGIN_DIR="+bin),
-			"Hello someone\n", "您好 someone\n")
+		seen := q.run(host+" with what Discover finds in one directory", host, "PLUGIN_DIR="+bin)
+		q.expect(seen, "Hello someone\n", "您好 someone\n")
+		if host == "basic" {
+			q.onPage(seen)
+		}
 	}
 }
 

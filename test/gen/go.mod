@@ -9,6 +9,7 @@ require (
 )
 
 require (
+	example.com/calculator v0.0.0
 	github.com/beorn7/perks v1.0.1 // indirect
 	github.com/bufbuild/protocompile v0.14.1 // indirect
 	github.com/cenkalti/backoff/v5 v5.0.3 // indirect
@@ -46,3 +47,5 @@ replace github.com/hashicorp/go-plugin => ../../forks/go-plugin
 replace github.com/reattach/reattach => ../..
 
 replace github.com/reattach/reattach/gen => ../../gen
+
+replace example.com/calculator => ../../examples/calculator
