@@ -37,22 +37,19 @@ func TestCommands(t *testing.T) {
 					}
 				}
 				switch reason := b.Marks["not run"]; {
-				case !b.commands():
-					continue
-				case b.InCluster():
-					cluster++
+				case !b.Commands():
 					continue
 				case reason != "":
 					not = append(not, fmt.Sprintf("%s: %s", b, reason))
+					continue
+				case b.InCluster():
+					cluster++
 					continue
 				case ofCI(b, ci):
 					byCI++
 					continue
 				}
-				var output *Block
-				if i+1 < len(blocks) && blocks[i+1].Language == "output" && blocks[i+1].Marks["printed"] == "" {
-					output = &blocks[i+1]
-				}
+				output := Output(blocks, i)
 				if output != nil || slices.ContainsFunc(split(b), func(c command) bool { return c.shown }) {
 					compared++
 				}
@@ -88,7 +85,7 @@ func TestOutputs(t *testing.T) {
 			}
 			by := b.Marks["printed"]
 			if by == "" {
-				if i == 0 || !blocks[i-1].commands() {
+				if i == 0 || !blocks[i-1].Commands() {
 					t.Errorf("%s: nothing above it prints this", b)
 				}
 				continue

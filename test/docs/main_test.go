@@ -80,16 +80,8 @@ func ofCI(b Block, steps []string) bool {
 func checkout(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(scratch(t), "reattach")
-	list := exec.Command("git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-	list.Dir = root
-	names, err := list.Output()
-	if err != nil {
-		t.Fatalf("list the files of the repository: %v", err)
-	}
-	for name := range strings.SplitSeq(strings.TrimRight(string(names), "\x00"), "\x00") {
-		if err := copyFile(filepath.Join(root, name), filepath.Join(dir, name)); err != nil && !os.IsNotExist(err) {
-			t.Fatal(err)
-		}
+	if err := Copy(root, dir); err != nil {
+		t.Fatal(err)
 	}
 	for _, args := range [][]string{
 		{"scripts/build.sh", "bin"},
@@ -118,28 +110,6 @@ func scratch(t *testing.T) string {
 		}
 	})
 	return dir
-}
-
-func copyFile(from, to string) error {
-	info, err := os.Lstat(from)
-	if err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	if info.Mode()&os.ModeSymlink != 0 {
-		target, err := os.Readlink(from)
-		if err != nil {
-			return err
-		}
-		return os.Symlink(target, to)
-	}
-	raw, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, raw, info.Mode().Perm())
 }
 
 // free gives a port that nobody listens on.

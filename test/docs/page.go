@@ -20,7 +20,8 @@
 //	<!-- printed: DIR -->      the output is compared with the page by the tests in DIR
 //	<!-- not run: REASON -->   the block cannot be run
 //
-// Commands that name kubectl or --in-cluster are run in one, by test/e2e. A block that
+// Commands that name kubectl or --in-cluster are run in one, by test/e2e; those that only
+// ask it are asked again until the answer is as on the page. A block that
 // says "make TARGET" is one of the steps of .ci/run, if that has it.
 package docs
 
@@ -133,7 +134,28 @@ func parse(page, text string) ([]Block, error) {
 
 // InCluster tells whether the commands of a block need a cluster.
 func (b Block) InCluster() bool {
-	return b.commands() && (strings.Contains(b.Text, "kubectl") || strings.Contains(b.Text, "--in-cluster"))
+	return b.Commands() && (strings.Contains(b.Text, "kubectl") || strings.Contains(b.Text, "--in-cluster"))
 }
 
-func (b Block) commands() bool { return b.Language == "sh" || b.Language == "console" }
+// Commands tells whether a block is one of commands.
+func (b Block) Commands() bool { return b.Language == "sh" || b.Language == "console" }
+
+var asks = regexp.MustCompile(`^kubectl (-n \S+ )?(logs|get|describe) `)
+
+// Asks tells whether all commands of a block ask a cluster, and change nothing.
+func (b Block) Asks() bool {
+	for line := range strings.Lines(b.Text) {
+		if !asks.MatchString(line) {
+			return false
+		}
+	}
+	return b.Commands()
+}
+
+// Output gives the block that says what the i-th one prints, or nil.
+func Output(blocks []Block, i int) *Block {
+	if i+1 < len(blocks) && blocks[i+1].Language == "output" && blocks[i+1].Marks["printed"] == "" {
+		return &blocks[i+1]
+	}
+	return nil
+}

@@ -111,6 +111,12 @@ const logsCalls = `patches:
 // of one's own, as the documentation has it.
 func overlay(t *testing.T, dir string) string {
 	t.Helper()
+	return kubectl(t, "kustomize", kustomization(t, dir))
+}
+
+// kustomization writes that of overlay, and gives its directory.
+func kustomization(t *testing.T, dir string) string {
+	t.Helper()
 	own, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +137,7 @@ func overlay(t *testing.T, dir string) string {
 	if err := os.WriteFile(filepath.Join(own, "kustomization.yaml"), []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return kubectl(t, "kustomize", own)
+	return own
 }
 
 // namespace makes one that admits restricted pods only, and warns of others, until the

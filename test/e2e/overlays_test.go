@@ -33,7 +33,7 @@ func define(t *testing.T) {
 		}
 		plural, group, _ := strings.Cut(name, ".")
 		apply(t, strings.NewReplacer("PLURAL", plural, "GROUP", group, "KIND", kind).Replace(string(template)))
-		t.Cleanup(func() { _, _ = try(context.Background(), "", "delete", "crd", name, "--wait=false") })
+		t.Cleanup(func() { _, _ = try(context.Background(), "", "delete", "crd", name, "--timeout=60s") // another test may define it again })
 		kubectl(t, "wait", "--for=condition=Established", "crd/"+name, "--timeout=60s")
 	}
 }
@@ -52,8 +52,8 @@ func overlays(t *testing.T) []string {
 	return dirs
 }
 
-// secrets makes those of the mtls overlays.
-func secrets(t *testing.T, namespace string) {
+// configured writes a kubeconfig whose present namespace is another one, and gives its path.
+func configured(t *testing.T, namespace string) string {
 	t.Helper()
 	raw, err := os.ReadFile(os.Getenv("KUBECONFIG"))
 	config := filepath.Join(t.TempDir(), "config")
@@ -64,6 +64,13 @@ func secrets(t *testing.T, namespace string) {
 		t.Fatalf("copy the kubeconfig: %v", err)
 	}
 	kubectl(t, "config", "--kubeconfig="+config, "set-context", "--current", "--namespace="+namespace)
+	return config
+}
+
+// secrets makes those of the mtls overlays.
+func secrets(t *testing.T, namespace string) {
+	t.Helper()
+	config := configured(t, namespace)
 	certs := exec.CommandContext(t.Context(), "../../deploy/overlays/mtls/certs.sh", t.TempDir())
 	certs.Env = append(os.Environ(), "KUBECONFIG="+config)
 	if out, err := certs.CombinedOutput(); err != nil {
