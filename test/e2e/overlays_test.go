@@ -33,7 +33,9 @@ func define(t *testing.T) {
 		}
 		plural, group, _ := strings.Cut(name, ".")
 		apply(t, strings.NewReplacer("PLURAL", plural, "GROUP", group, "KIND", kind).Replace(string(template)))
-		t.Cleanup(func() { _, _ = try(context.Background(), "", "delete", "crd", name, "--timeout=60s") // another test may define it again })
+		t.Cleanup(func() { // and is gone then: another test may define it again
+			_, _ = try(context.Background(), "", "delete", "crd", name, "--timeout=60s")
+		})
 		kubectl(t, "wait", "--for=condition=Established", "crd/"+name, "--timeout=60s")
 	}
 }
