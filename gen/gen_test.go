@@ -146,7 +146,12 @@ func TestProto(t *testing.T) {
 		"package":  {"package acme.shop.v1;", "", "shop.proto:1: it needs a package"},
 		"foreign": {"syntax = \"proto3\";\npackage acme.shop.v1;", "syntax = \"proto3\";\npackage acme.shop.v1;\nimport \"google/protobuf/empty.proto\";\n" +
 			"service Other { rpc Do(google.protobuf.Empty) returns (Item); }", "google.protobuf.Empty is not of this file"},
-		"syntax": {"service Shop", "servce Shop", "shop.proto:3:"},
+		"syntax":              {"service Shop", "servce Shop", "shop.proto:3:"},
+		"a generated name":    {"service Shop", "service Serve", "shop.proto:3:1: service Serve: a generated file declares this name"},
+		"another one":         {"service Shop", "service Version", "service Version: a generated file declares this name"},
+		"the name of a kind":  {"service Shop", "service ShopKind { rpc Do(Item) returns (Item); }\nservice Shop", "service ShopKind: what carries service Shop declares"},
+		"a service not in Go": {"service Shop", "service shop", "service shop becomes an interface of Go"},
+		"a method not in Go":  {"rpc Find", "rpc find", "method find becomes one of an interface"},
 	} {
 		if err := generate(strings.Replace(shop, c.from, c.to, 1)); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)

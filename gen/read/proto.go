@@ -62,10 +62,36 @@ func protoContract(ctx context.Context, c *model.Contract) (*model.Contract, err
 	for i := range compiled.Services().Len() {
 		p.service(compiled.Services().Get(i))
 	}
+	p.free()
 	if len(c.Services) == 0 {
 		p.refusals.add(token.Position{Filename: file, Line: 1}, "it has no service")
 	}
 	return c, p.refusals.err()
+}
+
+// free holds that services and methods are names that Go exports, and that no service is
+// called as something else that is written into the package.
+func (p *protoReader) free() {
+	declared := make(map[string]string)
+	for _, name := range generated {
+		declared[name] = "a generated file"
+	}
+	for _, s := range p.contract.Services {
+		declared[s.Name+"Kind"], declared[s.Name+"Plugin"] = "what carries service "+s.Name, "what carries service "+s.Name
+	}
+	for _, s := range p.contract.Services {
+		if by := declared[s.Name]; by != "" {
+			p.refusals.add(s.Pos, "service %s: %s declares this name in the package: choose another one", s.Name, by)
+		}
+		if !token.IsExported(s.Name) {
+			p.refusals.add(s.Pos, "service %s becomes an interface of Go: its name has to begin with a capital", s.Name)
+		}
+		for _, m := range s.Methods {
+			if !token.IsExported(m.Name) {
+				p.refusals.add(m.Pos, "method %s becomes one of an interface of Go: its name has to begin with a capital", m.Name)
+			}
+		}
+	}
 }
 
 // importPath gives the import path of a directory, which need not have Go files yet.
