@@ -5,12 +5,13 @@ SHELL       := bash
 .DEFAULT_GOAL := build
 
 # Every module of the repository, each with its own go.mod, but for the programs of
-# Kubernetes: to compile those takes minutes, and only make e2e needs them.
-MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build/*' -not -path './test/e2e/kube/*' | sort))
+# Kubernetes and the tools of a release: to compile those takes minutes, and only make
+# e2e and make release-snapshot need them.
+MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build/*' -not -path './test/e2e/kube/*' -not -path './tools/release/*' | sort))
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
-.PHONY: adoption adversary bench bench-quick chaos consumers terraform build run test check lint cross vuln compat interop images page e2e generate api-check versions fuzz clean help build-so so-demo c-demo
+.PHONY: adoption adversary bench bench-quick chaos consumers terraform build run test check lint cross vuln compat interop images page e2e generate api-check versions fuzz release-snapshot clean help build-so so-demo c-demo
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -93,6 +94,12 @@ generate: ## write generated code anew (needs protoc)
 
 fuzz: ## fuzz every target for FUZZTIME each
 	@scripts/fuzz.sh $(FUZZTIME) $(MODULES)
+
+release-snapshot: ## build twice what a release of VERSION (v0.1.0) would be made of, and compare
+	@scripts/release.sh --snapshot $(or $(VERSION),v0.1.0)
+	cp build/release/SHA256SUMS build/SHA256SUMS.first
+	@scripts/release.sh --snapshot $(or $(VERSION),v0.1.0)
+	diff build/SHA256SUMS.first build/release/SHA256SUMS && echo "both times the same"
 
 clean: ## remove what was built
 	rm -rf bin build

@@ -112,7 +112,7 @@ func podSpec(text string) error {
 
 // TestGoMod holds that a module which takes the place of another is in this repository.
 func TestGoMod(t *testing.T) {
-	line := regexp.MustCompile(`^replace \S+ => github\.com/reattach/reattach/(\S+) \S+$`)
+	line := regexp.MustCompile(`^replace \S+ => github\.com/reattach/reattach/(\S+) (\S+)$`)
 	for _, blocks := range pages(t) {
 		for _, b := range blocks {
 			if b.Language != "gomod" {
@@ -126,6 +126,10 @@ func TestGoMod(t *testing.T) {
 				}
 				if _, err := os.Stat(filepath.Join(root, m[1], "go.mod")); err != nil {
 					t.Errorf("%s: %v", b, err)
+				}
+				// scripts/release.sh tags it so, and holds that pages name the tag.
+				if !strings.HasPrefix(m[2], "v1.8.0-reattach.") {
+					t.Errorf("%s: %s is no version of the fork", b, m[2])
 				}
 			}
 		}

@@ -81,7 +81,10 @@ var release = regexp.MustCompile(`^v\d+\.\d+\.\d+(-(alpha|beta|rc)\.\d+)?$`)
 
 func releaseOf(build *debug.BuildInfo) string {
 	for _, m := range append([]*debug.Module{&build.Main}, build.Deps...) {
-		if m.Path == "github.com/reattach/reattach" && m.Replace == nil && release.MatchString(m.Version) {
+		// The command that a release has is built in the repository, where go.mod replaces the
+		// library: there its own version counts, which is that of its tag.
+		ours := m.Path == "github.com/reattach/reattach" || m.Path == "github.com/reattach/reattach/cmd/reattach"
+		if ours && m.Replace == nil && release.MatchString(m.Version) {
 			return m.Version
 		}
 	}

@@ -245,6 +245,10 @@ func TestReleaseOf(t *testing.T) {
 		if got := releaseOf(build); got != "" {
 			t.Errorf("%s, replaced: %q", version, got)
 		}
+		build.Main.Version = version // as the command of a release is built
+		if got := releaseOf(build); got != want {
+			t.Errorf("%s, of the command: %q, want %q", version, got, want)
+		}
 	}
 }
 
