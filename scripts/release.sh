@@ -57,6 +57,22 @@ go run -C tools ./notice -C ../cmd/reattach -os linux,darwin,windows -o ../build
 IMAGES_WITH=oci IMAGE_TAG=$version scripts/images.sh build/release-images
 goreleaser release --clean --skip=publish,announce
 
+# What a newcomer does with it: the command of the release writes a module, which takes
+# all that it needs from the tags, and its tests pass.
+(
+	rehearsal=$clone/build/rehearsal
+	mkdir "$rehearsal"
+	tar -xzf "build/release/reattach_${version#v}_linux_$(go env GOARCH).tar.gz" -C "$rehearsal"
+	printf '[url "file://%s"]\n\tinsteadOf = %s\n' "$clone" "${url%.git}" >"$rehearsal/gitconfig"
+	GOPROXY=file://$(go env GOMODCACHE)/cache/download,$(go env GOPROXY)
+	export GOPROXY GIT_CONFIG_GLOBAL=$rehearsal/gitconfig GOMODCACHE=$rehearsal/modules GOFLAGS=-modcacherw
+	export GONOPROXY=github.com/reattach/reattach GONOSUMDB=github.com/reattach/reattach
+	cd "$rehearsal"
+	./reattach new plugin newcomer
+	cd newcomer
+	go test ./...
+)
+
 if [ "$mode" = --publish ]; then
 	git push --atomic "$url" "${tags[@]}"
 	goreleaser release --clean
