@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -37,7 +38,11 @@ func newMetrics() *metrics {
 			"plugin", "kind", "method", "error_source"),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "reattach", Name: "call_duration_seconds", Help: "How long calls took, all attempts together.",
-			Buckets: []float64{.0005, .001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
+			// A scrape that takes native histograms learns all from those; the few
+			// classic buckets are for one that does not.
+			Buckets:                        []float64{.01, .1, 1},
+			NativeHistogramBucketFactor:    1.1,
+			NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
 		}, []string{"plugin", "kind", "method"}),
 		retried:    counter("call_retries_total", "Attempts of calls after their first.", "plugin", "kind", "method"),
 		repeated:   counter("call_repeats_total", "Attempts of idempotent calls that were made although one before may have run.", "plugin", "kind", "method"),
@@ -49,7 +54,7 @@ func newMetrics() *metrics {
 
 // register adds everything to r, or nothing.
 func (m *metrics) register(r prometheus.Registerer, d *Daemon) error {
-	all := []prometheus.Collector{newStates(d)}
+	all := []prometheus.Collector{newBuild(), newStates(d), newCertificates(d)}
 	for _, v := range m.vectors() {
 		all = append(all, v)
 	}
@@ -101,6 +106,7 @@ func (m *metrics) observe(c *conn.Conn, before, after *conn.Status) {
 type states struct {
 	d                                   *Daemon
 	endpoints, ready, inFlight, waiting *prometheus.Desc
+	ejected                             *prometheus.Desc
 
 	found, inStep, since, problems *prometheus.Desc // of discovery
 }
@@ -112,6 +118,7 @@ func newStates(d *Daemon) *states {
 	return &states{
 		d:         d,
 		endpoints: desc("endpoints", "Endpoints by state.", "plugin", "state"),
+		ejected:   desc("endpoints_ejected", "Endpoints that are READY and get no calls, as they did not answer; absent for none.", "plugin"),
 		ready:     desc("plugin_ready", "Whether the plugin has an endpoint that takes calls.", "plugin"),
 		inFlight:  desc("calls_in_flight", "Calls that have been sent and not ended.", "plugin"),
 		waiting:   desc("calls_waiting", "Calls that wait for an endpoint.", "plugin"),
@@ -124,7 +131,7 @@ func newStates(d *Daemon) *states {
 
 // Describe implements prometheus.Collector.
 func (s *states) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{s.endpoints, s.ready, s.inFlight, s.waiting, s.found, s.inStep, s.since, s.problems} {
+	for _, d := range []*prometheus.Desc{s.endpoints, s.ejected, s.ready, s.inFlight, s.waiting, s.found, s.inStep, s.since, s.problems} {
 		out <- d
 	}
 }
@@ -135,16 +142,26 @@ func (s *states) Collect(out chan<- prometheus.Metric) {
 		out <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
 	}
 	for _, p := range s.d.Plugins() {
-		ready, inFlight, byState := 0, 0, make(map[conn.State]int)
+		ready, inFlight, ejected, byState := 0, 0, 0, make(map[conn.State]int)
 		for _, e := range p.Endpoints {
 			byState[e.State]++
 			inFlight += e.InFlight
+			if e.Ejected {
+				ejected++
+			}
 		}
 		if p.Ready {
 			ready = 1
 		}
 		for _, state := range []conn.State{conn.Idle, conn.Connecting, conn.Ready, conn.TransientFailure, conn.Shutdown} {
-			gauge(s.endpoints, byState[state], p.Name, state.String())
+			// READY is always there, the rest would be four lines of nothing for
+			// every plugin.
+			if n := byState[state]; n > 0 || state == conn.Ready {
+				gauge(s.endpoints, n, p.Name, state.String())
+			}
+		}
+		if ejected > 0 {
+			gauge(s.ejected, ejected, p.Name)
 		}
 		gauge(s.ready, ready, p.Name)
 		gauge(s.inFlight, inFlight, p.Name)

@@ -54,7 +54,6 @@ func TestMetrics(t *testing.T) {
 			"reattach_call_duration_seconds greeter Greet greeter": 3,
 			"reattach_attaches_total greeter":                      1,
 			"reattach_endpoints greeter READY":                     1,
-			"reattach_endpoints greeter CONNECTING":                0,
 			"reattach_plugin_ready greeter":                        1,
 			"reattach_discovery_errors_total hand":                 0,
 		})

@@ -96,6 +96,8 @@ type Endpoint struct {
 	Instance string `json:"instance,omitempty"`
 	Build    string `json:"build,omitempty"`
 	TLS      string `json:"tls,omitempty"`
+	// TLSNotAfter is when the first of the certificates that the plugin showed ends.
+	TLSNotAfter time.Time `json:"tlsNotAfter,omitzero"`
 }
 
 // Plugins gives how every plugin fares, ordered by name.
@@ -260,7 +262,7 @@ func newEndpoint(s fleet.EndpointStatus) Endpoint {
 		Zone: s.Endpoint.Zone, Node: s.Endpoint.Node, ServerName: s.Endpoint.ServerName, Draining: s.Endpoint.Draining,
 		State: s.State, Since: s.Since, UnreadySince: s.UnreadySince, LastError: s.LastError, LastErrorTime: s.LastErrorTime, Permanent: s.Permanent, Warning: s.Warning,
 		Failures: s.Failures, NextAttempt: s.NextAttempt, Restarts: s.Restarts, Ejected: s.Ejected, InFlight: s.InFlight,
-		Protocol: s.Info.Protocol, Version: s.Info.Version, Instance: s.Info.Instance, Build: s.Info.Build, TLS: s.Info.TLS,
+		Protocol: s.Info.Protocol, Version: s.Info.Version, Instance: s.Info.Instance, Build: s.Info.Build, TLS: s.Info.TLS, TLSNotAfter: s.Info.TLSNotAfter,
 	}
 	if r := s.Replacement; r != nil {
 		e.Replacement = r.State.String()

@@ -301,6 +301,9 @@ func TestEveryBoundHasARow(t *testing.T) {
 // notBounds are quantities that bound nothing which a peer can cost, by the reason:
 // the directory and the name.
 var notBounds = map[string][]string{
+	"how finely a histogram counts, whatever it counts": {
+		"host/daemon NativeHistogramMaxBucketNumber", "host/daemon NativeHistogramMinResetDuration",
+	},
 	"what a plugin under test has to keep, not this program": {
 		"host/conform pieceWait", "host/conform maxRequest", "host/conform maxText",
 	},

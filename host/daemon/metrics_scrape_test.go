@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package daemon_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"fmt"
+	"net"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/tlsfile"
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/common/expfmt"
+
+	"github.com/reattach/reattach/commons"
+	"github.com/reattach/reattach/host/discovery"
+	"github.com/reattach/reattach/host/discovery/manual"
+	"github.com/reattach/reattach/host/target"
+	"github.com/reattach/reattach/test/kit"
+)
+
+// pairFiles writes a certificate for name that ends then, with the authority's own.
+func pairFiles(t *testing.T, authority *kit.Authority, name string, notAfter time.Time) tlsfile.Files {
+	t.Helper()
+	pair := authority.Issue(&x509.Certificate{
+		DNSNames: []string{name}, NotAfter: notAfter,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+	})
+	cert, key := kit.PEM(t, pair)
+	dir := t.TempDir()
+	files := tlsfile.Files{Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key"), CA: filepath.Join(dir, "ca.crt")}
+	kit.Replace(t, files.Cert, cert)
+	kit.Replace(t, files.Key, key)
+	kit.Replace(t, files.CA, authority.PEM())
+	return files
+}
+
+func TestCertificatesInMetrics(t *testing.T) {
+	authority := kit.NewAuthority(t)
+	hosts, plugins := time.Now().Add(20*time.Minute).Truncate(time.Second), time.Now().Add(10*time.Minute).Truncate(time.Second)
+	theirs := pairFiles(t, authority, "greeter", plugins)
+	address := serveWith(t, func(c *plugin.ServeConfig) {
+		c.TLSProvider = func() (*tls.Config, error) { return tlsfile.Server(theirs, nil) }
+	})
+	registry := prometheus.NewPedanticRegistry()
+	o := options("greeter=" + address)
+	o.Registerer, o.TLS = registry, pairFiles(t, authority, "host", hosts)
+	start(t, o)
+	for name, want := range map[string]time.Time{
+		"reattach_certificate_not_after_timestamp_seconds":              hosts,
+		"reattach_peer_certificate_not_after_timestamp_seconds greeter": plugins,
+	} {
+		eventually(t, func() error {
+			got, err := gather(registry)
+			if err == nil && got[name] != float64(want.Unix()) {
+				err = fmt.Errorf("%s is %v, want %v", name, got[name], want.Unix())
+			}
+			return err
+		})
+	}
+}
+
+// TestMetricsOfManyPlugins holds what a scrape of many plugins costs: a megabyte for a
+// thousand that are called.
+func TestMetricsOfManyPlugins(t *testing.T) {
+	const plugins, most = 100, 1000 // plugins; bytes of each
+	address := serveWith(t, func(c *plugin.ServeConfig) { c.Network.Name = "" })
+	registry, source := prometheus.NewRegistry(), manual.New("hand")
+	o := options("")
+	o.Sources, o.Registerer = []discovery.Source{source}, registry
+	d, _ := start(t, o)
+	group := target.Group{Key: "g"}
+	for i := range plugins {
+		name := fmt.Sprintf("plugin-%04d", i)
+		group.Endpoints = append(group.Endpoints, target.Endpoint{
+			ID: target.MakeID(name, address), Plugin: name, Placement: target.Network, Address: address,
+		})
+	}
+	source.Update(group)
+	for _, e := range group.Endpoints {
+		eventually(t, func() error {
+			_, err := d.Call(t.Context(), e.Plugin, "greeter", "Greet", json.RawMessage(`["Ada"]`))
+			return err
+		})
+	}
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var size counted
+	for _, f := range families {
+		if _, err := expfmt.MetricFamilyToText(&size, f); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if size < plugins*500 || size > plugins*most {
+		t.Errorf("a scrape of %d plugins has %d bytes, want at most %d a plugin, and more than nothing", plugins, size, most)
+	}
+	t.Logf("%d bytes a plugin", size/plugins)
+}
+
+// counted counts what is written.
+type counted int
+
+func (c *counted) Write(p []byte) (int, error) { *c += counted(len(p)); return len(p), nil }
+
+// serveWith serves a greeter until the test ends, with what change makes of the usual.
+func serveWith(t *testing.T, change func(*plugin.ServeConfig)) (address string) {
+	t.Helper()
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &plugin.ServeConfig{
+		HandshakeConfig: commons.Handshake(), GRPCServer: plugin.DefaultGRPCServer, Logger: hclog.NewNullLogger(),
+		VersionedPlugins: commons.Versions(plugin.PluginSet{commons.GreeterKind: &commons.GreeterPlugin{Impl: greeter{greeting: "Hello"}}}),
+		Network:          &plugin.NetworkConfig{Name: "greeter", DrainTimeout: time.Second},
+	}
+	change(config)
+	served := make(chan error, 1)
+	go func() { served <- plugin.ServeListener(t.Context(), lis, config) }()
+	t.Cleanup(func() {
+		if err := <-served; err != nil {
+			t.Error(err)
+		}
+	})
+	return lis.Addr().String()
+}
