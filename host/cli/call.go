@@ -3,18 +3,22 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/hashicorp/go-plugin/printable"
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/reattach/reattach/host/daemon"
 )
 
 func (o Options) callCommand() *cobra.Command {
@@ -28,6 +32,10 @@ Each argument is one JSON value; text that is no JSON is taken as a string. A te
 5 or true, which is JSON as well, needs quotes within quotes: '"5"'. A single argument that
 is a JSON array holds all arguments, one element for each parameter, and one that is an
 object holds them by name. What begins with a dash, such as -3, comes after a --.
+
+Of a method that answers with a stream over gRPC each message is a line. One that takes a
+stream gets a message of the arguments, if there are any, and one of each line of the
+standard input, as an array or an object.
 
 ` + exitCodes,
 		Example: strings.ReplaceAll(`  NAME call pluginzh greeter.Greet Ada
@@ -53,6 +61,15 @@ object holds them by name. What begins with a dash, such as -3, comes after a --
 			c.program = c.program.withKind(kind, method)
 			return c.ask(cmd, server, func(ctx context.Context, to client) error {
 				result, err := to.Call(ctx, args[0], kind, method, arguments(args[2:]))
+				if s, ok := to.(streamer); ok && errors.Is(err, daemon.ErrNotCallable) {
+					// Nothing was sent. What is no stream either gets the first error.
+					streamed := s.Stream(ctx, args[0], kind, method, requests(args[2:], cmd.InOrStdin()), func(answer json.RawMessage) error {
+						return printResult(cmd.OutOrStdout(), answer)
+					})
+					if streamed == nil || !errors.Is(streamed, daemon.ErrNotCallable) {
+						return streamed
+					}
+				}
 				if err != nil {
 					return quoteHint(ctx, to, kind, method, args[2:], err)
 				}
@@ -70,6 +87,34 @@ object holds them by name. What begins with a dash, such as -3, comes after a --
 	})
 	o.serverFlag(cmd, &server)
 	return cmd
+}
+
+// streamer calls methods that are streams.
+type streamer interface {
+	// Stream is as dynamic.Stream has it.
+	Stream(ctx context.Context, plugin, kind, method string, requests iter.Seq2[json.RawMessage, error], each func(json.RawMessage) error) error
+}
+
+// requests gives the arguments of a command, and then each line of from that is not blank.
+func requests(args []string, from io.Reader) iter.Seq2[json.RawMessage, error] {
+	return func(yield func(json.RawMessage, error) bool) {
+		if len(args) > 0 && !yield(arguments(args), nil) {
+			return
+		}
+		for lines := bufio.NewReader(from); ; {
+			line, err := lines.ReadBytes('\n')
+			if line = bytes.TrimSpace(line); len(line) > 0 && !yield(json.RawMessage(line), nil) {
+				return
+			}
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err != nil {
+				yield(nil, fmt.Errorf("read the requests: %w", err))
+				return
+			}
+		}
+	}
 }
 
 // cutMethod reads KIND.METHOD. The name of a gRPC service, which a kind may go by, has dots

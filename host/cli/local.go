@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"slices"
 	"time"
@@ -232,6 +233,17 @@ func (l *local) Call(ctx context.Context, plugin, kind, method string, args json
 		err = fmt.Errorf("%w; %s", err, now.ofNoPlugin()[0])
 	}
 	return nil, &failure{codeOf(err), err}
+}
+
+// Stream implements streamer.
+func (l *local) Stream(ctx context.Context, plugin, kind, method string, requests iter.Seq2[json.RawMessage, error], each func(json.RawMessage) error) error {
+	if _, err := l.attached(ctx, plugin); err != nil {
+		return err
+	}
+	if err := dynamic.Stream(ctx, l.d, plugin, kind, method, requests, each); err != nil {
+		return &failure{codeOf(err), err}
+	}
+	return nil
 }
 
 // codeOf gives the exit code that an error of a call leads to.

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package dynamic
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"strings"
+
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/dynamicpb"
+
+	"github.com/reattach/reattach/host/daemon"
+)
+
+// Stream calls a method of a plugin that takes or gives a stream of messages over gRPC, which
+// server reflection tells of. kind is that of [Kind]. Each request holds arguments as
+// daemon.Call takes them, and each gets every answer. It returns when the plugin has ended
+// its stream, at the error of a request or of each, or with ctx.
+//
+// A method that takes one request gets the first. For another one a goroutine goes through
+// requests, and ends when it next asks for one after Stream has returned.
+//
+// An error of a method that is no stream matches daemon.ErrNotCallable.
+func Stream(ctx context.Context, d *daemon.Daemon, plugin, kind, method string, requests iter.Seq2[json.RawMessage, error], each func(json.RawMessage) error) error {
+	v, err := daemon.Dispense[daemon.Invoker](ctx, d, plugin, kind)
+	if err != nil { // a kind with an interface of Go, most likely
+		return fmt.Errorf("%w: %w", daemon.ErrNotCallable, err)
+	}
+	if s, ok := v.(switched); ok {
+		v = s()
+	}
+	g, ok := v.(*grpcInvoker)
+	if !ok {
+		return fmt.Errorf("%s.%s %w: streams can be called over gRPC alone", kind, method, daemon.ErrNotCallable)
+	}
+	found, err := g.services(ctx)
+	if err != nil {
+		return err
+	}
+	service, err := choose(found, kind, method)
+	if err != nil {
+		return err
+	}
+	m := service.Methods().ByName(protoreflect.Name(method))
+	if m == nil {
+		return fmt.Errorf("%w method %q: %s has %s", daemon.ErrUnknown, method, service.FullName(), strings.Join(methodNames(service), ", "))
+	}
+	if !m.IsStreamingClient() && !m.IsStreamingServer() {
+		return fmt.Errorf("%s.%s %w: it is no stream", kind, method, daemon.ErrNotCallable)
+	}
+	return g.stream(ctx, m, requests, each)
+}
+
+func (g *grpcInvoker) stream(ctx context.Context, d protoreflect.MethodDescriptor, requests iter.Seq2[json.RawMessage, error], each func(json.RawMessage) error) error {
+	m := Method{Name: string(d.Name()), Service: string(d.Parent().FullName()), Request: d.Input(), Answer: d.Output()}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	desc := &grpc.StreamDesc{StreamName: m.Name, ServerStreams: d.IsStreamingServer(), ClientStreams: d.IsStreamingClient()}
+	s, err := g.conn.NewStream(ctx, desc, "/"+m.Service+"/"+m.Name)
+	if err != nil {
+		return said(err)
+	}
+	if desc.ClientStreams {
+		go func() {
+			if err := m.send(ctx, s, requests, false); err != nil {
+				cancel(err)
+			}
+		}()
+	} else if err := m.send(ctx, s, requests, true); err != nil {
+		return err
+	}
+	for {
+		out := dynamicpb.NewMessage(m.Answer)
+		switch err := s.RecvMsg(out); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil && ctx.Err() != nil && !errors.Is(context.Cause(ctx), context.Canceled):
+			return context.Cause(ctx) // a request could not be sent, and the call was given up
+		case err != nil:
+			return said(err)
+		}
+		result, err := m.result(out)
+		if err == nil {
+			err = each(result)
+		}
+		if err != nil {
+			return err
+		}
+		if !desc.ServerStreams {
+			return nil
+		}
+	}
+}
+
+// send sends requests until there are no more, or one alone.
+func (m *Method) send(ctx context.Context, s grpc.ClientStream, requests iter.Seq2[json.RawMessage, error], one bool) error {
+	for raw, err := range requests {
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		in, err := m.request(raw)
+		if err != nil {
+			return err
+		}
+		if err := s.SendMsg(in); err != nil {
+			return nil // RecvMsg says why
+		}
+		if one {
+			break
+		}
+	}
+	_ = s.CloseSend() // RecvMsg says what is wrong
+	return nil
+}
