@@ -79,7 +79,10 @@ func declared(m daemon.Method) string {
 	if m.Timeout != "" {
 		said = append(said, "within "+m.Timeout)
 	}
-	if m.NotCallable != "" {
+	switch {
+	case m.Stream && m.NotCallable != "":
+		said = append(said, "a stream, called without --server")
+	case m.NotCallable != "":
 		said = append(said, "not by JSON: "+m.NotCallable)
 	}
 	return strings.Join(said, "; ")
