@@ -14,7 +14,7 @@ type slowEncoder struct {
 	began, gate chan struct{}
 }
 
-func (c slowEncoder) EncodeAhead(method string) func(any) any {
+func (c slowEncoder) EncodeAhead(method string, _ any) func(any) any {
 	if method != "Plugin.Put" {
 		return nil
 	}

@@ -130,7 +130,7 @@ func (c *rpcCodec) offer(ctx context.Context, k *call, lease balancer.Lease) err
 		return err
 	}
 	args := k.args
-	if encode := s.encoder(k.name); encode != nil {
+	if encode := s.encoder(k); encode != nil {
 		args = encode(args)
 	}
 	for {

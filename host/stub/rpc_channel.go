@@ -74,18 +74,18 @@ func (s *sessionChannel) run() {
 }
 
 // aheadEncoder is a channel that can encode long arguments while others send. It returns nil
-// for a method whose arguments are not likely to be long. Else what encode gives is sent in
+// for arguments that are not likely to be long. Else what encode gives is sent in
 // their place, once.
 type aheadEncoder interface {
-	EncodeAhead(method string) (encode func(args any) any)
+	EncodeAhead(method string, args any) (encode func(args any) any)
 }
 
-// encoder returns what encodes the arguments of a method before they are sent, or nil.
-func (s *sessionChannel) encoder(method string) (encode func(args any) any) {
+// encoder returns what encodes the arguments of a call before they are sent, or nil.
+func (s *sessionChannel) encoder(k *call) (encode func(args any) any) {
 	select {
 	case <-s.opened: // Nothing changes channel any more.
 		if ahead, ok := s.channel.(aheadEncoder); ok {
-			return ahead.EncodeAhead(method)
+			return ahead.EncodeAhead(k.name, k.args)
 		}
 	default:
 	}

@@ -332,6 +332,7 @@ var notBounds = map[string][]string{
 		"forks/go-plugin/internal/mux batchThreshold", "forks/go-plugin/internal/mux veryQuick", "forks/go-plugin/internal/mux maxFrame",
 		"forks/go-plugin/internal/mux batchSize", "forks/go-plugin/internal/mux partSize", "forks/go-plugin/internal/mux pieceSize",
 		"forks/go-plugin/internal/mux leastGrant", "forks/go-plugin/internal/mux minWindow", "forks/go-plugin/internal/mux slowRound", "forks/go-plugin/internal/mux quickRound", "forks/go-plugin/internal/mux batchRoom",
+		"forks/go-plugin/internal/mux estimateDepth",
 		"forks/go-plugin/internal/mux quickWrite", "forks/go-plugin/internal/mux slowWrite", "forks/go-plugin/internal/mux maxPart",
 		"forks/go-plugin/internal/mux readSize", "forks/go-plugin/internal/mux shortRead", "forks/go-plugin/internal/mux directRead",
 		"forks/go-plugin/internal/mux chunkSize", "forks/go-plugin/internal/mux smallChunk",

@@ -117,7 +117,7 @@ func (c *Channel) Send(r Request, args any) (end uint64, err error) {
 	if e, ok := args.(*encoded); ok {
 		return c.sendEncoded(b, key, r.Method, e)
 	}
-	if c.likely[r.Method] > 0 {
+	if c.likely[r.Method] > 0 || looksLong(args) {
 		return c.sendLong(b, key, r.Method, args)
 	}
 	first, long, err := c.values.add(b, args, c.host.maxSend)

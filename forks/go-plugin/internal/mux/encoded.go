@@ -13,19 +13,23 @@ type encoded struct {
 
 var errSentTwice = errors.New("arguments that were encoded ahead were sent already")
 
-// EncodeAhead returns what encodes arguments of a method that are likely to be long, or nil
-// if they are not. It may be called from any goroutine, and what it returns is given to one
-// Send that succeeds, in the place of the arguments. So others need not wait for that.
-func (c *Channel) EncodeAhead(method string) (encode func(args any) any) {
+// EncodeAhead returns what encodes arguments of a method if they are likely to be long, and
+// nil if they are not. It may be called from any goroutine, and what encode returns is given to
+// one Send that succeeds, in the place of the arguments. So others need not wait for that.
+func (c *Channel) EncodeAhead(method string, args any) (encode func(args any) any) {
+	if looksLong(args) || c.isLikelyLong(method) {
+		return c.encodeAhead
+	}
+	return nil
+}
+
+func (c *Channel) isLikelyLong(method string) bool {
 	if !c.anyLikely.Load() {
-		return nil
+		return false
 	}
 	c.sending.Lock()
 	defer c.sending.Unlock()
-	if c.likely[method] == 0 {
-		return nil
-	}
-	return c.encodeAhead
+	return c.likely[method] > 0
 }
 
 func (c *Channel) encodeAhead(args any) any {

@@ -71,15 +71,15 @@ func TestEncodeAhead(t *testing.T) {
 	}
 	open := make(chan struct{})
 	close(open)
-	if c.EncodeAhead("Plugin.Length") != nil {
+	if c.EncodeAhead("Plugin.Length", &SlowBytes{}) != nil {
 		t.Error("a method that was never called is expected to have long arguments")
 	}
 	const size = 300_000
 	if n := call("Length", &SlowBytes{make([]byte, size), open}); n != size {
 		t.Errorf("%d bytes have come", n)
 	}
-	encode := c.EncodeAhead("Plugin.Length")
-	if encode == nil || c.EncodeAhead("Plugin.Short") != nil {
+	encode := c.EncodeAhead("Plugin.Length", &SlowBytes{})
+	if encode == nil || c.EncodeAhead("Plugin.Short", 1) != nil {
 		t.Fatal("other arguments are expected to be long")
 	}
 	gate, ahead := make(chan struct{}), make(chan any)

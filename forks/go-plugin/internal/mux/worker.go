@@ -323,7 +323,7 @@ func (w *worker) answer(r *rpc.Response, body any) error {
 func (w *worker) encode(b *buffer, body any) (*buffer, *sending, error) {
 	s := w.service
 	likely := likelyLong(w.method.likely.Load())
-	if likely > 0 {
+	if likely > 0 || looksLong(body) {
 		encoder := s.answers.takeApart()
 		s.sending.Unlock()
 		b, long, err := encoder.add(b, body, w.plugin.maxSend)
