@@ -181,6 +181,7 @@ func (w *worker) beginLong() error {
 	}
 	switch {
 	case errors.Is(own.refuse, errMalformed):
+		own.ends() // It ends the session, which waits for the calls of channel 0.
 		return own.refuse
 	case own.refuse != nil:
 		own.serve(unserved{own.refuse})

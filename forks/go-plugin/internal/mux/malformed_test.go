@@ -3,6 +3,7 @@
 package mux
 
 import (
+	"bytes"
 	"net"
 	"net/rpc"
 	"reflect"
@@ -120,4 +121,31 @@ func TestUnknownTypeTwiceFromPlugin(t *testing.T) {
 		}
 	}
 	<-sent
+}
+
+// TestMalformedRequestIsOver holds that a request which ends the session is no call under
+// way any more: Serve and a plugin that drains would wait for it.
+func TestMalformedRequestIsOver(t *testing.T) {
+	for name, numbers := range map[string][]uint64{"control": {0, 7, 0, 0}, "a channel": {1, 7, 0, 0}} {
+		first := rawMessage(kindRequest|flagMore, "\x0cPlugin.Upper\x05", numbers...)
+		for what, sent := range map[string][]byte{
+			"a long request of no bytes":   rawMessage(kindRequest|flagMore, "\x0cPlugin.Upper\x00", numbers...),
+			"a long request that is twice": append(first, first...),
+			"a long request that is cut":   first,
+			"a part of too many bytes":     append(bytes.Clone(first), rawMessage(kindPart, "123456", numbers[0], 7)...),
+		} {
+			t.Run(name+", "+what, func(t *testing.T) {
+				calls := new(counter)
+				server := rpc.NewServer()
+				p := NewPlugin(&fixedConn{data: sent}, PluginConfig{Control: server, Calls: calls})
+				p.services[1] = newService(p, 1, server)
+				if err := p.Serve(); err == nil {
+					t.Error("the session ends without an error")
+				}
+				if begun, ended := calls.begun.Load(), calls.ended.Load(); begun != ended || (begun == 0) == (numbers[0] != 0) {
+					t.Errorf("%d calls have begun, %d are over", begun, ended)
+				}
+			})
+		}
+	}
 }
