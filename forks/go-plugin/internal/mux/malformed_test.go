@@ -149,3 +149,25 @@ func TestMalformedRequestIsOver(t *testing.T) {
 		}
 	}
 }
+
+// TestSessionWithoutControl holds that a session of gRPC refuses the calls of net/rpc, and
+// keeps nothing of them.
+func TestSessionWithoutControl(t *testing.T) {
+	here, there := tcpPair(t)
+	p := NewPlugin(there, PluginConfig{})
+	served := make(chan struct{})
+	go func() { defer close(served); _ = p.Serve() }()
+	host := newRawPeer(t, here)
+	long := rawMessage(kindRequest|flagMore, "\x0cPlugin.Upper\xff\xff\x03", 0, 8, 0, 0)
+	for number, sent := range map[uint64][]byte{7: host.request(0, 7, "Dispenser.Dispense", "thing"), 8: long} {
+		host.write(sent)
+		if m := host.next(); m.kind != kindRefused || m.number != number || m.size != refusedUnserved {
+			t.Errorf("call %d: got %+v", number, m)
+		}
+	}
+	if n := len(p.come.all()); n > 0 {
+		t.Errorf("%d long requests are expected", n)
+	}
+	_ = here.Close()
+	<-served
+}

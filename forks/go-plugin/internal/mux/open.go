@@ -76,7 +76,10 @@ func (w *worker) open() {
 	handler = opened
 }
 
-var errNotOpened = errors.New("the plugin ended the goroutine that was to open this channel")
+var (
+	errNotOpened = errors.New("the plugin ended the goroutine that was to open this channel")
+	errNoControl = errors.New("this session has no calls of net/rpc")
+)
 
 // unserved refuses all requests: on a channel that could not be opened, or beyond a bound.
 type unserved struct{ error }

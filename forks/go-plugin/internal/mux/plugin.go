@@ -18,7 +18,7 @@ import (
 
 // PluginConfig is what a plugin's side of a session needs.
 type PluginConfig struct {
-	// Control serves channel 0.
+	// Control serves channel 0. Nil refuses its calls, as a session of gRPC has none.
 	Control Handler
 	// Open returns what serves a kind for which the host opens a channel. Nil
 	// knows none.
@@ -116,6 +116,9 @@ type Plugin struct {
 func NewPlugin(conn net.Conn, config PluginConfig) *Plugin {
 	if config.Watchdog == nil {
 		config.Watchdog = &Watchdog{}
+	}
+	if config.Control == nil {
+		config.Control = unserved{errNoControl}
 	}
 	if config.Calls == nil {
 		config.Calls = &calls.Gauge{}

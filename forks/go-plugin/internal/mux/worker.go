@@ -160,6 +160,9 @@ func (w *worker) find() (err error) {
 	if w.refuse, err = w.checkLocked(); err != nil {
 		return err
 	}
+	if u, ok := w.service.rpc.(unserved); ok && w.refuse == nil {
+		w.refuse = u.error // There is no need to take in what has a long one.
+	}
 	if w.message.kind == kindWithdrawn {
 		w.refuse = errCancelled
 	}
