@@ -59,8 +59,8 @@ terraform: ## build the Terraform CLI into build/, for make adoption where there
 chaos: ## kill, stop, restart and upset plugins for minutes under load, and print what callers noticed
 	go test ./test/chaos -count=1 -v -args -for 60s
 
-adversary: ## attack plugins, daemon and API from outside (2 minutes), and print what it cost beside its bound
-	go test ./test/adversary -count=1 -v
+adversary: ## attack plugins, daemon and API from outside (6 minutes), and print what it cost beside its bound
+	go test ./test/adversary -count=1 -v -timeout 20m -args -all
 
 bench: ## measure calls in every placement and against other libraries (15 minutes)
 	@scripts/bench.sh

@@ -105,12 +105,17 @@ func dial(t *testing.T, addr string) *net.TCPConn {
 // far as limit bytes.
 func hungUp(conn net.Conn, limit int64) (string, error) {
 	said, err := io.ReadAll(io.LimitReader(conn, limit))
-	var late net.Error
 	switch {
-	case errors.As(err, &late) && late.Timeout():
+	case isTimeout(err):
 		return string(said), fmt.Errorf("the connection is still open; it said %.200q", said)
 	case int64(len(said)) == limit:
 		return string(said), fmt.Errorf("it says more than %d bytes: %.200q", limit, said)
 	}
 	return string(said), nil
+}
+
+// isTimeout reports whether the patience with a connection has ended.
+func isTimeout(err error) bool {
+	var late net.Error
+	return errors.As(err, &late) && late.Timeout()
 }

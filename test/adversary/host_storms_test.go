@@ -37,23 +37,15 @@ func yamuxFrame(stream uint32, data string) string {
 	return string(head) + data
 }
 
-// stormStreams opens brokered streams without end, each of which says what named gives.
-// muxed is a session of messages (PROTOCOL.md, "Messages").
-func stormStreams(muxed bool, named func(n uint32) string) func(net.Conn) {
-	more := map[string]any{}
-	if muxed {
-		more["features"] = []string{"mux"}
-	}
+// stormStreams opens brokered streams of yamux without end, each of which says what named
+// gives.
+func stormStreams(named func(n uint32) string) func(net.Conn) {
 	return func(c net.Conn) {
 		go func() { _, _ = io.Copy(io.Discard, c) }()
 		w := bufio.NewWriterSize(c, 64<<10)
-		_, err := w.WriteString(answerOf("netrpc", more))
+		_, err := w.WriteString(answerOf("netrpc", nil))
 		for n := uint32(1); err == nil; n++ {
-			frame := yamuxFrame(2*n, named(n)) // A plugin's streams have even numbers.
-			if muxed {
-				frame = string(binary.BigEndian.AppendUint32(nil, uint32(len(frame)+1))) + "\x05" + frame
-			}
-			_, err = w.WriteString(frame)
+			_, err = w.WriteString(yamuxFrame(2*n, named(n))) // A plugin's streams have even numbers.
 		}
 	}
 }
@@ -113,11 +105,9 @@ func TestBrokerStorms(t *testing.T) {
 	long := strings.Repeat("x", 1<<20)
 	stranger := func(n uint32) string { return brokerID(firstStranger + n) }
 	for name, behave := range map[string]func(net.Conn){
-		"streams over messages":             stormStreams(true, stranger),
-		"streams over yamux":                stormStreams(false, stranger),
-		"streams for one id":                stormStreams(true, func(uint32) string { return brokerID(firstStranger) }),
-		"streams that name no id":           stormStreams(true, func(uint32) string { return "" }),
-		"streams over yamux without an id":  stormStreams(false, func(uint32) string { return "" }),
+		"streams over yamux":                stormStreams(stranger),
+		"streams over yamux for one id":     stormStreams(func(uint32) string { return brokerID(firstStranger) }),
+		"streams over yamux without an id":  stormStreams(func(uint32) string { return "" }),
 		"announcements":                     stormLink(func(n uint32) []byte { return connInfo(firstStranger+n, "tcp", "127.0.0.1:1") }),
 		"announcements with long addresses": stormLink(func(n uint32) []byte { return connInfo(firstStranger+n, "tcp", long) }),
 	} {
