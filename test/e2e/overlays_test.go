@@ -16,6 +16,8 @@ import (
 // definitions are those of resources that overlays have and Kubernetes has not.
 var definitions = map[string]string{
 	"servicemonitors.monitoring.coreos.com": "ServiceMonitor",
+	"podmonitors.monitoring.coreos.com":     "PodMonitor",
+	"prometheusrules.monitoring.coreos.com": "PrometheusRule",
 	"issuers.cert-manager.io":               "Issuer",
 	"certificates.cert-manager.io":          "Certificate",
 }
