@@ -314,7 +314,7 @@ func (c *Channel) DetachReply() (decode func(target reflect.Value) error) {
 		if a.err != nil || a.message.kind == kindFailure || !target.IsValid() {
 			return a.err
 		}
-		return DecodeValue(gob.NewDecoder(&a.data), target)
+		return decodeLong(&a.data, target)
 	}
 }
 

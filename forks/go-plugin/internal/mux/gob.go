@@ -97,6 +97,9 @@ func (a *apart) add(head *buffer, value any, maximum int) (first *buffer, long *
 	b.data = append(b.data, head.data...)
 	head.recycle()
 	start := len(b.data)
+	if appendPlain(b, value) {
+		return inParts(b, start, maximum)
+	}
 	t := reflect.TypeOf(value)
 	if a.enc == nil || t != a.of {
 		a.enc, a.of, a.types = gob.NewEncoder(a), t, nil

@@ -7,6 +7,7 @@ import (
 	"encoding/gob"
 	"fmt"
 	"net/rpc"
+	"reflect"
 	"sync/atomic"
 	"time"
 )
@@ -235,7 +236,7 @@ func (w *worker) decode(body any) error {
 		return nil // It was refused before it came.
 	}
 	defer w.plugin.come.release(w.long)
-	return Decode(gob.NewDecoder(&w.long.data), body)
+	return decodeLong(&w.long.data, reflect.ValueOf(body))
 }
 
 // callBegins is called before this goroutine runs code of the plugin's author
