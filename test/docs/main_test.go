@@ -146,6 +146,8 @@ func shell(t *testing.T, dir string) *Shell {
 	for i, value := range bytes.Split(bytes.TrimRight(caches, "\n"), []byte("\n")) {
 		env = append(env, []string{"GOCACHE", "GOMODCACHE", "GOPROXY", "GOSUMDB", "GOFLAGS", "GOTOOLCHAIN"}[i]+"="+string(value))
 	}
+	// What is compiled does not depend on the copy's path then, and is compiled once.
+	env = append(env, "GOFLAGS="+strings.TrimSpace(os.Getenv("GOFLAGS")+" -trimpath"))
 	s := &Shell{Dir: dir, Env: env, Log: own + "/log", Stands: map[string]string{
 		"7000": free(t), "7001": free(t), "8080": listen, anywhere: "127.0.0.1", "/tmp": own + "/tmp", "/run/plugins": own + "/run", "~/reattach": dir,
 	}}
