@@ -20,7 +20,9 @@ import (
 // GRPCClient is the host's side of a gRPC session. It implements
 // [ClientProtocol].
 type GRPCClient struct {
-	// Conn is the session's connection. Close closes it.
+	// Conn is the session's connection. Close closes it. Its GetState says nothing of a
+	// session whose calls need no HTTP/2, as they do not between two peers of this library:
+	// that stays IDLE. Ping tells whether the plugin answers.
 	Conn *grpc.ClientConn
 	// Plugins are the plugins that can be dispensed, by name.
 	Plugins map[string]Plugin
