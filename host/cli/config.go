@@ -38,6 +38,7 @@ type hostConfig struct {
 	Node             string        `envconfig:"HOST_NODE" desc:"node of this host: calls stay on it where the hints of EndpointSlices mean endpoints for it (trafficDistribution: PreferSameNode)"`
 	RequiredPlugins  []string      `envconfig:"REQUIRED_PLUGINS" desc:"comma list of plugins without which serve is not ready"`
 	LogLevel         string        `envconfig:"LOG_LEVEL" default:"info" desc:"trace, debug, info, warn, error or off; logs go to stderr, results to stdout. Commands other than serve log only if it is set"`
+	LogFormat        string        `envconfig:"LOG_FORMAT" default:"text" desc:"text for people, or json: one object a line, with the keys @timestamp, @level, @module, @message and those of the event"`
 	AttachTimeout    time.Duration `envconfig:"ATTACH_TIMEOUT" default:"10s" desc:"how long starting or reaching a plugin may take"`
 	CallTimeout      time.Duration `envconfig:"CALL_TIMEOUT" default:"30s" desc:"how long a plugin may take to answer one call"`
 	MaxMessage       int           `envconfig:"HOST_MAX_MESSAGE" default:"67108864" desc:"how many bytes one message to a plugin or from it may have; a larger one is an error of its call"`
@@ -57,6 +58,7 @@ type programConfig struct {
 	NoCalls        bool   `split_words:"true" default:"false" desc:"true takes no calls over HTTP, so that the API needs no token"`
 	MaxCalls       int    `split_words:"true" default:"256" desc:"how many calls over HTTP may be in flight at once"`
 	MaxPluginCalls int    `split_words:"true" default:"64" desc:"how many of them may be calls of one plugin, so that one which does not answer leaves room for others"`
+	Pprof          string `split_words:"true" desc:"host:port on loopback at which serve has Go's profiles (/debug/pprof/); empty for none"`
 	Server         string `split_words:"true" desc:"URL of the daemon that plugins and call ask; if empty it is the one of this machine where its address is set, or no plugins are named; else they attach to the plugins by themselves"`
 }
 
@@ -160,6 +162,9 @@ func (c *config) validate() error {
 	if hclog.LevelFromString(c.LogLevel) == hclog.NoLevel {
 		return fmt.Errorf("LOG_LEVEL=%q: want trace, debug, info, warn, error or off", c.LogLevel)
 	}
+	if c.LogFormat != "text" && c.LogFormat != "json" {
+		return fmt.Errorf("LOG_FORMAT=%q: want text or json", c.LogFormat)
+	}
 	for field, value := range reflect.ValueOf(c.hostConfig).Fields() {
 		if d, ok := value.Interface().(time.Duration); ok && d <= 0 {
 			return fmt.Errorf("%s=%v: want more than zero", field.Tag.Get("envconfig"), d)
@@ -211,7 +216,10 @@ func (c *config) tls() tlsfile.Files {
 }
 
 func (c *config) logger(stderr io.Writer) hclog.Logger {
-	return hclog.New(&hclog.LoggerOptions{
-		Name: c.program.Name, Level: hclog.LevelFromString(c.LogLevel), Output: printable.NewRecordWriter(stderr),
-	})
+	o := &hclog.LoggerOptions{Name: c.program.Name, Level: hclog.LevelFromString(c.LogLevel), Output: printable.NewRecordWriter(stderr)}
+	if c.LogFormat == "json" {
+		// JSON is printable by itself, and an object that is cut is none.
+		o.JSONFormat, o.Output = true, stderr
+	}
+	return hclog.New(o)
 }

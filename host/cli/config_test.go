@@ -22,8 +22,8 @@ func TestReadConfig(t *testing.T) {
 	}
 	defaults := read{
 		Host: hostConfig{
-			PluginDir:     "./bin",
-			LogLevel:      "info",
+			PluginDir: "./bin",
+			LogLevel:  "info", LogFormat: "text",
 			AttachTimeout: 10 * time.Second,
 			MaxMessage:    64 << 20,
 			CallTimeout:   30 * time.Second,

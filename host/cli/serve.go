@@ -53,6 +53,11 @@ func (c *config) serve(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	stopProfiles, err := c.serveProfiles(o.Logger.Named("pprof"))
+	if err != nil {
+		return &failure{exitUsage, err}
+	}
+	defer stopProfiles()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	o.Registerer = registry

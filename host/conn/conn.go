@@ -50,7 +50,7 @@ func New(e target.Endpoint, opts Options) (*Conn, error) {
 		return nil, fmt.Errorf("make conn: %w", err)
 	}
 	opts = opts.withDefaults(e.Placement)
-	c := &Conn{endpoint: e, opts: opts, log: opts.Logger.With("endpoint", e.ID)}
+	c := &Conn{endpoint: e, opts: opts, log: opts.Logger.With("plugin", e.Plugin, "endpoint", e.ID)}
 	c.noRedial, c.cancelRedial = context.WithCancel(context.Background())
 	c.hurry, c.cancelDrains = context.WithCancel(context.Background())
 	c.renew = make(chan struct{}, 1)

@@ -413,10 +413,10 @@ func TestLeavingIsTold(t *testing.T) {
 		leave  func(*rig)
 		want   string
 	}{
-		"plugin": {"it said so", func(r *rig) { r.session().Drain() }, `[INFO]  session leaves: its calls may finish: endpoint=zh@h:1 reason="the plugin is leaving" calls=1`},
+		"plugin": {"it said so", func(r *rig) { r.session().Drain() }, `[INFO]  session leaves: its calls may finish: endpoint=zh@h:1 plugin=zh reason="the plugin is leaving" calls=1`},
 		"stale": {"the host wants another", func(r *rig) { r.Renew(func(conn.Info) bool { return true }) },
-			`[INFO]  session leaves: its calls may finish: endpoint=zh@h:1 reason="the session is made anew, as it speaks what is not wanted" calls=1`},
-		"discovery": {"it is withdrawn", func(r *rig) { r.leave() }, "[INFO]  endpoint was withdrawn: its calls may finish: endpoint=zh@h:1 calls=1"},
+			`[INFO]  session leaves: its calls may finish: endpoint=zh@h:1 plugin=zh reason="the session is made anew, as it speaks what is not wanted" calls=1`},
+		"discovery": {"it is withdrawn", func(r *rig) { r.leave() }, "[INFO]  endpoint was withdrawn: its calls may finish: endpoint=zh@h:1 plugin=zh calls=1"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -212,6 +212,8 @@ func TestCommands(t *testing.T) {
 		"unknown command":    {"it is quoted", []string{"greet"}, nil, 2, "", `"greet"`},
 		"unknown flag":       {"likewise", []string{"plugins", "--loud"}, nil, 2, "", "--loud"},
 		"serve, no place":    {"the variable is named", []string{"serve"}, []string{"PLUGIN_DIR=/does/not/exist"}, 2, "", "PLUGIN_DIR"},
+		"profiles for all":   {"they show what is in memory", []string{"serve"}, append([]string{"BASIC_PPROF=0.0.0.0:0"}, direct...), 2, "", "BASIC_PPROF"},
+		"another log format": {"the two are named", []string{"serve"}, append([]string{"LOG_FORMAT=xml"}, direct...), 2, "", "text or json"},
 		"serve everywhere":   {"calls would be open to all", []string{"serve"}, append([]string{"BASIC_LISTEN=0.0.0.0:0"}, direct...), 2, "", "token"},
 	}
 	for name, tc := range cases {
