@@ -25,8 +25,8 @@ func besides() []Bound {
 	var all []Bound
 	for _, s := range []struct {
 		subject, protocol string
-		loopback          time.Duration // known
-	}{{"routed-1-netrpc", "net/rpc", 200 * time.Millisecond}, {"routed-1-grpc", "gRPC", 200 * time.Millisecond}} {
+		loopback          time.Duration // known; zero where it is kept
+	}{{"routed-1-netrpc", "net/rpc", 0}, {"routed-1-grpc", "gRPC", 200 * time.Millisecond}} {
 		for _, b := range []series.Beside{LinkRequest, LinkReply} {
 			all = append(all,
 				absolute(float64(300*time.Millisecond), s.protocol+": 99 of 100 small calls "+b.String(), s.subject, b.P99()),
