@@ -175,14 +175,17 @@ func TestRolloutIsSilent(t *testing.T) {
 func TestKilled(t *testing.T) {
 	list := addresses(t, 2)
 	replicas := []*running{replica(t, list[0]), replica(t, list[1])}
-	h := host(t, "CALL_TIMEOUT=100ms", "NETWORK_PLUGIN=zh="+list[0]+",zh="+list[1])
+	h := host(t, "CALL_TIMEOUT=2s", "NETWORK_PLUGIN=zh="+list[0]+",zh="+list[1])
 	p := newPrometheus(t, h.url)
 	p.during(6*time.Minute, func() { greet(t, h.url) })
 	replicas[0].end(syscall.SIGKILL)
 	p.during(12*time.Minute, func() { greet(t, h.url) })
 	wantFired(t, p, "ReattachEndpointsUnreachable")
 	replicas[1].end(syscall.SIGKILL)
-	p.during(12*time.Minute, func() { greet(t, h.url) })
+	for range 12 { // each call takes until its timeout
+		greet(t, h.url)
+		p.during(time.Minute, nil)
+	}
 	wantFired(t, p, "ReattachCallsFail", "ReattachEndpointsUnreachable", "ReattachPluginNotReady")
 	h.end(syscall.SIGKILL)
 	p.during(6*time.Minute, nil)
