@@ -18,8 +18,11 @@ func looksLong(value any) bool { return estimate(reflect.ValueOf(value), estimat
 // estimate gives about how many bytes a value has in gob, or fewer. Of what is in fields that
 // gob does not send it knows nothing.
 func estimate(v reflect.Value, depth int) int {
-	if depth == 0 {
+	if depth == 0 || !v.IsValid() {
 		return 0
+	}
+	if encodesItself(v.Type()) {
+		return 1 // What is in it is its own, perhaps behind a lock that only it takes.
 	}
 	switch v.Kind() {
 	case reflect.String:

@@ -60,6 +60,16 @@ func encodesItself(t reflect.Type) bool {
 	return false
 }
 
+// decodesItself reports whether gob leaves the decoding to the type.
+func decodesItself(t reflect.Type) bool {
+	for _, i := range [...]reflect.Type{reflect.TypeFor[gob.GobDecoder](), reflect.TypeFor[encoding.BinaryUnmarshaler]()} {
+		if t.Implements(i) || reflect.PointerTo(t).Implements(i) {
+			return true
+		}
+	}
+	return false
+}
+
 // LosesStep reports whether a decoder whose decoding of a value into t has failed
 // may be out of step: it has not read the pieces that follow.
 func LosesStep(t reflect.Type) bool { return make(NestedTypes).Has(t) }

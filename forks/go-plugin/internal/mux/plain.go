@@ -112,7 +112,7 @@ func decodeLong(from *pieces, into reflect.Value) error {
 // what it is to become is something else, or if there is anything that gob has to judge.
 func decodePlain(from *pieces, into reflect.Value) bool {
 	kind := plainKind(into)
-	if kind == "" || len(from.list) == 0 {
+	if kind == "" || decodesItself(into.Type()) || len(from.list) == 0 {
 		return false
 	}
 	first := from.list[0]
