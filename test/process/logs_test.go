@@ -5,6 +5,7 @@ package process
 import (
 	"bufio"
 	"encoding/json"
+	"io"
 	"net/http"
 	"os/exec"
 	"path/filepath"
@@ -41,12 +42,23 @@ func TestLogsAndProfiles(t *testing.T) {
 			}
 		}
 		if line["@message"] == "serving profiles" {
-			profiles = "http://" + line["address"].(string) + "/debug/pprof/goroutine?debug=1"
+			profiles = "http://" + line["address"].(string) + "/debug/pprof/"
 		}
 		attached = line["plugin"] == "zh" && line["endpoint"] != nil
 	}
 	if !attached {
 		t.Error("no line names plugin and endpoint")
+	}
+	for path, want := range map[string]int{"": http.StatusOK, "heap": http.StatusOK, "trace?seconds=1": http.StatusOK, "profile?seconds=0": http.StatusBadRequest, "nothing": http.StatusNotFound} {
+		answer, err := http.Get(profiles + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(answer.Body)
+		_ = answer.Body.Close()
+		if err != nil || answer.StatusCode != want || len(body) == 0 {
+			t.Errorf("profile %q: %s with %d bytes, %v, want %d", path, answer.Status, len(body), err, want)
+		}
 	}
 	for host, want := range map[string]int{"": http.StatusOK, "evil.example": http.StatusForbidden} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, profiles, nil)
