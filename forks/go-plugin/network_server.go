@@ -72,7 +72,8 @@ func newServerOf(p *networkPlugin, cfg admission.Config) *networkServer {
 // serve accepts connections until ctx ends, and returns when all of them have
 // ended.
 func (s *networkServer) serve(ctx context.Context, lis net.Listener) error {
-	health, err := admission.StartHealth(s.config.HealthAddr, s.draining, s.panics.Count, s.logger)
+	health, err := admission.StartHealth(s.config.HealthAddr, s.draining,
+		admission.Measured{Panics: s.panics.Count, TLS: s.tls}, s.logger)
 	if err != nil {
 		return errors.Join(err, lis.Close())
 	}

@@ -106,7 +106,7 @@ func (d *networkDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Sessi
 			return nil, conn.Permanent(fmt.Errorf("plugin at %s: %w", e.Address, err))
 		}
 	}
-	return NewSession(session, Details{Certificate: identity.name(), CertificateNotAfter: identity.notAfter}), nil
+	return NewSession(session, Details{Certificate: identity.name()}), nil
 }
 
 // explain adds what the dialer knows to an error: whether it lasts, and what to

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"net"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
@@ -28,8 +27,6 @@ type remoteSession struct {
 type Details struct {
 	// Certificate is the name by which the plugin identified itself, or empty.
 	Certificate string
-	// CertificateNotAfter is when the first certificate of its chain ends, or zero.
-	CertificateNotAfter time.Time
 	// Instance and Build, if not empty, are better than what the plugin itself
 	// can say: which run of it this is, and what it was built from.
 	Instance, Build string
@@ -41,8 +38,7 @@ type Details struct {
 // NewSession makes a conn.Session of a session that go-plugin made. Dialers of
 // placements that are not in this package use it.
 func NewSession(s *plugin.Session, details Details) conn.Session {
-	info := conn.Info{Protocol: string(s.Protocol()), Version: s.Version(), TLS: details.Certificate,
-		TLSNotAfter: details.CertificateNotAfter}
+	info := conn.Info{Protocol: string(s.Protocol()), Version: s.Version(), TLS: details.Certificate}
 	if peer := s.Info(); peer != nil {
 		info.Name, info.Instance = peer.Name, peer.Instance
 		info.Kinds = kindsOf(peer)

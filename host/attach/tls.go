@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin/printable"
@@ -125,20 +124,11 @@ func (c *tlsConfigs) because() string {
 
 // identity is whose certificate was verified. One handshake writes it before
 // anybody reads it.
-type identity struct {
-	leaf *x509.Certificate
-	// notAfter is when the first certificate of the chain ends.
-	notAfter time.Time
-}
+type identity struct{ leaf *x509.Certificate }
 
 func (i *identity) set(chain []*x509.Certificate) {
-	for at, certificate := range chain {
-		if at == 0 {
-			i.leaf, i.notAfter = certificate, certificate.NotAfter
-		}
-		if certificate.NotAfter.Before(i.notAfter) {
-			i.notAfter = certificate.NotAfter
-		}
+	if len(chain) > 0 {
+		i.leaf = chain[0]
 	}
 }
 

@@ -6,7 +6,6 @@ package conn
 
 import (
 	"context"
-	"time"
 
 	"github.com/reattach/reattach/host/target"
 )
@@ -64,9 +63,6 @@ type Info struct {
 	Build string
 	// TLS is the name of the certificate that the plugin showed, or empty.
 	TLS string
-	// TLSNotAfter is when the first of the certificates that it showed ends; zero
-	// without TLS.
-	TLSNotAfter time.Time
 }
 
 // Kind is one interface that a plugin says it serves.

@@ -54,7 +54,10 @@ func newMetrics() *metrics {
 
 // register adds everything to r, or nothing.
 func (m *metrics) register(r prometheus.Registerer, d *Daemon) error {
-	all := []prometheus.Collector{newBuild(), newStates(d), newCertificates(d)}
+	all := []prometheus.Collector{newBuild(), newStates(d)}
+	if c := newCertificate(d); c != nil {
+		all = append(all, c)
+	}
 	for _, v := range m.vectors() {
 		all = append(all, v)
 	}

@@ -4,78 +4,54 @@ package daemon
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin/tlsfile"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"github.com/reattach/reattach/host/conn"
 )
 
-// certificates tells, when somebody asks, how long the certificates hold that the host
-// and its plugins show each other.
-type certificates struct {
-	d *Daemon
-	// own reads the host's files, and is nil for a host without a certificate.
-	own       *tls.Config
-	host, all *prometheus.Desc
+// certificate tells, when somebody asks, how long the certificate holds that the host
+// shows plugins. What a plugin shows the plugin tells: a session may have begun with a
+// certificate that was renewed since.
+type certificate struct {
+	shown               *tls.Config // reads the files
+	notBefore, notAfter *prometheus.Desc
 }
 
-func newCertificates(d *Daemon) *certificates {
+// newCertificate returns nil for a host that shows none.
+func newCertificate(d *Daemon) prometheus.Collector {
+	if d.opts.TLS.Cert == "" {
+		return nil
+	}
+	// New has found the files good. What is wrong with them later is told by the
+	// connections that need them.
+	shown, err := tlsfile.Client(d.opts.TLS, "", hclog.NewNullLogger())
+	if err != nil {
+		return nil
+	}
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("reattach_"+name, help, labels, nil)
 	}
-	c := &certificates{
-		d:    d,
-		host: desc("certificate_not_after_timestamp_seconds", "When the certificate that the host shows plugins ends, or the first of its chain."),
-		all:  desc("peer_certificate_not_after_timestamp_seconds", "When the first certificate ends that READY endpoints of the plugin showed.", "plugin"),
+	return &certificate{
+		shown:     shown,
+		notBefore: desc("certificate_not_before_timestamp_seconds", "When the certificate began of which the next metric tells."),
+		notAfter:  desc("certificate_not_after_timestamp_seconds", "When the certificate that the host shows plugins ends, or the first of its chain."),
 	}
-	if d.opts.TLS.Cert != "" {
-		// New has found the files good. What is wrong with them later is told by the
-		// connections that need them.
-		c.own, _ = tlsfile.Client(d.opts.TLS, "", hclog.NewNullLogger())
-	}
-	return c
 }
 
 // Describe implements prometheus.Collector.
-func (c *certificates) Describe(out chan<- *prometheus.Desc) { out <- c.host; out <- c.all }
+func (c *certificate) Describe(out chan<- *prometheus.Desc) { out <- c.notBefore; out <- c.notAfter }
 
 // Collect implements prometheus.Collector.
-func (c *certificates) Collect(out chan<- prometheus.Metric) {
-	gauge := func(desc *prometheus.Desc, at time.Time, labels ...string) {
-		if !at.IsZero() {
-			out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(at.Unix()), labels...)
-		}
+func (c *certificate) Collect(out chan<- prometheus.Metric) {
+	first := tlsfile.FirstToEnd(c.shown)
+	if first == nil {
+		return
 	}
-	gauge(c.host, c.ownNotAfter())
-	for _, p := range c.d.Plugins() {
-		var first time.Time
-		for _, e := range p.Endpoints {
-			if e.State == conn.Ready && !e.TLSNotAfter.IsZero() && (first.IsZero() || e.TLSNotAfter.Before(first)) {
-				first = e.TLSNotAfter
-			}
-		}
-		gauge(c.all, first, p.Name)
+	gauge := func(desc *prometheus.Desc, at time.Time) {
+		out <- prometheus.MustNewConstMetric(desc, prometheus.GaugeValue, float64(at.Unix()))
 	}
-}
-
-// ownNotAfter is when the first certificate ends of the chain that is in force.
-func (c *certificates) ownNotAfter() (first time.Time) {
-	if c.own == nil || c.own.GetClientCertificate == nil {
-		return first
-	}
-	shown, err := c.own.GetClientCertificate(new(tls.CertificateRequestInfo))
-	if err != nil {
-		return first
-	}
-	for _, der := range shown.Certificate {
-		certificate, err := x509.ParseCertificate(der)
-		if err == nil && (first.IsZero() || certificate.NotAfter.Before(first)) {
-			first = certificate.NotAfter
-		}
-	}
-	return first
+	gauge(c.notBefore, first.NotBefore)
+	gauge(c.notAfter, first.NotAfter)
 }

@@ -96,8 +96,6 @@ type Endpoint struct {
 	Instance string `json:"instance,omitempty"`
 	Build    string `json:"build,omitempty"`
 	TLS      string `json:"tls,omitempty"`
-	// TLSNotAfter is when the first of the certificates that the plugin showed ends.
-	TLSNotAfter time.Time `json:"tlsNotAfter,omitzero"`
 }
 
 // Plugins gives how every plugin fares, ordered by name.
@@ -262,7 +260,7 @@ func newEndpoint(s fleet.EndpointStatus) Endpoint {
 		Zone: s.Endpoint.Zone, Node: s.Endpoint.Node, ServerName: s.Endpoint.ServerName, Draining: s.Endpoint.Draining,
 		State: s.State, Since: s.Since, UnreadySince: s.UnreadySince, LastError: s.LastError, LastErrorTime: s.LastErrorTime, Permanent: s.Permanent, Warning: s.Warning,
 		Failures: s.Failures, NextAttempt: s.NextAttempt, Restarts: s.Restarts, Ejected: s.Ejected, InFlight: s.InFlight,
-		Protocol: s.Info.Protocol, Version: s.Info.Version, Instance: s.Info.Instance, Build: s.Info.Build, TLS: s.Info.TLS, TLSNotAfter: s.Info.TLSNotAfter,
+		Protocol: s.Info.Protocol, Version: s.Info.Version, Instance: s.Info.Instance, Build: s.Info.Build, TLS: s.Info.TLS,
 	}
 	if r := s.Replacement; r != nil {
 		e.Replacement = r.State.String()

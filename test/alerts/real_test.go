@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -28,24 +29,33 @@ import (
 // runs ahead of ours: it goes on by an interval with each scrape, however long that took.
 const interval = 15 * time.Second
 
-// prometheus scrapes a host, as far as alerts need it.
+// prometheus scrapes a host, and plugins if they are named, as far as alerts need it.
 type prometheus struct {
 	t          *testing.T
-	url        string
+	pods       map[string]string // URLs by the name of a pod; the host's is basic-0
 	series     *teststorage.TestStorage
 	start, now time.Time
 }
 
 func newPrometheus(t *testing.T, url string) *prometheus {
 	now := time.Now()
-	return &prometheus{t: t, url: url, series: teststorage.New(t), start: now, now: now}
+	return &prometheus{t: t, pods: map[string]string{"basic-0": url}, series: teststorage.New(t), start: now, now: now}
 }
 
-// scrape scrapes once, and notes whether the host answered.
+// scrape scrapes all once.
 func (p *prometheus) scrape() {
 	p.t.Helper()
 	p.now = p.now.Add(interval)
-	families, err := fetch(p.t.Context(), p.url+"metrics")
+	for pod, url := range p.pods {
+		p.scrapePod(pod, url)
+	}
+}
+
+// scrapePod notes whether a pod answered, and what.
+func (p *prometheus) scrapePod(pod, url string) {
+	p.t.Helper()
+	job, _, _ := strings.Cut(pod, "-")
+	families, err := fetch(p.t.Context(), url+"metrics")
 	up := 1.0
 	if err != nil {
 		up = 0
@@ -53,7 +63,7 @@ func (p *prometheus) scrape() {
 	appender := p.series.Appender(p.t.Context())
 	add := func(name string, pairs []*dto.LabelPair, value float64) {
 		p.t.Helper()
-		of := labels.NewBuilder(labels.FromStrings(model.MetricNameLabel, name, "job", "basic", "instance", "basic-0"))
+		of := labels.NewBuilder(labels.FromStrings(model.MetricNameLabel, name, "job", job, "instance", pod, "pod", pod))
 		for _, l := range pairs {
 			of.Set(l.GetName(), l.GetValue())
 		}
@@ -249,15 +259,19 @@ func TestCertificateEnds(t *testing.T) {
 			prefix + ca + "=" + file("ca.crt", authority.PEM()),
 		}
 	}
-	list := addresses(t, 1)
-	replica(t, list[0], pair("zh", "PLUGIN_", "TLS_CLIENT_CA_FILE")...)
+	list := addresses(t, 3)
+	replica(t, list[0], append(pair("zh", "PLUGIN_", "TLS_CLIENT_CA_FILE"), "PLUGIN_HEALTH_ADDR="+list[1])...)
 	h := host(t, append(pair("basic", "HOST_", "TLS_CA_FILE"), "NETWORK_PLUGIN=zh="+list[0])...)
 	until(t, "it is ready", func() error { return attached(t, h.url, 1) })
 	p := newPrometheus(t, h.url)
+	p.pods["zh-0"] = "http://" + list[1] + "/"
 	p.during(time.Minute, nil)
 	wantFired(t, p, "ReattachCertificateEnds")
-	for _, name := range []string{"reattach_certificate_not_after_timestamp_seconds", "reattach_peer_certificate_not_after_timestamp_seconds"} {
-		if left := gauge(t, h.url, name, "") - float64(time.Now().Unix()); left < 0 || left > 540 {
+	for url, name := range map[string]string{
+		h.url:          "reattach_certificate_not_after_timestamp_seconds",
+		p.pods["zh-0"]: "reattach_plugin_certificate_not_after_timestamp_seconds",
+	} {
+		if left := gauge(t, url, name, "") - float64(time.Now().Unix()); left < 0 || left > 540 {
 			t.Errorf("%s is %v s from now, want at most 540", name, left)
 		}
 	}

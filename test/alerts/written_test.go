@@ -91,14 +91,16 @@ func at(namesAndMinutes ...any) map[string]time.Duration {
 // scenarios that change some of its series.
 var healthy = map[string]string{
 	`up{job="basic"}`: `1x120`,
-	`reattach_plugin_ready{job="basic",plugin="zh"}`:                                 `1x120`,
-	`reattach_endpoints{job="basic",plugin="zh",state="READY"}`:                      `2x120`,
-	`reattach_calls_total{job="basic",plugin="zh",error_source="none"}`:              `0+600x120`,
-	`reattach_reconnects_total{job="basic",plugin="zh"}`:                             `0x120`,
-	`reattach_discovery_in_step{job="basic",source="kubernetes"}`:                    `1x120`,
-	`reattach_plugin_method_panics_total{pod="zh-0"}`:                                `0x120`,
-	`reattach_certificate_not_after_timestamp_seconds{job="basic"}`:                  `86400x120`,
-	`reattach_peer_certificate_not_after_timestamp_seconds{job="basic",plugin="zh"}`: `86400x120`,
+	`reattach_plugin_ready{job="basic",plugin="zh"}`:                       `1x120`,
+	`reattach_endpoints{job="basic",plugin="zh",state="READY"}`:            `2x120`,
+	`reattach_calls_total{job="basic",plugin="zh",error_source="none"}`:    `0+600x120`,
+	`reattach_reconnects_total{job="basic",plugin="zh"}`:                   `0x120`,
+	`reattach_discovery_in_step{job="basic",source="kubernetes"}`:          `1x120`,
+	`reattach_plugin_method_panics_total{pod="zh-0"}`:                      `0x120`,
+	`reattach_certificate_not_after_timestamp_seconds{pod="basic-0"}`:      `86400x120`,
+	`reattach_certificate_not_before_timestamp_seconds{pod="basic-0"}`:     `0x120`,
+	`reattach_plugin_certificate_not_after_timestamp_seconds{pod="zh-0"}`:  `86400x120`,
+	`reattach_plugin_certificate_not_before_timestamp_seconds{pod="zh-0"}`: `0x120`,
 }
 
 func TestWritten(t *testing.T) {
@@ -155,38 +157,56 @@ func TestWritten(t *testing.T) {
 		"Held": {"one does not answer", map[string]string{`reattach_endpoints_ejected{job="basic",plugin="zh"}`: `_x10 1x110`}, 0, at("ReattachEndpointsHeld", 15)},
 		"Storm": {
 			"each session lasts a minute", map[string]string{`reattach_reconnects_total{job="basic",plugin="zh"}`: `0x10 2+2x110`}, 0,
-			at("ReattachReconnectStorm", 14),
+			at("ReattachReconnectStorm", 16),
 		},
 		"OutOfStep": {
 			"the API server is away", map[string]string{`reattach_discovery_in_step{job="basic",source="kubernetes"}`: `1x10 0x110`}, 0,
 			at("ReattachDiscoveryStuck", 16),
 		},
 		"Panic": {"a method panics once", map[string]string{`reattach_plugin_method_panics_total{pod="zh-0"}`: `0x10 1x110`}, 0, at("ReattachMethodPanics", 11)},
-		"CertificateEnds": {
-			"whatever its life was", map[string]string{`reattach_certificate_not_after_timestamp_seconds{job="basic"}`: `3600x120`}, 0,
+		"ShortCertificateOfHost": {
+			"one of an hour is not renewed; a fifth of it is left after 48 minutes", map[string]string{
+				`reattach_certificate_not_after_timestamp_seconds{pod="basic-0"}`: `3600x120`,
+			}, 0,
 			at("ReattachCertificateExpires", 59, "ReattachCertificateEnds", 51),
 		},
-		"ShortCertificateOfPlugin": {
-			"a day's certificate is not renewed; a fifth of it is left after 19.2 hours", map[string]string{
+		"CertificateOfPlugin": {
+			"nor is one of a day; a fifth of it is left after 19.2 hours", map[string]string{
 				`up{job="basic"}`: `1x120`,
-				`reattach_certificate_not_after_timestamp_seconds{job="basic"}`:                  `864000x120`,
-				`reattach_peer_certificate_not_after_timestamp_seconds{job="basic",plugin="zh"}`: `86400x120`,
+				`reattach_plugin_certificate_not_after_timestamp_seconds{pod="zh-0"}`:  `86400x120`,
+				`reattach_plugin_certificate_not_before_timestamp_seconds{pod="zh-0"}`: `0x120`,
 			}, 15 * time.Minute,
 			at("ReattachCertificateExpires", 19*60+30, "ReattachCertificateEnds", 24*60),
 		},
-		"ShortCertificateRenewed": {
-			reason: "each time when a third of it is left", every: time.Hour,
+		"CertificatesRenewed": {
+			reason: "each time when a third of it is left, one of ninety days having been there before", every: time.Hour,
 			series: map[string]string{
 				`up{job="basic"}`: `1x120`,
-				`reattach_certificate_not_after_timestamp_seconds{job="basic"}`: `86400x15 144000x15 201600x15 259200x15 316800x15 374400x15 432000x15 489600x15`,
+				`reattach_certificate_not_after_timestamp_seconds{pod="basic-0"}`:  `7776000x15 144000x15 201600x15 259200x15 316800x15 374400x15 432000x15 489600x15`,
+				`reattach_certificate_not_before_timestamp_seconds{pod="basic-0"}`: `0x15 57600x15 115200x15 172800x15 230400x15 288000x15 345600x15 403200x15`,
 			},
 		},
 		"LongCertificate": {
-			"one of 90 days is told of three days before its end; it is looked at every 18 hours here", map[string]string{
+			"one of 90 days is told of 18 days before its end; it is looked at every 18 hours here", map[string]string{
 				`up{job="basic"}`: `1x120`,
-				`reattach_certificate_not_after_timestamp_seconds{job="basic"}`: `7776000x120`,
+				`reattach_certificate_not_after_timestamp_seconds{pod="basic-0"}`:  `7776000x120`,
+				`reattach_certificate_not_before_timestamp_seconds{pod="basic-0"}`: `0x120`,
 			}, 18 * time.Hour,
-			at("ReattachCertificateExpires", 2106*60, "ReattachCertificateEnds", 90*24*60),
+			at("ReattachCertificateExpires", 1764*60, "ReattachCertificateEnds", 90*24*60),
+		},
+		"FewCalls": {
+			reason: "a plugin that is called once in two minutes loses one call",
+			series: map[string]string{
+				`reattach_calls_total{job="basic",plugin="zh",error_source="none"}`:    `0x10 1 1 2 2 3 3 4 4 5 5 6 6 7 7x97`,
+				`reattach_calls_total{job="basic",plugin="zh",error_source="network"}`: `0x10 0x4 1x4 2x4 3x100`,
+			},
+		},
+		"ScaledToNothing": {
+			reason: "the endpoints go after they were attached to anew, and that is no storm", series: map[string]string{
+				`reattach_plugin_ready{job="basic",plugin="zh"}`:            `1x12 _x108`,
+				`reattach_endpoints{job="basic",plugin="zh",state="READY"}`: `2x12 0x108`,
+				`reattach_reconnects_total{job="basic",plugin="zh"}`:        `0x8 2x112`,
+			},
 		},
 	} {
 		for alert := range c.want {

@@ -3,8 +3,10 @@
 package admission
 
 import (
+	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"time"
@@ -12,6 +14,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 
 	"github.com/hashicorp/go-plugin/internal/env"
+	"github.com/hashicorp/go-plugin/tlsfile"
 )
 
 const (
@@ -21,11 +24,36 @@ const (
 	probeTimeout = 5 * time.Second
 )
 
-// metricsText is in Prometheus' text format.
-const metricsText = `# HELP reattach_plugin_method_panics_total Methods that have panicked. Their callers got an error.
+// What /metrics has, in Prometheus' text format: for every plugin, and for one with a
+// certificate.
+const (
+	panicsText = `# HELP reattach_plugin_method_panics_total Methods that have panicked. Their callers got an error.
 # TYPE reattach_plugin_method_panics_total counter
 reattach_plugin_method_panics_total %d
 `
+	certificateText = `# HELP reattach_plugin_certificate_not_before_timestamp_seconds When the certificate began of which the next metric tells.
+# TYPE reattach_plugin_certificate_not_before_timestamp_seconds gauge
+reattach_plugin_certificate_not_before_timestamp_seconds %d
+# HELP reattach_plugin_certificate_not_after_timestamp_seconds When the certificate that the plugin shows ends, or the first of its chain.
+# TYPE reattach_plugin_certificate_not_after_timestamp_seconds gauge
+reattach_plugin_certificate_not_after_timestamp_seconds %d
+`
+)
+
+// Measured is what a plugin's metrics are made of.
+type Measured struct {
+	// Panics counts methods that have panicked.
+	Panics func() uint64
+	// TLS is what the plugin listens with; nil for plain TCP.
+	TLS *tls.Config
+}
+
+func (m Measured) write(w io.Writer) {
+	fmt.Fprintf(w, panicsText, m.Panics())
+	if first := tlsfile.FirstToEnd(m.TLS); first != nil {
+		fmt.Fprintf(w, certificateText, first.NotBefore.Unix(), first.NotAfter.Unix())
+	}
+}
 
 // Health answers HTTP probes, one for each connection, so that a client which
 // asks on and reads nothing holds a connection for a short time only. Beyond maxProbes
@@ -40,9 +68,8 @@ type Health struct {
 }
 
 // StartHealth serves on addr, or nowhere if it is empty. /healthz says that the
-// process runs, /readyz that it takes new sessions, /metrics how many methods
-// have panicked. logger takes what the server cannot do. The caller closes it.
-func StartHealth(addr string, draining <-chan struct{}, panics func() uint64, logger hclog.Logger) (*Health, error) {
+// process runs, /readyz that it takes new sessions, /metrics what was measured. logger takes what the server cannot do. The caller closes it.
+func StartHealth(addr string, draining <-chan struct{}, measured Measured, logger hclog.Logger) (*Health, error) {
 	if addr == "" {
 		return nil, nil
 	}
@@ -51,7 +78,7 @@ func StartHealth(addr string, draining <-chan struct{}, panics func() uint64, lo
 		return nil, fmt.Errorf("%s: %w", env.HealthAddr, err)
 	}
 	s := &Health{
-		http: newHealthHTTP(draining, panics), addr: lis.Addr(), probes: newConnBound(maxProbes), done: make(chan struct{}),
+		http: newHealthHTTP(draining, measured), addr: lis.Addr(), probes: newConnBound(maxProbes), done: make(chan struct{}),
 	}
 	s.http.ErrorLog = logger.Named("health").StandardLogger(&hclog.StandardLoggerOptions{ForceLevel: hclog.Warn})
 	go func() {
@@ -62,7 +89,7 @@ func StartHealth(addr string, draining <-chan struct{}, panics func() uint64, lo
 }
 
 // newHealthHTTP answers one request of each connection.
-func newHealthHTTP(draining <-chan struct{}, panics func() uint64) *http.Server {
+func newHealthHTTP(draining <-chan struct{}, measured Measured) *http.Server {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) {
@@ -75,7 +102,7 @@ func newHealthHTTP(draining <-chan struct{}, panics func() uint64) *http.Server 
 	})
 	mux.HandleFunc("GET /metrics", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/plain; version=0.0.4")
-		fmt.Fprintf(w, metricsText, panics())
+		measured.write(w)
 	})
 	s := &http.Server{Handler: mux, ReadTimeout: probeTimeout, WriteTimeout: probeTimeout, MaxHeaderBytes: 8 << 10}
 	s.SetKeepAlivesEnabled(false)

@@ -44,7 +44,7 @@ func FuzzProbe(f *testing.F) {
 		f.Add([]byte(sent))
 	}
 	f.Fuzz(func(t *testing.T, sent []byte) {
-		server := newHealthHTTP(nil, noPanics)
+		server := newHealthHTTP(nil, Measured{Panics: noPanics})
 		server.ReadTimeout = 50 * time.Millisecond
 		server.ErrorLog = log.New(io.Discard, "", 0)
 		here, there := net.Pipe()
@@ -88,7 +88,7 @@ func FuzzProbePath(f *testing.F) {
 			return
 		}
 		w := httptest.NewRecorder()
-		newHealthHTTP(ending, noPanics).Handler.ServeHTTP(w, &http.Request{Method: method, URL: at, Host: "x", RequestURI: path, Header: http.Header{}})
+		newHealthHTTP(ending, Measured{Panics: noPanics}).Handler.ServeHTTP(w, &http.Request{Method: method, URL: at, Host: "x", RequestURI: path, Header: http.Header{}})
 		good := (method == http.MethodGet || method == http.MethodHead) && (at.Path == "/healthz" || at.Path == "/metrics" || at.Path == "/readyz" && !leaves)
 		if good != (w.Code == http.StatusOK) {
 			t.Fatalf("%s %s: %d", method, path, w.Code)

@@ -21,7 +21,7 @@ import (
 func TestProbesBesideReadersOfNothing(t *testing.T) {
 	draining := make(chan struct{})
 	panics := new(atomic.Uint64)
-	s, err := StartHealth("127.0.0.1:0", draining, panics.Load, hclog.NewNullLogger())
+	s, err := StartHealth("127.0.0.1:0", draining, Measured{Panics: panics.Load}, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +68,7 @@ func TestProbesBesideReadersOfNothing(t *testing.T) {
 func TestHealthTroubleIsLogged(t *testing.T) {
 	var out bytes.Buffer
 	logger := hclog.New(&hclog.LoggerOptions{Output: &out, DisableTime: true})
-	s, err := StartHealth("127.0.0.1:0", nil, noPanics, logger)
+	s, err := StartHealth("127.0.0.1:0", nil, Measured{Panics: noPanics}, logger)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,7 +107,7 @@ func TestAcceptTrouble(t *testing.T) {
 func TestPanicsAreCounted(t *testing.T) {
 	panics := new(atomic.Uint64)
 	panics.Store(3)
-	s, err := StartHealth("127.0.0.1:0", nil, panics.Load, hclog.NewNullLogger())
+	s, err := StartHealth("127.0.0.1:0", nil, Measured{Panics: panics.Load}, hclog.NewNullLogger())
 	if err != nil {
 		t.Fatal(err)
 	}
