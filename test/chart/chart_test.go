@@ -59,41 +59,64 @@ func TestSameAsKustomize(t *testing.T) {
 // TestPlugins has what the base has not: several plugins, with settings of their own.
 func TestPlugins(t *testing.T) {
 	got, err := render(t, `
-host: {name: daemon, env: [{name: CALL_TIMEOUT, value: 5s}]}
+host:
+  name: daemon
+  program: my-daemon
+  env: [{name: CALL_TIMEOUT, value: 5s}, {name: MY_DAEMON_NO_CALLS, value: "false"}]
+  volumes: [{name: token, secret: {secretName: token}}]
+  volumeMounts: [{name: token, mountPath: /token}]
 plugins:
   - {name: store, image: "registry.example.org/store:1", replicas: 0, annotations: {reattach.dev/required: "true"}}
-  - {name: mail, image: mail, env: [{name: PLUGIN_NAME, value: mail}], resources: {limits: {memory: 1Gi}}}
+  - {name: mail, image: mail, env: [{name: PLUGIN_NAME, value: mail}, {name: PLUGIN_DRAIN_TIMEOUT, value: 5s}], resources: {limits: {memory: 1Gi}}}
 tls: {enabled: true, certManager: true}
 `)
 	if err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]any{
-		"Deployment/daemon spec.template.spec.serviceAccountName":                  "daemon",
-		"Deployment/store spec.replicas":                                           0,
-		"Deployment/mail spec.replicas":                                            2,
-		"Deployment/store spec.template.spec.containers.0.image":                   "registry.example.org/store:1",
-		"Deployment/store spec.template.spec.containers.0.resources.limits.memory": "128Mi",
-		"Deployment/mail spec.template.spec.containers.0.resources.limits.memory":  "1Gi",
-		"Deployment/mail spec.template.spec.containers.0.resources.requests":       nil,
-		"Service/store metadata.annotations":                                       object{"reattach.dev/required": "true"},
-		"Service/store metadata.labels":                                            object{"app.kubernetes.io/instance": "release", "app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/name": "store", "app.kubernetes.io/part-of": "reattach", "helm.sh/chart": "reattach-0.1.0", "reattach.dev/plugin": "true"},
-		"Certificate/mail-tls spec.dnsNames.0":                                     "mail",
-		"Certificate/daemon-tls spec.secretName":                                   "daemon-tls",
-		"RoleBinding/daemon subjects.0.name":                                       "daemon",
-		"PodDisruptionBudget/mail spec.selector.matchLabels":                       object{"app.kubernetes.io/name": "mail"},
-		"Deployment/mail spec.template.spec.volumes.0.secret.secretName":           "mail-tls",
-		"Deployment/pluginzh":                                                      nil,
+		"Deployment/daemon spec.template.spec.serviceAccountName":                    "daemon",
+		"Deployment/store spec.replicas":                                             0,
+		"Deployment/mail spec.replicas":                                              2,
+		"Deployment/store spec.template.spec.containers.0.image":                     "registry.example.org/store:1",
+		"Deployment/store spec.template.spec.containers.0.resources.limits.memory":   "128Mi",
+		"Deployment/mail spec.template.spec.containers.0.resources.limits.memory":    "1Gi",
+		"Deployment/mail spec.template.spec.containers.0.resources.requests":         nil,
+		"Service/store metadata.annotations":                                         object{"reattach.dev/required": "true"},
+		"Service/store metadata.labels":                                              object{"app.kubernetes.io/instance": "release", "app.kubernetes.io/managed-by": "Helm", "app.kubernetes.io/name": "store", "app.kubernetes.io/part-of": "reattach", "helm.sh/chart": "reattach-0.1.0", "reattach.dev/plugin": "true"},
+		"Certificate/mail-tls spec.dnsNames.0":                                       "mail",
+		"Certificate/daemon-tls spec.secretName":                                     "daemon-tls",
+		"RoleBinding/daemon subjects.0.name":                                         "daemon",
+		"PodDisruptionBudget/mail spec.selector.matchLabels":                         object{"app.kubernetes.io/name": "mail"},
+		"Deployment/mail spec.template.spec.volumes.0.secret.secretName":             "mail-tls",
+		"Deployment/daemon spec.template.spec.volumes.1.secret.secretName":           "token",
+		"Deployment/daemon spec.template.spec.containers.0.volumeMounts.1.mountPath": "/token",
+		"Deployment/daemon spec.template.spec.containers.0.name":                     "my-daemon",
+		"Deployment/pluginzh":                                                        nil,
 	} {
 		id, path, _ := strings.Cut(name, " ")
 		if diff := cmp.Diff(want, at(got[id], path)); diff != "" {
 			t.Errorf("%s (-want +got)\n%s", name, diff)
 		}
 	}
-	for id, path := range map[string]string{"Deployment/daemon": "CALL_TIMEOUT", "Deployment/mail": "PLUGIN_NAME"} {
+	for id, want := range map[string]map[string]any{
+		"Deployment/daemon": {
+			"CALL_TIMEOUT": "5s", "MY_DAEMON_NO_CALLS": "false", "MY_DAEMON_LISTEN": ":8080", "HOST_TLS_CA_FILE": "/tls/ca.crt",
+		},
+		"Deployment/mail": {"PLUGIN_NAME": "mail", "PLUGIN_DRAIN_TIMEOUT": "5s", "PLUGIN_HEALTH_ADDR": ":8080"},
+	} {
 		env, _ := at(got[id], "spec.template.spec.containers.0.env").([]any)
-		if !slices.ContainsFunc(env, func(e any) bool { return e.(object)["name"] == path }) {
-			t.Errorf("%s has no variable %s", id, path)
+		values := make(map[string]any)
+		for _, e := range env {
+			name := e.(object)["name"].(string)
+			if _, twice := values[name]; twice || strings.HasPrefix(name, "BASIC_") {
+				t.Errorf("%s has %s, twice or of another program", id, name)
+			}
+			values[name] = e.(object)["value"]
+		}
+		for name, value := range want {
+			if values[name] != value {
+				t.Errorf("%s: %s is %v, want %v", id, name, values[name], value)
+			}
 		}
 	}
 }
@@ -103,6 +126,8 @@ func TestBadValues(t *testing.T) {
 		"unknown key":      {`hosts: {}`, "hosts"},
 		"name of a plugin": {`plugins: [{name: Store, image: store}]`, "plugins"},
 		"no image":         {`plugins: [{name: store}]`, "image"},
+		"a name twice":     {`plugins: [{name: store, image: a}, {name: store, image: b}]`, `"store"`},
+		"the host's name":  {`plugins: [{name: basic, image: a}]`, `"basic"`},
 		"no TLS":           {`tls: {enabled: false, certManager: true}`, "tls"},
 		"replicas":         {`host: {replicas: -1}`, "replicas"},
 	} {

@@ -60,18 +60,86 @@ lifecycle:
       seconds: 2
 {{- end -}}
 
-{{- define "reattach.tlsMount" -}}
-# The whole directory: files of a subPath would never be renewed.
-volumeMounts:
-  - name: tls
-    mountPath: /tls
-    readOnly: true
+{{- /* env is a list of DEFAULTS with OWN, which replaces those of the same name. */ -}}
+{{- define "reattach.env" -}}
+{{- $names := list }}
+{{- range .own }}{{ $names = append $names .name }}{{ end }}
+{{- range fromYamlArray .defaults }}
+{{- if not (has .name $names) }}
+{{ toYaml (list .) }}
+{{- end }}
+{{- end }}
+{{- with .own }}
+{{ toYaml . }}
+{{- end }}
 {{- end -}}
 
-{{- define "reattach.tlsVolume" -}}
-volumes:
-  - name: tls
-    secret:
-      secretName: {{ .name }}-tls
-      defaultMode: 0440
+{{- /* mounts and volumes are those of OF, and the certificate of it where there is TLS.
+Its whole directory is mounted: files of a subPath would never be renewed. */ -}}
+{{- define "reattach.mounts" -}}
+{{- $mounts := .of.volumeMounts | default list }}
+{{- if .root.Values.tls.enabled }}
+{{- $mounts = prepend $mounts (dict "name" "tls" "mountPath" "/tls" "readOnly" true) }}
+{{- end }}
+{{- with $mounts }}
+volumeMounts: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- define "reattach.volumes" -}}
+{{- $volumes := .of.volumes | default list }}
+{{- if .root.Values.tls.enabled }}
+{{- $secret := dict "secretName" (printf "%s-tls" .of.name) "defaultMode" 288 }}
+{{- $volumes = prepend $volumes (dict "name" "tls" "secret" $secret) }}
+{{- end }}
+{{- with $volumes }}
+volumes: {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- end -}}
+
+{{- /* The variables of the host, some of which begin with the name of its program. */ -}}
+{{- define "reattach.hostEnv" -}}
+{{- $prefix := .Values.host.program | upper | replace "-" "_" -}}
+- name: KUBE_SELECTOR
+  value: reattach.dev/plugin
+- name: PLUGIN_DIR
+  value: ""
+- name: {{ $prefix }}_LISTEN
+  value: :8080
+# Calls over HTTP need a token: see {{ $prefix }}_TOKEN_FILE.
+- name: {{ $prefix }}_NO_CALLS
+  value: "true"
+# Empty on clusters that do not copy the zone of the node to its pods.
+- name: HOST_ZONE
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.labels['topology.kubernetes.io/zone']
+- name: HOST_NODE
+  valueFrom:
+    fieldRef:
+      fieldPath: spec.nodeName
+{{- if .Values.tls.enabled }}
+- name: HOST_TLS_CERT_FILE
+  value: /tls/tls.crt
+- name: HOST_TLS_KEY_FILE
+  value: /tls/tls.key
+- name: HOST_TLS_CA_FILE
+  value: /tls/ca.crt
+{{- end }}
+{{- end -}}
+
+{{- define "reattach.pluginEnv" -}}
+- name: PLUGIN_HEALTH_ADDR
+  value: :8080
+- name: PLUGIN_DRAIN_TIMEOUT
+  value: 25s
+{{- if .Values.tls.enabled }}
+- name: PLUGIN_TLS_CERT_FILE
+  value: /tls/tls.crt
+- name: PLUGIN_TLS_KEY_FILE
+  value: /tls/tls.key
+# Hosts without a certificate of this authority are refused.
+- name: PLUGIN_TLS_CLIENT_CA_FILE
+  value: /tls/ca.crt
+{{- end }}
 {{- end -}}
