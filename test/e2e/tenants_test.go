@@ -50,4 +50,8 @@ func TestTenants(t *testing.T) {
 	if _, err := try(t.Context(), "", "label", "service", "web", "-n", "e2e-stranger", "reattach.dev/plugin=true"); err == nil {
 		t.Error("a Service of a stranger became a plugin by a label")
 	}
+	patch := `{"metadata":{"labels":{"reattach.dev/plugin":"true"}}}`
+	if _, err := try(t.Context(), "", "patch", "service", "web", "-n", "e2e-stranger", "--subresource=status", "--type=merge", "-p", patch); err == nil {
+		t.Error("a Service of a stranger became a plugin by way of its status")
+	}
 }
