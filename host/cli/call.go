@@ -63,7 +63,7 @@ standard input, as an array or an object.
 				result, err := to.Call(ctx, args[0], kind, method, arguments(args[2:]))
 				if s, ok := to.(streamer); ok && errors.Is(err, daemon.ErrNotCallable) {
 					// Nothing was sent. What is no stream either gets the first error.
-					streamed := s.Stream(ctx, args[0], kind, method, requests(args[2:], cmd.InOrStdin()), func(answer json.RawMessage) error {
+					streamed := s.Stream(ctx, args[0], kind, method, firstRequest(args[2:]), requests(cmd.InOrStdin()), func(answer json.RawMessage) error {
 						return printResult(cmd.OutOrStdout(), answer)
 					})
 					if streamed == nil || !errors.Is(streamed, daemon.ErrNotCallable) {
@@ -92,15 +92,20 @@ standard input, as an array or an object.
 // streamer calls methods that are streams.
 type streamer interface {
 	// Stream is as dynamic.Stream has it.
-	Stream(ctx context.Context, plugin, kind, method string, requests iter.Seq2[json.RawMessage, error], each func(json.RawMessage) error) error
+	Stream(ctx context.Context, plugin, kind, method string, args json.RawMessage, more iter.Seq2[json.RawMessage, error], each func(json.RawMessage) error) error
 }
 
-// requests gives the arguments of a command, and then each line of from that is not blank.
-func requests(args []string, from io.Reader) iter.Seq2[json.RawMessage, error] {
+// firstRequest is what the arguments of a command come to, or nil if there are none.
+func firstRequest(args []string) json.RawMessage {
+	if len(args) == 0 {
+		return nil
+	}
+	return arguments(args)
+}
+
+// requests gives each line of from that is not blank.
+func requests(from io.Reader) iter.Seq2[json.RawMessage, error] {
 	return func(yield func(json.RawMessage, error) bool) {
-		if len(args) > 0 && !yield(arguments(args), nil) {
-			return
-		}
 		for lines := bufio.NewReader(from); ; {
 			line, err := lines.ReadBytes('\n')
 			if line = bytes.TrimSpace(line); len(line) > 0 && !yield(json.RawMessage(line), nil) {

@@ -236,11 +236,11 @@ func (l *local) Call(ctx context.Context, plugin, kind, method string, args json
 }
 
 // Stream implements streamer.
-func (l *local) Stream(ctx context.Context, plugin, kind, method string, requests iter.Seq2[json.RawMessage, error], each func(json.RawMessage) error) error {
+func (l *local) Stream(ctx context.Context, plugin, kind, method string, args json.RawMessage, more iter.Seq2[json.RawMessage, error], each func(json.RawMessage) error) error {
 	if _, err := l.attached(ctx, plugin); err != nil {
 		return err
 	}
-	if err := dynamic.Stream(ctx, l.d, plugin, kind, method, requests, each); err != nil {
+	if err := dynamic.Stream(ctx, l.d, plugin, kind, method, args, more, each); err != nil {
 		return &failure{codeOf(err), err}
 	}
 	return nil

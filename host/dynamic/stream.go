@@ -19,15 +19,16 @@ import (
 )
 
 // Stream calls a method of a plugin that takes or gives a stream of messages over gRPC, which
-// server reflection tells of. kind is that of [Kind]. Each request holds arguments as
-// daemon.Call takes them, and each gets every answer. It returns when the plugin has ended
+// server reflection tells of. kind is that of [Kind]. args are arguments as daemon.Call takes
+// them, and so is each of more; each gets every answer. It returns when the plugin has ended
 // its stream, at the error of a request or of each, or with ctx.
 //
-// A method that takes one request gets the first. For another one a goroutine goes through
-// requests, and ends when it next asks for one after Stream has returned.
+// A method that takes one request gets args, and nothing of more is asked for. Another one
+// gets args first, unless they are nil, and then a goroutine goes through more. It ends when
+// it next asks for one after Stream has returned.
 //
 // An error of a method that is no stream matches daemon.ErrNotCallable.
-func Stream(ctx context.Context, d *daemon.Daemon, plugin, kind, method string, requests iter.Seq2[json.RawMessage, error], each func(json.RawMessage) error) error {
+func Stream(ctx context.Context, d *daemon.Daemon, plugin, kind, method string, args json.RawMessage, more iter.Seq2[json.RawMessage, error], each func(json.RawMessage) error) error {
 	v, err := daemon.Dispense[daemon.Invoker](ctx, d, plugin, kind)
 	if err != nil { // a kind with an interface of Go, most likely
 		return fmt.Errorf("%w: %w", daemon.ErrNotCallable, err)
@@ -54,7 +55,24 @@ func Stream(ctx context.Context, d *daemon.Daemon, plugin, kind, method string, 
 	if !m.IsStreamingClient() && !m.IsStreamingServer() {
 		return fmt.Errorf("%s.%s %w: it is no stream", kind, method, daemon.ErrNotCallable)
 	}
-	return g.stream(ctx, m, requests, each)
+	if !m.IsStreamingClient() {
+		more = nothing
+	}
+	if args != nil || !m.IsStreamingClient() {
+		more = after(args, more)
+	}
+	return g.stream(ctx, m, more, each)
+}
+
+func nothing(func(json.RawMessage, error) bool) {}
+
+// after gives first, and then more.
+func after(first json.RawMessage, more iter.Seq2[json.RawMessage, error]) iter.Seq2[json.RawMessage, error] {
+	return func(yield func(json.RawMessage, error) bool) {
+		if yield(first, nil) {
+			more(yield)
+		}
+	}
 }
 
 func (g *grpcInvoker) stream(ctx context.Context, d protoreflect.MethodDescriptor, requests iter.Seq2[json.RawMessage, error], each func(json.RawMessage) error) error {
@@ -68,11 +86,11 @@ func (g *grpcInvoker) stream(ctx context.Context, d protoreflect.MethodDescripto
 	}
 	if desc.ClientStreams {
 		go func() {
-			if err := m.send(ctx, s, requests, false); err != nil {
+			if err := m.send(ctx, s, requests); err != nil {
 				cancel(err)
 			}
 		}()
-	} else if err := m.send(ctx, s, requests, true); err != nil {
+	} else if err := m.send(ctx, s, requests); err != nil {
 		return err
 	}
 	for {
@@ -98,8 +116,8 @@ func (g *grpcInvoker) stream(ctx context.Context, d protoreflect.MethodDescripto
 	}
 }
 
-// send sends requests until there are no more, or one alone.
-func (m *Method) send(ctx context.Context, s grpc.ClientStream, requests iter.Seq2[json.RawMessage, error], one bool) error {
+// send sends requests until there are no more.
+func (m *Method) send(ctx context.Context, s grpc.ClientStream, requests iter.Seq2[json.RawMessage, error]) error {
 	for raw, err := range requests {
 		if ctx.Err() != nil {
 			return nil
@@ -113,9 +131,6 @@ func (m *Method) send(ctx context.Context, s grpc.ClientStream, requests iter.Se
 		}
 		if err := s.SendMsg(in); err != nil {
 			return nil // RecvMsg says why
-		}
-		if one {
-			break
 		}
 	}
 	_ = s.CloseSend() // RecvMsg says what is wrong

@@ -124,28 +124,37 @@ func TestStream(t *testing.T) {
 	p := serveStreams(t)
 	stop := errors.New("stop")
 	body := func(text string) string { return fmt.Sprintf(`{"payload":{"body":%q}}`, text) }
+	never := func(func(json.RawMessage, error) bool) { t.Error("a method that takes one request asks for more") }
 	for name, c := range map[string]struct {
 		method  string
+		args    string // none if empty
 		in      iter.Seq2[json.RawMessage, error]
 		each    error // what the receiver of an answer returns
 		answers []string
 		err     string
 	}{
-		"answers":         {method: "StreamingOutputCall", in: given(nil, `{"responseParameters": [{"size": 1}, {"size": 2}]}`), answers: []string{"AA==", "AAA="}},
-		"an error":        {method: "StreamingOutputCall", in: given(nil, `{"responseParameters": [{"size": 1}, {"size": -1}]}`), answers: []string{"AA=="}, err: "a size below zero"},
-		"of no request":   {method: "StreamingOutputCall", in: given(nil, `{"size": 1}`), err: `there is no argument "size"`},
-		"left early":      {method: "StreamingOutputCall", in: given(nil, `{"responseParameters": [{"size": 1}, {"size": 2}]}`), each: stop, answers: []string{"AA=="}, err: "stop"},
+		"answers":         {method: "StreamingOutputCall", args: `{"responseParameters": [{"size": 1}, {"size": 2}]}`, in: never, answers: []string{"AA==", "AAA="}},
+		"an error":        {method: "StreamingOutputCall", args: `{"responseParameters": [{"size": 1}, {"size": -1}]}`, in: never, answers: []string{"AA=="}, err: "a size below zero"},
+		"of no request":   {method: "StreamingOutputCall", args: `{"size": 1}`, in: never, err: `there is no argument "size"`},
+		"left early":      {method: "StreamingOutputCall", args: `{"responseParameters": [{"size": 1}, {"size": 2}]}`, in: never, each: stop, answers: []string{"AA=="}, err: "stop"},
+		"no arguments":    {method: "StreamingOutputCall", in: never},
+		"first and more":  {method: "StreamingInputCall", args: body("AAAA"), in: given(nil, body("AA==")), answers: []string{`"aggregatedPayloadSize":4`}},
+		"none at all":     {method: "StreamingInputCall", in: given(nil), answers: []string{`"aggregatedPayloadSize":0`}},
 		"requests":        {method: "StreamingInputCall", in: given(nil, body("AAAA"), body("AA==")), answers: []string{`"aggregatedPayloadSize":4`}},
 		"requests end":    {method: "StreamingInputCall", in: given(stop, body("AAAA")), err: "stop"},
 		"both":            {method: "FullDuplexCall", in: given(nil, body("AAAA"), body("AA==")), answers: []string{"AAAA", "AA=="}},
 		"a bad one":       {method: "FullDuplexCall", in: given(nil, `[1, 2, 3, 4, 5, 6, 7, 8, 9]`), err: "arguments do not fit"},
 		"no stream":       {method: "EmptyCall", in: given(nil), err: "cannot be called with JSON: it is no stream"},
 		"no such method":  {method: "Dance", in: given(nil), err: `unknown method "Dance"`},
-		"of the contract": {method: "StreamingOutputCall", in: given(nil, `{}`)},
+		"of the contract": {method: "StreamingOutputCall", args: `{}`, in: never},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var got []string
-			err := dynamic.Stream(t.Context(), p.Daemon, daemontest.Name, "TestService", c.method, c.in, func(answer json.RawMessage) error {
+			var args json.RawMessage
+			if c.args != "" {
+				args = json.RawMessage(c.args)
+			}
+			err := dynamic.Stream(t.Context(), p.Daemon, daemontest.Name, "TestService", c.method, args, c.in, func(answer json.RawMessage) error {
 				got = append(got, string(answer))
 				return c.each
 			})
@@ -172,7 +181,7 @@ func TestStreamEndsWithContext(t *testing.T) {
 			yield(json.RawMessage(`{}`), nil)
 		}
 	}
-	err := dynamic.Stream(ctx, p.Daemon, daemontest.Name, "TestService", "FullDuplexCall", requests, func(json.RawMessage) error {
+	err := dynamic.Stream(ctx, p.Daemon, daemontest.Name, "TestService", "FullDuplexCall", nil, requests, func(json.RawMessage) error {
 		cancel()
 		return nil
 	})
