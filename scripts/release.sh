@@ -21,15 +21,20 @@ mode=${1:-} version=${2:-}
 fork=v1.8.0-reattach.${version#v}
 tags=("$version" "gen/$version" "cmd/reattach/$version" "forks/go-plugin/$fork")
 
+# names PATTERN FILE: whether it has the pattern's text, and no longer version than that.
+names() { grep -qE "${1//./\\.}([^-.0-9a-z]|\$)" "$2"; }
+
 # What people copy must be there after the release.
+url=https://github.com/reattach/reattach.git
 stale=()
 for page in README.md docs/library.md forks/go-plugin/README.md; do
-	grep -qF "forks/go-plugin $fork" "$page" || stale+=("$page does not name forks/go-plugin $fork")
+	names "forks/go-plugin $fork" "$page" || stale+=("$page does not name forks/go-plugin $fork")
 done
-grep -q "^## ${version#v}\b" CHANGELOG.md || stale+=("CHANGELOG.md has no section ## ${version#v}")
+names "^## ${version#v}" CHANGELOG.md || stale+=("CHANGELOG.md has no section ## ${version#v}")
 [ -z "$(git status --porcelain)" ] || stale+=("there are changes that are not committed")
 if [ "$mode" = --publish ]; then
-	[ "$(git branch --show-current)" = main ] || stale+=("releases are made of main")
+	head=$(git rev-parse HEAD)
+	[ "$(git ls-remote "$url" refs/heads/main | cut -f1)" = "$head" ] || stale+=("releases are made of main at $url, and HEAD is $head")
 	for tag in "${tags[@]}"; do
 		! git rev-parse -q --verify "refs/tags/$tag" >/dev/null || stale+=("the tag $tag is there already")
 	done
@@ -46,8 +51,7 @@ export PATH=$tools:$PATH
 # never tagged here, and a snapshot differs from a release in nothing but its publication.
 clone=$(mktemp -d)
 trap 'rm -rf "$clone"' EXIT
-git clone -q . "$clone"
-url=https://github.com/reattach/reattach.git
+git clone -q --no-tags . "$clone"
 git -C "$clone" remote set-url origin "$url"
 for tag in "${tags[@]}"; do git -C "$clone" tag "$tag"; done
 cd "$clone"
@@ -74,6 +78,8 @@ goreleaser release --clean --skip=publish,announce
 )
 
 if [ "$mode" = --publish ]; then
+	# A tag that was seen stays, as the module proxy keeps it. What is made after it is
+	# what was tried above, byte for byte; only to hand it over can fail, and can be repeated.
 	git push --atomic "$url" "${tags[@]}"
 	goreleaser release --clean
 fi
