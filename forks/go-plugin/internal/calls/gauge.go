@@ -27,6 +27,19 @@ func (g *Gauge) Begin() {
 	g.started++
 }
 
+// BeginWithin counts a call in if fewer than most are in flight, and reports whether it
+// did.
+func (g *Gauge) BeginWithin(most int) bool {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.inFlight >= most {
+		return false
+	}
+	g.inFlight++
+	g.started++
+	return true
+}
+
 // End counts a call out.
 func (g *Gauge) End() {
 	g.mu.Lock()

@@ -17,7 +17,8 @@ import (
 	"github.com/hashicorp/go-plugin/internal/stdio"
 )
 
-// maxCalls is how many calls of a session may run. A method that does not heed its
+// maxCalls is how many calls of a session may run, or of all sessions that share a
+// server, with the few of the sessions themselves. A method that does not heed its
 // context runs on after its host has given it up.
 const maxCalls = 4096
 
@@ -82,8 +83,10 @@ func peerOf(conn net.Conn) *peer.Peer {
 // called. It returns nil if no call may begin.
 func (s *Session) enterCall() (left func()) {
 	service := s.service
-	service.onMux.Begin()
-	if service.muxClosed.Load() || service.calls.Count() >= maxCalls {
+	if !service.onMux.BeginWithin(maxCalls) {
+		return nil
+	}
+	if service.muxClosed.Load() { // drainMux waits for whatever began before it looks
 		service.onMux.End()
 		return nil
 	}
