@@ -52,22 +52,22 @@ func holdsInterface(t reflect.Type, seen map[reflect.Type]bool) bool {
 
 // encodesItself reports whether gob leaves the encoding to the type.
 func encodesItself(t reflect.Type) bool {
-	for _, i := range [...]reflect.Type{reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[encoding.BinaryMarshaler]()} {
-		if t.Implements(i) || reflect.PointerTo(t).Implements(i) {
-			return true
-		}
-	}
-	return false
+	return hasOneOf(t, reflect.TypeFor[gob.GobEncoder](), reflect.TypeFor[encoding.BinaryMarshaler]())
 }
 
 // decodesItself reports whether gob leaves the decoding to the type.
 func decodesItself(t reflect.Type) bool {
-	for _, i := range [...]reflect.Type{reflect.TypeFor[gob.GobDecoder](), reflect.TypeFor[encoding.BinaryUnmarshaler]()} {
-		if t.Implements(i) || reflect.PointerTo(t).Implements(i) {
-			return true
-		}
+	return hasOneOf(t, reflect.TypeFor[gob.GobDecoder](), reflect.TypeFor[encoding.BinaryUnmarshaler]())
+}
+
+// hasOneOf reports whether a value of the type, or a pointer to it, implements an
+// interface of two.
+func hasOneOf(t, first, second reflect.Type) bool {
+	pointer := reflect.PointerTo(t)
+	if t.NumMethod() == 0 && pointer.NumMethod() == 0 {
+		return false // as nearly all that is sent: this is asked with every call
 	}
-	return false
+	return t.Implements(first) || t.Implements(second) || pointer.Implements(first) || pointer.Implements(second)
 }
 
 // LosesStep reports whether a decoder whose decoding of a value into t has failed
