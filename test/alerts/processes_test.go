@@ -3,8 +3,6 @@
 package alerts
 
 import (
-	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"net"
@@ -13,7 +11,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -43,88 +40,43 @@ func run(m *testing.M) int {
 	return m.Run()
 }
 
-// running is a process that runs until the test ends, or end is called.
-type running struct {
-	cmd *exec.Cmd
-	url string // of a host
-}
-
-func start(t *testing.T, name string, env []string, args ...string) (*running, *bufio.Scanner) {
+// program starts one of bin.
+func program(t *testing.T, name string, env []string, args ...string) *kit.Process {
 	t.Helper()
 	cmd := exec.Command(filepath.Join(bin, name), args...)
 	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "TMPDIR=" + t.TempDir()}, env...)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	r := &running{cmd: cmd}
-	t.Cleanup(func() {
-		r.end(syscall.SIGTERM)
-		if t.Failed() {
-			t.Logf("%s said:\n%.4000s", name, stderr.String())
-		}
-	})
-	return r, bufio.NewScanner(out)
-}
-
-// end sends a signal and waits for the end. It may be called again.
-func (r *running) end(signal syscall.Signal) {
-	if r.cmd.ProcessState == nil {
-		_ = r.cmd.Process.Signal(signal)
-		_ = r.cmd.Wait()
-	}
-}
-
-func (r *running) signal(t *testing.T, signal syscall.Signal) {
-	t.Helper()
-	if err := r.cmd.Process.Signal(signal); err != nil {
-		t.Error(err)
-	}
-}
-
-// addresses gives some of this machine at which nobody listens.
-func addresses(t *testing.T, n int) []string {
-	t.Helper()
-	list := make([]string, 0, n)
-	for range n {
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer lis.Close() // all at once, so that no two are the same
-		list = append(list, lis.Addr().String())
-	}
-	return list
+	return kit.Start(t, cmd)
 }
 
 // replica starts a plugin at an address.
-func replica(t *testing.T, address string, env ...string) *running {
+func replica(t *testing.T, address string, env ...string) *kit.Process {
 	t.Helper()
 	_, port, _ := net.SplitHostPort(address)
-	r, stdout := start(t, "greeter-zh.po", append(env,
+	p := program(t, "greeter-zh.po", append(env,
 		"BASIC_PLUGIN=hello", "PLUGIN_HOST=127.0.0.1", "PLUGIN_MIN_PORT="+port, "PLUGIN_MAX_PORT="+port, "PLUGIN_NAME=zh"))
-	if !stdout.Scan() {
+	if !p.Stdout.Scan() {
 		t.Fatalf("no plugin listens at %s", address)
 	}
-	return r
+	return p
+}
+
+// daemon is a host that runs.
+type daemon struct {
+	*kit.Process
+	url string
 }
 
 // host starts a daemon.
-func host(t *testing.T, env ...string) *running {
+func host(t *testing.T, env ...string) *daemon {
 	t.Helper()
-	address := addresses(t, 1)[0]
-	r, _ := start(t, "basic", append([]string{"PLUGIN_DIR=", "BASIC_LISTEN=" + address, "ATTACH_TIMEOUT=2s", "LOG_LEVEL=error"}, env...), "serve")
-	r.url = "http://" + address + "/"
+	address := kit.Addresses(t, 1)[0]
+	p := program(t, "basic", append([]string{"PLUGIN_DIR=", "BASIC_LISTEN=" + address, "ATTACH_TIMEOUT=2s", "LOG_LEVEL=error"}, env...), "serve")
+	d := &daemon{p, "http://" + address + "/"}
 	until(t, "the host serves", func() error {
-		_, err := fetch(t.Context(), r.url+"metrics")
+		_, err := fetch(t.Context(), d.url+"metrics")
 		return err
 	})
-	return r
+	return d
 }
 
 func until(t *testing.T, what string, look func() error) {

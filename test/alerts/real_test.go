@@ -160,8 +160,8 @@ func wantFired(t *testing.T, p *prometheus, want ...string) {
 // TestRolloutIsSilent replaces every replica under calls, more slowly than a cluster does,
 // as Prometheus sees it.
 func TestRolloutIsSilent(t *testing.T) {
-	list := addresses(t, 2)
-	replicas := []*running{replica(t, list[0]), replica(t, list[1])}
+	list := kit.Addresses(t, 2)
+	replicas := []*kit.Process{replica(t, list[0]), replica(t, list[1])}
 	h := host(t, "NETWORK_PLUGIN=zh="+list[0]+",zh="+list[1])
 	p := newPrometheus(t, h.url)
 	work := func() {
@@ -171,7 +171,7 @@ func TestRolloutIsSilent(t *testing.T) {
 	}
 	p.during(10*time.Minute, work)
 	for i, r := range replicas {
-		r.end(syscall.SIGTERM)
+		r.End(syscall.SIGTERM)
 		p.during(30*time.Second, work)
 		replicas[i] = replica(t, list[i])
 		until(t, "both are ready", func() error { return attached(t, h.url, 2) })
@@ -183,21 +183,21 @@ func TestRolloutIsSilent(t *testing.T) {
 
 // TestKilled: every replica is gone for good, then the host as well.
 func TestKilled(t *testing.T) {
-	list := addresses(t, 2)
-	replicas := []*running{replica(t, list[0]), replica(t, list[1])}
+	list := kit.Addresses(t, 2)
+	replicas := []*kit.Process{replica(t, list[0]), replica(t, list[1])}
 	h := host(t, "CALL_TIMEOUT=2s", "NETWORK_PLUGIN=zh="+list[0]+",zh="+list[1])
 	p := newPrometheus(t, h.url)
 	p.during(6*time.Minute, func() { greet(t, h.url) })
-	replicas[0].end(syscall.SIGKILL)
+	replicas[0].End(syscall.SIGKILL)
 	p.during(12*time.Minute, func() { greet(t, h.url) })
 	wantFired(t, p, "ReattachEndpointsUnreachable")
-	replicas[1].end(syscall.SIGKILL)
+	replicas[1].End(syscall.SIGKILL)
 	for range 12 { // each call takes until its timeout
 		greet(t, h.url)
 		p.during(time.Minute, nil)
 	}
 	wantFired(t, p, "ReattachCallsFail", "ReattachEndpointsUnreachable", "ReattachPluginNotReady")
-	h.end(syscall.SIGKILL)
+	h.End(syscall.SIGKILL)
 	p.during(6*time.Minute, nil)
 	wantFired(t, p, "ReattachCallsFail", "ReattachEndpointsUnreachable", "ReattachHostAbsent", "ReattachPluginNotReady")
 }
@@ -205,15 +205,15 @@ func TestKilled(t *testing.T) {
 // TestFrozen: one of two replicas is stopped. It is held back until its session is given
 // up; from then on attempts alternate with pauses.
 func TestFrozen(t *testing.T) {
-	list := addresses(t, 2)
+	list := kit.Addresses(t, 2)
 	frozen := replica(t, list[0])
 	replica(t, list[1])
 	h := host(t, "NETWORK_PLUGIN=zh="+list[0]+",zh="+list[1])
 	until(t, "both are ready", func() error { return attached(t, h.url, 2) })
 	p := newPrometheus(t, h.url)
 	p.during(2*time.Minute, nil)
-	frozen.signal(t, syscall.SIGSTOP)
-	t.Cleanup(func() { frozen.signal(t, syscall.SIGCONT) })
+	frozen.Signal(t, syscall.SIGSTOP)
+	t.Cleanup(func() { frozen.Signal(t, syscall.SIGCONT) })
 	until(t, "the frozen one is held back", func() error {
 		if gauge(t, h.url, "reattach_endpoints_ejected", "") != 1 {
 			return errors.New("no endpoint is")
@@ -259,7 +259,7 @@ func TestCertificateEnds(t *testing.T) {
 			prefix + ca + "=" + file("ca.crt", authority.PEM()),
 		}
 	}
-	list := addresses(t, 3)
+	list := kit.Addresses(t, 3)
 	replica(t, list[0], append(pair("zh", "PLUGIN_", "TLS_CLIENT_CA_FILE"), "PLUGIN_HEALTH_ADDR="+list[1])...)
 	h := host(t, append(pair("basic", "HOST_", "TLS_CA_FILE"), "NETWORK_PLUGIN=zh="+list[0])...)
 	until(t, "it is ready", func() error { return attached(t, h.url, 1) })

@@ -4,7 +4,6 @@ package chaos
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,27 +14,13 @@ import (
 
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/test/kit"
 )
 
 const (
 	manyPlugins   = 20
 	manyEndpoints = 200
 )
-
-// freePorts gives addresses that nobody listens at.
-func freePorts(t *testing.T, n int) []string {
-	t.Helper()
-	list := make([]string, 0, n)
-	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer l.Close() // all at once, so that no two are the same
-		list = append(list, l.Addr().String())
-	}
-	return list
-}
 
 // serveAt starts one process that serves at each address.
 func serveAt(t *testing.T, addresses []string) *exec.Cmd {
@@ -86,7 +71,7 @@ func held() (uint64, int) {
 
 // TestManyEndpoints attaches to 200 endpoints, and kills the half of them.
 func TestManyEndpoints(t *testing.T) {
-	all := freePorts(t, manyEndpoints)
+	all := kit.Addresses(t, manyEndpoints)
 	half, rest := all[:manyEndpoints/2], all[manyEndpoints/2:]
 	first := serveAt(t, half)
 	serveAt(t, rest)

@@ -13,6 +13,8 @@ import (
 	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/cdproto/performance"
 	"github.com/chromedp/chromedp"
+
+	"github.com/reattach/reattach/test/kit"
 )
 
 // manyPlugins gives NETWORK_PLUGIN for 1,000 endpoints: 600 plugins of one each, and one
@@ -57,7 +59,7 @@ func (tb *tab) work(t *testing.T, doing string) float64 {
 // through. The bounds are several times what an idle machine needs.
 func TestMany(t *testing.T) {
 	needBrowser(t)
-	list := addresses(t, 1000)
+	list := kit.Addresses(t, 1000)
 	cmd := farm(t, list)
 	url := host(t, manyPlugins(list))
 	until(t, "ready", func() error { return status(url + "readyz") })
@@ -102,7 +104,7 @@ func TestMany(t *testing.T) {
 	bound(tb.work(t, "400 endpoints are opened"), 1.5)
 
 	began = time.Now()
-	kill(cmd, syscall.SIGKILL)
+	cmd.End(syscall.SIGKILL)
 	tb.shows("#total-endpoints", "0 of 1,000 ready")
 	tb.shows("#count-trouble", "601")
 	t.Logf("that all have died is on the screen after %s", time.Since(began).Round(time.Millisecond))

@@ -17,6 +17,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/reattach/reattach/test/kit"
 )
 
 // fleet is a host with three replicas of pluginzh, each a process, and a plugin "store"
@@ -30,10 +32,10 @@ type fleet struct {
 func newFleet(t *testing.T, env ...string) fleet {
 	t.Helper()
 	needBrowser(t)
-	f := fleet{addresses: addresses(t, 4)}
+	f := fleet{addresses: kit.Addresses(t, 4)}
 	for _, a := range f.addresses[:3] {
 		cmd := replica(t, a)
-		f.kills = append(f.kills, func() { kill(cmd, syscall.SIGKILL) })
+		f.kills = append(f.kills, func() { cmd.End(syscall.SIGKILL) })
 	}
 	f.url = host(t, append(env, fmt.Sprintf("NETWORK_PLUGIN=pluginzh=%s,pluginzh=%s,pluginzh=%s,store=%s",
 		f.addresses[0], f.addresses[1], f.addresses[2], f.addresses[3]))...)
@@ -78,7 +80,7 @@ func TestStates(t *testing.T) {
 // TestCall calls a method by the form, and reads the answers, good and bad.
 func TestCall(t *testing.T) {
 	needBrowser(t)
-	list := addresses(t, 1)
+	list := kit.Addresses(t, 1)
 	farm(t, list)
 	url := host(t, "NETWORK_PLUGIN=farm="+list[0])
 	until(t, "ready", func() error { return status(url + "readyz") })
@@ -215,19 +217,19 @@ func TestBelow(t *testing.T) {
 // TestAway: a host that is gone is told, and one that is back is followed again.
 func TestAway(t *testing.T) {
 	needBrowser(t)
-	list := addresses(t, 2)
+	list := kit.Addresses(t, 2)
 	replica(t, list[0])
 	env := []string{"PLUGIN_DIR=", "BASIC_LISTEN=" + list[1], "LOG_LEVEL=error", "NETWORK_PLUGIN=pluginzh=" + list[0]}
 	url := "http://" + list[1] + "/"
-	first, _ := process(t, "basic", env, "serve")
+	first := program(t, "basic", env, "serve")
 	until(t, "the host serves", func() error { return status(url + "healthz") })
 	tb := visit(t, url, 1440, 900)
 	tb.shows("#plugins", "pluginzh 1/1")
 	tb.mayFail()
-	kill(first, syscall.SIGKILL)
+	first.End(syscall.SIGKILL)
 	tb.shows("#link", "no connection since", "what is shown may be old")
 	tb.shows("title", "(away)")
-	process(t, "basic", env, "serve")
+	program(t, "basic", env, "serve")
 	tb.shows("#link", "live")
 	tb.shows("#plugins", "pluginzh 1/1")
 }

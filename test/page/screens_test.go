@@ -12,6 +12,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/reattach/reattach/test/kit"
 )
 
 var shots = flag.String("shots", "", "directory for screenshots, whose hour of calls is made up")
@@ -66,7 +68,7 @@ func TestStories(t *testing.T) {
 		}
 	}
 	install("")
-	list := addresses(t, 6)
+	list := kit.Addresses(t, 6)
 	killed, drained := replica(t, list[0]), replica(t, list[1])
 	replica(t, list[2])
 	farm(t, list[3:4])
@@ -82,9 +84,9 @@ func TestStories(t *testing.T) {
 	tb.shot("refused")
 
 	tb.hash("#/")
-	kill(killed, syscall.SIGKILL)
+	killed.End(syscall.SIGKILL)
 	tb.shows("#detail", "pluginzh@"+list[0], "failing", "connection to plugin lost")
-	kill(drained, syscall.SIGTERM)
+	drained.End(syscall.SIGTERM)
 	tb.shows("#plugins", "1 of 3 ready")
 	tb.shows("#detail", "pluginzh@"+list[1], "the plugin is leaving")
 	install("2")
@@ -114,14 +116,14 @@ func TestScreenOfMany(t *testing.T) {
 		t.Skip("no screenshots are asked for: make page")
 	}
 	needBrowser(t)
-	list := addresses(t, 1000)
+	list := kit.Addresses(t, 1000)
 	farm(t, list[100:])
 	few := farm(t, list[:100])
 	url := host(t, manyPlugins(list))
 	until(t, "ready", func() error { return status(url + "readyz") })
 	tb := visit(t, screens(t, url), 1440, 900)
 	tb.shows("#total-endpoints", "1,000")
-	kill(few, syscall.SIGKILL)
+	few.End(syscall.SIGKILL)
 	tb.shows("#count-trouble", "100")
 	tb.shot("many")
 	tb.hash("#/plugins/ledger")
