@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/peererr"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
@@ -197,23 +198,14 @@ func TestStreamsAtRandom(t *testing.T) {
 	}
 }
 
-// awaitNoStreams waits until a session has no streams, and holds that it remembers none.
+// awaitNoStreams waits until a session has no streams, and remembers nothing of them.
 func awaitNoStreams(t *testing.T, table *streamTable) {
 	t.Helper()
-	table.mu.Lock()
-	var open []*Stream
-	for _, s := range table.byID {
-		open = append(open, s)
-	}
-	table.mu.Unlock()
-	for _, s := range open {
-		<-s.Done()
-	}
-	table.mu.Lock()
-	defer table.mu.Unlock()
-	if n := len(table.byID); n > 0 || table.theirs != 0 || table.waiting != 0 || table.open.Load() != 0 || table.budget.Load() != streamBudget {
-		t.Errorf("%d streams are left, %d of the other side, %d wait, budget %d", n, table.theirs, table.waiting, table.budget.Load())
-	}
+	testkit.Eventually(t, "the session has no streams, and its budget is whole", func() bool {
+		table.mu.Lock()
+		defer table.mu.Unlock()
+		return len(table.byID) == 0 && table.theirs == 0 && table.waiting == 0 && table.open.Load() == 0 && table.budget.Load() == streamBudget
+	})
 }
 
 // TestStreamFrames holds the bytes of each frame of a stream. PROTOCOL.md, section 8.
