@@ -98,9 +98,17 @@ func walk(h *hostProc, spec hostapi.Client, protocol string) {
 	if string(got.Value) != "blue" {
 		t.Errorf("got %q", got.Value)
 	}
-	if err := h.Do("Get", hostapi.Entry{Name: "a", Key: "none"}, &got); err == nil || !strings.Contains(err.Error(), `no value for key "none"`) {
-		t.Errorf("the plugin's error came as %v", err)
+	said := []string{`no value for key "none"`}
+	if protocol == "grpc" {
+		said = append(said, "code = NotFound", "detail: key none")
 	}
+	err := h.Do("Get", hostapi.Entry{Name: "a", Key: "none"}, &got)
+	for _, part := range said {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("the plugin's error came as %v, without %q", err, part)
+		}
+	}
+	counted(t, "errors", 1)
 	counts := func(command string, n, want int64) {
 		t.Helper()
 		var out hostapi.Outcome
@@ -110,15 +118,20 @@ func walk(h *hostProc, spec hostapi.Client, protocol string) {
 		}
 	}
 	h.Must("Blob", hostapi.Blob{Name: "a", Size: 64<<20 - 1024}, &hostapi.Outcome{})
+	counted(t, "messages_of_64_MiB", 1)
 	if protocol == "grpc" {
 		counts("List", 1000, 1000)
 		counts("Echo", 100, 100)
+		counted(t, "streams", 3) // Echo makes two
 	}
-	for range 3 {
+	const callbacks = 3
+	for range callbacks {
 		counts("UseCallback", 4, 0+1+2+3+4)
 	}
+	counted(t, "callbacks", callbacks)
 	if protocol == "netrpc" || spec.Multiplex {
 		counts("OpenCallback", 4, 5)
+		counted(t, "callbacks", 1)
 	}
 	for stream, do := range map[string]string{"stdout": "say", "stderr": "complain"} {
 		if _, err := h.Act("a", do, "said on "+stream+"\n", 0); err != nil {
@@ -130,4 +143,5 @@ func walk(h *hostProc, spec hostapi.Client, protocol string) {
 		h.Must("Output", a, &out)
 		return out.Stdout == "said on stdout\n" && strings.HasSuffix(out.Stderr, "said on stderr\n")
 	})
+	counted(t, "outputs", 2)
 }

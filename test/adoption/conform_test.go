@@ -20,6 +20,7 @@ func conform(t *testing.T, address string, ok int) {
 	if want := fmt.Sprintf("%d ok, 0 failed", ok); err != nil || !strings.Contains(string(said), want) {
 		t.Errorf("conform %s: %v, want %s:\n%s", address, err, want, said)
 	}
+	counted(t, "cases", int64(ok))
 }
 
 // TestConform has the cases run against plugins of the original library: as they are

@@ -33,6 +33,7 @@ func TestExposeKeepsHostsApart(t *testing.T) {
 					t.Errorf("%d of %d answers were of another host's configuration", wrong, hosts*calls)
 				}
 				total += hosts * calls
+				counted(t, "mixed", int64(wrong))
 			})
 		}
 	}
@@ -42,6 +43,7 @@ func TestExposeKeepsHostsApart(t *testing.T) {
 			t.Error("hosts that share a process do not see each other's configuration")
 		}
 	})
+	counted(t, "calls", int64(total))
 	t.Logf("%d calls of %d hosts each time, none mixed", total, hosts)
 }
 
@@ -112,6 +114,8 @@ func TestExposeChildIsKilled(t *testing.T) {
 	if now := procs[0].pid("a"); now == pid || failed.Load() == 0 {
 		t.Errorf("the process was %d and is %d, and %d calls have failed", pid, now, failed.Load())
 	}
+	counted(t, "calls", calls.Load())
+	counted(t, "lost_in_flight", failed.Load())
 	t.Logf("%d calls of %d hosts, %d failed when the process was killed", calls.Load(), hosts, failed.Load())
 }
 

@@ -128,6 +128,8 @@ func TestExposeCrowd(t *testing.T) {
 			if now := last.pid("a"); now != pid {
 				t.Errorf("the plugin's process was %d and is %d", pid, now)
 			}
+			counted(t, "hosts", crowd)
+			counted(t, "calls", calls)
 			t.Logf("%d hosts made %d calls, and one process served them all", crowd, calls)
 		})
 	}

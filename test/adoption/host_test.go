@@ -3,6 +3,7 @@
 package adoption
 
 import (
+	"strconv"
 	"testing"
 
 	"github.com/reattach/reattach/test/interop/kit"
@@ -25,4 +26,10 @@ func startHost(t *testing.T, s side, env ...string) *hostProc {
 func (h *hostProc) pid(name string) int {
 	h.T.Helper()
 	return h.Report(name).Pid
+}
+
+// counted gives a sum to the table of make adoption, which adds up those of its rows.
+func counted(t *testing.T, what string, n int64) {
+	t.Helper()
+	t.Attr(what, strconv.FormatInt(n, 10))
 }

@@ -39,7 +39,7 @@ func TestAttachReplay(t *testing.T) {
 			t.Fatalf("%q and %v", got.Value, err)
 		}
 	}
-	for i, p := range pods[:2] {
+	for _, p := range pods[:2] {
 		for range 100 {
 			read()
 		}
@@ -47,7 +47,8 @@ func TestAttachReplay(t *testing.T) {
 		for range 100 {
 			read()
 		}
-		t.Logf("replica %d killed, 200 reads", i)
+		counted(t, "killed", 1)
+		counted(t, "calls", 200)
 	}
 	if !pods[2].Running() {
 		t.Error("the replica that was left alone has ended")
@@ -150,10 +151,16 @@ func TestAttachRollout(t *testing.T) {
 		}
 		return int64(len(runs)) >= writes.Load()-failedWrites.Load()
 	})
+	twice := 0
 	for line, n := range runs {
 		if n > 1 {
+			twice++
 			t.Errorf("%q was run %d times", line, n)
 		}
 	}
+	counted(t, "idempotent_calls", reads.Load())
+	counted(t, "idempotent_calls_failed", failedReads.Load())
+	counted(t, "other_calls", writes.Load())
+	counted(t, "run_twice", int64(twice))
 	t.Logf("%d idempotent calls, %d failed; %d other calls, %d failed, %d run, none twice", reads.Load(), failedReads.Load(), writes.Load(), failedWrites.Load(), len(runs))
 }

@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -207,6 +208,7 @@ func (c consumer) crowd(t *testing.T, name, want string, atOnce int, probe func(
 	probe()
 	hosts.Wait()
 	probe()
+	t.Attr("hosts_as_upstream's", strconv.Itoa(same))
 	t.Logf("%-10s %s: %d of %d hosts (%d in turn, %d at once) got all of %d lines as upstream's",
 		c.name, name, same, inTurn+atOnce, inTurn, atOnce, strings.Count(want, "\n"))
 }

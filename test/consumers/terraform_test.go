@@ -136,6 +136,7 @@ func (r *run) check() {
 	}
 	r.must("plan", "-detailed-exitcode", "-input=false") // exits with 2 if there is a change
 	version, _, _ := strings.Cut(r.must("version"), "\n")
+	r.t.Attr("resources_applied", strconv.Itoa(resources))
 	r.t.Logf("%s has applied %d resources, and another plan finds nothing to do", version, resources)
 }
 
@@ -240,6 +241,7 @@ func testReplicas(t *testing.T, phase, whom string) {
 			lived++
 		}
 	}
+	t.Attr("pids_lived_on", strconv.Itoa(lived))
 	if lived < 2 {
 		t.Errorf("%d processes beside the one that was killed live, want those of two replicas at least", lived)
 	}

@@ -9,6 +9,9 @@ import (
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/protoadapt"
 
 	"github.com/reattach/reattach/test/interop/peer/store/storepb"
 )
@@ -51,7 +54,19 @@ func (s *grpcServer) Put(_ context.Context, e *storepb.Entry) (*storepb.Nothing,
 
 func (s *grpcServer) Get(_ context.Context, k *storepb.Key) (*storepb.Entry, error) {
 	value, err := s.impl.Get(k.GetKey())
-	return &storepb.Entry{Key: k.GetKey(), Value: value}, err
+	if err != nil {
+		return nil, detailed(err, k)
+	}
+	return &storepb.Entry{Key: k.GetKey(), Value: value}, nil
+}
+
+// detailed gives an error a code of its own, and the key as a detail.
+func detailed(err error, key *storepb.Key) error {
+	s, failed := status.New(codes.NotFound, err.Error()).WithDetails(protoadapt.MessageV1Of(key))
+	if failed != nil {
+		return failed
+	}
+	return s.Err()
 }
 
 func (s *grpcServer) Act(_ context.Context, a *storepb.Action) (*storepb.Outcome, error) {

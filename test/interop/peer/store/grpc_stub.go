@@ -11,6 +11,7 @@ import (
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/status"
 
 	"github.com/reattach/reattach/test/interop/peer/store/storepb"
 )
@@ -32,6 +33,11 @@ func (s *grpcStub) Put(key string, value []byte) error {
 
 func (s *grpcStub) Get(key string) ([]byte, error) {
 	e, err := s.client.Get(context.Background(), &storepb.Key{Key: key})
+	for _, detail := range status.Convert(err).Details() {
+		if k, ok := detail.(*storepb.Key); ok {
+			return nil, fmt.Errorf("%w (detail: key %s)", err, k.GetKey())
+		}
+	}
 	return e.GetValue(), err
 }
 
