@@ -20,6 +20,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/reattach/reattach/host/conform"
+	"github.com/reattach/reattach/host/daemon/daemontest/address"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -203,18 +204,14 @@ func TestCasesFindTheirFaults(t *testing.T) {
 func TestUnreachable(t *testing.T) {
 	refusing := newFake()
 	refusing.reply = func(string) string { return refuse("cookie") }
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_ = lis.Close()
-	err = conform.Run(t.Context(), conform.Target{Address: lis.Addr().String()}, nil)
+	at := conform.Target{Address: address.Hold(t)}
+	err := conform.Run(t.Context(), at, nil)
 	if !errors.Is(err, conform.ErrUnreachable) {
 		t.Errorf("nobody listens: %v", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := conform.Run(ctx, conform.Target{Address: lis.Addr().String()}, nil); err == nil {
+	if err := conform.Run(ctx, at, nil); err == nil {
 		t.Error("no error after the context has ended")
 	}
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/reattach/reattach/commons"
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/daemon/daemontest/address"
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/discovery/manual"
 	"github.com/reattach/reattach/host/stub"
@@ -61,9 +62,9 @@ func (g greeter) Greet(name string) (string, error) {
 func (g greeter) Hi(times int) (string, error) { return fmt.Sprint(g.greeting, times), g.err }
 
 // serve serves a greeter on the network and gives its address. stop ends it.
-func serve(t *testing.T, g greeter, versions map[int]plugin.PluginSet) (address string, stop func()) {
+func serve(t *testing.T, g greeter, versions map[int]plugin.PluginSet) (at string, stop func()) {
 	t.Helper()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	lis, err := net.Listen("tcp", address.Hold(t))
 	if err != nil {
 		t.Fatal(err)
 	}

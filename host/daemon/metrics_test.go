@@ -33,9 +33,6 @@ func TestMetrics(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for range 3 {
-		call()
-	}
 	has := func(want map[string]float64) error {
 		got, err := gather(registry)
 		if err != nil {
@@ -47,6 +44,11 @@ func TestMetrics(t *testing.T) {
 			}
 		}
 		return nil
+	}
+	ready := func() error { return has(map[string]float64{"reattach_plugin_ready greeter": 1}) }
+	eventually(t, ready) // before that the daemon may not know the name
+	for range 3 {
+		call()
 	}
 	eventually(t, func() error {
 		return has(map[string]float64{
@@ -69,7 +71,7 @@ func TestMetrics(t *testing.T) {
 		return err
 	})
 	source.Update(there)
-	eventually(t, func() error { return has(map[string]float64{"reattach_plugin_ready greeter": 1}) })
+	eventually(t, ready)
 	call()
 	eventually(t, func() error {
 		return has(map[string]float64{

@@ -20,6 +20,7 @@ import (
 
 	"github.com/reattach/reattach/commons"
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/daemon/daemontest/address"
 	"github.com/reattach/reattach/host/stub"
 )
 
@@ -78,14 +79,10 @@ type place struct {
 func (p *place) serve(way, greeting string) {
 	p.t.Helper()
 	p.close()
-	if p.address == "" {
-		p.address = "127.0.0.1:0"
-	}
 	lis, err := net.Listen("tcp", p.address)
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	p.address = lis.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
@@ -110,7 +107,7 @@ func (p *place) close() {
 
 func newPlace(t *testing.T, way, greeting string) *place {
 	t.Helper()
-	p := &place{t: t}
+	p := &place{t: t, address: address.Hold(t)}
 	p.serve(way, greeting)
 	t.Cleanup(p.close)
 	return p

@@ -48,14 +48,14 @@ type misfortune func(testing.TB, *pod)
 
 func killed(t testing.TB, p *pod) {
 	p.kill()
-	p.restart(t)
+	p.start(t)
 }
 
 func cutOff(_ testing.TB, p *pod) { p.cut() }
 
 func drained(t testing.TB, p *pod) {
 	p.drain(t)
-	p.restart(t)
+	p.start(t)
 }
 
 // storm calls get and add from 64 goroutines while things happen to pods, and

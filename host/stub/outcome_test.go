@@ -223,7 +223,7 @@ func TestGRPCOutcomeOfRepeats(t *testing.T) {
 			}
 			for _, p := range pods {
 				if p.stop == nil {
-					p.restart(t)
+					p.start(t)
 				}
 			}
 		})

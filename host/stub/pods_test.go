@@ -17,6 +17,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 
 	"github.com/reattach/reattach/host/balancer"
+	"github.com/reattach/reattach/host/daemon/daemontest/address"
 )
 
 var testHandshake = plugin.HandshakeConfig{ProtocolVersion: 1, MagicCookieKey: "STUB_TEST", MagicCookieValue: "hello"}
@@ -38,8 +39,12 @@ type pod struct {
 // startPod serves until the test ends.
 func startPod(t testing.TB, name string, set plugin.PluginSet, grpc bool) *pod {
 	t.Helper()
-	p := &pod{name: name, set: set, grpc: grpc}
-	p.start(t, "127.0.0.1:0")
+	addr, err := net.ResolveTCPAddr("tcp", address.Hold(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &pod{name: name, addr: addr, set: set, grpc: grpc}
+	p.start(t)
 	t.Cleanup(func() {
 		if p.stop != nil {
 			p.drain(t)
@@ -48,16 +53,14 @@ func startPod(t testing.TB, name string, set plugin.PluginSet, grpc bool) *pod {
 	return p
 }
 
-func (p *pod) start(t testing.TB, addr string) {
-	lis, err := net.Listen("tcp", addr)
+// start serves at its address, for the first time or after it has ended.
+func (p *pod) start(t testing.TB) {
+	lis, err := net.ListenTCP("tcp", p.addr)
 	if err != nil {
 		t.Errorf("start pod %s: %v", p.name, err)
 		return
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	if p.addr == nil {
-		p.addr = lis.Addr().(*net.TCPAddr)
-	}
 	p.stop, p.done, p.lis = cancel, make(chan error, 1), lis
 	opts := &plugin.ServeConfig{
 		HandshakeConfig: testHandshake,
@@ -70,8 +73,6 @@ func (p *pod) start(t testing.TB, addr string) {
 	}
 	go func() { p.done <- plugin.ServeListener(ctx, &countingListener{lis, p}, opts) }()
 }
-
-func (p *pod) restart(t testing.TB) { p.start(t, p.addr.String()) }
 
 // drain ends the pod as SIGTERM does.
 func (p *pod) drain(t testing.TB) {

@@ -15,9 +15,9 @@ import (
 )
 
 // replicas starts plugins that know nothing of each other.
-func replicas(t *testing.T, n int, protocol string) (all []*pod, targets string) {
+func replicas(t *testing.T, n int, protocol string, env ...string) (all []*pod, targets string) {
 	for range n {
-		p := startPlugin(t, protocol)
+		p := startPlugin(t, protocol, env...)
 		all = append(all, p)
 		targets += "store=" + p.address + ","
 	}
@@ -90,7 +90,8 @@ func TestAttachAffinity(t *testing.T) {
 // built for that. What may be repeated does not fail, and nothing else is run twice.
 func TestAttachRollout(t *testing.T) {
 	t.Parallel()
-	pods, targets := replicas(t, 3, "grpc")
+	// Each starts again at its port, so these are not such as are given to whoever asks.
+	pods, targets := replicas(t, 3, "grpc", "PLUGIN_MIN_PORT=21000", "PLUGIN_MAX_PORT=21999")
 	h := startHost(t, upstream)
 	h.Open(hostapi.Client{Name: "a", Path: link(t, "target: "+targets, "replay: [Put]", "idempotent: [Get]"), Versions: map[int]string{1: "grpc"}})
 	h.Must("Put", hostapi.Entry{Name: "a", Key: "colour", Value: []byte("blue")}, none)

@@ -5,11 +5,12 @@ package adversary
 import (
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/reattach/reattach/host/daemon/daemontest/address"
 )
 
 // maxProbes connections may be at PLUGIN_HEALTH_ADDR.
@@ -33,7 +34,7 @@ func TestHealthUnderAttack(t *testing.T) {
 	}
 	for name, sent := range attacks {
 		t.Run(name, func(t *testing.T) {
-			health := freeAddress(t)
+			health := address.Hold(t)
 			v := startPlugin(t, "PLUGIN_HEALTH_ADDR="+health)
 			v.log.await(t, `(plugin serves on the network)`)
 			f := measure(t, "1000 clients of PLUGIN_HEALTH_ADDR that %s", name)
@@ -72,15 +73,4 @@ func TestHealthUnderAttack(t *testing.T) {
 			f.bytes("log", v.log.size(), logBound(0))
 		})
 	}
-}
-
-// freeAddress is one where nobody listens.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer lis.Close()
-	return lis.Addr().String()
 }

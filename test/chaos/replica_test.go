@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"github.com/reattach/reattach/host/daemon/daemontest/address"
 )
 
 // replica is a place on the network, and the process that serves there now.
@@ -23,11 +25,15 @@ type replica struct {
 	ended           chan struct{}
 }
 
-// startReplica starts a process that serves the counter on a free port, and kills it
+// startReplica starts a process that serves the counter at an address of its own, and kills it
 // when the test ends.
 func startReplica(t *testing.T, name, log string, env ...string) *replica {
 	t.Helper()
-	r := &replica{name: name, log: log, env: env}
+	_, port, err := net.SplitHostPort(address.Hold(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &replica{name: name, port: port, log: log, env: env}
 	r.start(t)
 	t.Cleanup(func() { r.signal(syscall.SIGCONT); r.end(syscall.SIGKILL) })
 	return r
@@ -43,20 +49,12 @@ func (r *replica) start(t *testing.T) {
 		"CHAOS_PLUGIN=counter", "PLUGIN_HOST=127.0.0.1", "PLUGIN_DRAIN_TIMEOUT=5s",
 		"REPLICA_NAME=" + r.name, "REPLICA_LOG=" + r.log,
 	}
+	r.cmd.Env = append(r.cmd.Env, "PLUGIN_MIN_PORT="+r.port, "PLUGIN_MAX_PORT="+r.port)
 	r.cmd.Env = append(r.cmd.Env, r.env...)
-	if r.port != "" {
-		r.cmd.Env = append(r.cmd.Env, "PLUGIN_MIN_PORT="+r.port, "PLUGIN_MAX_PORT="+r.port)
-	}
 	line := launch(t, r.cmd)
-	fields := strings.Split(line, "|")
-	if len(fields) < 4 {
+	if strings.Count(line, "|") < 3 {
 		t.Fatalf("replica %s said %q", r.name, line)
 	}
-	_, port, err := net.SplitHostPort(fields[3])
-	if err != nil {
-		t.Fatal(err)
-	}
-	r.port = port
 	r.ended = make(chan struct{})
 	go func() {
 		defer close(r.ended)

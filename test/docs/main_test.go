@@ -6,7 +6,6 @@ package docs
 
 import (
 	"bytes"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -17,6 +16,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/reattach/reattach/host/daemon/daemontest/address"
 )
 
 const root = "../.."
@@ -115,12 +116,11 @@ func scratch(t *testing.T) string {
 // free gives a port that nobody listens on.
 func free(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	_, port, err := net.SplitHostPort(address.Hold(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
-	return fmt.Sprint(l.Addr().(*net.TCPAddr).Port)
+	return port
 }
 
 // shell makes one for a page. The page's ports are free ones, its directories are below

@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/reattach/reattach/host/daemon/daemontest/address"
 	"github.com/reattach/reattach/test/kit"
 )
 
@@ -146,12 +147,7 @@ func TestCalculator(t *testing.T) {
 	}
 	t.Run("three replicas by mTLS", func(t *testing.T) { asks(t, hostEnv, daemon) })
 
-	lis, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := lis.Addr().String()
-	_ = lis.Close() // for the daemon
+	address := address.Hold(t)
 	start(t, append(hostEnv, "CALCULATOR_LISTEN="+address), daemon, "serve")
 	client := []string{"CALCULATOR_SERVER=http://" + address}
 	await(t, "http://"+address+"/readyz", func(string) bool { return true })

@@ -5,24 +5,20 @@ package kit
 import (
 	"bufio"
 	"bytes"
-	"net"
 	"os"
 	"os/exec"
 	"syscall"
 	"testing"
+
+	"github.com/reattach/reattach/host/daemon/daemontest/address"
 )
 
-// Addresses gives some of this machine at which nobody listens.
+// Addresses gives some of this machine at which nobody but the test listens until it ends.
 func Addresses(t testing.TB, n int) []string {
 	t.Helper()
-	list := make([]string, 0, n)
-	for range n {
-		lis, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer lis.Close() // all at once, so that no two are the same
-		list = append(list, lis.Addr().String())
+	list := make([]string, n)
+	for i := range list {
+		list[i] = address.Hold(t)
 	}
 	return list
 }

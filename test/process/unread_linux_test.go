@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -15,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/reattach/reattach/host/daemon/daemontest/address"
 )
 
 // fullPipe gives the writing end of a pipe into which nothing fits any more, and that
@@ -41,17 +42,6 @@ func fullPipe(t *testing.T) *os.File {
 	return in
 }
 
-// freeAddress gives an address that nobody listens at.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
-}
-
 // TestUnreadOutput: no write holds up the host, nor its end on the first signal.
 func TestUnreadOutput(t *testing.T) {
 	const soon = 10 * time.Second // the bound is 2 s for each stream
@@ -75,7 +65,7 @@ func TestUnreadOutput(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.Command(filepath.Join(bin, "basic"), tc.args...)
-			address := freeAddress(t)
+			address := address.Hold(t)
 			cmd.Env = environment("BASIC_LISTEN="+address, "LOG_LEVEL=trace", "NETWORK_PLUGIN=zh="+p.address(), "PLUGIN_DIR="+bin)
 			if len(tc.args) == 0 || tc.args[0] != "serve" {
 				cmd.Env = environment("LOG_LEVEL=trace", "NETWORK_PLUGIN=zh="+p.address(), "PLUGIN_DIR="+bin)

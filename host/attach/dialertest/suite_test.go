@@ -20,6 +20,7 @@ import (
 	"github.com/reattach/reattach/host/attach/dialertest"
 	"github.com/reattach/reattach/host/attach/dialertest/served"
 	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/daemon/daemontest/address"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -144,12 +145,7 @@ func TestFlawed(t *testing.T) {
 		},
 		Endpoint: endpoint,
 		NotPlugin: func(t testing.TB) target.Endpoint {
-			lis, err := net.Listen("tcp", "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			_ = lis.Close()
-			return at(lis.Addr().String())
+			return at(address.Hold(t))
 		},
 		Describes: true,
 	})

@@ -11,6 +11,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
+
+	"github.com/reattach/reattach/host/daemon/daemontest/address"
 )
 
 // drainWithin bounds how long a plugin that drains waits for its calls.
@@ -38,7 +40,7 @@ type instance struct {
 
 func newEndpoint(t testing.TB, serves map[int]plugin.PluginSet) *Endpoint {
 	t.Helper()
-	e := &Endpoint{t: t, address: "127.0.0.1:0", serves: serves}
+	e := &Endpoint{t: t, address: address.Hold(t), serves: serves}
 	e.Start()
 	t.Cleanup(e.end)
 	return e
@@ -61,7 +63,6 @@ func (e *Endpoint) Start() {
 		_ = lis.Close()
 		e.t.Fatal(err)
 	}
-	e.address = front.Addr().String()
 	ctx, cancel := context.WithCancel(context.Background())
 	i := &instance{front: front, stop: cancel, ended: make(chan struct{})}
 	e.running, e.all = i, append(e.all, i)
