@@ -30,6 +30,7 @@ type binaries struct{ dir string }
 func (b binaries) host(s side) string   { return filepath.Join(b.dir, string(s), "host") }
 func (b binaries) plugin(s side) string { return filepath.Join(b.dir, string(s), "plugin") }
 func (b binaries) basic() string        { return filepath.Join(b.dir, "basic") }
+func (b binaries) greeterHost() string  { return filepath.Join(b.dir, "greeterhost") }
 
 // env is the environment of all processes, whose sockets have a directory that is removed
 // in the end.
@@ -49,6 +50,7 @@ var built = sync.OnceValues(func() (b binaries, err error) {
 	}
 	const peers = "../interop"
 	build("../..", "basic", "./host")
+	build(".", "greeterhost", "./peer/greeterhost")
 	build(peers, string(upstream)+"/", "-modfile=go.mod", "./peer/host", "./peer/plugin")
 	build(peers, string(old)+"/", "-modfile=old.mod", "-tags=old", "./peer/host", "./peer/plugin")
 	build(peers, string(ours)+"/", "-modfile=fork.mod", "-tags=fork", "./peer/host", "./peer/plugin")
@@ -76,7 +78,11 @@ func TestMain(m *testing.M) {
 // The rest of the tests is worth nothing if the peers are built with another library.
 func TestPeersAreGenuine(t *testing.T) {
 	for s, want := range map[side]string{upstream: "v1.8.0", old: "v1.4.10", ours: "=>\t../../forks/go-plugin"} {
-		for _, path := range []string{programs(t).host(s), programs(t).plugin(s)} {
+		paths := []string{programs(t).host(s), programs(t).plugin(s)}
+		if s == upstream {
+			paths = append(paths, programs(t).greeterHost())
+		}
+		for _, path := range paths {
 			said, err := exec.Command("go", "version", "-m", path).Output()
 			if err != nil {
 				t.Fatal(err)
