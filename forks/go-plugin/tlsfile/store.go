@@ -31,13 +31,14 @@ type store struct {
 	fault   string   // why seen is not usable, as logged
 }
 
-// newStore reads the files for the first time, when every problem is an error.
+// newStore reads the files for the first time, when every problem is an error that
+// does not pass by itself.
 func newStore(files Files, logger hclog.Logger) (*store, error) {
 	if logger == nil {
 		logger = hclog.NewNullLogger()
 	}
 	s := &store{files: files, logger: logger}
-	m, seen, err := s.read()
+	m, seen, err := s.first(time.Sleep)
 	if err != nil {
 		return nil, err
 	}

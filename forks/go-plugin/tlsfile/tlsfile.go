@@ -68,7 +68,9 @@ func (f Files) checkPair() error {
 // certificate that one of the CA's vouches for; otherwise none is asked for.
 //
 // All files are read before Server returns. Its errors name the setting, the
-// file and the fault.
+// file and the fault. Files that cannot be used and were written within the last
+// two seconds are read again for five seconds at most, since a pair may be caught
+// while it is replaced.
 func Server(files Files, logger hclog.Logger) (*tls.Config, error) {
 	if err := files.checkPair(); err != nil {
 		return nil, err
@@ -102,8 +104,8 @@ func Server(files Files, logger hclog.Logger) (*tls.Config, error) {
 // plugin.Attach sees to that). Cert and Key, if set, are presented to a server
 // that asks for a certificate.
 //
-// All files are read before Client returns. Its errors name the setting, the
-// file and the fault.
+// All files are read before Client returns, as by Server. Its errors name the
+// setting, the file and the fault.
 func Client(files Files, serverName string, logger hclog.Logger) (*tls.Config, error) {
 	if err := files.checkPair(); err != nil {
 		return nil, err
