@@ -56,6 +56,44 @@ func TestSameAsKustomize(t *testing.T) {
 	}
 }
 
+// TestMemory holds that each container has Go keep to its own limit, from a variable that
+// stands before the one which takes it: Kubernetes knows no other order. The plugin as a
+// sidecar has only kustomize.
+func TestMemory(t *testing.T) {
+	rendered, err := render(t, ``)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		objects    map[string]object
+		containers []string
+	}{
+		"chart":   {rendered, []string{"Deployment/basic containers", "Deployment/pluginzh containers"}},
+		"base":    {kustomize(t, "base"), []string{"Deployment/basic containers", "Deployment/pluginzh containers"}},
+		"sidecar": {kustomize(t, "overlays/sidecar"), []string{"Deployment/basic containers", "Deployment/basic initContainers"}},
+	} {
+		for _, where := range c.containers {
+			id, list, _ := strings.Cut(where, " ")
+			env, _ := at(c.objects[id], "spec.template.spec."+list+".0.env").([]any)
+			index := func(name string) int {
+				return slices.IndexFunc(env, func(e any) bool { return e.(object)["name"] == name })
+			}
+			limit, taken := index("MEMORY_LIMIT_MIB"), index("GOMEMLIMIT")
+			if limit < 0 || taken < limit {
+				t.Errorf("%s: %s has MEMORY_LIMIT_MIB at %d and GOMEMLIMIT at %d", name, where, limit, taken)
+				continue
+			}
+			want := object{"resource": "limits.memory", "divisor": "1Mi"}
+			if diff := cmp.Diff(want, at(env[limit], "valueFrom.resourceFieldRef")); diff != "" {
+				t.Errorf("%s: %s (-want +got)\n%s", name, where, diff)
+			}
+			if value := at(env[taken], "value"); value != "$(MEMORY_LIMIT_MIB)000000" {
+				t.Errorf("%s: %s has GOMEMLIMIT=%v", name, where, value)
+			}
+		}
+	}
+}
+
 // TestPlugins has what the base has not: several plugins, with settings of their own.
 func TestPlugins(t *testing.T) {
 	got, err := render(t, `
@@ -66,7 +104,7 @@ host:
   volumes: [{name: token, secret: {secretName: token}}]
   volumeMounts: [{name: token, mountPath: /token}]
 plugins:
-  - {name: store, image: "registry.example.org/store:1", replicas: 0, annotations: {reattach.dev/required: "true"}}
+  - {name: store, image: "registry.example.org/store:1", replicas: 0, annotations: {reattach.dev/required: "true"}, env: [{name: GOMEMLIMIT, value: 100MiB}]}
   - {name: mail, image: mail, env: [{name: PLUGIN_NAME, value: mail}, {name: PLUGIN_DRAIN_TIMEOUT, value: 5s}], resources: {limits: {memory: 1Gi}}}
 tls: {enabled: true, certManager: true}
 `)
@@ -103,6 +141,8 @@ tls: {enabled: true, certManager: true}
 			"CALL_TIMEOUT": "5s", "MY_DAEMON_NO_CALLS": "false", "MY_DAEMON_LISTEN": ":8080", "HOST_TLS_CA_FILE": "/tls/ca.crt",
 		},
 		"Deployment/mail": {"PLUGIN_NAME": "mail", "PLUGIN_DRAIN_TIMEOUT": "5s", "PLUGIN_HEALTH_ADDR": ":8080"},
+		// A plugin that is not Go's, or knows better.
+		"Deployment/store": {"GOMEMLIMIT": "100MiB"},
 	} {
 		env, _ := at(got[id], "spec.template.spec.containers.0.env").([]any)
 		values := make(map[string]any)

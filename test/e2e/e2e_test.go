@@ -60,6 +60,9 @@ func TestDeploy(t *testing.T) {
 	memory := usage(t, host).memory
 	limit := kubectl(t, "get", "deployment", "basic", "-n", name, "-o", "jsonpath={.spec.template.spec.containers[0].resources.limits.memory}")
 	t.Logf("the host's resident memory is %.0f MB, its limit %s", memory/1e6, limit)
+	if metrics := get(host + "/metrics"); !strings.Contains(metrics, "go_gc_gomemlimit_bytes 5.12e+08") {
+		t.Errorf("the host's collector does not keep to 512 MB, which is 95 %% of %s", limit)
+	}
 	notRestarted(t, name)
 }
 

@@ -97,6 +97,18 @@ volumes: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
+{{- /* memory has Go's collector keep to the container's limit: the limit in MiB, taken for
+MB, is 95 % of it. */ -}}
+{{- define "reattach.memory" -}}
+- name: MEMORY_LIMIT_MIB
+  valueFrom:
+    resourceFieldRef:
+      resource: limits.memory
+      divisor: 1Mi
+- name: GOMEMLIMIT
+  value: $(MEMORY_LIMIT_MIB)000000
+{{- end -}}
+
 {{- /* The variables of the host, some of which begin with the name of its program. */ -}}
 {{- define "reattach.hostEnv" -}}
 {{- $prefix := .Values.host.program | upper | replace "-" "_" -}}
@@ -118,6 +130,7 @@ volumes: {{- toYaml . | nindent 2 }}
   valueFrom:
     fieldRef:
       fieldPath: spec.nodeName
+{{ include "reattach.memory" . }}
 {{- if .Values.tls.enabled }}
 - name: HOST_TLS_CERT_FILE
   value: /tls/tls.crt
@@ -133,6 +146,7 @@ volumes: {{- toYaml . | nindent 2 }}
   value: :8080
 - name: PLUGIN_DRAIN_TIMEOUT
   value: 25s
+{{ include "reattach.memory" . }}
 {{- if .Values.tls.enabled }}
 - name: PLUGIN_TLS_CERT_FILE
   value: /tls/tls.crt
