@@ -32,8 +32,13 @@ func (f *file) fakeMethod(s *model.Service, m *model.Method) {
 	f.p("// %s calls %sFunc.", m.Name, m.Name)
 	f.p("func (f *%s) %s%s {", s.Name, m.Name, f.signature(m))
 	call := fmt.Sprintf("f.%sFunc(%s)", m.Name, f.arguments(m))
-	if m.Err {
-		f.p("if f.%sFunc == nil {\nreturn %s\n}", m.Name, f.results(m, fmt.Sprintf("errors.New(%q)", testName(f.contract)+": "+s.Name+"."+m.Name+"Func is not set")))
+	unset := fmt.Sprintf("errors.New(%q)", testName(f.contract)+": "+s.Name+"."+m.Name+"Func is not set")
+	switch out := stream(m.Results); {
+	case m.Err:
+		f.p("if f.%sFunc == nil {\nreturn %s\n}", m.Name, f.results(m, unset))
+	case out != nil: // the stream has the error
+		f.runtime()
+		f.p("if f.%sFunc == nil {\nreturn contract.Lazy(func() (%s, error) { return nil, %s })\n}", m.Name, f.spell(out.Type.Go), unset)
 	}
 	if len(m.Results) > 0 || m.Err {
 		call = "return " + call

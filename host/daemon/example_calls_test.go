@@ -19,14 +19,19 @@ import (
 	"github.com/reattach/reattach/host/stub"
 )
 
-// greeters is a daemon that knows greeters, and runs until end is called. In a program,
-// NetworkPlugins or PluginDir say where they are.
-func greeters(address string) (d *daemon.Daemon, end func() error) {
+// greeterOptions are those of a daemon that knows greeters. In a program, NetworkPlugins or
+// PluginDir say where they are.
+func greeterOptions(address string) daemon.Options {
 	opts := daemon.DefaultOptions()
 	opts.Handshake, opts.Versions = commons.Handshake(), commons.Versions
 	opts.Kinds = []daemon.Kind{daemon.NewKind[commons.Greeter](commons.GreeterKind, &commons.GreeterPlugin{},
 		daemon.WithSwitch(commons.SwitchGreeter), daemon.WithParams("Greet", "name"))}
 	opts.NetworkPlugins = "en=" + address
+	return opts
+}
+
+// greeters runs a daemon until end is called.
+func greeters(opts daemon.Options) (d *daemon.Daemon, end func() error) {
 	d, err := daemon.New(opts)
 	if err != nil {
 		log.Fatal(err)
@@ -41,7 +46,7 @@ func greeters(address string) (d *daemon.Daemon, end func() error) {
 func ExampleDispense() {
 	address, stop := servePolite()
 	defer stop()
-	d, end := greeters(address)
+	d, end := greeters(greeterOptions(address))
 	greeter, err := daemon.Dispense[commons.Greeter](context.Background(), d, "en", commons.GreeterKind)
 	if err != nil {
 		log.Fatal(err)
@@ -58,7 +63,7 @@ func ExampleDispense() {
 func ExampleDaemon_Call() {
 	address, stop := servePolite()
 	defer stop()
-	d, end := greeters(address)
+	d, end := greeters(greeterOptions(address))
 	for _, args := range []string{`["Ada"]`, `{"name": "Bob"}`, `[7]`} {
 		answer, err := d.Call(context.Background(), "en", commons.GreeterKind, "Greet", json.RawMessage(args))
 		fmt.Printf("%s %v\n", answer, errors.Is(err, daemon.ErrArguments))

@@ -155,7 +155,7 @@ func (o *Options) complete() error {
 	}
 	if o.Source == "" {
 		if o.Version == "" {
-			return fmt.Errorf("%w: this program was not built from a release: name the directory of Reattach's source that modules shall be built from", ErrOptions)
+			return fmt.Errorf("%w: there is no release that this program was built from: name a checkout of Reattach, which modules shall be built from (--reattach-source DIR, or REATTACH_SOURCE)", ErrOptions)
 		}
 		return o.checkDir()
 	}

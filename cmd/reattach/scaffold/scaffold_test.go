@@ -266,7 +266,7 @@ func TestWhatIsRefused(t *testing.T) {
 		"a word of Go":  {Options{Name: "func", Source: source}, `name "func"`},
 		"a package":     {Options{Name: "stub", Source: source}, `name "stub"`},
 		"module":        {Options{Name: "store", Module: "example.com/other", Source: source}, "must end with /store"},
-		"no source":     {Options{Name: "store"}, "not built from a release"},
+		"no source":     {Options{Name: "store"}, "--reattach-source"},
 		"other source":  {Options{Name: "store", Source: t.TempDir()}, "is no directory of Reattach's"},
 		"no contract":   {Options{Name: "store", Source: source, Contract: t.TempDir()}, "contract "},
 		"not generated": {Options{Name: "store", Source: source, Contract: source, Dir: filepath.Join(full, "new")}, "has no contract.json"},
