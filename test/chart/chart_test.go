@@ -43,6 +43,7 @@ func TestSameAsKustomize(t *testing.T) {
 		"Plain":       {"base", ``},
 		"TLS":         {"overlays/mtls", `tls: {enabled: true}`},
 		"CertManager": {"overlays/mtls-cert-manager", `tls: {enabled: true, certManager: true}`},
+		"Monitoring":  {"overlays/monitoring", `monitoring: {monitors: true, rules: true, dashboard: true}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := render(t, c.values)
@@ -107,6 +108,7 @@ plugins:
   - {name: store, image: "registry.example.org/store:1", replicas: 0, annotations: {reattach.dev/required: "true"}, env: [{name: GOMEMLIMIT, value: 100MiB}]}
   - {name: mail, image: mail, env: [{name: PLUGIN_NAME, value: mail}, {name: PLUGIN_DRAIN_TIMEOUT, value: 5s}], resources: {limits: {memory: 1Gi}}}
 tls: {enabled: true, certManager: true}
+monitoring: {monitors: true, rules: true, labels: {release: prometheus}}
 `)
 	if err != nil {
 		t.Fatal(err)
@@ -130,6 +132,12 @@ tls: {enabled: true, certManager: true}
 		"Deployment/daemon spec.template.spec.containers.0.volumeMounts.1.mountPath": "/token",
 		"Deployment/daemon spec.template.spec.containers.0.name":                     "my-daemon",
 		"Deployment/pluginzh":                                                        nil,
+		"ServiceMonitor/daemon spec.selector.matchLabels":                            object{"app.kubernetes.io/name": "daemon"},
+		"ServiceMonitor/daemon metadata.labels.release":                              "prometheus",
+		"PodMonitor/reattach-plugins spec.selector.matchExpressions.0.values":        []any{"store", "mail"},
+		"PrometheusRule/reattach spec.groups.0.rules.0.expr":                         `absent(up{job="daemon"} == 1)`,
+		"PrometheusRule/reattach metadata.labels.release":                            "prometheus",
+		"ConfigMap/reattach-dashboard":                                               nil,
 	} {
 		id, path, _ := strings.Cut(name, " ")
 		if diff := cmp.Diff(want, at(got[id], path)); diff != "" {
