@@ -69,6 +69,13 @@ images() {
 	go run -C tools ./images -dockerfile "$PWD/Dockerfile.plugin" -build-arg PLUGIN=pluginzh -binaries "$out/images/version1" \
 		-notice "$out/images/pluginzh.NOTICE" \
 		-name docker.io/library/pluginzh-version1:e2e -o "$out/images/pluginzh-version1.tar"
+	# A plugin of somebody else, in the image that he has made, and that image as Dockerfile.expose
+	# makes a network plugin of it.
+	CGO_ENABLED=0 GOOS=linux GOARCH=$arch go build -C test/e2e/upstream -trimpath -buildvcs=false -ldflags='-s -w' -o "$out/images/greeter/$arch" .
+	go run -C tools ./images -dockerfile "$PWD/test/e2e/upstream/Dockerfile" -binaries "$out/images/greeter" \
+		-name docker.io/library/greeter:e2e -o "$out/images/greeter.tar"
+	go run -C tools ./images -dockerfile "$PWD/Dockerfile.expose" -base "$out/images/greeter.tar" -build-arg EXECUTABLE=/greeter \
+		-binaries "$out/images/basic" -name docker.io/library/greeter-exposed:e2e -o "$out/images/greeter-exposed.tar"
 }
 
 # Tests dump what concerns them; this is for those that were cut short.

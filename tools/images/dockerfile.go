@@ -22,6 +22,8 @@ type stage struct {
 	// licences of what it is made of, and an empty directory that everybody may write
 	// to, if any.
 	binary, notice, tmp string
+	// based says that the last stage begins with another image, and not from nothing.
+	based bool
 	// sums is where the binary's checksum goes, beside it, and link leads to the
 	// binary; empty: there is none.
 	sums, link string
@@ -42,12 +44,11 @@ func parseLastStage(text string, args map[string]string) (stage, error) {
 		switch {
 		case line == "" || strings.HasPrefix(line, "#"):
 		case word == "FROM":
-			s = stage{labels: make(map[string]string)}
-			clear(declared)
-			if !strings.HasPrefix(rest, "scratch") {
-				declared = nil // a stage that only builds
-			} else {
+			s = stage{labels: make(map[string]string), based: strings.HasPrefix(rest, "${")}
+			if s.based || strings.HasPrefix(rest, "scratch") {
 				declared = make(map[string]string)
+			} else {
+				declared = nil // a stage that only builds
 			}
 		case declared == nil:
 		default:

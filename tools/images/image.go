@@ -5,6 +5,7 @@ package main
 import (
 	"archive/tar"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"debug/elf"
 	"errors"
@@ -28,6 +29,7 @@ import (
 type build struct {
 	stage                            stage
 	binaries, name, revision, notice string
+	base                             string // archive of the image to begin with, where the stage has one
 }
 
 // index makes an image for each architecture, in the order of their names.
@@ -62,13 +64,14 @@ func (b build) image(arch string) (v1.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	layer, err := tarball.LayerFromOpener(
-		func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
-		tarball.WithMediaType(types.OCILayer), tarball.WithCompression(compression.GZip))
+	layer, err := layerOf(content)
 	if err != nil {
 		return nil, err
 	}
-	image := mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON)
+	image, err := b.begin(arch)
+	if err != nil {
+		return nil, err
+	}
 	image, err = mutate.Append(image, mutate.Addendum{Layer: layer})
 	if err != nil {
 		return nil, err
@@ -79,19 +82,45 @@ func (b build) image(arch string) (v1.Image, error) {
 	}
 	config = config.DeepCopy()
 	config.OS, config.Architecture = "linux", arch
-	config.Config = b.config()
+	config.Config = b.config(config.Config)
 	return mutate.ConfigFile(image, config)
 }
 
-func (b build) config() v1.Config {
+// layerOf makes a layer of a tar.
+func layerOf(content []byte) (v1.Layer, error) {
+	return tarball.LayerFromOpener(
+		func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil },
+		tarball.WithMediaType(types.OCILayer), tarball.WithCompression(compression.GZip))
+}
+
+// begin gives what the layer is put on: nothing, or the image that the stage begins with.
+func (b build) begin(arch string) (v1.Image, error) {
+	switch {
+	case b.stage.based && b.base == "":
+		return nil, errors.New("the last stage begins with an image: name its archive with -base")
+	case b.stage.based:
+		return fromArchive(b.base, arch)
+	case b.base != "":
+		return nil, errors.New("the last stage begins from nothing: there is no use for -base")
+	}
+	return mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), types.OCIConfigJSON), nil
+}
+
+// config changes what an image says of itself, as the instructions do: what is said anew
+// takes the place of what was said, and a command is one of the entry point before it.
+func (b build) config(base v1.Config) v1.Config {
+	c := *base.DeepCopy()
+	c.Env = merged(c.Env, b.stage.env)
 	labels := maps.Clone(b.stage.labels)
 	if b.revision != "" {
 		labels["org.opencontainers.image.revision"] = b.revision
 	}
-	c := v1.Config{
-		Env: b.stage.env, User: b.stage.user, Labels: labels,
-		Entrypoint: b.stage.entrypoint, Cmd: b.stage.cmd,
+	if c.Labels == nil {
+		c.Labels = make(map[string]string)
 	}
+	maps.Copy(c.Labels, labels)
+	c.User = cmp.Or(b.stage.user, c.User)
+	c.Entrypoint, c.Cmd = b.stage.entrypoint, b.stage.cmd
 	for _, p := range b.stage.ports {
 		if c.ExposedPorts == nil {
 			c.ExposedPorts = make(map[string]struct{})
@@ -99,6 +128,17 @@ func (b build) config() v1.Config {
 		c.ExposedPorts[p] = struct{}{}
 	}
 	return c
+}
+
+// merged gives an environment in which variables of the second replace those of the first.
+func merged(first, second []string) []string {
+	all := slices.Clone(first)
+	for _, variable := range second {
+		name, _, _ := strings.Cut(variable, "=")
+		all = slices.DeleteFunc(all, func(v string) bool { return strings.HasPrefix(v, name+"=") })
+		all = append(all, variable)
+	}
+	return all
 }
 
 // entry is a file or a directory of the layer.

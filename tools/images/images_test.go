@@ -229,3 +229,61 @@ func TestRefusals(t *testing.T) {
 		t.Error("a script is taken for a static binary")
 	}
 }
+
+// TestExpose puts the program beside a plugin in the plugin's own image, as
+// Dockerfile.expose says.
+func TestExpose(t *testing.T) {
+	dir, binaries := t.TempDir(), binaries(t)
+	dockerfile, base, out := filepath.Join(dir, "Dockerfile"), filepath.Join(dir, "base.tar"), filepath.Join(dir, "exposed.tar")
+	text := "FROM scratch\nLABEL title=\"store\" size=\"small\"\nENV STORE=here PLUGIN_UNIX_SOCKET_DIR=/elsewhere\nCOPY --from=build /store /store\nENTRYPOINT [\"/store\"]\nCMD [\"--quick\"]\n"
+	if err := os.WriteFile(dockerfile, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := run(build{binaries: binaries, name: "store:1"}, dockerfile, nil, base); err != nil {
+		t.Fatal(err)
+	}
+	b := build{binaries: binaries, name: "store-exposed:1"}
+	const exposing = "../../Dockerfile.expose"
+	if _, err := run(b, exposing, nil, out); err == nil || !strings.Contains(err.Error(), "name its archive with -base") {
+		t.Errorf("without a base: %v", err)
+	}
+	b.base = base
+	if _, err := run(b, exposing, settings{"EXECUTABLE": "/store"}, out); err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	configs := 0
+	for _, blob := range unpack(t, out) {
+		unzipped, err := gzip.NewReader(bytes.NewReader(blob))
+		if err == nil {
+			for r := tar.NewReader(unzipped); ; {
+				h, err := r.Next()
+				if err != nil {
+					break
+				}
+				files = append(files, h.Name)
+			}
+			continue
+		}
+		var image struct {
+			Config struct {
+				User                 string
+				Env, Entrypoint, Cmd []string
+				Labels               map[string]string
+			}
+		}
+		if json.Unmarshal(blob, &image) != nil || image.Config.User == "" {
+			continue
+		}
+		configs++
+		c := image.Config
+		if c.User != "65532:65532" || c.Cmd != nil || c.Entrypoint[0] != "/basic" || c.Labels["size"] != "small" ||
+			!slices.Equal(c.Env, []string{"STORE=here", "PLUGIN_UNIX_SOCKET_DIR=/plugin-sockets", "BASIC_EXECUTABLE=/store"}) {
+			t.Errorf("the image says %+v", c)
+		}
+	}
+	slices.Sort(files)
+	if want := []string{"basic", "basic", "plugin-sockets/", "plugin-sockets/", "store", "store"}; configs != 2 || !slices.Equal(files, want) {
+		t.Errorf("%d images have the files %v, want %v", configs, files, want)
+	}
+}

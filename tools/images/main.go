@@ -26,6 +26,7 @@ func main() {
 	flag.StringVar(&b.name, "name", "", "name and tag of the image in the archive, such as docker.io/library/basic:dev")
 	flag.StringVar(&b.revision, "revision", "", "revision of the source, for the image's label; empty for none")
 	flag.StringVar(&b.notice, "notice", "", "file of the licences of what the binary is made of, if the image has one")
+	flag.StringVar(&b.base, "base", "", "archive that this command has written: the image with which the last stage begins, if it does not from scratch")
 	out := flag.String("o", "", "archive to write")
 	flag.Var(args, "build-arg", "NAME=VALUE, as for docker build")
 	flag.Parse()
