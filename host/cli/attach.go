@@ -81,7 +81,8 @@ A host that takes only a path is given a link to ` + o.Name + ` under the plugin
 
 // linkArguments gives the arguments that a link to the program stands for: it has
 // another name, and a target file beside it or a target in the environment. What the
-// host gives to its plugin as arguments is for the plugin, and means nothing here.
+// host gives to its plugin as arguments is for the plugin, and means nothing here. A link
+// that a host starts without either is told which file it wants.
 func (o Options) linkArguments(called string, args []string) []string {
 	o = o.withDefaults()
 	if strings.TrimSuffix(filepath.Base(called), ".exe") == o.Name {
@@ -92,8 +93,13 @@ func (o Options) linkArguments(called string, args []string) []string {
 			return []string{"attach", "--file", path}
 		}
 	}
-	if os.Getenv(o.prefix()+"_TARGET") != "" && len(args) == 0 {
+	switch {
+	case len(args) > 0:
+		return args
+	case os.Getenv(o.prefix()+"_TARGET") != "":
 		return []string{"attach"}
+	case os.Getenv("PLUGIN_PROTOCOL_VERSIONS") != "":
+		return []string{"attach", "--file", called + targetFile}
 	}
 	return args
 }

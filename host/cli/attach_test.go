@@ -59,18 +59,27 @@ func TestLinkArguments(t *testing.T) {
 		target string // in the environment
 		args   []string
 		want   []string
+		host   bool // has started it
 	}{
-		"Itself":      {"the program is no link", filepath.Join(dir, "basic"), "a:1", []string{"plugins"}, []string{"plugins"}},
-		"Link":        {"a target file lies beside it", link, "", nil, []string{"attach", "--file", link + ".target"}},
-		"Arguments":   {"they are the plugin's", link, "", []string{"start", "builder"}, []string{"attach", "--file", link + ".target"}},
-		"Windows":     {"names have endings there", link + ".exe", "", nil, []string{"attach", "--file", link + ".target"}},
-		"Environment": {"a host may take no file", filepath.Join(dir, "other"), "a:1", nil, []string{"attach"}},
-		"Renamed":     {"whoever renames the program gets no plugin", filepath.Join(dir, "other"), "", nil, nil},
-		"Command":     {"nor whoever types a command", filepath.Join(dir, "other"), "a:1", []string{"version"}, []string{"version"}},
+		"Itself":      {"the program is no link", filepath.Join(dir, "basic"), "a:1", []string{"plugins"}, []string{"plugins"}, false},
+		"Link":        {"a target file lies beside it", link, "", nil, []string{"attach", "--file", link + ".target"}, false},
+		"Arguments":   {"they are the plugin's", link, "", []string{"start", "builder"}, []string{"attach", "--file", link + ".target"}, false},
+		"Windows":     {"names have endings there", link + ".exe", "", nil, []string{"attach", "--file", link + ".target"}, false},
+		"Environment": {"a host may take no file", filepath.Join(dir, "other"), "a:1", nil, []string{"attach"}, false},
+		"Renamed":     {"whoever renames the program gets no plugin", filepath.Join(dir, "other"), "", nil, nil, false},
+		"Command":     {"nor whoever types a command", filepath.Join(dir, "other"), "a:1", []string{"version"}, []string{"version"}, false},
+		"Forgotten": {
+			reason: "a host's plugin without a target is no daemon", called: filepath.Join(dir, "other"), host: true,
+			want: []string{"attach", "--file", filepath.Join(dir, "other.target")},
+		},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Setenv("BASIC_TARGET", tc.target)
+			t.Setenv("PLUGIN_PROTOCOL_VERSIONS", "")
+			if tc.host {
+				t.Setenv("PLUGIN_PROTOCOL_VERSIONS", "1,2")
+			}
 			if diff := cmp.Diff(tc.want, o.linkArguments(tc.called, tc.args)); diff != "" {
 				t.Errorf("%s: (-want +got)\n%s", tc.reason, diff)
 			}
