@@ -51,7 +51,7 @@ func kindsOf(r *evolve.Record) ([]daemon.Kind, error) {
 		for _, method := range s.Methods {
 			one := dynamic.Method{Name: method.Name, Service: r.Contract + "." + s.Name, Params: fieldsOf(method.Params), Results: fieldsOf(method.Results)}
 			if err := why[s.Name+method.Name]; err != nil {
-				one.NotCallable = err.Error()
+				one.NotCallable = strings.ReplaceAll(err.Error(), "\n", "; ")
 			} else {
 				one.Request = file.Messages().ByName(protoreflect.Name("P" + s.Name + method.Name))
 				one.Answer = file.Messages().ByName(protoreflect.Name("R" + s.Name + method.Name))
@@ -143,7 +143,7 @@ func (m *messages) add(name string, values []evolve.Value, present bool) error {
 			Label: descriptorpb.FieldDescriptorProto_LABEL_OPTIONAL.Enum(),
 		}
 		if err := m.setType(d, field, name, wire); err != nil {
-			return fmt.Errorf("%s is a %s: %w", v.Name, v.Type, err)
+			return fmt.Errorf("%s: %w", v.Name, err)
 		}
 		if (maybe || present) && scalars[wire] != 0 {
 			field.Proto3Optional = proto.Bool(true)

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -38,6 +39,19 @@ make run has them side by side.`,
 	return cmd
 }
 
+// checkout gives the directory of Reattach's source whose bin/ this program lies in, or "".
+func checkout() string {
+	program, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	source := filepath.Dir(filepath.Dir(program))
+	if _, err := os.Stat(filepath.Join(source, "forks", "go-plugin", "go.mod")); err != nil {
+		return ""
+	}
+	return source
+}
+
 func newKind(kind, short string) *cobra.Command {
 	o := scaffold.Options{Kind: kind, Version: scaffold.Version()}
 	cmd := &cobra.Command{
@@ -51,6 +65,9 @@ func newKind(kind, short string) *cobra.Command {
 			}
 			o.Name, o.Log = args[0], cmd.ErrOrStderr()
 			o.Source = cmp.Or(o.Source, os.Getenv("REATTACH_SOURCE"))
+			if o.Source == "" && o.Version == "" {
+				o.Source = checkout()
+			}
 			err := scaffold.Write(cmd.Context(), o)
 			if errors.Is(err, scaffold.ErrOptions) {
 				return cli.UsageError(err)
@@ -71,6 +88,6 @@ func newKind(kind, short string) *cobra.Command {
 		cmd.Flags().StringVar(&o.Contract, "contract-module", "", "module of a contract that others keep: its directory, or PATH@VERSION (default: one of its own)")
 	}
 	cmd.Flags().StringVar(&o.Dir, "dir", "", "directory to make (default NAME)")
-	cmd.Flags().StringVar(&o.Source, "reattach-source", "", "directory of Reattach's source, as long as there is no release (default: REATTACH_SOURCE)")
+	cmd.Flags().StringVar(&o.Source, "reattach-source", "", "directory of Reattach's source, as long as there is no release (default: REATTACH_SOURCE, or else the checkout that this program lies in)")
 	return cmd
 }

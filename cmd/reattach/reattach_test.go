@@ -132,11 +132,11 @@ func TestContractOfEveryShape(t *testing.T) {
 	for name, tc := range map[string]struct{ wire, why string }{
 		"Scalar": {"sint32", ""}, "Bytes": {"bytes[16]", ""}, "Optional": {"optional string", ""}, "List": {"repeated int64", ""},
 		"Array": {"repeated double[3]", ""}, "Map": {"map<string, Point>", ""}, "Struct": {"Point", ""}, "Time": {"google.protobuf.Timestamp", ""},
-		"Stream":   {"stream int64", "v is a T: it is a stream"},
-		"Callback": {"callback Progress", "v is a T: the plugin calls it back"},
-		"Unknown":  {"repeated StringItems", "v is a T: its message StringItems is not in the contract"},
-		"Within":   {"Bad", "v is a T: its message Bad is not in the contract"},
-		"Deep":     {"Outer", "v is a T: its message Outer is not in the contract"},
+		"Stream":   {"stream int64", "v: it is a stream"},
+		"Callback": {"callback Progress", "v: the plugin calls it back"},
+		"Unknown":  {"repeated StringItems", "v: its message StringItems is not in the contract"},
+		"Within":   {"Bad", "v: its message Bad is not in the contract"},
+		"Deep":     {"Outer", "v: its message Outer is not in the contract"},
 	} {
 		methods = append(methods, evolve.Method{Name: name, Params: []evolve.Value{value(tc.wire), {Name: "old", Wire: "gone", Number: 1, Removed: true}}})
 		want[name] = tc.why

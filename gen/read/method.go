@@ -175,6 +175,9 @@ func (r *reader) results(m *model.Method, results *types.Tuple) {
 			name = fmt.Sprintf("result%d", i+1)
 		}
 		at := fmt.Sprintf("%s: result %s", m.Name, name)
+		if v.Name() == "" && n == 1 {
+			at = m.Name + ": its result"
+		}
 		t, err := r.stream(v.Type(), at)
 		if t == nil && err == nil {
 			t, err = r.resultType(v.Type(), at)
@@ -225,7 +228,7 @@ func (r *reader) whole(m *model.Method) {
 	}
 	switch {
 	case callback && (in != nil || out != nil):
-		r.refusals.add(m.Pos, "%s: a call has a stream or takes an interface, not both: the interface would end with the call", m.Name)
+		r.refusals.add(m.Pos, "%s: a call has a stream or takes an interface, not both: the interface would end with the call: answer a list, or give the items to the interface", m.Name)
 	case out != nil && len(m.Results) > 1:
 		r.refusals.add(m.Pos, "%s: a stream is the only result beside an error", m.Name)
 	case !m.Context && (in != nil && in.Type.Shape == model.Chan || out != nil && out.Type.Shape == model.Chan):

@@ -79,7 +79,17 @@ func (f *file) kindOptions(s *model.Service, m *model.Method) {
 		f.p("daemon.WithWire(\"netrpc\", %q, \"*%s.%s\", \"%s.%s\"),", m.Name, pbName(f.contract), in, pbName(f.contract), out)
 	}
 	f.p("daemon.WithWire(\"grpc\", %q, %q, %q),", m.Name,
-		cmp.Or(m.RequestWire, wirePackage(f.contract)+"."+in), cmp.Or(m.AnswerWire, wirePackage(f.contract)+"."+out))
+		streamed(stream(m.Params))+cmp.Or(m.RequestWire, wirePackage(f.contract)+"."+in),
+		streamed(stream(m.Results))+cmp.Or(m.AnswerWire, wirePackage(f.contract)+"."+out))
+}
+
+// streamed begins the name of a message that a stream is made of, as .proto files write it
+// and as plugins describe their methods.
+func streamed(s *model.Field) string {
+	if s == nil {
+		return ""
+	}
+	return "stream "
 }
 
 // spellDuration writes a time as Go source.

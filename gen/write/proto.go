@@ -27,13 +27,7 @@ func protoSource(c *model.Contract) string {
 	for _, s := range c.Services {
 		fmt.Fprintf(&b, "\n%sservice %s {\n", comment("", s.Doc), s.Name)
 		for _, m := range s.Methods {
-			in, out := "", ""
-			if stream(m.Params) != nil {
-				in = "stream "
-			}
-			if stream(m.Results) != nil {
-				out = "stream "
-			}
+			in, out := streamed(stream(m.Params)), streamed(stream(m.Results))
 			fmt.Fprintf(&b, "%s  rpc %s(%s%s) returns (%s%s)", comment("  ", m.Doc), m.Name, in, requestName(s, m), out, answerName(s, m))
 			if m.Idempotent {
 				b.WriteString(" {\n    option idempotency_level = IDEMPOTENT;\n  }\n")

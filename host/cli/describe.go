@@ -80,6 +80,8 @@ func declared(m daemon.Method) string {
 		said = append(said, "within "+m.Timeout)
 	}
 	switch {
+	case m.Stream && strings.Contains(m.Signature, "iter.Seq2"), m.Stream && strings.Contains(m.Signature, "<-chan"):
+		said = append(said, "a stream of Go's: reattach call calls it, over gRPC")
 	case m.Stream && m.NotCallable != "":
 		said = append(said, "a stream, called without --server")
 	case m.NotCallable != "":

@@ -5,6 +5,7 @@ package daemon
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -155,7 +156,7 @@ func (in input) value(t reflect.Type) (reflect.Value, error) {
 
 // named gives a type with its article.
 func named(t reflect.Type) string {
-	name := t.String()
+	name := spelled(t)
 	if strings.ContainsRune("aeio", rune(name[0])) { // a uint begins with a consonant
 		return "an " + name
 	}
@@ -170,6 +171,9 @@ func explain(err error) error {
 			at = " at " + t.Field
 		}
 		return fmt.Errorf("%s is not %s%s", t.Value, named(t.Type), at)
+	}
+	if _, ok := errors.AsType[base64.CorruptInputError](err); ok {
+		return errors.New("want base64, which is how JSON has bytes")
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
 		return errors.New("the JSON ends early")

@@ -7,6 +7,7 @@ import (
 	"encoding"
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 )
 
@@ -88,14 +89,14 @@ func whyNotJSON(t reflect.Type, seen map[reflect.Type]bool) string {
 	seen[t] = true
 	switch t.Kind() {
 	case reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Uintptr, reflect.Complex64, reflect.Complex128:
-		return fmt.Sprintf("JSON cannot carry a %s", t)
+		return "JSON cannot carry " + named(t)
 	case reflect.Interface:
 		if t.NumMethod() > 0 {
-			return fmt.Sprintf("JSON cannot carry a %s, which is an interface", t)
+			return fmt.Sprintf("JSON cannot carry %s, which is an interface", named(t))
 		}
 	case reflect.Map:
 		if !namesMember(t.Key()) {
-			return fmt.Sprintf("JSON cannot carry a %s, as its keys are no strings", t)
+			return fmt.Sprintf("JSON cannot carry %s, as its keys are no strings", named(t))
 		}
 		return whyNotJSON(t.Elem(), seen)
 	case reflect.Pointer, reflect.Slice, reflect.Array:
@@ -141,14 +142,23 @@ func (m *method) describe() Method {
 	}
 	d := Method{Name: m.name, Params: []Param{}, Results: []string{}, NotCallable: m.uncarried}
 	for i, t := range m.params {
-		d.Params = append(d.Params, Param{Name: m.paramName(i), Type: t.String()})
+		d.Params = append(d.Params, Param{Name: m.paramName(i), Type: spelled(t)})
 	}
 	for _, t := range m.results {
-		d.Results = append(d.Results, t.String())
+		d.Results = append(d.Results, spelled(t))
 	}
 	d.Signature = m.signature()
 	return d
 }
+
+// spelled writes a type as people do: reflection has []uint8 for bytes, and the path of a
+// package in the arguments of a generic type.
+func spelled(t reflect.Type) string {
+	return typeArguments.ReplaceAllString(strings.ReplaceAll(t.String(), "[]uint8", "[]byte"), "$1")
+}
+
+// typeArguments finds what stands before the name of a package in a type's arguments.
+var typeArguments = regexp.MustCompile(`([\[,*\]])[\w.~-]+(?:/[\w.~-]+)*/`)
 
 func (m *method) paramName(i int) string {
 	if m.names == nil {
@@ -167,15 +177,15 @@ func (m *method) signature() string {
 		in = append(in, "context.Context")
 	}
 	for i, t := range m.params {
-		written := t.String()
+		written := spelled(t)
 		if m.variadic && i == len(m.params)-1 {
-			written = "..." + t.Elem().String()
+			written = "..." + spelled(t.Elem())
 		}
 		in = append(in, strings.TrimSpace(m.paramName(i)+" "+written))
 	}
 	out := make([]string, 0, len(m.results)+1)
 	for _, t := range m.results {
-		out = append(out, t.String())
+		out = append(out, spelled(t))
 	}
 	if m.hasErr {
 		out = append(out, "error")

@@ -57,6 +57,7 @@ func TestCorpus(t *testing.T) {
 	}
 	t.Logf("%d interfaces in %d packages", found, len(sources))
 	copyFile(t, "testdata/fakes/observe_test.go", filepath.Join(dir, "observe", "fake_test.go"))
+	copyFile(t, "testdata/attached/attached_test.go.txt", filepath.Join(dir, "attached", "attached_test.go"))
 	run(t, dir, "go", "vet", "./...")
 	out := run(t, dir, "go", "test", "-v", "./...")
 	tried := len(regexp.MustCompile(`(?m)^    --- PASS: Test\w+OverBothProtocols/(net/rpc|gRPC) `).FindAllString(out, -1))

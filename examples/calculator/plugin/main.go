@@ -9,18 +9,19 @@ import (
 	"example.com/calculator"
 )
 
-type table struct{}
+// implementation is what the plugin does.
+type implementation struct{}
 
-func (table) Add(_ context.Context, a, b int) (int, error) { return a + b, nil }
+func (implementation) Add(_ context.Context, a, b int) (int, error) { return a + b, nil }
 
-func (table) Divide(_ context.Context, a, b float64) (float64, error) {
+func (implementation) Divide(_ context.Context, a, b float64) (float64, error) {
 	if b == 0 {
 		return 0, calculator.ErrZero
 	}
 	return a / b, nil
 }
 
-func (table) Sum(_ context.Context, numbers []int) (sum int, _ error) {
+func (implementation) Sum(_ context.Context, numbers []int) (sum int, _ error) {
 	for _, n := range numbers {
 		if n == 13 {
 			return 0, &calculator.UnluckyError{Number: n}
@@ -30,4 +31,4 @@ func (table) Sum(_ context.Context, numbers []int) (sum int, _ error) {
 	return sum, nil
 }
 
-func main() { calculator.Serve(calculator.Implementations{Calculator: table{}}) }
+func main() { calculator.Serve(calculator.Implementations{Calculator: implementation{}}) }

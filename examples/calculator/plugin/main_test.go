@@ -13,7 +13,7 @@ import (
 )
 
 func TestTable(t *testing.T) {
-	c := daemontest.Stub[calculator.Calculator](daemontest.Serve(t, calculatorhost.Kinds()[0], table{}))
+	c := daemontest.Stub[calculator.Calculator](daemontest.Serve(t, calculatorhost.Kinds()[0], implementation{}))
 	if sum, err := c.Sum(t.Context(), []int{1, 2}); sum != 3 || err != nil {
 		t.Errorf("got %d, %v", sum, err)
 	}
