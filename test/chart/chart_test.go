@@ -43,6 +43,7 @@ func TestSameAsKustomize(t *testing.T) {
 		"Plain":       {"base", ``},
 		"TLS":         {"overlays/mtls", `tls: {enabled: true}`},
 		"CertManager": {"overlays/mtls-cert-manager", `tls: {enabled: true, certManager: true}`},
+		"Signer":      {"overlays/pod-certificates", `tls: {enabled: true, podCertificates: {enabled: true}}`},
 		"Monitoring":  {"overlays/monitoring", `monitoring: {monitors: true, rules: true, dashboard: true}`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,6 +178,8 @@ func TestBadValues(t *testing.T) {
 		"a name twice":     {`plugins: [{name: store, image: a}, {name: store, image: b}]`, `"store"`},
 		"the host's name":  {`plugins: [{name: basic, image: a}]`, `"basic"`},
 		"no TLS":           {`tls: {enabled: false, certManager: true}`, "tls"},
+		"two issuers":      {`tls: {enabled: true, certManager: true, podCertificates: {enabled: true}}`, "tls"},
+		"no signer":        {`tls: {enabled: true, podCertificates: {enabled: true, signerName: reattach}}`, "signerName"},
 		"replicas":         {`host: {replicas: -1}`, "replicas"},
 	} {
 		t.Run(name, func(t *testing.T) {

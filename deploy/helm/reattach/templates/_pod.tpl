@@ -86,11 +86,40 @@ volumeMounts: {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end -}}
 
+{{- /* projected has what the kubelet makes a pod of what a signer signs. Key and chain in
+one file are never read half-renewed. */ -}}
+{{- define "reattach.projected" -}}
+{{- $of := .Values.tls.podCertificates }}
+defaultMode: 288
+sources:
+  - podCertificate:
+      signerName: {{ $of.signerName }}
+      keyType: {{ $of.keyType }}
+      credentialBundlePath: tls.pem
+  - clusterTrustBundle:
+      signerName: {{ $of.signerName }}
+      labelSelector: {}
+      path: ca.crt
+{{- end -}}
+
+{{- /* cert and key are the files of a pod's own. */ -}}
+{{- define "reattach.cert" -}}
+/tls/{{ .Values.tls.podCertificates.enabled | ternary "tls.pem" "tls.crt" }}
+{{- end -}}
+{{- define "reattach.key" -}}
+/tls/{{ .Values.tls.podCertificates.enabled | ternary "tls.pem" "tls.key" }}
+{{- end -}}
+
 {{- define "reattach.volumes" -}}
 {{- $volumes := .of.volumes | default list }}
 {{- if .root.Values.tls.enabled }}
-{{- $secret := dict "secretName" (printf "%s-tls" .of.name) "defaultMode" 288 }}
-{{- $volumes = prepend $volumes (dict "name" "tls" "secret" $secret) }}
+{{- $tls := dict "name" "tls" }}
+{{- if .root.Values.tls.podCertificates.enabled }}
+{{- $_ := set $tls "projected" (include "reattach.projected" .root | fromYaml) }}
+{{- else }}
+{{- $_ := set $tls "secret" (dict "secretName" (printf "%s-tls" .of.name) "defaultMode" 288) }}
+{{- end }}
+{{- $volumes = prepend $volumes $tls }}
 {{- end }}
 {{- with $volumes }}
 volumes: {{- toYaml . | nindent 2 }}
@@ -133,9 +162,9 @@ MB, is 95 % of it. */ -}}
 {{ include "reattach.memory" . }}
 {{- if .Values.tls.enabled }}
 - name: HOST_TLS_CERT_FILE
-  value: /tls/tls.crt
+  value: {{ include "reattach.cert" . }}
 - name: HOST_TLS_KEY_FILE
-  value: /tls/tls.key
+  value: {{ include "reattach.key" . }}
 - name: HOST_TLS_CA_FILE
   value: /tls/ca.crt
 {{- end }}
@@ -149,9 +178,9 @@ MB, is 95 % of it. */ -}}
 {{ include "reattach.memory" . }}
 {{- if .Values.tls.enabled }}
 - name: PLUGIN_TLS_CERT_FILE
-  value: /tls/tls.crt
+  value: {{ include "reattach.cert" . }}
 - name: PLUGIN_TLS_KEY_FILE
-  value: /tls/tls.key
+  value: {{ include "reattach.key" . }}
 # Hosts without a certificate of this authority are refused.
 - name: PLUGIN_TLS_CLIENT_CA_FILE
   value: /tls/ca.crt
