@@ -50,7 +50,7 @@ func (p *GreeterPlugin) Server(*plugin.MuxBroker) (interface{}, error) {
 
 // Client gives a Greeter that calls the plugin through c.
 func (p *GreeterPlugin) Client(_ *plugin.MuxBroker, c *rpc.Client) (interface{}, error) {
-	return &greeterRPC{client: c}, nil
+	return &greeterRPC{rpcCaller{client: c}}, nil
 }
 
 // GRPCServer registers the Greeter service on s.

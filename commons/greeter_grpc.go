@@ -28,6 +28,11 @@ func (g *greeterGRPC) Hi(times int) (string, error) {
 	return answer.GetGreeting(), fromStatus(err)
 }
 
+// WithValues gives a Greeter whose calls carry the values of ctx.
+func (g *greeterGRPC) WithValues(ctx context.Context) any {
+	return &greeterGRPC{valued{g.ctx, ctx}, g.client}
+}
+
 // greeterGRPCServer is the plugin's side.
 type greeterGRPCServer struct {
 	commonspb.UnimplementedGreeterServer

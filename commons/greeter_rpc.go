@@ -2,24 +2,45 @@
 
 package commons
 
-import "net/rpc"
+import (
+	"context"
+	"net/rpc"
+
+	"github.com/hashicorp/go-plugin"
+)
 
 // greeterRPC is the host's side of a Greeter over net/rpc.
-type greeterRPC struct{ client *rpc.Client }
+type greeterRPC struct{ caller rpcCaller }
 
 func (g *greeterRPC) Greet(name string) (string, error) {
-	return callRPC(g.client, "Plugin.Greet", args{"name": name})
+	return g.caller.call("Plugin.Greet", args{"name": name})
 }
 
 func (g *greeterRPC) Hi(times int) (string, error) {
-	return callRPC(g.client, "Plugin.Hi", args{"times": times})
+	return g.caller.call("Plugin.Hi", args{"times": times})
 }
 
-// callRPC calls a method that takes named arguments and answers a string. The map
-// is sent under its plain type, since that is what every peer decodes.
-func callRPC(c *rpc.Client, method string, a args) (string, error) {
-	var answer string
-	err := c.Call(method, map[string]interface{}(a), &answer)
+// WithValues gives a Greeter whose calls carry the values of ctx, such as what is known of
+// the trace that they belong to. A host calls it for each call.
+func (g *greeterRPC) WithValues(ctx context.Context) any {
+	return &greeterRPC{g.caller.with(ctx)}
+}
+
+// rpcCaller calls methods that take named arguments and answer a string.
+type rpcCaller struct {
+	client *rpc.Client
+	ctx    context.Context // nil: calls carry none
+}
+
+func (c rpcCaller) with(ctx context.Context) rpcCaller { return rpcCaller{c.client, ctx} }
+
+// call sends the map under its plain type, since that is what every peer decodes.
+func (c rpcCaller) call(method string, a args) (answer string, err error) {
+	if c.ctx == nil {
+		err = c.client.Call(method, map[string]interface{}(a), &answer)
+	} else {
+		err = plugin.CallContext(c.ctx, c.client, method, map[string]interface{}(a), &answer)
+	}
 	return answer, err
 }
 

@@ -46,7 +46,7 @@ func (p *PingPongerPlugin) Server(*plugin.MuxBroker) (interface{}, error) {
 
 // Client gives a PingPonger that calls the plugin through c.
 func (p *PingPongerPlugin) Client(_ *plugin.MuxBroker, c *rpc.Client) (interface{}, error) {
-	return &pingPongerRPC{client: c}, nil
+	return &pingPongerRPC{rpcCaller{client: c}}, nil
 }
 
 // GRPCServer registers the PingPonger service on s.

@@ -4,16 +4,20 @@ package commons
 
 import (
 	"context"
-	"net/rpc"
 
 	"github.com/reattach/reattach/commons/commonspb"
 )
 
 // pingPongerRPC is the host's side of a PingPonger over net/rpc.
-type pingPongerRPC struct{ client *rpc.Client }
+type pingPongerRPC struct{ caller rpcCaller }
 
 func (p *pingPongerRPC) Ping() (string, error) {
-	return callRPC(p.client, "Plugin.Ping", args{})
+	return p.caller.call("Plugin.Ping", args{})
+}
+
+// WithValues gives a PingPonger whose calls carry the values of ctx.
+func (p *pingPongerRPC) WithValues(ctx context.Context) any {
+	return &pingPongerRPC{p.caller.with(ctx)}
 }
 
 // pingPongerRPCServer is the plugin's side.
@@ -34,6 +38,11 @@ type pingPongerGRPC struct {
 func (p *pingPongerGRPC) Ping() (string, error) {
 	answer, err := p.client.Ping(p.ctx, &commonspb.PingRequest{})
 	return answer.GetAnswer(), fromStatus(err)
+}
+
+// WithValues gives a PingPonger whose calls carry the values of ctx.
+func (p *pingPongerGRPC) WithValues(ctx context.Context) any {
+	return &pingPongerGRPC{valued{p.ctx, ctx}, p.client}
 }
 
 // pingPongerGRPCServer is the plugin's side over gRPC.

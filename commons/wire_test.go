@@ -27,17 +27,17 @@ func TestRequestsOnTheWire(t *testing.T) {
 	}{
 		"greet": {
 			reason: "old plugins read the argument name",
-			call:   func(c *rpc.Client) (string, error) { return (&greeterRPC{c}).Greet("Ada") },
+			call:   func(c *rpc.Client) (string, error) { return (&greeterRPC{rpcCaller{client: c}}).Greet("Ada") },
 			want:   request{"Plugin.Greet", map[string]interface{}{"name": "Ada"}},
 		},
 		"hi": {
 			reason: "old plugins read times as an int",
-			call:   func(c *rpc.Client) (string, error) { return (&greeterRPC{c}).Hi(2) },
+			call:   func(c *rpc.Client) (string, error) { return (&greeterRPC{rpcCaller{client: c}}).Hi(2) },
 			want:   request{"Plugin.Hi", map[string]interface{}{"times": 2}},
 		},
 		"ping": {
 			reason: "no arguments are an empty map, not nothing",
-			call:   func(c *rpc.Client) (string, error) { return (&pingPongerRPC{c}).Ping() },
+			call:   func(c *rpc.Client) (string, error) { return (&pingPongerRPC{rpcCaller{client: c}}).Ping() },
 			want:   request{"Plugin.Ping", map[string]interface{}{}},
 		},
 	}

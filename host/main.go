@@ -10,6 +10,7 @@ import (
 	"github.com/reattach/reattach/commons"
 	"github.com/reattach/reattach/host/cli"
 	"github.com/reattach/reattach/host/cli/kube"
+	"github.com/reattach/reattach/host/tracing"
 )
 
 func main() { os.Exit(cli.Main(program())) }
@@ -24,6 +25,7 @@ func program() cli.Options {
 		Kinds:       kinds(),
 		OnceReady:   greeted.greet,
 		Environment: greeted,
+		Tracer:      tracing.FromEnv,
 		Finders:     []cli.Finder{new(kube.Finder)},
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 
 	"github.com/reattach/reattach/commons"
+	"github.com/reattach/reattach/tracing"
 )
 
 // greeter implements commons.Greeter.
@@ -28,7 +29,14 @@ func (g greeter) Hi(times int) (string, error) {
 
 func main() {
 	logger := hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true})
-	commons.Serve(logger, plugin.PluginSet{
+	provider, stop, err := tracing.Start(tracing.Options{Logger: logger})
+	defer stop()
+	if err != nil {
+		logger.Error("no traces", "error", err)
+	}
+	config := commons.ServeConfig(logger, plugin.PluginSet{
 		commons.GreeterKind: &commons.GreeterPlugin{Impl: greeter{logger}},
 	})
+	config.Around = tracing.Around(provider)
+	plugin.Serve(config)
 }

@@ -64,6 +64,7 @@ type GRPCServer struct {
 	Stderr io.Reader
 
 	logger hclog.Logger
+	around Around
 	pipes  stdio.Pipes // that Stdout and Stderr come from; nil where that is not known
 	// multiplexer, if not nil, is where brokered connections go. It is the listener to
 	// serve on, too.
@@ -81,7 +82,7 @@ func (s *GRPCServer) Init() error {
 	s.source = stdio.NewSource(s.Stdout, s.Stderr, s.pipes)
 	s.output = grpcstdio.NewSender(s.source.Subscribe)
 	s.output.Follow(s.source) // An answer may come before its host has asked for the output.
-	cfg := grpcserve.Config{Plugins: grpcPlugins(s.Plugins), NewServer: factoryOf(s.Server), Logger: s.logger, Options: grpcconn.LocalServerOptions()}
+	cfg := grpcserve.Config{Plugins: grpcPlugins(s.Plugins), NewServer: factoryOf(s.Server), Logger: s.logger, Options: grpcconn.LocalServerOptions(), Around: s.around}
 	host := grpcserve.Host{
 		Logger: s.logger,
 		Broker: broker.Config{

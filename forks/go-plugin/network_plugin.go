@@ -34,6 +34,7 @@ const (
 type networkPlugin struct {
 	config    NetworkConfig
 	newServer func([]grpc.ServerOption) *grpc.Server // of ServeConfig
+	around    Around                                 // of ServeConfig
 	logger    hclog.Logger
 	about     hclog.Logger // hosts, as often as a flood of them may be logged
 	served    []servedVersion
@@ -51,6 +52,7 @@ type networkPlugin struct {
 func newNetworkPlugin(opts *ServeConfig, logger hclog.Logger, output stdio.Outputs, quit func()) (*networkPlugin, error) {
 	p := &networkPlugin{
 		newServer: opts.GRPCServer,
+		around:    opts.Around,
 		logger:    logger,
 		about:     logging.NewRated(logger),
 		served:    servedVersions(opts),
@@ -112,6 +114,7 @@ func (p *networkPlugin) grpcConfig(set PluginSet) grpcserve.Config {
 		NewServer: factoryOf(p.newServer),
 		Options:   []grpc.ServerOption{grpc.Creds(grpcconn.EstablishedTLS{})},
 		Logger:    p.logger,
+		Around:    p.around,
 	}
 	if p.quit == nil {
 		cfg.MaxMessage = p.config.MaxMessageBytes // Children have gRPC's own bound.

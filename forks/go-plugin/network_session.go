@@ -147,7 +147,7 @@ func (h *hostSession) newNetRPC() (session netRPCSession, release func()) {
 		return h.relay.newNetRPC()
 	}
 	config := &netrpc.PluginConfig{
-		Serving: netrpc.Serving{Panicked: h.panicked, Output: &h.before, MaxMessage: h.plugin.config.MaxMessageBytes},
+		Serving: netrpc.Serving{Panicked: h.panicked, Output: &h.before, MaxMessage: h.plugin.config.MaxMessageBytes, Around: h.plugin.around},
 		Kinds:   h.version.plugins.netRPC,
 		Quit:    func() { h.quit(0) },
 		Yamux: func() *yamux.Config {

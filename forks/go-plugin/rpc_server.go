@@ -25,6 +25,7 @@ type RPCServer struct {
 	// DoneCh, if not nil, is closed when a host asks the plugin to end.
 	DoneCh chan<- struct{}
 
+	around Around
 	before *stdio.Barrier // nil: it is not known what was written
 	done   sync.Once
 }
@@ -47,7 +48,7 @@ func (s *RPCServer) Serve(lis net.Listener) {
 // ServeConn serves one connection until the host hangs up, and closes it.
 func (s *RPCServer) ServeConn(conn io.ReadWriteCloser) {
 	_ = netrpc.NewYamuxPlugin(conn, &netrpc.PluginConfig{
-		Serving: netrpc.Serving{Output: s.before},
+		Serving: netrpc.Serving{Output: s.before, Around: s.around},
 		Kinds:   PluginSet(s.Plugins).netRPC,
 		Quit:    s.quit,
 		Stdout:  s.Stdout, Stderr: s.Stderr,

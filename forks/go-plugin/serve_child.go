@@ -133,7 +133,7 @@ func (s *childServer) configureProtocol(stdout, stderr io.Reader, pipes stdio.Pi
 		}
 		before := new(stdio.Barrier)
 		before.Follow(pipes)
-		s.protocol = &RPCServer{Plugins: s.version.plugins, Stdout: stdout, Stderr: stderr, DoneCh: s.done, before: before}
+		s.protocol = &RPCServer{Plugins: s.version.plugins, Stdout: stdout, Stderr: stderr, DoneCh: s.done, before: before, around: s.opts.Around}
 		return
 	}
 	server := &GRPCServer{
@@ -145,6 +145,7 @@ func (s *childServer) configureProtocol(stdout, stderr io.Reader, pipes stdio.Pi
 		Stderr:  stderr,
 		logger:  s.logger,
 		pipes:   pipes,
+		around:  s.opts.Around,
 	}
 	// Whether brokered connections are to go through the one connection.
 	if on, _ := strconv.ParseBool(os.Getenv(env.MultiplexGRPC)); on {

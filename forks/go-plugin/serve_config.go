@@ -50,6 +50,10 @@ type ServeConfig struct {
 	// as what is written to os.Stdout and os.Stderr does.
 	Started func(stdout, stderr io.Writer)
 
+	// Around, if not nil, runs each call of the plugin's kinds, and of what it serves on a
+	// broker: for tracing, say.
+	Around Around
+
 	// Network configures network mode. Nil reads it from the environment.
 	Network *NetworkConfig
 }

@@ -50,13 +50,22 @@ func (c *config) newLocal(ctx context.Context, stderr io.Writer) (*local, error)
 		return nil, err
 	}
 	o.DrainTimeout = min(o.DrainTimeout, leaveWithin)
+	stop, err := c.follow(&o)
+	if err != nil {
+		return nil, err
+	}
 	d, _, err := c.newDaemon(o)
 	if err != nil {
+		stop()
 		return nil, err
 	}
 	running, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	l := &local{d: d, c: c, cancel: cancel, ended: make(chan error, 1)}
-	go func() { l.ended <- d.Run(running) }()
+	go func() {
+		err := d.Run(running)
+		stop()
+		l.ended <- err
+	}()
 	return l, nil
 }
 

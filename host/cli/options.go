@@ -23,6 +23,7 @@ import (
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/doctor"
 	"github.com/reattach/reattach/host/dynamic"
+	"github.com/reattach/reattach/host/stub"
 )
 
 // Options is what makes a host of its own of this command line. Handshake and Kinds
@@ -48,6 +49,11 @@ type Options struct {
 	// envconfig has them, each with a tag desc for people. It is filled in before
 	// anything else is called.
 	Environment any
+	// Tracer, if not nil, gives what follows the calls of a daemon, as daemon.Options has it,
+	// or nil if the environment asks for nothing: tracing.FromEnv of package host/tracing is
+	// one. It is called once by a command that has a daemon of its own, and stop at its end,
+	// also after an error.
+	Tracer func(program string, logger hclog.Logger) (tracer stub.Tracer, stop func(), err error)
 	// Finders find plugins in further places.
 	Finders []Finder
 	// AnyPlugin is for a program that knows no kinds, or those of contracts that it is told

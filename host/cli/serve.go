@@ -62,6 +62,11 @@ func (c *config) serve(ctx context.Context, stdout, stderr io.Writer) error {
 	registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	o.Registerer = registry
 	o.OnReady = c.onReady(&lockedWriter{w: stdout})
+	stopTracing, err := c.follow(&o)
+	if err != nil {
+		return err
+	}
+	defer stopTracing()
 	d, finders, err := c.newDaemon(o)
 	if err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/rpc"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc/metadata"
@@ -86,4 +87,54 @@ func TestCallBindsContext(t *testing.T) {
 		t.Errorf("the call that was given up ended with %v", err)
 	}
 	<-server.ended
+}
+
+// valuesStub is a knocker whose calls carry no more than the values of a context.
+type valuesStub struct{ knockerStub }
+
+func (s *valuesStub) WithContext() {} // hides that of the knockerStub
+
+func (s *valuesStub) WithValues(ctx context.Context) any {
+	return &valuesStub{knockerStub{s.client, ctx}}
+}
+
+type valuesPlugin struct{ knockerPlugin }
+
+func (*valuesPlugin) Client(_ *plugin.MuxBroker, c *rpc.Client) (any, error) {
+	return &valuesStub{knockerStub{c, context.Background()}}, nil
+}
+
+// A call by JSON may carry the values of its context, and not its end.
+func TestCallBindsValues(t *testing.T) {
+	server := &knockerServer{make(chan struct{}), make(chan struct{})}
+	p := &valuesPlugin{knockerPlugin{server}}
+	address, _ := serve(t, greeter{}, map[int]plugin.PluginSet{1: {"knock": p}})
+	o := options("p=" + address)
+	o.Versions = nil
+	o.Kinds = []daemon.Kind{daemon.NewKind[knocker]("knock", p)}
+	o.DrainTimeout = time.Millisecond // the method that waits ends with its session
+	d, stop := start(t, o)
+	ctx, cancel := context.WithCancel(metadata.AppendToOutgoingContext(t.Context(), "who", "Ada"))
+	answer, err := d.Call(ctx, "p", "knock", "Knock", json.RawMessage(`["front"]`))
+	if err != nil || string(answer) != `"Ada"` {
+		t.Errorf("got %s, %v", answer, err)
+	}
+	returned := make(chan struct{})
+	called := make(chan error, 1)
+	go func() {
+		_, err := d.Call(ctx, "p", "knock", "Knock", json.RawMessage(`["closed"]`), daemon.WhenReturned(func() { close(returned) }))
+		called <- err
+	}()
+	<-server.waiting
+	cancel()
+	if err := <-called; !errors.Is(err, context.Canceled) {
+		t.Errorf("the caller got %v", err)
+	}
+	select {
+	case <-returned:
+		t.Error("the method has returned with its caller")
+	default:
+	}
+	stop()
+	<-returned
 }

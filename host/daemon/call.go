@@ -61,6 +61,15 @@ type ContextBinder interface {
 	WithContext(ctx context.Context) any
 }
 
+// ValuesBinder is what a [ContextBinder] is for an interface whose methods cannot be given
+// up: a call counts until its method has returned, whatever becomes of its caller.
+type ValuesBinder interface {
+	// WithValues gives a value of the interface whose calls carry the values of ctx, which
+	// never ends: its outgoing metadata reach the plugin, and its span is that of the
+	// caller. It is asked for and dropped as that of WithContext is.
+	WithValues(ctx context.Context) any
+}
+
 // Call calls a method of a plugin with arguments in JSON: an array with one element
 // for each parameter, or an object where the kind names them. The result is a JSON
 // value: that of a single result, an array of several, or null.
@@ -108,8 +117,13 @@ func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args jso
 		return nil, notDispensed(ctx, method, err)
 	}
 	carries := m.hasCtx
-	if b, ok := impl.(ContextBinder); ok && !carries {
-		impl, carries = b.WithContext(ctx), true
+	switch b := impl.(type) {
+	case ContextBinder:
+		if !carries {
+			impl, carries = b.WithContext(ctx), true
+		}
+	case ValuesBinder:
+		impl = b.WithValues(context.WithoutCancel(ctx))
 	}
 	if !carries {
 		if err := d.awaitEndpoint(ctx, plugin, k, method); err != nil {

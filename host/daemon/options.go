@@ -18,6 +18,7 @@ import (
 	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/discovery"
+	"github.com/reattach/reattach/host/stub"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -82,6 +83,8 @@ type Options struct {
 	// first endpoint that takes calls. It runs in a goroutine of its own, which
 	// Run waits for; ctx ends when the daemon is told to end.
 	OnReady func(ctx context.Context, d *Daemon, plugin string)
+	// Tracer follows the calls, such as one of package host/tracing. Nil follows none.
+	Tracer stub.Tracer
 	// Logger takes what happens. Nil discards it.
 	Logger hclog.Logger
 	// Registerer takes the metrics. Nil keeps none.

@@ -117,6 +117,7 @@ func (d *Daemon) makeStub(name string, k *Kind, info conn.Info) (*routed, error)
 	broker := d.broker(name)
 	calls := d.metrics.calls(name, k.name)
 	config := stub.Config{Router: speakers{pool, d.dialects.of(info)}, Observer: calls, Broker: broker}
+	config.Tracing = stub.Tracing{Tracer: d.opts.Tracer, Plugin: name, Kind: k.name}
 	d.state(&config, name, k, d.dialects.of(info))
 	r, err := d.newStub(glue, k, info.Protocol, config)
 	if err != nil {

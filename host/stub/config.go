@@ -24,6 +24,8 @@ type Config struct {
 	Methods Methods
 	// Observer is told of each call. It may be nil.
 	Observer Observer
+	// Tracing follows each call from endpoint to endpoint. Its zero value follows none.
+	Tracing Tracing
 	// State is shared by the stubs of one plugin that remembers what it was told. Nil, it
 	// is taken for stateless: neither Affinity nor CallOptions.Replay has an effect.
 	State *State
@@ -84,12 +86,15 @@ func (c *callConfig) now() time.Duration { return time.Since(c.start) }
 
 // observe reports a call that has just ended.
 func (c *callConfig) observe(s *callState, endpoint string, err error) {
-	if c.Observer == nil {
+	if c.Observer == nil && s.trace == nil {
 		return
 	}
 	ended := Call{Method: s.method, Endpoint: endpoint, Took: c.now() - s.began, Attempts: s.attempts, Err: err}
 	if s.retry != nil {
 		ended.Repeats = s.retry.repeats
 	}
-	c.Observer.Called(ended)
+	ended.TraceID = s.trace.ended(ended)
+	if c.Observer != nil {
+		c.Observer.Called(ended)
+	}
 }

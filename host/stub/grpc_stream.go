@@ -25,6 +25,7 @@ func (r *grpcRoutes) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc
 	if err != nil {
 		return nil, err
 	}
+	c.trace = r.Tracing.begin(ctx, protocolGRPC, fullMethod)
 	s, endpoint, err := c.openStream(ctx, desc, fullMethod, opts)
 	if err != nil {
 		c.observe(endpoint, err)
@@ -44,7 +45,7 @@ func (c *grpcCall) openStream(ctx context.Context, desc *grpc.StreamDesc, fullMe
 		}
 		mark := sentMark{conn: conn, method: fullMethod}
 		routed := &routedStream{call: c, ctx: ctx, lease: lease, conn: conn}
-		routed.ClientStream, err = conn.NewStream(ctx, desc, fullMethod, mark.with(opts, grpc.OnFinish(routed.finish))...)
+		routed.ClientStream, err = conn.NewStream(c.trace.attempt(ctx, lease.Endpoint()), desc, fullMethod, mark.with(opts, grpc.OnFinish(routed.finish))...)
 		if err == nil {
 			routed.begin()
 			return routed, lease.Endpoint(), nil

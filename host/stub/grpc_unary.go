@@ -28,6 +28,7 @@ func (r *grpcRoutes) unary(ctx context.Context, fullMethod string, req, reply an
 		ctx, cancel = context.WithTimeoutCause(ctx, c.options.Timeout, ErrTimeout)
 		defer cancel()
 	}
+	c.trace = r.Tracing.begin(ctx, protocolGRPC, fullMethod)
 	endpoint, err := c.invoke(ctx, fullMethod, req, reply, opts)
 	c.observe(endpoint, err)
 	return err
@@ -41,7 +42,7 @@ func (c *grpcCall) invoke(ctx context.Context, fullMethod string, req, reply any
 			return "", err
 		}
 		mark := sentMark{conn: conn, method: fullMethod}
-		err = conn.Invoke(ctx, fullMethod, req, reply, mark.with(opts)...)
+		err = conn.Invoke(c.trace.attempt(ctx, lease.Endpoint()), fullMethod, req, reply, mark.with(opts)...)
 		if err == nil {
 			err = c.record(ctx, lease, fullMethod, req, opts)
 		}

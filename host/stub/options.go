@@ -66,4 +66,6 @@ type Call struct {
 	Repeats int
 	// Err is what the caller got; nil if the plugin answered with a result.
 	Err error
+	// TraceID is the ID of the trace that shows the call, as a Trace gave it; mostly empty.
+	TraceID string
 }

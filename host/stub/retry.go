@@ -45,6 +45,7 @@ type callState struct {
 	began  time.Duration // when, by the clock of its stub; see callConfig.now
 	handed time.Duration // from began until the last endpoint got it
 
+	trace    *callTrace  // nil: nobody follows the call
 	attempts int         // times that the call was handed to an endpoint
 	retry    *retryState // nil until an attempt has failed, as few do
 }
@@ -115,6 +116,7 @@ func (s *callState) backOff(ctx context.Context) error {
 // avoid makes next prefer other endpoints from now on. cause is why this one did not
 // take the call.
 func (s *callState) avoid(endpoint string, cause error) {
+	s.trace.failed(false, cause)
 	r := s.retries()
 	if !slices.Contains(r.tried, endpoint) {
 		r.tried = append(r.tried, endpoint)
@@ -158,6 +160,7 @@ func (s *callState) lost(endpoint string, sent bool, cause error) bool {
 			return false
 		}
 	}
+	s.trace.failed(sent, cause)
 	s.avoid(endpoint, cause)
 	return true
 }

@@ -46,7 +46,10 @@ func (k *call) deadline() time.Duration {
 // request is what is sent of the call beside its arguments, without its number.
 func (k *call) request() plugin.RPCRequest {
 	r := plugin.RPCRequest{Method: k.name}
-	if k.within != nil {
+	switch {
+	case k.trace != nil:
+		r.Carry(k.trace.attempt(k.trace.base, k.lease.Endpoint()))
+	case k.within != nil:
 		r.Carry(k.within.Context)
 	}
 	if r.Timeout == 0 {

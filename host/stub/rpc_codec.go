@@ -68,6 +68,7 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 	if c, ok := args.(*plugin.ContextCall); ok {
 		k.carry(c)
 	}
+	k.trace = c.Tracing.begin(k.context(), protocolRPC, k.name)
 	lease, err := c.Router.Pick(c.atOnce, protocolRPC, nil)
 	if err != nil {
 		go c.route(k, nil)

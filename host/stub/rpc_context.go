@@ -37,6 +37,14 @@ func (k *call) carry(c *plugin.ContextCall) {
 	k.args, c.Canceler = c.Args, k.within
 }
 
+// context gives the caller's context, or nil.
+func (k *call) context() context.Context {
+	if k.within == nil {
+		return nil
+	}
+	return k.within.Context
+}
+
 // Cancel implements plugin.Canceler. Where the call is on its way to a channel, the
 // goroutine that routes it ends it: its context has ended as well.
 func (w *callContext) Cancel() {

@@ -52,6 +52,9 @@ func Start(t testing.TB, cmd *exec.Cmd) *Process {
 	return p
 }
 
+// PID is the number of its process.
+func (p *Process) PID() int { return p.cmd.Process.Pid }
+
 // Signal sends it a signal.
 func (p *Process) Signal(t testing.TB, signal os.Signal) {
 	t.Helper()

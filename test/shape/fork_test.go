@@ -66,6 +66,9 @@ func TestForkLayers(t *testing.T) {
 		}
 		from, _ := inFork(p.ImportPath)
 		for _, imported := range p.Imports {
+			if strings.HasPrefix(imported, "go.opentelemetry.io/") {
+				t.Errorf("%s imports %s: whoever wants traces gives ServeConfig.Around", from, imported)
+			}
 			to, ok := inFork(imported)
 			if !ok || strings.HasPrefix(from, to+"/") {
 				continue

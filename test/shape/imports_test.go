@@ -22,6 +22,7 @@ var layers = [][]string{
 	{"target", "balancer", "history", "page", "services"},
 	{"discovery", "conn"},
 	{"attach", "fleet", "stub", "conform"},
+	{"tracing"},
 	{"daemon", "shim"},
 	{"doctor", "dynamic"},
 	{"api"},
@@ -36,6 +37,10 @@ var leaves = map[string]struct{ importers, linkers []string }{
 		importers: []string{"host/discovery/kubernetes", "host/doctor/kubernetes"},
 		linkers:   []string{"host/discovery/kubernetes", "host/doctor/kubernetes", "host/cli/kube", "host"},
 	},
+	"go.opentelemetry.io/": {
+		importers: []string{"host/tracing", "tracing"},
+		linkers:   []string{"host/tracing", "tracing", "host", "plugin"},
+	},
 	// They come with client-go's tools/record.
 	"github.com/go-openapi/": {
 		linkers: []string{"host/discovery/kubernetes", "host/doctor/kubernetes", "host/cli/kube", "host"},
@@ -46,6 +51,7 @@ var leaves = map[string]struct{ importers, linkers []string }{
 var forbidden = []struct{ from, to, reason string }{
 	{"commons", module + "/host", "plugins link the contracts, and must not link the host"},
 	{"plugin", module + "/host", "a plugin does not need the host"},
+	{"tracing", module + "/host", "plugins link it, and must not link the host"},
 	{"pluginzh", module + "/host", "a plugin does not need the host"},
 	{"host/target", "github.com/", "the shared nouns need the standard library only"},
 	{"host/history", "github.com/", "what counts each call needs the standard library only"},

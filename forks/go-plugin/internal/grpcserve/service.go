@@ -50,6 +50,8 @@ type Config struct {
 	// serves on a brokered connection of a shared service. Host has that for all other
 	// calls. Nil: any panic ends the process.
 	Panicked panics.Func
+	// Around runs each call of the plugin's; nil: nothing is around it.
+	Around calls.Around
 	// Health, if not nil, makes what answers for the service's health in the place of own,
 	// and the server describes itself to nobody: the calls are another's.
 	Health func(own *health.Server) grpc_health_v1.HealthServer
@@ -110,6 +112,10 @@ func newService(cfg Config, host *Host, asker hclog.Logger) (*Service, error) {
 	if cfg.Panicked != nil {
 		unary = append(unary, grpcconn.AnswerUnaryPanics(s.panicked))
 		stream = append(stream, grpcconn.AnswerStreamPanics(s.panicked))
+	}
+	if cfg.Around != nil {
+		unary = append(unary, grpcconn.AroundUnary(cfg.Around))
+		stream = append(stream, grpcconn.AroundStream(cfg.Around))
 	}
 	bound := grpcconn.ServerBound(cfg.MaxMessage)
 	s.brokered = append(slices.Clip(bound), grpc.ChainUnaryInterceptor(unary...), grpc.ChainStreamInterceptor(stream...))

@@ -26,6 +26,8 @@ const (
 type control struct {
 	kinds    func(kind string) (impl any, err error)
 	panicked panics.Func // says what becomes of a panic in kinds
+	// within gives what runs the calls of a kind within the plugin's Around.
+	within func(handler mux.Handler, kind string) mux.Handler
 	// register serves a kind and returns the id where.
 	register func(mux.Handler) (id uint32, err error)
 	// raw says that a kind has a connection, which a Raw can be given.
@@ -118,7 +120,7 @@ func (c *control) open(kind string) (handler mux.Handler, err error) {
 		}
 		return raw, nil
 	}
-	return newServer(impl), nil
+	return c.within(newServer(impl), kind), nil
 }
 
 // ServeRequest implements mux.Handler. It is not called: a Raw has its connection.

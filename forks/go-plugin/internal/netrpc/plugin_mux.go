@@ -25,7 +25,7 @@ func NewMuxPlugin(conn net.Conn, config *PluginConfig) *MuxPlugin {
 	streams := &muxStreams{arrivals: NewArrivals()}
 	broker := NewBroker(streams, streams.arrivals, rendezvous.Wait, config.Serving)
 	control := &control{
-		kinds: config.Kinds(broker), panicked: config.Panicked,
+		kinds: config.Kinds(broker), panicked: config.Panicked, within: config.within,
 		register: func(h mux.Handler) (uint32, error) {
 			id, err := p.mux.Register(h)
 			return uint32(id), err

@@ -52,7 +52,7 @@ func (p *YamuxPlugin) Serve() error {
 	broker := NewBroker(newYamuxStreams(session), NewArrivals(), rendezvous.Wait, p.config.Serving)
 	go broker.Run()
 	control := &control{
-		panicked: p.config.Panicked, finishOutput: p.finishOutput,
+		panicked: p.config.Panicked, within: p.config.within, finishOutput: p.finishOutput,
 		draining: p.config.Draining, ended: session.CloseChan(),
 		register: func(h mux.Handler) (uint32, error) { return p.register(broker, h), nil },
 		remote:   p.config.Remote, raw: true,

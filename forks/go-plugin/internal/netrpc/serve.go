@@ -24,11 +24,14 @@ type Serving struct {
 	Panicked   panics.Func    // says what becomes of a panic in a method
 	Output     *stdio.Barrier // nil: no output is sent before an answer
 	MaxMessage int            // bounds each message, in bytes; zero does not
+	Around     calls.Around   // runs each call; nil: nothing is around it
 	calls      *calls.Gauge   // counts calls in flight; nil: they are not counted
 }
 
 // serve serves the exported methods of v under "Plugin" until conn ends.
-func (s Serving) serve(conn io.ReadWriteCloser, v any) { newService(conn, newServer(v), s).serve() }
+func (s Serving) serve(conn io.ReadWriteCloser, v any) {
+	newService(conn, s.within(newServer(v), ""), s).serve()
+}
 
 // service serves net/rpc on one connection. One goroutine reads at a time. When it has
 // a request whose method it is to run, it starts another one that reads on. So it is

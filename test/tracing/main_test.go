@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package tracing
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/reattach/reattach/test/kit"
+)
+
+const patience = time.Minute
+
+var bin string // where the programs are
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "tracing")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	bin = dir
+	if out, err := exec.Command("../../scripts/build.sh", dir).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
+		return 1
+	}
+	return m.Run()
+}
+
+// addresses gives some at which nobody listens, and whose ports no client is given meanwhile.
+func addresses(t *testing.T, n int) (list []string) {
+	t.Helper()
+	for range n {
+		lis, err := net.Listen("tcp", "127.83.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer lis.Close() // all at once, so that no two are the same
+		list = append(list, lis.Addr().String())
+	}
+	return list
+}
+
+// program starts one of bin, without what the test's own environment says of traces.
+func program(t *testing.T, name string, env []string, args ...string) *kit.Process {
+	t.Helper()
+	cmd := exec.Command(filepath.Join(bin, name), args...)
+	cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")}, env...)
+	return kit.Start(t, cmd)
+}
+
+// replica starts the English greeter at an address.
+func replica(t *testing.T, address string, env ...string) *kit.Process {
+	t.Helper()
+	host, port, _ := net.SplitHostPort(address)
+	p := program(t, "greeter-en.po", append([]string{
+		"BASIC_PLUGIN=hello", "PLUGIN_HOST=" + host, "PLUGIN_MIN_PORT=" + port, "PLUGIN_MAX_PORT=" + port, "PLUGIN_NAME=greeter",
+	}, env...))
+	if !p.Stdout.Scan() {
+		t.Fatalf("greeter at %s does not listen", address)
+	}
+	return p
+}

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package tracing
+
+import (
+	"context"
+	"strings"
+
+	"github.com/hashicorp/go-plugin"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
+	"go.opentelemetry.io/otel/trace"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+)
+
+// Around gives what shows each call that a plugin serves as a span, of kind SERVER, beneath
+// that of the host: a plugin.ServeConfig takes it. A method with a context finds the span in
+// it; and what it calls with that context over gRPC, or back at its host, is told of the
+// span by the outgoing metadata. Nil, as [Start] gives it without traces, is nil again.
+func Around(provider trace.TracerProvider) plugin.Around {
+	if provider == nil {
+		return nil
+	}
+	tracer := provider.Tracer(Name, trace.WithSchemaURL(semconv.SchemaURL))
+	return func(ctx context.Context, call plugin.ServedCall, run func(context.Context) error) {
+		md, _ := metadata.FromIncomingContext(ctx)
+		name := MethodName(call.Kind, call.Method)
+		ctx, span := tracer.Start(FromMetadata(ctx, md), name, trace.WithSpanKind(trace.SpanKindServer),
+			trace.WithAttributes(semconv.RPCSystemNameKey.String(call.Protocol), semconv.RPCMethod(name)))
+		failed := true // until the method has returned
+		defer func() {
+			if failed {
+				span.SetStatus(codes.Error, "the method did not return")
+			}
+			span.End()
+		}()
+		if err := run(ToMetadata(ctx)); err != nil {
+			setError(span, call.Protocol, err)
+		}
+		failed = false
+	}
+}
+
+// MethodName gives a method's name in spans, "greeter/Greet" or "hello.Greeter/Greet", of
+// what a protocol has: "Plugin.Greet" and the kind, or "/hello.Greeter/Greet".
+func MethodName(kind, method string) string {
+	if rest, ok := strings.CutPrefix(method, "/"); ok {
+		return Text(rest)
+	}
+	if rest, ok := strings.CutPrefix(method, "Plugin."); ok && kind != "" {
+		return Text(kind + "/" + rest)
+	}
+	return Text(strings.Replace(method, ".", "/", 1))
+}
+
+// setError says in a span what a method has returned.
+func setError(span trace.Span, protocol string, err error) {
+	span.SetStatus(codes.Error, Text(err.Error()))
+	if protocol == "grpc" {
+		code := status.Code(err).String()
+		span.SetAttributes(semconv.RPCResponseStatusCode(code), semconv.ErrorTypeKey.String(code))
+		return
+	}
+	span.SetAttributes(attribute.String("error.type", "plugin"))
+}
