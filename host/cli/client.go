@@ -26,8 +26,9 @@ type client interface {
 	Kinds(ctx context.Context) ([]daemon.KindInfo, error)
 	// Describe gives the kinds of a plugin, as far as they are known.
 	Describe(ctx context.Context, plugin string) ([]daemon.KindInfo, error)
-	// Events calls show with each thing that happens until ctx ends, which is no error.
-	Events(ctx context.Context, show func(daemon.Event) error) error
+	// Events calls begin with all plugins, and show with each thing that has happened
+	// since, until ctx ends, which is no error.
+	Events(ctx context.Context, begin func(found) error, show func(daemon.Event) error) error
 	// Watch calls show with all plugins now and after each change until ctx ends,
 	// which is no error.
 	Watch(ctx context.Context, show func(found) error) error

@@ -243,6 +243,7 @@ func (d *doctorRun) inside(ctx context.Context) error {
 		for _, s := range inner.Steps {
 			d.step(r, s)
 		}
+		r.MoreWarnings += inner.MoreWarnings
 		r.Unseen = slices.DeleteFunc(r.Unseen, func(hop string) bool { return seenIn(r, hop) })
 	}
 	return nil
@@ -325,6 +326,10 @@ func printReport(w io.Writer, r *doctor.Report) error {
 		if _, err := fmt.Fprintf(w, "%s\n%s%s %s: %s\n%s", printable.Cell(where, maxColumns), level, f.Code, f.Hop, oneLine(f.Seen), adviceOn(f)); err != nil {
 			return err
 		}
+	}
+	if r.MoreWarnings > 0 {
+		_, err := fmt.Fprintf(w, "%s\n%d more warnings are left out: mend those above, and ask again\n", printable.Cell(r.Target, maxColumns), r.MoreWarnings)
+		return err
 	}
 	return nil
 }

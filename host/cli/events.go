@@ -38,14 +38,14 @@ with what happens, until it is interrupted.
 				return failf(exitUsage, "-o %s: want table or json", output)
 			}
 			return o.ask(cmd, server, func(ctx context.Context, of client) error {
+				if follow {
+					return followEvents(ctx, of, w)
+				}
 				now, err := of.Plugins(ctx)
 				if err != nil {
 					return err
 				}
-				if err := w.write(eventsOf(now)...); err != nil || !follow {
-					return err
-				}
-				return of.Events(ctx, func(e daemon.Event) error { return w.write(e) })
+				return w.write(eventsOf(now)...)
 			})
 		},
 	}
@@ -55,6 +55,25 @@ with what happens, until it is interrupted.
 	cmd.Flags().StringSliceVar(&plugins, "plugin", nil, "names of plugins; others are left out")
 	_ = cmd.RegisterFlagCompletionFunc("plugin", o.completePlugin) // fails for a flag that there is not
 	return cmd
+}
+
+// followEvents writes when each endpoint came to its state, and then what happens. An event
+// that led to a state which was written is left out.
+func followEvents(ctx context.Context, of client, w *eventWriter) error {
+	written := make(map[string]time.Time)
+	return of.Events(ctx, func(now found) error {
+		for _, p := range now.Plugins {
+			for _, e := range p.Endpoints {
+				written[e.ID] = e.Since
+			}
+		}
+		return w.write(eventsOf(now)...)
+	}, func(e daemon.Event) error {
+		if e.Type == fleet.StateChanged && !e.Time.After(written[e.Endpoint]) {
+			return nil
+		}
+		return w.write(e)
+	})
 }
 
 // eventsOf are the events that led to what was found, in the order of their times.

@@ -172,9 +172,16 @@ func (l *local) Describe(ctx context.Context, plugin string) ([]daemon.KindInfo,
 }
 
 // Events implements client.
-func (l *local) Events(ctx context.Context, show func(daemon.Event) error) error {
-	changes := l.d.Subscribe(1024)
+func (l *local) Events(ctx context.Context, begin func(found) error, show func(daemon.Event) error) error {
+	changes := l.d.Subscribe(1024) // first, so that nothing is lost between the two
 	defer changes.Close()
+	now, err := l.Plugins(ctx)
+	if err == nil {
+		err = begin(now)
+	}
+	if err != nil {
+		return err
+	}
 	for {
 		select {
 		case <-ctx.Done():

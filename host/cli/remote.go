@@ -115,21 +115,32 @@ func (r *remote) Describe(ctx context.Context, plugin string) ([]daemon.KindInfo
 }
 
 // Events implements client.
-func (r *remote) Events(ctx context.Context, show func(daemon.Event) error) error {
+func (r *remote) Events(ctx context.Context, begin func(found) error, show func(daemon.Event) error) error {
+	begun := false
 	return r.stream(ctx, func(events *eventReader) error {
+		// The stream begins with all plugins, so that nothing is lost between the two.
+		if events.name == "plugins" && !begun {
+			begun = true
+			return readEvent(r, events, maxAnswer, begin)
+		}
 		if events.name != "change" {
 			return nil
 		}
-		raw, err := events.data()
-		if err != nil || raw == nil {
-			return err
-		}
-		var e daemon.Event
-		if err := json.Unmarshal(raw, &e); err != nil {
-			return failf(exitUnreachable, "read the events of the daemon at %s: %w", r.base, err)
-		}
-		return show(e)
+		return readEvent(r, events, maxEvent, show)
 	})
+}
+
+// readEvent calls use with what an event says, unless that is longer than most bytes.
+func readEvent[T any](r *remote, events *eventReader, most int, use func(T) error) error {
+	raw, err := events.data(most)
+	if err != nil || raw == nil {
+		return err
+	}
+	var said T
+	if err := json.Unmarshal(raw, &said); err != nil {
+		return failf(exitUnreachable, "read the events of the daemon at %s: %w", r.base, err)
+	}
+	return use(said)
 }
 
 // Watch implements client. Every event is a hint to look again.

@@ -17,7 +17,7 @@ type eventReader struct {
 	err    error  // of the stream
 }
 
-// maxEvent is how much of an event is looked at, in bytes.
+// maxEvent is how much of an event is looked at, in bytes, but for the list of all plugins.
 const maxEvent = 64 << 10
 
 func newEventReader(stream io.Reader) *eventReader {
@@ -48,8 +48,8 @@ func (r *eventReader) next() error {
 }
 
 // data gives what the event says, in the line behind its name: nil if that is longer than
-// maxEvent.
-func (r *eventReader) data() ([]byte, error) {
+// most bytes.
+func (r *eventReader) data(most int) ([]byte, error) {
 	for r.within { // the name's line
 		if _, _, err := r.part(); err != nil {
 			return nil, err
@@ -61,13 +61,13 @@ func (r *eventReader) data() ([]byte, error) {
 		if err != nil {
 			return nil, err
 		}
-		if len(all) <= maxEvent {
+		if len(all) <= most {
 			all = append(all, text...)
 		}
 		if r.within {
 			continue
 		}
-		if len(all) > maxEvent {
+		if len(all) > most {
 			return nil, nil
 		}
 		return bytes.TrimPrefix(all, []byte("data: ")), nil

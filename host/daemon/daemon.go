@@ -96,7 +96,7 @@ func newDaemon(opts Options) (*Daemon, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.metrics = newMetrics()
+	d.metrics = newMetrics(func(plugin string) bool { return d.fleet.Knows(plugin) })
 	d.fleet, err = fleet.New(fleet.Options{
 		Dialers:      dialers,
 		Balancer:     opts.Balancer,

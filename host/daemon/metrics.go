@@ -5,6 +5,7 @@ package daemon
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -25,14 +26,20 @@ type metrics struct {
 	failed     *prometheus.CounterVec
 	history    *history.History
 
+	// known reports whether the fleet has a plugin.
+	known func(plugin string) bool
+	// mu is held by forget, and read-locked from the look whether a plugin is known until
+	// its series are made: what is forgotten does not come back with a call that ends late.
+	mu        sync.RWMutex
 	deletions atomic.Uint64 // of series
 }
 
-func newMetrics() *metrics {
+func newMetrics(known func(plugin string) bool) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "reattach", Name: name, Help: help}, labels)
 	}
 	return &metrics{
+		known:   known,
 		history: history.New(),
 		called: counter("calls_total", "Calls that ended, by whose error it was: none, plugin, network or host.",
 			"plugin", "kind", "method", "error_source"),
@@ -82,8 +89,19 @@ type vector interface {
 	DeletePartialMatch(prometheus.Labels) int
 }
 
+// ifKnown calls count, which may make series of a plugin, unless it is not known any more.
+func (m *metrics) ifKnown(plugin string, count func()) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if m.known(plugin) {
+		count()
+	}
+}
+
 // forget deletes the series of a plugin that is not known any more.
 func (m *metrics) forget(plugin string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	for _, v := range m.vectors() {
 		v.DeletePartialMatch(prometheus.Labels{"plugin": plugin})
 	}
@@ -94,6 +112,10 @@ func (m *metrics) forget(plugin string) {
 // observe counts what a Conn tells, from the Conn's goroutine.
 func (m *metrics) observe(c *conn.Conn, before, after *conn.Status) {
 	plugin := c.Endpoint().Plugin
+	m.ifKnown(plugin, func() { m.count(plugin, before, after) })
+}
+
+func (m *metrics) count(plugin string, before, after *conn.Status) {
 	if after.Sessions > before.Sessions {
 		m.attached.WithLabelValues(plugin).Inc()
 		if before.Sessions > 0 {

@@ -30,26 +30,27 @@ type callMetrics struct {
 
 // Called implements stub.Observer.
 func (m *callMetrics) Called(call stub.Call) {
-	series := m.series(call.Method)
-	failed := history.None
-	if call.Err != nil {
-		source := stub.SourceOf(call.Err)
-		failed = sideOf(source)
-		m.called.WithLabelValues(m.plugin, m.kind, call.Method, string(source)).Inc()
-	} else {
-		series.good.Inc()
-		if !m.answered.Load() {
-			m.answered.Store(true)
+	if call.Err == nil && !m.answered.Load() {
+		m.answered.Store(true)
+	}
+	// What most calls count is found without a lock: a series that was deleted meanwhile
+	// counts for nobody.
+	if series, ok := m.keptSeries(call.Method); ok && call.Err == nil && call.Attempts <= 1 && call.Repeats == 0 {
+		series.count(call)
+		return
+	}
+	m.ifKnown(m.plugin, func() {
+		m.series(call.Method).count(call)
+		if call.Err != nil {
+			m.called.WithLabelValues(m.plugin, m.kind, call.Method, string(stub.SourceOf(call.Err))).Inc()
 		}
-	}
-	series.took.Observe(call.Took.Seconds())
-	series.history.Called(call.Took, failed)
-	if call.Attempts > 1 {
-		m.retried.WithLabelValues(m.plugin, m.kind, call.Method).Add(float64(call.Attempts - 1))
-	}
-	if call.Repeats > 0 {
-		m.repeated.WithLabelValues(m.plugin, m.kind, call.Method).Add(float64(call.Repeats))
-	}
+		if call.Attempts > 1 {
+			m.retried.WithLabelValues(m.plugin, m.kind, call.Method).Add(float64(call.Attempts - 1))
+		}
+		if call.Repeats > 0 {
+			m.repeated.WithLabelValues(m.plugin, m.kind, call.Method).Add(float64(call.Repeats))
+		}
+	})
 }
 
 // keptSeries are the series of the methods that were called, as to find them by their
@@ -68,6 +69,18 @@ type methodSeries struct {
 	history *history.Method
 }
 
+// count counts what every call is counted in.
+func (s methodSeries) count(call stub.Call) {
+	failed := history.None
+	if call.Err != nil {
+		failed = sideOf(stub.SourceOf(call.Err))
+	} else {
+		s.good.Inc()
+	}
+	s.took.Observe(call.Took.Seconds())
+	s.history.Called(call.Took, failed)
+}
+
 func sideOf(source stub.Source) history.Source {
 	switch source {
 	case stub.SourceHost:
@@ -78,20 +91,29 @@ func sideOf(source stub.Source) history.Source {
 	return history.Plugin
 }
 
-func (m *callMetrics) series(method string) methodSeries {
-	kept, deletions := m.kept.Load(), m.deletions.Load()
-	if kept.deletions != deletions {
-		kept = &keptSeries{deletions: deletions}
-	}
+// keptSeries gives the series of a method, if they were made and not deleted since.
+func (m *callMetrics) keptSeries(method string) (methodSeries, bool) {
+	kept := m.kept.Load()
 	series, ok := kept.methods[method]
-	if !ok {
-		series.good = m.called.WithLabelValues(m.plugin, m.kind, method, "none")
-		series.took = m.took.WithLabelValues(m.plugin, m.kind, method)
-		series.history = m.history.Method(m.plugin, m.kind, method)
-		// If another call stores its own meanwhile, one of the two is kept next time.
-		next := &keptSeries{deletions, map[string]methodSeries{method: series}}
-		maps.Copy(next.methods, kept.methods)
-		m.kept.Store(next)
+	return series, ok && kept.deletions == m.deletions.Load()
+}
+
+// series gives the series of a method, and makes them if there are none. It is called with
+// a plugin that is known, within ifKnown.
+func (m *callMetrics) series(method string) methodSeries {
+	series, ok := m.keptSeries(method)
+	if ok {
+		return series
 	}
+	series.good = m.called.WithLabelValues(m.plugin, m.kind, method, "none")
+	series.took = m.took.WithLabelValues(m.plugin, m.kind, method)
+	series.history = m.history.Method(m.plugin, m.kind, method)
+	// If another call stores its own meanwhile, one of the two is kept next time.
+	kept, deletions := m.kept.Load(), m.deletions.Load()
+	next := &keptSeries{deletions, map[string]methodSeries{method: series}}
+	if kept.deletions == deletions {
+		maps.Copy(next.methods, kept.methods)
+	}
+	m.kept.Store(next)
 	return series
 }

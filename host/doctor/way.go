@@ -46,7 +46,10 @@ type Report struct {
 	// Finding is that of the first hop that failed.
 	Finding *Finding `json:"finding,omitempty"`
 	// Warnings are findings with which calls work all the same.
+	// Those of a way are many where each of a hundred pods has the same.
 	Warnings []*Finding `json:"warnings,omitempty"`
+	// MoreWarnings counts those beyond maxWarnings, which are left out, as are their steps.
+	MoreWarnings int `json:"moreWarnings,omitempty"`
 	// Unseen are the hops that could not be seen from here.
 	Unseen []string `json:"unseen,omitempty"`
 	// Steps are the hops that were taken, in order. Of those of one name that were well,
@@ -54,8 +57,15 @@ type Report struct {
 	Steps []Step `json:"steps"`
 }
 
+// maxWarnings is how many warnings a report has.
+const maxWarnings = 20
+
 // Add notes a step.
 func (r *Report) Add(s Step) {
+	if s.Outcome == Warning && len(r.Warnings) >= maxWarnings {
+		r.MoreWarnings++
+		return
+	}
 	same := func(o Step) bool { return o.Hop == s.Hop && o.Outcome == OK }
 	if s.Outcome == OK && slices.ContainsFunc(r.Steps, same) {
 		return

@@ -125,6 +125,22 @@ func (f *Fleet) Plugin(name string) (PluginStatus, bool) {
 	return p.status(s), s.known || len(s.rows) > 0
 }
 
+// Knows reports whether a source knows a plugin, or an endpoint of it is left. A View that
+// was taken before may say something else.
+func (f *Fleet) Knows(name string) bool {
+	if known, _ := f.facts.Load().lookup(name); known {
+		return true
+	}
+	f.mu.Lock()
+	p := f.pools[name]
+	f.mu.Unlock()
+	if p == nil {
+		return false
+	}
+	s := p.snap.Load()
+	return s.known || len(s.rows) > 0
+}
+
 // Declared gives what sources say of a plugin apart from its endpoints; the zero value if
 // none knows it.
 func (f *Fleet) Declared(name string) target.Plugin { return f.facts.Load().declared(name) }
