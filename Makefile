@@ -56,7 +56,7 @@ terraform: ## build the Terraform CLI into build/, for make adoption where there
 	GOBIN=$(abspath build/terraform) CGO_ENABLED=0 go install -ldflags='-s -w' github.com/hashicorp/terraform@v1.5.7
 
 chaos: ## kill, stop, restart and upset plugins for minutes under load, and print what callers noticed
-	go test ./test/chaos -count=1 -v -args -for 60s
+	go test ./test/chaos -count=1 -v -timeout 15m -args -for 60s
 
 skew: ## run hosts and plugins of an earlier commit against those of this one, in full, and print what was counted
 	go test ./test/skew -count=1 -v -args -all

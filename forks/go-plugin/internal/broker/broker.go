@@ -22,6 +22,7 @@ import (
 	"google.golang.org/grpc/credentials"
 
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/peererr"
 	"github.com/hashicorp/go-plugin/internal/rendezvous"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
@@ -35,8 +36,8 @@ const (
 	maxAnswers = 1024
 )
 
-// ErrClosed says that a broker was closed.
-var ErrClosed = errors.New("broker closed")
+// ErrClosed says that a broker was closed, with its session.
+var ErrClosed = peererr.Lost(errors.New("broker closed"))
 
 // Config says what a broker is like.
 type Config struct {

@@ -300,6 +300,24 @@ func (c *Channel) ReadReply(target reflect.Value) error {
 	return err
 }
 
+// AwaitReply waits until a reply that comes in one frame has come whole, for a reader who
+// could not say of a reply that the connection was lost in the middle of it. Others read the
+// session from then on, if it was a long way. An error is one of ReadHeader.
+func (c *Channel) AwaitReply() error {
+	in := &c.host.in
+	if !c.reading || c.long != nil || in.left <= in.r.Buffered() {
+		return nil
+	}
+	body := make([]byte, in.left)
+	if _, err := io.ReadFull(in, body); err != nil {
+		return c.stop(err)
+	}
+	if !c.host.keep(c.id, readyAnswer{head: c.head, body: body}) || !c.takeReady() {
+		return c.stop(errChannelClosed)
+	}
+	return nil
+}
+
 // DetachReply returns what decodes the reply at hand in the place of ReadReply, if it is a
 // long one, and nil otherwise. It is called once, from any goroutine, so that those who wait
 // for other answers need not wait for a long one to be decoded.

@@ -175,14 +175,15 @@ func (in *inbox) skip() error {
 	return midway(err, n)
 }
 
-// Read gives what is left of the message.
+// Read gives what is left of the message. The connection's end is unexpected before that:
+// whoever reads to the end must not take it for the message's.
 func (in *inbox) Read(p []byte) (int, error) {
 	if in.left == 0 {
 		return 0, io.EOF
 	}
 	n, err := in.r.Read(p[:min(len(p), in.left)])
 	in.left -= n
-	return n, err
+	return n, midway(err, lengthSize)
 }
 
 // ReadByte gives a byte of what is left of the message.

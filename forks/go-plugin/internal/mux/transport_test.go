@@ -130,3 +130,23 @@ func TestCloseInterruptsReader(t *testing.T) {
 		})
 	}
 }
+
+// A text that is cut off is a lost connection, not what the plugin has said: neither the
+// reader who waits for it nor one who hands it over takes it for a failure.
+func TestFailureCutOff(t *testing.T) {
+	for _, k := range []kind{kindFailure, kindRefused} {
+		whole := rawMessage(k, "the plugin says no", 1, 7)
+		if k == kindRefused {
+			whole = rawMessage(k, "the plugin says no", 1, 7, refusedBusy)
+		}
+		for n := 1; n < len(whole); n++ {
+			here, there := net.Pipe()
+			h := NewHost(&lastWords{here, whole[:n]}, HostConfig{})
+			var r rpc.Response
+			if err := h.Channel(1).ReadHeader(&r); err == nil {
+				t.Errorf("after %d bytes of a frame of kind %d comes %q, %v", n, k, r.Error, err)
+			}
+			_, _ = h.Close(), there.Close()
+		}
+	}
+}

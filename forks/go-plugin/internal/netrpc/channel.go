@@ -76,7 +76,16 @@ type sentCall struct {
 // Cancel tells the plugin that nobody waits for the answer.
 func (s *sentCall) Cancel() { s.channel.Cancel(s.number) }
 
-func (c *clientCodec) ReadResponseHeader(r *rpc.Response) error { return c.ReadHeader(r) }
+// ReadResponseHeader implements rpc.ClientCodec. A client makes a text of an error of
+// ReadResponseBody, in which nobody knows a lost connection: so the reply has come before,
+// where that is known.
+func (c *clientCodec) ReadResponseHeader(r *rpc.Response) error {
+	err := c.ReadHeader(r)
+	if whole, ok := c.Channel.(interface{ AwaitReply() error }); err == nil && ok {
+		err = whole.AwaitReply()
+	}
+	return err
+}
 
 // ReadResponseBody implements rpc.ClientCodec. After an error an rpc.Client does not
 // read on, but the channel has to be read until it has ended.
