@@ -3,7 +3,6 @@ module github.com/reattach/reattach/cmd/reattach
 go 1.26.0
 
 require (
-	github.com/google/go-cmp v0.7.0
 	github.com/hashicorp/go-plugin v1.8.0
 	github.com/reattach/reattach v0.0.0
 	github.com/reattach/reattach/gen v0.0.0

@@ -194,6 +194,12 @@ func TestBadValues(t *testing.T) {
 // them as a release named release.
 func render(t *testing.T, values string) (map[string]object, error) {
 	t.Helper()
+	return renderChart(t, dir, values)
+}
+
+// renderChart does so with any chart.
+func renderChart(t *testing.T, dir, values string) (map[string]object, error) {
+	t.Helper()
 	chart, err := loader.Load(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -221,16 +227,22 @@ func render(t *testing.T, values string) (map[string]object, error) {
 
 func kustomize(t *testing.T, overlay string) map[string]object {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "tool", "kustomize", "build", "../deploy/"+overlay)
+	return kustomizeBuild(t, "../deploy/"+overlay)
+}
+
+// kustomizeBuild gives the objects of a directory, whose path begins at tools/ or at the root.
+func kustomizeBuild(t *testing.T, path string) map[string]object {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "tool", "kustomize", "build", path)
 	cmd.Dir = "../../tools"
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("kustomize build %s: %v\n%s", overlay, err, stderr.String())
+		t.Fatalf("kustomize build %s: %v\n%s", path, err, stderr.String())
 	}
 	objects := make(map[string]object)
-	decode(t, overlay, out, objects)
+	decode(t, path, out, objects)
 	return objects
 }
 

@@ -7,19 +7,20 @@ package scaffold
 import (
 	"bufio"
 	"bytes"
+	"debug/elf"
 	"errors"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"syscall"
 	"testing"
-	"text/template"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -46,8 +47,67 @@ func do(t *testing.T, dir string, command ...string) {
 	}
 }
 
-// TestModules holds that each kind of module builds, passes its own tests and checks as it
-// was written, and is formatted as Go is.
+// workflow gives the commands of a module's workflow for CI.
+func workflow(t *testing.T, dir string) (steps []string) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(dir, ".github", "workflows", "ci.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ci struct {
+		Jobs map[string]struct{ Steps []struct{ Run string } }
+	}
+	if err := yaml.Unmarshal(raw, &ci); err != nil {
+		t.Fatal(err)
+	}
+	for _, job := range ci.Jobs {
+		for _, step := range job.Steps {
+			if step.Run != "" {
+				steps = append(steps, step.Run)
+			}
+		}
+	}
+	if len(steps) < 2 {
+		t.Errorf("the workflow has the steps %q", steps)
+	}
+	return steps
+}
+
+// image runs what make image does but for the engine that builds images: the dependencies
+// are put beside, the commands of the Dockerfile run without a module proxy, and what its last stage,
+// which is empty, takes from them is a static executable.
+func image(t *testing.T, dir string) {
+	t.Helper()
+	do(t, dir, "make", "vendor")
+	raw, err := os.ReadFile(filepath.Join(dir, "Dockerfile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := t.TempDir()
+	for _, line := range regexp.MustCompile(`(?m)^RUN (.*)$`).FindAllStringSubmatch(string(raw), -1) {
+		do(t, dir, "env", "GOPROXY=off", "GOWORK=off", "sh", "-ec", strings.ReplaceAll(line[1], " -o /", " -o "+out+"/"))
+	}
+	taken := regexp.MustCompile(`(?m)^FROM scratch\nCOPY --from=build (/\S+) (/\S+)\n(?:.*\n)*ENTRYPOINT \["(/\S+)"\]$`).FindStringSubmatch(string(raw))
+	if taken == nil || taken[2] != taken[3] {
+		t.Fatalf("the Dockerfile does not start what it copies into an empty image:\n%s", raw)
+	}
+	program, err := elf.Open(filepath.Join(out, taken[1]))
+	if err != nil {
+		if _, missing := os.Stat(filepath.Join(out, taken[1])); missing != nil || runtime.GOOS == "linux" {
+			t.Error(err)
+		}
+		return
+	}
+	defer program.Close()
+	for _, part := range program.Progs {
+		if part.Type == elf.PT_INTERP {
+			t.Errorf("%s is linked dynamically", taken[1])
+		}
+	}
+}
+
+// TestModules holds that each kind of module builds and is formatted as Go is, that its
+// workflow passes, and that its image can be built.
 func TestModules(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it builds three modules")
@@ -55,15 +115,17 @@ func TestModules(t *testing.T) {
 	for _, kind := range []string{Contract, Plugin, Host} {
 		t.Run(kind, func(t *testing.T) {
 			dir := written(t, kind, "greet") // as the method of its interface
-			do(t, dir, "make", "check")
-			do(t, dir, "go", "test", "./...")
-			if kind != Contract {
-				do(t, dir, "make", "build")
-				do(t, dir, "bash", "-n", "run.sh")
-			}
 			out, err := exec.CommandContext(t.Context(), "gofmt", "-l", dir).CombinedOutput()
 			if err != nil || len(out) > 0 {
 				t.Errorf("gofmt: %v %s", err, out)
+			}
+			for _, step := range workflow(t, dir) {
+				do(t, dir, "bash", "-eo", "pipefail", "-c", step)
+			}
+			if kind != Contract {
+				do(t, dir, "make", "build")
+				do(t, dir, "bash", "-n", "run.sh")
+				image(t, dir)
 			}
 		})
 	}
@@ -153,61 +215,6 @@ func TestRun(t *testing.T) {
 	if err := syscall.Kill(-run.Process.Pid, 0); !errors.Is(err, syscall.ESRCH) {
 		t.Errorf("processes of it are left: %v", err)
 		_ = syscall.Kill(-run.Process.Pid, syscall.SIGKILL)
-	}
-}
-
-// TestDeploy holds that the manifests are YAML, and that Helm's values make the same of its
-// chart.
-func TestDeploy(t *testing.T) {
-	for _, kind := range []string{Plugin, Host} {
-		dir := filepath.Join(written(t, kind, "store"), "deploy")
-		read := func(path string) []byte {
-			raw, err := os.ReadFile(filepath.Join(dir, path))
-			if err != nil {
-				t.Fatal(err)
-			}
-			return raw
-		}
-		var values map[string]any
-		if err := yaml.Unmarshal(read("helm/values.yaml"), &values); err != nil {
-			t.Fatal(err)
-		}
-		chart, err := template.New("").Option("missingkey=error").Parse(string(read("helm/templates/" + kind + ".yaml")))
-		if err != nil {
-			t.Fatal(err)
-		}
-		var rendered bytes.Buffer
-		if err := chart.Execute(&rendered, map[string]any{"Values": values}); err != nil {
-			t.Fatal(err)
-		}
-		plain := documents(t, read(kind+".yaml"))
-		got := documents(t, rendered.Bytes())
-		image := map[string]string{Plugin: "image: store\n", Host: "image: store-host\n"}[kind]
-		want := documents(t, bytes.Replace(read(kind+".yaml"), []byte(image), []byte(strings.TrimSuffix(image, "\n")+":latest\n"), 1))
-		if diff := cmp.Diff(want, got); diff != "" || len(plain) != 2 {
-			t.Errorf("%s: %d documents, (-kustomize +Helm)\n%s", kind, len(plain), diff)
-		}
-		for _, path := range []string{"kustomization.yaml", "helm/Chart.yaml", "../.github/workflows/ci.yaml"} {
-			if len(documents(t, read(path))) != 1 {
-				t.Errorf("%s is not one document", path)
-			}
-		}
-	}
-}
-
-func documents(t *testing.T, raw []byte) []any {
-	t.Helper()
-	var all []any
-	for decoder := yaml.NewDecoder(bytes.NewReader(raw)); ; {
-		var one any
-		err := decoder.Decode(&one)
-		if errors.Is(err, io.EOF) {
-			return all
-		}
-		if err != nil {
-			t.Fatalf("%v\n%s", err, raw)
-		}
-		all = append(all, one)
 	}
 }
 
