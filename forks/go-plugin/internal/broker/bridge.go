@@ -104,6 +104,7 @@ func (b *Bridge) carry(id uint32, at, on *Broker) error {
 	defer context.AfterFunc(b.ctx, func() { _ = lis.Close() })()
 	idle := time.AfterFunc(bridgeWait, func() { _ = lis.Close() })
 	defer idle.Stop()
+	far := &reach{at: at, id: id}
 	var conns wait.Group
 	defer conns.Wait()
 	var mu sync.Mutex
@@ -118,7 +119,7 @@ func (b *Bridge) carry(id uint32, at, on *Broker) error {
 		idle.Stop()
 		mu.Unlock()
 		conns.Go(func() {
-			if err := b.join(id, conn, at, on); err != nil && b.ctx.Err() == nil {
+			if err := b.join(far, conn, on); err != nil && b.ctx.Err() == nil {
 				on.logger.Warn("a brokered connection is not passed on", "id", id, "error", err)
 			}
 			mu.Lock()
@@ -131,10 +132,10 @@ func (b *Bridge) carry(id uint32, at, on *Broker) error {
 }
 
 // join connects one connection, and closes both its ends when either is.
-func (b *Bridge) join(id uint32, conn net.Conn, at, on *Broker) error {
+func (b *Bridge) join(to *reach, conn net.Conn, on *Broker) error {
 	defer func() { _ = conn.Close() }()
 	defer context.AfterFunc(b.ctx, func() { _ = conn.Close() })()
-	ctx, cancel := at.within(b.ctx, at.patience)
+	ctx, cancel := to.at.within(b.ctx, to.at.patience)
 	defer cancel()
 	if on.creds != nil {
 		secure, _, err := on.creds.ServerHandshake(conn)
@@ -143,7 +144,7 @@ func (b *Bridge) join(id uint32, conn net.Conn, at, on *Broker) error {
 		}
 		conn = secure
 	}
-	far, err := at.connect(ctx, id)
+	far, err := to.connect(ctx)
 	if err != nil {
 		return err
 	}
@@ -160,23 +161,49 @@ func (b *Bridge) join(id uint32, conn net.Conn, at, on *Broker) error {
 	return nil
 }
 
-// connect dials id, for bytes.
-func (b *Broker) connect(ctx context.Context, id uint32) (net.Conn, error) {
-	if err := b.use(); err != nil {
-		return nil, err
-	}
-	d, err := b.transport.dialer(ctx, id)
-	if err != nil {
-		return nil, err
-	}
-	conn, err := d.dial(ctx)
-	if err != nil || b.creds == nil {
+// reach connects to one id that the other side of a broker accepts, as often as is wanted:
+// where that side listens for it, it has said so once.
+type reach struct {
+	at *Broker
+	id uint32
+
+	mu   sync.Mutex
+	dial func(context.Context) (net.Conn, error) // nil: to be found
+}
+
+// connect makes a connection, for bytes.
+func (r *reach) connect(ctx context.Context) (net.Conn, error) {
+	conn, err := r.raw(ctx)
+	if err != nil || r.at.creds == nil {
 		return conn, err
 	}
-	secure, _, err := b.creds.ClientHandshake(ctx, "localhost", conn)
+	secure, _, err := r.at.creds.ClientHandshake(ctx, "localhost", conn)
 	if err != nil {
 		_ = conn.Close()
 		return nil, fmt.Errorf("TLS: %w", err)
 	}
 	return secure, nil
+}
+
+func (r *reach) raw(ctx context.Context) (net.Conn, error) {
+	if err := r.at.use(); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	dial := r.dial
+	r.mu.Unlock()
+	if dial != nil {
+		if conn, err := dial(ctx); err == nil {
+			return conn, nil
+		}
+		// It may be accepted elsewhere by now.
+	}
+	d, err := r.at.transport.dialer(ctx, r.id)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	r.dial = d.dial
+	r.mu.Unlock()
+	return d.dial(ctx)
 }

@@ -4,6 +4,7 @@ package broker
 
 import (
 	"io"
+	"net"
 	"testing"
 	"time"
 )
@@ -67,5 +68,50 @@ func TestBridgeIsBounded(t *testing.T) {
 	bridge.Offer(1, here, there) // does nothing
 	if bridge.open != 0 {
 		t.Errorf("%d ids are open on a closed bridge", bridge.open)
+	}
+}
+
+// An id that is dialled again once its connection has ended, as gRPC does with one that it
+// replaces, is connected again, whatever the transport of the side that accepts it: where
+// that listens, it has said so once.
+func TestBridgeIsDialledAgain(t *testing.T) {
+	for name, connect := range pairs {
+		t.Run(name, func(t *testing.T) {
+			host, here := connect(t, time.Second)
+			there, plugin := streamPair(t, time.Minute)
+			bridge := NewBridge()
+			defer bridge.Close()
+			const id = 7
+			lis, err := host.Accept(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer lis.Close()
+			bridge.Offer(id, here, there)
+			for i := range 3 {
+				dialled, err := connection(t.Context(), plugin, id)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := dialled.Write([]byte("x")); err != nil {
+					t.Fatal(err)
+				}
+				_ = dialled.SetReadDeadline(time.Now().Add(time.Minute))
+				accepted := make(chan net.Conn, 1)
+				go func() {
+					conn, err := lis.Accept()
+					if err != nil {
+						return
+					}
+					_, _ = io.CopyN(conn, conn, 1)
+					accepted <- conn
+				}()
+				if _, err := io.ReadFull(dialled, make([]byte, 1)); err != nil {
+					t.Fatalf("connection %d: %v", i, err)
+				}
+				_ = dialled.Close()
+				_ = (<-accepted).Close()
+			}
+		})
 	}
 }

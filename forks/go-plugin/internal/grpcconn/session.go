@@ -99,16 +99,31 @@ func (s *Session) WatchDrain(ctx context.Context) error {
 // WatchLeave blocks until the plugin has sent a GOAWAY, which gives nil, or until ctx or the
 // session ends. gRPC tells nobody else of it. The connection's end looks the same: the
 // caller has to know that it lives.
-func (s *Session) WatchLeave(ctx context.Context) error {
-	ready := false
+func (s *Session) WatchLeave(ctx context.Context) error { return watchLeave(ctx, s.Conn) }
+
+// states are those of a ClientConn.
+type states interface {
+	GetState() connectivity.State
+	WaitForStateChange(ctx context.Context, source connectivity.State) bool
+}
+
+// watchLeave looks for the end of READY. Only samples of the states can be had, so READY may
+// come and go between two of them. Nothing but its end leads back to IDLE, as the
+// ClientConn is not idle for want of calls.
+func watchLeave(ctx context.Context, conn states) error {
+	ready, changed := false, false
 	for {
-		state := s.Conn.GetState()
-		if ready = ready || state == connectivity.Ready; ready && state != connectivity.Ready {
+		state := conn.GetState()
+		switch {
+		case state == connectivity.Ready:
+			ready = true
+		case ready, changed && state == connectivity.Idle:
 			return nil
 		}
-		if !s.Conn.WaitForStateChange(ctx, state) {
+		if !conn.WaitForStateChange(ctx, state) {
 			return context.Cause(ctx)
 		}
+		changed = true
 	}
 }
 
