@@ -51,8 +51,10 @@ var (
 	// plugin may or may not have run the call. An error that the plugin itself
 	// returned never matches.
 	//
-	// One is out of this library's reach: a net/rpc client whose connection is
-	// known to be lost refuses further calls with rpc.ErrShutdown of net/rpc.
+	// Two are out of this library's reach: a net/rpc client whose connection is
+	// known to be lost refuses further calls with rpc.ErrShutdown of net/rpc. And of
+	// a reply that was cut off in the middle, in a session without the feature mux,
+	// it keeps no more than the text.
 	ErrConnectionLost = peererr.ErrConnectionLost
 
 	// ErrNotPlugin is matched by the error of [Attach] for a server that is no
