@@ -280,59 +280,6 @@ func testStream(t *testing.T, w way) {
 	s.checkWay(t, w)
 }
 
-// A method that does not receive what is sent is not sent more than fits.
-func TestStreamIsHeldBack(t *testing.T) { bothWays(t, testStreamIsHeldBack) }
-
-func testStreamIsHeldBack(t *testing.T, w way) {
-	gate := make(chan struct{})
-	s := newSession(t, w, &service{stream: func(stream grpc.ServerStream) error {
-		<-gate
-		n := 0
-		for stream.RecvMsg(new(Text)) == nil {
-			n++
-		}
-		return stream.SendMsg(text(fmt.Sprint(n)))
-	}})
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	stream, err := s.NewStream(ctx, bidirectional, streamMethod)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const n = 500 // of 16 KiB each: 8 MiB
-	sent := make(chan int, n)
-	go func() {
-		defer close(sent)
-		for i := range n {
-			if stream.SendMsg(text(strings.Repeat("x", 16<<10))) != nil {
-				return
-			}
-			sent <- i
-		}
-		_ = stream.CloseSend()
-	}()
-	// It comes to a stop.
-	last := time.Now()
-	count := 0
-	for time.Since(last) < 300*time.Millisecond {
-		select {
-		case <-sent:
-			count++
-			last = time.Now()
-		case <-time.After(50 * time.Millisecond):
-		}
-	}
-	if count > n/2 {
-		t.Errorf("%d of %d messages were taken that nobody receives", count, n)
-	}
-	close(gate)
-	out := new(Text)
-	if err := stream.RecvMsg(out); err != nil || out.Value != fmt.Sprint(n) {
-		t.Errorf("%q, %v", out.Value, err)
-	}
-	s.checkWay(t, w)
-}
-
 // A stream whose method returns early ends for its sender, too.
 func TestStreamEndsEarly(t *testing.T) { bothWays(t, testStreamEndsEarly) }
 

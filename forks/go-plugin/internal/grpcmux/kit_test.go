@@ -112,6 +112,12 @@ func newSession(t testing.TB, w way, s *service) *session {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return newSessionOn(t, w, s, here, there)
+}
+
+// newSessionOn starts a session on a connection, of which it owns both ends.
+func newSessionOn(t testing.TB, w way, s *service, here, there net.Conn) *session {
+	t.Helper()
 	var methods *grpcmux.Methods
 	var opts []grpc.ServerOption
 	if w == direct {
