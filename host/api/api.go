@@ -70,6 +70,8 @@ type Options struct {
 	DrainTimeout time.Duration
 	// Logger takes what fails. Nil discards it.
 	Logger hclog.Logger
+
+	farewell time.Duration // in the place of the constant, for tests
 }
 
 // DefaultOptions gives the bounds that suit most.
@@ -186,9 +188,9 @@ func (s *Server) Addr() net.Addr { return s.listener.Addr() }
 // Close gives up a server that was not run.
 func (s *Server) Close() error { return s.listener.Close() }
 
-// Run serves until ctx ends. Then it takes no new requests, ends the event streams
-// and waits for the requests in flight, for at most DrainTimeout. It can be called
-// once.
+// Run serves until ctx ends. Then it ends the event streams, for a second at most makes
+// each answer the last one on its connection, takes no new requests and waits for those
+// in flight, for at most DrainTimeout in all. It can be called once.
 func (s *Server) Run(ctx context.Context) error {
 	server := &http.Server{
 		Handler:           s.handler(),
@@ -211,6 +213,7 @@ func (s *Server) Run(ctx context.Context) error {
 	close(s.ending)
 	within, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.opts.DrainTimeout)
 	defer cancel()
+	s.leave(within)
 	err := server.Shutdown(within)
 	if err != nil {
 		_ = server.Close()
@@ -238,7 +241,7 @@ func (s *Server) handler() http.Handler {
 	guard.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		writeProblem(w, problem{Status: http.StatusForbidden, Detail: "the request comes from a page of another origin"})
 	}))
-	return s.clients.bound(s.knownHost(withoutSlash(guard.Handler(mux))))
+	return s.clients.bound(s.parting(s.knownHost(withoutSlash(guard.Handler(mux)))))
 }
 
 // withoutSlash takes a path with a slash at its end for the same without.

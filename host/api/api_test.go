@@ -112,6 +112,7 @@ func start(t *testing.T, change func(*api.Options, *daemon.Options)) *host {
 			return nil
 		}
 		stopped = true
+		h.client.CloseIdleConnections() // which the server would wait for, for a second
 		cancel()
 		return <-ended
 	}

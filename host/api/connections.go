@@ -31,9 +31,10 @@ type connections struct {
 	maxBodies int64
 
 	mu     sync.Mutex
-	open   list.List // of *connection, the one that was in use last at its back
-	unread int       // bytes
-	bodies int64     // bytes
+	open   list.List     // of *connection, the one that was in use last at its back
+	unread int           // bytes
+	bodies int64         // bytes
+	none   chan struct{} // closed once open is empty; nil if nobody waits for that
 }
 
 // connection is one client's.
@@ -114,6 +115,7 @@ func (c *connection) Close() error {
 	if c.place != nil {
 		c.all.open.Remove(c.place)
 		c.place = nil
+		c.all.tellGone()
 	}
 	c.all.mu.Unlock()
 	return c.Conn.Close()

@@ -26,6 +26,9 @@ func Routes() []string {
 // SlowReader is how long one write of an answer may take.
 const SlowReader = slowReader
 
+// KeepUntilTold has the server that leaves wait for its clients for as long as they take.
+func (o *Options) KeepUntilTold() { o.farewell = o.DrainTimeout }
+
 // Connections tells how many connections the server holds.
 func (s *Server) Connections() int {
 	s.clients.mu.Lock()
