@@ -8,6 +8,7 @@
 #
 # E2E_MINUTES bounds all of it (45: on a machine that has built nothing yet, Kubernetes
 # alone takes some 15 minutes of two cores). E2E_RUN chooses tests, as go test -run does.
+# E2E_PROXY_MODE is kube-proxy's mode on that node: iptables, or nftables.
 # E2E_CACHE is where the programs of Kubernetes are kept (build/e2e). KEEP=1 leaves the
 # node up and says how to use it and how to end it. IMAGE_ARCH is the architecture of
 # the nodes, if it is not this machine's. Exits with 77 where the machine does not let
@@ -76,6 +77,22 @@ images() {
 		-name docker.io/library/greeter:e2e -o "$out/images/greeter.tar"
 	go run -C tools ./images -dockerfile "$PWD/Dockerfile.expose" -base "$out/images/greeter.tar" -build-arg EXECUTABLE=/greeter \
 		-binaries "$out/images/basic" -name docker.io/library/greeter-exposed:e2e -o "$out/images/greeter-exposed.tar"
+	earlier "$arch"
+}
+
+# earlier ARCH: the images of an earlier commit, as it builds them, and its manifests.
+earlier() {
+	local commit tree each
+	rm -rf "$out/earlier" "$out"/images/*-earlier.tar
+	commit=$(scripts/earlier.sh) || return 0 # which has said why
+	tree=$(mktemp -d)
+	git archive "$commit" | tar -x -C "$tree"
+	IMAGES_WITH=oci IMAGE_TAG=earlier IMAGE_ARCH=$1 "$tree/scripts/images.sh" "$tree/images"
+	for each in basic pluginzh; do mv "$tree/images/$each.tar" "$out/images/$each-earlier.tar"; done
+	mkdir "$out/earlier"
+	mv "$tree/deploy" "$out/earlier/deploy"
+	echo "$commit" >"$out/earlier/commit"
+	rm -rf "$tree"
 }
 
 # Tests dump what concerns them; this is for those that were cut short.
@@ -92,6 +109,7 @@ dump() {
 
 run() {
 	local failed=0
+	if [ -d "$out/earlier" ]; then export E2E_EARLIER=$out/earlier; fi
 	bounded go test -C test/e2e -tags e2e -c -o "$out/e2e.test" .
 	# A minute less than there is, for the dump.
 	bounded env -C test/e2e "$out/e2e.test" -test.run "${E2E_RUN:-.}" -test.timeout "$((end > SECONDS + 120 ? end - SECONDS - 60 : 60))s" -test.v || failed=$?
@@ -125,7 +143,10 @@ lap "programs of Kubernetes and containerd"
 mkdir -p "$out/bin"
 printf '#!/bin/sh\nexec "%s" kubectl "$@"\n' "$programs/kube" >"$out/bin/kubectl"
 chmod +x "$out/bin/kubectl"
+bounded test/e2e/kube/helm.sh "${E2E_CACHE:-$out}" >"$out/helm.path"
+ln -sf "$(cat "$out/helm.path")" "$out/bin/helm"
 export PATH=$out/bin:$PATH
+lap "helm"
 
 bounded "$0" images
 lap "images"

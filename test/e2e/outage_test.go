@@ -96,15 +96,22 @@ func TestOutageOfTheAPIServer(t *testing.T) {
 // API server nor kube-proxy, which does not know better than it, is on the way.
 func through(t *testing.T, node, address string) string {
 	t.Helper()
+	return proxied(t, node, address, &http.Transport{MaxIdleConnsPerHost: 8})
+}
+
+// proxied is through, by connections of transport.
+func proxied(t *testing.T, node, address string, transport *http.Transport) string {
+	t.Helper()
 	there, err := os.Open(fmt.Sprintf("/proc/%d/ns/net", nodeProcess(t, node)))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = there.Close() })
 	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: address})
-	proxy.Transport = &http.Transport{MaxIdleConnsPerHost: 8, DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
 		return dialIn(ctx, there, network, address)
-	}}
+	}
+	proxy.Transport = transport
 	server := httptest.NewServer(proxy)
 	t.Cleanup(server.Close)
 	return server.URL

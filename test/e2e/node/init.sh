@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: MPL-2.0
 # The first process in the namespaces of the node; all of the cluster ends with it.
-# up.sh starts it with DIR (state), PROGRAMS (directory), KUBE (one of them), IMAGES (archives), ADDRESS, NODE.
+# up.sh starts it with DIR (state), PROGRAMS (directory), KUBE (one of them), IMAGES (archives), ADDRESS, NODE,
+# PROXY_MODE.
 set -uo pipefail
 keys=$DIR/keys
 
@@ -136,13 +137,14 @@ launch kubelet "$KUBE" kubelet --config="$DIR/kubelet.yaml" --kubeconfig="$keys/
 cat >"$DIR/proxy.yaml" <<CONF
 apiVersion: kubeproxy.config.k8s.io/v1alpha1
 kind: KubeProxyConfiguration
-mode: iptables
+mode: $PROXY_MODE
 hostnameOverride: $NODE
 clusterCIDR: 10.244.0.0/16
 clientConnection: {kubeconfig: $keys/proxy.conf}
 # The limits of the machine are not this cluster's to change.
 conntrack: {maxPerCore: 0, min: 0, tcpEstablishedTimeout: 0s, tcpCloseWaitTimeout: 0s}
 iptables: {minSyncPeriod: 0s}
+nftables: {minSyncPeriod: 0s}
 CONF
 launch kube-proxy "$KUBE" kube-proxy --config="$DIR/proxy.yaml"
 

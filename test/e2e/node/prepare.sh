@@ -55,7 +55,7 @@ attempt "cgroups cannot be made" grouped
 
 # Debian's programs for containers.
 packages=()
-for p in runc iptables conntrack containernetworking-plugins openssl iproute2 procps; do
+for p in runc iptables nftables conntrack containernetworking-plugins openssl iproute2 procps; do
 	dpkg -s "$p" >/dev/null 2>&1 || packages+=("$p")
 done
 if [ "${#packages[@]}" -gt 0 ]; then
@@ -69,3 +69,9 @@ attempt "networks cannot be made" apart '
 	ip link add bridge type bridge
 	sysctl -qw net.ipv4.ip_forward=1
 	iptables -t nat -A POSTROUTING -m comment --comment probe -j MASQUERADE'
+if [ "${E2E_PROXY_MODE:-}" = nftables ]; then
+	attempt "nftables do not work" apart '
+		nft add table ip probe
+		nft add chain ip probe nat "{ type nat hook prerouting priority dstnat; }"
+		nft add rule ip probe nat fib daddr type local numgen random mod 2 vmap "{ 0 : accept, 1 : drop }"'
+fi

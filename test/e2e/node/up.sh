@@ -2,13 +2,21 @@
 # SPDX-License-Identifier: MPL-2.0
 # Brings a cluster of one node up in namespaces of its own, and waits until the node
 # is ready: up.sh DIRECTORY PROGRAMS IMAGE... Needs root. PROGRAMS is what kube/build.sh has
-# built. DIRECTORY/keys/admin.conf is the kubeconfig; down.sh DIRECTORY ends it.
+# built. E2E_PROXY_MODE is kube-proxy's: iptables, or nftables. DIRECTORY/keys/admin.conf is
+# the kubeconfig; down.sh DIRECTORY ends it.
 set -euo pipefail
 HERE=$(cd "$(dirname "$0")" && pwd)
 DIR=$1 PROGRAMS=$2 KUBE=$2/kube
 shift 2
-IMAGES=$* ADDRESS=10.199.7.2 NODE=e2e-node
-export HERE DIR PROGRAMS KUBE IMAGES ADDRESS NODE
+IMAGES=$* ADDRESS=10.199.7.2 NODE=e2e-node PROXY_MODE=${E2E_PROXY_MODE:-iptables}
+case $PROXY_MODE in
+iptables | nftables) ;;
+*)
+	echo "E2E_PROXY_MODE=$PROXY_MODE: want iptables or nftables" >&2
+	exit 2
+	;;
+esac
+export HERE DIR PROGRAMS KUBE IMAGES ADDRESS NODE PROXY_MODE
 if pid=$(cat "$DIR/node.pid" 2>/dev/null) && grep -qa ^unshare "/proc/$pid/cmdline" 2>/dev/null; then
 	echo "a node is up already: $HERE/down.sh $DIR ends it" >&2
 	exit 1

@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: MPL-2.0
+# Prints the commit that upgrades are tested from: the last release before this commit,
+# and until there is one the last commit whose peers know nothing of the feature mux.
+# Exits with 77 where this checkout does not have it, and says what gets it.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+first=ab578a4499e4169a3a9f0c7514db2948612543ab
+if ! top=$(git rev-parse --show-toplevel 2>/dev/null) || [ "$top" != "$(pwd -P)" ]; then
+	echo "no earlier commit: this is no checkout of git" >&2
+	exit 77
+fi
+if git describe --tags --abbrev=0 --match='v[0-9]*' HEAD^ 2>/dev/null; then exit; fi
+if ! git cat-file -e "$first^{commit}" 2>/dev/null; then
+	echo "no earlier commit: this checkout has no release's tag and not commit ${first:0:7} (it may be shallow): git fetch --unshallow --tags gets them" >&2
+	exit 77
+fi
+echo "$first"
