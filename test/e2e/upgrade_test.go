@@ -191,3 +191,27 @@ func written(t *testing.T, b build) string {
 	}
 	return own
 }
+
+// TestHostRolloutOnKeptConnections restarts the host alone, under calls of clients that
+// keep their connections to it.
+func TestHostRolloutOnKeptConnections(t *testing.T) {
+	const name = "e2e-kept"
+	node := ownNode(t)
+	namespace(t, name)
+	kubectl(t, "create", "secret", "generic", "token", "-n", name, "--from-literal=token="+token)
+	tag := image("basic")
+	kubectl(t, "apply", "-n", name, "-k", written(t, build{"the present build", "../../deploy", tag[strings.LastIndex(tag, ":")+1:]}))
+	rolled(t, name, "basic", "pluginzh")
+	url := through(t, node, kubectl(t, "get", "service", "basic", "-n", name, "-o", "jsonpath={.spec.clusterIP}")+":80")
+	until(t, "the plugin is called", func() bool { return call(patient, url) == nil })
+	l := begin(url, 4)
+	for range 3 {
+		old := kubectl(t, "get", "pods", "-n", name, "-l", "app.kubernetes.io/name=basic", "-o", "name")
+		kubectl(t, "rollout", "restart", "-n", name, "deployment/basic")
+		rolled(t, name, "basic")
+		kubectl(t, "wait", "-n", name, old, "--for=delete", "--timeout=90s")
+	}
+	t.Log("by connections that are kept, while the host was replaced three times:")
+	l.end(t)
+	notRestarted(t, name)
+}
