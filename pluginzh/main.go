@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 
 	"github.com/reattach/reattach/commons"
+	"github.com/reattach/reattach/tracing"
 )
 
 // greeter implements commons.Greeter and commons.PingPonger.
@@ -34,8 +35,15 @@ func (g greeter) Ping() (string, error) {
 func main() {
 	logger := hclog.New(&hclog.LoggerOptions{Output: os.Stderr, JSONFormat: true})
 	g := greeter{logger}
-	commons.Serve(logger, plugin.PluginSet{
+	provider, stop, err := tracing.Start(tracing.Options{Logger: logger})
+	defer stop()
+	if err != nil {
+		logger.Error("no traces", "error", err)
+	}
+	config := commons.ServeConfig(logger, plugin.PluginSet{
 		commons.GreeterKind:    &commons.GreeterPlugin{Impl: g},
 		commons.PingPongerKind: &commons.PingPongerPlugin{Impl: g},
 	})
+	config.Around = tracing.Around(provider)
+	plugin.Serve(config)
 }

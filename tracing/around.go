@@ -26,6 +26,10 @@ func Around(provider trace.TracerProvider) plugin.Around {
 	tracer := provider.Tracer(Name, trace.WithSchemaURL(semconv.SchemaURL))
 	return func(ctx context.Context, call plugin.ServedCall, run func(context.Context) error) {
 		md, _ := metadata.FromIncomingContext(ctx)
+		if call.Protocol == "netrpc" && call.Kind == "" && len(md) == 0 {
+			_ = run(ctx) // A callback carries nothing there, and would be a trace of its own.
+			return
+		}
 		name := MethodName(call.Kind, call.Method)
 		ctx, span := tracer.Start(FromMetadata(ctx, md), name, trace.WithSpanKind(trace.SpanKindServer),
 			trace.WithAttributes(semconv.RPCSystemNameKey.String(call.Protocol), semconv.RPCMethod(name)))

@@ -4,6 +4,7 @@ package plugin_test
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/rpc"
 	"slices"
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/grpc/metadata"
 
 	"github.com/hashicorp/go-plugin"
+	"github.com/hashicorp/go-plugin/internal/rendezvous"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
@@ -99,5 +101,44 @@ func TestAround(t *testing.T) {
 				t.Errorf("got  %q\nwant %q", got, want)
 			}
 		})
+	}
+}
+
+// What a method calls back over gRPC carries what its Around has put into the context, and
+// the host's Around runs it.
+func TestAroundCallback(t *testing.T) {
+	s := &seen{}
+	shared := plugin.NewSharedBroker(rendezvous.Wait, nil)
+	shared.Around = s.around
+	defer shared.Close()
+	impl := newRelay("plugin")
+	p := serveEcho(t, func(o *plugin.ServeConfig) {
+		o.Plugins, o.GRPCServer = plugin.PluginSet{"relay": impl}, plugin.DefaultGRPCServer
+		o.Around = func(ctx context.Context, _ plugin.ServedCall, run func(context.Context) error) {
+			_ = run(metadata.AppendToOutgoingContext(ctx, "traceparent", "the plugin's"))
+		}
+	})
+	cfg := p.clientConfig()
+	cfg.Plugins, cfg.Broker = plugin.PluginSet{"relay": impl}, shared
+	cfg.AllowedProtocols = []plugin.Protocol{plugin.ProtocolGRPC}
+	session, err := plugin.Attach(t.Context(), cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer session.Close()
+	raw, err := session.Dispense("relay")
+	if err != nil {
+		t.Fatal(err)
+	}
+	broker := shared.GRPCBroker(func() *plugin.GRPCBroker { return nil })
+	defer broker.Close()
+	id := broker.NextId()
+	go broker.AcceptAndServe(id, serveRelay("the host"))
+	if name, err := raw.(*relay).call(t.Context(), "Via", fmt.Sprint(id)); err != nil || name != "the host" {
+		t.Fatalf("got %q, %v", name, err)
+	}
+	testkit.Eventually(t, "the callback is over", func() bool { return len(s.all()) == 1 })
+	if want := "grpc  /test.Relay/Name the plugin's: ok"; s.all()[0] != want {
+		t.Errorf("got %q, want %q", s.all()[0], want)
 	}
 }

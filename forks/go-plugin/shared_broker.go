@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -31,6 +32,10 @@ type SharedBroker struct {
 	// ClientConfig.MaxMessageBytes does one of a call: [DefaultMaxMessageBytes] if
 	// zero, not at all if negative. It is set before a broker is made.
 	MaxMessageBytes int
+
+	// Around, if not nil, runs each call that a plugin makes to what this host accepts. It is
+	// set before a broker is made.
+	Around Around
 
 	logger  hclog.Logger
 	wait    time.Duration
@@ -62,7 +67,7 @@ func NewSharedBroker(wait time.Duration, logger hclog.Logger) *SharedBroker {
 // means nothing to its other instances. latest returns nil if there is none.
 func (b *SharedBroker) MuxBroker(latest func() *MuxBroker) *MuxBroker {
 	return &MuxBroker{broker: netrpc.NewBroker(&sharedStreams{b, latest}, b.streams, b.wait,
-		netrpc.Serving{Panicked: b.panicked, MaxMessage: b.maxMessage()})}
+		netrpc.Serving{Panicked: b.panicked, MaxMessage: b.maxMessage(), Around: b.Around})}
 }
 
 // GRPCBroker returns the same for gRPC sessions. It may be closed before the
@@ -70,7 +75,7 @@ func (b *SharedBroker) MuxBroker(latest func() *MuxBroker) *MuxBroker {
 func (b *SharedBroker) GRPCBroker(latest func() *GRPCBroker) *GRPCBroker {
 	cfg := broker.Config{
 		Logger:        b.logger.Named("broker"),
-		ServerOptions: append(grpcconn.AnswerPanics(b.panicked), grpcconn.ServerBound(b.maxMessage())...),
+		ServerOptions: slices.Concat(grpcconn.AnswerPanics(b.panicked), grpcconn.AroundOptions(b.Around), grpcconn.ServerBound(b.maxMessage())),
 	}
 	return &GRPCBroker{engine: b.group.Broker(b.ctx, cfg, func() (*broker.Broker, error) {
 		if callee := latest(); callee != nil {

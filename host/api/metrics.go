@@ -32,7 +32,7 @@ func (s *Server) gatherer() prometheus.Gatherer {
 // metrics serves what is gathered. The whole answer is made before any of it is
 // written, so that clients that do not read hold up nobody's metrics.
 func metrics(from prometheus.Gatherer) http.HandlerFunc {
-	handler := promhttp.HandlerFor(from, promhttp.HandlerOpts{})
+	handler := promhttp.HandlerFor(from, promhttp.HandlerOpts{EnableOpenMetrics: true})
 	working := make(chan struct{}, maxGather)
 	return func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), gatherWait)

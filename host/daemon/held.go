@@ -33,6 +33,9 @@ func (d *Daemon) hold(name string) *held {
 			stubs:  make(map[stubKey]*routed), values: make(map[string]*dispensed), states: make(map[string]*stub.State),
 		}
 		h.broker.MaxMessageBytes = d.opts.MaxMessageBytes
+		if t, ok := d.opts.Tracer.(CallbackTracer); ok {
+			h.broker.Around = t.Callbacks()
+		}
 		d.plugins[name] = h
 	}
 	return h

@@ -69,6 +69,16 @@ type methodSeries struct {
 	history *history.Method
 }
 
+// observe counts how long a call took, with the trace that shows it as the exemplar.
+func (s methodSeries) observe(call stub.Call) {
+	took := call.Took.Seconds()
+	if with, ok := s.took.(prometheus.ExemplarObserver); ok && call.TraceID != "" {
+		with.ObserveWithExemplar(took, prometheus.Labels{"trace_id": call.TraceID})
+		return
+	}
+	s.took.Observe(took)
+}
+
 // count counts what every call is counted in.
 func (s methodSeries) count(call stub.Call) {
 	failed := history.None
@@ -77,7 +87,7 @@ func (s methodSeries) count(call stub.Call) {
 	} else {
 		s.good.Inc()
 	}
-	s.took.Observe(call.Took.Seconds())
+	s.observe(call)
 	s.history.Called(call.Took, failed)
 }
 

@@ -83,12 +83,20 @@ type Options struct {
 	// first endpoint that takes calls. It runs in a goroutine of its own, which
 	// Run waits for; ctx ends when the daemon is told to end.
 	OnReady func(ctx context.Context, d *Daemon, plugin string)
-	// Tracer follows the calls, such as one of package host/tracing. Nil follows none.
+	// Tracer follows the calls, such as one of package host/tracing. Nil follows none. One
+	// that is a CallbackTracer follows what plugins call back as well.
 	Tracer stub.Tracer
 	// Logger takes what happens. Nil discards it.
 	Logger hclog.Logger
 	// Registerer takes the metrics. Nil keeps none.
 	Registerer prometheus.Registerer
+}
+
+// CallbackTracer is a stub.Tracer that follows the calls of plugins to this host as well.
+type CallbackTracer interface {
+	stub.Tracer
+	// Callbacks gives what runs each of them.
+	Callbacks() plugin.Around
 }
 
 // DefaultOptions gives what suits most. Calls go to the less busy of two endpoints: an

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/go-hclog"
+	"github.com/hashicorp/go-plugin"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
@@ -52,7 +53,7 @@ func New(provider trace.TracerProvider) stub.Tracer {
 	if provider == nil {
 		return nil
 	}
-	return &tracer{provider.Tracer(tracing.Name, trace.WithSchemaURL(semconv.SchemaURL))}
+	return &tracer{provider.Tracer(tracing.Name, trace.WithSchemaURL(semconv.SchemaURL)), tracing.Around(provider)}
 }
 
 // FromEnv gives one that sends spans as the OTEL_ variables say, for a program with the
@@ -62,7 +63,13 @@ func FromEnv(program string, logger hclog.Logger) (t stub.Tracer, stop func(), e
 	return New(provider), stop, err
 }
 
-type tracer struct{ tracer trace.Tracer }
+type tracer struct {
+	tracer trace.Tracer
+	around plugin.Around
+}
+
+// Callbacks implements daemon.CallbackTracer.
+func (t *tracer) Callbacks() plugin.Around { return t.around }
 
 // Begin implements stub.Tracer.
 func (t *tracer) Begin(ctx context.Context, call stub.TracedCall) stub.Trace {

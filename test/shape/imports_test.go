@@ -39,7 +39,7 @@ var leaves = map[string]struct{ importers, linkers []string }{
 	},
 	"go.opentelemetry.io/": {
 		importers: []string{"host/tracing", "tracing"},
-		linkers:   []string{"host/tracing", "tracing", "host", "plugin"},
+		linkers:   []string{"host/tracing", "tracing", "host", "plugin", "pluginzh"},
 	},
 	// They come with client-go's tools/record.
 	"github.com/go-openapi/": {

@@ -3,6 +3,8 @@
 package tracing
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -75,6 +77,9 @@ func TestRepeatedCall(t *testing.T) {
 				return nil
 			})
 			checkRepeated(t, r.of(traceID), test.method, list)
+			if err := hasExemplar(api); err != nil {
+				t.Error(err)
+			}
 		})
 	}
 }
@@ -156,6 +161,27 @@ func greet(api string) string {
 		return err.Error()
 	}
 	return fmt.Sprintf("%d %s", answer.StatusCode, strings.TrimSpace(string(body)))
+}
+
+// hasExemplar reports whether the histogram of latencies names the trace, to whoever takes
+// OpenMetrics.
+func hasExemplar(api string) error {
+	r, err := http.NewRequest(http.MethodGet, api+"/metrics", http.NoBody)
+	if err != nil {
+		return err
+	}
+	r.Header.Set("Accept", "application/openmetrics-text; version=1.0.0")
+	answer, err := http.DefaultClient.Do(r)
+	if err != nil {
+		return err
+	}
+	defer answer.Body.Close()
+	for lines := bufio.NewScanner(answer.Body); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), `reattach_call_duration_seconds_bucket{`) && strings.Contains(lines.Text(), `# {trace_id="`+traceID+`"}`) {
+			return nil
+		}
+	}
+	return errors.New("no bucket of reattach_call_duration_seconds has the trace as its exemplar")
 }
 
 // has reports whether the metrics of a host have a line.
