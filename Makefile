@@ -11,7 +11,7 @@ MODULES := $(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
-.PHONY: adoption adversary skew skew-quick bench bench-quick chaos consumers terraform build run test check lint cross vuln compat interop images page e2e generate api-check versions fuzz release-snapshot clean help build-so so-demo c-demo
+.PHONY: adoption adversary skew bench bench-quick chaos consumers terraform build run test check lint cross vuln compat interop images page e2e generate api-check versions fuzz release-snapshot clean help build-so so-demo c-demo
 
 help: ## say what can be made
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -60,9 +60,6 @@ chaos: ## kill, stop, restart and upset plugins for minutes under load, and prin
 
 skew: ## run hosts and plugins of an earlier commit against those of this one, in full, and print what was counted
 	go test ./test/skew -count=1 -v -args -all
-
-skew-quick: ## the same with one way to upgrade, and fewer calls
-	go test ./test/skew -count=1 -v
 
 adversary: ## attack plugins, daemon and API from outside (6 minutes), and print what it cost beside its bound
 	go test ./test/adversary -count=1 -v -timeout 20m -args -all
