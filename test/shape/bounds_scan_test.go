@@ -34,7 +34,7 @@ func findQuantities(t *testing.T) *quantities {
 	t.Helper()
 	q := &quantities{values: make(map[string]int64), bounds: make(map[string]bool)}
 	packages := make(map[string][]string) // directory to files
-	for _, top := range []string{"host", "forks/go-plugin"} {
+	for _, top := range []string{"host", "tracing", "forks/go-plugin"} {
 		err := filepath.WalkDir(filepath.Join(root, top), func(path string, entry fs.DirEntry, err error) error {
 			switch {
 			case err != nil:

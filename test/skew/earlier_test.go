@@ -4,6 +4,7 @@ package skew
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -11,31 +12,20 @@ import (
 	"strings"
 )
 
-// firstEarlier is the commit that hosts and plugins are compared with until there is a
-// release: the last one whose peers know nothing of the feature mux.
-const firstEarlier = "ab578a4499e4169a3a9f0c7514db2948612543ab"
-
-// earlier says which commit the peers of earlier are built from: the last release before
-// this commit, or firstEarlier. If the checkout has neither, it says why.
-func earlier() (commit, why string) {
+// earlier says which commit the peers of earlier are built from, as scripts/earlier.sh does
+// for the cluster's tests as well. If the checkout does not have it, why says what would.
+func earlier() (commit, why string, err error) {
 	if *commitFlag != "" {
-		return *commitFlag, ""
+		return *commitFlag, "", nil
 	}
-	if _, err := git("rev-parse", "--git-dir"); err != nil {
-		return "", "this is no checkout of git, so there is no earlier commit to build from"
+	out, err := exec.Command(filepath.Join(root, "scripts", "earlier.sh")).Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() == 77 {
+		return "", strings.TrimSpace(string(exit.Stderr)), nil
 	}
-	if tag, err := git("describe", "--tags", "--abbrev=0", "--match=v[0-9]*", "HEAD^"); err == nil {
-		return tag, ""
+	if err != nil {
+		return "", "", fmt.Errorf("scripts/earlier.sh: %w", err)
 	}
-	if _, err := git("cat-file", "-e", firstEarlier+"^{commit}"); err != nil {
-		return "", fmt.Sprintf("this checkout has no release tag and not commit %.7s (it is shallow): git fetch --unshallow --tags gets them", firstEarlier)
-	}
-	return firstEarlier, ""
-}
-
-func git(args ...string) (string, error) {
-	out, err := exec.Command("git", append([]string{"-C", root}, args...)...).Output()
-	return strings.TrimSpace(string(out)), err
+	return strings.TrimSpace(string(out)), "", nil
 }
 
 // root is the repository, seen from this package.

@@ -43,7 +43,10 @@ func TestMain(m *testing.M) {
 }
 
 func buildAndRun(m *testing.M) (int, error) {
-	commit, why := earlier()
+	commit, why, err := earlier()
+	if err != nil {
+		return 0, err
+	}
 	if why != "" {
 		fmt.Println("test/skew is skipped:", why)
 		return 0, nil
