@@ -33,10 +33,10 @@ const root = "../.."
 
 // unpack puts the tree of a commit into dir.
 func unpack(commit, dir string) error {
-	var failed bytes.Buffer
+	var failed, failedToo bytes.Buffer // each its own: both are written at once
 	archive := exec.Command("git", "-C", root, "archive", commit)
 	tar := exec.Command("tar", "-x", "-C", dir)
-	archive.Stderr, tar.Stderr = &failed, &failed
+	archive.Stderr, tar.Stderr = &failed, &failedToo
 	pipe, err := archive.StdoutPipe()
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func unpack(commit, dir string) error {
 	}
 	if err := tar.Run(); err != nil {
 		_ = archive.Wait()
-		return fmt.Errorf("unpack %s: %w\n%s", commit, err, &failed)
+		return fmt.Errorf("unpack %s: %w\n%s", commit, err, &failedToo)
 	}
 	if err := archive.Wait(); err != nil {
 		return fmt.Errorf("git archive %s: %w\n%s", commit, err, &failed)

@@ -77,7 +77,7 @@ func (s *arrivals) begin(m *message) (*arrival, error) {
 		return nil, &TooLargeError{Size: m.size, Max: uint64(s.most)}
 	}
 	a := &arrival{key: key, message: *m, size: int(m.size)}
-	a.message.method = nil // it is in the reader's buffer
+	a.message.method = nil // the worker has what it is
 	s.mu.Lock()
 	if s.messages[key] != nil {
 		s.mu.Unlock()

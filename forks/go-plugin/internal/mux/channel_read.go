@@ -3,6 +3,7 @@
 package mux
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/gob"
 	"errors"
@@ -112,10 +113,21 @@ func (c *Channel) AwaitReply() error {
 	if _, err := io.ReadFull(in, body); err != nil {
 		return c.stop(err)
 	}
-	if !c.host.keep(c.id, readyAnswer{head: c.head, body: body}) || !c.takeReady() {
-		return c.stop(errChannelClosed)
-	}
+	c.goAway(body)
 	return nil
+}
+
+// goAway has others read while this reader is busy with an answer that it has as a whole,
+// and which goes before those that become ready meanwhile. The next ReadHeader takes those
+// first, and reads again when there are none.
+func (c *Channel) goAway(body []byte) {
+	c.host.mu.Lock()
+	c.away = true
+	c.isReady.Store(true)
+	c.host.mu.Unlock()
+	c.reading = false
+	c.host.readLock <- struct{}{}
+	c.source.valueReader = bytes.NewReader(body)
 }
 
 // DetachReply returns what decodes the reply at hand in the place of ReadReply, if it is a

@@ -3,6 +3,7 @@
 package mux
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -32,7 +33,7 @@ type message struct {
 	timeout time.Duration
 	// metadata are keys and values in turn, each behind its length.
 	metadata []byte
-	// method is valid until the next read.
+	// method is valid until the next message is read.
 	method []byte
 }
 
@@ -101,6 +102,7 @@ func (in *inbox) head(m *message) error {
 // value reads the size of a value that comes in parts.
 func (in *inbox) value(m *message) (err error) {
 	if m.more {
+		m.method = bytes.Clone(m.method) // Reading on may end what it is of.
 		m.size, err = binary.ReadUvarint(in)
 	} else if in.left > maxShort {
 		err = fmt.Errorf("a value of %d bytes is not sent in parts", in.left)

@@ -232,10 +232,13 @@ func (w *worker) decode(body any) error {
 	if !w.message.more {
 		return Decode(w.service.dec, body)
 	}
-	if w.long == nil || body == nil {
+	if w.long == nil {
 		return nil // It was refused before it came.
 	}
 	defer w.plugin.come.release(w.long)
+	if body == nil { // There is no such method.
+		return nil
+	}
 	return decodeLong(&w.long.data, reflect.ValueOf(body))
 }
 
