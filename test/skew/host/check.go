@@ -94,15 +94,17 @@ func (h *host) output(line string) error {
 		}
 		d, sink = raw.(desk.Desk), taken
 	}
-	if err := d.Say(line); err != nil {
-		return err
-	}
+	// A host that speaks HTTP/2 asks for output when it has attached already: what is written
+	// before that goes to the plugin's own output alone. So it is written until it comes.
 	deadline := time.After(patience)
 	for !sink.has(line) {
+		if err := d.Say(line); err != nil {
+			return err
+		}
 		select {
 		case <-deadline:
 			return errors.New("it has not come")
-		case <-time.After(5 * time.Millisecond):
+		case <-time.After(20 * time.Millisecond):
 		}
 	}
 	return nil
