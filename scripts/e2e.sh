@@ -84,7 +84,10 @@ images() {
 earlier() {
 	local commit tree each
 	rm -rf "$out/earlier" "$out"/images/*-earlier.tar
-	commit=$(scripts/earlier.sh) || return 0 # which has said why
+	local status=0
+	commit=$(scripts/earlier.sh) || status=$?
+	[ "$status" -ne 77 ] || return 0 # it has said why
+	[ "$status" -eq 0 ] || return "$status"
 	tree=$(mktemp -d)
 	git archive "$commit" | tar -x -C "$tree"
 	IMAGES_WITH=oci IMAGE_TAG=earlier IMAGE_ARCH=$1 "$tree/scripts/images.sh" "$tree/images"

@@ -32,8 +32,9 @@ import (
 	"go.opentelemetry.io/otel/trace"
 )
 
-// stopTimeout bounds how long spans may take to leave when the program ends.
-const stopTimeout = 5 * time.Second
+// stopTimeout bounds how long spans may take to leave when the program ends. A host kills a
+// child that takes two seconds to end.
+const stopTimeout = time.Second
 
 // Options are what the environment does not say.
 type Options struct {
@@ -83,9 +84,9 @@ func IsWanted() (bool, error) {
 
 // Start begins to send spans by OTLP if the environment asks for it, as [IsWanted] says, and
 // gives what makes them: nil if it does not ask. The caller calls stop at the end of the
-// program, also after an error: it sends what has not left, within five seconds. An error
-// names the variable that is wrong. A receiver that cannot be reached is no error: spans are
-// kept for a while, then dropped, and calls do not wait.
+// program, also after an error: it sends what has not left, within a second. An error names
+// the variable that is wrong. A receiver that cannot be reached is no error: spans are kept
+// for a while, then dropped, and calls do not wait.
 func Start(o Options) (provider trace.TracerProvider, stop func(), err error) {
 	stop = func() {}
 	wanted, err := IsWanted()

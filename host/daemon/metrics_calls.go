@@ -3,11 +3,14 @@
 package daemon
 
 import (
+	"errors"
 	"maps"
 	"sync/atomic"
+	"unicode/utf8"
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/reattach/reattach/host/fleet"
 	"github.com/reattach/reattach/host/history"
 	"github.com/reattach/reattach/host/stub"
 )
@@ -39,7 +42,7 @@ func (m *callMetrics) Called(call stub.Call) {
 		series.count(call)
 		return
 	}
-	m.ifKnown(m.plugin, func() {
+	count := func() {
 		m.series(call.Method).count(call)
 		if call.Err != nil {
 			m.called.WithLabelValues(m.plugin, m.kind, call.Method, string(stub.SourceOf(call.Err))).Inc()
@@ -50,7 +53,14 @@ func (m *callMetrics) Called(call stub.Call) {
 		if call.Repeats > 0 {
 			m.repeated.WithLabelValues(m.plugin, m.kind, call.Method).Add(float64(call.Repeats))
 		}
-	})
+	}
+	// A call that fails because no source knows the plugin is made by whoever still has its
+	// stub, and an outage that nothing else shows any more.
+	if _, gone := errors.AsType[*fleet.UnknownPluginError](call.Err); gone {
+		count()
+		return
+	}
+	m.ifKnown(m.plugin, count)
 }
 
 // keptSeries are the series of the methods that were called, as to find them by their
@@ -72,11 +82,17 @@ type methodSeries struct {
 // observe counts how long a call took, with the trace that shows it as the exemplar.
 func (s methodSeries) observe(call stub.Call) {
 	took := call.Took.Seconds()
-	if with, ok := s.took.(prometheus.ExemplarObserver); ok && call.TraceID != "" {
+	if with, ok := s.took.(prometheus.ExemplarObserver); ok && call.TraceID != "" && fitsExemplar(call.TraceID) {
 		with.ObserveWithExemplar(took, prometheus.Labels{"trace_id": call.TraceID})
 		return
 	}
 	s.took.Observe(took)
+}
+
+// fitsExemplar reports whether an ID, which is its Tracer's, can stand in an exemplar:
+// Prometheus panics otherwise.
+func fitsExemplar(id string) bool {
+	return utf8.ValidString(id) && len("trace_id")+utf8.RuneCountInString(id) <= prometheus.ExemplarMaxRunes
 }
 
 // count counts what every call is counted in.

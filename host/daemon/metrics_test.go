@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/reattach/reattach/commons"
 	"github.com/reattach/reattach/host/daemon"
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/discovery/manual"
@@ -50,6 +51,10 @@ func TestMetrics(t *testing.T) {
 	for range 3 {
 		call()
 	}
+	held, err := daemon.Dispense[commons.Greeter](t.Context(), d, "greeter", commons.GreeterKind)
+	if err != nil {
+		t.Fatal(err)
+	}
 	eventually(t, func() error {
 		return has(map[string]float64{
 			"reattach_calls_total none greeter Greet greeter":      3,
@@ -70,13 +75,19 @@ func TestMetrics(t *testing.T) {
 		}
 		return err
 	})
+	if _, err := held.Greet("Ada"); err == nil {
+		t.Error("a plugin that is gone has answered")
+	}
+	eventually(t, func() error { // an outage that nothing else shows
+		return has(map[string]float64{"reattach_calls_total network greeter Greet greeter": 1})
+	})
 	source.Update(there)
 	eventually(t, ready)
 	call()
 	eventually(t, func() error {
 		return has(map[string]float64{
 			"reattach_calls_total none greeter Greet greeter":      1,
-			"reattach_call_duration_seconds greeter Greet greeter": 1,
+			"reattach_call_duration_seconds greeter Greet greeter": 2,
 		})
 	})
 	if _, err := daemon.New(o); err == nil || !strings.Contains(err.Error(), "Registerer") {
