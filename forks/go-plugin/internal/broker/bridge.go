@@ -104,7 +104,7 @@ func (b *Bridge) carry(id uint32, at, on *Broker) error {
 	defer context.AfterFunc(b.ctx, func() { _ = lis.Close() })()
 	idle := time.AfterFunc(bridgeWait, func() { _ = lis.Close() })
 	defer idle.Stop()
-	far := &reach{at: at, id: id}
+	far := newReach(at, id)
 	var conns wait.Group
 	defer conns.Wait()
 	var mu sync.Mutex
@@ -167,8 +167,17 @@ type reach struct {
 	at *Broker
 	id uint32
 
-	mu   sync.Mutex
-	dial func(context.Context) (net.Conn, error) // nil: to be found
+	// found holds how the id is dialled, nil until that is known. Whoever finds it out has
+	// taken it from here, and the others wait: what the other side says once is for all.
+	found chan dialFunc
+}
+
+type dialFunc = func(context.Context) (net.Conn, error)
+
+func newReach(at *Broker, id uint32) *reach {
+	r := &reach{at: at, id: id, found: make(chan dialFunc, 1)}
+	r.found <- nil
+	return r
 }
 
 // connect makes a connection, for bytes.
@@ -189,21 +198,38 @@ func (r *reach) raw(ctx context.Context) (net.Conn, error) {
 	if err := r.at.use(); err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
-	dial := r.dial
-	r.mu.Unlock()
-	if dial != nil {
-		if conn, err := dial(ctx); err == nil {
-			return conn, nil
-		}
-		// It may be accepted elsewhere by now.
-	}
-	d, err := r.at.transport.dialer(ctx, r.id)
+	dial, known, err := r.way(ctx)
 	if err != nil {
 		return nil, err
 	}
-	r.mu.Lock()
-	r.dial = d.dial
-	r.mu.Unlock()
+	conn, err := dial(ctx)
+	if err == nil || !known {
+		return conn, err
+	}
+	// Whoever accepts it may listen elsewhere by now, and has said so then.
+	now, cancel := context.WithCancel(ctx)
+	cancel()
+	d, other := r.at.transport.dialer(now, r.id)
+	if other != nil {
+		return nil, err
+	}
+	<-r.found
+	r.found <- d.dial
 	return d.dial(ctx)
+}
+
+// way says how the id is dialled, and whether that was known already.
+func (r *reach) way(ctx context.Context) (dial dialFunc, known bool, err error) {
+	select {
+	case dial = <-r.found:
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
+	defer func() { r.found <- dial }()
+	if dial != nil {
+		return dial, true, nil
+	}
+	d, err := r.at.transport.dialer(ctx, r.id)
+	dial = d.dial // nil after an error
+	return dial, false, err
 }

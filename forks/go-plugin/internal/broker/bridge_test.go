@@ -7,6 +7,8 @@ import (
 	"net"
 	"testing"
 	"time"
+
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // An id that was dialled over a bridge carries bytes both ways, and makes room for others
@@ -68,6 +70,56 @@ func TestBridgeIsBounded(t *testing.T) {
 	bridge.Offer(1, here, there) // does nothing
 	if bridge.open != 0 {
 		t.Errorf("%d ids are open on a closed bridge", bridge.open)
+	}
+}
+
+// An id that is dialled several times at once is connected as often, whatever the transport
+// of the side that accepts it.
+func TestBridgeIsDialledAtOnce(t *testing.T) {
+	for name, connect := range pairs {
+		t.Run(name, func(t *testing.T) {
+			host, here := connect(t, time.Second)
+			there, plugin := streamPair(t, time.Minute)
+			bridge := NewBridge()
+			defer bridge.Close()
+			const id, most = 7, 5
+			lis, err := host.Accept(id)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var echoes wait.Group
+			defer echoes.Wait()
+			defer lis.Close()
+			echoes.Go(func() {
+				for {
+					conn, err := lis.Accept()
+					if err != nil {
+						return
+					}
+					echoes.Go(func() {
+						_, _ = io.CopyN(conn, conn, 1)
+						_ = conn.Close()
+					})
+				}
+			})
+			bridge.Offer(id, here, there)
+			var dials wait.Group
+			for range most {
+				dials.Go(func() {
+					dialled, err := connection(t.Context(), plugin, id)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer dialled.Close()
+					_, _ = dialled.Write([]byte("x"))
+					if _, err := io.ReadFull(dialled, make([]byte, 1)); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			dials.Wait()
+		})
 	}
 }
 
