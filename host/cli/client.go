@@ -26,9 +26,10 @@ type client interface {
 	Kinds(ctx context.Context) ([]daemon.KindInfo, error)
 	// Describe gives the kinds of a plugin, as far as they are known.
 	Describe(ctx context.Context, plugin string) ([]daemon.KindInfo, error)
-	// Events calls begin with all plugins, and show with each thing that has happened
-	// since, until ctx ends, which is no error.
-	Events(ctx context.Context, begin func(found) error, show func(daemon.Event) error) error
+	// Events calls list with all plugins, and show with each thing that has happened
+	// since, until ctx ends, which is no error. It calls list again if it was too slow to
+	// hear of everything.
+	Events(ctx context.Context, list func(found) error, show func(daemon.Event) error) error
 	// Watch calls show with all plugins now and after each change until ctx ends,
 	// which is no error.
 	Watch(ctx context.Context, show func(found) error) error

@@ -57,19 +57,18 @@ with what happens, until it is interrupted.
 	return cmd
 }
 
-// followEvents writes when each endpoint came to its state, and then what happens. An event
-// that led to a state which was written is left out.
+// followEvents writes when each endpoint came to its state, and then what happens. What led
+// to a state that was written is left out.
 func followEvents(ctx context.Context, of client, w *eventWriter) error {
-	written := make(map[string]time.Time)
+	listed := make(map[string]time.Time) // by endpoint: when it came to the state that was listed last
 	return of.Events(ctx, func(now found) error {
-		for _, p := range now.Plugins {
-			for _, e := range p.Endpoints {
-				written[e.ID] = e.Since
-			}
+		news := slices.DeleteFunc(eventsOf(now), func(e daemon.Event) bool { return !e.Time.After(listed[e.Endpoint]) })
+		for _, e := range news {
+			listed[e.Endpoint] = e.Time
 		}
-		return w.write(eventsOf(now)...)
+		return w.write(news...)
 	}, func(e daemon.Event) error {
-		if e.Type == fleet.StateChanged && !e.Time.After(written[e.Endpoint]) {
+		if e.Endpoint != "" && !e.Time.After(listed[e.Endpoint]) {
 			return nil
 		}
 		return w.write(e)

@@ -30,7 +30,11 @@ func TestNothingIsLostBeforeFollowing(t *testing.T) {
 		}
 		_, _ = fmt.Fprintf(w, "event: plugins\ndata: {\"plugins\":[{\"name\":\"zh\",\"kinds\":[%s],\"endpoints\":[{\"id\":\"zh@a\",\"state\":\"READY\",\"since\":%q}]}]}\n\n",
 			strings.TrimSuffix(strings.Repeat(`"a kind",`, maxEvent/8), ","), began.Format(time.RFC3339Nano))
-		_, _ = fmt.Fprint(w, change(began, "zh@a", "CONNECTING", "READY"), change(began.Add(time.Second), "zh@a", "READY", "IDLE"), change(began, "zh@b", "IDLE", "CONNECTING"))
+		_, _ = fmt.Fprint(w, change(began, "zh@a", "CONNECTING", "READY"), change(began.Add(time.Second), "zh@a", "READY", "IDLE"))
+		// What was missed is in another list.
+		_, _ = fmt.Fprintf(w, "event: plugins\ndata: {\"plugins\":[{\"name\":\"zh\",\"endpoints\":[{\"id\":\"zh@a\",\"state\":\"READY\",\"since\":%q}]},{\"name\":\"en\",\"endpoints\":[{\"id\":\"en@c\",\"state\":\"IDLE\",\"since\":%q}]}]}\n\n",
+			began.Add(2*time.Second).Format(time.RFC3339Nano), began.Format(time.RFC3339Nano))
+		_, _ = fmt.Fprint(w, change(began.Add(2*time.Second), "zh@a", "IDLE", "READY"), change(began, "zh@b", "IDLE", "CONNECTING"))
 		w.(http.Flusher).Flush()
 		<-served
 	}))
@@ -45,7 +49,7 @@ func TestNothingIsLostBeforeFollowing(t *testing.T) {
 		}
 		return len(p), nil
 	}), &stderr)
-	if lines := strings.Count(shown.String(), "\n"); code != exitOK || lines != 3 {
-		t.Errorf("code %d, %d lines, want 3\n%s\n%s", code, lines, &stderr, &shown)
+	if lines := strings.Count(shown.String(), "\n"); code != exitOK || lines != 5 {
+		t.Errorf("code %d, %d lines, want 5\n%s\n%s", code, lines, &stderr, &shown)
 	}
 }

@@ -172,17 +172,15 @@ func (l *local) Describe(ctx context.Context, plugin string) ([]daemon.KindInfo,
 }
 
 // Events implements client.
-func (l *local) Events(ctx context.Context, begin func(found) error, show func(daemon.Event) error) error {
+func (l *local) Events(ctx context.Context, list func(found) error, show func(daemon.Event) error) error {
 	changes := l.d.Subscribe(1024) // first, so that nothing is lost between the two
 	defer changes.Close()
 	now, err := l.Plugins(ctx)
 	if err == nil {
-		err = begin(now)
+		err = list(now)
 	}
-	if err != nil {
-		return err
-	}
-	for {
+	missed := uint64(0)
+	for err == nil {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -190,11 +188,14 @@ func (l *local) Events(ctx context.Context, begin func(found) error, show func(d
 			if !open {
 				return errEnded
 			}
-			if err := show(e); err != nil {
-				return err
+			err = show(e)
+			if n := changes.Dropped(); err == nil && n != missed {
+				missed = n
+				err = list(l.found())
 			}
 		}
 	}
+	return err
 }
 
 // Watch implements client.

@@ -115,32 +115,35 @@ func (r *remote) Describe(ctx context.Context, plugin string) ([]daemon.KindInfo
 }
 
 // Events implements client.
-func (r *remote) Events(ctx context.Context, begin func(found) error, show func(daemon.Event) error) error {
-	begun := false
+func (r *remote) Events(ctx context.Context, list func(found) error, show func(daemon.Event) error) error {
 	return r.stream(ctx, func(events *eventReader) error {
-		// The stream begins with all plugins, so that nothing is lost between the two.
-		if events.name == "plugins" && !begun {
-			begun = true
-			return readEvent(r, events, maxAnswer, begin)
+		switch events.name {
+		case "plugins":
+			read, err := readEvent(r, events, maxAnswer, list)
+			if !read && err == nil {
+				err = failf(exitUnreachable, "the daemon at %s lists plugins in more than %d bytes", r.base, maxAnswer)
+			}
+			return err
+		case "change":
+			_, err := readEvent(r, events, maxEvent, show)
+			return err
 		}
-		if events.name != "change" {
-			return nil
-		}
-		return readEvent(r, events, maxEvent, show)
+		return nil
 	})
 }
 
-// readEvent calls use with what an event says, unless that is longer than most bytes.
-func readEvent[T any](r *remote, events *eventReader, most int, use func(T) error) error {
+// readEvent calls use with what an event says, and reports whether it has read it: not one
+// that is longer than most bytes.
+func readEvent[T any](r *remote, events *eventReader, most int, use func(T) error) (read bool, err error) {
 	raw, err := events.data(most)
 	if err != nil || raw == nil {
-		return err
+		return false, err
 	}
 	var said T
 	if err := json.Unmarshal(raw, &said); err != nil {
-		return failf(exitUnreachable, "read the events of the daemon at %s: %w", r.base, err)
+		return false, failf(exitUnreachable, "read the events of the daemon at %s: %w", r.base, err)
 	}
-	return use(said)
+	return true, use(said)
 }
 
 // Watch implements client. Every event is a hint to look again.

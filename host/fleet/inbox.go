@@ -38,6 +38,9 @@ type inbox struct {
 
 func (i *inbox) put(n notice) {
 	n.at = time.Now()
+	if n.after != nil && n.after.State != n.before.State {
+		n.at = n.after.Since // the same time in events and in the list of endpoints
+	}
 	i.mu.Lock()
 	i.notices = append(i.notices, n)
 	i.mu.Unlock()
