@@ -7,12 +7,10 @@ import (
 	"strings"
 
 	"github.com/hashicorp/go-plugin"
-	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
 	"google.golang.org/grpc/metadata"
-	"google.golang.org/grpc/status"
 )
 
 // Around gives what shows each call that a plugin serves as a span, of kind SERVER, beneath
@@ -61,11 +59,15 @@ func MethodName(kind, method string) string {
 
 // setError says in a span what a method has returned.
 func setError(span trace.Span, protocol string, err error) {
-	span.SetStatus(codes.Error, Text(err.Error()))
 	if protocol == "grpc" {
-		code := status.Code(err).String()
-		span.SetAttributes(semconv.RPCResponseStatusCode(code), semconv.ErrorTypeKey.String(code))
-		return
+		code := CodeName(err)
+		span.SetAttributes(semconv.RPCResponseStatusCode(code))
+		if !isServersFault(err) {
+			return
+		}
+		span.SetAttributes(semconv.ErrorTypeKey.String(code))
+	} else {
+		span.SetAttributes(semconv.ErrorTypeKey.String("plugin"))
 	}
-	span.SetAttributes(attribute.String("error.type", "plugin"))
+	span.SetStatus(codes.Error, Text(err.Error()))
 }

@@ -24,17 +24,44 @@ func (s *Server) leave(ctx context.Context) {
 	}
 }
 
-// parting has each answer of a server that leaves be the last one on its connection.
+// parting has each answer that begins when the server leaves be the last one on its
+// connection.
 func (s *Server) parting(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case <-s.ending:
-			w.Header().Set("Connection", "close")
-		default:
-		}
-		next.ServeHTTP(w, r)
+		next.ServeHTTP(&partingWriter{ResponseWriter: w, leaving: s.ending}, r)
 	})
 }
+
+// partingWriter looks whether the server leaves when the answer begins: the request may have
+// come long before.
+type partingWriter struct {
+	http.ResponseWriter
+	leaving <-chan struct{}
+}
+
+// WriteHeader implements http.ResponseWriter.
+func (p *partingWriter) WriteHeader(status int) {
+	p.tell()
+	p.ResponseWriter.WriteHeader(status)
+}
+
+// Write implements http.ResponseWriter.
+func (p *partingWriter) Write(body []byte) (int, error) {
+	p.tell()
+	return p.ResponseWriter.Write(body)
+}
+
+// tell does nothing to an answer that has begun.
+func (p *partingWriter) tell() {
+	select {
+	case <-p.leaving:
+		p.Header().Set("Connection", "close")
+	default:
+	}
+}
+
+// Unwrap is for http.ResponseController.
+func (p *partingWriter) Unwrap() http.ResponseWriter { return p.ResponseWriter }
 
 // gone gives a channel that is closed once no connection is open.
 func (c *connections) gone() <-chan struct{} {

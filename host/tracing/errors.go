@@ -7,9 +7,9 @@ import (
 	"net/rpc"
 
 	"github.com/hashicorp/go-plugin"
-	"google.golang.org/grpc/status"
 
 	"github.com/reattach/reattach/host/stub"
+	"github.com/reattach/reattach/tracing"
 )
 
 // sourceOfAttempt says whose failure it is that an endpoint did not take a call: a plugin
@@ -33,7 +33,7 @@ func typeOf(protocol, source string, err error) string {
 	case source == string(stub.SourceNetwork):
 		return "lost"
 	case protocol == "grpc":
-		return status.Code(err).String()
+		return tracing.CodeName(err)
 	}
 	return source
 }
