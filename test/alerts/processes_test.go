@@ -21,24 +21,7 @@ const patience = 2 * time.Minute
 
 var bin string // where the programs are
 
-func TestMain(m *testing.M) {
-	os.Exit(run(m))
-}
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "alerts")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	bin = dir
-	if out, err := exec.Command("../../scripts/build.sh", dir).CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
+func TestMain(m *testing.M) { os.Exit(kit.Run(m, &bin, nil)) }
 
 // program starts one of bin.
 func program(t *testing.T, name string, env []string, args ...string) *kit.Process {

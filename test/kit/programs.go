@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"syscall"
+	"testing"
 )
 
 // Build builds static programs into dir: for each name, the package at a path.
@@ -22,6 +23,28 @@ func Build(dir string, programs map[string]string) error {
 		}
 	}
 	return nil
+}
+
+// Run runs the tests of a package that is two directories below the repository's, with the
+// product's programs, and more as Build takes them, in a directory of which it tells bin. It
+// gives the exit code for TestMain.
+func Run(m *testing.M, bin *string, more map[string]string) int {
+	dir, err := os.MkdirTemp("", "reattach-tests")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(dir)
+	if out, err := exec.Command("../../scripts/build.sh", dir).CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "scripts/build.sh: %v\n%s", err, out)
+		return 1
+	}
+	if err := Build(dir, more); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	*bin = dir
+	return m.Run()
 }
 
 // Alone returns when no other process holds the machine, and holds it until the process

@@ -4,11 +4,11 @@ package page
 
 import (
 	"cmp"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"testing"
+
+	"github.com/reattach/reattach/test/kit"
 )
 
 var (
@@ -29,21 +29,5 @@ func run(m *testing.M) int {
 	if browser == "" {
 		return m.Run() // each test says that it is skipped
 	}
-	dir, err := os.MkdirTemp("", "page")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	bin = dir
-	for _, build := range [][]string{
-		{"../../scripts/build.sh", dir},
-		{"go", "build", "-o", filepath.Join(dir, "farm"), "./farm"},
-	} {
-		if out, err := exec.Command(build[0], build[1:]...).CombinedOutput(); err != nil {
-			fmt.Fprintf(os.Stderr, "%v: %v\n%s", build, err, out)
-			return 1
-		}
-	}
-	return m.Run()
+	return kit.Run(m, &bin, map[string]string{"farm": "./farm"})
 }

@@ -3,7 +3,6 @@
 package tracing
 
 import (
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
@@ -18,36 +17,7 @@ const patience = time.Minute
 
 var bin string // where the programs are
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
-
-func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "tracing")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
-	}
-	defer os.RemoveAll(dir)
-	bin = dir
-	if out, err := exec.Command("../../scripts/build.sh", dir).CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
-		return 1
-	}
-	return m.Run()
-}
-
-// addresses gives some at which nobody listens, and whose ports no client is given meanwhile.
-func addresses(t *testing.T, n int) (list []string) {
-	t.Helper()
-	for range n {
-		lis, err := net.Listen("tcp", "127.83.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer lis.Close() // all at once, so that no two are the same
-		list = append(list, lis.Addr().String())
-	}
-	return list
-}
+func TestMain(m *testing.M) { os.Exit(kit.Run(m, &bin, nil)) }
 
 // program starts one of bin, without what the test's own environment says of traces.
 func program(t *testing.T, name string, env []string, args ...string) *kit.Process {

@@ -13,6 +13,8 @@ import (
 	"go.opentelemetry.io/collector/pdata/ptrace"
 	"go.opentelemetry.io/collector/receiver/otlpreceiver"
 	"go.opentelemetry.io/collector/receiver/receivertest"
+
+	"github.com/reattach/reattach/test/kit"
 )
 
 // span is what a test looks at of one.
@@ -41,7 +43,7 @@ type otlp struct {
 // receive runs one until the test ends.
 func receive(t *testing.T) *otlp {
 	t.Helper()
-	list := addresses(t, 2)
+	list := kit.Addresses(t, 2)
 	r := &otlp{grpc: list[0], http: list[1]}
 	factory := otlpreceiver.NewFactory()
 	config := factory.CreateDefaultConfig()

@@ -43,7 +43,7 @@ func TestRepeatedCall(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r := receive(t)
 			env := append(test.otlp(r), "OTEL_BSP_SCHEDULE_DELAY=50")
-			list := addresses(t, 3)
+			list := kit.Addresses(t, 3)
 			api := "http://" + list[2]
 			first := replica(t, list[0], env...)
 			host := program(t, "basic", append(env, "PLUGIN_DIR=", "BASIC_LISTEN="+list[2], "CONTRACT_VERSIONS="+test.version,
