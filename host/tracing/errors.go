@@ -3,6 +3,7 @@
 package tracing
 
 import (
+	"context"
 	"errors"
 	"net/rpc"
 
@@ -15,6 +16,9 @@ import (
 // sourceOfAttempt says whose failure it is that an endpoint did not take a call: a plugin
 // may refuse one, and all else is the way to it.
 func sourceOfAttempt(cause error) string {
+	if errors.Is(cause, context.Canceled) { // the caller's
+		return string(stub.SourceHost)
+	}
 	_, refused := errors.AsType[*plugin.RPCRefusedError](cause)
 	_, answered := errors.AsType[rpc.ServerError](cause)
 	_, lost := stub.Cause(cause)
