@@ -20,7 +20,8 @@ import (
 // its answer. Whoever takes it from there owns it then.
 type call struct {
 	callState
-	number uint64 // on the session channel
+	number uint64      // on the session channel
+	first  waitingCall // how it waits the first time that it does
 	args   any
 	caller *rpc.Call
 	reply  reflect.Type // what the caller gave for it; nil: nothing

@@ -9,6 +9,7 @@ import (
 	"io"
 	"reflect"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-plugin"
 
@@ -22,15 +23,17 @@ type sessionChannel struct {
 	codec    *rpcCodec
 	session  any
 	endpoint string
-	waiting  waitingCalls
+	opened   chan struct{} // closed when channel is set, or err is
 	value    reflect.Value // a pointer to what an answer is decoded into; read alone uses it
+
+	waiting waitingCalls // Senders alone write its end and what follows, for each call.
 
 	// sending is held while a request is sent, which neither answers nor deadlines
 	// wait for. It guards what follows. Whoever has a call that was sent may read channel.
 	sending sync.Mutex
-	channel plugin.RPCChannel // nil until opened; never changed again
-	opened  chan struct{}     // closed when channel is set, or err is
-	err     error             // why it has ended
+	channel plugin.RPCChannel            // nil until opened; never changed again
+	ahead   atomic.Pointer[aheadEncoder] // the channel, once it is set, if it is one
+	err     error                        // why it has ended
 }
 
 // Reasons why a session channel does not take a call. The call was not sent then.
@@ -45,7 +48,7 @@ var errHungUp = errors.New("the plugin hung up")
 
 func newSessionChannel(c *rpcCodec, session any, endpoint string) *sessionChannel {
 	s := &sessionChannel{codec: c, session: session, endpoint: endpoint, opened: make(chan struct{})}
-	s.waiting.now, s.waiting.expire = c.now, s.expire
+	s.waiting.init(c.now, s.expire)
 	return s
 }
 
@@ -68,6 +71,9 @@ func (s *sessionChannel) run() {
 		return
 	}
 	s.channel = channel
+	if ahead, ok := channel.(aheadEncoder); ok {
+		s.ahead.Store(&ahead)
+	}
 	close(s.opened)
 	s.sending.Unlock()
 	s.fail(s.read(channel))
@@ -82,12 +88,8 @@ type aheadEncoder interface {
 
 // encoder returns what encodes the arguments of a call before they are sent, or nil.
 func (s *sessionChannel) encoder(k *call) (encode func(args any) any) {
-	select {
-	case <-s.opened: // Nothing changes channel any more.
-		if ahead, ok := s.channel.(aheadEncoder); ok {
-			return ahead.EncodeAhead(k.name, k.args)
-		}
-	default:
+	if ahead := s.ahead.Load(); ahead != nil {
+		return (*ahead).EncodeAhead(k.name, k.args)
 	}
 	return nil
 }

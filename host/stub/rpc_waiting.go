@@ -5,130 +5,120 @@ package stub
 import (
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
 // waitingCalls are the calls on a session channel that have no answer yet, by their
 // numbers, and one deadline timer for all of them: a call with a usual timeout sets none.
 // Whoever takes a call out owns it.
+//
+// net/rpc sends one call at a time, so whatever a sender waits for all callers wait for. Calls
+// are therefore added, found and taken without a lock: a table behind a mutex, which requests
+// and answers take in turn, makes a call of 64 callers cost a fifth more in the stub.
 type waitingCalls struct {
 	now    func() time.Duration // the clock of deadlines
 	expire func()               // called at the earliest deadline or before, in a goroutine of its own
 
-	mu    sync.Mutex
-	slots []*call       // nil: free
-	free  []uint32      // the slots without a call
-	added uint64        // calls that ever were
-	timer *time.Timer   // nil until the first call
-	next  time.Duration // when the timer runs out; never while it does not run
-}
+	slots slotTable
+	added uint64 // calls that ever were; of whoever may add one
 
-// A call's number has its slot in the low bits, and how many were added before it in the
-// others, which tells an answer that comes late from one to the slot's next call.
-const (
-	slotBits   = 20
-	slotMask   = maxWaiting - 1
-	maxWaiting = 1 << slotBits
-)
+	next  atomic.Int64 // when the timer runs out, a time.Duration; never while it does not run
+	mu    sync.Mutex   // guards timer, and whatever makes next sooner
+	timer *time.Timer  // nil until the first call
+}
 
 // never is a deadline that does not come.
 const never = time.Duration(math.MaxInt64)
 
-// add gives the call its number. It reports false if there are too many.
+func (w *waitingCalls) init(now func() time.Duration, expire func()) {
+	w.now, w.expire = now, expire
+	w.next.Store(int64(never))
+}
+
+// add gives the call its number. It reports false if there are too many. One goroutine may
+// add a call at a time.
 func (w *waitingCalls) add(k *call) bool {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	slot := uint32(len(w.slots))
-	switch n := len(w.free); {
-	case n > 0:
-		slot, w.free = w.free[n-1], w.free[:n-1]
-		w.slots[slot] = k
-	case slot == maxWaiting:
+	slot, ok := w.slots.reserve()
+	if !ok {
 		return false
-	default:
-		w.slots = append(w.slots, k)
+	}
+	waiting := &k.first
+	if k.number != 0 { // it was added before, perhaps elsewhere
+		waiting = new(waitingCall)
 	}
 	w.added++
 	k.number = w.added<<slotBits | uint64(slot)
-	w.setTimer(k.deadline())
+	*waiting = waitingCall{k.number, k}
+	w.slots.put(waiting)
+	// Whoever has set next to never looks at all calls afterwards, and so at this one.
+	if deadline := k.deadline(); int64(deadline) < w.next.Load() {
+		w.setTimer(deadline)
+	}
 	return true
 }
 
-// setTimer is called with mu held.
 func (w *waitingCalls) setTimer(deadline time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if int64(deadline) >= w.next.Load() {
+		return
+	}
+	w.next.Store(int64(deadline))
 	if w.timer == nil {
-		w.next = deadline
 		w.timer = time.AfterFunc(deadline-w.now(), w.expire)
-	} else if deadline < w.next {
-		w.next = deadline
+	} else {
 		w.timer.Reset(deadline - w.now())
 	}
 }
 
 // find returns a call that stays here, or nil. Only what never changes may be read of it.
 func (w *waitingCalls) find(number uint64) *call {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.findLocked(number)
-}
-
-func (w *waitingCalls) findLocked(number uint64) *call {
-	slot := number & slotMask
-	if slot >= uint64(len(w.slots)) || w.slots[slot] == nil || w.slots[slot].number != number {
-		return nil
+	if waiting := w.slots.find(number); waiting != nil {
+		return waiting.call
 	}
-	return w.slots[slot]
+	return nil
 }
 
 // take returns the call to its new owner, or nil if it has one.
 func (w *waitingCalls) take(number uint64) *call {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	k := w.findLocked(number)
-	if k != nil {
-		w.removeLocked(k)
+	if waiting := w.slots.find(number); waiting != nil && w.slots.remove(waiting) {
+		return waiting.call
 	}
-	return k
-}
-
-func (w *waitingCalls) removeLocked(k *call) {
-	slot := k.number & slotMask
-	w.slots[slot] = nil
-	w.free = append(w.free, uint32(slot))
+	return nil
 }
 
 // takeExpired takes those whose deadlines have passed, and sets the timer for the others.
 func (w *waitingCalls) takeExpired() (expired []*call) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.next = never
-	now := w.now()
-	for _, k := range w.slots {
-		switch {
-		case k == nil:
-		case k.deadline() > now:
-			w.setTimer(k.deadline())
-		default:
-			w.removeLocked(k)
-			expired = append(expired, k)
+	w.next.Store(int64(never))
+	w.mu.Unlock()
+	now, earliest := w.now(), never
+	for waiting := range w.slots.all() {
+		if deadline := waiting.call.deadline(); deadline > now {
+			earliest = min(earliest, deadline)
+		} else if w.slots.remove(waiting) {
+			expired = append(expired, waiting.call)
 		}
+	}
+	if earliest != never {
+		w.setTimer(earliest)
 	}
 	return expired
 }
 
 // takeAll takes all calls and stops the timer. No call is added any more.
-func (w *waitingCalls) takeAll() []*call {
+func (w *waitingCalls) takeAll() (calls []*call) {
+	for waiting := range w.slots.all() {
+		if w.slots.remove(waiting) {
+			calls = append(calls, waiting.call)
+		}
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.next.Store(math.MinInt64) // no timer is set any more
 	if w.timer != nil {
 		w.timer.Stop()
 	}
-	var calls []*call
-	for _, k := range w.slots {
-		if k != nil {
-			calls = append(calls, k)
-		}
-	}
-	w.slots, w.free = nil, nil
 	return calls
 }

@@ -13,13 +13,19 @@ import (
 	"time"
 )
 
+func newWaitingCalls(now func() time.Duration, expire func()) *waitingCalls {
+	w := new(waitingCalls)
+	w.init(now, expire)
+	return w
+}
+
 // TestWaitingCallsHaveOneOwner has calls of many senders that are answered, and whose
 // deadlines pass, at the same time. Each call must get exactly one owner.
 func TestWaitingCallsHaveOneOwner(t *testing.T) {
 	const senders, each = 8, 2000
 	var owned [senders * each]atomic.Int32
 	config := callConfig{start: time.Now()}
-	w := &waitingCalls{now: config.now}
+	w := newWaitingCalls(config.now, nil)
 	var owners sync.WaitGroup
 	own := func(k *call) {
 		if k != nil {
@@ -33,12 +39,15 @@ func TestWaitingCallsHaveOneOwner(t *testing.T) {
 		}
 	}
 	owners.Add(len(owned))
+	var sending sync.Mutex
 	for sender := range senders {
 		go func() {
 			for i := range each {
 				method := &calledMethod{options: CallOptions{Timeout: time.Duration(i%3) * time.Millisecond}}
 				k := &call{args: sender*each + i, callState: callState{calledMethod: method, began: config.now()}}
+				sending.Lock()
 				w.add(k)
+				sending.Unlock()
 				if i%2 == 0 {
 					own(w.take(k.number))
 				}
@@ -61,8 +70,9 @@ func TestDeadlineTimerForgetsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const deadlines = 1000
 		ended := make(chan time.Duration, deadlines)
+		var sending sync.Mutex
 		config := callConfig{start: time.Now()}
-		w := &waitingCalls{now: config.now}
+		w := newWaitingCalls(config.now, nil)
 		w.expire = func() {
 			for _, k := range w.takeExpired() {
 				ended <- config.now() - k.deadline()
@@ -73,7 +83,11 @@ func TestDeadlineTimerForgetsNothing(t *testing.T) {
 			// Some are due already, some just when others are.
 			shift := time.Duration(i*7919%3000-1000) * time.Millisecond
 			k := &call{callState: callState{calledMethod: method, began: shift}}
-			go w.add(k)
+			go func() {
+				sending.Lock()
+				defer sending.Unlock()
+				w.add(k)
+			}()
 			if i%100 == 0 {
 				time.Sleep(50 * time.Millisecond)
 			}
@@ -92,7 +106,7 @@ func TestDeadlineTimerForgetsNothing(t *testing.T) {
 // answer finds the call that it is for, and an old one none.
 func TestWaitingCallsAreTold(t *testing.T) {
 	config := callConfig{start: time.Now()}
-	w := &waitingCalls{now: config.now, expire: func() {}}
+	w := newWaitingCalls(config.now, func() {})
 	defer w.takeAll()
 	method := &calledMethod{options: CallOptions{Timeout: time.Hour}}
 	numbers := make(map[uint64]*call)
@@ -132,7 +146,7 @@ func TestWaitingCallsAreTold(t *testing.T) {
 func TestLongestTimeout(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		config := callConfig{start: time.Now()}
-		w := &waitingCalls{now: config.now}
+		w := newWaitingCalls(config.now, nil)
 		w.expire = func() { t.Error("the call has expired") }
 		time.Sleep(time.Hour)
 		method := &calledMethod{options: CallOptions{Timeout: math.MaxInt64}}
