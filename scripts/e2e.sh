@@ -77,7 +77,22 @@ images() {
 		-name docker.io/library/greeter:e2e -o "$out/images/greeter.tar"
 	go run -C tools ./images -dockerfile "$PWD/Dockerfile.expose" -base "$out/images/greeter.tar" -build-arg EXECUTABLE=/greeter \
 		-binaries "$out/images/basic" -name docker.io/library/greeter-exposed:e2e -o "$out/images/greeter-exposed.tar"
+	# What is linked with this machine's glibc can be made for its architecture alone.
+	if [ "$arch" = "$(go env GOARCH)" ]; then objects "$arch"; fi
 	earlier "$arch"
+}
+
+# objects ARCH: a host that loads shared objects, and one, as Dockerfile.so says.
+objects() {
+	local built=$out/objects
+	scripts/build-so.sh "$built"
+	for each in basic-so greeter-so; do mkdir -p "$out/images/$each"; done
+	cp "$built/basic-so" "$out/images/basic-so/$1"
+	cp "$built/greeter-so.so" "$out/images/greeter-so/$1"
+	go run -C tools ./images -dockerfile "$PWD/Dockerfile.so" -target host -binaries "$out/images/basic-so" \
+		-notice "$out/images/basic.NOTICE" -name docker.io/library/basic-so:e2e -o "$out/images/basic-so.tar"
+	go run -C tools ./images -dockerfile "$PWD/Dockerfile.so" -target object -binaries "$out/images/greeter-so" \
+		-notice "$out/images/basic.NOTICE" -name docker.io/library/greeter-so:e2e -o "$out/images/greeter-so.tar"
 }
 
 # earlier ARCH: the images of an earlier commit, as it builds them, and its manifests.

@@ -126,22 +126,6 @@ func TestExposeChildIsKilled(t *testing.T) {
 	t.Logf("%d calls of %d hosts, %d failed when the process was killed, %d of which began after its end", calls.Load(), hosts, failed.Load(), late.Load())
 }
 
-// TestExposeRecycles replaces the process after some calls; hosts that come again find
-// another one.
-func TestExposeRecycles(t *testing.T) {
-	e := startExpose(t, upstream, "grpc", "--recycle-after", "20")
-	h := startHost(t, upstream)
-	h.Open(e.client("a", upstream))
-	pid := h.pid("a")
-	for range 20 {
-		h.Must("Put", hostapi.Entry{Name: "a", Key: "k", Value: []byte("v")}, none)
-	}
-	kit.Eventually(t, "the process is replaced", func() bool { return gone(pid) })
-	if now := h.pid("a"); now == pid {
-		t.Errorf("the process is %d still", now)
-	}
-}
-
 // TestExposeOneBroker has two hosts want callbacks of one process.
 func TestExposeOneBroker(t *testing.T) {
 	e := startExpose(t, upstream, "grpc")

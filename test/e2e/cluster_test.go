@@ -129,7 +129,7 @@ func kustomization(t *testing.T, dir string) string {
 		t.Fatal(err)
 	}
 	text := "resources:\n  - " + deploy + "\n" + logsCalls + "images:\n"
-	for _, name := range []string{"basic", "pluginzh"} {
+	for _, name := range []string{"basic", "pluginzh", "basic-so", "greeter-so"} {
 		full := image(name)
 		tag := strings.LastIndex(full, ":")
 		text += fmt.Sprintf("  - {name: %s, newName: %q, newTag: %q}\n", name, full[:tag], full[tag+1:])

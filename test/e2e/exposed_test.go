@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -73,36 +74,48 @@ func TestExposed(t *testing.T) {
 	}
 }
 
-// TestImageVolumeSums compares the binary that a host's pod has mounted with the checksum
-// that lies beside it in the image, on the node.
+// TestImageVolumeSums compares what a host's pod has mounted, an executable or a shared
+// object, with the checksum that lies beside it in the image, on the node. Nobody can write to
+// it there.
 func TestImageVolumeSums(t *testing.T) {
 	if os.Getenv("E2E_NODE") == "" {
 		t.Skip("the node is another machine: its processes cannot be looked at")
 	}
-	const name = "e2e-sums"
-	namespace(t, name)
-	apply(t, overlay(t, "overlays/image-volume"), "-n", name)
-	rolled(t, name, "basic")
-	says(t, []string{"logs", "-n", name, "deployment/basic"}, "您好", "pong!")
-	id := kubectl(t, "get", "pods", "-n", name, "-l", "app.kubernetes.io/name=basic", "-o", "jsonpath={.items[0].status.containerStatuses[0].containerID}")
-	_, id, _ = strings.Cut(id, "://")
-	root := rootOf(t, id)
-	sums, err := os.ReadFile(root + "/plugins/pluginzh/SHA256SUMS")
-	if err != nil {
-		t.Fatal(err)
+	for _, c := range []struct{ overlay, mounted, file, greets string }{
+		{"image-volume", "/plugins/pluginzh", "pluginzh.po", "您好"},
+		{"shared-object", "/plugins/greeter-so", "greeter-so.so", "Hi there!"},
+	} {
+		t.Run(c.overlay, func(t *testing.T) {
+			name := "e2e-sums-" + c.overlay
+			namespace(t, name)
+			apply(t, overlay(t, "overlays/"+c.overlay), "-n", name)
+			rolled(t, name, "basic")
+			says(t, []string{"logs", "-n", name, "deployment/basic"}, c.greets)
+			id := kubectl(t, "get", "pods", "-n", name, "-l", "app.kubernetes.io/name=basic", "-o", "jsonpath={.items[0].status.containerStatuses[0].containerID}")
+			_, id, _ = strings.Cut(id, "://")
+			process := processOfContainer(t, id)
+			sums, err := os.ReadFile(process + "/root" + c.mounted + "/SHA256SUMS")
+			if err != nil {
+				t.Fatal(err)
+			}
+			binary, err := os.ReadFile(process + "/root" + c.mounted + "/" + c.file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want := fmt.Sprintf("%x  %s\n", sha256.Sum256(binary), c.file); string(sums) != want {
+				t.Errorf("SHA256SUMS says %q, want %q", sums, want)
+			}
+			mounts, err := os.ReadFile(process + "/mountinfo")
+			if err != nil || !regexp.MustCompile(` `+c.mounted+` ro[ ,]`).Match(mounts) {
+				t.Errorf("%s is not mounted read-only: %v\n%s", c.mounted, err, mounts)
+			}
+			t.Logf("mounted read-only into the host's pod: %s", sums)
+		})
 	}
-	binary, err := os.ReadFile(root + "/plugins/pluginzh/pluginzh.po")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if want := fmt.Sprintf("%x  pluginzh.po\n", sha256.Sum256(binary)); string(sums) != want {
-		t.Errorf("SHA256SUMS says %q, want %q", sums, want)
-	}
-	t.Logf("mounted into the host's pod: %s", sums)
 }
 
-// rootOf finds the file system of a container, by a process of it.
-func rootOf(t *testing.T, container string) string {
+// processOfContainer finds the directory in /proc of a process of a container.
+func processOfContainer(t *testing.T, container string) string {
 	t.Helper()
 	groups, err := filepath.Glob("/proc/[0-9]*/cgroup")
 	if err != nil {
@@ -110,7 +123,7 @@ func rootOf(t *testing.T, container string) string {
 	}
 	for _, path := range groups {
 		if raw, err := os.ReadFile(path); err == nil && strings.Contains(string(raw), container) {
-			return filepath.Dir(path) + "/root"
+			return filepath.Dir(path)
 		}
 	}
 	t.Fatalf("no process belongs to the container %s", container)

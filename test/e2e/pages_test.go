@@ -145,8 +145,10 @@ func typed(t *testing.T, dir, namespace string) *docs.Shell {
 		t.Fatal(err)
 	}
 	stands := map[string]string{
-		"newTag: dev":                           "newTag: " + image("")[strings.LastIndex(image(""), ":")+1:],
-		"apply -k deploy/overlays/image-volume": "apply -k " + kustomization(t, "overlays/image-volume"),
+		"newTag: dev": "newTag: " + image("")[strings.LastIndex(image(""), ":")+1:],
+	}
+	for _, dir := range []string{"overlays/image-volume", "overlays/shared-object"} {
+		stands["apply -k deploy/"+dir] = "apply -k " + kustomization(t, dir)
 	}
 	for _, name := range []string{"basic", "pluginzh"} {
 		stands["docker.io/library/"+name+":dev"] = image(name)

@@ -98,7 +98,7 @@ func overlays(t *testing.T, all map[string][]object) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	want := []string{".", "base", "overlays/image-volume", "overlays/monitoring", "overlays/mtls", "overlays/mtls-cert-manager", "overlays/networkpolicy", "overlays/pod-certificates", "overlays/sidecar"}
+	want := []string{".", "base", "overlays/image-volume", "overlays/monitoring", "overlays/mtls", "overlays/mtls-cert-manager", "overlays/networkpolicy", "overlays/pod-certificates", "overlays/shared-object", "overlays/sidecar"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("what deploy/ can render (-want +got)\n%s", diff)
 	}

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"cmp"
 	"crypto/sha256"
-	"debug/elf"
 	"errors"
 	"fmt"
 	"io"
@@ -57,7 +56,7 @@ func (b build) index() (v1.ImageIndex, error) {
 
 func (b build) image(arch string) (v1.Image, error) {
 	path := filepath.Join(b.binaries, arch)
-	if err := checkStatic(path, arch); err != nil {
+	if err := b.check(path, arch); err != nil {
 		return nil, err
 	}
 	content, err := b.files(path)
@@ -179,10 +178,20 @@ func (b build) entries(path string) ([]entry, error) {
 	in := func(target string) string { return strings.TrimPrefix(target, "/") }
 	entries := []entry{{&tar.Header{Typeflag: tar.TypeReg, Name: in(b.stage.binary), Mode: 0o755}, binary}}
 	if b.stage.link != "" {
+		entries = append(entries, entry{&tar.Header{Typeflag: tar.TypeSymlink, Name: in(b.stage.link), Linkname: in(b.stage.binary), Mode: 0o777}, nil})
+	}
+	if b.stage.sums != "" {
 		sums := fmt.Appendf(nil, "%x  %s\n", sha256.Sum256(binary), filepath.Base(b.stage.binary))
-		entries = append(entries,
-			entry{&tar.Header{Typeflag: tar.TypeSymlink, Name: in(b.stage.link), Linkname: in(b.stage.binary), Mode: 0o777}, nil},
-			entry{&tar.Header{Typeflag: tar.TypeReg, Name: in(b.stage.sums), Mode: 0o644}, sums})
+		entries = append(entries, entry{&tar.Header{Typeflag: tar.TypeReg, Name: in(b.stage.sums), Mode: 0o644}, sums})
+	}
+	if b.stage.libraries {
+		libraries, err := libraries(path)
+		if err != nil {
+			return nil, err
+		}
+		for target, content := range libraries {
+			entries = append(entries, entry{&tar.Header{Typeflag: tar.TypeReg, Name: in(target), Mode: 0o755}, content})
+		}
 	}
 	if b.stage.tmp != "" {
 		entries = append(entries, entry{&tar.Header{Typeflag: tar.TypeDir, Name: in(b.stage.tmp) + "/", Mode: 0o1777}, nil})
@@ -196,27 +205,4 @@ func (b build) entries(path string) ([]entry, error) {
 	}
 	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.Name, b.Name) })
 	return entries, nil
-}
-
-// checkStatic refuses a binary that the image could not run.
-func checkStatic(path, arch string) error {
-	machines := map[string]elf.Machine{"amd64": elf.EM_X86_64, "arm64": elf.EM_AARCH64}
-	machine, ok := machines[arch]
-	if !ok {
-		return fmt.Errorf("architecture %s is not known here: want one of %v", arch, slices.Sorted(maps.Keys(machines)))
-	}
-	f, err := elf.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if f.Machine != machine {
-		return fmt.Errorf("the binary is for %s", f.Machine)
-	}
-	for _, p := range f.Progs {
-		if p.Type == elf.PT_INTERP {
-			return errors.New("the binary is not static: build it with CGO_ENABLED=0")
-		}
-	}
-	return nil
 }

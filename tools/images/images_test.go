@@ -102,7 +102,7 @@ func TestImages(t *testing.T) {
 			archives := []string{filepath.Join(t.TempDir(), "a.tar"), filepath.Join(t.TempDir(), "b.tar")}
 			var digests, contents []string
 			for _, out := range archives {
-				digest, err := run(b, filepath.Join("../..", c.dockerfile), c.args, out)
+				digest, err := run(b, filepath.Join("../..", c.dockerfile), "", c.args, out)
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -213,12 +213,12 @@ func TestRefusals(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			if _, err := parseLastStage(c.dockerfile, nil); err == nil || !strings.Contains(err.Error(), c.want) {
+			if _, err := parseStage(c.dockerfile, "", nil); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%s: error %v, want %q", c.reason, err, c.want)
 			}
 		})
 	}
-	if _, err := parseLastStage(good, nil); err != nil {
+	if _, err := parseStage(good, "", nil); err != nil {
 		t.Error(err)
 	}
 	dir := t.TempDir()
@@ -239,16 +239,16 @@ func TestExpose(t *testing.T) {
 	if err := os.WriteFile(dockerfile, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := run(build{binaries: binaries, name: "store:1"}, dockerfile, nil, base); err != nil {
+	if _, err := run(build{binaries: binaries, name: "store:1"}, dockerfile, "", nil, base); err != nil {
 		t.Fatal(err)
 	}
 	b := build{binaries: binaries, name: "store-exposed:1"}
 	const exposing = "../../Dockerfile.expose"
-	if _, err := run(b, exposing, nil, out); err == nil || !strings.Contains(err.Error(), "name its archive with -base") {
+	if _, err := run(b, exposing, "", nil, out); err == nil || !strings.Contains(err.Error(), "name its archive with -base") {
 		t.Errorf("without a base: %v", err)
 	}
 	b.base = base
-	if _, err := run(b, exposing, settings{"EXECUTABLE": "/store"}, out); err != nil {
+	if _, err := run(b, exposing, "", settings{"EXECUTABLE": "/store"}, out); err != nil {
 		t.Fatal(err)
 	}
 	var files []string

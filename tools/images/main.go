@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Command images writes an OCI archive of a static binary for several architectures,
-// without an engine. What the image says of itself it takes from the last stage of a
-// Dockerfile, so that both ways to build it give the same.
+// Command images writes an OCI archive of a binary for several architectures, without an
+// engine. What the image says of itself it takes from a stage of a Dockerfile, the last one
+// or that of -target, so that both ways to build it give the same.
+//
+// The binary is static. One that is linked dynamically can be copied where the stage copies
+// its libraries as well, which are those of this machine: so it must be for this machine's
+// architecture alone, and have been built here.
 //
 //	images -dockerfile Dockerfile.host -binaries build/images/basic -name basic -o basic.tar
 //
@@ -21,7 +25,8 @@ import (
 func main() {
 	var b build
 	args := make(settings)
-	dockerfile := flag.String("dockerfile", "", "file whose last stage describes the image")
+	dockerfile := flag.String("dockerfile", "", "file of which a stage describes the image")
+	target := flag.String("target", "", "name of that stage; empty: the last one")
 	flag.StringVar(&b.binaries, "binaries", "", "directory of the binaries, named like their architectures")
 	flag.StringVar(&b.name, "name", "", "name and tag of the image in the archive, such as docker.io/library/basic:dev")
 	flag.StringVar(&b.revision, "revision", "", "revision of the source, for the image's label; empty for none")
@@ -30,7 +35,7 @@ func main() {
 	out := flag.String("o", "", "archive to write")
 	flag.Var(args, "build-arg", "NAME=VALUE, as for docker build")
 	flag.Parse()
-	digest, err := run(b, *dockerfile, args, *out)
+	digest, err := run(b, *dockerfile, *target, args, *out)
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "images: %v\n", err)
 		os.Exit(1)
@@ -38,12 +43,12 @@ func main() {
 	fmt.Printf("%s %s\n", digest, *out)
 }
 
-func run(b build, dockerfile string, args settings, out string) (digest string, err error) {
+func run(b build, dockerfile, target string, args settings, out string) (digest string, err error) {
 	text, err := os.ReadFile(dockerfile)
 	if err != nil {
 		return "", fmt.Errorf("read Dockerfile: %w", err)
 	}
-	if b.stage, err = parseLastStage(string(text), args); err != nil {
+	if b.stage, err = parseStage(string(text), target, args); err != nil {
 		return "", fmt.Errorf("read %s: %w", dockerfile, err)
 	}
 	index, err := b.index()
