@@ -74,6 +74,9 @@ type Result struct {
 	Bound
 	Summary series.Summary
 	Verdict Verdict
+	// CPU is the ratio of what both sides take in processor time, where the bound is one of
+	// how long calls take: what else the machine does changes that less.
+	CPU series.Summary
 }
 
 // Value is what was held against the limit.
@@ -88,7 +91,7 @@ func (r Result) Value() float64 {
 func Judge(d *series.Data, all []Bound) []Result {
 	results := make([]Result, 0, len(all))
 	for _, b := range all {
-		r := Result{Bound: b, Summary: series.Summarize(b.values(d))}
+		r := Result{Bound: b, Summary: series.Summarize(b.values(d)), CPU: series.Summarize(b.cpu(d))}
 		r.Verdict = b.judge(r.Value())
 		results = append(results, r)
 	}
@@ -103,6 +106,18 @@ func (b Bound) values(d *series.Data) []float64 {
 		return d.Ratios(b.Per, b.Of)
 	}
 	return d.Ratios(b.Of, b.Per)
+}
+
+// cpu gives the ratios of processor time, if there are any.
+func (b Bound) cpu(d *series.Data) []float64 {
+	of, per := b.Of, b.Per
+	var ok [2]bool
+	of.Measure, ok[0] = series.CPUOf(of.Measure)
+	per.Measure, ok[1] = series.CPUOf(per.Measure)
+	if !ok[0] || !ok[1] {
+		return nil
+	}
+	return d.Ratios(of, per)
 }
 
 // times is how many times worse than the limit a value is.

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -23,6 +24,7 @@ type Servers struct {
 
 	mu      sync.Mutex
 	known   map[int]*server // by process
+	others  []int           // processes of other programs
 	started []*Server
 }
 
@@ -154,6 +156,14 @@ func (s *Server) kill() error {
 	return nil
 }
 
+// Count has the processor time of another program's process, which cannot report, counted
+// among that of the servers, for as long as it lives.
+func (s *Servers) Count(pid int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.others = append(s.others, pid)
+}
+
 // Usage is what all servers that live use together. Those that have ended are
 // forgotten.
 func (s *Servers) Usage(memory bool) Usage {
@@ -169,6 +179,11 @@ func (s *Servers) Usage(memory bool) Usage {
 		}
 		all.add(u)
 	}
+	s.others = slices.DeleteFunc(s.others, func(pid int) bool {
+		used, err := cpuOf(pid)
+		all.CPU += used
+		return err != nil
+	})
 	return all
 }
 

@@ -33,7 +33,8 @@ func payloads() []int { return []int{1 << 10, 64 << 10} }
 // calls gives a section for each load, and divides the time between them.
 func calls(o Options, subjects []Subject) []Section {
 	aside := func(want bool) func(Subject) bool { return func(s Subject) bool { return s.Aside == want } }
-	usual := filter(subjects, aside(false))
+	alone := filter(subjects, aside(false)) // one caller's
+	usual := filter(alone, func(s Subject) bool { return !s.Far })
 	many := filter(usual, func(s Subject) bool { return !s.Single })
 	curve := filter(usual, func(s Subject) bool { return s.Curve })
 	busy := filter(filter(subjects, aside(true)), func(s Subject) bool { return strings.HasPrefix(s.Name, "busy-") })
@@ -42,7 +43,7 @@ func calls(o Options, subjects []Subject) []Section {
 	add := func(c series.Calls, some []Subject) {
 		all = append(all, Section{Name: "calls " + c.String(), Subjects: some, Calls: c})
 	}
-	add(bounds.Sequential, usual)
+	add(bounds.Sequential, alone)
 	add(bounds.Parallel, many)
 	add(bounds.Large, usual)
 	if !o.Quick {

@@ -16,6 +16,8 @@ type Subject struct {
 	Serial bool
 	// Aside is left out of what is measured of every subject.
 	Aside bool
+	// Far has a network of some length on the way: of that, one caller's calls are measured.
+	Far bool
 	// Curve puts it into the plot of latency against callers.
 	Curve bool
 	// Trips, if above 0, has its attaching measured, up to the answer to so many
@@ -46,11 +48,13 @@ func Subjects() []Subject {
 	return []Subject{
 		{Name: "direct", Program: Floor, About: "a Go call"},
 		{Name: "pingpong-tcp", Program: Floor, Single: true, Trips: 3, About: "bytes there and back, loopback TCP"},
+		{Name: "pingpong-relay", Program: Floor, Single: true, About: "the same through a process that copies them, to a unix socket"},
 		{Name: "pingpong-unix", Program: Floor, Single: true, About: "bytes there and back, unix socket"},
 
 		{Name: "bare-netrpc", Program: NetRPC, Curve: true, Trips: 1, Sessions: true, About: "Go's net/rpc alone, TCP"},
 		{Name: "bare-netrpc-100", Program: NetRPC, About: "the same, 100 connections in turn"},
 		{Name: "bare-grpc", Program: GRPC, Curve: true, Trips: 1, Sessions: true, Remote: true, Streams: true, Cancels: true, About: "grpc-go alone, TCP"},
+		{Name: "proxy-grpc", Program: GRPC, About: "the same through a process that hands calls on, to a unix socket"},
 		{Name: "ttrpc", Program: TTRPC, About: "containerd's ttrpc, unix socket"},
 		{Name: "wasm", Program: Wasm, Serial: true, About: "WebAssembly in the host's process, knqyf263/go-plugin"},
 		{Name: "upstream-child-netrpc", Program: Upstream, Curve: true, Trips: 1, About: "go-plugin v1.8.0, child, net/rpc"},
@@ -74,6 +78,14 @@ func Subjects() []Subject {
 		{Name: "attach-grpc", Program: Upstream, Beside: []string{Basic, Ours}, About: "upstream's host, basic attach, plugin on the network, gRPC"},
 		{Name: "shims-netrpc", Program: Upstream, Beside: []string{Basic}, About: "upstream's host, basic attach, basic expose, upstream's child, net/rpc"},
 		{Name: "shims-grpc", Program: Upstream, Beside: []string{Basic}, About: "upstream's host, basic attach, basic expose, upstream's child, gRPC"},
+		{Name: "far-netrpc", Program: Ours, Far: true, About: "network-netrpc, 0.25 ms away"},
+		{Name: "far-grpc", Program: Ours, Far: true, About: "network-grpc, 0.25 ms away"},
+		{Name: "far-expose-netrpc", Program: Ours, Beside: []string{Basic, Upstream}, Far: true, About: "expose-netrpc, 0.25 ms away"},
+		{Name: "far-expose-grpc", Program: Ours, Beside: []string{Basic, Upstream}, Far: true, About: "expose-grpc, 0.25 ms away"},
+		{Name: "far-attach-netrpc", Program: Upstream, Beside: []string{Basic, Ours}, Far: true, About: "attach-netrpc, with 0.25 ms from basic attach to the plugin"},
+		{Name: "far-attach-grpc", Program: Upstream, Beside: []string{Basic, Ours}, Far: true, About: "attach-grpc, with 0.25 ms from basic attach to the plugin"},
+		{Name: "far-shims-netrpc", Program: Upstream, Beside: []string{Basic}, Far: true, About: "shims-netrpc, with 0.25 ms between the two"},
+		{Name: "far-shims-grpc", Program: Upstream, Beside: []string{Basic}, Far: true, About: "shims-grpc, with 0.25 ms between the two"},
 		{Name: "routed-1-netrpc", Program: Ours, Curve: true, Remote: true, Cancels: true, About: "host library, 1 endpoint, net/rpc"},
 		{Name: "routed-3-netrpc", Program: Ours, About: "host library, 3 endpoints, net/rpc"},
 		{Name: "routed-100-netrpc", Program: Ours, About: "host library, 100 endpoints, net/rpc"},

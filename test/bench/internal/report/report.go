@@ -128,8 +128,8 @@ func killed(d *series.Data) Table {
 
 func judged(results []bounds.Result) Table {
 	t := Table{
-		Title: "Bounds", Head: []string{"", "measured", "quartiles", "bound", "rounds", ""},
-		Note: "Ratios are those of two measurements of the same round; the median of all rounds counts.",
+		Title: "Bounds", Head: []string{"", "measured", "quartiles", "bound", "rounds", "", "CPU"},
+		Note: "Ratios are those of two measurements of the same round; the median of all rounds counts. CPU is that of the processor time of all processes.",
 	}
 	for _, r := range results {
 		if r.Verdict == bounds.Missing {
@@ -143,9 +143,13 @@ func judged(results []bounds.Result) Table {
 		if r.AtLeast {
 			sign = ">= "
 		}
+		cpu := ""
+		if r.CPU.Count > 0 {
+			cpu = ratio(r.CPU.Median)
+		}
 		t.Rows = append(t.Rows, []string{
 			r.Text, format(r.Value()), format(r.Summary.Low) + " .. " + format(r.Summary.High), sign + format(r.Limit),
-			fmt.Sprint(r.Summary.Count), r.Verdict.String(),
+			fmt.Sprint(r.Summary.Count), r.Verdict.String(), cpu,
 		})
 	}
 	return t

@@ -2,7 +2,10 @@
 
 package series
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Measures that have no size.
 const (
@@ -32,7 +35,15 @@ type Calls struct{ Callers, Payload int }
 func (c Calls) String() string { return fmt.Sprintf("%d x %s", c.Callers, Size(c.Payload)) }
 
 // Time is how long a call takes, by how many were answered of all callers together.
-func (c Calls) Time() string { return c.String() + ", ns a call" }
+func (c Calls) Time() string { return c.String() + timeOfCalls }
+
+const timeOfCalls, cpuOfCalls = ", ns a call", ", CPU ns in 10000 calls"
+
+// CPUOf gives the measure CPU of the load whose measure Time is given; false: it is another.
+func CPUOf(measure string) (string, bool) {
+	load, ok := strings.CutSuffix(measure, timeOfCalls)
+	return load + cpuOfCalls, ok
+}
 
 // P50 and P99 are quantiles of single calls.
 func (c Calls) P50() string { return c.String() + ", p50 ns" }
@@ -41,7 +52,7 @@ func (c Calls) P50() string { return c.String() + ", p50 ns" }
 func (c Calls) P99() string { return c.String() + ", p99 ns" }
 
 // CPU is the processor time of both sides for 10,000 calls.
-func (c Calls) CPU() string { return c.String() + ", CPU ns in 10000 calls" }
+func (c Calls) CPU() string { return c.String() + cpuOfCalls }
 
 // Fleet names the measures of so many endpoints at once.
 type Fleet int

@@ -14,12 +14,18 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
+	"github.com/reattach/reattach/test/bench/internal/link"
 	"github.com/reattach/reattach/test/bench/internal/peer"
 )
 
 // Cookie is that of all plugins, as the programs take it.
 const Cookie = "BENCH_PLUGIN=bench"
+
+// Away is how far the network of some subjects is, in one direction: as far as between two
+// nodes of one zone of a cloud, where a round trip takes a half of a millisecond.
+const Away = 250 * time.Microsecond
 
 func beside(program string) (string, error) {
 	self, err := os.Executable()
@@ -39,12 +45,26 @@ type Process struct {
 	Address string
 
 	cmd *exec.Cmd
+	way *link.Delayed // nil: there is none
+}
+
+// Far puts a network before the program, whose length is a delay: from then on Address is the
+// near end.
+func (p *Process) Far(delay time.Duration) (err error) {
+	if p.way, err = link.NewDelayed(p.Address, delay); err != nil {
+		return err
+	}
+	p.Address = p.way.Addr()
+	return nil
 }
 
 // Close ends the program, and what it has started with it.
 func (p *Process) Close() error {
 	err := p.cmd.Process.Signal(os.Interrupt)
 	_ = p.cmd.Wait()
+	if p.way != nil {
+		err = errors.Join(err, p.way.Close())
+	}
 	return err
 }
 
@@ -73,7 +93,7 @@ func Expose(s *peer.Servers, command []string) (*Process, error) {
 	args := []string{"expose", "--listen", "127.0.0.1:0", "--cookie", Cookie, "--print-reattach", "--"}
 	cmd := exec.Command(path, append(args, command...)...)
 	cmd.Env = append(os.Environ(), s.Env()...)
-	return start(cmd, func(line string) (string, bool) {
+	return start(s, cmd, func(line string) (string, bool) {
 		var said struct{ Addr struct{ String string } }
 		err := json.Unmarshal([]byte(line), &said)
 		return said.Addr.String, err == nil
@@ -84,7 +104,7 @@ func Expose(s *peer.Servers, command []string) (*Process, error) {
 func Network(s *peer.Servers, command []string) (*Process, error) {
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = append(append(os.Environ(), s.Env()...), "PLUGIN_HOST=127.0.0.1", Cookie)
-	return start(cmd, func(line string) (string, bool) {
+	return start(nil, cmd, func(line string) (string, bool) { // it reports itself
 		fields := strings.Split(line, "|") // CORE|APP|NETWORK|ADDRESS|PROTOCOL|CERT
 		if len(fields) < 5 {
 			return "", false
@@ -93,8 +113,9 @@ func Network(s *peer.Servers, command []string) (*Process, error) {
 	})
 }
 
-// start starts a program that says on its first line where it serves.
-func start(cmd *exec.Cmd, addressOf func(line string) (string, bool)) (*Process, error) {
+// start starts a program that says on its first line where it serves, and has it counted by
+// s, which may be nil.
+func start(s *peer.Servers, cmd *exec.Cmd, addressOf func(line string) (string, bool)) (*Process, error) {
 	said := new(strings.Builder)
 	cmd.Stderr = said // read once it has ended
 	out, err := cmd.StdoutPipe()
@@ -103,6 +124,9 @@ func start(cmd *exec.Cmd, addressOf func(line string) (string, bool)) (*Process,
 	}
 	if err := cmd.Start(); err != nil {
 		return nil, err
+	}
+	if s != nil {
+		s.Count(cmd.Process.Pid)
 	}
 	p := &Process{cmd: cmd}
 	lines := bufio.NewReader(out)

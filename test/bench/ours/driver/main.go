@@ -7,6 +7,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 
 	"github.com/reattach/reattach/test/bench/internal/peer"
+	"github.com/reattach/reattach/test/bench/internal/shims"
 )
 
 const (
@@ -24,8 +25,12 @@ func main() {
 			{Name: "network-grpc", Open: network(gRPC)},
 			{Name: "unix-netrpc", Open: unix(netRPC)},
 			{Name: "unix-grpc", Open: unix(gRPC)},
-			{Name: "expose-netrpc", Open: exposed(netRPC)},
-			{Name: "expose-grpc", Open: exposed(gRPC)},
+			{Name: "expose-netrpc", Open: exposed(netRPC, 0)},
+			{Name: "expose-grpc", Open: exposed(gRPC, 0)},
+			{Name: "far-netrpc", Open: far(netRPC)},
+			{Name: "far-grpc", Open: far(gRPC)},
+			{Name: "far-expose-netrpc", Open: exposed(netRPC, shims.Away)},
+			{Name: "far-expose-grpc", Open: exposed(gRPC, shims.Away)},
 			{Name: "mtls-netrpc", Open: mutual(netRPC)},
 			{Name: "mtls-grpc", Open: mutual(gRPC)},
 			{Name: "routed-1-netrpc", Open: routed{protocol: netRPC, endpoints: 1}.open, Remote: remote(netRPC)},

@@ -25,6 +25,7 @@ func main() {
 			{Name: "pingpong-tcp", Open: func(s *peer.Servers) (peer.Target, error) {
 				return open(s, "tcp", "127.0.0.1:0")
 			}},
+			{Name: "pingpong-relay", Open: relayed},
 			{Name: "pingpong-unix", Open: func(s *peer.Servers) (peer.Target, error) {
 				return open(s, "unix", filepath.Join(s.Dir(), "echo"))
 			}},
@@ -42,13 +43,17 @@ func open(s *peer.Servers, network, address string) (peer.Target, error) {
 	if err != nil {
 		return nil, err
 	}
+	return pinging(network, server.Line), nil
+}
+
+func pinging(network, address string) peer.Target {
 	return peer.AttachFunc(func() (peer.Session, error) {
-		conn, err := net.Dial(network, server.Line)
+		conn, err := net.Dial(network, address)
 		if err != nil {
 			return nil, err
 		}
 		return &pinger{conn: conn}, nil
-	}), nil
+	})
 }
 
 // smallest is the size of a small frame, and header the part of it that says how long
@@ -85,6 +90,9 @@ func (p *pinger) Close() error { return p.conn.Close() }
 
 // serve echoes frames.
 func serve(args []string) error {
+	if args[0] == "relay" {
+		return relay(args[1])
+	}
 	lis, err := net.Listen(args[0], args[1])
 	if err != nil {
 		return err

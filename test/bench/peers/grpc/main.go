@@ -17,7 +17,10 @@ import (
 )
 
 func main() {
-	peer.Program{Subjects: []peer.Subject{{Name: "bare-grpc", Open: open, Remote: remote}}, Serve: serve}.Main()
+	peer.Program{Subjects: []peer.Subject{
+		{Name: "bare-grpc", Open: open, Remote: remote},
+		{Name: "proxy-grpc", Open: proxied},
+	}, Serve: serve}.Main()
 }
 
 func open(s *peer.Servers) (peer.Target, error) {
@@ -45,8 +48,14 @@ func attach(address string) (peer.Session, error) {
 	return peer.NewSession(greetpb.NewCaller(context.Background(), conn), conn.Close), nil
 }
 
-func serve([]string) error {
+func serve(args []string) error {
+	if len(args) == 2 && args[0] == "proxy" {
+		return proxy(args[1])
+	}
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if len(args) == 2 {
+		lis, err = net.Listen(args[0], args[1])
+	}
 	if err != nil {
 		return err
 	}

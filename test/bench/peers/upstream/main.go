@@ -29,6 +29,10 @@ func main() {
 			{Name: "attach-grpc", Open: attached(plugin.ProtocolGRPC, network)},
 			{Name: "shims-netrpc", Open: attached(plugin.ProtocolNetRPC, exposed)},
 			{Name: "shims-grpc", Open: attached(plugin.ProtocolGRPC, exposed)},
+			{Name: "far-attach-netrpc", Open: attached(plugin.ProtocolNetRPC, far(network))},
+			{Name: "far-attach-grpc", Open: attached(plugin.ProtocolGRPC, far(network))},
+			{Name: "far-shims-netrpc", Open: attached(plugin.ProtocolNetRPC, far(exposed))},
+			{Name: "far-shims-grpc", Open: attached(plugin.ProtocolGRPC, far(exposed))},
 			{Name: "upstream-tcp-netrpc", Open: overTCP, Remote: remote},
 		},
 		Serve: serve,
@@ -38,12 +42,13 @@ func main() {
 // child gives a subject whose plugin is a child process, for each session one.
 func child(protocol plugin.Protocol, multiplex bool) func(*peer.Servers) (peer.Target, error) {
 	return func(s *peer.Servers) (peer.Target, error) {
-		return starting(protocol, multiplex, func() (*exec.Cmd, error) { return s.Command("child", string(protocol)) })
+		return starting(protocol, multiplex, func() (*exec.Cmd, error) { return s.Command("child", string(protocol)) }, nil)
 	}
 }
 
-// starting gives a target whose sessions each start a child.
-func starting(protocol plugin.Protocol, multiplex bool, command func() (*exec.Cmd, error)) (peer.Target, error) {
+// starting gives a target whose sessions each start a child. started, if not nil, is told its
+// process: that of a program which does not report itself.
+func starting(protocol plugin.Protocol, multiplex bool, command func() (*exec.Cmd, error), started func(pid int)) (peer.Target, error) {
 	set, err := glue.Set(protocol, nil)
 	if err != nil {
 		return nil, err
@@ -64,6 +69,9 @@ func starting(protocol plugin.Protocol, multiplex bool, command func() (*exec.Cm
 		if err != nil {
 			client.Kill()
 			return nil, err
+		}
+		if started != nil {
+			started(config.Cmd.Process.Pid)
 		}
 		return peer.NewSession(g, func() error {
 			client.Kill()

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"os/exec"
 
 	"github.com/hashicorp/go-plugin"
@@ -19,7 +20,21 @@ func attached(protocol plugin.Protocol, serve func(*peer.Servers, plugin.Protoco
 		if err != nil {
 			return nil, err
 		}
-		return served.Behind(starting(protocol, false, func() (*exec.Cmd, error) { return shims.Attach(served.Address) }))
+		return served.Behind(starting(protocol, false, func() (*exec.Cmd, error) { return shims.Attach(served.Address) }, s.Count))
+	}
+}
+
+// far puts a network before what is served.
+func far(serve func(*peer.Servers, plugin.Protocol) (*shims.Process, error)) func(*peer.Servers, plugin.Protocol) (*shims.Process, error) {
+	return func(s *peer.Servers, protocol plugin.Protocol) (*shims.Process, error) {
+		served, err := serve(s, protocol)
+		if err != nil {
+			return nil, err
+		}
+		if err := served.Far(shims.Away); err != nil {
+			return nil, errors.Join(err, served.Close())
+		}
+		return served, nil
 	}
 }
 
