@@ -333,6 +333,8 @@ var notBounds = map[string][]string{
 		"forks/go-plugin/internal/mux batchSize", "forks/go-plugin/internal/mux partSize", "forks/go-plugin/internal/mux pieceSize",
 		"forks/go-plugin/internal/mux leastGrant", "forks/go-plugin/internal/mux minWindow", "forks/go-plugin/internal/mux slowRound", "forks/go-plugin/internal/mux quickRound", "forks/go-plugin/internal/mux batchRoom",
 		"forks/go-plugin/internal/mux estimateDepth",
+		"forks/go-plugin/internal/longproto Long", "forks/go-plugin/internal/longproto headSize",
+		"forks/go-plugin/internal/longproto maxDepth", "forks/go-plugin/internal/longproto pieceSize",
 		"forks/go-plugin/internal/mux quickWrite", "forks/go-plugin/internal/mux slowWrite", "forks/go-plugin/internal/mux maxPart",
 		"forks/go-plugin/internal/mux readSize", "forks/go-plugin/internal/mux shortRead", "forks/go-plugin/internal/mux directRead",
 		"forks/go-plugin/internal/mux chunkSize", "forks/go-plugin/internal/mux smallChunk",

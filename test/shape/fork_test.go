@@ -25,7 +25,7 @@ const forkModule = "github.com/hashicorp/go-plugin"
 // all engines.
 var forkLayers = [][]string{
 	{"internal/wait"},
-	{"forward", "printable", "runner", "tlsfile", "internal/calls", "internal/env", "internal/h2frames", "internal/idleread", "internal/logging",
+	{"forward", "printable", "runner", "tlsfile", "internal/calls", "internal/env", "internal/h2frames", "internal/idleread", "internal/logging", "internal/longproto",
 		"internal/pluginpb", "internal/rendezvous", "internal/reopen", "internal/stdio", "internal/testkit", "internal/yamuxframe"},
 	{"internal/cmdrunner", "internal/hello", "internal/listen", "internal/multiplex", "internal/panics", "internal/peererr"},
 	{"internal/mux", "internal/sniff"},

@@ -78,7 +78,7 @@ func (c *Client) unary(ctx context.Context, call *unaryCall, method string, req,
 	if err != nil || !ok {
 		return err, ok
 	}
-	all, long, err := call.options.appendShort(head, req)
+	all, long, err := call.options.appendMessage(head, req)
 	*buffer = all
 	if err != nil {
 		return err, true

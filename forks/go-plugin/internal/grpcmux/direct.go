@@ -170,7 +170,7 @@ func (c *directCall) begin(b []byte, ends bool) ([]byte, bool) {
 
 // sendReply appends a reply to what is to be sent, or sends both if it is long.
 func (c *directCall) sendReply(b []byte, reply any) ([]byte, error) {
-	b, long, err := c.options.appendShort(b, reply)
+	b, long, err := c.options.appendMessage(b, reply)
 	if err != nil || long == nil {
 		return b, err
 	}

@@ -38,7 +38,7 @@ func (s *serverStream) SendMsg(msg any) error {
 	if !ok {
 		return status.Error(codes.Internal, "transport: the stream is done or WriteHeader was already called")
 	}
-	b, long, err := s.options.appendShort(head, msg)
+	b, long, err := s.options.appendMessage(head, msg)
 	if err != nil {
 		s.held = append(s.held, head...) // The header, if this began the answer.
 		return err

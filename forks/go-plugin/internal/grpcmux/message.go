@@ -6,27 +6,27 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"reflect"
+	"slices"
+	"sync"
 
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/status"
+	protobuf "google.golang.org/protobuf/proto"
+
+	"github.com/hashicorp/go-plugin/internal/longproto"
 )
 
-// appendMessage appends a message of a call. The errors, and their words, are those of gRPC
-// for Go.
-func (o *options) appendMessage(b []byte, msg any) ([]byte, error) {
-	data, err := o.marshal(msg)
-	if err != nil {
-		return b, err
+// appendMessage appends a message of a call, but leaves the bytes of a long one to be sent
+// behind what was appended. The caller sends them before the message may change, and frees
+// them. The errors, and their words, are those of gRPC for Go.
+func (o *options) appendMessage(b []byte, msg any) (_ []byte, long mem.BufferSlice, err error) {
+	if m, ok := msg.(protobuf.Message); ok && o.compressor == "" && o.codec == codecOfGRPC() {
+		return o.appendProto(b, m)
 	}
-	defer data.Free()
-	return o.appendData(b, data)
-}
-
-// appendShort is appendMessage that leaves the bytes of a long message to be sent behind
-// what was appended. The caller frees them.
-func (o *options) appendShort(b []byte, msg any) (_ []byte, long mem.BufferSlice, err error) {
 	data, err := o.marshal(msg)
 	if err != nil {
 		return b, nil, err
@@ -42,13 +42,54 @@ func (o *options) appendShort(b []byte, msg any) (_ []byte, long mem.BufferSlice
 	return b, data, nil
 }
 
+// appendProto is appendMessage with gRPC's own codec, which would make a copy of the message.
+func (o *options) appendProto(b []byte, m protobuf.Message) (_ []byte, long mem.BufferSlice, err error) {
+	n, start := protobuf.Size(m), len(b)
+	if n > o.maxSend {
+		return b, nil, errTooLong(n, o.maxSend)
+	}
+	b = beginItem(b, itemMessage)
+	if n < directWrite {
+		b, err = protobuf.MarshalOptions{UseCachedSize: true}.MarshalAppend(slices.Grow(b, n), m)
+	} else {
+		long, err = longproto.Marshal(m)
+	}
+	if err != nil {
+		return b[:start], nil, errMarshal(err)
+	}
+	binary.BigEndian.PutUint32(b[start+1:], uint32(len(b)-start-itemHead+long.Len()))
+	if len(long) > 0 && long[0].Len() <= maxMethod {
+		b = append(b, long[0].ReadOnlyData()...) // It leaves in the same frame.
+		long = long[1:]
+	}
+	return b, long, nil
+}
+
+// codecOfGRPC is gRPC's own codec of protobuf; nil: the program has registered another one in
+// its place.
+var codecOfGRPC = sync.OnceValue(func() encoding.CodecV2 {
+	codec := encoding.GetCodecV2(proto.Name)
+	if t := reflect.TypeOf(codec); t != nil && t.Kind() == reflect.Pointer && t.Elem().PkgPath() == "google.golang.org/grpc/encoding/proto" {
+		return codec
+	}
+	return nil
+})
+
+func errMarshal(err error) error {
+	return status.Errorf(codes.Internal, "grpc: error while marshaling: %v", err)
+}
+
+func errTooLong(n, most int) error {
+	return status.Errorf(codes.ResourceExhausted, "trying to send message larger than max (%d vs. %d)", n, most)
+}
+
 func (o *options) marshal(msg any) (mem.BufferSlice, error) {
 	if msg == nil {
 		return nil, nil
 	}
 	data, err := o.codec.Marshal(msg)
 	if err != nil {
-		return nil, status.Errorf(codes.Internal, "grpc: error while marshaling: %v", err)
+		return nil, errMarshal(err)
 	}
 	return data, nil
 }
@@ -69,7 +110,7 @@ func (o *options) appendData(b []byte, data mem.BufferSlice) ([]byte, error) {
 		}
 	}
 	if n := len(b) - start - itemHead; n > o.maxSend {
-		return b[:start], status.Errorf(codes.ResourceExhausted, "trying to send message larger than max (%d vs. %d)", n, o.maxSend)
+		return b[:start], errTooLong(n, o.maxSend)
 	}
 	endItem(b, start)
 	return b, nil
@@ -148,10 +189,17 @@ func (o *options) decode(flag byte, data mem.BufferSlice, compression string, ms
 		data.Free()
 		data = plain
 	}
-	if err := o.codec.Unmarshal(data, msg); err != nil {
+	if err := o.unmarshal(data, msg); err != nil {
 		return status.Errorf(codes.Internal, "grpc: failed to unmarshal the received message: %v", err)
 	}
 	return nil
+}
+
+func (o *options) unmarshal(data mem.BufferSlice, msg any) error {
+	if m, ok := msg.(protobuf.Message); ok && len(data) > 1 && data.Len() >= longproto.Long && o.codec == codecOfGRPC() {
+		return longproto.Unmarshal(data, m)
+	}
+	return o.codec.Unmarshal(data, msg)
 }
 
 func (o *options) decompress(data mem.BufferSlice, compression string) (mem.BufferSlice, error) {

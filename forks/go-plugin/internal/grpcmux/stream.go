@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 
@@ -97,16 +98,14 @@ func (s *clientStream) SendMsg(msg any) (err error) {
 	if s.sentLast {
 		return status.Error(codes.Internal, "SendMsg called after CloseSend")
 	}
-	if s.buffer, err = s.options.appendMessage(s.buffer[:0], msg); err != nil {
+	var long mem.BufferSlice
+	if s.buffer, long, err = s.options.appendMessage(s.buffer[:0], msg); err != nil {
 		s.giveUp(err)
 		return err
 	}
 	s.sentLast = !s.desc.ClientStreams
-	if s.sentLast {
-		_, err = s.stream.WriteLast(s.buffer)
-	} else {
-		_, err = s.stream.Write(s.buffer)
-	}
+	err = s.send(s.buffer, long)
+	long.Free()
 	if cap(s.buffer) > keepBuffer {
 		s.buffer = nil
 	}
@@ -114,6 +113,24 @@ func (s *clientStream) SendMsg(msg any) (err error) {
 		return io.EOF // RecvMsg says why.
 	}
 	return nil
+}
+
+// send sends a message, and the end of all if it is the last. The caller holds sending.
+func (s *clientStream) send(first []byte, more mem.BufferSlice) error {
+	if s.sentLast && len(more) == 0 {
+		_, err := s.stream.WriteLast(first)
+		return err
+	}
+	_, err := s.stream.Write(first)
+	for _, piece := range more {
+		if err == nil {
+			_, err = s.stream.Write(piece.ReadOnlyData())
+		}
+	}
+	if err == nil && s.sentLast {
+		err = s.stream.CloseWrite()
+	}
+	return err
 }
 
 // CloseSend implements grpc.ClientStream.
