@@ -3,10 +3,8 @@
 # Looks over the modules in the given directories, without running their tests.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bin=$PWD/build/tools
-mkdir -p "$bin"
-export GOFLAGS=-tags=e2e # test/e2e has its tests behind it
-go -C tools build -o "$bin/" honnef.co/go/tools/cmd/staticcheck
+source scripts/analyse.sh
+export GOFLAGS="${GOFLAGS:-} -tags=e2e" # test/e2e has its tests behind it
 
 failed=0
 step() { # NAME COMMAND...: runs a command that must succeed and print nothing
@@ -36,13 +34,12 @@ for module in "$@"; do
 	echo "== $module"
 	pushd "$module" >/dev/null
 	step gofmt formatted
-	step "go vet" go vet ./...
-	step staticcheck "$bin/staticcheck" ./...
+	step "go vet" analyse "$module" go vet ./...
 	step "go mod tidy" go mod tidy -diff
 	popd >/dev/null
 done
 echo "== the repository's shape"
-if ! go test -count=1 ./test/shape; then
+if ! go test -race -count=1 ./test/shape; then
 	failed=1
 fi
 exit "$failed"

@@ -15,9 +15,10 @@ if [ ! -x "$bin" ]; then
 	mkdir -p "${bin%/*}"
 	mv "$dir/golangci-lint" "$bin"
 fi
+source scripts/analyse.sh
 failed=0
 for module in "$@"; do
 	echo "== $module"
-	(cd "$module" && "$bin" run --config "$config" ./...) || failed=1
+	(cd "$module" && analyse "$module" "$bin" run --config "$config" ./...) || failed=1
 done
 exit "$failed"
