@@ -4,4 +4,4 @@
 # new, and prints what ran and what came of it.
 set -euo pipefail
 cd "$(dirname "$0")/../test/compat"
-go test -count=1 -v ./... | grep -Ev '^=== |^PASS$|no test files'
+go test -race -count=1 -v ./... | grep -Ev '^=== |^PASS$|no test files'

@@ -5,49 +5,89 @@
 //
 //	testall [-flags "-race -count=1"] DIR...
 //
+// Two modules are tested side by side, with half of the processors each: many tests wait
+// for processes and for time, and many modules have one package that takes minutes, beside
+// which the other processors would have nothing to do. The modules are begun in the order
+// in which they are given, so the one that takes longest comes first.
+//
 // It shows the output of what failed only. It exits with 1 when anything failed.
 package main
 
 import (
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
+	"runtime"
+	"strconv"
 	"strings"
+	"sync"
 )
 
+// sideBySide is how many modules are tested at once.
+const sideBySide = 2
+
 func main() {
-	flags := flag.String("flags", "", "arguments of go test, apart from -json and the packages")
+	flags := flag.String("flags", "", "arguments of go test, apart from -json, -p and the packages")
 	flag.Parse()
-	var total count
-	for _, dir := range flag.Args() {
-		c, err := testModule(dir, strings.Fields(*flags))
-		if err != nil {
-			fmt.Fprintf(os.Stderr, "testall: %s: %v\n", dir, err)
-			os.Exit(1)
-		}
-		total.add(c)
-	}
+	total, failed := testAll(flag.Args(), strings.Fields(*flags), &lines{to: os.Stdout})
 	fmt.Printf("%d passed, %d failed, %d skipped\n", total.passed, total.failed, total.skipped)
-	if total.failed > 0 {
+	if failed || total.failed > 0 {
 		os.Exit(1)
 	}
 }
 
-// testModule tests every package of the module in dir.
-func testModule(dir string, flags []string) (count, error) {
-	fmt.Printf("== %s\n", dir)
-	cmd := exec.Command("go", append(append([]string{"test", "-json"}, flags...), "./...")...)
+// testAll tests the modules in dirs, and says on out how each of their packages ended. It
+// reports whether a module could not be tested.
+func testAll(dirs, flags []string, out io.Writer) (total count, failed bool) {
+	next := make(chan string)
+	go func() {
+		defer close(next)
+		for _, dir := range dirs {
+			next <- dir
+		}
+	}()
+	var mu sync.Mutex // guards total and failed
+	var workers sync.WaitGroup
+	for range sideBySide {
+		workers.Go(func() {
+			for dir := range next {
+				fmt.Fprintf(out, "== %s\n", dir)
+				c, err := testModule(dir, flags, out)
+				if err != nil {
+					fmt.Fprintf(out, "FAIL  %s: %v\n", dir, err)
+				}
+				mu.Lock()
+				total.add(c)
+				failed = failed || err != nil
+				mu.Unlock()
+			}
+		})
+	}
+	workers.Wait()
+	return total, failed
+}
+
+// testModule tests every package of the module in dir that has tests. The others are not
+// compiled: make check has looked at them.
+func testModule(dir string, flags []string, out io.Writer) (count, error) {
+	packages, err := tested(dir)
+	if err != nil || len(packages) == 0 {
+		return count{}, err
+	}
+	processors := strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/sideBySide))
+	cmd := exec.Command("go", append(append([]string{"test", "-json", "-p", processors}, flags...), packages...)...)
 	cmd.Dir = dir
 	cmd.Stderr = os.Stderr
-	out, err := cmd.StdoutPipe()
+	events, err := cmd.StdoutPipe()
 	if err != nil {
 		return count{}, err
 	}
 	if err := cmd.Start(); err != nil {
 		return count{}, err
 	}
-	c, err := tally(out, os.Stdout)
+	c, err := tally(events, out)
 	if err != nil {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
@@ -57,4 +97,28 @@ func testModule(dir string, flags []string) (count, error) {
 		return c, fmt.Errorf("go test: %w", err)
 	}
 	return c, nil
+}
+
+// tested lists the packages of the module in dir that have tests.
+func tested(dir string) ([]string, error) {
+	cmd := exec.Command("go", "list", "-f", "{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}", "./...")
+	cmd.Dir = dir
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		return nil, fmt.Errorf("go list: %w", err)
+	}
+	return strings.Fields(string(out)), nil
+}
+
+// lines writes what it is given at once as a whole, whichever module it is of.
+type lines struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.to.Write(p)
 }
