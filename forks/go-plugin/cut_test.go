@@ -5,6 +5,7 @@ package plugin_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -25,6 +26,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 	"github.com/hashicorp/go-plugin/internal/testkit"
 	"github.com/hashicorp/go-plugin/internal/wait"
+	"github.com/hashicorp/go-plugin/tlsfile"
 )
 
 // Directions of a connection.
@@ -38,6 +40,7 @@ const (
 type byteProxy struct {
 	lis       net.Listener
 	direction int
+	after     int
 	left      atomic.Int64
 	cut       atomic.Bool
 	answered  chan struct{} // closed: the handshake is over
@@ -46,9 +49,15 @@ type byteProxy struct {
 
 func newByteProxy(t *testing.T, target net.Addr, direction, left int) *byteProxy {
 	t.Helper()
+	return startProxy(t, target, direction, left, (*byteProxy).forward)
+}
+
+// startProxy starts one that passes each direction on by forward.
+func startProxy(t *testing.T, target net.Addr, direction, left int, forward func(p *byteProxy, direction int, to io.Writer, from *bufio.Reader)) *byteProxy {
+	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	must(t, err)
-	p := &byteProxy{lis: lis, direction: direction, answered: make(chan struct{})}
+	p := &byteProxy{lis: lis, direction: direction, after: left, answered: make(chan struct{})}
 	p.left.Store(int64(left))
 	p.running.Go(func() {
 		here, err := lis.Accept()
@@ -62,8 +71,8 @@ func newByteProxy(t *testing.T, target net.Addr, direction, left int) *byteProxy
 			return
 		}
 		end := sync.OnceFunc(func() { _, _ = here.Close(), there.Close() })
-		p.running.Go(func() { defer end(); p.forward(ofPlugin, here, bufio.NewReader(there)) })
-		p.forward(ofHost, there, bufio.NewReader(here))
+		p.running.Go(func() { defer end(); forward(p, ofPlugin, here, bufio.NewReader(there)) })
+		forward(p, ofHost, there, bufio.NewReader(here))
 		end()
 	})
 	return p
@@ -103,7 +112,22 @@ type cutSession func(ctx context.Context, session *plugin.Session, stop func()) 
 // endEverywhere has a session end after each byte of either direction: nobody hangs, what
 // fails says that the connection was lost, and nothing is left of it.
 func endEverywhere(t *testing.T, protocol plugin.Protocol, kind string, impl plugin.Plugin, serve func(*plugin.ServeConfig), use cutSession) {
+	t.Run("bytes", func(t *testing.T) { cutEverywhere(t, protocol, kind, impl, serve, use, nil) })
+	files := loopbackFiles(t)
+	t.Run("records of TLS", func(t *testing.T) { cutEverywhere(t, protocol, kind, impl, serve, use, &files) })
+}
+
+// cutEverywhere does so with bytes of a plain connection, or with records if there are files
+// for TLS.
+func cutEverywhere(t *testing.T, protocol plugin.Protocol, kind string, impl plugin.Plugin, serve func(*plugin.ServeConfig), use cutSession, secure *tlsfile.Files) {
 	goroutines := runtime.NumGoroutine()
+	newCut, unit, trust := newByteProxy, "byte", (*tls.Config)(nil)
+	if secure != nil {
+		var err error
+		newCut, unit = newRecordProxy, "place"
+		trust, err = tlsfile.Client(tlsfile.Files{CA: secure.CA}, "", nil)
+		must(t, err)
+	}
 	one := func(direction, after int) (whole bool) {
 		lis, err := net.Listen("tcp", "127.0.0.1:0")
 		must(t, err)
@@ -114,29 +138,35 @@ func endEverywhere(t *testing.T, protocol plugin.Protocol, kind string, impl plu
 			HandshakeConfig: testHandshake, Plugins: plugin.PluginSet{kind: impl}, Logger: hclog.NewNullLogger(),
 			Network: &plugin.NetworkConfig{Name: "cut", DrainTimeout: patience},
 		}
+		if secure != nil {
+			config.Network.TLS = tlsfile.Files{Cert: secure.Cert, Key: secure.Key}
+		}
 		serve(config)
 		go func() { served <- plugin.ServeListener(ctx, lis, config) }()
-		proxy := newByteProxy(t, lis.Addr(), direction, after)
+		proxy := newCut(t, lis.Addr(), direction, after)
 		defer proxy.close()
 		attempt, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		session, err := plugin.Attach(attempt, &plugin.ClientConfig{
 			HandshakeConfig: testHandshake, Plugins: plugin.PluginSet{kind: impl}, AllowedProtocols: []plugin.Protocol{protocol},
 			Reattach: &plugin.ReattachConfig{Addr: proxy.lis.Addr()}, Logger: hclog.NewNullLogger(), SyncStdout: io.Discard, SyncStderr: io.Discard,
+			TLSConfig: trust,
 		})
+		attached := err == nil
 		if err == nil {
 			err = use(attempt, session, stop)
 			_ = session.Close()
 		}
 		stop()
 		if ended := <-served; ended != nil {
-			t.Errorf("after byte %d of direction %d ServeListener returned %v", after, direction, ended)
+			t.Errorf("after %s %d of direction %d ServeListener returned %v", unit, after, direction, ended)
 		}
 		if attempt.Err() != nil {
-			t.Errorf("after byte %d of direction %d something hangs: %v", after, direction, err)
+			t.Errorf("after %s %d of direction %d something hangs: %v", unit, after, direction, err)
 		}
-		if err != nil && (!proxy.cut.Load() || !errors.Is(err, plugin.ErrConnectionLost)) {
-			t.Errorf("after byte %d of direction %d, cut %v: %v", after, direction, proxy.cut.Load(), err)
+		// What is cut in the handshake has no session that could be lost.
+		if err != nil && (!proxy.cut.Load() || (attached || secure == nil) && !errors.Is(err, plugin.ErrConnectionLost)) {
+			t.Errorf("after %s %d of direction %d, cut %v: %v", unit, after, direction, proxy.cut.Load(), err)
 		}
 		return !proxy.cut.Load()
 	}
@@ -161,7 +191,7 @@ func endEverywhere(t *testing.T, protocol plugin.Protocol, kind string, impl plu
 			})
 		}
 		workers.Wait()
-		t.Logf("direction %d: cut after each of %d bytes", direction, next.Load())
+		t.Logf("direction %d: cut after each of %d %ss", direction, next.Load(), unit)
 	}
 	testkit.Eventually(t, "the goroutines have ended", func() bool { return runtime.NumGoroutine() <= goroutines })
 }

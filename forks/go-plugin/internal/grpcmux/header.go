@@ -4,6 +4,7 @@ package grpcmux
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 	"strings"
 	"time"
@@ -11,8 +12,8 @@ import (
 	"google.golang.org/grpc/metadata"
 )
 
-// What a host may send with one call. A call with more goes by HTTP/2, which has no such
-// bound.
+// What a host may send with one call, and a plugin takes. A call with more goes by HTTP/2,
+// which has no such bound.
 const (
 	maxMethod        = 1 << 10
 	maxRequestFields = 16 << 10
@@ -66,9 +67,15 @@ type header struct {
 
 func readHeader(data []byte) (header, error) {
 	f := fields{data: data}
+	if len(data) > maxRequestFields {
+		f.fail(fmt.Sprintf("its header has %d bytes, at most %d are possible", len(data), maxRequestFields))
+	}
 	h := header{method: f.bytes(), subtype: string(f.bytes()), compressor: string(f.bytes())}
 	h.timeout = time.Duration(min(f.number(), math.MaxInt64/uint64(time.Microsecond))) * time.Microsecond
-	h.metadata = f.metadata()
+	if len(h.method) > maxMethod {
+		f.fail(fmt.Sprintf("its method's name has %d bytes, at most %d are possible", len(h.method), maxMethod))
+	}
+	h.metadata = f.metadata(maxRequestPairs)
 	return h, f.err
 }
 

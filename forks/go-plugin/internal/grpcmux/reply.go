@@ -60,7 +60,7 @@ func (r *reply) readHeader(size uint32) error {
 	if err != nil {
 		return err
 	}
-	md := f.metadata()
+	md := f.metadata(maxPairs)
 	if of := md[keyEncoding]; len(of) > 0 {
 		r.compression = of[0]
 		delete(md, keyEncoding)
@@ -75,7 +75,7 @@ func (r *reply) readTrailer(size uint32) error {
 		return err
 	}
 	code, text, details := codes.Code(f.code()), string(f.bytes()), f.bytes()
-	r.trailer = f.metadata()
+	r.trailer = f.metadata(maxPairs)
 	r.ended = true
 	if code == codes.OK {
 		return f.err

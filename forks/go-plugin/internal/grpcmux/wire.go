@@ -173,11 +173,12 @@ func (f *fields) bytes() []byte {
 	return text
 }
 
-// metadata reads pairs behind their number. It is nil if there are none.
-func (f *fields) metadata() metadata.MD {
+// metadata reads pairs behind their number, which is at most most. It is nil if there are
+// none.
+func (f *fields) metadata(most uint64) metadata.MD {
 	pairs := f.number()
-	if pairs > maxPairs {
-		f.fail("too many pairs of metadata")
+	if pairs > most {
+		f.fail(fmt.Sprintf("%d pairs of metadata, at most %d are possible", pairs, most))
 	}
 	if pairs == 0 || f.err != nil {
 		return nil

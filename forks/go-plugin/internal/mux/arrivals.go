@@ -14,6 +14,8 @@ const (
 	// longBudget is how many bytes of long messages a session takes in at the same
 	// time, unless one message may have more.
 	longBudget = 64 << 20
+	// leastRoom is what each of them counts for at least, in bytes: many may be tiny.
+	leastRoom = 4 << 10
 	// maxLong is how many long messages may be on their way in a session.
 	maxLong = 64 << 10
 	// minWindow and maxWindow are between what is granted and has not come, in bytes.
@@ -36,6 +38,7 @@ type arrivals struct {
 	mu       sync.Mutex
 	messages map[callKey]*arrival // that have not come as a whole
 	queue    []*arrival           // of them, that there is no room for; the first is next
+	gone     int                  // how many in the queue were given up
 	wanting  []*arrival           // of them, that more can be granted
 	reserved int                  // bytes of those that there is room for, until they are decoded
 	unasked  int                  // bytes that have come of those that there is no room for
@@ -56,10 +59,14 @@ type arrival struct {
 	size     int
 	filling  bool // its data is being read, without the mutex
 	admitted bool // room is reserved for it
+	gone     bool // it was given up before
 	ungiven  int  // bytes that were not granted yet, once it is admitted
 	given    int  // bytes that were granted and have not come
 	grant    int  // bytes that are to be granted now
 }
+
+// room is what a message counts for among all that there is room for.
+func (a *arrival) room() int { return max(a.size, leastRoom) }
 
 func newArrivals(out *outbox, most int) arrivals {
 	most = bound(most)
@@ -163,13 +170,24 @@ func (s *arrivals) forget(a *arrival) {
 	}
 	if !a.admitted {
 		s.unasked -= a.data.size
-		s.queue = without(s.queue, a)
+		a.gone = true
+		s.gone++
+		s.clean()
 		return
 	}
 	s.granted -= a.given
 	if a.given = 0; a.ungiven > 0 {
 		s.wanting = without(s.wanting, a)
 	}
+}
+
+// clean takes what was given up out of the queue, when that is most of it.
+func (s *arrivals) clean() {
+	if s.gone <= len(s.queue)/2 {
+		return
+	}
+	s.queue = slices.DeleteFunc(s.queue, func(a *arrival) bool { return a.gone })
+	s.gone = 0
 }
 
 func without(list []*arrival, a *arrival) []*arrival {
@@ -186,7 +204,7 @@ func (s *arrivals) release(a *arrival) {
 	a.data.free()
 	s.mu.Lock()
 	if a.admitted {
-		s.reserved -= a.size
+		s.reserved -= a.room()
 		a.admitted = false
 	}
 	s.admit()
@@ -213,12 +231,18 @@ func (s *arrivals) drop(key callKey) bool {
 func (s *arrivals) admit() {
 	for len(s.queue) > 0 {
 		a := s.queue[0]
-		if s.reserved > 0 && s.reserved+a.size > s.budget {
+		if a.gone {
+			s.queue[0] = nil
+			s.queue = s.queue[1:]
+			s.gone--
+			continue
+		}
+		if s.reserved > 0 && s.reserved+a.room() > s.budget {
 			return
 		}
 		s.queue[0] = nil
 		s.queue = s.queue[1:]
-		s.reserved += a.size
+		s.reserved += a.room()
 		s.unasked -= a.data.size
 		a.admitted, a.ungiven = true, a.size-a.data.size
 		a.grant, s.due = -1, true // It has to be told, even if there is nothing to grant now.

@@ -12,6 +12,9 @@ import (
 // errBeyond is a peer that goes beyond a bound of the session.
 var errBeyond = errors.New("a bound of the session")
 
+// errUnread is a plugin that makes its host say more and more, and reads none of it.
+var errUnread = fmt.Errorf("%w: the plugin does not read, and %d bytes wait for it", errBeyond, maxUnwritten+maxUnread)
+
 // TooLargeError is a message that has more bytes than one side allows.
 type TooLargeError struct {
 	// Size and Max are in bytes.

@@ -117,6 +117,7 @@ func (p *Plugin) release(channel uint64) {
 		return
 	}
 	delete(p.services, channel)
+	s.forgetNames()
 	var longs []*worker
 	for _, w := range s.running {
 		if w.cancelLocked(); w.long != nil {

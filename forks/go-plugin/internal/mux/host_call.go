@@ -121,8 +121,14 @@ func (h *Host) Await(ctx context.Context, s *Stream) error {
 	}
 	reader := &callReader{ctx}
 	defer context.AfterFunc(ctx, func() { h.interrupt(reader) })()
-	// What has come already may be others', who would have to be woken to read it.
-	for len(s.call.wake) == 0 || h.in.r.Buffered() > h.in.left {
+	for over, reads := false, uint64(0); ; {
+		if !over && len(s.call.wake) > 0 {
+			over, reads = true, h.in.r.reads.Load()
+		}
+		// What has come by then may be others', who would have to be woken to read it.
+		if over && (h.in.r.Buffered() <= h.in.left || h.in.r.reads.Load() != reads) {
+			break
+		}
 		switch _, err := h.receiveOne(reader); {
 		case err == errChannelClosed:
 			h.unlockRead()

@@ -16,6 +16,9 @@ import (
 const (
 	// maxUnwritten is how many bytes may wait that the connection has not taken.
 	maxUnwritten = 256 << 10
+	// maxUnread is how many bytes may wait beyond that of what a host says without being
+	// asked to wait: grants, credits, and calls that it gives up.
+	maxUnread = 16 << 20
 	// batchThreshold is from how many bytes on messages do not wait for others.
 	batchThreshold = 32 << 10
 	// writeSize is how many bytes the connection is given at once to wait for.
@@ -44,6 +47,11 @@ type outbox struct {
 	socket nonblockingWriter
 	// broken is told of an error of the connection. It calls fail.
 	broken func(error)
+	// most is how many bytes may wait. More break the connection. Zero is any number: then
+	// whoever puts more than a little waits for room.
+	most int
+	// isSlow says that it is full, or that the connection has failed.
+	isSlow atomic.Bool
 
 	mu      sync.Mutex
 	waiting queue
@@ -74,6 +82,14 @@ func (o *outbox) put(b *buffer, when urgency) (end uint64, err error) {
 		return 0, o.err
 	}
 	o.waiting.add(b)
+	if o.waiting.size >= maxUnwritten {
+		o.isSlow.Store(true)
+		if o.most > 0 && o.waiting.size > o.most {
+			o.mu.Unlock()
+			o.broken(errUnread)
+			return 0, errUnread
+		}
+	}
 	end = o.endLocked()
 	if pending {
 		o.pending = end
@@ -204,6 +220,9 @@ func (o *outbox) take() *buffer {
 	first, last := o.waiting.first, o.waiting.last
 	o.taken += uint64(o.waiting.size)
 	o.waiting = queue{}
+	if o.err == nil && o.isSlow.Load() {
+		o.isSlow.Store(false)
+	}
 	next := o.turns.next()
 	if next != nil {
 		o.taken++ // for the part, whose size is not known: what is put meanwhile ends behind it
@@ -262,6 +281,7 @@ func (o *outbox) fail(err error) {
 		o.err = err
 	}
 	o.waiting, o.turns = queue{}, turns{}
+	o.isSlow.Store(true)
 	o.changed.Broadcast()
 	o.mu.Unlock()
 	_ = o.conn.Close()

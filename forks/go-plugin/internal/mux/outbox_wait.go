@@ -14,6 +14,9 @@ func (o *outbox) position() uint64 {
 // isFull reports whether the connection is slower than its writers, which should
 // wait if they can.
 func (o *outbox) isFull() bool {
+	if !o.isSlow.Load() {
+		return false
+	}
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.fullLocked()

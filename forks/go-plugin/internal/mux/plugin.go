@@ -14,6 +14,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/calls"
 	"github.com/hashicorp/go-plugin/internal/peererr"
+	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // PluginConfig is what a plugin's side of a session needs.
@@ -108,6 +109,9 @@ type Plugin struct {
 	services   map[uint64]*service
 	registered uint64 // channels, by Register
 	open       int    // registered calls
+	names      int    // bytes of what methods of channels are remembered with
+	queued     int    // bytes of requests whose channels are being opened
+	dequeued   wait.Condition
 
 	methods map[string]*method // of gRPC calls; the reader's
 }

@@ -17,6 +17,10 @@ type queuedRequest struct {
 	decoded chan struct{} // closed when body was read, and the next may be
 }
 
+// maxQueued is how many bytes of requests may wait for their channels to be opened. Nothing
+// more is read meanwhile.
+const maxQueued = 16 << 20
+
 // valueReader is where the values of a channel are read from.
 type valueReader interface {
 	io.Reader
@@ -44,7 +48,20 @@ func (q *queuedRequest) takeBody(in *inbox) error {
 	}
 	q.body = bytes.NewReader(body)
 	close(q.arrived)
-	return nil
+	p := q.worker.plugin
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queued += len(body) + keptHead
+	return p.dequeued.Until(p.ctx, &p.mu, nil, func() bool { return p.queued < maxQueued })
+}
+
+// leaves notes that the request waits no more.
+func (q *queuedRequest) leaves() {
+	p := q.worker.plugin
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.queued -= int(q.body.Size()) + keptHead
+	p.dequeued.Broadcast()
 }
 
 // serveQueued runs the requests that were queued, each when the one before it
@@ -66,6 +83,7 @@ func (s *service) serveQueued(p *Plugin, handler Handler) {
 		s.values.valueReader = q.body
 		go q.worker.serve(q.worker.handler(handler))
 		<-q.decoded
+		q.leaves()
 	}
 }
 

@@ -12,6 +12,9 @@ import (
 // that it decodes, in bytes. Beyond that the session waits for the reader.
 const maxKept = 1 << 20
 
+// keptHead is what an answer costs that is kept, beside its body, in bytes.
+const keptHead = 256
+
 // readyAnswer is an answer that was taken in for the reader of a channel: a long one, or
 // one that came while the reader was busy decoding a long one.
 type readyAnswer struct {
@@ -29,7 +32,7 @@ func (h *Host) keep(id uint64, answer readyAnswer) bool {
 		return false
 	}
 	c.ready = append(c.ready, answer)
-	c.kept += len(answer.body)
+	c.kept += len(answer.body) + keptHead
 	c.isReady.Store(true)
 	select {
 	case c.arrived <- struct{}{}:
@@ -53,7 +56,7 @@ func (c *Channel) takeReady() bool {
 	next := c.ready[0]
 	c.ready[0] = readyAnswer{}
 	c.ready = c.ready[1:]
-	c.kept -= len(next.body)
+	c.kept -= len(next.body) + keptHead
 	c.away = true
 	h.mu.Unlock()
 	if c.reading {

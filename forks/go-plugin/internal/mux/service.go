@@ -18,6 +18,7 @@ type service struct {
 	// cancelled, by their numbers. The plugin's mu guards both.
 	queue   []*queuedRequest
 	running map[uint64]*worker
+	names   *int // what methods of all channels are remembered with
 
 	// The reader's own.
 	values  valueSource
@@ -28,12 +29,17 @@ type service struct {
 	answers values
 }
 
-// maxMethods is how many names of methods a channel remembers. A host may send
-// any.
-const maxMethods = 1 << 10
+const (
+	// maxMethods is how many names of methods a channel remembers. A host may send any.
+	maxMethods = 1 << 10
+	// maxNames is how many bytes all channels of a session remember them with, of which
+	// each takes nameCost beside its own.
+	maxNames = 1 << 20
+	nameCost = 256
+)
 
 func newService(p *Plugin, id uint64, handler Handler) *service {
-	s := &service{id: id, rpc: handler, values: valueSource{&p.in}, methods: make(map[string]*method)}
+	s := &service{id: id, rpc: handler, names: &p.names, values: valueSource{&p.in}, methods: make(map[string]*method)}
 	s.dec = gob.NewDecoder(&s.values)
 	return s
 }
@@ -51,8 +57,18 @@ func (s *service) method(name []byte) *method {
 	}
 	m := &method{name: string(name)}
 	m.latency.busy.Store(unknown)
-	if len(s.methods) < maxMethods {
+	if cost := len(name) + nameCost; len(s.methods) < maxMethods && *s.names+cost <= maxNames {
 		s.methods[m.name] = m
+		*s.names += cost
 	}
 	return m
+}
+
+// forgetNames is called when the channel is released. Requests on it that still wait know
+// their methods.
+func (s *service) forgetNames() {
+	for name := range s.methods {
+		*s.names -= len(name) + nameCost
+	}
+	clear(s.methods)
 }

@@ -17,6 +17,9 @@ const (
 	maxWaitingStreams = 256
 	// maxStreamHeader is the size of a stream's header, in bytes.
 	maxStreamHeader = 32 << 10
+	// maxStreamHeaders is the size of the headers of all streams that the other side has
+	// open, in bytes.
+	maxStreamHeaders = 16 << 20
 	// streamBudget is how many bytes all windows of a session's streams have together
 	// beyond streamWindow.
 	streamBudget = 16 << 20
@@ -51,6 +54,7 @@ type streamTable struct {
 	own     uint64 // id of the next stream that this side opens
 	latest  uint64 // id of the last stream that the other side has opened
 	theirs  int    // streams that the other side has opened, and which are open
+	headers int    // bytes of their headers
 	waiting int    // of them and of those that ended since, nobody has taken
 	err     error  // why the session has ended
 }
@@ -127,6 +131,7 @@ func (t *streamTable) remove(s *Stream) {
 		t.count(s, -1)
 		if s.id%2 != t.own%2 {
 			t.theirs--
+			t.headers -= len(s.header)
 		}
 	}
 	t.mu.Unlock()

@@ -125,9 +125,12 @@ func (t *streamTable) add(s *Stream) (refusal, err error) {
 		return fmt.Errorf("%d streams are open, which is the most", t.theirs), nil
 	case t.waiting >= maxWaitingStreams:
 		return fmt.Errorf("%d streams wait to be accepted, which is the most", t.waiting), nil
+	case t.headers+len(s.header) > maxStreamHeaders:
+		return fmt.Errorf("the headers of open streams have %d bytes, and at most %d are possible", t.headers+len(s.header), maxStreamHeaders), nil
 	}
 	t.byID[s.id] = s
 	t.theirs++
+	t.headers += len(s.header)
 	t.waiting++
 	t.count(s, 1)
 	s.waits = true

@@ -88,11 +88,13 @@ func (p *Plugin) read() (handedOver bool) {
 // next reads up to the next request.
 func (w *worker) next() error {
 	p := w.plugin
-	// A host that takes no answers gets to ask nothing more.
-	if err := p.out.awaitRoom(context.Background(), nil); err != nil {
-		return err
-	}
 	for {
+		// A host that takes no answers gets to say nothing more.
+		if p.out.isSlow.Load() {
+			if err := p.out.awaitRoom(context.Background(), nil); err != nil {
+				return err
+			}
+		}
 		if err := p.in.next(&w.message); err != nil {
 			return err
 		}

@@ -193,11 +193,20 @@ func (p *Peer) sendParts(c *Call, kind byte, head, value []byte) error {
 
 // Go sends a request without metadata that its host waits for as long as it takes.
 func (p *Peer) Go(channel, number uint64, method string, args any) (*Call, error) {
+	return p.sendRequest(request, channel, number, method, args)
+}
+
+// GoWithdrawn is Go of a request that was given up before it was sent.
+func (p *Peer) GoWithdrawn(channel, number uint64, method string, args any) (*Call, error) {
+	return p.sendRequest(withdrawn, channel, number, method, args)
+}
+
+func (p *Peer) sendRequest(kind byte, channel, number uint64, method string, args any) (*Call, error) {
 	c := &Call{p: p, Channel: channel, Number: number}
 	p.mu.Lock()
 	p.calls[id{channel, number}] = c
 	p.mu.Unlock()
-	return c, p.sendValue(c, request, appendText([]byte{0, 0}, method), args)
+	return c, p.sendValue(c, kind, appendText([]byte{0, 0}, method), args)
 }
 
 // Call makes a call and waits for its reply.

@@ -120,6 +120,9 @@ func start(conn net.Conn, r *bufio.Reader, host bool) *Peer {
 	return p
 }
 
+// Begin is one side of a session on a connection that is past its handshake.
+func Begin(conn net.Conn, host bool) *Peer { return start(conn, bufio.NewReader(conn), host) }
+
 // Close hangs up, and waits for the end of the session.
 func (p *Peer) Close() { _ = p.conn.Close(); <-p.ended }
 
@@ -184,6 +187,11 @@ func (p *Peer) send(kind byte, rest []byte, numbers ...uint64) error {
 	defer p.writing.Unlock()
 	_, err := p.conn.Write(append(binary.BigEndian.AppendUint32(nil, uint32(len(body))), body...))
 	return err
+}
+
+// Raw sends a frame of any kind, with its flags, also one that breaks the rules.
+func (p *Peer) Raw(kind byte, rest []byte, numbers ...uint64) error {
+	return p.send(kind, rest, numbers...)
 }
 
 // await waits with mu locked until ready says so, or the session has ended.

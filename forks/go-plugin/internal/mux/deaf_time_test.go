@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build go1.25
+
+package mux
+
+import (
+	"encoding/binary"
+	"errors"
+	"net"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// TestDeafHost has a host cause answers without end that it does not read: the plugin reads
+// no more of what it says, and keeps little.
+func TestDeafHost(t *testing.T) {
+	long := func(size, n uint64) []byte {
+		return rawMessage(kindRequest|flagMore, name("Plugin.Upper")+string(binary.AppendUvarint(nil, size)), 1, n, 0, 0)
+	}
+	for what, each := range map[string]func(n uint64) []byte{
+		"arguments that are too long":  func(n uint64) []byte { return long(1<<30, n) },
+		"arguments that are given up":  func(n uint64) []byte { return append(long(100, n), rawMessage(kindCancel, "", 1, n)...) },
+		"parts that ask to be granted": func(n uint64) []byte { return append(long(1, n), rawMessage(kindPart, "x", 1, n)...) },
+		"streams that are refused":     func(n uint64) []byte { return rawMessage(kindStream, "\x4d", 2+2*n) },
+		"probes":                       func(uint64) []byte { return rawMessage(kindProbe, "") },
+	} {
+		t.Run(what, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				here, there := net.Pipe()
+				host, p := rawHost(t, here, there, PluginConfig{MaxReceive: 1 << 20, MaxCalls: 100}, newThing())
+				sent := make(chan uint64, 1)
+				go func() {
+					n, err := uint64(0), error(nil)
+					for err == nil && n < maxUnwritten {
+						var some []byte
+						for range 256 {
+							some = append(some, each(n)...)
+							n++
+						}
+						_, err = host.conn.Write(some)
+					}
+					sent <- n
+				}()
+				synctest.Wait()
+				p.out.mu.Lock()
+				waiting := p.out.waiting.size
+				p.out.mu.Unlock()
+				if waiting > maxUnwritten+4<<10 || p.Err() != nil {
+					t.Errorf("%d bytes wait for a host that does not read, %v", waiting, p.Err())
+				}
+				_ = here.Close()
+				if n := <-sent; n >= maxUnwritten {
+					t.Error("all was read of a host that reads nothing")
+				}
+			})
+		})
+	}
+}
+
+// TestDeafPlugin has a plugin cause grants without end that it does not read: that ends the
+// session.
+func TestDeafPlugin(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		h := NewHost(here, HostConfig{})
+		defer h.Close()
+		h.out.most = maxUnwritten + 1000
+		ended := readOn(h.Channel(0))
+		var err error
+		for n := uint64(0); err == nil && n < maxUnwritten; n++ {
+			_, err = there.Write(append(rawMessage(kindAnswer|flagMore, "\x01", 0, n), rawMessage(kindPart, "x", 0, n)...))
+		}
+		if why := <-ended; err == nil || !errors.Is(why, errBeyond) {
+			t.Errorf("the session ended with %v, %v", why, err)
+		}
+	})
+}
+
+// TestQueuedRequestsAreBounded has a host send requests for a channel that takes its time
+// to be opened. The plugin reads on when it is.
+func TestQueuedRequestsAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, there := net.Pipe()
+		gate := make(chan struct{})
+		host, p := rawHost(t, here, there, openThings(map[string]func() (any, error){
+			"slow": func() (any, error) { <-gate; return newThing(), nil },
+		}), newThing())
+		const before = maxQueued - 4*maxShort // as if others waited
+		p.queued = before
+		host.write(rawMessage(kindOpen, "slow", 2))
+		const count = 8
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			for n := range uint64(count) {
+				host.write(host.request(2, n, "Plugin.Upper", strings.Repeat("a", maxShort-1000)))
+			}
+		}()
+		time.Sleep(time.Second) // the reader is replaced that opens the channel
+		p.mu.Lock()
+		queued := p.queued
+		p.mu.Unlock()
+		if queued < maxQueued || queued > maxQueued+maxShort {
+			t.Errorf("%d bytes wait for the channel", queued)
+		}
+		close(gate)
+		for range count {
+			if m := host.next(); m.kind != kindAnswer {
+				t.Fatalf("got %+v", m)
+			}
+		}
+		<-sent
+		if p.mu.Lock(); p.queued != before {
+			t.Errorf("%d bytes still wait", p.queued-before)
+		}
+		p.mu.Unlock()
+	})
+}
