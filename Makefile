@@ -65,7 +65,7 @@ chaos: ## kill, stop, restart and upset plugins for minutes under load, and prin
 skew: ## run hosts and plugins of an earlier commit against those of this one, in full, and print what was counted
 	go test ./test/skew -count=1 -v -args -all
 
-adversary: ## attack plugins, daemon and API from outside (6 minutes), and print what it cost beside its bound
+adversary: ## attack plugins, daemon and API from outside (8 minutes), and print what it cost beside its bound
 	go test ./test/adversary -count=1 -v -timeout 20m -args -all
 
 bench: ## measure calls in every placement and against other libraries (15 minutes)

@@ -8,11 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/gob"
 	"flag"
-	"fmt"
-	"slices"
 	"strings"
-	"sync"
-	"time"
 )
 
 // all asks for the full numbers of what floods; otherwise there are flooding times fewer.
@@ -135,35 +131,6 @@ func malformed(theirs uint64) [][]byte {
 		frame(nil, frameRequest|more, 1, []byte("\x01\x00\x00\x01x\xff\xff\xff\xff\xff\xff\x7f")), // an argument of 2^48 bytes
 		long(0), twice(0), long(1), twice(1), // malformedCalls
 	)
-}
-
-// latencies are how long the calls of an honest peer took.
-type latencies struct {
-	mu   sync.Mutex
-	took []time.Duration
-}
-
-// timed makes of a call one whose time is noted.
-func (l *latencies) timed(call func() error) func() error {
-	return func() error {
-		began := time.Now()
-		err := call()
-		l.mu.Lock()
-		defer l.mu.Unlock()
-		l.took = append(l.took, time.Since(began))
-		return err
-	}
-}
-
-// note says the median and what one in a hundred took longer than. How slow the machine
-// is must fail nothing: that is left to figures.served.
-func (l *latencies) note(f *figures) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	slices.Sort(l.took)
-	if n := len(l.took); n > 0 {
-		f.parts = append(f.parts, fmt.Sprintf("p50 %v, p99 %v", l.took[n/2].Round(10*time.Microsecond), l.took[n*99/100].Round(10*time.Microsecond)))
-	}
 }
 
 // flood writes n frames, and reports how many left before the other side ended it.

@@ -45,6 +45,13 @@ func hostFloods() map[string]hostFlood {
 		"refusals and grants of no call": {frames: 1_000_000, each: func(to []byte, n uint64) []byte {
 			return frame(to, [...]byte{frameRefused, frameGrant}[n%2], n, append(binary.AppendUvarint(nil, n), 1))
 		}},
+		"long answers whose grants are not read": {frames: 5_000_000, deaf: true, each: func(to []byte, n uint64) []byte {
+			call := binary.AppendUvarint(nil, n)
+			return frame(frame(to, frameAnswer|more, 0, append(call, 1)), framePart, 0, append(call, 'x'))
+		}},
+		"answers that are too long": {frames: 5_000_000, deaf: true, each: func(to []byte, n uint64) []byte {
+			return frame(to, frameAnswer|more, 0, append(binary.AppendUvarint(nil, n), "\xff\xff\xff\xff\x07"...))
+		}},
 		"probes":                            {frames: 1_000_000, each: func(to []byte, _ uint64) []byte { return bare(to, frameProbe, "") }},
 		"probes whose answers are not read": {frames: 1_000_000, deaf: true, each: func(to []byte, _ uint64) []byte { return bare(to, frameProbe, "") }},
 		"signs of life, and goodbyes to be": {frames: 1_000_000, each: func(to []byte, n uint64) []byte {
@@ -57,14 +64,15 @@ func hostFloods() map[string]hostFlood {
 	}
 }
 
-// by answers a host, and floods it. Each session begins with another frame.
-func (tc hostFlood) by(protocol string, sessions, sent *atomic.Uint64) func(net.Conn) {
-	total := numberOf(tc.frames)
+// by answers a host, and floods it from when begin is closed. Each session begins with
+// another frame.
+func (tc hostFlood) by(protocol string, total uint64, begin <-chan struct{}, sessions, sent *atomic.Uint64) func(net.Conn) {
 	return func(c net.Conn) {
 		if _, err := io.WriteString(c, answerOf(protocol, map[string]any{"features": []string{"mux"}})); err != nil {
 			return
 		}
 		first := sessions.Add(1) - 1
+		<-begin
 		read := make(chan struct{})
 		listen := func() { defer close(read); _, _ = io.Copy(io.Discard, c) }
 		if !tc.deaf {
@@ -83,38 +91,31 @@ func (tc hostFlood) by(protocol string, sessions, sent *atomic.Uint64) func(net.
 // either protocol. Calls of the plugin beside it go on as if nothing was.
 func TestFloodsOfPlugins(t *testing.T) {
 	for name, tc := range hostFloods() {
-		for _, protocol := range []string{"netrpc", "grpc"} {
+		for protocol := range protocols {
 			t.Run(name+", "+protocol, func(t *testing.T) {
 				if !*all {
 					t.Parallel()
 				}
-				var sessions, sent atomic.Uint64
-				evil := serveHostile(t, tc.by(protocol, &sessions, &sent))
-				underFlood(t, "a plugin that sends "+name+", over "+protocol, evil, func(f *figures) {
-					f.note(sessions.Load() > 0, "%d frames and more in %d sessions", sent.Load(), sessions.Load())
-				})
+				a := startAttacker(t, order{Side: asPlugin, Name: name, Protocol: protocol, Total: numberOf(tc.frames), For: floodTime()})
+				underFlood(t, "a plugin that sends "+name+", over "+protocol, a)
 			})
 		}
 	}
 }
 
-// underFlood runs a host that is attached to a hostile plugin and to a good one until that
-// was called for attackTime, and measures what the one costs and how the other fares.
-func underFlood(t *testing.T, title, evil string, said func(*figures)) {
+// underFlood runs a host that is attached to a hostile plugin and to a good one, and measures
+// what the one costs and how the other fares.
+func underFlood(t *testing.T, title string, evil *attacker) {
 	t.Helper()
 	p := startPlugin(t)
-	d := serveHost(t, "NETWORK_PLUGIN=good="+p.addr+",evil="+evil, "CALL_TIMEOUT=20s")
+	d := serveHost(t, "NETWORK_PLUGIN=good="+p.addr+",evil="+evil.addr, "CALL_TIMEOUT=20s")
 	d.awaitReady("good")
 	f := measure(t, "%s", title)
 	goroutines := d.metric("go_goroutines")
-	var calls latencies
 	began := time.Now()
-	good := keepAsking(t, calls.timed(func() error { return d.greet("good", "Ada") }))
-	time.Sleep(floodTime())
-	f.served("calls of the good plugin", good)
+	r := evil.beside(f, d.process, "calls of the good plugin", func() error { return d.greet("good", "Ada") })
 	lasted := time.Since(began)
-	calls.note(f)
-	said(f)
+	f.note(r.Sessions > 0, "%d sessions", r.Sessions)
 	f.bytes("memory", d.peakMemory(), floodMemory)
 	f.bytes("log", d.log.size(), int64(lasted/time.Second+2)*hostLog)
 	f.count("goroutines more", d.metric("go_goroutines")-goroutines, stormGoroutines)

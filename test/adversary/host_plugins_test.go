@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 )
@@ -137,26 +138,32 @@ func serveHostile(t *testing.T, behave func(net.Conn)) string {
 		close(ending)
 		_ = lis.Close()
 	})
-	go func() {
-		for {
-			c, err := lis.Accept()
-			if err != nil {
-				return
-			}
-			go func() {
-				defer c.Close()
-				go func() {
-					<-ending
-					_ = c.Close()
-				}()
-				r := bufio.NewReader(c)
-				if _, err := r.ReadString('\n'); err == nil {
-					behave(buffered{c, r})
-				}
-			}()
-		}
-	}()
+	go acceptHostile(lis, ending, behave)
 	return lis.Addr().String()
+}
+
+// acceptHostile sees to each connection of a listener until that is closed, and all have
+// ended.
+func acceptHostile(lis net.Listener, ending <-chan struct{}, behave func(net.Conn)) {
+	var all sync.WaitGroup
+	defer all.Wait()
+	for {
+		c, err := lis.Accept()
+		if err != nil {
+			return
+		}
+		all.Go(func() {
+			defer c.Close()
+			go func() {
+				<-ending
+				_ = c.Close()
+			}()
+			r := bufio.NewReader(c)
+			if _, err := r.ReadString('\n'); err == nil {
+				behave(buffered{c, r})
+			}
+		})
+	}
 }
 
 // buffered is a connection whose first bytes were read.

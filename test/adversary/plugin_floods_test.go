@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -23,6 +24,7 @@ type pluginFlood struct {
 	frames uint64
 	each   func(to []byte, n uint64) []byte
 	deaf   bool   // what comes is not read
+	answer int64  // bytes of one, at most; zero: 256
 	ends   uint64 // after how many of them the plugin ends the session, and the host comes again
 }
 
@@ -61,6 +63,31 @@ func pluginFloods() map[string]pluginFlood {
 		"dispenses":                            {frames: 300_000, each: func(to []byte, n uint64) []byte { return request(to, 0, n, "Dispenser.Dispense", kind) }},
 		"dispenses whose answers are not read": {frames: 300_000, deaf: true, each: func(to []byte, n uint64) []byte { return request(to, 0, n, "Dispenser.Dispense", kind) }},
 		"knocks":                               {frames: 350_000, each: func(to []byte, n uint64) []byte { return frame(to, frameAccepts, n, nil) }},
+		"arguments that are too long, whose refusals are not read": {frames: 1_000_000, deaf: true, each: func(to []byte, n uint64) []byte {
+			return frame(to, frameRequest|more, 0, append(binary.AppendUvarint(nil, n), "\x00\x00\x01x\xff\xff\xff\xff\x07"...))
+		}},
+		"arguments that are given up, whose refusals are not read": {frames: 500_000, deaf: true, each: func(to []byte, n uint64) []byte {
+			call := binary.AppendUvarint(nil, n)
+			return frame(frame(to, frameRequest|more, 0, append(call, "\x00\x00\x01x\x80\x80\x08"...)), frameCancel, 0, call)
+		}},
+		"calls of methods with long names": {frames: 100_000, answer: 2 << 10, each: func(to []byte, n uint64) []byte {
+			channel := 2 * (1 + n%200)
+			if n < 200 {
+				to = frame(to, frameOpen, channel, []byte("greeter"))
+			}
+			method := fmt.Sprintf("Plugin.%0*d", 1<<10-len("Plugin."), n)
+			return frame(to, frameRequest|fresh, channel, slices.Concat(binary.AppendUvarint(nil, n), []byte{0, 0, 0x80, 0x08}, []byte(method), greeting))
+		}},
+		"gRPC calls with much of nothing": {frames: 20_000, each: func(to []byte, n uint64) []byte {
+			header := append([]byte{grpcCall}, callOf("/plugin.GRPCStdio/StreamStdio")...)
+			header = append(header[:len(header)-1], binary.AppendUvarint(nil, 16000)...) // pairs of empty texts
+			return streamOf(to, n, append(header, make([]byte, 32000)...)...)
+		}},
+		"gRPC calls with long headers": {frames: 20_000, each: func(to []byte, n uint64) []byte {
+			header := append([]byte{grpcCall}, callOf("/plugin.GRPCStdio/StreamStdio")...)
+			header = append(header[:len(header)-1], 1, 1, 'k', 0x80, 0x7c) // a value of 15,872 bytes
+			return streamOf(to, n, append(header, make([]byte, 15872)...)...)
+		}},
 		"calls": {frames: 300_000, each: func(to []byte, n uint64) []byte {
 			if n == 0 {
 				to = frame(to, frameOpen, 2, []byte("greeter"))
@@ -91,80 +118,109 @@ func pluginFloods() map[string]pluginFlood {
 	}
 }
 
-// hostSays attaches to the victim as a host of messages, by hand.
-func (v *victim) hostSays(protocol string) (*net.TCPConn, *bufio.Reader) {
-	v.t.Helper()
+// sayAsHost attaches to a plugin as a host of messages, by hand.
+func sayAsHost(addr, protocol string) (*net.TCPConn, *bufio.Reader, error) {
 	version := map[string]int{"netrpc": commons.VersionNetRPC, "grpc": commons.VersionGRPC}[protocol]
-	conn := dial(v.t, v.addr)
+	conn, err := net.DialTimeout("tcp", addr, patience)
+	if err != nil {
+		return nil, nil, err
+	}
+	_ = conn.SetDeadline(time.Now().Add(floodPatience))
 	sent := requestLine(map[string]any{"protocols": []string{protocol}, "versions": []int{version}, "features": []string{"mux"}})
-	if _, err := io.WriteString(conn, sent); err != nil {
-		v.t.Fatal(err)
-	}
 	r := bufio.NewReader(conn)
-	if line, err := r.ReadString('\n'); err != nil || !strings.Contains(line, `"mux"`) {
-		v.t.Fatalf("answer %q, %v", line, err)
+	line := ""
+	if _, err = io.WriteString(conn, sent); err == nil {
+		line, err = r.ReadString('\n')
 	}
-	return conn, r
+	if err != nil || !strings.Contains(line, `"mux"`) {
+		_ = conn.Close()
+		return nil, nil, fmt.Errorf("answer %q, %v", line, err)
+	}
+	return conn.(*net.TCPConn), r, nil
 }
 
-// by floods the victim, in as many sessions as it takes, and gives what was sent, what came
-// and how many sessions that took. A plugin that stops reading is left.
-func (tc pluginFlood) by(v *victim, protocol string) (sent uint64, came int64, sessions int) {
-	v.t.Helper()
-	for total := numberOf(tc.frames); sent < total; {
-		conn, r := v.hostSays(protocol)
-		sessions++
+// floodPatience is how long one session of a flood may take.
+const floodPatience = 3 * time.Minute
+
+// run floods the plugin at addr, in as many sessions as it takes. A plugin that stops
+// reading is left.
+func (tc pluginFlood) run(addr, protocol string, total uint64) (r report, err error) {
+	for r.Sent < total {
+		conn, in, err := sayAsHost(addr, protocol)
+		if err != nil {
+			return r, err
+		}
+		r.Sessions++
 		read := make(chan int64, 1)
 		if tc.deaf {
 			read <- 0
 			_ = conn.SetWriteDeadline(time.Now().Add(2 * time.Second)) // the plugin stops reading
 		} else {
 			go func() {
-				n, _ := io.Copy(io.Discard, r)
+				n, _ := io.Copy(io.Discard, in)
 				read <- n
 			}()
 		}
-		n := total - sent
+		n := total - r.Sent
 		if tc.ends > 0 {
 			n = min(n, tc.ends) // What is sent after that nobody reads.
 		}
-		n, err := flood(bufio.NewWriterSize(conn, 64<<10), n, tc.each)
-		sent += n
+		n, err = flood(bufio.NewWriterSize(conn, 64<<10), n, tc.each)
+		r.Sent += n
 		if tc.deaf {
 			time.Sleep(attackTime) // lets the answers pile up
 		}
 		if err == nil {
 			_ = conn.CloseWrite()
 		}
-		came += <-read
+		r.Came += <-read
 		_ = conn.Close()
 		if err != nil && tc.deaf {
-			break
+			return r, nil
 		}
 		if err != nil && tc.ends == 0 {
-			v.t.Errorf("the session ends after %d frames: %v", n, err)
-			break
+			return r, fmt.Errorf("the session ends after %d frames: %w", n, err)
 		}
 	}
-	return sent, came, sessions
+	return r, nil
 }
+
+// sendEach sends each frame in a session of its own, and waits for the end of that.
+func sendEach(addr, protocol string, frames [][]byte) (r report, err error) {
+	for _, frame := range frames {
+		conn, in, err := sayAsHost(addr, protocol)
+		if err != nil {
+			return r, err
+		}
+		r.Sessions++
+		_, _ = conn.Write(frame)
+		_ = conn.CloseWrite()
+		_ = conn.SetReadDeadline(time.Now().Add(patience))
+		n, err := io.Copy(io.Discard, in)
+		_ = conn.Close()
+		if isTimeout(err) {
+			return r, fmt.Errorf("the session does not end with %.40q", frame)
+		}
+		r.Sent++
+		r.Came += n
+	}
+	return r, nil
+}
+
+// protocols are those of sessions, with the version that speaks them.
+var protocols = map[string]int{"netrpc": commons.VersionNetRPC, "grpc": commons.VersionGRPC}
 
 // TestFloodsOfHosts sends a plugin frames of one sort without end, in a session of either
 // protocol. Another host's calls go on as if nothing was.
 func TestFloodsOfHosts(t *testing.T) {
 	for name, tc := range pluginFloods() {
-		for protocol, version := range map[string]int{"netrpc": commons.VersionNetRPC, "grpc": commons.VersionGRPC} {
+		for protocol, version := range protocols {
 			t.Run(name+", "+protocol, func(t *testing.T) {
 				v := startPlugin(t)
-				_, g := v.attach(version)
+				a := startAttacker(t, order{Side: asHost, Name: name, Protocol: protocol, Addr: v.addr, Total: numberOf(tc.frames)})
 				f := measure(t, "%s, in sessions over %s", name, protocol)
-				var calls latencies
-				other := keepAsking(t, calls.timed(func() error { _, err := g.Greet("Ada"); return err }))
-				sent, came, sessions := tc.by(v, protocol)
-				f.note(true, "%d frames in %d sessions", sent, sessions)
-				f.bytes("answers", came, int64(sent)*256+1<<20)
-				f.served("another host", other)
-				calls.note(f)
+				r := a.beside(f, v.process, "another host", v.greeted(version))
+				f.bytes("answers", r.Came, int64(r.Sent)*max(tc.answer, 256)+1<<20)
 				f.bytes("memory", v.peakMemory(), floodMemory)
 				f.bytes("log", v.log.size(), logBound(patience))
 			})
@@ -172,34 +228,39 @@ func TestFloodsOfHosts(t *testing.T) {
 	}
 }
 
+// greeted is a call of an honest host.
+func (v *victim) greeted(version int) func() error {
+	v.t.Helper()
+	_, g := v.attach(version)
+	return func() error { _, err := g.Greet("Ada"); return err }
+}
+
 // TestMalformedFramesOfHosts sends each frame that breaks a rule in sessions of its own, one
 // after the other. None of them stays: then there would be room for no more soon.
 func TestMalformedFramesOfHosts(t *testing.T) {
-	for protocol, version := range map[string]int{"netrpc": commons.VersionNetRPC, "grpc": commons.VersionGRPC} {
+	for protocol, version := range protocols {
 		t.Run(protocol, func(t *testing.T) {
-			const most = 20
-			v := startPlugin(t, fmt.Sprintf("PLUGIN_MAX_SESSIONS=%d", most))
-			_, g := v.attach(version)
-			made := malformed(2)
-			for range most {
-				made = append(made, made[len(made)-malformedCalls:][:malformedCalls]...)
-			}
-			f := measure(t, "%d malformed frames, each in a session over %s", len(made), protocol)
-			var calls latencies
-			other := keepAsking(t, calls.timed(func() error { _, err := g.Greet("Ada"); return err }))
-			for _, frame := range made {
-				conn, r := v.hostSays(protocol)
-				_, _ = conn.Write(frame)
-				_ = conn.CloseWrite()
-				if _, err := io.Copy(io.Discard, r); isTimeout(err) {
-					t.Fatalf("the session does not end with %.40q", frame)
-				}
-				_ = conn.Close()
-			}
-			f.served("another host", other)
-			calls.note(f)
+			v := startPlugin(t, fmt.Sprintf("PLUGIN_MAX_SESSIONS=%d", malformedSessions))
+			a := startAttacker(t, order{Side: asHost, Name: malformedOnes, Protocol: protocol, Addr: v.addr})
+			f := measure(t, "malformed frames, each in a session over %s", protocol)
+			a.beside(f, v.process, "another host", v.greeted(version))
 			f.bytes("memory", v.peakMemory(), floodMemory)
 			f.bytes("log", v.log.size(), logBound(patience))
 		})
 	}
+}
+
+const (
+	malformedOnes     = "malformed frames"
+	malformedSessions = 20
+)
+
+// malformedHosts are the frames that break a rule, and more of those that begin a call than
+// there may be sessions.
+func malformedHosts() [][]byte {
+	made := malformed(2)
+	for range malformedSessions {
+		made = append(made, made[len(made)-malformedCalls:][:malformedCalls]...)
+	}
+	return made
 }

@@ -98,6 +98,21 @@ func (p *process) peakMemory() int64 {
 	return kib << 10
 }
 
+// cpu is how long it has used the processor so far.
+func (p *process) cpu() time.Duration {
+	p.t.Helper()
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p.cmd.Process.Pid))
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	// What stands behind the name, which is in brackets and may be anything: user and system
+	// time are fields 14 and 15 of all, in hundredths of a second.
+	fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:]))
+	user, _ := strconv.Atoi(fields[11])
+	system, _ := strconv.Atoi(fields[12])
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
 // descriptors is how many are open.
 func (p *process) descriptors() int {
 	p.t.Helper()

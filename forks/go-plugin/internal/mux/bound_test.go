@@ -24,7 +24,7 @@ func TestKeptAnswersAreBounded(t *testing.T) {
 			h.keep(1, readyAnswer{})
 		}
 	}
-	if kept > maxKept/keptHead+1 {
+	if kept > maxKept/frameCost+1 {
 		t.Errorf("%d answers are kept", kept)
 	}
 }

@@ -51,7 +51,7 @@ func (q *queuedRequest) takeBody(in *inbox) error {
 	p := q.worker.plugin
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queued += len(body) + keptHead
+	p.queued += len(body) + frameCost
 	return p.dequeued.Until(p.ctx, &p.mu, nil, func() bool { return p.queued < maxQueued })
 }
 
@@ -60,7 +60,7 @@ func (q *queuedRequest) leaves() {
 	p := q.worker.plugin
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queued -= int(q.body.Size()) + keptHead
+	p.queued -= int(q.body.Size()) + frameCost
 	p.dequeued.Broadcast()
 }
 

@@ -12,8 +12,8 @@ import (
 // that it decodes, in bytes. Beyond that the session waits for the reader.
 const maxKept = 1 << 20
 
-// keptHead is what an answer costs that is kept, beside its body, in bytes.
-const keptHead = 256
+// frameCost is what an answer or request costs that is kept, beside its body, in bytes.
+const frameCost = 256
 
 // readyAnswer is an answer that was taken in for the reader of a channel: a long one, or
 // one that came while the reader was busy decoding a long one.
@@ -32,7 +32,7 @@ func (h *Host) keep(id uint64, answer readyAnswer) bool {
 		return false
 	}
 	c.ready = append(c.ready, answer)
-	c.kept += len(answer.body) + keptHead
+	c.kept += len(answer.body) + frameCost
 	c.isReady.Store(true)
 	select {
 	case c.arrived <- struct{}{}:
@@ -56,7 +56,7 @@ func (c *Channel) takeReady() bool {
 	next := c.ready[0]
 	c.ready[0] = readyAnswer{}
 	c.ready = c.ready[1:]
-	c.kept -= len(next.body) + keptHead
+	c.kept -= len(next.body) + frameCost
 	c.away = true
 	h.mu.Unlock()
 	if c.reading {
