@@ -21,7 +21,7 @@ const patience = 2 * time.Minute
 
 var bin string // where the programs are
 
-func TestMain(m *testing.M) { os.Exit(kit.Run(m, &bin, nil)) }
+func TestMain(m *testing.M) { os.Exit(kit.Run(m, &bin, map[string]string{"fickle.po": "./fickle"})) }
 
 // program starts one of bin.
 func program(t *testing.T, name string, env []string, args ...string) *kit.Process {
@@ -34,8 +34,19 @@ func program(t *testing.T, name string, env []string, args ...string) *kit.Proce
 // replica starts a plugin at an address.
 func replica(t *testing.T, address string, env ...string) *kit.Process {
 	t.Helper()
+	return serve(t, "greeter-zh.po", address, env...)
+}
+
+// fickle starts the plugin that fails as it is asked to.
+func fickle(t *testing.T, address string, env ...string) *kit.Process {
+	t.Helper()
+	return serve(t, "fickle.po", address, env...)
+}
+
+func serve(t *testing.T, executable, address string, env ...string) *kit.Process {
+	t.Helper()
 	_, port, _ := net.SplitHostPort(address)
-	p := program(t, "greeter-zh.po", append(env,
+	p := program(t, executable, append(env,
 		"BASIC_PLUGIN=hello", "PLUGIN_HOST=127.0.0.1", "PLUGIN_MIN_PORT="+port, "PLUGIN_MAX_PORT="+port, "PLUGIN_NAME=zh"))
 	if !p.Stdout.Scan() {
 		t.Fatalf("no plugin listens at %s", address)
@@ -84,7 +95,13 @@ func attached(t *testing.T, url string, want int) error {
 // greet makes one call, whatever comes of it.
 func greet(t *testing.T, url string) {
 	t.Helper()
-	answer, err := http.Post(url+"api/v1/plugins/zh/kinds/greeter/methods/Greet", "application/json", strings.NewReader(`["Ada"]`))
+	ask(t, url, "Ada")
+}
+
+// ask makes one call with a name that a fickle plugin knows.
+func ask(t *testing.T, url, name string) {
+	t.Helper()
+	answer, err := http.Post(url+"api/v1/plugins/zh/kinds/greeter/methods/Greet", "application/json", strings.NewReader(`["`+name+`"]`))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,163 +3,48 @@
 package alerts
 
 import (
-	"context"
 	"crypto/x509"
 	"errors"
+	"flag"
 	"fmt"
-	"net/http"
 	"path/filepath"
-	"slices"
-	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
-	dto "github.com/prometheus/client_model/go"
-	"github.com/prometheus/common/expfmt"
-	"github.com/prometheus/common/model"
-	"github.com/prometheus/prometheus/model/labels"
-	"github.com/prometheus/prometheus/promql/promqltest"
-	"github.com/prometheus/prometheus/util/teststorage"
-
 	"github.com/reattach/reattach/test/kit"
 )
 
-// interval is between two scrapes, as in deploy/overlays/monitoring. Prometheus' clock
-// runs ahead of ours: it goes on by an interval with each scrape, however long that took.
-const interval = 15 * time.Second
-
-// prometheus scrapes a host, and plugins if they are named, as far as alerts need it.
-type prometheus struct {
-	t          *testing.T
-	pods       map[string]string // URLs by the name of a pod; the host's is basic-0
-	series     *teststorage.TestStorage
-	start, now time.Time
-}
-
-func newPrometheus(t *testing.T, url string) *prometheus {
-	now := time.Now()
-	return &prometheus{t: t, pods: map[string]string{"basic-0": url}, series: teststorage.New(t), start: now, now: now}
-}
-
-// scrape scrapes all once.
-func (p *prometheus) scrape() {
-	p.t.Helper()
-	p.now = p.now.Add(interval)
-	for pod, url := range p.pods {
-		p.scrapePod(pod, url)
-	}
-}
-
-// scrapePod notes whether a pod answered, and what.
-func (p *prometheus) scrapePod(pod, url string) {
-	p.t.Helper()
-	job, _, _ := strings.Cut(pod, "-")
-	families, err := fetch(p.t.Context(), url+"metrics")
-	up := 1.0
-	if err != nil {
-		up = 0
-	}
-	appender := p.series.Appender(p.t.Context())
-	add := func(name string, pairs []*dto.LabelPair, value float64) {
-		p.t.Helper()
-		of := labels.NewBuilder(labels.FromStrings(model.MetricNameLabel, name, "job", job, "instance", pod, "pod", pod))
-		for _, l := range pairs {
-			of.Set(l.GetName(), l.GetValue())
-		}
-		if _, err := appender.Append(0, of.Labels(), p.now.UnixMilli(), value); err != nil {
-			p.t.Fatal(err)
-		}
-	}
-	add("up", nil, up)
-	for name, family := range families {
-		for _, m := range family.GetMetric() {
-			switch family.GetType() {
-			case dto.MetricType_COUNTER:
-				add(name, m.GetLabel(), m.GetCounter().GetValue())
-			case dto.MetricType_GAUGE:
-				add(name, m.GetLabel(), m.GetGauge().GetValue())
+// TestReal holds that each alert fires on what a real host and real plugins show when they
+// fail, no other does with it, and none in a rollout.
+func TestReal(t *testing.T) {
+	fired := make(map[string]bool)
+	complete := true
+	for _, scenario := range []struct {
+		name string
+		play func(*testing.T) []string // gives the alerts that fired
+	}{
+		{"Rollout", rollout}, {"Killed", killed}, {"Frozen", frozen}, {"Stalls", stalls}, {"Errors", errorsOfPlugin},
+		{"Storm", storm}, {"NameUnknown", nameUnknown}, {"CertificateOld", certificateOld}, {"CertificateEnds", certificateEnds},
+	} {
+		ran := t.Run(scenario.name, func(t *testing.T) {
+			for _, alert := range scenario.play(t) {
+				fired[alert] = true
 			}
+		})
+		complete = complete && ran
+	}
+	for _, rule := range alerts(t) {
+		if complete && !fired[rule.Alert] && flag.Lookup("test.run").Value.String() == "" {
+			t.Errorf("%s fires in no scenario of real processes", rule.Alert)
 		}
 	}
-	if err := appender.Commit(); err != nil {
-		p.t.Fatal(err)
-	}
 }
 
-// during scrapes for a time of Prometheus' clock, with something done before each.
-func (p *prometheus) during(d time.Duration, do func()) {
-	p.t.Helper()
-	for range d / interval {
-		if do != nil {
-			do()
-		}
-		p.scrape()
-	}
-}
-
-// fired gives the names of the alerts that have fired since the start, in order.
-func (p *prometheus) fired() []string {
-	p.t.Helper()
-	fired, err := firing(p.t.Context(), promqltest.NewTestEngine(p.t, false, 0, 1e6), p.series, alerts(p.t), p.start, p.now, interval)
-	if err != nil {
-		p.t.Fatal(err)
-	}
-	var names []string
-	for name := range fired {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
-}
-
-func fetch(ctx context.Context, url string) (map[string]*dto.MetricFamily, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return nil, err
-	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return nil, err
-	}
-	defer answer.Body.Close()
-	if answer.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("%s: %s", url, answer.Status)
-	}
-	parser := expfmt.NewTextParser(model.UTF8Validation)
-	return parser.TextToMetricFamilies(answer.Body)
-}
-
-// gauge gives a gauge of the host, in a state if one is named. One that is not there is -1.
-func gauge(t *testing.T, url, name, state string) float64 {
-	t.Helper()
-	families, err := fetch(t.Context(), url+"metrics")
-	if err != nil || families[name] == nil {
-		return -1
-	}
-	for _, m := range families[name].GetMetric() {
-		for _, l := range m.GetLabel() {
-			if state == "" || l.GetValue() == state {
-				return m.GetGauge().GetValue()
-			}
-		}
-		if state == "" {
-			return m.GetGauge().GetValue()
-		}
-	}
-	return -1
-}
-
-func wantFired(t *testing.T, p *prometheus, want ...string) {
-	t.Helper()
-	if got := p.fired(); !slices.Equal(got, want) {
-		t.Errorf("%v fired, want %v", got, want)
-	}
-}
-
-// TestRolloutIsSilent replaces every replica under calls, more slowly than a cluster does,
-// as Prometheus sees it.
-func TestRolloutIsSilent(t *testing.T) {
+// rollout replaces every replica under calls, more slowly than a cluster does, as
+// Prometheus sees it.
+func rollout(t *testing.T) []string {
 	list := kit.Addresses(t, 2)
 	replicas := []*kit.Process{replica(t, list[0]), replica(t, list[1])}
 	h := host(t, "NETWORK_PLUGIN=zh="+list[0]+",zh="+list[1])
@@ -178,14 +63,14 @@ func TestRolloutIsSilent(t *testing.T) {
 		p.during(5*time.Minute, work)
 	}
 	p.during(10*time.Minute, work)
-	wantFired(t, p)
+	return wantFired(t, p)
 }
 
-// TestKilled: every replica is gone for good, then the host as well.
-func TestKilled(t *testing.T) {
+// killed: every replica is gone for good, then the host as well.
+func killed(t *testing.T) []string {
 	list := kit.Addresses(t, 2)
 	replicas := []*kit.Process{replica(t, list[0]), replica(t, list[1])}
-	h := host(t, "CALL_TIMEOUT=2s", "NETWORK_PLUGIN=zh="+list[0]+",zh="+list[1])
+	h := host(t, "CALL_TIMEOUT=500ms", "NETWORK_PLUGIN=zh="+list[0]+",zh="+list[1])
 	p := newPrometheus(t, h.url)
 	p.during(6*time.Minute, func() { greet(t, h.url) })
 	replicas[0].End(syscall.SIGKILL)
@@ -199,21 +84,21 @@ func TestKilled(t *testing.T) {
 	wantFired(t, p, "ReattachCallsFail", "ReattachEndpointsUnreachable", "ReattachPluginNotReady")
 	h.End(syscall.SIGKILL)
 	p.during(6*time.Minute, nil)
-	wantFired(t, p, "ReattachCallsFail", "ReattachEndpointsUnreachable", "ReattachHostAbsent", "ReattachPluginNotReady")
+	return wantFired(t, p, "ReattachCallsFail", "ReattachEndpointsUnreachable", "ReattachHostAbsent", "ReattachPluginNotReady")
 }
 
-// TestFrozen: one of two replicas is stopped. It is held back until its session is given
+// frozen: one of two replicas is stopped. It is held back until its session is given
 // up; from then on attempts alternate with pauses.
-func TestFrozen(t *testing.T) {
+func frozen(t *testing.T) []string {
 	list := kit.Addresses(t, 2)
-	frozen := replica(t, list[0])
+	stopped := replica(t, list[0])
 	replica(t, list[1])
 	h := host(t, "NETWORK_PLUGIN=zh="+list[0]+",zh="+list[1])
 	until(t, "both are ready", func() error { return attached(t, h.url, 2) })
 	p := newPrometheus(t, h.url)
 	p.during(2*time.Minute, nil)
-	frozen.Signal(t, syscall.SIGSTOP)
-	t.Cleanup(func() { frozen.Signal(t, syscall.SIGCONT) })
+	stopped.Signal(t, syscall.SIGSTOP)
+	t.Cleanup(func() { stopped.Signal(t, syscall.SIGCONT) })
 	until(t, "the frozen one is held back", func() error {
 		if gauge(t, h.url, "reattach_endpoints_ejected", "") != 1 {
 			return errors.New("no endpoint is")
@@ -230,19 +115,102 @@ func TestFrozen(t *testing.T) {
 		})
 		p.during(6*time.Minute, nil)
 	}
-	wantFired(t, p, "ReattachEndpointsUnreachable")
+	return wantFired(t, p, "ReattachEndpointsUnreachable")
 }
 
-// TestNameUnknown: a source of plugins has no answer.
-func TestNameUnknown(t *testing.T) {
+// stalls: the methods of one of two replicas do not return, though it answers pings.
+func stalls(t *testing.T) []string {
+	list := kit.Addresses(t, 2)
+	fickle(t, list[0], "FICKLE_STALLS=1")
+	fickle(t, list[1])
+	h := host(t, "CALL_TIMEOUT=1s", "NETWORK_PLUGIN=zh="+list[0]+",zh="+list[1])
+	until(t, "both are ready", func() error { return attached(t, h.url, 2) })
+	p := newPrometheus(t, h.url)
+	p.during(time.Minute, nil)
+	p.during(7*time.Minute, func() {
+		until(t, "it is held back", func() error {
+			if gauge(t, h.url, "reattach_endpoints_ejected", "") == 1 {
+				return nil
+			}
+			var all sync.WaitGroup
+			for range 8 { // of which at least as many wait as it takes, once it is let back
+				all.Go(func() { greet(t, h.url) })
+			}
+			all.Wait()
+			return errors.New("no endpoint is")
+		})
+		for range 50 { // most calls are answered
+			greet(t, h.url)
+		}
+	})
+	return wantFired(t, p, "ReattachEndpointsHeld")
+}
+
+// errorsOfPlugin: a third of the calls is answered with errors, and one panics.
+func errorsOfPlugin(t *testing.T) []string {
+	list := kit.Addresses(t, 2)
+	fickle(t, list[0], "PLUGIN_HEALTH_ADDR="+list[1])
+	h := host(t, "NETWORK_PLUGIN=zh="+list[0])
+	until(t, "it is ready", func() error { return attached(t, h.url, 1) })
+	p := newPrometheus(t, h.url)
+	p.pods["zh-0"] = "http://" + list[1] + "/"
+	p.during(6*time.Minute, func() { greet(t, h.url) })
+	ask(t, h.url, "panic")
+	p.during(time.Minute, func() { greet(t, h.url) })
+	wantFired(t, p, "ReattachMethodPanics")
+	p.during(16*time.Minute, func() {
+		for _, name := range []string{"Ada", "Bob", "error"} {
+			ask(t, h.url, name)
+		}
+	})
+	return wantFired(t, p, "ReattachMethodPanics", "ReattachPluginErrors")
+}
+
+// storm: the only replica is killed and started again, and again.
+func storm(t *testing.T) []string {
+	list := kit.Addresses(t, 1)
+	r := fickle(t, list[0])
+	h := host(t, "NETWORK_PLUGIN=zh="+list[0])
+	p := newPrometheus(t, h.url)
+	for range 6 {
+		until(t, "it is ready", func() error { return attached(t, h.url, 1) })
+		p.during(time.Minute, nil)
+		r.End(syscall.SIGKILL)
+		until(t, "its end is seen", func() error { return attached(t, h.url, 0) })
+		p.scrape()
+		r = fickle(t, list[0])
+	}
+	until(t, "it is ready", func() error { return attached(t, h.url, 1) })
+	p.during(2*time.Minute, nil)
+	return wantFired(t, p, "ReattachReconnectStorm")
+}
+
+// nameUnknown: a source of plugins has no answer.
+func nameUnknown(t *testing.T) []string {
 	h := host(t, "NETWORK_PLUGIN=zh=dns:///zh.invalid:7000")
 	p := newPrometheus(t, h.url)
 	p.during(6*time.Minute, nil)
-	wantFired(t, p, "ReattachDiscoveryStuck", "ReattachPluginNotReady")
+	return wantFired(t, p, "ReattachDiscoveryStuck", "ReattachPluginNotReady")
 }
 
-// TestCertificateEnds: the host's and the plugin's certificates end in nine minutes.
-func TestCertificateEnds(t *testing.T) {
+// certificateEnds: the host's and the plugin's certificates end in nine minutes.
+func certificateEnds(t *testing.T) []string {
+	p := withCertificates(t, time.Hour, 9*time.Minute)
+	p.during(time.Minute, nil)
+	return wantFired(t, p, "ReattachCertificateEnds")
+}
+
+// certificateOld: they were not renewed, as ought to have been done hours ago.
+func certificateOld(t *testing.T) []string {
+	p := withCertificates(t, 23*time.Hour, time.Hour)
+	p.during(11*time.Minute, nil)
+	return wantFired(t, p, "ReattachCertificateExpires")
+}
+
+// withCertificates runs a host and a plugin whose certificates are as old as that, and end
+// so soon.
+func withCertificates(t *testing.T, age, left time.Duration) *prometheus {
+	t.Helper()
 	authority := kit.NewAuthority(t)
 	file := func(name string, content []byte) string {
 		path := filepath.Join(t.TempDir(), name)
@@ -251,7 +219,7 @@ func TestCertificateEnds(t *testing.T) {
 	}
 	pair := func(name, prefix, ca string) []string {
 		certificate, key := kit.PEM(t, authority.Issue(&x509.Certificate{
-			DNSNames: []string{name}, NotAfter: time.Now().Add(9 * time.Minute),
+			DNSNames: []string{name}, NotBefore: time.Now().Add(-age), NotAfter: time.Now().Add(left),
 			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		}))
 		return []string{
@@ -259,20 +227,19 @@ func TestCertificateEnds(t *testing.T) {
 			prefix + ca + "=" + file("ca.crt", authority.PEM()),
 		}
 	}
-	list := kit.Addresses(t, 3)
+	list := kit.Addresses(t, 2)
 	replica(t, list[0], append(pair("zh", "PLUGIN_", "TLS_CLIENT_CA_FILE"), "PLUGIN_HEALTH_ADDR="+list[1])...)
 	h := host(t, append(pair("basic", "HOST_", "TLS_CA_FILE"), "NETWORK_PLUGIN=zh="+list[0])...)
 	until(t, "it is ready", func() error { return attached(t, h.url, 1) })
 	p := newPrometheus(t, h.url)
 	p.pods["zh-0"] = "http://" + list[1] + "/"
-	p.during(time.Minute, nil)
-	wantFired(t, p, "ReattachCertificateEnds")
 	for url, name := range map[string]string{
 		h.url:          "reattach_certificate_not_after_timestamp_seconds",
 		p.pods["zh-0"]: "reattach_plugin_certificate_not_after_timestamp_seconds",
 	} {
-		if left := gauge(t, url, name, "") - float64(time.Now().Unix()); left < 0 || left > 540 {
-			t.Errorf("%s is %v s from now, want at most 540", name, left)
+		if ends := gauge(t, url, name, "") - float64(time.Now().Unix()); ends < 0 || ends > left.Seconds() {
+			t.Errorf("%s is %v s from now, want at most %v", name, ends, left.Seconds())
 		}
 	}
+	return p
 }
