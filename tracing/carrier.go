@@ -4,6 +4,7 @@ package tracing
 
 import (
 	"context"
+	"encoding/binary"
 	"strings"
 
 	"go.opentelemetry.io/otel/propagation"
@@ -47,19 +48,58 @@ func FromMetadata(ctx context.Context, md metadata.MD) context.Context {
 }
 
 // ToMetadata gives ctx with outgoing metadata that name its span, in the place of one that
-// they named before. Its baggage, if it has any, takes the place of theirs.
+// they named before. Its baggage, if it has any, takes the place of theirs. Metadata that a
+// call can have stay such: where they have no room for all of that the span is named alone,
+// and where they have none for that either they are as they were.
 func ToMetadata(ctx context.Context) context.Context {
-	md, _ := metadata.FromOutgoingContext(ctx) // a copy
-	if md == nil {
-		md = make(metadata.MD)
+	given, _ := metadata.FromOutgoingContext(ctx) // a copy
+	for _, names := range []propagation.TextMapPropagator{propagator, spanAlone{}} {
+		md := given.Copy()
+		if md == nil {
+			md = make(metadata.MD)
+		}
+		if trace.SpanContextFromContext(ctx).IsValid() {
+			md.Delete("traceparent")
+			md.Delete("tracestate")
+		}
+		names.Inject(ctx, carrier(md))
+		if fits(md) || !fits(given) {
+			return metadata.NewOutgoingContext(ctx, md)
+		}
 	}
-	if trace.SpanContextFromContext(ctx).IsValid() {
-		md.Delete("traceparent")
-		md.Delete("tracestate")
-	}
-	propagator.Inject(ctx, carrier(md))
-	return metadata.NewOutgoingContext(ctx, md)
+	return ctx
 }
+
+// spanAlone writes traceparent, and nothing of the vendors' and the callers'.
+type spanAlone struct{ propagation.TraceContext }
+
+// Inject implements propagation.TextMapPropagator.
+func (s spanAlone) Inject(ctx context.Context, to propagation.TextMapCarrier) {
+	about := trace.SpanContextFromContext(ctx).WithTraceState(trace.TraceState{})
+	s.TraceContext.Inject(trace.ContextWithSpanContext(ctx, about), to)
+}
+
+// What a call over net/rpc carries at most, as PROTOCOL.md has it. Over gRPC a call with
+// more leaves the transport that is made for it.
+const (
+	maxPairs = 64
+	maxBytes = 16 << 10
+)
+
+// fits reports whether metadata are within those bounds.
+func fits(md metadata.MD) bool {
+	pairs, size := 0, 0
+	for key, values := range md {
+		for _, value := range values {
+			pairs++
+			size += textSize(key) + textSize(value)
+		}
+	}
+	return pairs <= maxPairs && size <= maxBytes
+}
+
+// textSize is how many bytes a text and its length take.
+func textSize(s string) int { return len(binary.AppendUvarint(nil, uint64(len(s)))) + len(s) }
 
 // maxText bounds a name or an error of the other side in a span, in bytes.
 const maxText = 1 << 10
