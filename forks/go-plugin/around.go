@@ -11,7 +11,7 @@ type ServedCall = calls.Served
 // the method, with the context that it is given, and returns the method's error. A method
 // without a context runs under none. The call's answer is that of the method, whatever Around
 // does after it. ctx has the incoming metadata of the call, and ends with it: of calls over
-// net/rpc without mux, and of callbacks over net/rpc, there are none. A method that panics
+// net/rpc without mux, and of callbacks over net/rpc that carry nothing, there are none. A method that panics
 // panics through Around. It is called from many goroutines at once, and not for the calls of
 // the library's own services.
 //

@@ -29,6 +29,8 @@ var (
 	ErrNotAsked      = errNotAsked
 	GRPCPlugins      = grpcPlugins
 	NewRPCHostClient = newRPCClient
+	// NewCarryingClient is what MuxBroker.DialClient makes of a connection.
+	NewCarryingClient = netrpc.NewCarryingClient
 )
 
 // NetRPC is what a net/rpc plugin serves of the set.

@@ -4,6 +4,7 @@ package plugin
 
 import (
 	"net"
+	"net/rpc"
 	"sync"
 
 	"github.com/hashicorp/go-plugin/internal/netrpc"
@@ -35,6 +36,12 @@ func (m *MuxBroker) AcceptAndServe(id uint32, v interface{}) { m.broker.AcceptAn
 // Dial opens the stream that the other side accepts under id, and waits up to
 // 5 s for it to do so. The caller closes it.
 func (m *MuxBroker) Dial(id uint32) (net.Conn, error) { return m.broker.Dial(id) }
+
+// DialClient dials id as Dial does, and returns a client of what the other side serves
+// there. [CallContext] through it carries the deadline, the end and the outgoing metadata of
+// its context, to a method that takes a context: see [ContextReceiver]. A peer of another
+// library, or without such a method, is called as ever. The caller closes the client.
+func (m *MuxBroker) DialClient(id uint32) (*rpc.Client, error) { return m.broker.DialClient(id) }
 
 // Close ends the whole session, and with it every stream.
 func (m *MuxBroker) Close() error {

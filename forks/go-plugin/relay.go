@@ -27,6 +27,11 @@ type RelayConfig struct {
 	// Logger is used by the library. Nil logs JSON to stderr.
 	Logger hclog.Logger
 
+	// Around, if not nil, runs each call over gRPC that a host makes, as ServeConfig.Around
+	// does: what it runs hands the call on to the child, with the outgoing metadata of the
+	// context in the place of those of the same names. Calls over net/rpc are not looked into.
+	Around Around
+
 	// Choose returns the child that serves a host, once for each session. It is called
 	// in a goroutine of the session, while the host waits for an answer, and may block
 	// until ctx ends. An error refuses the host; a [*RefusedError] reaches it as it is,
@@ -77,7 +82,7 @@ func ServeRelay(ctx context.Context, lis net.Listener, config *RelayConfig) erro
 	if config.Choose == nil {
 		return errors.Join(errors.New("RelayConfig.Choose must be set"), lis.Close())
 	}
-	opts := &ServeConfig{TLSProvider: config.TLSProvider, Network: config.Network, Logger: config.Logger}
+	opts := &ServeConfig{TLSProvider: config.TLSProvider, Network: config.Network, Logger: config.Logger, Around: config.Around}
 	p, err := newNetworkPlugin(opts, opts.logger(), stdio.NewHub(outputBuffer), nil)
 	if err != nil {
 		return errors.Join(err, lis.Close())

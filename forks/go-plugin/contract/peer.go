@@ -4,7 +4,6 @@ package contract
 
 import (
 	"errors"
-	"net/rpc"
 	"sync"
 
 	"google.golang.org/grpc"
@@ -32,12 +31,11 @@ var errNoBroker = errors.New("this session has no broker, and cannot carry inter
 func (p *Peer) Dial(c *Conv, service string, id uint32) (caller Caller, end func()) {
 	switch {
 	case p.mux != nil:
-		conn, err := p.mux.Dial(id)
+		client, err := p.mux.DialClient(id)
 		if err != nil {
 			c.Fail("reach the caller's %s: %w", service, err)
 			break
 		}
-		client := rpc.NewClient(conn)
 		return RPC(p.mux, client), func() { _ = client.Close() }
 	case p.grpc != nil:
 		conn, err := p.grpc.Dial(id)

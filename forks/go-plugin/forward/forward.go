@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -51,16 +52,24 @@ func (c Calls) Handle(ctx context.Context, in grpc.ServerStream) error {
 }
 
 // outgoing gives the context of a call on its way, with the metadata, the deadline and the
-// end of the one that came.
+// end of the one that came. Outgoing metadata that ctx has already take the place of those
+// of their names.
 func outgoing(ctx context.Context) (context.Context, []grpc.CallOption) {
 	opts := []grpc.CallOption{grpc.ForceCodecV2(Codec())}
-	md, _ := metadata.FromIncomingContext(ctx)
+	md, ok := metadata.FromIncomingContext(ctx)
+	if !ok {
+		md = make(metadata.MD)
+	}
 	for _, content := range md["content-type"] {
 		if _, subtype, ok := strings.Cut(content, "application/grpc+"); ok && subtype != "" {
 			opts = append(opts, grpc.CallContentSubtype(subtype))
 		}
 	}
-	return metadata.NewOutgoingContext(ctx, passedOn(md)), opts
+	passed := passedOn(md)
+	if own, ok := metadata.FromOutgoingContext(ctx); ok {
+		maps.Copy(passed, own)
+	}
+	return metadata.NewOutgoingContext(ctx, passed), opts
 }
 
 // ownMetadata begins the names of what travels between two peers of this library beside

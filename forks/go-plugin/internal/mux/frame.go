@@ -136,12 +136,17 @@ func cutText(data []byte) (text string, rest []byte) {
 // call appends what a request says of its call before the arguments. metadata are keys
 // and values in turn.
 func (b *buffer) call(method string, timeout time.Duration, metadata ...string) {
+	b.carried(timeout, metadata...)
+	b.lengthAndText(method)
+}
+
+// carried appends what a call carries beside its arguments.
+func (b *buffer) carried(timeout time.Duration, metadata ...string) {
 	b.number(uint64(timeout.Microseconds()))
 	b.number(uint64(len(metadata) / 2))
 	for _, s := range metadata {
 		b.lengthAndText(s)
 	}
-	b.lengthAndText(method)
 }
 
 // seal writes the length, which is at most what a message may have.

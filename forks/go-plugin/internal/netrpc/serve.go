@@ -53,6 +53,9 @@ type service struct {
 
 	sending sync.Mutex
 	enc     *pairEncoder
+
+	contexts   sync.Mutex
+	cancelable map[uint64]*request // calls under way that have a context, by number
 }
 
 func newService(conn io.ReadWriteCloser, handler mux.Handler, how Serving) *service {
@@ -87,8 +90,10 @@ func (s *service) read() {
 type request struct {
 	service    *service
 	header     rpc.Request
-	broken     bool // nothing more can be read
-	handedOver bool // another goroutine reads
+	carried    mux.Carried
+	cancel     context.CancelFunc // of its context, if it has one
+	broken     bool               // nothing more can be read
+	handedOver bool               // another goroutine reads
 	answered   bool
 	counted    bool // among the calls in flight
 }
@@ -126,23 +131,19 @@ func (r *request) ended(returned *bool) {
 
 // ReadRequestHeader begins the call.
 func (r *request) ReadRequestHeader(header *rpc.Request) error {
-	if err := mux.Decode(r.service.dec, header); err != nil {
+	came, carried, err := r.service.readHeader()
+	if err != nil {
 		r.broken = true
 		r.service.end(peererr.Lost(err))
 		return err
 	}
-	r.header = rpc.Request{ServiceMethod: header.ServiceMethod, Seq: header.Seq}
+	header.ServiceMethod, header.Seq = came.ServiceMethod, came.Seq
+	r.header, r.carried = rpc.Request{ServiceMethod: came.ServiceMethod, Seq: came.Seq}, carried
 	if r.service.calls != nil {
 		r.service.calls.Begin()
 		r.counted = true
 	}
 	return nil
-}
-
-// CallContext implements mux.ContextCodec. A request over net/rpc has no deadline, and
-// cannot be cancelled.
-func (r *request) CallContext() (context.Context, context.CancelFunc) {
-	return context.WithCancel(r.service.ctx)
 }
 
 // ReadRequestBody decodes the arguments. When it returns without an error

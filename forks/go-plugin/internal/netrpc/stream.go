@@ -28,14 +28,15 @@ type stream struct {
 	dec    *gob.Decoder
 	source *rememberingReader
 
-	mu      sync.Mutex
-	enc     *pairEncoder
-	header  rpc.Request // encoded last; kept for its memory
-	spare   []byte
-	taken   uint64
-	writing bool // a goroutine is in write
-	broken  error
-	changed wait.Condition // room was made, or broken was set
+	mu       sync.Mutex
+	enc      *pairEncoder
+	header   rpc.Request // encoded last; kept for its memory
+	carrying bool        // see carry
+	spare    []byte
+	taken    uint64
+	writing  bool // a goroutine is in write
+	broken   error
+	changed  wait.Condition // room was made, or broken was set
 }
 
 // NewChannel returns a channel on a connection that speaks net/rpc with gob, as
@@ -48,9 +49,9 @@ func newStream(conn net.Conn, cause func() error, maxMessage int, waits bool) *s
 	return c
 }
 
-// Send sends no more of r than net/rpc has a place for.
+// Send sends no more of r than net/rpc has a place for, unless the stream carries the rest.
 func (c *stream) Send(r mux.Request, args any) (end uint64, err error) {
-	end, isFirst, err := c.queue(r.Method, r.Number, args)
+	end, isFirst, err := c.queue(r, args)
 	switch {
 	case !isFirst:
 	case c.waits:
@@ -62,7 +63,7 @@ func (c *stream) Send(r mux.Request, args any) (end uint64, err error) {
 }
 
 // queue encodes a request. isFirst reports that no goroutine is writing.
-func (c *stream) queue(method string, number uint64, args any) (end uint64, isFirst bool, err error) {
+func (c *stream) queue(r mux.Request, args any) (end uint64, isFirst bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch {
@@ -71,8 +72,11 @@ func (c *stream) queue(method string, number uint64, args any) (end uint64, isFi
 	case len(c.enc.out) >= streamBuffer:
 		return 0, false, mux.ErrFull
 	}
-	c.header = rpc.Request{ServiceMethod: method, Seq: number}
-	if err := c.enc.add(&c.header, args); err != nil {
+	header, err := c.heading(r)
+	if err != nil {
+		return 0, false, &mux.EncodeError{Err: err}
+	}
+	if err := c.enc.add(header, args); err != nil {
 		if c.enc.broken != nil {
 			// No other request can be sent. The channel's reader learns it.
 			_ = c.failLocked(c.enc.broken)
@@ -127,10 +131,6 @@ func (c *stream) failLocked(err error) error {
 	}
 	return c.broken
 }
-
-// Cancel does nothing: net/rpc has no message for it, and a request that waits for the
-// connection may hold descriptions of types that those after it need.
-func (c *stream) Cancel(uint64) (unsent bool) { return false }
 
 func (c *stream) Taken() uint64 {
 	c.mu.Lock()

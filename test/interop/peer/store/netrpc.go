@@ -91,11 +91,10 @@ func (s *rpcServer) Echo(b Brokered, _ *None) error {
 }
 
 func (s *rpcServer) UseCallback(b Brokered, out *Outcome) error {
-	conn, err := s.broker.Dial(b.ID)
+	client, err := dialClient(s.broker, b.ID)
 	if err != nil {
 		return err
 	}
-	client := rpc.NewClient(conn)
 	defer client.Close()
 	got, err := sumUp(&rpcAdder{client}, b.Count)
 	*out = got
@@ -128,7 +127,7 @@ type rpcAdder struct {
 
 func (a *rpcAdder) Add(x, y int64) (Sum, error) {
 	var sum Sum
-	err := a.client.Call("Plugin.Add", Operands{x, y}, &sum)
+	err := callBack(a.client, "Plugin.Add", Operands{x, y}, &sum)
 	return sum, err
 }
 
@@ -225,10 +224,9 @@ func (s *rpcStub) OpenCallback() (Adder, func() error, error) {
 	if err := s.client.Call("Plugin.OpenCallback", None{}, &id); err != nil {
 		return nil, nil, err
 	}
-	conn, err := s.broker.Dial(id)
+	client, err := dialClient(s.broker, id)
 	if err != nil {
 		return nil, nil, err
 	}
-	client := rpc.NewClient(conn)
 	return &rpcAdder{client}, client.Close, nil
 }
