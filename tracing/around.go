@@ -15,8 +15,8 @@ import (
 
 // Around gives what shows each call that a plugin serves as a span, of kind SERVER, beneath
 // that of the host: a plugin.ServeConfig takes it. A method with a context finds the span in
-// it; and what it calls with that context over gRPC, or back at its host, is told of the
-// span by the outgoing metadata. Nil, as [Start] gives it without traces, is nil again.
+// it; and what it calls with that context over gRPC, or back at its host over either, is told
+// of the span by the outgoing metadata. Nil, as [Start] gives it without traces, is nil again.
 func Around(provider trace.TracerProvider) plugin.Around {
 	if provider == nil {
 		return nil
@@ -25,7 +25,7 @@ func Around(provider trace.TracerProvider) plugin.Around {
 	return func(ctx context.Context, call plugin.ServedCall, run func(context.Context) error) {
 		md, _ := metadata.FromIncomingContext(ctx)
 		if call.Protocol == "netrpc" && call.Kind == "" && len(md) == 0 {
-			_ = run(ctx) // A callback carries nothing there, and would be a trace of its own.
+			_ = run(ctx) // A callback that carries nothing would be a trace of its own.
 			return
 		}
 		name := MethodName(call.Kind, call.Method)

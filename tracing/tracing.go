@@ -46,7 +46,8 @@ type Options struct {
 	Logger hclog.Logger
 }
 
-// The variables that say whether there are traces. All others are the SDK's to read.
+// The variables that say whether there are traces. All others are the SDK's to read, as
+// docs/reference.md lists them.
 const (
 	disabledVar       = "OTEL_SDK_DISABLED"
 	exporterVar       = "OTEL_TRACES_EXPORTER"

@@ -78,7 +78,11 @@ func (t *tracer) Begin(ctx context.Context, call stub.TracedCall) stub.Trace {
 		ctx = tracing.FromMetadata(ctx, md)
 	}
 	c := &tracedCall{tracer: t.tracer, call: call}
-	_, c.span = t.tracer.Start(ctx, call.Kind+"/"+call.Method, trace.WithSpanKind(trace.SpanKindInternal),
+	name := call.Kind + "/" + call.Method
+	if call.Kind == "" { // it is known to nobody on the way
+		name = c.method()
+	}
+	_, c.span = t.tracer.Start(ctx, name, trace.WithSpanKind(trace.SpanKindInternal),
 		trace.WithAttributes(c.names()...))
 	return c
 }

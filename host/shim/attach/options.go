@@ -17,8 +17,8 @@ import (
 	"github.com/reattach/reattach/host/stub"
 )
 
-// Options say which plugin the process stands in for. All but TLS, Methods and State
-// must be set.
+// Options say which plugin the process stands in for. All but TLS, Methods, State and
+// Tracer must be set.
 type Options struct {
 	// Plugin is the name under which the sources know the plugin.
 	Plugin string
@@ -54,6 +54,8 @@ type Options struct {
 	DrainTimeout time.Duration
 	// MaxMessageBytes bounds one message in either direction.
 	MaxMessageBytes int
+	// Tracer follows the calls over gRPC, as that of daemon.Options does. Nil follows none.
+	Tracer stub.Tracer
 	// Log is where a child writes its log: the stderr that the process was started with.
 	Log io.Writer
 	// Logger writes what the host takes for its plugin's log.

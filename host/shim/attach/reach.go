@@ -44,6 +44,9 @@ const tasks = 2
 func newRemote(o Options) (*remote, error) {
 	r := &remote{opts: o, broker: plugin.NewSharedBroker(o.Wait, o.Logger), ended: make(chan error, tasks)}
 	r.broker.MaxMessageBytes = o.MaxMessageBytes
+	if t, ok := o.Tracer.(interface{ Callbacks() plugin.Around }); ok {
+		r.broker.Around = t.Callbacks()
+	}
 	atOnce, ended := context.WithCancel(context.Background())
 	ended()
 	r.atOnce = atOnce

@@ -107,7 +107,10 @@ func (s *shim) serveConfig(ctx context.Context, info conn.Info) (*plugin.ServeCo
 		set[plugin.AnyKind] = &s.rpc
 		return served, nil
 	}
-	config := stub.Config{Router: s.remote, Methods: o.Methods, State: s.state, Affinity: o.Affinity, Broker: s.remote.broker}
+	config := stub.Config{
+		Router: s.remote, Methods: o.Methods, State: s.state, Affinity: o.Affinity, Broker: s.remote.broker,
+		Tracing: stub.Tracing{Tracer: o.Tracer, Plugin: o.Plugin},
+	}
 	if err := s.grpc.open(ctx, config, o); err != nil {
 		return nil, err
 	}

@@ -86,7 +86,9 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.failed, cancel)()
-	err := plugin.ServeRelay(ctx, lis, &plugin.RelayConfig{Network: s.opts.Network, Logger: s.opts.Logger, Choose: s.pool.choose})
+	err := plugin.ServeRelay(ctx, lis, &plugin.RelayConfig{
+		Network: s.opts.Network, Logger: s.opts.Logger, Choose: s.pool.choose, Around: s.opts.Around,
+	})
 	if cause := context.Cause(s.failed); cause != nil {
 		return fmt.Errorf("%w: %w", ErrNotStarted, cause)
 	}

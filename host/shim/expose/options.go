@@ -70,6 +70,10 @@ type Options struct {
 	Network *plugin.NetworkConfig
 	// Stdout and Stderr get what the children write, beside the hosts. Nil drops it.
 	Stdout, Stderr io.Writer
+	// Around, if not nil, runs the calls of gRPC: see plugin.RelayConfig.
+	Around plugin.Around
+	// ChildEnv is added to the environment of the children, as "NAME=value".
+	ChildEnv []string
 	// Logger is used for what this package and the library have to say. Nil is silent.
 	Logger hclog.Logger
 }
