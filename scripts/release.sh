@@ -89,5 +89,6 @@ mkdir -p "$out"
 (cd build/release && cp SHA256SUMS ./*.tar.gz ./*.zip ./*.cdx.json "$out/")
 cp build/release-images/*.tar "$out/"
 (cd "$out" && sha256sum --quiet -c SHA256SUMS)
+scripts/krew.sh "$version" "$out/SHA256SUMS" >"$out/krew.yaml"
 printf '%s: %s files, which SHA256SUMS fits\n' "$out" "$(wc -l <"$out/SHA256SUMS")"
 [ "$mode" = --publish ] || printf 'it would be tagged %s\n' "${tags[@]}"
