@@ -95,8 +95,9 @@ so-demo: ## open one of two Go shared objects: PLUGIN_NUMBER=1 or 2
 c-demo: ## open a Go library from C
 	@scripts/c-demo.sh build/c-demo
 
-generate: ## write generated code anew (needs protoc)
+generate: ## write generated code anew (examples/python needs a protoc of its own)
 	@for f in $$(find . -name generate.sh | sort); do echo "$$f"; "$$f"; done
+	@for d in examples/calculator examples/pricing; do echo "go generate -C $$d"; go generate -C "$$d"; done
 
 fuzz: ## fuzz every target for FUZZTIME each
 	@scripts/fuzz.sh $(FUZZTIME) $(MODULES)

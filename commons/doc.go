@@ -10,7 +10,8 @@
 // so one binary serves either, and the peers settle on the highest they share.
 //
 // The glue is written by hand, although gen writes such glue for other interfaces: the wire
-// of version 1 is older than that, and has to stay byte for byte.
+// of version 1 is older than that, and has to stay byte for byte; docs/generator.md says what
+// else is by hand. Package commonspb is generated.
 //
 // The package imports go-plugin and never the host.
 package commons

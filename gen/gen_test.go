@@ -144,8 +144,11 @@ func TestProto(t *testing.T) {
 		"a type":   {"int64 price = 1", "string price = 1", "Item has field price as string, not int64: breaking"},
 		"a method": {"rpc Find", "rpc Seek", "method Find is gone: breaking"},
 		"package":  {"package acme.shop.v1;", "", "shop.proto:1: it needs a package"},
-		"foreign": {"syntax = \"proto3\";\npackage acme.shop.v1;", "syntax = \"proto3\";\npackage acme.shop.v1;\nimport \"google/protobuf/empty.proto\";\n" +
-			"service Other { rpc Do(google.protobuf.Empty) returns (Item); }", "google.protobuf.Empty is not of this file"},
+		"foreign": {"syntax = \"proto3\";\npackage acme.shop.v1;", "syntax = \"proto3\";\npackage acme.shop.v1;\nimport \"acme/items.proto\";",
+			"shop.proto:3:8: could not resolve path \"acme/items.proto\": a contract is one file"},
+		"another message":     {"rpc Find(FindRequest)", "rpc Find(Item)", "Find takes acme.shop.v1.Item, not acme.shop.v1.FindRequest: breaking"},
+		"nothing":             {"package acme.shop.v1;\nservice Shop {\n  rpc Find(FindRequest)", "package acme.shop.v1;\nimport \"google/protobuf/empty.proto\";\nservice Shop {\n  rpc Find(google.protobuf.Empty)", "Find takes google.protobuf.Empty, not acme.shop.v1.FindRequest: breaking"},
+		"a stream":            {"returns (Item)", "returns (stream Item)", "Find gives stream acme.shop.v1.Item, not acme.shop.v1.Item: breaking"},
 		"syntax":              {"service Shop", "servce Shop", "shop.proto:3:"},
 		"a generated name":    {"service Shop", "service Serve", "shop.proto:3:1: service Serve: a generated file declares this name"},
 		"another one":         {"service Shop", "service Version", "service Version: a generated file declares this name"},

@@ -13,8 +13,13 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
-	_ "google.golang.org/protobuf/types/known/durationpb"  // for contracts that have a time
-	_ "google.golang.org/protobuf/types/known/timestamppb" // and a duration
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/reattach/reattach/gen/evolve"
 	"github.com/reattach/reattach/host/daemon"
@@ -22,19 +27,36 @@ import (
 	"github.com/reattach/reattach/host/stub"
 )
 
+// wellKnown are the files of protocol buffers' own whose messages contracts have.
+var wellKnown = []string{
+	anypb.File_google_protobuf_any_proto.Path(), durationpb.File_google_protobuf_duration_proto.Path(),
+	emptypb.File_google_protobuf_empty_proto.Path(), fieldmaskpb.File_google_protobuf_field_mask_proto.Path(),
+	structpb.File_google_protobuf_struct_proto.Path(), timestamppb.File_google_protobuf_timestamp_proto.Path(),
+	wrapperspb.File_google_protobuf_wrappers_proto.Path(),
+}
+
 // kindsOf gives the kinds of a contract, as it is recorded: messages are told by the numbers
 // of their fields, whatever they are called.
 func kindsOf(r *evolve.Record) ([]daemon.Kind, error) {
 	m := &messages{file: &descriptorpb.FileDescriptorProto{
 		Name: proto.String("contract"), Package: proto.String("contract"), Syntax: proto.String("proto3"),
-		Dependency: []string{"google/protobuf/timestamp.proto", "google/protobuf/duration.proto"},
+		Dependency: wellKnown,
 	}, types: make(map[string]bool)}
 	m.addTypes(r.Types)
 	why := make(map[string]error) // by the name of a method's messages
 	for _, s := range r.Services {
 		for _, method := range s.Methods {
 			name := s.Name + method.Name
-			why[name] = errors.Join(m.add("P"+name, method.Params, true), m.add("R"+name, method.Results, false))
+			why[name] = notStreamed(method)
+			for _, part := range []struct {
+				name, carries string
+				values        []evolve.Value
+				present       bool
+			}{{"P" + name, method.Request, method.Params, true}, {"R" + name, method.Answer, method.Results, false}} {
+				if !isKnown(part.carries) {
+					why[name] = errors.Join(why[name], m.add(part.name, part.values, part.present))
+				}
+			}
 		}
 	}
 	file, err := protodesc.NewFile(m.file, protoregistry.GlobalFiles)
@@ -53,11 +75,17 @@ func kindsOf(r *evolve.Record) ([]daemon.Kind, error) {
 			if err := why[s.Name+method.Name]; err != nil {
 				one.NotCallable = strings.ReplaceAll(err.Error(), "\n", "; ")
 			} else {
-				one.Request = file.Messages().ByName(protoreflect.Name("P" + s.Name + method.Name))
-				one.Answer = file.Messages().ByName(protoreflect.Name("R" + s.Name + method.Name))
+				one.Request, one.Params = carried(file, "P"+s.Name+method.Name, method.Request, one.Params)
+				one.Answer, one.Results = carried(file, "R"+s.Name+method.Name, method.Answer, one.Results)
+				if one.Request == nil || one.Answer == nil {
+					one.NotCallable = fmt.Sprintf("%s or %s is not known here", method.Request, method.Answer)
+				}
 			}
 			methods = append(methods, one)
 			called, err := callOptions(method)
+			if errors.Is(why[s.Name+method.Name], errStream) {
+				called = stub.CallOptions{Stream: true}
+			}
 			if err != nil {
 				return nil, fmt.Errorf("%s.%s: %w", s.Name, method.Name, err)
 			}
@@ -66,6 +94,36 @@ func kindsOf(r *evolve.Record) ([]daemon.Kind, error) {
 		kinds = append(kinds, dynamic.Kind(s.Kind, methods, "", options...))
 	}
 	return kinds, nil
+}
+
+// errStream says why a method cannot be called here.
+var errStream = errors.New("it is a stream")
+
+// notStreamed tells of a method of a .proto file whether it is a stream, of which the values
+// do not tell.
+func notStreamed(m evolve.Method) error {
+	if strings.HasPrefix(m.Request, "stream ") || strings.HasPrefix(m.Answer, "stream ") {
+		return errStream
+	}
+	return nil
+}
+
+// isKnown reports whether a method carries a message of protocol buffers' own.
+func isKnown(carries string) bool { return strings.HasPrefix(carries, "google.protobuf.") }
+
+// carried gives the message of a method, and the arguments or results that it has: the one of
+// that name in file, or a message of protocol buffers' own, if that is what the method carries;
+// nil if this program does not have it.
+func carried(file protoreflect.FileDescriptor, name, carries string, values []dynamic.Field) (protoreflect.MessageDescriptor, []dynamic.Field) {
+	if !isKnown(carries) {
+		return file.Messages().ByName(protoreflect.Name(name)), values
+	}
+	found, err := protoregistry.GlobalFiles.FindDescriptorByName(protoreflect.FullName(carries))
+	own, ok := found.(protoreflect.MessageDescriptor)
+	if err != nil || !ok {
+		return nil, values
+	}
+	return own, dynamic.Fields(own)
 }
 
 func fieldsOf(values []evolve.Value) []dynamic.Field {
@@ -199,7 +257,7 @@ func (m *messages) setElem(field *descriptorpb.FieldDescriptorProto, wire string
 	case m.types[wire]:
 		field.TypeName = proto.String(".contract.T" + wire)
 	case strings.HasPrefix(wire, "stream "):
-		return errors.New("it is a stream")
+		return errStream
 	case strings.HasPrefix(wire, "callback "):
 		return errors.New("the plugin calls it back")
 	default:

@@ -104,7 +104,7 @@ func TestCalculator(t *testing.T) {
 		t.Errorf("attach: %+v", got)
 	}
 	// Without a cookie the way out is named.
-	if got := reattach(t, "", env, "call", "calc", "calculator.Add", "1", "1"); got.code != 3 || !strings.Contains(got.stderr, "magic cookie") {
+	if got := reattach(t, "", env, "call", "calc", "calculator.Add", "1", "1"); got.code != 3 || !strings.Contains(got.stderr, "--cookie KEY=VALUE") {
 		t.Errorf("without a cookie: %+v", got)
 	}
 }

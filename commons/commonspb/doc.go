@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // Package commonspb is the generated code of commons.proto: version 2 of the contract.
-// `make generate` writes it anew.
 package commonspb
+
+//go:generate sh generate.sh

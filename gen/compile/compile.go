@@ -5,7 +5,10 @@ package compile
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"strings"
 
 	"github.com/bufbuild/protocompile"
 	"github.com/bufbuild/protocompile/linker"
@@ -16,7 +19,12 @@ import (
 func File(ctx context.Context, path, source string) (linker.File, error) {
 	compiler := protocompile.Compiler{
 		Resolver: protocompile.WithStandardImports(&protocompile.SourceResolver{
-			Accessor: protocompile.SourceAccessorFromMap(map[string]string{path: source}),
+			Accessor: func(name string) (io.ReadCloser, error) {
+				if name != path {
+					return nil, errors.New("a contract is one file, which imports those of google/protobuf alone: declare here what it needs of this one")
+				}
+				return io.NopCloser(strings.NewReader(source)), nil
+			},
 		}),
 		SourceInfoMode: protocompile.SourceInfoStandard,
 	}

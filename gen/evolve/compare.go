@@ -101,7 +101,9 @@ func methods(old, now Service, messages bool) (all []Change) {
 			all = append(all, Change{m.Name, m.Name + " is idempotent now", Works, Works, false})
 		}
 		if messages {
-			continue // what changes is their messages
+			all = append(all, carries(m.Name, "takes", m.Request, after.Request)...)
+			all = append(all, carries(m.Name, "gives", m.Answer, after.Answer)...)
+			continue // what else changes is their messages
 		}
 		all = append(all, values(m.Name, "parameter", m.Params, after.Params)...)
 		all = append(all, values(m.Name, "result", m.Results, after.Results)...)
@@ -112,6 +114,19 @@ func methods(old, now Service, messages bool) (all []Change) {
 		}
 	}
 	return all
+}
+
+// carries compares the messages of a method of a .proto file, by their names. A peer reads
+// another message as if it were its own, as far as numbers and types are the same.
+func carries(method, how, old, now string) []Change {
+	if old == now || old == "" { // which an earlier record does not say
+		return nil
+	}
+	verdict := Empty
+	if strings.HasPrefix(old, "stream ") != strings.HasPrefix(now, "stream ") {
+		verdict = Refused
+	}
+	return []Change{{method, fmt.Sprintf("%s %s %s, not %s", method, how, now, old), verdict, verdict, true}}
 }
 
 // values compares parameters or results of a method.

@@ -24,20 +24,17 @@ func Number(c *model.Contract, old *Record) (*Record, error) {
 	if c.ProtoPackage != "" {
 		r.Contract = c.ProtoPackage
 	}
-	fieldsOf := make(map[string][]*model.Field)
-	for _, m := range c.Messages {
-		fieldsOf[m.Name] = m.Fields
-	}
 	for _, s := range c.Services {
 		was := find(old.Services, s.Name)
 		one := Service{Name: s.Name, Kind: s.Kind, Methods: []Method{}}
 		for _, m := range s.Methods {
 			before := find(was.Methods, m.Name)
 			params, results := m.Params, m.Results
-			if c.Proto != "" {
-				params, results = fieldsOf[m.Request], fieldsOf[m.Answer]
-			}
 			now := Method{Name: m.Name, Idempotent: m.Idempotent, Repeats: m.Repeats}
+			if c.Proto != "" {
+				params, results = m.Request.Fields, m.Answer.Fields
+				now.Request, now.Answer = carried(m.Params, m.Request), carried(m.Results, m.Answer)
+			}
 			var err error
 			if now.Params, err = number(params, before.Params, inCalls); err != nil {
 				return nil, fmt.Errorf("%s: %s: parameters: %w", m.Pos, m.Name, err)
@@ -67,6 +64,14 @@ func Number(c *model.Contract, old *Record) (*Record, error) {
 		r.Errors = append(r.Errors, e.Name)
 	}
 	return r, nil
+}
+
+// carried names the message of a method of a .proto file.
+func carried(values []*model.Field, m *model.Message) string {
+	if len(values) == 1 && values[0].Type.Shape == model.Seq {
+		return "stream " + m.Foreign
+	}
+	return m.Foreign
 }
 
 // highest is the last number that protocol buffers have.

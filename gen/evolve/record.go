@@ -42,7 +42,11 @@ type Service struct {
 
 // Method is one method. Removed ones are not kept.
 type Method struct {
-	Name       string  `json:"name"`
+	Name string `json:"name"`
+	// Request and Answer are its messages, by their full names and behind "stream " if there
+	// are many, if the contract was read from a .proto file.
+	Request    string  `json:"request,omitempty"`
+	Answer     string  `json:"answer,omitempty"`
 	Params     []Value `json:"params,omitempty"`
 	Results    []Value `json:"results,omitempty"`
 	Idempotent bool    `json:"idempotent,omitempty"`

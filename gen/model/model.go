@@ -66,10 +66,8 @@ type Method struct {
 	Idempotent bool
 	Timeout    time.Duration
 	Repeats    *int
-	// Request and Answer are the names of its messages in Go, RequestWire and AnswerWire those
-	// on the wire, if the contract was read from a .proto file.
-	Request, Answer         string
-	RequestWire, AnswerWire string
+	// Request and Answer are its messages, if the contract was read from a .proto file.
+	Request, Answer *Message
 }
 
 // Field is a parameter, a result, or a field of a struct.

@@ -113,7 +113,7 @@ func (r *reader) param(m *model.Method, v *types.Var, place int) *model.Field {
 		err = fmt.Errorf("%s: other languages cannot spell this name", at)
 	}
 	if err != nil {
-		r.refusals.add(pos, "%v", err)
+		r.refusals.addOnce(pos, err)
 		return nil
 	}
 	return &model.Field{Name: v.Name(), Wire: snake(v.Name()), Type: t}
@@ -183,7 +183,7 @@ func (r *reader) results(m *model.Method, results *types.Tuple) {
 			t, err = r.resultType(v.Type(), at)
 		}
 		if err != nil {
-			r.refusals.add(r.position(m, v), "%v", err)
+			r.refusals.addOnce(r.position(m, v), err)
 			continue
 		}
 		m.Results = append(m.Results, &model.Field{Name: name, Wire: snake(name), Type: t})

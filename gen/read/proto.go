@@ -46,16 +46,11 @@ func protoContract(ctx context.Context, c *model.Contract) (*model.Contract, err
 	}
 	c.ProtoPackage = string(compiled.Package())
 	if c.Name, c.Wire, c.Version = nameOf(c.ProtoPackage); c.Name == "" {
-		return nil, Refusals{{token.Position{Filename: file, Line: 1}, "it needs a package, such as acme.store.v1"}}
+		return nil, Refusals{{Pos: token.Position{Filename: file, Line: 1}, Reason: "it needs a package, such as acme.store.v1"}}
 	}
 	c.CookieKey, c.CookieValue = strings.ToUpper(c.Name)+"_PLUGIN", c.Name
 	p := &protoReader{contract: c, file: file, messages: make(map[protoreflect.FullName]*model.Message)}
 	p.pkg = types.NewPackage(c.Path+"/"+c.Name+"pb", c.Name+"pb")
-	for i := range compiled.Imports().Len() {
-		if name := compiled.Imports().Get(i).Path(); !strings.HasPrefix(name, "google/protobuf/") {
-			p.refusals.add(token.Position{Filename: file, Line: 1}, "it imports %s: a contract is one file, with those of google/protobuf", name)
-		}
-	}
 	for i := range compiled.Messages().Len() {
 		p.message(compiled.Messages().Get(i))
 	}
@@ -127,6 +122,9 @@ func nameOf(pkg string) (name, wire string, version int) {
 	return strings.ReplaceAll(pkg[strings.LastIndex(pkg, ".")+1:], "_", ""), pkg, 1
 }
 
+// own begins the files of protocol buffers' own.
+const own = "google/protobuf/"
+
 type protoReader struct {
 	contract *model.Contract
 	file     string
@@ -157,17 +155,23 @@ func docOf(d protoreflect.Descriptor) (doc string, words []word) {
 	return strings.TrimSpace(strings.Join(lines, "\n")), words
 }
 
-// message notes a message of the file, with its fields, so that its changes are seen.
-func (p *protoReader) message(d protoreflect.MessageDescriptor) {
+// made gives a message, with its fields, that is in a package of Go.
+func (p *protoReader) made(d protoreflect.MessageDescriptor, in *types.Package) *model.Message {
 	m := &model.Message{Name: goName(d), Foreign: string(d.FullName())}
-	m.Go = types.NewNamed(types.NewTypeName(token.NoPos, p.pkg, m.Name, nil), types.NewStruct(nil, nil), nil)
+	m.Go = types.NewNamed(types.NewTypeName(token.NoPos, in, m.Name, nil), types.NewStruct(nil, nil), nil)
 	for i := range d.Fields().Len() {
 		f := d.Fields().Get(i)
-		text := protoText(f)
+		text := p.text(f)
 		m.Fields = append(m.Fields, &model.Field{
 			Name: string(f.Name()), Wire: string(f.Name()), Number: int(f.Number()), Type: &model.Type{Text: text},
 		})
 	}
+	return m
+}
+
+// message notes a message of the file, so that its changes are seen.
+func (p *protoReader) message(d protoreflect.MessageDescriptor) {
+	m := p.made(d, p.pkg)
 	p.messages[d.FullName()] = m
 	p.contract.Messages = append(p.contract.Messages, m)
 	for i := range d.Messages().Len() {
@@ -185,10 +189,11 @@ func goName(d protoreflect.Descriptor) string {
 	return string(d.Name())
 }
 
-func protoText(f protoreflect.FieldDescriptor) string {
+// text says how a field travels.
+func (p *protoReader) text(f protoreflect.FieldDescriptor) string {
 	one := func(f protoreflect.FieldDescriptor) string {
 		switch {
-		case f.Message() != nil && f.Message().ParentFile() == f.ParentFile():
+		case f.Message() != nil && f.Message().ParentFile().Path() == p.file:
 			return goName(f.Message())
 		case f.Message() != nil:
 			return string(f.Message().FullName())
@@ -230,17 +235,17 @@ func (p *protoReader) service(d protoreflect.ServiceDescriptor) {
 func (p *protoReader) method(d protoreflect.MethodDescriptor) *model.Method {
 	doc, words := docOf(d)
 	m := &model.Method{Name: string(d.Name()), Doc: doc, Pos: p.at(d), Context: true, Err: true}
-	m.Request, m.RequestWire = p.carried(m, d.Input())
-	m.Answer, m.AnswerWire = p.carried(m, d.Output())
-	in := &model.Field{Name: "request", Wire: "request", Type: p.typeOf(d.Input())}
+	m.Request, m.Answer = p.carried(m, d.Input()), p.carried(m, d.Output())
 	if d.IsStreamingClient() {
-		in = &model.Field{Name: "requests", Wire: "requests", Type: p.seq(in.Type)}
+		m.Params = []*model.Field{{Name: "requests", Wire: "requests", Type: p.seq(pointer(m.Request))}}
+	} else if d.Input().FullName() != empty {
+		m.Params = []*model.Field{{Name: "request", Wire: "request", Type: pointer(m.Request)}}
 	}
-	out := &model.Field{Name: "answer", Wire: "answer", Type: p.typeOf(d.Output())}
 	if d.IsStreamingServer() {
-		out = &model.Field{Name: "answers", Wire: "answers", Type: p.seq(out.Type)}
+		m.Results = []*model.Field{{Name: "answers", Wire: "answers", Type: p.seq(pointer(m.Answer))}}
+	} else if d.Output().FullName() != empty {
+		m.Results = []*model.Field{{Name: "answer", Wire: "answer", Type: pointer(m.Answer)}}
 	}
-	m.Params, m.Results = []*model.Field{in}, []*model.Field{out}
 	if o, ok := d.Options().(*descriptorpb.MethodOptions); ok {
 		m.Idempotent = o.GetIdempotencyLevel() != descriptorpb.MethodOptions_IDEMPOTENCY_UNKNOWN
 	}
@@ -254,20 +259,28 @@ func (p *protoReader) method(d protoreflect.MethodDescriptor) *model.Method {
 	return m
 }
 
-// carried gives the Go name and the full name of a message that a method takes or gives.
-func (p *protoReader) carried(m *model.Method, d protoreflect.MessageDescriptor) (name, full string) {
-	if p.messages[d.FullName()] == nil {
-		p.refusals.add(m.Pos, "%s: %s is not of this file: declare a message for it, so that the method can get fields later", m.Name, d.FullName())
-		return "", ""
+// empty is the message that says nothing: a method that takes it has no parameter, and one
+// that gives it no result but an error.
+const empty protoreflect.FullName = "google.protobuf.Empty"
+
+// carried gives the message that a method takes or gives: one of the file, or one of protocol
+// buffers' own, such as google.protobuf.Timestamp.
+func (p *protoReader) carried(m *model.Method, d protoreflect.MessageDescriptor) *model.Message {
+	if found := p.messages[d.FullName()]; found != nil {
+		return found
 	}
-	return p.messages[d.FullName()].Name, string(d.FullName())
+	o, ok := d.ParentFile().Options().(*descriptorpb.FileOptions)
+	if !ok || !strings.HasPrefix(d.ParentFile().Path(), own) {
+		p.refusals.add(m.Pos, "%s: %s is not of this file: declare a message for it here, so that the method can get fields later", m.Name, d.FullName())
+		return &model.Message{Go: types.NewNamed(types.NewTypeName(token.NoPos, p.pkg, "Refused", nil), types.NewStruct(nil, nil), nil)}
+	}
+	made := p.made(d, types.NewPackage(o.GetGoPackage(), path.Base(o.GetGoPackage())))
+	p.messages[d.FullName()] = made
+	return made
 }
 
-func (p *protoReader) typeOf(d protoreflect.MessageDescriptor) *model.Type {
-	m := p.messages[d.FullName()]
-	if m == nil { // refused
-		return &model.Type{Shape: model.Bytes, Go: types.NewSlice(types.Typ[types.Byte]), Scalar: "bytes"}
-	}
+// pointer is the type by which Go has a message.
+func pointer(m *model.Message) *model.Type {
 	elem := &model.Type{Shape: model.Struct, Go: m.Go, Message: m}
 	return &model.Type{Shape: model.Pointer, Go: types.NewPointer(m.Go), Elem: elem}
 }

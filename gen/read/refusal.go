@@ -13,6 +13,7 @@ import (
 type Refusal struct {
 	Pos    token.Position
 	Reason string
+	cause  error // what more than one refusal may come from
 }
 
 // Error gives file, line and reason.
@@ -31,7 +32,12 @@ func (r Refusals) Error() string {
 }
 
 func (r *Refusals) add(pos token.Position, format string, args ...any) {
-	*r = append(*r, &Refusal{pos, fmt.Sprintf(format, args...)})
+	*r = append(*r, &Refusal{pos, fmt.Sprintf(format, args...), nil})
+}
+
+// addOnce adds what is wrong with a type: at the first place that has it.
+func (r *Refusals) addOnce(pos token.Position, err error) {
+	*r = append(*r, &Refusal{pos, err.Error(), err})
 }
 
 // err gives the refusals in order, or nil if there are none.
@@ -42,5 +48,10 @@ func (r Refusals) err() error {
 	slices.SortStableFunc(r, func(a, b *Refusal) int {
 		return strings.Compare(fmt.Sprintf("%s:%08d", a.Pos.Filename, a.Pos.Line), fmt.Sprintf("%s:%08d", b.Pos.Filename, b.Pos.Line))
 	})
-	return r
+	said := make(map[error]bool)
+	return slices.DeleteFunc(r, func(one *Refusal) bool {
+		again := one.cause != nil && said[one.cause]
+		said[one.cause] = true
+		return again
+	})
 }

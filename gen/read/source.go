@@ -187,21 +187,21 @@ func (r *reader) packageWords() error {
 			switch w.name {
 			case "version":
 				if _, err := fmt.Sscanf(w.value, "%d", &c.Version); err != nil || c.Version < 1 {
-					return Refusals{{where, "version=" + w.value + " is not a number from 1 on"}}
+					return Refusals{{Pos: where, Reason: "version=" + w.value + " is not a number from 1 on"}}
 				}
 			case "name":
 				if !wireName.MatchString(w.value) {
-					return Refusals{{where, "name=" + w.value + " is not a name such as acme.calc"}}
+					return Refusals{{Pos: where, Reason: "name=" + w.value + " is not a name such as acme.calc"}}
 				}
 				c.Wire = w.value
 			case "cookie":
 				key, value, ok := strings.Cut(w.value, ":")
 				if !ok || key == "" || value == "" {
-					return Refusals{{where, "cookie=" + w.value + " is not of the form cookie=KEY:value"}}
+					return Refusals{{Pos: where, Reason: "cookie=" + w.value + " is not of the form cookie=KEY:value"}}
 				}
 				c.CookieKey, c.CookieValue = key, value
 			default:
-				return Refusals{{where, prefix + w.name + " is not known here: a package has version=2, name=acme.calc and cookie=KEY:value"}}
+				return Refusals{{Pos: where, Reason: prefix + w.name + " is not known here: a package has version=2, name=acme.calc and cookie=KEY:value"}}
 			}
 		}
 	}

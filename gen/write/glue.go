@@ -131,7 +131,7 @@ func (f *file) stub(s *model.Service) {
 	for _, m := range s.Methods {
 		f.p("func (s *%s) %s%s {", name, m.Name, f.signature(m))
 		switch {
-		case m.Request != "":
+		case m.Request != nil:
 			f.stubPass(m)
 		case stream(m.Params) != nil || stream(m.Results) != nil:
 			f.stubStream(s, m)
@@ -254,7 +254,7 @@ func (f *file) server(s *model.Service) {
 	}
 	f.p(")\n}\n")
 	for _, m := range s.Methods {
-		if m.Request != "" {
+		if m.Request != nil {
 			f.serverPass(s, m)
 		} else if stream(m.Params) != nil || stream(m.Results) != nil {
 			f.serverStream(s, m)

@@ -3,8 +3,9 @@
 package write
 
 import (
-	"cmp"
 	"fmt"
+	"go/types"
+	"slices"
 	"strings"
 	"time"
 
@@ -72,15 +73,31 @@ func (f *file) kindOptions(s *model.Service, m *model.Method) {
 		}
 		f.p("daemon.WithParams(%q, %s),", m.Name, strings.Join(names, ", "))
 	}
-	in, out := requestName(s, m), answerName(s, m)
-	if m.Request != "" && (stream(m.Params) != nil || stream(m.Results) != nil) {
+	if m.Request != nil && (stream(m.Params) != nil || stream(m.Results) != nil) {
 		f.p("daemon.WithWire(\"netrpc\", %q, \"*contract.Opening\", \"struct {}\"),", m.Name)
 	} else {
-		f.p("daemon.WithWire(\"netrpc\", %q, \"*%s.%s\", \"%s.%s\"),", m.Name, pbName(f.contract), in, pbName(f.contract), out)
+		f.p("daemon.WithWire(\"netrpc\", %q, %q, %q),", m.Name, "*"+f.reflected(m.Request, requestName(s, m)), f.reflected(m.Answer, answerName(s, m)))
 	}
 	f.p("daemon.WithWire(\"grpc\", %q, %q, %q),", m.Name,
-		streamed(stream(m.Params))+cmp.Or(m.RequestWire, wirePackage(f.contract)+"."+in),
-		streamed(stream(m.Results))+cmp.Or(m.AnswerWire, wirePackage(f.contract)+"."+out))
+		streamed(stream(m.Params))+f.wireName(m.Request, requestName(s, m)), streamed(stream(m.Results))+f.wireName(m.Answer, answerName(s, m)))
+}
+
+// reflected is how a plugin spells the type of a request or an answer, which is a message
+// that was there already, or else the one of that name.
+func (f *file) reflected(m *model.Message, name string) string {
+	if m == nil || isOwn(f.contract, m) {
+		return pbName(f.contract) + "." + name
+	}
+	named := m.Go.(*types.Named).Obj()
+	return "contract.Known[" + named.Pkg().Path() + "." + named.Name() + "]"
+}
+
+// wireName is the full name of a message.
+func (f *file) wireName(m *model.Message, name string) string {
+	if m == nil {
+		return wirePackage(f.contract) + "." + name
+	}
+	return m.Foreign
 }
 
 // streamed begins the name of a message that a stream is made of, as .proto files write it
@@ -112,6 +129,11 @@ func (f *file) switchOf(s *model.Service) {
 	f.p("// a plugin may speak different protocols.")
 	f.p("func switch%s(pick func() %s) %s { return %s(pick) }\n", s.Name, spelled, spelled, name)
 	f.p("type %s func() %s\n", name, spelled)
+	if slices.ContainsFunc(s.Methods, func(m *model.Method) bool { return !m.Context }) {
+		f.p("// WithContext gives %s whose methods without a context are called with ctx.", article(s.Name))
+		f.p("func (pickStub %s) WithContext(ctx context.Context) any {", name)
+		f.p("return %s(func() %s {\nreturn daemon.BindContext(ctx, pickStub())\n})\n}\n", name, spelled)
+	}
 	for _, m := range s.Methods {
 		call := fmt.Sprintf("pickStub().%s(%s)", m.Name, f.arguments(m))
 		if len(m.Results) > 0 || m.Err {

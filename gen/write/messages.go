@@ -83,7 +83,8 @@ func (m *messages) field(message, wire string) string {
 	panic("no field " + wire + " in message " + message)
 }
 
-// gobSource lets the messages of calls travel over net/rpc.
+// gobSource lets the messages of calls travel over net/rpc. It is empty if none of them is the
+// contract's.
 func gobSource(c *model.Contract) string {
 	var b strings.Builder
 	b.WriteString(heading(c, "//"))
@@ -91,8 +92,12 @@ func gobSource(c *model.Contract) string {
 	written := make(map[string]bool)
 	for _, s := range c.Services {
 		for _, m := range s.Methods {
-			for _, name := range []string{requestName(s, m), answerName(s, m)} {
-				if written[name] {
+			for _, one := range []struct {
+				message *model.Message
+				name    string
+			}{{m.Request, requestName(s, m)}, {m.Answer, answerName(s, m)}} {
+				name := one.name
+				if written[name] || one.message != nil && !isOwn(c, one.message) {
 					continue
 				}
 				written[name] = true
@@ -100,6 +105,9 @@ func gobSource(c *model.Contract) string {
 				fmt.Fprintf(&b, "\n// GobDecode undoes GobEncode.\nfunc (x *%s) GobDecode(raw []byte) error { return proto.Unmarshal(raw, x) }\n", name)
 			}
 		}
+	}
+	if len(written) == 0 {
+		return ""
 	}
 	return b.String()
 }

@@ -3,7 +3,6 @@
 package write
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -163,9 +162,15 @@ func stream(fields []*model.Field) *model.Field {
 }
 
 func requestName(s *model.Service, m *model.Method) string {
-	return cmp.Or(m.Request, s.Name+m.Name+"Request")
+	if m.Request != nil {
+		return m.Request.Name
+	}
+	return s.Name + m.Name + "Request"
 }
 
 func answerName(s *model.Service, m *model.Method) string {
-	return cmp.Or(m.Answer, s.Name+m.Name+"Response")
+	if m.Answer != nil {
+		return m.Answer.Name
+	}
+	return s.Name + m.Name + "Response"
 }

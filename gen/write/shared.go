@@ -19,6 +19,10 @@ func sharedFile(c *model.Contract, m *messages) ([]byte, error) {
 	f.handshake()
 	f.implementations()
 	f.errors()
+	if c.Proto != "" {
+		f.p("// The file is linked for server reflection, whatever messages methods have.")
+		f.p("var _ = %s.%s\n", f.pb(), m.file.GoDescriptorIdent.GoName)
+	}
 	written := make(map[string]bool)
 	for _, one := range c.Messages {
 		if one.Foreign == "" {

@@ -34,7 +34,9 @@ func Files(ctx context.Context, c *model.Contract) (map[string][]byte, error) {
 			files[path], err = write()
 		}
 	}
-	add(filepath.Join(pb, "gob.go"), func() ([]byte, error) { return formatted(gobSource(c)) })
+	if gob := gobSource(c); gob != "" {
+		add(filepath.Join(pb, "gob.go"), func() ([]byte, error) { return formatted(gob) })
+	}
 	add(c.Name+model.Suffix, func() ([]byte, error) { return sharedFile(c, m) })
 	for _, s := range c.Services {
 		path := strings.ToLower(s.Name) + model.Suffix

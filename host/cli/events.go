@@ -27,7 +27,7 @@ func (o Options) eventsCommand() *cobra.Command {
 		Use:   "events",
 		Short: "Show when endpoints came to their states, and what happens to them",
 		Long: `Shows for each endpoint when it came to the state in which it is. With --follow it goes on
-with what happens, until it is interrupted.
+with what happens, until it is interrupted, also of a daemon that was away meanwhile.
 
 ` + exitCodes,
 		Example: "  " + o.Name + " events --follow --plugin pluginzh",
@@ -39,7 +39,7 @@ with what happens, until it is interrupted.
 			}
 			return o.ask(cmd, server, func(ctx context.Context, of client) error {
 				if follow {
-					return followEvents(ctx, of, w)
+					return followEvents(ctx, o.patient(of, cmd.ErrOrStderr()), w)
 				}
 				now, err := of.Plugins(ctx)
 				if err != nil {

@@ -11,6 +11,7 @@ import (
 	"iter"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/reattach/reattach/host/conn"
@@ -231,7 +232,11 @@ func (l *local) attached(ctx context.Context, plugin string) (found, error) {
 		return now, err
 	}
 	if i := slices.IndexFunc(now.Plugins, waited); i >= 0 {
-		return now, failf(exitUnreachable, "plugin %s: %s", plugin, statusOf(now.Plugins[i]))
+		said := statusOf(now.Plugins[i])
+		if hint := l.c.program.OtherCookie; hint != "" && strings.Contains(said, "magic cookie") {
+			said += ": " + hint
+		}
+		return now, failf(exitUnreachable, "plugin %s: %s", plugin, said)
 	}
 	return now, nil
 }

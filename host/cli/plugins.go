@@ -21,7 +21,8 @@ func (o Options) pluginsCommand() *cobra.Command {
 		Use:   "plugins",
 		Short: "Show every plugin and how it fares",
 		Long: `Shows every plugin and how it fares, and what was found and cannot be used. It exits with 3
-if there is such, or a plugin has no endpoint that takes calls. With --watch it shows what changed until it is interrupted.
+if there is such, or a plugin has no endpoint that takes calls. With --watch it shows what changed until it is interrupted,
+also of a daemon that was away meanwhile.
 
 ` + exitCodes,
 		Args: usage(noArguments),
@@ -32,7 +33,7 @@ if there is such, or a plugin has no endpoint that takes calls. With --watch it 
 			}
 			return o.ask(cmd, server, func(ctx context.Context, of client) error {
 				if watch {
-					return watchPlugins(ctx, of.Watch, format, cmd.OutOrStdout())
+					return watchPlugins(ctx, o.patient(of, cmd.ErrOrStderr()).Watch, format, cmd.OutOrStdout())
 				}
 				return listPlugins(ctx, of, format, cmd.OutOrStdout())
 			})

@@ -13,6 +13,11 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/reattach/reattach/host/messages"
 )
 
 // ErrArguments is matched by the error of a call whose arguments do not fit the
@@ -45,6 +50,18 @@ func (m *method) place(i int) string {
 	return fmt.Sprintf("argument %d", i+1)
 }
 
+// counted says how many arguments the method takes.
+func (m *method) counted() string {
+	switch n := len(m.params); n {
+	case 0:
+		return "no arguments"
+	case 1:
+		return "1 argument"
+	default:
+		return fmt.Sprintf("%d arguments", n)
+	}
+}
+
 // read decodes raw in one pass, and no further than what the method takes: of whatever
 // a caller sends beyond that, nothing is kept.
 func (m *method) read(raw []byte) ([]reflect.Value, error) {
@@ -56,7 +73,11 @@ func (m *method) read(raw []byte) ([]reflect.Value, error) {
 	case raw[0] == '{' && m.names != nil:
 		values = m.byName
 	case raw[0] != '[':
-		return nil, errors.New("want a JSON array with one element for each parameter")
+		want := "want a JSON array with one element for each parameter"
+		if m.names != nil {
+			want += ", or an object with their names"
+		}
+		return nil, errors.New(want)
 	}
 	in := input{raw: raw, decoder: json.NewDecoder(bytes.NewReader(raw))}
 	in.decoder.DisallowUnknownFields()
@@ -81,11 +102,10 @@ func (m *method) read(raw []byte) ([]reflect.Value, error) {
 func (m *method) complete(values []reflect.Value) ([]reflect.Value, error) {
 	for i := range m.params {
 		switch {
-		case i < len(values) && values[i].IsValid():
-		case i < len(values):
-			return nil, fmt.Errorf("argument %q is missing", m.names[i])
-		default:
-			return nil, fmt.Errorf("want %d in an array, got %d", len(m.params), len(values))
+		case i == len(values):
+			return nil, fmt.Errorf("%s is missing: it takes %s, got %d", m.place(i), m.counted(), i)
+		case !values[i].IsValid():
+			return nil, fmt.Errorf("%s is missing", m.place(i))
 		}
 	}
 	return values, nil
@@ -97,7 +117,7 @@ func (m *method) listed(in input) ([]reflect.Value, error) {
 	for in.decoder.More() {
 		i := len(values)
 		if i == len(m.params) {
-			return nil, fmt.Errorf("want %d in an array, got %d or more", i, i+1)
+			return nil, fmt.Errorf("it takes %s, got %d or more", m.counted(), i+1)
 		}
 		v, err := in.value(m.params[i])
 		if err != nil {
@@ -141,6 +161,9 @@ type input struct {
 // value decodes the next value, and takes no field that the type lacks. A null stands
 // for a value only where Go has nil for it.
 func (in input) value(t reflect.Type) (reflect.Value, error) {
+	if isMessage(t) {
+		return in.message(t)
+	}
 	v := reflect.New(t)
 	begin := in.decoder.InputOffset()
 	if err := in.decoder.Decode(v.Interface()); err != nil {
@@ -152,6 +175,25 @@ func (in input) value(t reflect.Type) (reflect.Value, error) {
 		return v, fmt.Errorf("null is not %s", named(t))
 	}
 	return v.Elem(), settle(v.Elem())
+}
+
+// isMessage reports whether values of t are messages of protocol buffers.
+func isMessage(t reflect.Type) bool {
+	return t.Kind() == reflect.Pointer && t.Implements(reflect.TypeFor[proto.Message]())
+}
+
+// message decodes the next value as a message of protocol buffers, which JSON has in a way of
+// its own.
+func (in input) message(t reflect.Type) (reflect.Value, error) {
+	var raw json.RawMessage
+	if err := in.decoder.Decode(&raw); err != nil {
+		return reflect.Value{}, explain(err)
+	}
+	if string(raw) == "null" && t != reflect.TypeFor[*structpb.Value]() {
+		return reflect.Zero(t), nil
+	}
+	v := reflect.New(t.Elem())
+	return v, messages.Read(raw, v.Interface().(proto.Message))
 }
 
 // named gives a type with its article.
@@ -171,6 +213,9 @@ func explain(err error) error {
 			at = " at " + t.Field
 		}
 		return fmt.Errorf("%s is not %s%s", t.Value, named(t.Type), at)
+	}
+	if name, ok := strings.CutPrefix(err.Error(), "json: unknown field "); ok {
+		return fmt.Errorf("there is no field %s", clipped(name))
 	}
 	if _, ok := errors.AsType[base64.CorruptInputError](err); ok {
 		return errors.New("want base64, which is how JSON has bytes")
@@ -229,7 +274,13 @@ func (m *method) invoke(ctx context.Context, impl any, args []reflect.Value) (re
 }
 
 func encode(m *method, v any) (json.RawMessage, error) {
-	raw, err := json.Marshal(v)
+	var raw json.RawMessage
+	var err error
+	if message, ok := v.(proto.Message); ok && !reflect.ValueOf(v).IsNil() {
+		raw, err = messages.JSON(message.ProtoReflect())
+	} else {
+		raw, err = json.Marshal(v)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("write the result of %s as JSON: %w", m.name, err)
 	}

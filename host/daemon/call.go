@@ -70,6 +70,17 @@ type ValuesBinder interface {
 	WithValues(ctx context.Context) any
 }
 
+// BindContext gives a value of the interface whose calls carry ctx, if it has such: the adapter
+// of [WithSwitch] binds with it what it has picked.
+func BindContext[T any](ctx context.Context, v T) T {
+	if b, ok := any(v).(ContextBinder); ok {
+		if bound, ok := b.WithContext(ctx).(T); ok {
+			return bound
+		}
+	}
+	return v
+}
+
 // Call calls a method of a plugin with arguments in JSON: an array with one element
 // for each parameter, or an object where the kind names them. The result is a JSON
 // value: that of a single result, an array of several, or null.

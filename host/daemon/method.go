@@ -83,12 +83,17 @@ func newMethod(m reflect.Method) *method {
 // whyNotJSON says why values of t cannot be written as JSON and read back; empty
 // if they can. seen ends the search in types that refer to themselves.
 func whyNotJSON(t reflect.Type, seen map[reflect.Type]bool) string {
-	if seen[t] || marshals(t) {
+	if seen[t] || marshals(t) || isMessage(t) {
 		return ""
 	}
 	seen[t] = true
 	switch t.Kind() {
-	case reflect.Chan, reflect.Func, reflect.UnsafePointer, reflect.Uintptr, reflect.Complex64, reflect.Complex128:
+	case reflect.Func:
+		if strings.HasPrefix(t.String(), "iter.Seq2[") {
+			return "it is a stream, which reattach call calls over gRPC"
+		}
+		return "JSON cannot carry " + named(t)
+	case reflect.Chan, reflect.UnsafePointer, reflect.Uintptr, reflect.Complex64, reflect.Complex128:
 		return "JSON cannot carry " + named(t)
 	case reflect.Interface:
 		if t.NumMethod() > 0 {

@@ -55,9 +55,9 @@ func TestReflection(t *testing.T) {
 			` {"name": "Ada"} `: `{"greeting":"Hello Ada"}`,
 			`["nobody"]`:        "nobody is there",
 			`[5]`:               `arguments do not fit Greet(name string) GreetResponse: argument "name": 5 is not string`,
-			`["Ada", 2]`:        `arguments do not fit Greet(name string) GreetResponse: want 1 in an array, got 2`,
+			`["Ada", 2]`:        `arguments do not fit Greet(name string) GreetResponse: it takes 1 argument, got 2`,
 			`{"nam": "Ada"}`:    `arguments do not fit Greet(name string) GreetResponse: there is no argument "nam"`,
-			`"Ada"`:             `arguments do not fit Greet(name string) GreetResponse: want a JSON array with one element for each parameter`,
+			`"Ada"`:             `arguments do not fit Greet(name string) GreetResponse: want a JSON array with one element for each parameter, or an object with their names`,
 		} {
 			if got := ask(t, p, kind, "Greet", args); got != want {
 				t.Errorf("%s.Greet %s: %s, want %s", kind, args, got, want)
@@ -155,7 +155,7 @@ func TestContract(t *testing.T) {
 			`["Ada"]`:         `"Hello Ada"`,
 			`{"who": "Ada"}`:  `"Hello Ada"`,
 			`{"name": "Ada"}`: `arguments do not fit Greet(who string) (string, error): argument "who" is missing`,
-			`[]`:              `arguments do not fit Greet(who string) (string, error): want 1 in an array, got 0`,
+			`[]`:              `arguments do not fit Greet(who string) (string, error): argument "who" is missing: it takes 1 argument, got 0`,
 			`["nobody"]`:      "nobody is there",
 		} {
 			if got := ask(t, p, "greeter", "Greet", args); got != want {

@@ -33,7 +33,7 @@ type Method struct {
 	NotCallable string
 }
 
-// Field is a parameter or a result.
+// Field is a parameter or a result. Without a number it is the message as a whole.
 type Field struct {
 	Name, Type string
 	Number     int

@@ -4,10 +4,8 @@ package dynamic
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -17,13 +15,23 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/messages"
 )
 
 // fields gives those of a message as the arguments of a call, in order: the contract's
-// parameters, or else all fields by number.
+// parameters, or else all fields by number, or else the message as a whole.
 func fields(message protoreflect.MessageDescriptor, told []Field) []Field {
 	if told != nil {
 		return told
+	}
+	return Fields(message)
+}
+
+// Fields gives those of a message as arguments or results, by number: of a message of protocol
+// buffers' own that JSON has as one value it is a field without a number, which is the message.
+func Fields(message protoreflect.MessageDescriptor) []Field {
+	if messages.Whole(message) {
+		return []Field{{Name: "value", Type: string(message.FullName())}}
 	}
 	all := make([]Field, 0, message.Fields().Len())
 	for i := range message.Fields().Len() {
@@ -55,14 +63,17 @@ func (m *Method) request(raw json.RawMessage) (*dynamicpb.Message, error) {
 			if err := json.Unmarshal(raw, &list); err != nil {
 				return err
 			}
-			if len(list) != len(params) && (len(list) > len(params) || m.Params != nil) {
-				return fmt.Errorf("want %d in an array, got %d", len(params), len(list))
+			if len(list) > len(params) {
+				return fmt.Errorf("it takes %s, got %d", counted(len(params)), len(list))
+			}
+			if i := len(list); i < len(params) && m.Params != nil {
+				return fmt.Errorf("argument %q is missing: it takes %s, got %d", params[i].Name, counted(len(params)), i)
 			}
 			for i, v := range list {
 				given[params[i].Name] = v
 			}
 		default:
-			return fmt.Errorf("want a JSON array with one element for each parameter")
+			return fmt.Errorf("want a JSON array with one element for each parameter, or an object with their names")
 		}
 		return fill(in, params, given, m.Params != nil)
 	}()
@@ -87,6 +98,12 @@ func fill(in *dynamicpb.Message, params []Field, given map[string]json.RawMessag
 			continue
 		}
 		delete(given, p.Name)
+		if p.Number == 0 {
+			if err := protojson.Unmarshal(v, in); err != nil {
+				return fmt.Errorf("argument %q: %s is not %s, as JSON has it", p.Name, clipped(v), p.Type)
+			}
+			continue
+		}
 		field := in.Descriptor().Fields().ByNumber(protoreflect.FieldNumber(p.Number))
 		if field == nil {
 			return fmt.Errorf("argument %q has no field in %s", p.Name, in.Descriptor().FullName())
@@ -109,6 +126,17 @@ func fill(in *dynamicpb.Message, params []Field, given map[string]json.RawMessag
 	return nil
 }
 
+// counted says how many arguments a method takes.
+func counted(n int) string {
+	switch n {
+	case 0:
+		return "no arguments"
+	case 1:
+		return "1 argument"
+	}
+	return fmt.Sprintf("%d arguments", n)
+}
+
 // maxShown is how many bytes of a value an error has.
 const maxShown = 60
 
@@ -117,20 +145,19 @@ func clipped(raw []byte) string { return printable.Clip(printable.Line(string(ra
 
 // result writes an answer: the contract's results as a Go method's, or else the message.
 func (m *Method) result(out *dynamicpb.Message) (json.RawMessage, error) {
-	if m.Params == nil && m.Results == nil {
-		v, err := plainMessage(out)
-		if err != nil {
-			return nil, err
-		}
-		return json.Marshal(v)
+	if m.Results == nil {
+		return messages.JSON(out)
 	}
 	results := make([]any, 0, len(m.Results))
 	for _, r := range m.Results {
+		if r.Number == 0 {
+			return messages.JSON(out)
+		}
 		field := out.Descriptor().Fields().ByNumber(protoreflect.FieldNumber(r.Number))
 		if field == nil {
 			return nil, fmt.Errorf("result %q has no field in %s", r.Name, out.Descriptor().FullName())
 		}
-		v, err := plainField(field, out)
+		v, err := messages.Field(field, out)
 		if err != nil {
 			return nil, err
 		}
@@ -143,73 +170,6 @@ func (m *Method) result(out *dynamicpb.Message) (json.RawMessage, error) {
 		return json.Marshal(results[0])
 	}
 	return json.Marshal(results)
-}
-
-// plainMessage gives a message as package json writes it: as the JSON of protocol buffers,
-// but with numbers for all numbers, and with fields that are not set.
-func plainMessage(m protoreflect.Message) (any, error) {
-	if strings.HasPrefix(string(m.Descriptor().FullName()), "google.protobuf.") {
-		raw, err := protojson.Marshal(m.Interface())
-		return json.RawMessage(raw), err
-	}
-	all := make(map[string]any)
-	for i := range m.Descriptor().Fields().Len() {
-		field := m.Descriptor().Fields().Get(i)
-		if field.ContainingOneof() != nil && !m.Has(field) {
-			continue
-		}
-		v, err := plainField(field, m)
-		if err != nil {
-			return nil, err
-		}
-		all[field.JSONName()] = v
-	}
-	return all, nil
-}
-
-func plainField(field protoreflect.FieldDescriptor, m protoreflect.Message) (any, error) {
-	v := m.Get(field)
-	switch {
-	case field.IsList():
-		list := make([]any, 0, v.List().Len())
-		for i := range v.List().Len() {
-			one, err := plainValue(field, v.List().Get(i))
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, one)
-		}
-		return list, nil
-	case field.IsMap():
-		entries, err := make(map[string]any, v.Map().Len()), error(nil)
-		v.Map().Range(func(k protoreflect.MapKey, v protoreflect.Value) bool {
-			entries[k.String()], err = plainValue(field.MapValue(), v)
-			return err == nil
-		})
-		return entries, err
-	case field.HasPresence() && !m.Has(field):
-		return nil, nil
-	}
-	return plainValue(field, v)
-}
-
-func plainValue(field protoreflect.FieldDescriptor, v protoreflect.Value) (any, error) {
-	switch field.Kind() {
-	case protoreflect.MessageKind, protoreflect.GroupKind:
-		return plainMessage(v.Message())
-	case protoreflect.BytesKind:
-		return base64.StdEncoding.EncodeToString(v.Bytes()), nil
-	case protoreflect.EnumKind:
-		if named := field.Enum().Values().ByNumber(v.Enum()); named != nil {
-			return string(named.Name()), nil
-		}
-		return int32(v.Enum()), nil
-	case protoreflect.FloatKind, protoreflect.DoubleKind:
-		if f := v.Float(); math.IsNaN(f) || math.IsInf(f, 0) {
-			return strings.Replace(fmt.Sprint(f), "Inf", "Infinity", 1), nil
-		}
-	}
-	return v.Interface(), nil
 }
 
 // describe gives a method of gRPC as people read it.

@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
 # Writes the Go code of the three protos anew: one contract, for each way to carry it.
-# Needs protoc; the generators are pinned in tools/go.mod and in go.mod.
+# protoc and the generators are those of tools/, and those that go.mod has.
 set -eu
 cd "$(dirname "$0")"
 bin=$(mktemp -d)
 trap 'rm -rf "$bin"' EXIT
-go -C ../../tools build -o "$bin/" \
+go -C ../../tools build -o "$bin/" ./protoc \
 	google.golang.org/protobuf/cmd/protoc-gen-go \
 	google.golang.org/grpc/cmd/protoc-gen-go-grpc
 # The generators of the libraries that go.mod has, each with dependencies of its own.

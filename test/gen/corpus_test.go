@@ -41,9 +41,12 @@ func TestCorpus(t *testing.T) {
 			}
 		})
 	}
-	copyFile(t, "testdata/protos/shop/shop.proto", filepath.Join(dir, "shop", "shop.proto"))
-	if err := gen.Run(t.Context(), gen.Options{Dir: filepath.Join(dir, "shop"), Interfaces: []string{"shop.proto"}}); err != nil {
-		t.Errorf("shop.proto:\n%v", err)
+	for _, name := range []string{"shop", "clock", "pulse"} {
+		file := name + ".proto"
+		copyFile(t, filepath.Join("testdata", "protos", name, file), filepath.Join(dir, name, file))
+		if err := gen.Run(t.Context(), gen.Options{Dir: filepath.Join(dir, name), Interfaces: []string{file}}); err != nil {
+			t.Errorf("%s:\n%v", file, err)
+		}
 	}
 	generated.Wait()
 	if t.Failed() {

@@ -31,6 +31,9 @@ type rpcCaller struct {
 }
 
 func (c *rpcCaller) Call(ctx context.Context, method string, in, out proto.Message) error {
+	if !encodesItself(in) || !encodesItself(out) {
+		return c.callKnown(ctx, method, in, out)
+	}
 	return plugin.CallContext(ctx, c.client, "Plugin."+method, in, out)
 }
 

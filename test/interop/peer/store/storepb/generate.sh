@@ -1,12 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: MPL-2.0
-# Writes the Go code of store.proto anew. Needs protoc 3.21 or later; the
-# generators are those pinned in /tools/go.mod.
+# Writes the Go code of store.proto anew. protoc and the generators are those
+# of /tools.
 set -eu
 cd "$(dirname "$0")"
 bin=$(mktemp -d)
 trap 'rm -rf "$bin"' EXIT
-go -C ../../../../../tools build -o "$bin/" \
+go -C ../../../../../tools build -o "$bin/" ./protoc \
 	google.golang.org/protobuf/cmd/protoc-gen-go \
 	google.golang.org/grpc/cmd/protoc-gen-go-grpc
 PATH="$bin:$PATH" protoc -I . \
