@@ -106,7 +106,7 @@ func TestOverlays(t *testing.T) {
 		case "overlays/sidecar", "overlays/image-volume":
 			deployments = deployments[:1]
 		case "overlays/shared-object":
-			deployments, greets = deployments[:1], []string{"greeter-so  in-process", "Hello someone", "Hi there! =2="}
+			deployments, greets = deployments[:1], []string{"greeter-so@/plugins/greeter-so/greeter-so.so", "Hello someone", "Hi there! =2="}
 		}
 		apply(t, overlay(t, dir), "-n", name)
 		rolled(t, name, deployments...)
