@@ -131,6 +131,10 @@ func (r *relaySession) joinGRPC(host grpcserve.Host) (*grpcserve.Session, error)
 	cfg.Options, cfg.Codec = append(cfg.Options, grpc.UnknownServiceHandler(r.forward)), forward.Codec()
 	cfg.Health = func(own *health.Server) grpc_health_v1.HealthServer { return &relayHealth{own, r} }
 	cfg.NewServer = nil
+	if host.Mux == nil {
+		// A goroutine that is made for a call grows its stack to what handing one on needs.
+		cfg.Options = append(cfg.Options, grpc.NumStreamWorkers(1))
+	}
 	cfg.Plugins = []grpcserve.Plugin{{Register: func(b *broker.Broker, _ *grpc.Server) error {
 		r.mu.Lock()
 		defer r.mu.Unlock()

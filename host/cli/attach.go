@@ -134,6 +134,7 @@ func (o Options) attach(s *attach.Settings, stderr io.Writer) error {
 	// A terminal's interrupt goes to the host as well, which decides what comes of it.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
+	collectSeldom()
 	err = attach.Run(ctx, a)
 	switch {
 	case err == nil:

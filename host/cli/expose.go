@@ -102,6 +102,7 @@ func (o Options) expose(cmd *cobra.Command, f exposeFlags, args []string) error 
 			return errors.Join(err, lis.Close(), server.Close())
 		}
 	}
+	collectSeldom()
 	return exposeFailure(server.Run(ctx, lis))
 }
 

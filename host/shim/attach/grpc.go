@@ -65,8 +65,14 @@ func unaryMethods(ctx context.Context, conn grpc.ClientConnInterface) (map[strin
 
 // newServer is a ServeConfig.GRPCServer.
 func (g *grpcShim) newServer(options []grpc.ServerOption) *grpc.Server {
-	return grpc.NewServer(append(append(options, g.bounds...), g.relay.Options()...)...)
+	options = append(append(options, g.bounds...), g.relay.Options()...)
+	// A goroutine that is made for a call grows its stack to what handing one on needs.
+	return grpc.NewServer(append(options, grpc.NumStreamWorkers(streamWorkers))...)
 }
+
+// streamWorkers are how many goroutines wait for calls of the host. For more of them at once
+// others are made.
+const streamWorkers = 4
 
 // GRPCServer implements plugin.GRPCPlugin.
 func (g *grpcShim) GRPCServer(host *plugin.GRPCBroker, _ *grpc.Server) error {
