@@ -160,9 +160,7 @@ func pemOf(der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
 }
 
-// TestPodCertificates attaches by certificates that the kubelet asked a signer for. That
-// they are renewed takes Kubernetes ten minutes at least; the library's tests replace
-// such files.
+// TestPodCertificates attaches by certificates that the kubelet asked a signer for.
 func TestPodCertificates(t *testing.T) {
 	const name = "e2e-pod-certificates"
 	if !signs(t) {
