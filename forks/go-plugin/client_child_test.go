@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/gob"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -37,6 +38,11 @@ func TestMain(m *testing.M) {
 	if role := os.Getenv(envRole); role != "" {
 		playPlugin(role)
 		return
+	}
+	// Tests that are parallel wait for bounds of seconds: more of them at once than there are
+	// processors. What -parallel says comes after it, and counts.
+	if err := flag.Set("test.parallel", "8"); err != nil {
+		panic(err)
 	}
 	goleak.VerifyTestMain(m)
 }

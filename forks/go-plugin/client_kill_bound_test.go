@@ -66,6 +66,7 @@ func runByRunner(c *plugin.ClientConfig) {
 // TestKillBesideHaltedWriter kills plugins whose output or log the host does not take
 // any more.
 func TestKillBesideHaltedWriter(t *testing.T) {
+	t.Parallel()
 	stderr := func(c *plugin.ClientConfig, w *haltedWriter) { c.Stderr = w }
 	log := func(c *plugin.ClientConfig, w *haltedWriter) {
 		c.Logger = hclog.New(&hclog.LoggerOptions{Level: hclog.Trace, Output: w})
@@ -129,6 +130,7 @@ func TestKillBesideHaltedWriter(t *testing.T) {
 
 // TestStartFailsBesideHaltedWriter has a plugin that says something and crashes.
 func TestStartFailsBesideHaltedWriter(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*plugin.ClientConfig){"child": func(*plugin.ClientConfig) {}, "Runner": runByRunner} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -150,6 +152,7 @@ func TestStartFailsBesideHaltedWriter(t *testing.T) {
 
 // TestKillBesideStartThatLogs kills a plugin whose Start waits for the host's log.
 func TestKillBesideStartThatLogs(t *testing.T) {
+	t.Parallel()
 	for name, change := range map[string]func(*plugin.ClientConfig){"child": func(*plugin.ClientConfig) {}, "Runner": runByRunner} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -57,6 +57,7 @@ func dialSilent(t *testing.T, cfg *plugin.ClientConfig) (client *plugin.Client, 
 
 // TestKillBesideDial kills a plugin that another goroutine is connecting to.
 func TestKillBesideDial(t *testing.T) {
+	t.Parallel()
 	for _, protocol := range []plugin.Protocol{plugin.ProtocolNetRPC, plugin.ProtocolGRPC} {
 		t.Run(string(protocol), func(t *testing.T) {
 			t.Parallel()

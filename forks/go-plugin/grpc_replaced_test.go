@@ -76,6 +76,7 @@ func (r *replacedConns) newest() *pinged {
 // A child whose gRPC server gives its connections up goes on: calls, output and
 // callbacks find the next connection.
 func TestChildConnectionIsReplaced(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		replace func(t *testing.T, conns *replacedConns)
 	}{
@@ -168,6 +169,7 @@ func untilAnswered(t *testing.T, ctx context.Context, call func() error) {
 // has output and callbacks again. What a plugin has set for its server's connections ends
 // none that the handshake was made on: there is no HTTP/2 on those.
 func TestRemoteConnectionIsReplaced(t *testing.T) {
+	t.Parallel()
 	for _, server := range []string{"bounds their age", "allows few pings"} {
 		t.Run(server, func(t *testing.T) {
 			t.Parallel()
