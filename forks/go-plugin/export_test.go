@@ -102,7 +102,13 @@ func NewHostSession(opts *ServeConfig, conn net.Conn, agreed hello.Agreement) (*
 	return host, nil
 }
 
-func (s *HostSession) Serve() { s.serve() }
+// Serve serves the session to its end.
+func (s *HostSession) Serve() {
+	ended := make(chan struct{})
+	s.ended = func() { close(ended) }
+	go s.serve()
+	<-ended
+}
 
 func (s *HostSession) Drain(ctx context.Context) int { return s.drain(ctx) }
 

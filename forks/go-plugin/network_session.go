@@ -55,7 +55,9 @@ func (p *networkPlugin) newHostSession(conn net.Conn, agreed hello.Agreement, na
 	host := &hostSession{plugin: p, conn: conn, agreed: agreed, logger: p.about.With(about...)}
 	host.ready, host.setReady = context.WithCancel(context.Background())
 	if !p.config.ExitOnPanic {
-		host.panicked = p.panics.ReportTo(p.logger.With(about...)) // at a rate of its own
+		host.panicked = func(method string, value any) string {
+			return p.panics.ReportTo(p.logger.With(about...))(method, value) // at a rate of its own
+		}
 	}
 	for _, v := range p.served {
 		// gRPC is also agreed with whoever asks for the health of a plugin that has
@@ -86,7 +88,7 @@ type sessionRelay interface {
 func (h *hostSession) serve() {
 	h.logger.Debug("host attached")
 	if h.grpc == nil {
-		h.end(h.serveNetRPC())
+		h.serveNetRPC()
 		return
 	}
 	h.setReady()
@@ -127,18 +129,37 @@ func (h *hostSession) quit(wait time.Duration) {
 	_ = h.conn.Close()
 }
 
-// netRPCSession is what a session over net/rpc is served by.
+// netRPCSession is what a session over net/rpc is served by. Serve calls ended when the
+// connection is closed, which may be after it has returned.
 type netRPCSession interface {
-	Serve() error
+	Serve(ended func(error))
 	Drain(ctx context.Context, quiet time.Duration) (cut int)
 }
 
-func (h *hostSession) serveNetRPC() error {
+func (h *hostSession) serveNetRPC() {
 	session, release := h.newNetRPC()
-	defer release()
 	h.rpc = session
 	h.setReady()
-	return session.Serve()
+	session.Serve(func(err error) {
+		release()
+		h.end(err)
+	})
+}
+
+// yamuxSession is a netRPCSession whose Serve waits for the end.
+type yamuxSession struct {
+	session interface {
+		Serve() error
+		Drain(ctx context.Context, quiet time.Duration) (cut int)
+	}
+}
+
+// Serve implements netRPCSession.
+func (s yamuxSession) Serve(ended func(error)) { ended(s.session.Serve()) }
+
+// Drain implements netRPCSession.
+func (s yamuxSession) Drain(ctx context.Context, quiet time.Duration) (cut int) {
+	return s.session.Drain(ctx, quiet)
 }
 
 // newNetRPC makes the session. The caller calls release when it has ended.
@@ -169,7 +190,7 @@ func (h *hostSession) newNetRPC() (session netRPCSession, release func()) {
 	h.before.Follow(stdout, stderr)
 	config.Stdout, config.Stderr = stdout, stderr
 	config.Draining, config.OpenTimeout = h.plugin.draining, h.plugin.config.HandshakeTimeout
-	return netrpc.NewYamuxPlugin(h.conn, config), func() {
+	return yamuxSession{netrpc.NewYamuxPlugin(h.conn, config)}, func() {
 		_ = stdout.Close()
 		_ = stderr.Close()
 	}

@@ -234,7 +234,7 @@ func (r *relaySession) newNetRPC() (session netRPCSession, release func()) {
 	if err != nil {
 		return &failedSession{h, err}, release
 	}
-	return carried, release
+	return yamuxSession{carried}, release
 }
 
 func (r *relaySession) local() *localPlugin { return r.child.local }
@@ -246,9 +246,9 @@ type failedSession struct {
 }
 
 // Serve implements netRPCSession.
-func (s *failedSession) Serve() error {
+func (s *failedSession) Serve(ended func(error)) {
 	_ = s.host.conn.Close()
-	return s.err
+	ended(s.err)
 }
 
 // Drain implements netRPCSession.

@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"net"
 	"time"
 
@@ -209,12 +208,14 @@ func (s *Session) keepAlive() (stop func() bool) {
 		return func() bool { return false }
 	}
 	var timer *time.Timer
-	timer = time.AfterFunc(math.MaxInt64, func() {
+	set := make(chan struct{})
+	timer = time.AfterFunc(s.keepalive, func() {
+		<-set
 		if next := s.probe(); next > 0 {
 			timer.Reset(next)
 		}
 	})
-	timer.Reset(s.keepalive) // not before the function above can see it
+	close(set)
 	return timer.Stop
 }
 

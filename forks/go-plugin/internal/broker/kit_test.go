@@ -56,7 +56,7 @@ func streamPair(t testing.TB, patience time.Duration) (host, plugin *Broker) {
 	}
 	host, plugin = New(config(hostSession.Dial)), New(config(pluginSession.Dial))
 	var ends wait.Group
-	ends.Go(func() { _ = pluginSession.Serve() })
+	ends.Go(func() { _ = serve(pluginSession) })
 	ends.Go(func() { _ = hostSession.Channel(0).ReadHeader(&rpc.Response{}) }) // until the session has ended
 	t.Cleanup(func() {
 		host.Close()
@@ -65,6 +65,13 @@ func streamPair(t testing.TB, patience time.Duration) (host, plugin *Broker) {
 		ends.Wait()
 	})
 	return host, plugin
+}
+
+// serve serves the plugin's side of a session, and returns why that has ended.
+func serve(p *mux.Plugin) error {
+	ended := make(chan error, 1)
+	go p.Serve(func(err error) { ended <- err })
+	return <-ended
 }
 
 // pluginServices bring a plugin's broker what its host sends.

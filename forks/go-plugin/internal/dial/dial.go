@@ -75,6 +75,10 @@ func (t Target) Connect(ctx context.Context) (net.Conn, error) {
 	if connect == nil {
 		connect = func(ctx context.Context) (net.Conn, error) {
 			dialer := Dialer()
+			switch t.Addr.(type) {
+			case *net.TCPAddr, *net.UnixAddr: // It is one, which need not share the time with others.
+				ctx = untimed{ctx}
+			}
 			return dialer.DialContext(ctx, t.Addr.Network(), t.Addr.String())
 		}
 	}
@@ -89,6 +93,13 @@ func (t Target) Connect(ctx context.Context) (net.Conn, error) {
 	}
 	return secure, nil
 }
+
+// untimed is a context that tells nobody when it ends. It ends all the same. Package net would
+// set two timers more for one connection, each of which may wake a thread.
+type untimed struct{ context.Context }
+
+// Deadline implements context.Context.
+func (untimed) Deadline() (deadline time.Time, ok bool) { return time.Time{}, false }
 
 func (t Target) tlsConfig() *tls.Config {
 	cfg := t.TLS.Clone()

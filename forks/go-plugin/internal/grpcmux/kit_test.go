@@ -141,7 +141,7 @@ func newSessionOn(t testing.TB, w way, s *service, here, there net.Conn) *sessio
 		Accept: mux.Acceptors{mux.Call: calls.Accept, mux.UnaryCall: calls.Accept},
 	})
 	served := make(chan error, 1)
-	go func() { served <- plugin.Serve() }()
+	go func() { served <- serve(plugin) }()
 	host := mux.NewHost(here, mux.HostConfig{})
 	host.KeepReading()
 	client := grpcmux.NewClient(host, peer.Peer{Addr: here.RemoteAddr(), LocalAddr: here.LocalAddr()})
@@ -165,6 +165,13 @@ func newSessionOn(t testing.TB, w way, s *service, here, there net.Conn) *sessio
 		started.show(t, s)
 	}
 	return started
+}
+
+// serve serves the plugin's side of a session, and returns why that has ended.
+func serve(p *mux.Plugin) error {
+	ended := make(chan error, 1)
+	go p.Serve(func(err error) { ended <- err })
+	return <-ended
 }
 
 // show has the server run both methods once, which shows them.

@@ -41,14 +41,13 @@ type Server struct {
 // what it returns after the answer; nil means that the call may not begin. shown are the
 // methods that the grpc.Server has shown; nil leaves all calls to that.
 func NewServer(ctx context.Context, handler http.Handler, conn net.Conn, secure *tls.ConnectionState, shown *Methods, enter func() (left func())) *Server {
-	s := &Server{handler: handler, ctx: context.WithoutCancel(ctx), enter: enter, methods: make(map[string]*url.URL), request: &http.Request{
-		Method: http.MethodPost, Proto: "HTTP/2.0", ProtoMajor: 2,
-		Header: http.Header{"Content-Type": {contentType("")}},
-		Host:   authority, RemoteAddr: conn.RemoteAddr().String(), TLS: secure,
+	s := &Server{handler: handler, ctx: context.WithoutCancel(ctx), enter: enter, request: &http.Request{
+		Method: http.MethodPost, Proto: "HTTP/2.0", ProtoMajor: 2, Header: ownHeader,
+		Host: authority, RemoteAddr: conn.RemoteAddr().String(), TLS: secure,
 	}}
 	if shown != nil {
 		s.shown, s.options = shown, shown.options()
-		s.plain = metadata.NewIncomingContext(s.ctx, own())
+		s.plain = metadata.NewIncomingContext(s.ctx, ownMetadata) // which gives copies of it
 	}
 	return s
 }
@@ -60,6 +59,13 @@ const authority = "plugin"
 func own() metadata.MD {
 	return metadata.MD{"content-type": {contentType("")}, ":authority": {authority}}
 }
+
+// ownHeader and ownMetadata are what calls have of which nothing else is said. Nobody changes
+// them.
+var (
+	ownHeader   = http.Header{"Content-Type": {contentType("")}}
+	ownMetadata = own()
+)
 
 // Accept serves a call in the background. It is for mux.Acceptors.
 func (s *Server) Accept(stream *mux.Stream) error {
@@ -158,6 +164,9 @@ func (s *Server) known(method []byte) *url.URL {
 		return known
 	}
 	u := &url.URL{Path: string(method)}
+	if s.methods == nil {
+		s.methods = make(map[string]*url.URL)
+	}
 	if len(s.methods) < maxMethods {
 		s.methods[u.Path] = u
 	}

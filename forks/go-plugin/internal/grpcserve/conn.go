@@ -47,7 +47,7 @@ func (s *Service) joinMux(host Host, conn net.Conn) *Session {
 // service was stopped before.
 func (s *Session) Serve(ended func(error)) {
 	if s.mux != nil {
-		ended(s.mux.Serve())
+		go s.mux.Serve(ended) // on a stack that has not grown with the handshake
 		return
 	}
 	s.conn.closed = sync.OnceFunc(func() { go ended(nil) })

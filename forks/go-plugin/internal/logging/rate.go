@@ -16,12 +16,9 @@ const peerLinesPerSecond = 20
 // NewRated bounds what is logged about peers: whoever connects, attaches and
 // detaches, or sends what has no place in its session, as often as it can.
 func NewRated(logger hclog.Logger) hclog.Logger {
-	rates := make([]Rate, hclog.Off+1)
-	for i := range rates {
-		rates[i].Limit = peerLinesPerSecond
-	}
+	rates := new(levelRates)
 	return &passedLogger{logger, func(level hclog.Level, write func()) {
-		suppressed, ok := rates[min(max(level, 0), hclog.Off)].Allow(time.Now())
+		suppressed, ok := rates.of(level).Allow(time.Now())
 		if suppressed > 0 {
 			logger.Log(level, "a peer caused more lines of this level than are logged", "lines", suppressed)
 		}
@@ -29,6 +26,24 @@ func NewRated(logger hclog.Logger) hclog.Logger {
 			write()
 		}
 	}}
+}
+
+// levelRates are those of a logger, which few sessions need.
+type levelRates struct {
+	mu  sync.Mutex
+	all []Rate
+}
+
+func (r *levelRates) of(level hclog.Level) *Rate {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.all == nil {
+		r.all = make([]Rate, hclog.Off+1)
+		for i := range r.all {
+			r.all[i].Limit = peerLinesPerSecond
+		}
+	}
+	return &r.all[min(max(level, 0), hclog.Off)]
 }
 
 // Rate bounds the log lines that peers can cause.

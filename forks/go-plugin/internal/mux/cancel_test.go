@@ -290,7 +290,7 @@ func TestCancelBeforeSent(t *testing.T) {
 	p := NewPlugin(there, PluginConfig{Control: rpc.NewServer()})
 	p.services[1] = newService(p, 1, w)
 	served := make(chan struct{})
-	go func() { defer close(served); _ = p.Serve() }()
+	go func() { defer close(served); _ = serve(p) }()
 	answers := make(map[uint64]string)
 	for range ends {
 		var r rpc.Response

@@ -30,6 +30,7 @@ type Channel struct {
 	// These are the reader's.
 	source  valueSource // of dec
 	dec     *gob.Decoder
+	opening bool // the plugin may not have been told of the channel
 	reading bool // it holds the read lock
 	head    message
 	long    *arrival // the answer at hand, if it is a long one

@@ -19,6 +19,10 @@ import (
 // session was closed.
 func (c *Channel) ReadHeader(r *rpc.Response) error {
 	h := c.host
+	if c.opening {
+		c.opening = false
+		h.out.flush()
+	}
 	for {
 		if c.isReady.Load() && c.takeReady() {
 			return c.header(r)

@@ -91,7 +91,7 @@ func FuzzPlugin(f *testing.F) {
 		served := make(chan struct{})
 		go func() {
 			defer close(served)
-			_ = p.Serve()
+			_ = serve(p)
 		}()
 		select {
 		case <-served:

@@ -38,12 +38,12 @@ func TestGoldenFramesOfHost(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, there, "open", "00000007 09 02 7468696e67")
 	// FRESH request 5 on channel 2: 1000 µs, one pair, Plugin.Echo, "a" as a gob stream.
 	request := mux.Request{Method: "Plugin.Echo", Number: 5, Timeout: 1_000_000, Metadata: map[string][]string{"key": {"v"}}}
 	if _, err := c.Send(request, "a"); err != nil {
 		t.Fatal(err)
 	}
+	golden(t, there, "open", "00000007 09 02 7468696e67")
 	golden(t, there, "request", "0000001d 81 02 05 e807 01 03 6b6579 01 76 0b 506c7567696e2e4563686f 040c000161")
 	request.Number, request.Timeout, request.Metadata = 300, 0, nil
 	if _, err := c.Send(request, "b"); err != nil {
@@ -76,7 +76,7 @@ func TestGoldenFramesOfPlugin(t *testing.T) {
 	accept := mux.Acceptors{mux.Brokered: func(s *mux.Stream) error { return s.Accept() }}
 	p := mux.NewPlugin(there, mux.PluginConfig{Accept: accept, Open: func(string) (mux.Handler, error) { return server, nil }})
 	served := make(chan struct{})
-	go func() { defer close(served); _ = p.Serve() }()
+	go func() { defer close(served); _ = serve(p) }()
 	defer func() { _ = here.Close(); <-served }()
 	say := func(frames string) {
 		t.Helper()
@@ -118,4 +118,11 @@ func TestGoldenFramesOfPlugin(t *testing.T) {
 	if rest, _ := io.ReadAll(here); len(rest) != int(head[3])-1 || len(rest) == 0 {
 		t.Errorf("the goodbye says %q", rest)
 	}
+}
+
+// serve serves the plugin's side of a session, and returns why that has ended.
+func serve(p *mux.Plugin) error {
+	ended := make(chan error, 1)
+	go p.Serve(func(err error) { ended <- err })
+	return <-ended
 }

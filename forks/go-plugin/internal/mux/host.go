@@ -72,6 +72,12 @@ func NewHost(conn net.Conn, config HostConfig) *Host {
 	return h
 }
 
+// Close ends the session and closes its connection.
+func (h *Host) Close() error {
+	h.out.flush() // What waits for a first request.
+	return h.session.Close()
+}
+
 // receive reads until there is an answer for a channel in one frame, and leaves it in
 // h.message, or until a long one for c has come as a whole, which is in c.ready then. The
 // caller, the reader of c, holds the read lock.

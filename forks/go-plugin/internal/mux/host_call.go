@@ -4,7 +4,6 @@ package mux
 
 import (
 	"context"
-	"math"
 	"time"
 )
 
@@ -12,10 +11,12 @@ import (
 const keepDelay = 2 * time.Millisecond
 
 // KeepReading sees to it that the session is read while nobody waits for an answer: it has
-// no control channel, whose reader would do so. It is called before any call.
+// no control channel, whose reader would do so. It is called before any call. The first one,
+// if it is made at once, reads its answer by itself.
 func (h *Host) KeepReading() {
-	h.keeper = time.AfterFunc(math.MaxInt64, h.keepReading)
-	h.keeper.Reset(0) // not before keepReading can see it
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.keeper = time.AfterFunc(keepDelay, h.keepReading) // which needs mu first
 }
 
 // keepReading reads until a caller is given its answer, who may read the next by itself. The

@@ -105,10 +105,17 @@ func newPair(t testing.TB, here, there net.Conn, host HostConfig, plugin PluginC
 		plugin.Control = rpc.NewServer()
 	}
 	p := &pair{t: t, plugin: NewPlugin(there, plugin), served: make(chan error, 1)}
-	go func() { p.served <- p.plugin.Serve() }()
+	go func() { p.served <- serve(p.plugin) }()
 	p.host = NewHost(here, host)
 	t.Cleanup(p.end)
 	return p
+}
+
+// serve serves the plugin's side of a session, and returns why that has ended.
+func serve(p *Plugin) error {
+	ended := make(chan error, 1)
+	go p.Serve(func(err error) { ended <- err })
+	return <-ended
 }
 
 // end ends the session from the host's side, and waits for the plugin.

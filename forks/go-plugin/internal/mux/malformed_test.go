@@ -139,7 +139,7 @@ func TestMalformedRequestIsOver(t *testing.T) {
 				server := rpc.NewServer()
 				p := NewPlugin(&fixedConn{data: sent}, PluginConfig{Control: server, Calls: calls})
 				p.services[1] = newService(p, 1, server)
-				if err := p.Serve(); err == nil {
+				if err := serve(p); err == nil {
 					t.Error("the session ends without an error")
 				}
 				if begun, ended := calls.begun.Load(), calls.ended.Load(); begun != ended || (begun == 0) == (numbers[0] != 0) {
@@ -156,7 +156,7 @@ func TestSessionWithoutControl(t *testing.T) {
 	here, there := tcpPair(t)
 	p := NewPlugin(there, PluginConfig{})
 	served := make(chan struct{})
-	go func() { defer close(served); _ = p.Serve() }()
+	go func() { defer close(served); _ = serve(p) }()
 	host := newRawPeer(t, here)
 	long := rawMessage(kindRequest|flagMore, "\x0cPlugin.Upper\xff\xff\x03", 0, 8, 0, 0)
 	for number, sent := range map[uint64][]byte{7: host.request(0, 7, "Dispenser.Dispense", "thing"), 8: long} {

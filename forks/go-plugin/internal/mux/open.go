@@ -14,8 +14,9 @@ const maxChannels = 1024
 
 // Open begins a channel on which the plugin serves a kind that it is known to
 // have, and does not wait for it. If the plugin cannot serve the kind, all calls
-// on the channel are refused. The caller closes the channel. The error says that as many are
-// open as may be.
+// on the channel are refused. The plugin is told together with the first request, or before
+// the channel is read or the session closed. The caller closes the channel. The error says
+// that as many are open as may be.
 func (h *Host) Open(kind string) (*Channel, error) {
 	h.mu.Lock()
 	if len(h.channels) > maxChannels {
@@ -29,7 +30,8 @@ func (h *Host) Open(kind string) (*Channel, error) {
 	b := newMessage(kindOpen, id)
 	b.text(kind)
 	if b.seal() == nil {
-		_, _ = h.out.put(b, now) // If it fails, so does the first request.
+		c.opening = true
+		_, _ = h.out.put(b, later) // If it fails, so does the first request.
 	}
 	return c, nil
 }

@@ -47,7 +47,7 @@ func TestSendDoesNotWait(t *testing.T) {
 			served := make(chan struct{})
 			go func() {
 				defer close(served)
-				_ = plugin.Serve()
+				_ = serve(plugin)
 			}()
 			defer func() { _ = host.Close(); <-served }()
 			for range sent {

@@ -144,14 +144,25 @@ func NewPlugin(conn net.Conn, config PluginConfig) *Plugin {
 	return p
 }
 
-// Serve serves until the host hangs up or Close is called, and closes the
-// connection. It waits for the methods of channel 0, which make what others are
-// served by. Other methods that run then still end later.
-func (p *Plugin) Serve() error {
+// Serve serves until the host hangs up or Close is called, and closes the connection. Then it
+// calls ended with the reason, in another goroutine: none waits for it, and Serve itself may
+// return before, as soon as another one reads. It waits for the methods of channel 0, which
+// make what others are served by. Other methods that run then still end later.
+func (p *Plugin) Serve(ended func(error)) {
+	stop := func() {}
 	if p.config.Silence > 0 {
-		defer p.watchSilence()()
+		stop = p.watchSilence()
 	}
-	go p.work() // Serve calls no method itself: it would have to wait for its end.
+	context.AfterFunc(p.ctx, func() {
+		stop()
+		p.finish()
+		ended(p.Err())
+	})
+	p.work()
+}
+
+// finish is called when the session has ended.
+func (p *Plugin) finish() {
 	<-p.done
 	p.endArriving()
 	p.control.Wait()
@@ -161,7 +172,6 @@ func (p *Plugin) Serve() error {
 	if feed != nil {
 		feed.end()
 	}
-	return p.Err()
 }
 
 // watchSilence gives up a host that says nothing, until stop is called.

@@ -52,7 +52,7 @@ func TestProtocolAsHost(t *testing.T) {
 		return server, nil
 	}})
 	served := make(chan struct{})
-	go func() { defer close(served); _ = p.Serve() }()
+	go func() { defer close(served); _ = serve(p) }()
 	defer func() { _ = here.Close(); <-served }()
 	if id, err := p.Register(server); id != 1 || err != nil {
 		t.Fatalf("the first channel is %d, %v", id, err)

@@ -81,7 +81,7 @@ func rawHost(t testing.TB, here, there net.Conn, config PluginConfig, v any) (*r
 	p := NewPlugin(there, config)
 	p.services[1] = newService(p, 1, server)
 	served := make(chan struct{})
-	go func() { defer close(served); _ = p.Serve() }()
+	go func() { defer close(served); _ = serve(p) }()
 	t.Cleanup(func() {
 		_ = here.Close()
 		<-served

@@ -50,7 +50,7 @@ func (c *HostConfig) newBroker(streams Streams, arrivals *Arrivals) *Broker {
 type Host struct {
 	config    HostConfig
 	transport transport
-	control   *rpc.Client
+	control   func() *rpc.Client // the same for each call
 	broker    *Broker
 	outputs   []*stdio.Pump // since ReceiveOutput
 }
@@ -106,7 +106,7 @@ func (h *Host) AwaitOutput(ctx context.Context) {
 // dispense asks the plugin to serve a kind and returns the id under which it
 // does.
 func (h *Host) dispense(kind string) (id uint32, err error) {
-	err = h.control.Call(methodDispense, kind, &id)
+	err = h.control().Call(methodDispense, kind, &id)
 	return id, peererr.Clean(err)
 }
 
@@ -140,7 +140,7 @@ func (h *Host) call(ctx context.Context, method string) error {
 	// Sending alone can block, on a connection whose other end has stopped
 	// reading.
 	answer := make(chan error, 1)
-	go func() { answer <- h.control.Call(method, true, &struct{}{}) }()
+	go func() { answer <- h.control().Call(method, true, &struct{}{}) }()
 	select {
 	case err := <-answer:
 		return peererr.Clean(err)

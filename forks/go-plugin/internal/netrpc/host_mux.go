@@ -5,6 +5,9 @@ package netrpc
 import (
 	"cmp"
 	"net"
+	"net/rpc"
+	"sync"
+	"time"
 
 	"github.com/hashicorp/go-plugin/internal/mux"
 	"github.com/hashicorp/go-plugin/internal/stdio"
@@ -35,10 +38,15 @@ func NewMuxHost(conn net.Conn, config HostConfig, listed func(kind string) bool,
 	streams.session = session
 	h := &Host{config: config, broker: config.newBroker(streams, streams.arrivals)}
 	h.transport = &overMux{h, session, listed}
-	// The last, because it begins to read.
-	h.control = NewClient(session.Channel(0))
+	h.control = sync.OnceValue(func() *rpc.Client { return NewClient(session.Channel(0)) })
+	// It reads where nobody else does. A kind that is called at once reads its answers by
+	// itself, and need not be handed the first.
+	time.AfterFunc(controlDelay, func() { h.control() })
 	return h
 }
+
+// controlDelay is after how long a session is read of which no call was made.
+const controlDelay = 2 * time.Millisecond
 
 func (m *overMux) open(kind string, _ bool) (Channel, error) {
 	if err := m.mux.Err(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/rpc"
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/yamux"
@@ -41,7 +42,8 @@ func NewYamuxHost(conn io.ReadWriteCloser, config HostConfig) (*Host, error) {
 	}
 	h := &Host{config: config, broker: config.newBroker(newYamuxStreams(session), cmp.Or(config.Arrivals, NewArrivals()))}
 	h.transport = &overYamux{h, streams[1], streams[2]}
-	h.control = NewClient(newStream(streams[0], config.Cause, config.MaxMessage, true))
+	control := NewClient(newStream(streams[0], config.Cause, config.MaxMessage, true))
+	h.control = func() *rpc.Client { return control }
 	go h.broker.Run()
 	return h, nil
 }

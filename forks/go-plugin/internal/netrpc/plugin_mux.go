@@ -51,9 +51,9 @@ func NewMuxPlugin(conn net.Conn, config *PluginConfig) *MuxPlugin {
 	return p
 }
 
-// Serve serves until the host hangs up or the connection is closed. It always closes
-// the connection.
-func (p *MuxPlugin) Serve() error { return p.mux.Serve() }
+// Serve serves until the host hangs up or the connection is closed, closes it in any case, and
+// calls ended with the reason. It may have returned by then.
+func (p *MuxPlugin) Serve(ended func(error)) { p.mux.Serve(ended) }
 
 // answered lets the answer to Quit leave before it is acted on.
 func (p *MuxPlugin) answered(method string) {

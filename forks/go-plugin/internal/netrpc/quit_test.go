@@ -137,10 +137,7 @@ func TestMuxQuitIsAnswered(t *testing.T) {
 			Quit:  func() { _ = there.Close() },
 		})
 		served := make(chan struct{})
-		go func() {
-			defer close(served)
-			_ = plugin.Serve()
-		}()
+		go plugin.Serve(func(error) { close(served) })
 		host := NewMuxHost(here, HostConfig{}, nil, nil, func(error) {})
 		if err := host.call(t.Context(), methodQuit); err != nil {
 			t.Fatal(err)
