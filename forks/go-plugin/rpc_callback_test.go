@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"net/rpc"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -297,7 +298,7 @@ func (s *askServer) Raw(_ context.Context, b RawBack, _ *int) error {
 		if err := dec.Decode(&answer); err != nil {
 			return err
 		}
-		if err := dec.Decode(nil); err != nil {
+		if err := dec.DecodeValue(reflect.Value{}); err != nil {
 			return err
 		}
 		if answer.Seq == 1 {
