@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime"
 	"sync"
 	"sync/atomic"
 )
@@ -26,6 +27,9 @@ const (
 	// maxReason is how many bytes of the reason of a reset are sent.
 	maxReason = 1 << 10
 )
+
+// fewAtOnce is of how many streams the owners are woken together when a session ends.
+const fewAtOnce = 16
 
 // Acceptors have, by purpose, what is called with each stream that the other side opens.
 // It must not block. It takes the stream (Take, Accept), at once or later, or ends it
@@ -151,8 +155,11 @@ func (t *streamTable) end(err error) {
 		streams = append(streams, s)
 	}
 	t.mu.Unlock()
-	for _, s := range streams {
+	for i, s := range streams {
 		s.fail(lostStream(err))
+		if i%fewAtOnce == fewAtOnce-1 {
+			runtime.Gosched() // Others need not wait until all their owners have run.
+		}
 	}
 }
 

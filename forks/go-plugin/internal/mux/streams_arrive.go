@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"io"
+	"runtime"
 )
 
 // deliver acts on the message at hand, which is about a stream. Only the session's
@@ -100,6 +101,12 @@ func (t *streamTable) opened(id uint64, in *inbox) error {
 		refusal = t.accepted(s)
 	}
 	if refusal == nil {
+		if s.purpose != UnaryCall {
+			// Its owner has a goroutine for it, which runs first. If a peer that opens
+			// thousands at once had them all wait to run, other sessions would wait behind
+			// them.
+			runtime.Gosched()
+		}
 		return nil
 	}
 	if err := t.mayRefuse(refusal); err != nil {
