@@ -26,7 +26,9 @@ type sessionChannel struct {
 	opened   chan struct{} // closed when channel is set, or err is
 	value    reflect.Value // a pointer to what an answer is decoded into; read alone uses it
 
-	waiting waitingCalls // Senders alone write its end and what follows, for each call.
+	// waiting ends with what senders write for each call, as what follows is. What answers
+	// are read with stands before it, so that the two sides share no line of a cache.
+	waiting waitingCalls
 
 	// sending is held while a request is sent, which neither answers nor deadlines
 	// wait for. It guards what follows. Whoever has a call that was sent may read channel.

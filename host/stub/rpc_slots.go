@@ -15,8 +15,11 @@ import (
 // side writes what the other has to read for each call: there is no list of free slots and
 // no count of calls.
 type slotTable struct {
-	// Piece i has firstSlots<<i slots. Pieces stay, so that a slot never moves.
+	// The first piece has firstSlots slots, and each other one as many as all before it.
+	// Pieces stay, so that a slot never moves.
 	pieces [slotBits - firstSlotBits + 1]atomic.Pointer[[]slot]
+	// full says that all slots are busy. Whoever removes a call takes it back.
+	full atomic.Bool
 
 	// What follows belongs to whoever puts calls into the table.
 	size   uint32 // slots that there are
@@ -46,7 +49,7 @@ const (
 // slotOf is the slot that a number names.
 func slotOf(number uint64) uint32 { return uint32(number % maxWaiting) }
 
-// locate says where a slot is: all pieces together have twice as many slots as without the last.
+// locate says in which piece a slot is, and where in it.
 func locate(n uint32) (piece int, at uint32) {
 	if n < firstSlots {
 		return 0, n
@@ -66,7 +69,7 @@ func (t *slotTable) at(n uint32) *slot {
 
 // reserve gives a free slot for the next call. It reports false if there is none.
 func (t *slotTable) reserve() (n uint32, ok bool) {
-	for t.cursor < t.size || t.turn() {
+	for !t.full.Load() && (t.cursor < t.size || t.turn()) {
 		n = t.cursor
 		t.cursor++
 		if t.at(n).Load() == nil {
@@ -78,7 +81,7 @@ func (t *slotTable) reserve() (n uint32, ok bool) {
 }
 
 // turn begins again at the first slot, or with a new piece if more than half of the slots
-// were busy. It reports false if all were and there may be no more.
+// were busy. It reports false if the table is full.
 func (t *slotTable) turn() bool {
 	switch {
 	case t.size == 0:
@@ -86,11 +89,24 @@ func (t *slotTable) turn() bool {
 	case t.busy > t.size/2 && t.size < maxWaiting:
 		t.grow(bits.Len32(t.size)-firstSlotBits, t.size)
 	default:
-		full := t.busy == t.size
+		if t.busy == t.size {
+			t.full.Store(true)
+			if t.hasFree() { // It was removed before it could take that back.
+				t.full.Store(false)
+			}
+		}
 		t.cursor, t.busy = 0, 0
-		return !full
 	}
-	return true
+	return !t.full.Load()
+}
+
+func (t *slotTable) hasFree() bool {
+	for n := range t.size {
+		if t.at(n).Load() == nil {
+			return true
+		}
+	}
+	return false
 }
 
 func (t *slotTable) grow(piece int, by uint32) {
@@ -116,7 +132,11 @@ func (t *slotTable) find(number uint64) *waitingCall {
 
 // remove frees the slot of a call. It reports false if somebody else has.
 func (t *slotTable) remove(w *waitingCall) bool {
-	return t.at(slotOf(w.number)).CompareAndSwap(w, nil)
+	removed := t.at(slotOf(w.number)).CompareAndSwap(w, nil)
+	if removed && t.full.Load() {
+		t.full.Store(false)
+	}
+	return removed
 }
 
 // all gives what waits, in no order.

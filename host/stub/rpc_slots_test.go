@@ -56,6 +56,9 @@ func TestSlotTableIsFull(t *testing.T) {
 		if put() {
 			t.Fatalf("took %d calls", len(all))
 		}
+		if table.cursor != 0 {
+			t.Fatalf("looked at %d slots to refuse a call", table.cursor)
+		}
 	}
 	for _, leaves := range []int{0, 1, firstSlots, maxWaiting/2 - 1, maxWaiting - 1} {
 		if w := all[leaves]; table.find(w.number) != w || !table.remove(w) || table.remove(w) || table.find(w.number) != nil {

@@ -31,6 +31,9 @@ type waitingCalls struct {
 // never is a deadline that does not come.
 const never = time.Duration(math.MaxInt64)
 
+// ended is sooner than all deadlines, so that no timer is set any more.
+const ended = math.MinInt64
+
 func (w *waitingCalls) init(now func() time.Duration, expire func()) {
 	w.now, w.expire = now, expire
 	w.next.Store(int64(never))
@@ -91,7 +94,9 @@ func (w *waitingCalls) take(number uint64) *call {
 // takeExpired takes those whose deadlines have passed, and sets the timer for the others.
 func (w *waitingCalls) takeExpired() (expired []*call) {
 	w.mu.Lock()
-	w.next.Store(int64(never))
+	if w.next.Load() != ended {
+		w.next.Store(int64(never))
+	}
 	w.mu.Unlock()
 	now, earliest := w.now(), never
 	for waiting := range w.slots.all() {
@@ -116,7 +121,7 @@ func (w *waitingCalls) takeAll() (calls []*call) {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.next.Store(math.MinInt64) // no timer is set any more
+	w.next.Store(ended)
 	if w.timer != nil {
 		w.timer.Stop()
 	}
