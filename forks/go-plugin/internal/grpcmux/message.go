@@ -20,6 +20,10 @@ import (
 	"github.com/hashicorp/go-plugin/internal/longproto"
 )
 
+// shortPiece is up to how many bytes the first piece of a long message is copied behind what
+// was appended, to leave in the same frame: the copy costs less than a write of its own.
+const shortPiece = 1 << 10
+
 // appendMessage appends a message of a call, but leaves the bytes of a long one to be sent
 // behind what was appended. The caller sends them before the message may change, and frees
 // them. The errors, and their words, are those of gRPC for Go.
@@ -58,7 +62,7 @@ func (o *options) appendProto(b []byte, m protobuf.Message) (_ []byte, long mem.
 		return b[:start], nil, errMarshal(err)
 	}
 	binary.BigEndian.PutUint32(b[start+1:], uint32(len(b)-start-itemHead+long.Len()))
-	if len(long) > 0 && long[0].Len() <= maxMethod {
+	if len(long) > 0 && long[0].Len() <= shortPiece {
 		b = append(b, long[0].ReadOnlyData()...) // It leaves in the same frame.
 		long = long[1:]
 	}

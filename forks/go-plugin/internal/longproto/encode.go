@@ -21,8 +21,9 @@ import (
 // Long is from how many bytes on a field is long. A message of fewer bytes needs no care.
 const Long = 32 << 10
 
-// headSize is up to how many bytes are gathered beside long fields before they get a piece of
-// their own.
+// headSize is from how many bytes on what was gathered beside long fields gets a piece of its
+// own before the next element is added. One element, or the short fields of one message, may
+// come on top.
 const headSize = 64 << 10
 
 // Marshal encodes a message, to the same fields as proto.Marshal with the same errors, but
@@ -33,10 +34,11 @@ func Marshal(m proto.Message) (mem.BufferSlice, error) { return marshal(m, Long)
 func marshal(m proto.Message, long int) (mem.BufferSlice, error) {
 	e := encoder{long: long}
 	message := m.ProtoReflect()
-	if len(e.longFields(message)) > 0 {
+	proto.Size(m) // The messages within keep theirs, which is asked for at each level.
+	if fields := e.longFields(message); len(fields) > 0 {
 		err := proto.CheckInitialized(m)
 		if err == nil {
-			err = e.message(message)
+			err = e.parts(message, fields, 0)
 		}
 		if err == nil {
 			e.flush()
@@ -60,6 +62,10 @@ var errOther = errors.New("the message cannot be encoded in pieces")
 
 // partly encodes one part of a message.
 var partly = proto.MarshalOptions{AllowPartial: true}
+
+// sized knows the size of a message from when that of the whole was taken, if it keeps it.
+// One that has changed since is noticed when it was encoded.
+var sized = proto.MarshalOptions{UseCachedSize: true}
 
 // longField is a field of a message that has something long.
 type longField struct {
@@ -109,12 +115,19 @@ func sizeOf(fd protoreflect.FieldDescriptor, v protoreflect.Value) int {
 	case protoreflect.StringKind:
 		return len(v.String())
 	}
-	return proto.Size(v.Message().Interface())
+	return sized.Size(v.Message().Interface())
 }
 
-// message appends a message.
-func (e *encoder) message(m protoreflect.Message) (err error) {
-	long := e.longFields(m)
+// message appends a message of size bytes, which is so deep within the whole.
+func (e *encoder) message(m protoreflect.Message, size, depth int) error {
+	if size < e.long || depth >= maxDepth {
+		return e.plain(m)
+	}
+	return e.parts(m, e.longFields(m), depth)
+}
+
+// parts appends a message of which these fields are long.
+func (e *encoder) parts(m protoreflect.Message, long []longField, depth int) error {
 	if len(long) == 0 {
 		return e.plain(m)
 	}
@@ -133,35 +146,37 @@ func (e *encoder) message(m protoreflect.Message) (err error) {
 		return err
 	}
 	for _, one := range long {
-		if err := e.field(one.FieldDescriptor, one.Value); err != nil {
+		if err := e.field(one.FieldDescriptor, one.Value, depth); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// plain appends a message that has nothing long.
+// plain appends a message as proto encodes it: it has nothing long, or is too deep.
 func (e *encoder) plain(m protoreflect.Message) (err error) {
-	if len(e.head) >= headSize {
-		e.flush()
-	}
 	e.head, err = partly.MarshalAppend(e.head, m.Interface())
 	return err
 }
 
-func (e *encoder) field(fd protoreflect.FieldDescriptor, v protoreflect.Value) error {
+func (e *encoder) field(fd protoreflect.FieldDescriptor, v protoreflect.Value, depth int) error {
 	if !fd.IsList() {
-		return e.value(fd, v)
+		return e.value(fd, v, depth)
 	}
 	for i, list := 0, v.List(); i < list.Len(); i++ {
-		if err := e.value(fd, list.Get(i)); err != nil {
+		if err := e.value(fd, list.Get(i), depth); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (e *encoder) value(fd protoreflect.FieldDescriptor, v protoreflect.Value) error {
+// value appends a field's only value, or one of its values, with its tag. depth is that of
+// the message which has the field.
+func (e *encoder) value(fd protoreflect.FieldDescriptor, v protoreflect.Value, depth int) error {
+	if len(e.head) >= headSize {
+		e.flush()
+	}
 	size := sizeOf(fd, v)
 	e.head = protowire.AppendTag(e.head, fd.Number(), protowire.BytesType)
 	e.head = protowire.AppendVarint(e.head, uint64(size))
@@ -178,7 +193,7 @@ func (e *encoder) value(fd protoreflect.FieldDescriptor, v protoreflect.Value) e
 		return nil
 	}
 	end := e.size + len(e.head) + size
-	if err := e.message(v.Message()); err != nil {
+	if err := e.message(v.Message(), size, depth+1); err != nil {
 		return err
 	}
 	if e.size+len(e.head) != end {

@@ -169,11 +169,11 @@ func TestChangedMeanwhile(t *testing.T) {
 	of := loose(t)
 	m := parsed(t, of, `child { data: "this is long" }`).ProtoReflect()
 	child := of.Fields().ByName("child")
-	if err := e.value(child, m.Get(child)); err != nil {
+	if err := e.value(child, m.Get(child), 0); err != nil {
 		t.Fatal(err)
 	}
 	shrinks := &shrinking{Message: m.Get(child).Message()}
-	if err := e.value(child, protoreflect.ValueOfMessage(shrinks)); !errors.Is(err, errOther) {
+	if err := e.value(child, protoreflect.ValueOfMessage(shrinks), 0); !errors.Is(err, errOther) {
 		t.Errorf("a message that has become shorter gives %v", err)
 	}
 }
