@@ -13,7 +13,7 @@ import (
 var errBeyond = errors.New("a bound of the session")
 
 // errUnread is a plugin that makes its host say more and more, and reads none of it.
-var errUnread = fmt.Errorf("%w: the plugin does not read, and %d bytes wait for it", errBeyond, maxUnwritten+maxUnread)
+var errUnread = fmt.Errorf("%w: the plugin does not read, and more than %d bytes of grants, and of what is given up, wait for it", errBeyond, maxUnread)
 
 // TooLargeError is a message that has more bytes than one side allows.
 type TooLargeError struct {

@@ -105,7 +105,7 @@ func (c *Channel) Cancel(number uint64) (unsent bool) {
 	if !c.isClosed() {
 		b := newMessage(kindCancel, c.id, number)
 		b.finish(0)
-		_, _ = h.out.put(b, soon) // If it fails, the call is over.
+		_ = h.out.say(b, soon) // If it fails, the call is over.
 	}
 	return false
 }

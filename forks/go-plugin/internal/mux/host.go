@@ -66,7 +66,7 @@ func NewHost(conn net.Conn, config HostConfig) *Host {
 	}
 	h.ended = config.Ended
 	h.init(conn, config.MaxSend, config.MaxReceive, nil)
-	h.out.most = maxUnwritten + maxUnread
+	h.out.most = maxUnread
 	h.streams.init(&h.out, conn, true, config.Accept)
 	h.readLock <- struct{}{}
 	return h

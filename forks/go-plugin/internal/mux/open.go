@@ -31,7 +31,7 @@ func (h *Host) Open(kind string) (*Channel, error) {
 	b.text(kind)
 	if b.seal() == nil {
 		c.opening = true
-		_, _ = h.out.put(b, later) // If it fails, so does the first request.
+		_ = h.out.say(b, later) // If it fails, so does the first request.
 	}
 	return c, nil
 }

@@ -16,8 +16,8 @@ import (
 const (
 	// maxUnwritten is how many bytes may wait that the connection has not taken.
 	maxUnwritten = 256 << 10
-	// maxUnread is how many bytes may wait beyond that of what a host says without being
-	// asked to wait: grants, credits, and calls that it gives up.
+	// maxUnread is how many bytes may wait beside those of what a host says and cannot wait
+	// with: grants, credits, and calls and streams that it gives up.
 	maxUnread = 16 << 20
 	// batchThreshold is from how many bytes on messages do not wait for others.
 	batchThreshold = 32 << 10
@@ -47,14 +47,16 @@ type outbox struct {
 	socket nonblockingWriter
 	// broken is told of an error of the connection. It calls fail.
 	broken func(error)
-	// most is how many bytes may wait. More break the connection. Zero is any number: then
-	// whoever puts more than a little waits for room.
+	// most is how many bytes may wait of what is said. More break the connection. Zero is any
+	// number: on a plugin it is the reader that waits for room, before it takes in what would
+	// have it say more.
 	most int
 	// isSlow says that it is full, or that the connection has failed.
 	isSlow atomic.Bool
 
 	mu      sync.Mutex
 	waiting queue
+	said    int // bytes of what waits that was not put by somebody who looks for room
 	turns   turns
 	writing bool   // somebody writes, and looks once more before it stops
 	taken   uint64 // what the connection was given: bytes of short frames, and one for each part
@@ -73,22 +75,31 @@ type outbox struct {
 }
 
 // put queues a sealed message, and returns where it ends in all that was ever
-// queued.
-func (o *outbox) put(b *buffer, when urgency) (end uint64, err error) {
+// queued. Its sender has looked for room.
+func (o *outbox) put(b *buffer, when urgency) (end uint64, err error) { return o.add(b, when, 0) }
+
+// say is put for what cannot wait for room.
+func (o *outbox) say(b *buffer, when urgency) error {
+	_, err := o.add(b, when, len(b.data))
+	return err
+}
+
+// add queues a sealed message, of which said bytes count towards the most.
+func (o *outbox) add(b *buffer, when urgency, said int) (end uint64, err error) {
 	pending := b.isPending()
 	o.mu.Lock()
 	if o.err != nil {
 		defer o.mu.Unlock()
 		return 0, o.err
 	}
+	if o.said += said; o.most > 0 && o.said > o.most {
+		o.mu.Unlock()
+		o.broken(errUnread)
+		return 0, errUnread
+	}
 	o.waiting.add(b)
 	if o.waiting.size >= maxUnwritten {
 		o.isSlow.Store(true)
-		if o.most > 0 && o.waiting.size > o.most {
-			o.mu.Unlock()
-			o.broken(errUnread)
-			return 0, errUnread
-		}
 	}
 	end = o.endLocked()
 	if pending {
@@ -219,7 +230,7 @@ func (o *outbox) hasWorkLocked() bool { return o.waiting.size > 0 || o.turns.len
 func (o *outbox) take() *buffer {
 	first, last := o.waiting.first, o.waiting.last
 	o.taken += uint64(o.waiting.size)
-	o.waiting = queue{}
+	o.waiting, o.said = queue{}, 0
 	if o.err == nil && o.isSlow.Load() {
 		o.isSlow.Store(false)
 	}

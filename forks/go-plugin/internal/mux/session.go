@@ -94,8 +94,7 @@ func (s *session) fail(err error) {
 // send sends a message that has no value.
 func (s *session) send(b *buffer) error {
 	b.finish(0)
-	_, err := s.out.put(b, now)
-	return err
+	return s.out.say(b, now)
 }
 
 // byeError gives what ends the session for a peer's last frame, which is at hand. who is the

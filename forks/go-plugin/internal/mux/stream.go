@@ -207,7 +207,7 @@ func (s *Stream) CloseWrite() error {
 	defer s.sending.Unlock()
 	b := newBuffer()
 	b.finish(b.begin(kindEnd, s.id))
-	return s.explain("close", s.put(b, true))
+	return s.explain("close", s.say(b, true))
 }
 
 // Close ends both directions. The other side can read what was written before.
@@ -244,7 +244,7 @@ func (s *Stream) close(inOrder bool, reason string) error {
 	if reset {
 		b.reset(s.id, reason)
 	}
-	_ = s.put(b, false) // The session may have ended, and with it the stream.
+	_ = s.say(b, false) // The session may have ended, and with it the stream.
 	return nil
 }
 

@@ -70,7 +70,21 @@ func (s *Stream) put(b *buffer, last bool) error {
 		b.recycle()
 		return nil
 	}
-	if _, err := s.table.out.put(b, s.urgency(len(b.data))); err != nil {
+	_, err := s.table.out.put(b, s.urgency(len(b.data)))
+	return s.wasPut(err, last)
+}
+
+// say is put for frames that cannot wait for room.
+func (s *Stream) say(b *buffer, last bool) error {
+	if len(b.data) == 0 {
+		b.recycle()
+		return nil
+	}
+	return s.wasPut(s.table.out.say(b, s.urgency(len(b.data))), last)
+}
+
+func (s *Stream) wasPut(err error, last bool) error {
+	if err != nil {
 		return lostStream(err)
 	}
 	if last {

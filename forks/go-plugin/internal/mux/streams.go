@@ -80,15 +80,9 @@ func (t *streamTable) openStream(ctx context.Context, purpose Purpose, header, f
 	if len(header) > maxStreamHeader {
 		return nil, fmt.Errorf("the header of a stream has %d bytes, at most %d are possible", len(header), maxStreamHeader)
 	}
-	if t.out.isFull() {
-		if err := t.out.awaitRoom(ctx, nil); err != nil {
-			if ctx.Err() != nil {
-				return nil, err
-			}
-			return nil, lostStream(err)
-		}
+	if err := t.lockOpening(ctx); err != nil {
+		return nil, err
 	}
-	t.opening.Lock()
 	defer t.opening.Unlock()
 	t.mu.Lock()
 	if t.err != nil {
@@ -107,13 +101,29 @@ func (t *streamTable) openStream(ctx context.Context, purpose Purpose, header, f
 	return s, nil
 }
 
+// lockOpening locks opening while there is room. All that wait for it are woken by the same
+// write, which makes room for few of them.
+func (t *streamTable) lockOpening(ctx context.Context) error {
+	t.opening.Lock()
+	for t.out.isFull() {
+		t.opening.Unlock()
+		if err := t.out.awaitRoom(ctx, nil); err != nil {
+			if ctx.Err() != nil {
+				return err
+			}
+			return lostStream(err)
+		}
+		t.opening.Lock()
+	}
+	return nil
+}
+
 // send puts a message without a value.
 func (t *streamTable) send(b *buffer) error {
 	if err := b.seal(); err != nil {
 		return err
 	}
-	_, err := t.out.put(b, now)
-	return err
+	return t.out.say(b, now)
 }
 
 // take notes that s does not wait for an owner any more.

@@ -27,7 +27,7 @@ func (s *arrivals) unlockAndGrant() {
 	}
 	s.mu.Unlock()
 	if grants != nil {
-		_, _ = s.out.put(grants, now) // If it fails, the session has ended.
+		_ = s.out.say(grants, now) // If it fails, the session has ended.
 	}
 }
 
