@@ -16,11 +16,11 @@ var write = flag.Bool("write", false, "write the table of variables into the pag
 // variables are those that decide whether there are traces, and those of the SDK that are
 // set most.
 var variables = [][3]string{
-	{exporterVar, "", "`otlp` turns traces on, `none` off; nothing else is known"},
+	{exporterVar, "", "`otlp` turns traces on, `none` off; nothing else is known, which `expose` and `attach` only warn of"},
 	{endpointVar + "`, `" + tracesEndpointVar, "", "where to send them; either turns them on if `" + exporterVar + "` is not set"},
 	{protocolVar + "`, `" + tracesProtocolVar, "http/protobuf", "`http/protobuf` or `grpc`; the second variable wins"},
 	{disabledVar, "false", "`true` turns them off, whatever else is set"},
-	{"OTEL_SERVICE_NAME", "the program's name", "what the spans' service is called; a child is named after `PLUGIN_NAME` or its executable"},
+	{"OTEL_SERVICE_NAME", "the program's name", "what the spans' service is called; a child is named after `PLUGIN_NAME` or its executable; `expose` and `attach` leave it to the executable and to the host, and take `BASIC_OTEL_SERVICE_NAME`"},
 	{"OTEL_RESOURCE_ATTRIBUTES", "", "further attributes of the process, `key=value` with commas between"},
 	{"OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG", "parentbased_always_on", "which calls are shown, such as `parentbased_traceidratio` and `0.01`"},
 	{"OTEL_EXPORTER_OTLP_HEADERS", "", "headers of each request, `key=value` with commas between"},

@@ -126,11 +126,7 @@ func (o Options) attach(s *attach.Settings, stderr io.Writer) error {
 		return err
 	}
 	a.Handshake = handshake
-	stopTracing, err := c.followAttached(&a)
-	if err != nil {
-		return err
-	}
-	defer stopTracing()
+	defer c.followAttached(&a)()
 	// A terminal's interrupt goes to the host as well, which decides what comes of it.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()

@@ -78,11 +78,7 @@ func (o Options) expose(cmd *cobra.Command, f exposeFlags, args []string) error 
 	if err != nil {
 		return &failure{exitUsage, err}
 	}
-	stopTracing, err := o.followExposed(&opts)
-	if err != nil {
-		return err
-	}
-	defer stopTracing()
+	defer o.followExposed(&opts)()
 	lis, err := net.Listen("tcp", f.listen)
 	if err != nil {
 		return failf(exitUsage, "--listen %s: %w", f.listen, err)

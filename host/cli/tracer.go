@@ -3,6 +3,9 @@
 package cli
 
 import (
+	"cmp"
+	"os"
+
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 
@@ -26,18 +29,49 @@ func (c *config) follow(o *daemon.Options) (stop func(), err error) {
 }
 
 // followExposed is follow for what expose serves.
-func (o Options) followExposed(e *expose.Options) (stop func(), err error) {
-	tracer, stop, err := o.tracer(o.Name+"-expose", e.Logger)
+func (o Options) followExposed(e *expose.Options) (stop func()) {
+	tracer, stop := o.shimTracer("expose", e.Logger)
 	if tracer != nil {
-		e.Around, e.ChildEnv = callbacksOf(tracer), append(e.ChildEnv, serviceName+"=")
+		e.Around = callbacksOf(tracer)
 	}
-	return stop, err
+	return stop
 }
 
 // followAttached is follow for what attach stands in for.
-func (c *config) followAttached(o *attach.Options) (stop func(), err error) {
-	o.Tracer, stop, err = c.program.tracer(c.program.Name+"-attach", o.Logger)
-	return stop, err
+func (c *config) followAttached(o *attach.Options) (stop func()) {
+	o.Tracer, stop = c.program.shimTracer("attach", o.Logger)
+	return stop
+}
+
+// shimTracer is tracer for a shim, whose environment is that of somebody else: of the
+// executable behind expose, or of the host of attach. What is not known here may be known to
+// them, and is a warning; and the service that is named there is theirs. The shim has a
+// variable of its own for its name.
+func (o Options) shimTracer(command string, logger hclog.Logger) (tracer stub.Tracer, stop func()) {
+	if o.Tracer == nil {
+		return nil, func() {}
+	}
+	name := cmp.Or(os.Getenv(o.prefix()+"_"+serviceName), o.Name+"-"+command)
+	restore := setenv(serviceName, name) // It also wins over a service.name of OTEL_RESOURCE_ATTRIBUTES.
+	defer restore()
+	tracer, stop, err := o.tracer(name, logger)
+	if err != nil {
+		logger.Warn("there are no traces of this shim; set OTEL_SDK_DISABLED=true if none are wanted", "error", err)
+	}
+	return tracer, stop
+}
+
+// setenv sets a variable of the environment, until restore is called.
+func setenv(name, value string) (restore func()) {
+	before, was := os.LookupEnv(name)
+	_ = os.Setenv(name, value) // The name is a variable's, and no value from the environment has a zero byte.
+	return func() {
+		if was {
+			_ = os.Setenv(name, before)
+			return
+		}
+		_ = os.Unsetenv(name)
+	}
 }
 
 // tracer gives what the environment asks for, which may be nil.

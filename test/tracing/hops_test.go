@@ -18,9 +18,8 @@ func TestHops(t *testing.T) {
 	r := receive(t)
 	list := kit.Addresses(t, 2)
 	env := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + r.http, "OTEL_BSP_SCHEDULE_DELAY=50", "BASIC_PLUGIN=hello"}
-	exposed := program(t, "basic", append(env, "PLUGIN_NAME=greeter", "OTEL_SERVICE_NAME=the-relay"),
+	program(t, "basic", append(env, "PLUGIN_NAME=greeter", "OTEL_SERVICE_NAME=the-store", "BASIC_OTEL_SERVICE_NAME=the-relay"),
 		"expose", "--listen", list[0], "--", filepath.Join(bin, "greeter-en.po"))
-	_ = exposed
 	dir := t.TempDir()
 	if err := os.Symlink(filepath.Join(bin, "basic"), filepath.Join(dir, "greeter.po")); err != nil {
 		t.Fatal(err)
@@ -36,7 +35,7 @@ func TestHops(t *testing.T) {
 	way := []string{
 		"basic greeter/Greet Internal", "basic " + method + " Client",
 		"basic-attach " + method + " Internal", "basic-attach " + method + " Client",
-		"the-relay " + method + " Server", "greeter-en " + method + " Server",
+		"the-relay " + method + " Server", "the-store " + method + " Server",
 	}
 	kit.Eventually(t, patience, func() error {
 		if all := r.of(traceID); len(all) != len(way) {
