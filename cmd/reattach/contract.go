@@ -83,11 +83,11 @@ func kindsOf(r *evolve.Record) ([]daemon.Kind, error) {
 			}
 			methods = append(methods, one)
 			called, err := callOptions(method)
-			if errors.Is(why[s.Name+method.Name], errStream) {
-				called = stub.CallOptions{Stream: true}
-			}
 			if err != nil {
 				return nil, fmt.Errorf("%s.%s: %w", s.Name, method.Name, err)
+			}
+			if errors.Is(why[s.Name+method.Name], errStream) {
+				called.Stream = true
 			}
 			options = append(options, daemon.WithMethod(method.Name, called))
 		}

@@ -60,7 +60,7 @@ with what happens, until it is interrupted, also of a daemon that was away meanw
 // followEvents writes when each endpoint came to its state, and then what happens. What led
 // to a state that was written is left out.
 func followEvents(ctx context.Context, of client, w *eventWriter) error {
-	listed := make(map[string]time.Time) // by endpoint: when it came to the state that was listed last
+	listed := make(map[string]time.Time) // by endpoint: when it came to the state that was written last
 	return of.Events(ctx, func(now found) error {
 		news := slices.DeleteFunc(eventsOf(now), func(e daemon.Event) bool { return !e.Time.After(listed[e.Endpoint]) })
 		for _, e := range news {
@@ -71,6 +71,7 @@ func followEvents(ctx context.Context, of client, w *eventWriter) error {
 		if e.Endpoint != "" && !e.Time.After(listed[e.Endpoint]) {
 			return nil
 		}
+		listed[e.Endpoint] = e.Time // as the next list has it, after the way to the daemon was lost
 		return w.write(e)
 	})
 }

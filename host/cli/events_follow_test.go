@@ -31,7 +31,7 @@ func TestNothingIsLostBeforeFollowing(t *testing.T) {
 		_, _ = fmt.Fprintf(w, "event: plugins\ndata: {\"plugins\":[{\"name\":\"zh\",\"kinds\":[%s],\"endpoints\":[{\"id\":\"zh@a\",\"state\":\"READY\",\"since\":%q}]}]}\n\n",
 			strings.TrimSuffix(strings.Repeat(`"a kind",`, maxEvent/8), ","), began.Format(time.RFC3339Nano))
 		_, _ = fmt.Fprint(w, change(began, "zh@a", "CONNECTING", "READY"), change(began.Add(time.Second), "zh@a", "READY", "IDLE"))
-		// What was missed is in another list.
+		// What was missed is in another list, and what was shown is not said again.
 		_, _ = fmt.Fprintf(w, "event: plugins\ndata: {\"plugins\":[{\"name\":\"zh\",\"endpoints\":[{\"id\":\"zh@a\",\"state\":\"READY\",\"since\":%q}]},{\"name\":\"en\",\"endpoints\":[{\"id\":\"en@c\",\"state\":\"IDLE\",\"since\":%q}]}]}\n\n",
 			began.Add(2*time.Second).Format(time.RFC3339Nano), began.Format(time.RFC3339Nano))
 		_, _ = fmt.Fprint(w, change(began.Add(2*time.Second), "zh@a", "IDLE", "READY"), change(began, "zh@b", "IDLE", "CONNECTING"))

@@ -90,7 +90,7 @@ func whyNotJSON(t reflect.Type, seen map[reflect.Type]bool) string {
 	switch t.Kind() {
 	case reflect.Func:
 		if strings.HasPrefix(t.String(), "iter.Seq2[") {
-			return "it is a stream, which reattach call calls over gRPC"
+			return "it is a stream, which JSON cannot carry"
 		}
 		return "JSON cannot carry " + named(t)
 	case reflect.Chan, reflect.UnsafePointer, reflect.Uintptr, reflect.Complex64, reflect.Complex128:

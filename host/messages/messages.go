@@ -125,7 +125,7 @@ func plainValue(field protoreflect.FieldDescriptor, v protoreflect.Value) (any, 
 		return int32(v.Enum()), nil
 	case protoreflect.FloatKind, protoreflect.DoubleKind:
 		if f := v.Float(); math.IsNaN(f) || math.IsInf(f, 0) {
-			return strings.Replace(fmt.Sprint(f), "Inf", "Infinity", 1), nil
+			return strings.TrimPrefix(strings.Replace(fmt.Sprint(f), "Inf", "Infinity", 1), "+"), nil
 		}
 	}
 	return v.Interface(), nil

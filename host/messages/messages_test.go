@@ -32,6 +32,7 @@ func TestJSON(t *testing.T) {
 		"a duration":    {durationpb.New(90 * time.Second), `"90s"`, true},
 		"a number":      {wrapperspb.Int64(math.MaxInt64), "9223372036854775807", true},
 		"no number":     {wrapperspb.Double(math.Inf(-1)), `"-Infinity"`, true},
+		"a float":       {wrapperspb.Float(float32(math.Inf(1))), `"Infinity"`, true},
 		"bytes":         {wrapperspb.Bytes([]byte{1, 2}), `"AQI="`, true},
 		"a list":        {list, `["a",1,null]`, true},
 		"fields of one": {&descriptorpb.FieldOptions{Lazy: proto.Bool(true)}, `{"lazy":true}`, false},
