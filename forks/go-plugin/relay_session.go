@@ -132,7 +132,9 @@ func (r *relaySession) joinGRPC(host grpcserve.Host) (*grpcserve.Session, error)
 	cfg.Health = func(own *health.Server) grpc_health_v1.HealthServer { return &relayHealth{own, r} }
 	cfg.NewServer = nil
 	if host.Mux == nil {
-		// A goroutine that is made for a call grows its stack to what handing one on needs.
+		// A goroutine that is made for a call grows its stack to what handing one on needs. The
+		// one worker keeps its own; a second call at the same time gets a new goroutine.
+		// grpc-go has marked the option as experimental.
 		cfg.Options = append(cfg.Options, grpc.NumStreamWorkers(1))
 	}
 	cfg.Plugins = []grpcserve.Plugin{{Register: func(b *broker.Broker, _ *grpc.Server) error {

@@ -126,7 +126,8 @@ func (h *Host) Await(ctx context.Context, s *Stream) error {
 		if !over && len(s.call.wake) > 0 {
 			over, reads = true, h.in.r.reads.Load()
 		}
-		// What has come by then may be others', who would have to be woken to read it.
+		// It reads on while frames of the same read are left, so that no other caller is woken
+		// for them, and stops at the next read, since a peer could go on for ever.
 		if over && (h.in.r.Buffered() <= h.in.left || h.in.r.reads.Load() != reads) {
 			break
 		}
