@@ -4,4 +4,4 @@
 # new, and prints what ran and what came of it.
 set -euo pipefail
 cd "$(dirname "$0")/../test/compat"
-go test -race -count=1 -v ./... | grep -Ev '^=== |^PASS$|no test files'
+go test -race -count=1 -timeout 60m -v ./... | grep -Ev '^=== |^PASS$|no test files'

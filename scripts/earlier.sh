@@ -3,23 +3,31 @@
 # Prints the commit that upgrades are tested from: the last release before this commit,
 # and until there is one the last commit whose peers know nothing of the feature mux.
 # Exits with 77 where this checkout does not have it, and says what gets it. With --fetch
-# it gets it itself, and fails if it cannot; 77 is then only for what is no checkout.
+# it gets it itself, and the tags, and fails if it cannot get it; 77 is then only for what is
+# no checkout. Where git refuses to read the checkout it says why.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 first=ab578a4499e4169a3a9f0c7514db2948612543ab
-if ! top=$(git rev-parse --show-toplevel 2>/dev/null) || [ "$top" != "$(pwd -P)" ]; then
+if [ ! -e .git ]; then
 	echo "no earlier commit: this is no checkout of git" >&2
 	exit 77
 fi
-known() { git describe --tags --abbrev=0 --match='v[0-9]*' HEAD^ >/dev/null 2>&1 || git cat-file -e "$first^{commit}" 2>/dev/null; }
 missing=77
-if [ "${1:-}" = --fetch ] && ! known; then
-	missing=1
+[ "${1:-}" != --fetch ] || missing=1
+git rev-parse --show-toplevel >/dev/null || exit "$missing"
+known() { git describe --tags --abbrev=0 --match='v[0-9]*' HEAD^ >/dev/null 2>&1 || git cat-file -e "$first^{commit}" 2>/dev/null; }
+# fetch gets the tags in any case: that of the last release may be newer than what is here.
+fetch() {
 	if [ "$(git rev-parse --is-shallow-repository)" = true ]; then
 		git fetch --quiet --tags --unshallow
+	elif known; then
+		git fetch --quiet --tags
 	else
 		git fetch --quiet --tags origin "$first"
 	fi
+}
+if [ "$missing" = 1 ]; then
+	fetch || known || exit 1
 fi
 if git describe --tags --abbrev=0 --match='v[0-9]*' HEAD^ 2>/dev/null; then exit; fi
 if ! git cat-file -e "$first^{commit}" 2>/dev/null; then

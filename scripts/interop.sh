@@ -8,7 +8,7 @@ mkdir -p build
 report=$PWD/build/interop.txt
 rm -f "$report"
 status=0
-INTEROP_REPORT=$report go test -C test/interop -race -count=1 ./... || status=$?
+INTEROP_REPORT=$report go test -C test/interop -race -count=1 -timeout 60m ./... || status=$?
 if [ -f "$report" ]; then
 	grep -v '^point' "$report" || true
 	grep '^point' "$report" | sort || true

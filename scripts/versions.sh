@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MPL-2.0
 # Tests the fork with the oldest Go and the oldest dependencies that its go.mod allows,
 # and with the newest that this repository knows: those of the host's go.mod. Both run side
-# by side, with half of the processors each: the tests wait longer than they compute.
+# by side, each with half as many packages at once: the tests wait longer than they compute.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -24,12 +24,12 @@ trap leave EXIT
 	echo "oldest: $oldest, $(go -C forks/go-plugin list -m google.golang.org/grpc)"
 	go -C forks/go-plugin build ./...
 	go -C forks/go-plugin vet ./...
-	go -C forks/go-plugin test -count=1 -p "$half" ./...
+	go -C forks/go-plugin test -count=1 -timeout 60m -p "$half" ./...
 ) >"$logs/oldest" 2>&1 &
 running[oldest]=$!
 (
 	echo "newest: $(go env GOVERSION), $(go list -m google.golang.org/grpc)"
-	go test -count=1 -p "$half" github.com/hashicorp/go-plugin/...
+	go test -count=1 -timeout 60m -p "$half" github.com/hashicorp/go-plugin/...
 ) >"$logs/newest" 2>&1 &
 running[newest]=$!
 

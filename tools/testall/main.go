@@ -5,12 +5,13 @@
 //
 //	testall [-flags "-race -count=1"] DIR...
 //
-// Two modules are tested side by side, with half of the processors each: many tests wait
-// for processes and for time, and many modules have one package that takes minutes, beside
-// which the other processors would have nothing to do. The modules are begun in the order
-// in which they are given, so the one that takes longest comes first.
+// Two modules are tested side by side, each with half as many packages at once as go test
+// would take: many tests wait for processes and for time, and many modules have one package
+// that takes minutes, beside which the other processors would have nothing to do. The modules
+// are begun in the order in which they are given, so the one that takes longest comes first.
 //
-// It shows the output of what failed only. It exits with 1 when anything failed.
+// It shows the output of what failed only. It exits with 1 when anything failed, and when no
+// test passed.
 package main
 
 import (
@@ -31,11 +32,27 @@ const sideBySide = 2
 func main() {
 	flags := flag.String("flags", "", "arguments of go test, apart from -json, -p and the packages")
 	flag.Parse()
-	total, failed := testAll(flag.Args(), strings.Fields(*flags), &lines{to: os.Stdout})
+	total, failed := testAll(flag.Args(), bounded(strings.Fields(*flags)), &lines{to: os.Stdout})
 	fmt.Printf("%d passed, %d failed, %d skipped\n", total.passed, total.failed, total.skipped)
-	if failed || total.failed > 0 {
+	if failed || total.failed > 0 || total.passed == 0 {
 		os.Exit(1)
 	}
+}
+
+// timeout is how long the tests of one package may take where the flags do not say it. Some
+// build programs: on a busy machine that has not built them before, the ten minutes of go
+// test do not suffice.
+const timeout = "60m"
+
+// bounded gives the flags with a timeout.
+func bounded(flags []string) []string {
+	for _, each := range flags {
+		name, _, _ := strings.Cut(strings.TrimLeft(each, "-"), "=")
+		if name == "timeout" || name == "test.timeout" {
+			return flags
+		}
+	}
+	return append([]string{"-timeout", timeout}, flags...)
 }
 
 // testAll tests the modules in dirs, and says on out how each of their packages ended. It
@@ -76,8 +93,8 @@ func testModule(dir string, flags []string, out io.Writer) (count, error) {
 	if err != nil || len(packages) == 0 {
 		return count{}, err
 	}
-	processors := strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/sideBySide))
-	cmd := exec.Command("go", append(append([]string{"test", "-json", "-p", processors}, flags...), packages...)...)
+	atOnce := strconv.Itoa(max(1, runtime.GOMAXPROCS(0)/sideBySide))
+	cmd := exec.Command("go", append(append([]string{"test", "-json", "-p", atOnce}, flags...), packages...)...)
 	cmd.Dir = dir
 	cmd.Stderr = os.Stderr
 	events, err := cmd.StdoutPipe()
