@@ -4,6 +4,7 @@ package plugin_test
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/gob"
 	"errors"
 	"net"
@@ -239,7 +240,8 @@ func TestCarriedMalformed(t *testing.T) {
 		"too many pairs":     {header: header{Carried: []byte{0, 65}}, ends: true},
 		"pairs are missing":  {header: header{Carried: []byte{0, 1, 1, 'k'}}, ends: true},
 		"a text is too long": {header: header{Carried: []byte{0, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1}}, ends: true},
-		"too many bytes":     {header: header{Carried: make([]byte, 17<<10)}, ends: true},
+		"too many bytes":     {header: header{Carried: append(binary.AppendUvarint([]byte{0, 1, 1, 'k'}, 17<<10), make([]byte, 17<<10)...)}, ends: true},
+		"a long addition":    {header: header{Carried: make([]byte, 17<<10)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			cfg := serveEcho(t, func(o *plugin.ServeConfig) { o.Plugins = plugin.PluginSet{"back": askPlugin{}} }).clientConfig()

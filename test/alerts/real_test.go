@@ -8,6 +8,7 @@ import (
 	"flag"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"sync"
 	"syscall"
 	"testing"
@@ -143,7 +144,14 @@ func stalls(t *testing.T) []string {
 			greet(t, h.url)
 		}
 	})
-	return wantFired(t, p, "ReattachEndpointsHeld")
+	// How many calls it fails when it is let back depends on how long the others take: on a slow
+	// machine it may be more than one in a hundred, of which another alert speaks.
+	const held = "ReattachEndpointsHeld"
+	got := slices.DeleteFunc(p.fired(), func(alert string) bool { return alert == "ReattachCallsFail" })
+	if !slices.Equal(got, []string{held}) {
+		t.Errorf("%v fired, want %s", got, held)
+	}
+	return []string{held}
 }
 
 // errorsOfPlugin: a third of the calls is answered with errors, and one panics.

@@ -36,9 +36,6 @@ func ReadCarried(data []byte) (c Carried, err error) {
 	if len(data) == 0 {
 		return Carried{}, nil
 	}
-	if len(data) > maxMetadata+2*binary.MaxVarintLen64 {
-		return Carried{}, fmt.Errorf("it carries %d bytes, at most %d are possible", len(data), maxMetadata)
-	}
 	micros, n := binary.Uvarint(data)
 	if n <= 0 {
 		return Carried{}, errCarriedCut
@@ -61,6 +58,9 @@ func ReadCarried(data []byte) (c Carried, err error) {
 		rest = rest[n+int(size):]
 	}
 	c.metadata = c.metadata[:len(c.metadata)-len(rest)] // what a later version adds is not read
+	if len(c.metadata) > maxMetadata {
+		return Carried{}, fmt.Errorf("it has %d bytes of metadata, at most %d are possible", len(c.metadata), maxMetadata)
+	}
 	return c, nil
 }
 

@@ -11,7 +11,6 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-	"time"
 )
 
 // TestDeafHost has a host cause answers without end that it does not read: the plugin reads
@@ -80,42 +79,46 @@ func TestDeafPlugin(t *testing.T) {
 }
 
 // TestQueuedRequestsAreBounded has a host send requests for a channel that takes its time
-// to be opened. The plugin reads on when it is.
+// to be opened. The plugin reads on meanwhile, and ends the session when they are too many.
 func TestQueuedRequestsAreBounded(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		here, there := net.Pipe()
-		gate := make(chan struct{})
-		host, p := rawHost(t, here, there, openThings(map[string]func() (any, error){
-			"slow": func() (any, error) { <-gate; return newThing(), nil },
-		}), newThing())
-		const before = maxQueued - 4*maxShort // as if others waited
-		p.queued = before
-		host.write(rawMessage(kindOpen, "slow", 2))
-		const count = 8
-		sent := make(chan struct{})
-		go func() {
-			defer close(sent)
-			for n := range uint64(count) {
-				host.write(host.request(2, n, "Plugin.Upper", strings.Repeat("a", maxShort-1000)))
-			}
-		}()
-		time.Sleep(time.Second) // the reader is replaced that opens the channel
-		p.mu.Lock()
-		queued := p.queued
-		p.mu.Unlock()
-		if queued < maxQueued || queued > maxQueued+maxShort {
-			t.Errorf("%d bytes wait for the channel", queued)
-		}
-		close(gate)
-		for range count {
-			if m := host.next(); m.kind != kindAnswer {
-				t.Fatalf("got %+v", m)
-			}
-		}
-		<-sent
-		if p.mu.Lock(); p.queued != before {
-			t.Errorf("%d bytes still wait", p.queued-before)
-		}
-		p.mu.Unlock()
-	})
+	for name, more := range map[string]int{"as many as may be": 3, "one more": 4} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				here, there := net.Pipe()
+				gate := make(chan struct{})
+				host, p := rawHost(t, here, there, openThings(map[string]func() (any, error){
+					"slow": func() (any, error) { <-gate; return newThing(), nil },
+				}), newThing())
+				const before = maxQueued - 4*maxShort + 2000 // as if others waited
+				p.queued = before
+				host.write(rawMessage(kindOpen, "slow", 2))
+				for n := range uint64(more) {
+					host.write(host.request(2, n, "Plugin.Upper", strings.Repeat("a", maxShort-500)))
+				}
+				if more == 4 {
+					if m := host.next(); m.kind != kindBye {
+						t.Errorf("got %+v", m)
+					}
+				}
+				synctest.Wait()
+				if ended := errors.Is(p.Err(), errQueued); ended != (more == 4) {
+					t.Errorf("the session ended with %v", p.Err())
+				}
+				close(gate)
+				if more == 4 {
+					return
+				}
+				for range more {
+					if m := host.next(); m.kind != kindAnswer {
+						t.Fatalf("got %+v", m)
+					}
+				}
+				synctest.Wait()
+				if p.mu.Lock(); p.queued != before {
+					t.Errorf("%d bytes still wait", p.queued-before)
+				}
+				p.mu.Unlock()
+			})
+		})
+	}
 }

@@ -169,6 +169,8 @@ func (b *buffer) isPending() bool {
 	return false
 }
 
+func (b *buffer) isRequest() bool { return kind(b.data[lengthSize])&^flags == kindRequest }
+
 // recycle lets others use the buffer.
 func (b *buffer) recycle() {
 	b.next = nil

@@ -3,7 +3,6 @@
 package mux
 
 import (
-	"encoding/binary"
 	"net"
 	"runtime"
 	"sync"
@@ -62,8 +61,11 @@ type outbox struct {
 	taken   uint64 // what the connection was given: bytes of short frames, and one for each part
 	written uint64 // what of that it took
 	pending uint64 // where the last pending answer ends, see isPending
-	unsent  int    // long answers that are not given to the connection as a whole
-	err     error
+	// requests is where the last request ends among the bytes that wait. A plugin that does
+	// not read may have millions of calls given up, and none of those is looked at for the next.
+	requests int
+	unsent   int // long answers that are not given to the connection as a whole
+	err      error
 	// advanced counts parts of writeSize that the connection took while somebody waited
 	// for it to do so. Small messages of ours are no sign of life of the peer.
 	advanced atomic.Uint64
@@ -86,7 +88,7 @@ func (o *outbox) say(b *buffer, when urgency) error {
 
 // add queues a sealed message, of which said bytes count towards the most.
 func (o *outbox) add(b *buffer, when urgency, said int) (end uint64, err error) {
-	pending := b.isPending()
+	pending, request := b.isPending(), b.isRequest()
 	o.mu.Lock()
 	if o.err != nil {
 		defer o.mu.Unlock()
@@ -104,6 +106,9 @@ func (o *outbox) add(b *buffer, when urgency, said int) (end uint64, err error) 
 	end = o.endLocked()
 	if pending {
 		o.pending = end
+	}
+	if request {
+		o.requests = o.waiting.size
 	}
 	if when == later && o.waiting.size >= batchThreshold {
 		when = now
@@ -296,36 +301,4 @@ func (o *outbox) fail(err error) {
 	o.changed.Broadcast()
 	o.mu.Unlock()
 	_ = o.conn.Close()
-}
-
-// withdraw makes a request that waits one that is not run. It reports false if the request
-// waits no more.
-func (o *outbox) withdraw(channel, number uint64) bool {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	for b := o.waiting.first; b != nil; b = b.next {
-		if b.withdraw(channel, number) {
-			return true
-		}
-	}
-	return false
-}
-
-// withdraw does so with a request among the frames in b.
-func (b *buffer) withdraw(channel, number uint64) bool {
-	for rest := b.data; len(rest) > 0; {
-		frame := rest[lengthSize:]
-		size := binary.BigEndian.Uint32(rest)
-		frame, rest = frame[:size], frame[size:]
-		k := kind(frame[0])
-		if k&^flags != kindRequest {
-			continue
-		}
-		c, n := binary.Uvarint(frame[1:])
-		if m, _ := binary.Uvarint(frame[1+n:]); c == channel && m == number {
-			frame[0] = byte(kindWithdrawn | k&flags)
-			return true
-		}
-	}
-	return false
 }

@@ -14,7 +14,6 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/calls"
 	"github.com/hashicorp/go-plugin/internal/peererr"
-	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
 // PluginConfig is what a plugin's side of a session needs.
@@ -111,7 +110,6 @@ type Plugin struct {
 	open       int    // registered calls
 	names      int    // bytes of what methods of channels are remembered with
 	queued     int    // bytes of requests whose channels are being opened
-	dequeued   wait.Condition
 
 	methods map[string]*method // of gRPC calls; the reader's
 }

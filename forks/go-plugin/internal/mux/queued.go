@@ -4,6 +4,7 @@ package mux
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 )
 
@@ -17,9 +18,12 @@ type queuedRequest struct {
 	decoded chan struct{} // closed when body was read, and the next may be
 }
 
-// maxQueued is how many bytes of requests may wait for their channels to be opened. Nothing
-// more is read meanwhile.
-const maxQueued = 16 << 20
+// maxQueued is how many bytes of requests may wait for their channels to be opened. More end
+// the session: the reader cannot wait for what may need the session itself, and no request
+// can be dropped, as each is a part of its channel's gob stream.
+const maxQueued = 64 << 20
+
+var errQueued = fmt.Errorf("%w: more than %d bytes of requests wait for their kinds to be made", errBeyond, maxQueued)
 
 // valueReader is where the values of a channel are read from.
 type valueReader interface {
@@ -51,8 +55,10 @@ func (q *queuedRequest) takeBody(in *inbox) error {
 	p := q.worker.plugin
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.queued += len(body) + frameCost
-	return p.dequeued.Until(p.ctx, &p.mu, nil, func() bool { return p.queued < maxQueued })
+	if p.queued += len(body) + frameCost; p.queued > maxQueued {
+		return errQueued
+	}
+	return nil
 }
 
 // leaves notes that the request waits no more.
@@ -61,7 +67,6 @@ func (q *queuedRequest) leaves() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.queued -= int(q.body.Size()) + frameCost
-	p.dequeued.Broadcast()
 }
 
 // serveQueued runs the requests that were queued, each when the one before it
