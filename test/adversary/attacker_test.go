@@ -37,6 +37,7 @@ type order struct {
 	Addr                 string        // of the plugin
 	Total                uint64        // frames
 	For                  time.Duration // how long hosts are flooded; a host's flood ends by itself
+	Spins                bool          // before it begins, beside which the baseline is taken
 }
 
 // report is what has come of it.
@@ -62,10 +63,12 @@ func attack(text string) int {
 		begun.Store(true)
 		close(begin)
 	}
-	go func() {
-		for !begun.Load() { // uses the processor
-		}
-	}()
+	if o.Spins {
+		go func() {
+			for !begun.Load() { // uses the processor
+			}
+		}()
+	}
 	var r report
 	var err error
 	if o.Side == asHost {

@@ -96,7 +96,7 @@ func TestFloodsOfPlugins(t *testing.T) {
 				if !*all {
 					t.Parallel()
 				}
-				a := startAttacker(t, order{Side: asPlugin, Name: name, Protocol: protocol, Total: numberOf(tc.frames), For: floodTime()})
+				a := startAttacker(t, order{Side: asPlugin, Name: name, Protocol: protocol, Total: numberOf(tc.frames), For: floodTime(), Spins: *all})
 				underFlood(t, "a plugin that sends "+name+", over "+protocol, a)
 			})
 		}

@@ -217,7 +217,7 @@ func TestFloodsOfHosts(t *testing.T) {
 		for protocol, version := range protocols {
 			t.Run(name+", "+protocol, func(t *testing.T) {
 				v := startPlugin(t)
-				a := startAttacker(t, order{Side: asHost, Name: name, Protocol: protocol, Addr: v.addr, Total: numberOf(tc.frames)})
+				a := startAttacker(t, order{Side: asHost, Name: name, Protocol: protocol, Addr: v.addr, Total: numberOf(tc.frames), Spins: *all})
 				f := measure(t, "%s, in sessions over %s", name, protocol)
 				r := a.beside(f, v.process, "another host", v.greeted(version))
 				f.bytes("answers", r.Came, int64(r.Sent)*max(tc.answer, 256)+1<<20)
