@@ -75,7 +75,7 @@ func (s *settings) settle(o *cli.Options) error {
 		return fmt.Errorf("--cookie %q: want KEY=VALUE", cookie)
 	}
 	if cookie == "" {
-		o.OtherCookie = "give the plugin's as --cookie KEY=VALUE, or its --contract contract.json"
+		o.OtherCookie = "if it wants a cookie of its own, give that as --cookie KEY=VALUE, or its --contract contract.json"
 	}
 	o.Handshake = plugin.HandshakeConfig{ProtocolVersion: uint(slices.Max(versions)), MagicCookieKey: key, MagicCookieValue: value}
 	o.Versions = func(set plugin.PluginSet) map[int]plugin.PluginSet {

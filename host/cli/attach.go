@@ -45,7 +45,7 @@ A host that takes only a path is given a link to ` + o.Name + ` under the plugin
 
 ` + exitCodes,
 		Example: "  " + o.Name + " attach --cookie STORE_PLUGIN=hello store.plugins:7000",
-		Args:    usage(cobra.MaximumNArgs(1)),
+		Args:    counted(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if file != "" {
 				read, err := attach.ReadSettings(file)

@@ -42,7 +42,7 @@ standard input, as an array or an object.
   NAME call pluginzh greeter.Hi 2
   NAME call pluginzh greeter.Greet '{"name": "Ada"}'
   NAME call --server http://127.0.0.1:8080 pluginzh pingponger.Ping`, "NAME", o.Name),
-		Args:              usage(cobra.MinimumNArgs(2)),
+		Args:              counted(cobra.MinimumNArgs(2)),
 		ValidArgsFunction: o.completeCall,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			kind, method, ok := cutMethod(args[1])

@@ -37,7 +37,7 @@ plugin of your own: it opens some hundred connections. Those that do not concern
 ` + exitCodes,
 		Example: strings.ReplaceAll(`  NAME conform localhost:7000 -o json
   NAME conform --cookie STORE_PLUGIN=hello --versions 5,6 unix:///run/store.sock`, "NAME", o.Name),
-		Args: usage(cobra.ExactArgs(1)),
+		Args: counted(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			show, ok := conformFormats[f.output]
 			if !ok {

@@ -26,7 +26,7 @@ idempotent, how often it is repeated, and how long it may take.
 
 ` + exitCodes,
 		Example:           "  " + o.Name + " describe pluginzh",
-		Args:              usage(cobra.ExactArgs(1)),
+		Args:              counted(cobra.ExactArgs(1)),
 		ValidArgsFunction: o.completePlugin,
 		RunE: func(cmd *cobra.Command, args []string) error {
 			show, ok := map[string]func(io.Writer, []daemon.KindInfo) error{"table": writeKinds, "json": writeKindsJSON}[output]

@@ -45,7 +45,7 @@ that the environment knows. Without a target, and with --all, all plugins are lo
 		Example: strings.ReplaceAll(`  NAME doctor service/pluginzh -n plugins --in-cluster
   NAME doctor pluginzh.plugins:7000 --call 'greeter.Greet "Ada"'
   NAME doctor --pre manifests/`, "NAME", cmp.Or(o.called, o.Name)),
-		Args: usage(cobra.MaximumNArgs(1)),
+		Args: counted(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			d, err := o.newDoctor(cmd, f, args)
 			if err != nil {

@@ -6,8 +6,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -49,7 +51,9 @@ func TestFollowingOutlivesTheDaemon(t *testing.T) {
 			return len(p), nil
 		}), &stderr)
 		cancel()
-		want := fmt.Sprintf("basic: the daemon at %s ended the stream of events; it is asked again until it answers\n", server.URL)
+		const again = "; it is asked again until it answers\n"
+		want := fmt.Sprintf("basic: the daemon at %s ended the stream of events%s", server.URL, again) + // once for each reason
+			"basic: the server answered 503 Service Unavailable, and not as a daemon does" + again
 		if code != exitOK || !strings.Contains(shown.String(), "life3") || stderr.String() != want {
 			t.Errorf("%s: code %d\n%s\n%s, want\n%s", command, code, &shown, &stderr, want)
 		}
@@ -62,8 +66,8 @@ func TestFollowingKeepsOtherErrors(t *testing.T) {
 	for _, tc := range []struct {
 		reached bool
 		err     error
-	}{{true, errEnded}, {true, failf(exitUsage, "no token")}, {false, failf(exitUnreachable, "nobody")}, {true, nil}} {
-		p := &patient{pause: func(context.Context) error {
+	}{{true, errEnded}, {true, failf(exitUsage, "no token")}, {true, failf(exitUnreachable, "not JSON")}, {false, away("nobody")}, {true, nil}} {
+		p := &patient{pause: func(context.Context, time.Duration) error {
 			t.Errorf("%v: it waits", tc.err)
 			return context.Canceled
 		}}
@@ -76,5 +80,29 @@ func TestFollowingKeepsOtherErrors(t *testing.T) {
 		if !errors.Is(err, tc.err) {
 			t.Errorf("got %v, want %v", err, tc.err)
 		}
+	}
+}
+
+// TestFollowingPausesLonger holds that a daemon which stays away is asked less and less often,
+// and as soon again as ever after it was there.
+func TestFollowingPausesLonger(t *testing.T) {
+	var pauses []time.Duration
+	p := &patient{to: io.Discard, pause: func(_ context.Context, long time.Duration) error {
+		pauses = append(pauses, long)
+		if len(pauses) == 9 {
+			return context.Canceled
+		}
+		return nil
+	}}
+	calls := 0
+	err := p.follow(t.Context(), func(reached func()) error {
+		if calls++; calls == 1 || calls == 8 {
+			reached()
+		}
+		return away("it is away")
+	})
+	const s = time.Second
+	if want := []time.Duration{s, 2 * s, 4 * s, 8 * s, 16 * s, 30 * s, 30 * s, s, 2 * s}; err != nil || !slices.Equal(pauses, want) {
+		t.Errorf("got %v, %v, want %v", pauses, err, want)
 	}
 }

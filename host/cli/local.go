@@ -11,7 +11,6 @@ import (
 	"iter"
 	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/reattach/reattach/host/conn"
@@ -233,7 +232,7 @@ func (l *local) attached(ctx context.Context, plugin string) (found, error) {
 	}
 	if i := slices.IndexFunc(now.Plugins, waited); i >= 0 {
 		said := statusOf(now.Plugins[i])
-		if hint := l.c.program.OtherCookie; hint != "" && strings.Contains(said, "magic cookie") {
+		if hint := l.c.program.OtherCookie; hint != "" {
 			said += ": " + hint
 		}
 		return now, failf(exitUnreachable, "plugin %s: %s", plugin, said)

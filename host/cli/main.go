@@ -102,17 +102,22 @@ func failf(code int, format string, args ...any) error {
 // UsageError gives an error of a command of Options.Extend the exit code of wrong arguments.
 func UsageError(err error) error { return &failure{exitUsage, err} }
 
-// usage marks what is said of arguments that are wrong; cobra counts them, and people want to
-// know which.
+// usage marks what is said of arguments that are wrong.
 func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
-		err := check(cmd, args)
-		if err != nil && strings.Contains(err.Error(), "arg(s)") {
-			err = fmt.Errorf("want %s, got %q", strings.TrimSuffix(cmd.UseLine(), " [flags]"), args)
-		}
-		if err != nil {
+		if err := check(cmd, args); err != nil {
 			return failf(exitUsage, "%w; see %s --help", err, cmd.CommandPath())
 		}
 		return nil
 	}
+}
+
+// counted is usage for arguments that cobra counts: people want to know which there are.
+func counted(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return usage(func(cmd *cobra.Command, args []string) error {
+		if check(cmd, args) != nil {
+			return fmt.Errorf("want %s, got %q", strings.TrimSuffix(cmd.UseLine(), " [flags]"), args)
+		}
+		return nil
+	})
 }

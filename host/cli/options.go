@@ -60,8 +60,8 @@ type Options struct {
 	// of: it calls a kind that is not among Kinds as the plugin describes it. Such a program
 	// has no serve, and shows its help without a command.
 	AnyPlugin bool
-	// OtherCookie, if not empty, says what to do to whoever calls a plugin that wants another
-	// cookie than Handshake has.
+	// OtherCookie, if not empty, is said with why a plugin cannot be called: what to do if it
+	// wants another cookie than Handshake has.
 	OtherCookie string
 	// Settle, if not nil, completes the options that depend on Environment or on flags of
 	// Extend. A command calls it once, before it uses any.

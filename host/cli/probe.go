@@ -33,7 +33,7 @@ doctor takes the same hops and those before them, in a cluster, and is silent wh
 
 ` + exitCodes,
 		Example: "  " + o.Name + " probe pluginzh.plugins:7000",
-		Args:    usage(cobra.ExactArgs(1)),
+		Args:    counted(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := target.ValidateAddress(args[0]); err != nil {
 				return &failure{exitUsage, err}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"io"
@@ -176,9 +177,9 @@ func (r *remote) stream(ctx context.Context, each func(*eventReader) error) erro
 		case events.err == nil && err != nil: // of each
 			return err
 		case errors.Is(err, io.EOF):
-			return failf(exitUnreachable, "the daemon at %s ended the stream of events", r.base)
+			return away("the daemon at %s ended the stream of events", r.base)
 		case err != nil:
-			return failf(exitUnreachable, "read the events of the daemon at %s: %w", r.base, err)
+			return away("read the events of the daemon at %s: %w", r.base, err)
 		}
 	}
 }
@@ -223,14 +224,22 @@ func (r *remote) send(ctx context.Context, verb string, body []byte, path ...str
 		client = r.calls
 	}
 	answer, err := client.Do(request)
-	if err != nil {
+	if _, distrusted := errors.AsType[*tls.CertificateVerificationError](err); distrusted {
 		return nil, failf(exitUnreachable, "ask the daemon: %w", err)
+	}
+	if err != nil {
+		return nil, away("ask the daemon: %w", err)
 	}
 	if answer.StatusCode == http.StatusOK {
 		return answer, nil
 	}
 	defer answer.Body.Close()
-	return nil, refused(answer)
+	err = refused(answer)
+	switch answer.StatusCode {
+	case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		err = &awayError{err} // the daemon's, or a proxy's before it
+	}
+	return nil, err
 }
 
 // maxProblem is how much of a problem is read, in bytes.
