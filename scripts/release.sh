@@ -60,6 +60,7 @@ mkdir -p build
 go run -C tools ./notice -C ../cmd/reattach -os linux,darwin,windows -o ../build/NOTICE . github.com/reattach/reattach/host
 IMAGES_WITH=oci IMAGE_TAG=$version scripts/images.sh build/release-images
 goreleaser release --clean --skip=publish,announce
+scripts/krew.sh "$version" build/release/SHA256SUMS >build/krew.yaml
 
 # What a newcomer does with it: the command of the release writes a module, which takes
 # all that it needs from the tags, and its tests pass.
@@ -89,6 +90,6 @@ mkdir -p "$out"
 (cd build/release && cp SHA256SUMS ./*.tar.gz ./*.zip ./*.cdx.json "$out/")
 cp build/release-images/*.tar "$out/"
 (cd "$out" && sha256sum --quiet -c SHA256SUMS)
-scripts/krew.sh "$version" "$out/SHA256SUMS" >"$out/krew.yaml"
+cp build/krew.yaml "$out/"
 printf '%s: %s files, which SHA256SUMS fits\n' "$out" "$(wc -l <"$out/SHA256SUMS")"
 [ "$mode" = --publish ] || printf 'it would be tagged %s\n' "${tags[@]}"

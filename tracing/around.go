@@ -10,7 +10,9 @@ import (
 	"go.opentelemetry.io/otel/codes"
 	semconv "go.opentelemetry.io/otel/semconv/v1.43.0"
 	"go.opentelemetry.io/otel/trace"
+	grpccodes "google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 )
 
 // Around gives what shows each call that a plugin serves as a span, of kind SERVER, beneath
@@ -38,12 +40,22 @@ func Around(provider trace.TracerProvider) plugin.Around {
 			}
 			span.End()
 		}()
-		if err := run(ToMetadata(ctx)); err != nil {
+		err := run(ToMetadata(ctx))
+		if call.Protocol == "grpc" && status.Code(err) == grpccodes.Unimplemented {
+			// A stranger may call anything, and names of spans are made series of.
+			span.SetName(otherMethod)
+			span.SetAttributes(semconv.RPCMethod(otherMethod), semconv.RPCMethodOriginal(name))
+		}
+		if err != nil {
 			setError(span, call.Protocol, err)
 		}
 		failed = false
 	}
 }
+
+// otherMethod takes the place of a method's name that the server does not know, as the
+// conventions for RPC have it.
+const otherMethod = "_OTHER"
 
 // MethodName gives a method's name in spans, "greeter/Greet" or "hello.Greeter/Greet", of
 // what a protocol has: "Plugin.Greet" and the kind, or "/hello.Greeter/Greet".

@@ -9,7 +9,9 @@ import (
 
 	"go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
 
 	"github.com/hashicorp/go-plugin"
 )
@@ -89,6 +91,25 @@ func TestAround(t *testing.T) {
 	}
 	if len(s.Name()) > 2*maxText || strings.Contains(s.Name(), "\xff") || !strings.HasPrefix(s.Name(), "greeter/é") {
 		t.Errorf("the span has a name of %d bytes: %.40q", len(s.Name()), s.Name())
+	}
+}
+
+// TestStrangersNameNoSpans holds that a method which nobody serves gives no span its name.
+func TestStrangersNameNoSpans(t *testing.T) {
+	spans := tracetest.NewSpanRecorder()
+	around := Around(trace.NewTracerProvider(trace.WithSpanProcessor(spans)))
+	around(t.Context(), plugin.ServedCall{Protocol: "grpc", Method: "/stranger.1/X"}, func(context.Context) error {
+		return status.Error(codes.Unimplemented, "unknown service stranger.1")
+	})
+	got := make(map[string]string)
+	for _, s := range spans.Ended() {
+		got["name"] = s.Name()
+		for _, a := range s.Attributes() {
+			got[string(a.Key)] = a.Value.AsString()
+		}
+	}
+	if got["name"] != "_OTHER" || got["rpc.method"] != "_OTHER" || got["rpc.method_original"] != "stranger.1/X" {
+		t.Errorf("the span has %v", got)
 	}
 }
 

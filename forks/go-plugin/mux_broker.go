@@ -39,8 +39,9 @@ func (m *MuxBroker) Dial(id uint32) (net.Conn, error) { return m.broker.Dial(id)
 
 // DialClient dials id as Dial does, and returns a client of what the other side serves
 // there. [CallContext] through it carries the deadline, the end and the outgoing metadata of
-// its context, to a method that takes a context: see [ContextReceiver]. A peer of another
-// library, or without such a method, is called as ever. The caller closes the client.
+// its context, to a method that takes a context: see [ContextReceiver]. Metadata of more than 64
+// pairs or 16 KiB, or with what gRPC could not carry, are left out. A peer of another library,
+// or without such a method, is called as ever. The caller closes the client.
 func (m *MuxBroker) DialClient(id uint32) (*rpc.Client, error) { return m.broker.DialClient(id) }
 
 // Close ends the whole session, and with it every stream.

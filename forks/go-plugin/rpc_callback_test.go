@@ -48,6 +48,20 @@ func (s *askServer) Ask(ctx context.Context, b Back, said *Said) error {
 	return plugin.CallContext(metadata.AppendToOutgoingContext(ctx, "traceparent", "the plugin's"), client, b.Method, 0, said)
 }
 
+// Much calls back with more metadata than a call can carry.
+func (s *askServer) Much(ctx context.Context, b Back, said *Said) error {
+	client, err := s.broker.DialClient(b.ID)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	pairs := make([]string, 0, 2*65)
+	for range 65 {
+		pairs = append(pairs, "traceparent", "one of many")
+	}
+	return plugin.CallContext(metadata.AppendToOutgoingContext(ctx, pairs...), client, b.Method, 0, said)
+}
+
 // Leave calls back for as long as its context lives, which the host ends.
 func (s *askServer) Leave(ctx context.Context, b Back, said *Said) error {
 	client, err := s.broker.DialClient(b.ID)
@@ -115,6 +129,9 @@ func TestCallbackContext(t *testing.T) {
 			said, err := ask(t.Context(), "Plugin.Ask", "Plugin.Say")
 			if err != nil || said != (Said{Traceparent: "the plugin's"}) {
 				t.Errorf("the callback was told %+v, %v", said, err)
+			}
+			if said, err := ask(t.Context(), "Plugin.Much", "Plugin.Say"); err != nil || said.Traceparent != "" {
+				t.Errorf("a callback with too much metadata was told %+v, %v", said, err)
 			}
 			if name == "network" { // the call itself has a deadline only there
 				ctx, cancel := context.WithTimeout(t.Context(), time.Hour)

@@ -154,12 +154,14 @@ func startAttacker(t *testing.T, o order) *attacker {
 // attack has it do so, and waits for what has come of it.
 func (a *attacker) attack() (r report) {
 	a.t.Helper()
+	stuck := time.AfterFunc(floodsEnd, func() { _ = a.cmd.Process.Kill() }) // which ends the report
+	defer stuck.Stop()
 	_, err := io.WriteString(a.stdin, "begin\n")
 	if err == nil {
 		err = json.NewDecoder(a.stdout).Decode(&r)
 	}
-	if err != nil || r.Err != "" {
-		a.t.Errorf("the attacker: %s, %v", r.Err, err)
+	if err != nil || r.Err != "" || r.Sent == 0 {
+		a.t.Errorf("the attacker has sent %d frames: %s, %v", r.Sent, r.Err, err)
 	}
 	return r
 }
@@ -181,13 +183,14 @@ func (a *attacker) beside(f *figures, victim *process, who string, ask func() er
 	f.note(true, "%d frames in %d sessions and %v", r.Sent, r.Sessions, lasted.Round(time.Millisecond))
 	f.served(who, peer)
 	f.compare(&calls, &baseline)
-	each := time.Duration(0)
-	if r.Sent > 0 {
-		each = spent / time.Duration(r.Sent)
-	}
-	f.note(true, "processor %.2f, %v a frame", spent.Seconds()/lasted.Seconds(), each)
+	f.note(true, "processor %.2f, %v a frame", spent.Seconds()/lasted.Seconds(), spent/time.Duration(max(r.Sent, 1)))
 	return r
 }
 
-// baselineTime is how long the baseline is measured.
-const baselineTime = time.Second
+const (
+	// baselineTime is how long the baseline is measured.
+	baselineTime = time.Second
+	// floodsEnd is after how long an attacker is ended that does not end by itself, busy as
+	// the machine may be.
+	floodsEnd = 10 * time.Minute
+)

@@ -52,7 +52,9 @@ func buildAndRun(m *testing.M) (int, error) {
 	if err := kit.Build(dir, map[string]string{"basic": "../../host", "zh.po": "../../pluginzh", "peer.po": "./peer"}); err != nil {
 		return 0, err
 	}
-	return m.Run(), nil
+	code := m.Run()
+	sumUp()
+	return code, nil
 }
 
 // eventually waits until condition holds, and fails with what it last said.

@@ -78,10 +78,12 @@ func TestKrew(t *testing.T) {
 	for name := range want {
 		t.Errorf("%s is missing", name)
 	}
-	if err := os.WriteFile(file, []byte("0  another.tar.gz\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if out, err := exec.Command("../../scripts/krew.sh", "v1.2.3", file).CombinedOutput(); err == nil || !strings.Contains(string(out), "no checksum of reattach_1.2.3") {
-		t.Errorf("without a checksum: %v, %s", err, out)
+	for _, sums := range []string{"", "0  another.tar.gz\n"} {
+		if err := os.WriteFile(file, []byte(sums), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := exec.Command("../../scripts/krew.sh", "v1.2.3", file).CombinedOutput(); err == nil || !strings.Contains(string(out), "no checksum of reattach_1.2.3") {
+			t.Errorf("with the checksums %q: %v, %s", sums, err, out)
+		}
 	}
 }

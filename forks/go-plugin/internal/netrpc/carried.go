@@ -31,13 +31,19 @@ func (c *stream) carry() *stream {
 	return c
 }
 
-// heading gives the header of a request. The caller holds mu.
+// heading gives the header of a request. The caller holds mu. Metadata that cannot be carried
+// are left out: few who make a callback know what is in their context, and nobody was told of
+// it before.
 func (c *stream) heading(r mux.Request) (header any, err error) {
 	if !c.carrying {
 		c.header = rpc.Request{ServiceMethod: r.Method, Seq: r.Number}
 		return &c.header, nil
 	}
 	carried, err := r.AppendCarried(nil)
+	if err != nil {
+		r.Metadata = nil
+		carried, err = r.AppendCarried(nil)
+	}
 	return &requestHeader{ServiceMethod: r.Method, Seq: r.Number, Carried: carried}, err
 }
 
