@@ -13,35 +13,23 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
-	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/emptypb"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
-	"google.golang.org/protobuf/types/known/structpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/reattach/reattach/gen/evolve"
 	"github.com/reattach/reattach/host/daemon"
 	"github.com/reattach/reattach/host/dynamic"
+	"github.com/reattach/reattach/host/messages"
 	"github.com/reattach/reattach/host/stub"
 )
-
-// wellKnown are the files of protocol buffers' own whose messages contracts have.
-var wellKnown = []string{
-	anypb.File_google_protobuf_any_proto.Path(), durationpb.File_google_protobuf_duration_proto.Path(),
-	emptypb.File_google_protobuf_empty_proto.Path(), fieldmaskpb.File_google_protobuf_field_mask_proto.Path(),
-	structpb.File_google_protobuf_struct_proto.Path(), timestamppb.File_google_protobuf_timestamp_proto.Path(),
-	wrapperspb.File_google_protobuf_wrappers_proto.Path(),
-}
 
 // kindsOf gives the kinds of a contract, as it is recorded: messages are told by the numbers
 // of their fields, whatever they are called.
 func kindsOf(r *evolve.Record) ([]daemon.Kind, error) {
-	m := &messages{file: &descriptorpb.FileDescriptorProto{
+	m := &contractMessages{file: &descriptorpb.FileDescriptorProto{
 		Name: proto.String("contract"), Package: proto.String("contract"), Syntax: proto.String("proto3"),
-		Dependency: wellKnown,
 	}, types: make(map[string]bool)}
+	for _, own := range messages.Files() {
+		m.file.Dependency = append(m.file.Dependency, own.Path())
+	}
 	m.addTypes(r.Types)
 	why := make(map[string]error) // by the name of a method's messages
 	for _, s := range r.Services {
@@ -151,8 +139,8 @@ func callOptions(m evolve.Method) (o stub.CallOptions, err error) {
 	return o, nil
 }
 
-// messages makes descriptors of what a record says.
-type messages struct {
+// contractMessages makes descriptors of what a record says.
+type contractMessages struct {
 	file  *descriptorpb.FileDescriptorProto
 	types map[string]bool
 }
@@ -171,7 +159,7 @@ var scalars = map[string]descriptorpb.FieldDescriptorProto_Type{
 
 // addTypes makes messages of those types that have nothing but what has a message: what has
 // another one is not callable.
-func (m *messages) addTypes(all []evolve.Type) {
+func (m *contractMessages) addTypes(all []evolve.Type) {
 	for _, t := range all {
 		m.types[t.Name] = true
 	}
@@ -188,7 +176,7 @@ func (m *messages) addTypes(all []evolve.Type) {
 
 // add makes a message of values. Parameters are sent although they are zero: a plugin tells
 // one that is missing.
-func (m *messages) add(name string, values []evolve.Value, present bool) error {
+func (m *contractMessages) add(name string, values []evolve.Value, present bool) error {
 	d := &descriptorpb.DescriptorProto{Name: &name}
 	var optional []*descriptorpb.FieldDescriptorProto
 	for _, v := range values {
@@ -218,7 +206,7 @@ func (m *messages) add(name string, values []evolve.Value, present bool) error {
 }
 
 // setType reads how a value travels.
-func (m *messages) setType(of *descriptorpb.DescriptorProto, field *descriptorpb.FieldDescriptorProto, message, wire string) error {
+func (m *contractMessages) setType(of *descriptorpb.DescriptorProto, field *descriptorpb.FieldDescriptorProto, message, wire string) error {
 	if elem, ok := strings.CutPrefix(wire, "repeated "); ok {
 		field.Label = descriptorpb.FieldDescriptorProto_LABEL_REPEATED.Enum()
 		elem, _, _ = strings.Cut(elem, "[")
@@ -247,7 +235,7 @@ func (m *messages) setType(of *descriptorpb.DescriptorProto, field *descriptorpb
 }
 
 // setElem reads how a single value travels.
-func (m *messages) setElem(field *descriptorpb.FieldDescriptorProto, wire string) error {
+func (m *contractMessages) setElem(field *descriptorpb.FieldDescriptorProto, wire string) error {
 	switch scalar, ok := scalars[wire]; {
 	case ok:
 		field.Type = scalar.Enum()

@@ -16,11 +16,27 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/emptypb"
+	"google.golang.org/protobuf/types/known/fieldmaskpb"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/timestamppb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // known begins the names of messages of protocol buffers' own.
 const known = "google.protobuf."
+
+// Files are those of protocol buffers' own whose messages contracts have.
+func Files() []protoreflect.FileDescriptor {
+	return []protoreflect.FileDescriptor{
+		anypb.File_google_protobuf_any_proto, durationpb.File_google_protobuf_duration_proto,
+		emptypb.File_google_protobuf_empty_proto, fieldmaskpb.File_google_protobuf_field_mask_proto,
+		structpb.File_google_protobuf_struct_proto, timestamppb.File_google_protobuf_timestamp_proto,
+		wrapperspb.File_google_protobuf_wrappers_proto,
+	}
+}
 
 // Whole reports whether JSON has a message of protocol buffers' own as one value, and not as
 // an object with its fields: google.protobuf.Timestamp is a text.

@@ -13,13 +13,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	"google.golang.org/protobuf/reflect/protoregistry"
 	"google.golang.org/protobuf/types/descriptorpb"
-	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/durationpb"
-	"google.golang.org/protobuf/types/known/emptypb"
-	"google.golang.org/protobuf/types/known/fieldmaskpb"
-	"google.golang.org/protobuf/types/known/structpb"
-	"google.golang.org/protobuf/types/known/timestamppb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/reattach/reattach/host/messages"
 )
 
 // Describe asks for the services with all messages of their methods, ordered by name. It
@@ -52,12 +47,7 @@ func Describe(ctx context.Context, conn grpc.ClientConnInterface) ([]protoreflec
 // JSON has forms of their own for, of which package protojson goes by the names alone, and
 // that of descriptors, which not every plugin can show.
 func wellKnown() []protoreflect.FileDescriptor {
-	return []protoreflect.FileDescriptor{
-		anypb.File_google_protobuf_any_proto, descriptorpb.File_google_protobuf_descriptor_proto,
-		durationpb.File_google_protobuf_duration_proto, emptypb.File_google_protobuf_empty_proto,
-		fieldmaskpb.File_google_protobuf_field_mask_proto, structpb.File_google_protobuf_struct_proto,
-		timestamppb.File_google_protobuf_timestamp_proto, wrapperspb.File_google_protobuf_wrappers_proto,
-	}
+	return append(messages.Files(), descriptorpb.File_google_protobuf_descriptor_proto)
 }
 
 // fileSet has files by their names.

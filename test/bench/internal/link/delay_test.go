@@ -65,31 +65,5 @@ func TestDelayedClose(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("there is no such network but on Linux")
 	}
-	far, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer far.Close()
-	d, err := NewDelayed(far.Addr().String(), time.Millisecond)
-	if err != nil {
-		t.Fatal(err)
-	}
-	conn, err := net.Dial("tcp", d.Addr())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer conn.Close()
-	other, err := far.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Close()
-	if err := d.Close(); err != nil {
-		t.Error(err)
-	}
-	for _, c := range []net.Conn{conn, other} {
-		if n, err := c.Read(make([]byte, 1)); err == nil {
-			t.Errorf("%d bytes were read after the end of the network", n)
-		}
-	}
+	endsConnections(t, func(to string) (proxy, error) { return NewDelayed(to, time.Millisecond) })
 }

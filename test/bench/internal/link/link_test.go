@@ -55,16 +55,28 @@ func TestLink(t *testing.T) {
 
 // TestClose holds that connections end with the link.
 func TestClose(t *testing.T) {
+	endsConnections(t, func(to string) (proxy, error) { return New(to, 1<<20) })
+}
+
+// proxy is what connections go through.
+type proxy interface {
+	Addr() string
+	Close() error
+}
+
+// endsConnections holds that both ends of a connection end with the proxy between them.
+func endsConnections(t *testing.T, start func(to string) (proxy, error)) {
+	t.Helper()
 	far, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer far.Close()
-	l, err := New(far.Addr().String(), 1<<20)
+	p, err := start(far.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	conn, err := net.Dial("tcp", l.Addr())
+	conn, err := net.Dial("tcp", p.Addr())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,12 +86,12 @@ func TestClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer other.Close()
-	if err := l.Close(); err != nil {
+	if err := p.Close(); err != nil {
 		t.Error(err)
 	}
 	for _, c := range []net.Conn{conn, other} {
 		if n, err := c.Read(make([]byte, 1)); err == nil {
-			t.Errorf("%d bytes were read after the end of the link", n)
+			t.Errorf("%d bytes were read after the end", n)
 		}
 	}
 }
