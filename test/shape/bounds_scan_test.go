@@ -312,7 +312,7 @@ var notBounds = map[string][]string{
 		"forks/go-plugin/internal/multiplex KeepAliveInterval", "host/api Heartbeat", "host/doctor/kubernetes jobPoll",
 		"host/history Step", "host/conn PingInterval", "host/conn quickPing", "host/conn Recheck", "host/discovery/dir Rescan",
 		"host/discovery/static Interval", "host/discovery/static minInterval", "host/discovery/static retryInterval",
-		"host/shim/expose recycleEvery", "host/cli askAgain",
+		"host/shim/expose recycleEvery", "host/cli firstPause", "host/cli lastPause",
 	},
 	"when something is worth a warning": {
 		"host/doctor renewalTime", "host/doctor/kubernetes slowStart",

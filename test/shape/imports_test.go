@@ -19,8 +19,8 @@ const module = "github.com/reattach/reattach"
 // layers are the directories of host/, lowest first. A package may import packages
 // of lower layers and of its own directory, and nothing else of host/.
 var layers = [][]string{
-	{"target", "balancer", "history", "page", "services", "messages"},
-	{"discovery", "conn"},
+	{"target", "balancer", "history", "page", "messages"},
+	{"discovery", "conn", "services"},
 	{"attach", "fleet", "stub", "conform"},
 	{"tracing"},
 	{"daemon", "shim"},
