@@ -41,6 +41,9 @@ type Options struct {
 	// Service names the program in its traces, if OTEL_SERVICE_NAME does not. Empty is
 	// the name of a plugin, as PLUGIN_NAME or its executable has it.
 	Service string
+	// Fixed says that Service is the name in any case: the environment is that of another
+	// program, which OTEL_SERVICE_NAME speaks of.
+	Fixed bool
 	// Logger is told of spans that could not be sent: it takes the errors of all of
 	// OpenTelemetry in the process. Nil leaves them to package log.
 	Logger hclog.Logger
@@ -98,12 +101,9 @@ func Start(o Options) (provider trace.TracerProvider, stop func(), err error) {
 	if err != nil {
 		return nil, stop, err
 	}
-	name := cmp.Or(o.Service, os.Getenv("PLUGIN_NAME"), strings.TrimSuffix(filepath.Base(os.Args[0]), filepath.Ext(os.Args[0])))
-	about, err := resource.New(context.Background(),
-		resource.WithAttributes(semconv.ServiceName(name)), resource.WithHost(), resource.WithProcessPID(),
-		resource.WithTelemetrySDK(), resource.WithFromEnv())
+	about, err := o.describe()
 	if err != nil {
-		return nil, stop, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
+		return nil, stop, err
 	}
 	if o.Logger != nil {
 		otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { o.Logger.Warn("traces are not complete", "error", err) }))
@@ -116,6 +116,21 @@ func Start(o Options) (provider trace.TracerProvider, stop func(), err error) {
 			otel.Handle(err)
 		}
 	}, nil
+}
+
+// describe says of the program what its spans have in common. What is said later wins.
+func (o Options) describe() (*resource.Resource, error) {
+	name := cmp.Or(o.Service, os.Getenv("PLUGIN_NAME"), strings.TrimSuffix(filepath.Base(os.Args[0]), filepath.Ext(os.Args[0])))
+	named := resource.WithAttributes(semconv.ServiceName(name))
+	all := []resource.Option{named, resource.WithHost(), resource.WithProcessPID(), resource.WithTelemetrySDK(), resource.WithFromEnv()}
+	if o.Fixed {
+		all = append(all, named)
+	}
+	about, err := resource.New(context.Background(), all...)
+	if err != nil {
+		return nil, fmt.Errorf("OTEL_RESOURCE_ATTRIBUTES: %w", err)
+	}
+	return about, nil
 }
 
 // newExporter makes what sends spans. It does not connect.

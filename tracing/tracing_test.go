@@ -64,6 +64,31 @@ func TestStart(t *testing.T) {
 	}
 }
 
+// TestServiceName holds who names a program.
+func TestServiceName(t *testing.T) {
+	for _, test := range []struct {
+		fixed                  bool
+		service, theirs, value string
+		want                   string
+	}{
+		{service: "mine", want: "mine"},
+		{service: "mine", theirs: "theirs", want: "theirs"},
+		{service: "mine", value: "service.name=other", want: "other"},
+		{fixed: true, service: "mine", theirs: "theirs", want: "mine"},
+		{fixed: true, service: "mine", value: "service.name=other", want: "mine"},
+	} {
+		t.Setenv("OTEL_SERVICE_NAME", test.theirs)
+		t.Setenv("OTEL_RESOURCE_ATTRIBUTES", test.value)
+		about, err := Options{Service: test.service, Fixed: test.fixed}.describe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := about.Set().Value("service.name"); got.AsString() != test.want {
+			t.Errorf("%+v: it is called %q", test, got.AsString())
+		}
+	}
+}
+
 // TestAround holds that a call is beneath its host's span, that what the method calls is told
 // of its own, and that what the other side says is cut and printable.
 func TestAround(t *testing.T) {

@@ -51,9 +51,11 @@ type Options struct {
 	Environment any
 	// Tracer, if not nil, gives what follows the calls of a daemon, as daemon.Options has it,
 	// or nil if the environment asks for nothing: tracing.FromEnv of package host/tracing is
-	// one. It is called once by a command that has a daemon of its own, and stop at its end,
-	// also after an error.
-	Tracer func(program string, logger hclog.Logger) (tracer stub.Tracer, stop func(), err error)
+	// one. service is the program's name there, if the environment has no other one or it is
+	// fixed: then the environment is that of somebody else, as it is for expose and attach.
+	// It is called once by these and by a command that has a daemon of its own, and stop at
+	// its end, also after an error.
+	Tracer func(service string, fixed bool, logger hclog.Logger) (tracer stub.Tracer, stop func(), err error)
 	// Finders find plugins in further places.
 	Finders []Finder
 	// AnyPlugin is for a program that knows no kinds, or those of contracts that it is told

@@ -21,7 +21,7 @@ const serviceName = "OTEL_SERVICE_NAME"
 // follow has the calls of a daemon's options followed, if the environment asks for it. The
 // caller calls stop when the daemon has ended.
 func (c *config) follow(o *daemon.Options) (stop func(), err error) {
-	tracer, stop, err := c.program.tracer(c.program.Name, o.Logger)
+	tracer, stop, err := c.program.tracer(c.program.Name, false, o.Logger)
 	if o.Tracer = tracer; tracer != nil {
 		o.ChildEnv = append(o.ChildEnv, serviceName+"=") // A child's spans are not this program's.
 	}
@@ -52,34 +52,19 @@ func (o Options) shimTracer(command string, logger hclog.Logger) (tracer stub.Tr
 		return nil, func() {}
 	}
 	name := cmp.Or(os.Getenv(o.prefix()+"_"+serviceName), o.Name+"-"+command)
-	restore := setenv(serviceName, name) // It also wins over a service.name of OTEL_RESOURCE_ATTRIBUTES.
-	defer restore()
-	tracer, stop, err := o.tracer(name, logger)
+	tracer, stop, err := o.tracer(name, true, logger)
 	if err != nil {
 		logger.Warn("there are no traces of this shim; set OTEL_SDK_DISABLED=true if none are wanted", "error", err)
 	}
 	return tracer, stop
 }
 
-// setenv sets a variable of the environment, until restore is called.
-func setenv(name, value string) (restore func()) {
-	before, was := os.LookupEnv(name)
-	_ = os.Setenv(name, value) // The name is a variable's, and no value from the environment has a zero byte.
-	return func() {
-		if was {
-			_ = os.Setenv(name, before)
-			return
-		}
-		_ = os.Unsetenv(name)
-	}
-}
-
 // tracer gives what the environment asks for, which may be nil.
-func (o Options) tracer(service string, logger hclog.Logger) (tracer stub.Tracer, stop func(), err error) {
+func (o Options) tracer(service string, fixed bool, logger hclog.Logger) (tracer stub.Tracer, stop func(), err error) {
 	if o.Tracer == nil {
 		return nil, func() {}, nil
 	}
-	tracer, stop, err = o.Tracer(service, logger.Named("traces"))
+	tracer, stop, err = o.Tracer(service, fixed, logger.Named("traces"))
 	if err != nil {
 		stop()
 		return nil, func() {}, &failure{exitUsage, err}

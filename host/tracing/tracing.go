@@ -58,8 +58,8 @@ func New(provider trace.TracerProvider) stub.Tracer {
 
 // FromEnv gives one that sends spans as the OTEL_ variables say, for a program with the
 // command line of package cli; it is nil without them. The caller calls stop at the end.
-func FromEnv(program string, logger hclog.Logger) (t stub.Tracer, stop func(), err error) {
-	provider, stop, err := tracing.Start(tracing.Options{Service: program, Logger: logger})
+func FromEnv(service string, fixed bool, logger hclog.Logger) (t stub.Tracer, stop func(), err error) {
+	provider, stop, err := tracing.Start(tracing.Options{Service: service, Fixed: fixed, Logger: logger})
 	return New(provider), stop, err
 }
 

@@ -72,8 +72,6 @@ type Options struct {
 	Stdout, Stderr io.Writer
 	// Around, if not nil, runs the calls of gRPC: see plugin.RelayConfig.
 	Around plugin.Around
-	// ChildEnv is added to the environment of the children, as "NAME=value".
-	ChildEnv []string
 	// Logger is used for what this package and the library have to say. Nil is silent.
 	Logger hclog.Logger
 }

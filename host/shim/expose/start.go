@@ -119,9 +119,6 @@ func (s *starter) run(ctx context.Context, a asked) (*child, error) {
 		SyncStderr:       s.opts.Stderr,
 		Logger:           hclog.NewNullLogger(), // what it logs goes to Stderr as it is
 	}
-	if len(s.opts.ChildEnv) > 0 {
-		config.Cmd.Env, config.SkipHostEnv = append(plugin.HostEnv(), s.opts.ChildEnv...), true
-	}
 	if s.opts.Stderr != nil {
 		config.Stderr = io.MultiWriter(words, s.opts.Stderr)
 	}
