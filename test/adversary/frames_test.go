@@ -17,12 +17,12 @@ var all = flag.Bool("all", false, "flood with the full numbers, which takes minu
 // fewer divides the numbers of floods when they are tried along with everything else.
 const fewer = 20
 
-// numberOf is how many of n are sent.
+// numberOf is how many of n are sent, one at least.
 func numberOf(n uint64) uint64 {
 	if *all {
 		return n
 	}
-	return n / fewer
+	return max(n/fewer, 1)
 }
 
 // Kinds of frames, flags and purposes of streams: PROTOCOL.md, section 8.

@@ -57,12 +57,14 @@ type arrival struct {
 	err      error   // why it is not taken; a host's
 	worker   *worker // that is to run it; a plugin's
 	size     int
-	filling  bool // its data is being read, without the mutex
+	come     int  // bytes of it that were taken in, or are being read
+	filling  bool // the last of these are being read, without the mutex
 	admitted bool // room is reserved for it
 	gone     bool // it was given up before
 	ungiven  int  // bytes that were not granted yet, once it is admitted
 	given    int  // bytes that were granted and have not come
 	grant    int  // bytes that are to be granted now
+	told     bool // the peer was told of a first grant, which may be of 0 bytes
 }
 
 // room is what a message counts for among all that there is room for.
@@ -114,17 +116,19 @@ func (s *arrivals) take(in *inbox, m *message) (*arrival, error) {
 		s.mu.Unlock()
 		return nil, nil
 	}
-	left := a.size - a.data.size
+	left := a.size - a.come
 	if n > left || m.more != (n < left) || n == 0 {
 		s.mu.Unlock()
 		return nil, fmt.Errorf("%w: a part of %d bytes where %d are left", errMalformed, n, left)
 	}
-	if !a.admitted {
+	granted := a.admitted
+	if !granted {
 		if s.unasked += n; s.unasked > maxUnasked {
 			s.mu.Unlock()
 			return nil, fmt.Errorf("%w: more than %d bytes in parts that were not granted", errMalformed, maxUnasked)
 		}
 	}
+	a.come += n
 	a.filling = true
 	s.mu.Unlock()
 	err := a.data.readFrom(in, n)
@@ -139,8 +143,10 @@ func (s *arrivals) take(in *inbox, m *message) (*arrival, error) {
 		s.mu.Unlock()
 		return nil, err
 	}
-	s.arrived(a, n)
-	done := a.data.size == a.size
+	if granted {
+		s.arrived(a, n)
+	}
+	done := a.come == a.size
 	if done {
 		s.forget(a)
 	}
@@ -151,11 +157,8 @@ func (s *arrivals) take(in *inbox, m *message) (*arrival, error) {
 	return a, nil
 }
 
-// arrived counts n bytes of an admitted message.
+// arrived counts n bytes of what was granted.
 func (s *arrivals) arrived(a *arrival, n int) {
-	if !a.admitted {
-		return
-	}
 	n = min(n, a.given)
 	a.given -= n
 	s.granted -= n
@@ -169,7 +172,7 @@ func (s *arrivals) forget(a *arrival) {
 		s.round = time.Time{}
 	}
 	if !a.admitted {
-		s.unasked -= a.data.size
+		s.unasked -= a.come
 		a.gone = true
 		s.gone++
 		s.clean()
@@ -199,13 +202,22 @@ func without(list []*arrival, a *arrival) []*arrival {
 	return list
 }
 
-// release gives back the room of a message that is decoded, or needed no more.
+// want has the peer told of a grant, even if there is nothing to grant now.
+func (s *arrivals) want(a *arrival) {
+	s.wanting = append(s.wanting, a)
+	s.due = true
+}
+
+// release gives back the room of a message that is decoded, or needed no more. Of one that
+// came as a whole before there was room, the peer is told by now that it counts no more.
 func (s *arrivals) release(a *arrival) {
 	a.data.free()
 	s.mu.Lock()
 	if a.admitted {
 		s.reserved -= a.room()
 		a.admitted = false
+	} else if a.come > 0 && a.come == a.size {
+		s.want(a)
 	}
 	s.admit()
 	s.unlockAndGrant()
@@ -243,10 +255,9 @@ func (s *arrivals) admit() {
 		s.queue[0] = nil
 		s.queue = s.queue[1:]
 		s.reserved += a.room()
-		s.unasked -= a.data.size
-		a.admitted, a.ungiven = true, a.size-a.data.size
-		a.grant, s.due = -1, true // It has to be told, even if there is nothing to grant now.
-		s.wanting = append(s.wanting, a)
+		s.unasked -= a.come
+		a.admitted, a.ungiven = true, a.size-a.come
+		s.want(a)
 	}
 }
 

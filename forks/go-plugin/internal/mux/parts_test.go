@@ -53,17 +53,22 @@ func (p *pair) checkNothingLeft() {
 
 // holds says what a session holds of long messages.
 func (s *session) holds() string {
-	s.come.mu.Lock()
-	defer s.come.mu.Unlock()
-	s.sent.mu.Lock()
-	defer s.sent.mu.Unlock()
-	if n := len(s.come.messages) + len(s.come.queue) + len(s.come.wanting) + s.come.reserved + s.come.unasked + s.come.granted; n != 0 {
+	if n := s.come.holds(); n != 0 {
 		return fmt.Sprintf("%d to come", n)
 	}
+	s.sent.mu.Lock()
+	defer s.sent.mu.Unlock()
 	if n := len(s.sent.messages) + s.sent.unasked + s.out.longAnswers(); n != 0 {
 		return fmt.Sprintf("%d to send", n)
 	}
 	return ""
+}
+
+// holds counts what is kept of long messages that come.
+func (s *arrivals) holds() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.messages) + len(s.queue) + len(s.wanting) + s.reserved + s.unasked + s.granted
 }
 
 // A long error of a method is told whole.

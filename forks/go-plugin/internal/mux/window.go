@@ -26,7 +26,7 @@ func (s *arrivals) unlockAndGrant() {
 		grants = s.tellWanting()
 	}
 	s.mu.Unlock()
-	if grants != nil {
+	if grants != nil && len(grants.data) > 0 {
 		_ = s.out.say(grants, now) // If it fails, the session has ended.
 	}
 }
@@ -37,10 +37,10 @@ func (s *arrivals) tellWanting() *buffer {
 	grants := newBuffer()
 	kept := s.wanting[:0]
 	for _, a := range s.wanting {
-		if a.grant != 0 {
-			start := grants.begin(kindGrant, a.key.channel, a.key.number, uint64(max(a.grant, 0)))
+		if a.grant > 0 || !a.told {
+			start := grants.begin(kindGrant, a.key.channel, a.key.number, uint64(a.grant))
 			grants.finish(start)
-			a.grant = 0
+			a.grant, a.told = 0, true
 		}
 		if a.ungiven > 0 {
 			kept = append(kept, a)
@@ -73,9 +73,7 @@ func (s *arrivals) share() {
 		a := s.wanting[0]
 		s.wanting = append(s.wanting[1:], a) // the next in turn is another one
 		some := min(each, a.ungiven, room)
-		if a.ungiven -= some; a.grant < 0 {
-			a.grant = 0
-		}
+		a.ungiven -= some
 		a.grant += some
 		a.given += some
 		s.granted += some
