@@ -104,20 +104,26 @@ func routing() []Bound {
 // network on the other side: of that the first rows speak. On one machine a host, or a plugin,
 // is as far as the network is, and so are these rows from their bounds: a third process that
 // copies bytes and does nothing else costs more than they allow.
+//
+// What is known are the ratios of a quiet machine. Over gRPC they are the higher ones, and
+// grew when the direct session became faster, to 0.30 of the time of bare grpc-go: behind a
+// shim there is always a whole pair of grpc-go, client and server, which no shim makes faster
+// and which alone takes two and a half direct sessions. 0.25 ms away that pair adds 0.2 to
+// the direct session, and the shim's own work misses the bounds by little.
 func shims() []Bound {
 	var all []Bound
 	for _, b := range []struct {
 		what, text string
 		limit      float64
-		known      [2]float64 // on one machine: of net/rpc, of gRPC
+		far, known [2]float64 // of net/rpc, of gRPC; zero: the bound is kept
 	}{
-		{"expose", "basic expose", 1.3, [2]float64{3.1, 5.5}},
-		{"attach", "basic attach", 1.3, [2]float64{3.9, 6}},
-		{"shims", "both shims", 1.6, [2]float64{4.8, 11}},
+		{"expose", "basic expose", 1.3, [2]float64{0, 1.55}, [2]float64{2.8, 7.8}},
+		{"attach", "basic attach", 1.3, [2]float64{0, 1.45}, [2]float64{3.9, 7.1}},
+		{"shims", "both shims", 1.6, [2]float64{0, 1.8}, [2]float64{4.8, 14}},
 	} {
 		for i, protocol := range []struct{ name, text string }{{"netrpc", "net/rpc"}, {"grpc", "gRPC"}} {
 			all = append(all,
-				atMost(b.limit, b.text+" / direct, 0.25 ms away, "+protocol.text+", one caller", "far-"+b.what+"-"+protocol.name, "far-"+protocol.name, Sequential.Time()),
+				atMost(b.limit, b.text+" / direct, 0.25 ms away, "+protocol.text+", one caller", "far-"+b.what+"-"+protocol.name, "far-"+protocol.name, Sequential.Time()).known(b.far[i]),
 				atMost(b.limit, b.text+" / direct, one machine, "+protocol.text+", one caller", b.what+"-"+protocol.name, "network-"+protocol.name, Sequential.Time()).known(b.known[i]))
 		}
 	}
