@@ -33,7 +33,7 @@ type Status struct {
 	// nil, or something.
 	Since time.Time
 	// LastError is what keeps the source from seeing its subject now, or
-	// nil. The next Update clears it.
+	// nil. The next Update clears it, and Partial does not.
 	LastError error
 }
 
@@ -112,7 +112,21 @@ func (f *feed) runOnce(ctx context.Context) (delivered bool, err error) {
 }
 
 // Update implements Sink.
-func (r *run) Update(groups ...target.Group) {
+func (r *run) Update(groups ...target.Group) { r.update(nil, groups) }
+
+// Partial implements Sink.
+func (r *run) Partial(err error, groups ...target.Group) {
+	r.mu.Lock()
+	news := r.status.LastError == nil || r.status.LastError.Error() != err.Error()
+	r.mu.Unlock()
+	if news {
+		r.Error(err) // first, so that the source is not in step in between
+	}
+	r.update(err, groups)
+}
+
+// update takes over groups. The source goes on to fail for the reason amid, unless that is nil.
+func (r *run) update(amid error, groups []target.Group) {
 	var errs []error
 	good := make([]target.Group, 0, len(groups))
 	refused := make(map[string]bool)
@@ -124,7 +138,7 @@ func (r *run) Update(groups ...target.Group) {
 		}
 		good = append(good, g)
 	}
-	counts, recovered := r.store(good, refused)
+	counts, recovered := r.store(good, refused, amid)
 	if !counts {
 		return
 	}
@@ -138,8 +152,8 @@ func (r *run) Update(groups ...target.Group) {
 }
 
 // store takes over valid groups. It reports whether the run still counts, and which
-// error is over by that: none if some groups were refused.
-func (r *run) store(groups []target.Group, refused map[string]bool) (counts bool, recovered error) {
+// error is over by that: none if some groups were refused, or if the source fails amid.
+func (r *run) store(groups []target.Group, refused map[string]bool, amid error) (counts bool, recovered error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.ended {
@@ -158,7 +172,7 @@ func (r *run) store(groups []target.Group, refused map[string]bool) (counts bool
 		}
 	}
 	r.status.Updates++
-	if len(refused) > 0 {
+	if len(refused) > 0 || amid != nil {
 		return true, nil
 	}
 	if r.status.LastError != nil || r.status.Since.IsZero() {

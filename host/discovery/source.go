@@ -46,6 +46,11 @@ type Sink interface {
 	// Error says that the source cannot see its subject now and
 	// goes on trying. What it has delivered stays in force.
 	Error(err error)
+	// Partial is an Update by a source that does not see all of its subject, as one of two
+	// namespaces or names, for the reason err. It does not clear the last Error, as Error
+	// after Update would for a moment, and is counted as an error only if err says something
+	// else than the last one. err must not be nil.
+	Partial(err error, groups ...target.Group)
 }
 
 // Refresher is a Source that can look again before it would by itself, such

@@ -206,6 +206,30 @@ func TestRefusal(t *testing.T) {
 	r.until("the report is over", func() bool { return r.trouble() == "" })
 }
 
+// TestRefusalOutlastsChanges: a namespace stays hidden while another one changes. It is
+// reported once, and the source is out of step since then.
+func TestRefusalOutlastsChanges(t *testing.T) {
+	a := newAPI(t)
+	a.put(service("ns", "zh"), service("open", "en"), slice("open", "en", "b", pod("10.0.0.2", "2")))
+	a.do(func() { a.refused["list endpointslices ns"], a.refused["watch endpointslices ns"] = true, true })
+	r := start(t, a, Options{Namespaces: []string{"ns", "open"}})
+	r.untilIDs("what may be seen is found", "en.open@10.0.0.2:7000")
+	r.until("the refusal is reported", func() bool { return strings.Contains(r.trouble(), "lacks the verb list") })
+	before := r.manager.Status()[0]
+	for n := range 5 {
+		ip := fmt.Sprintf("10.0.1.%d", n+1)
+		a.put(slice("open", "en", "b", pod(ip, ip)))
+		r.untilIDs("the open namespace is followed", "en.open@"+ip+":7000")
+	}
+	after := r.manager.Status()[0]
+	if after.LastError == nil || !after.Since.Equal(before.Since) {
+		t.Errorf("out of step since %s, and after changes elsewhere since %s (%v)", before.Since, after.Since, after.LastError)
+	}
+	if after.Errors != before.Errors {
+		t.Errorf("%d errors were counted while nothing new went wrong", after.Errors-before.Errors)
+	}
+}
+
 func TestRefusalOfEverything(t *testing.T) {
 	a := newAPI(t)
 	a.do(func() {

@@ -163,13 +163,18 @@ func (w *watch) step(sink discovery.Sink, last string) string {
 	updated := false
 	if groups := w.due(); len(groups) > 0 || !w.delivered {
 		w.delivered, updated = true, true
-		sink.Update(groups...)
+		if err != nil {
+			sink.Partial(err, groups...)
+		} else {
+			sink.Update(groups...)
+		}
 	}
 	switch {
-	case err == nil && last != "" && !updated:
+	case updated:
+	case err == nil && last != "":
 		sink.Update() // the source sees again
-	case err != nil && (updated || err.Error() != last):
-		sink.Error(err) // an Update has cleared the one before
+	case err != nil && err.Error() != last:
+		sink.Error(err)
 	}
 	if err == nil {
 		return ""

@@ -49,7 +49,20 @@ func newRecorder(patience time.Duration) *recorder {
 }
 
 // Update implements discovery.Sink.
-func (r *recorder) Update(groups ...target.Group) {
+func (r *recorder) Update(groups ...target.Group) { r.update(nil, groups) }
+
+// Partial implements discovery.Sink.
+func (r *recorder) Partial(err error, groups ...target.Group) {
+	if err == nil {
+		r.mu.Lock()
+		r.fault("Partial was called without an error")
+		r.mu.Unlock()
+	}
+	r.update(err, groups)
+}
+
+// update records groups, and what keeps the source from seeing all.
+func (r *recorder) update(amid error, groups []target.Group) {
 	r.pass()
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -80,7 +93,7 @@ func (r *recorder) Update(groups ...target.Group) {
 		r.first = groups
 	}
 	r.updates++
-	r.lastError = nil
+	r.lastError = amid
 }
 
 // Error implements discovery.Sink.

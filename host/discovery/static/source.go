@@ -112,7 +112,13 @@ func (s *Source) Run(ctx context.Context, sink discovery.Sink) error {
 	s.report(sink, nil, err)
 	for len(s.names) > 0 && s.wait(ctx, err) {
 		last := err
-		err = s.round(ctx, func(g target.Group) { sink.Update(g) })
+		err = s.round(ctx, func(g target.Group) {
+			if last != nil { // whether it is over is known at the end of the round
+				sink.Partial(last, g)
+				return
+			}
+			sink.Update(g)
+		})
 		if ctx.Err() != nil {
 			return nil
 		}

@@ -5,6 +5,7 @@ package static_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -249,6 +250,29 @@ func TestSlowNameHoldsUpNobodyAfterTheFirstState(t *testing.T) {
 		slow.set("fast", "10.0.0.2")
 		time.Sleep(6 * time.Second) // the retry is due; its slow half has not ended
 		wantIDs(t, "the quick one is delivered at once", m, "fast@10.0.0.2:1")
+	})
+}
+
+// TestChangeOfAnotherNameHidesNoFailure: one name does not resolve, another one changes. The
+// source is out of step all the time, and since the first failure.
+func TestChangeOfAnotherNameHidesNoFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		slow := &perHost{slow: "slow", zone: &zone{}}
+		slow.set("fast", "10.0.0.1")
+		_, m := run(t, "dns:///slow:1,dns:///fast:1", static.Options{Resolver: slow})
+		time.Sleep(6 * time.Second)
+		first := m.Status()[0]
+		if first.LastError == nil {
+			t.Fatal("a name that does not resolve is not reported")
+		}
+		slow.set("fast", "10.0.0.2")
+		for range 5 {
+			time.Sleep(time.Second)
+			if now := m.Status()[0]; fmt.Sprint(now.LastError) != fmt.Sprint(first.LastError) || !now.Since.Equal(first.Since) {
+				t.Errorf("the other name has changed: out of step since %s with %v, want since %s with %v", now.Since, now.LastError, first.Since, first.LastError)
+			}
+		}
+		wantIDs(t, "the change is followed all the same", m, "fast@10.0.0.2:1")
 	})
 }
 
