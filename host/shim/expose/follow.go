@@ -110,19 +110,31 @@ func (p *pool) recycle(s *slot) {
 	s.child.Kill()
 }
 
-// replace puts another child into the slot's place, and reports whether there is one.
+// replace sees to it that another child is in the slot's place, and reports whether there is
+// one.
 func (p *pool) replace(s *slot) bool {
 	c, err := p.starter.start(p.life, s.child.asked)
 	if err != nil {
 		p.opts.Logger.Warn("child is not replaced yet", "error", err)
 		return false
 	}
+	if !p.put(s, c) {
+		c.Kill()
+	}
+	return p.life.Err() == nil
+}
+
+// put puts a child into the slot's place, and reports whether it is there. Meanwhile the
+// slot's own child may have ended, in whose place a host has had another one started; or
+// the pool may have been closed. Then nobody would ever end this one.
+func (p *pool) put(s *slot, c *child) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	next := &slot{key: s.key, settled: make(chan struct{})}
-	if p.slots[s.key] == s {
-		p.slots[s.key] = next
+	if p.slots[s.key] != s || p.life.Err() != nil {
+		return false
 	}
+	next := &slot{key: s.key, settled: make(chan struct{})}
+	p.slots[s.key] = next
 	p.settleLocked(next, c, nil)
 	return true
 }

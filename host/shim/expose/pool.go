@@ -181,7 +181,7 @@ func (p *pool) settleLocked(s *slot, c *child, err error) {
 		p.forgetLocked(s)
 		s.err = err
 		p.opts.Logger.Error("no child", "error", err)
-		if attach.Lasts(err) && p.opts.Cookie != (plugin.HandshakeConfig{}) {
+		if p.isHopeless(err) {
 			p.fail(err)
 		}
 		return
@@ -193,6 +193,16 @@ func (p *pool) settleLocked(s *slot, c *child, err error) {
 	if p.opts.Share != All {
 		p.warmLocked(c.asked)
 	}
+}
+
+// isHopeless reports whether no child can ever be started, whatever hosts come. A cookie or
+// versions that one host has named are that host's mistake.
+func (p *pool) isHopeless(err error) bool {
+	named := p.opts.Cookie != (plugin.HandshakeConfig{})
+	if errors.Is(err, plugin.ErrIncompatible) {
+		named = named && len(p.opts.Versions) > 0
+	}
+	return named && attach.Lasts(err)
 }
 
 // admit takes in a child that was started before any host has come.

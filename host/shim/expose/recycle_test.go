@@ -12,7 +12,13 @@ import (
 	"go.uber.org/goleak"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv(childVariable) != "" {
+		serveTestChild()
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
 
 func TestParseRecycle(t *testing.T) {
 	cases := map[string]struct {

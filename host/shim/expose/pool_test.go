@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package expose
+
+import (
+	"context"
+	"errors"
+	"net"
+	"os"
+	"slices"
+	"testing"
+
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+)
+
+// childVariable makes this test's program a plugin.
+const childVariable = "EXPOSE_TEST_CHILD"
+
+var testCookie = plugin.HandshakeConfig{MagicCookieKey: "EXPOSE_TEST", MagicCookieValue: "yes"}
+
+// nothing is a kind without methods.
+type nothing struct{ plugin.NetRPCUnsupportedPlugin }
+
+func (nothing) GRPCServer(*plugin.GRPCBroker, *grpc.Server) error { return nil }
+
+func (nothing) GRPCClient(context.Context, *plugin.GRPCBroker, *grpc.ClientConn) (any, error) {
+	return nil, errors.ErrUnsupported
+}
+
+func serveTestChild() {
+	plugin.Serve(&plugin.ServeConfig{
+		HandshakeConfig:  testCookie,
+		VersionedPlugins: map[int]plugin.PluginSet{5: {"nothing": nothing{}}},
+		GRPCServer:       plugin.DefaultGRPCServer,
+	})
+}
+
+// newTestPool has this test's program as its executable.
+func newTestPool(t *testing.T, o Options) (p *pool, failed context.Context) {
+	t.Helper()
+	t.Setenv(childVariable, "true")
+	o.Command, o.Cookie = []string{os.Args[0]}, testCookie
+	o, err := o.withDefaults()
+	if err != nil {
+		t.Fatal(err)
+	}
+	failed, fail := context.WithCancelCause(context.Background())
+	t.Cleanup(func() { fail(nil) })
+	p = newPool(o, fail)
+	t.Cleanup(p.close)
+	return p, failed
+}
+
+// attached is a host of a test. Its session has ended when end is called.
+func attached(t *testing.T, versions ...int) (host *plugin.RelayHost, end context.CancelFunc) {
+	t.Helper()
+	life, end := context.WithCancel(context.Background())
+	t.Cleanup(end)
+	return &plugin.RelayHost{
+		Hello: true, Cookie: testCookie, Versions: versions, Name: "host",
+		Addr: &net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 1}, Done: life.Done(),
+	}, end
+}
+
+// TestVersionsOfOneHost has a host come first that has none of the executable's versions. It
+// is refused, and the next one is served.
+func TestVersionsOfOneHost(t *testing.T) {
+	p, failed := newTestPool(t, Options{})
+	other, _ := attached(t, 9)
+	if _, err := p.choose(t.Context(), other); !errors.Is(err, plugin.ErrIncompatible) {
+		t.Errorf("a host of version 9: %v, want ErrIncompatible", err)
+	}
+	if err := context.Cause(failed); err != nil {
+		t.Fatalf("one host has ended all: %v", err)
+	}
+	right, _ := attached(t, 5)
+	if _, err := p.choose(t.Context(), right); err != nil {
+		t.Errorf("the next host: %v", err)
+	}
+}
+
+// TestVersionsOfOptions has the executable asked for a version that it does not have, by whoever
+// has started the program: no host can ever be served.
+func TestVersionsOfOptions(t *testing.T) {
+	p, failed := newTestPool(t, Options{Versions: []int{9}})
+	host, _ := attached(t, 9)
+	if _, err := p.choose(t.Context(), host); !errors.Is(err, plugin.ErrIncompatible) {
+		t.Errorf("version 9: %v, want ErrIncompatible", err)
+	}
+	if context.Cause(failed) == nil {
+		t.Error("it goes on, though it can never serve")
+	}
+}
+
+// started gives a slot whose child serves.
+func started(t *testing.T, p *pool) *slot {
+	t.Helper()
+	host, end := attached(t, 5)
+	defer end() // the child is all hosts'
+	if _, err := p.choose(t.Context(), host); err != nil {
+		t.Fatal(err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.slots[""]
+}
+
+// TestReplacedMeanwhile has a child be replaced that has ended meanwhile, in whose place a host
+// has had another one started. One child is left, and none after the end.
+func TestReplacedMeanwhile(t *testing.T) {
+	p, _ := newTestPool(t, Options{Versions: []int{5}})
+	first := started(t, p)
+	first.child.Kill()
+	second := started(t, p)
+	if second == first {
+		t.Fatal("the child that has ended is given to a host")
+	}
+	if !p.replace(first) {
+		t.Error("there is a child in its place, and it is told that there is none")
+	}
+	p.mu.Lock()
+	now := p.slots[""]
+	p.mu.Unlock()
+	if now != second {
+		t.Error("the hosts' child was replaced by another one")
+	}
+	if pids := children(t); !slices.Equal(pids, []string{second.pid}) {
+		t.Errorf("the children are %v, want %s", pids, second.pid)
+	}
+	p.close()
+	if pids := children(t); len(pids) > 0 {
+		t.Errorf("children are left: %v", pids)
+	}
+}
+
+// TestReplacedAtTheEnd has a child be replaced when the pool has been closed.
+func TestReplacedAtTheEnd(t *testing.T) {
+	p, _ := newTestPool(t, Options{Versions: []int{5}})
+	s := started(t, p)
+	c, err := p.starter.start(t.Context(), s.child.asked)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.close()
+	if p.put(s, c) {
+		t.Error("a closed pool has taken a child, which nobody ends")
+	}
+	c.Kill()
+	if pids := children(t); len(pids) > 0 {
+		t.Errorf("children are left: %v", pids)
+	}
+}
