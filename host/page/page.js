@@ -116,11 +116,14 @@ function lookOf(e) {
 
 const takesCalls = e => e.state === "READY" && !e.ejected && !e.draining;
 
+// causeOf gives an endpoint's last error without its address, which is shown beside it.
+const causeOf = e => e?.lastError?.replace(`attach to plugin at ${e.address}: `, "");
+
 // fareOf sums a plugin up: how it looks, in a word, how bad it is (0 is well), and why.
 function fareOf(p) {
   const all = p.endpoints.length, ready = p.endpoints.filter(takesCalls).length;
   const worst = p.endpoints.find(e => lookOf(e)[1] === "bad") ?? p.endpoints.find(e => lookOf(e)[1] === "warn");
-  const why = worst?.state === "READY" ? worst.warning || worst.lastError : worst?.lastError || worst?.warning;
+  const why = worst?.state === "READY" ? worst.warning || causeOf(worst) : causeOf(worst) || worst?.warning;
   const cause = [why, ...p.problems].find(Boolean) ?? "";
   if (all === 0) return { word: "no endpoint", look: p.required || p.waiting ? "bad" : "none", rank: p.required || p.waiting ? 3 : 1, ready, why: cause };
   if (!p.ready || ready === 0) {
@@ -131,6 +134,13 @@ function fareOf(p) {
     return { word: ready < all ? `${ready} of ${all} ready` : "ready, with a warning", look: "warn", rank: 2, ready, why: cause };
   }
   return { word: "ready", look: "good", rank: 0, ready, why: "" };
+}
+
+// sinceOf gives since when a plugin fares as it does, as far as that is known.
+function sinceOf(p, fare) {
+  if (!p.ready || fare.ready === p.endpoints.length) return p.since;
+  const times = p.endpoints.filter(e => !takesCalls(e)).map(e => e.ejected ? e.lastErrorTime : e.unreadySince);
+  return times.filter(Boolean).sort((a, b) => Date.parse(a) - Date.parse(b))[0];
 }
 
 const wholes = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
@@ -290,7 +300,7 @@ function happened(e) {
   } else if (endpoint && e.type === "withdrawn") {
     p.endpoints = p.endpoints.filter(x => x !== endpoint);
   } else if (p && (e.type === "plugin-ready" || e.type === "plugin-unready")) {
-    p.ready = e.type === "plugin-ready";
+    Object.assign(p, { ready: e.type === "plugin-ready", since: e.time });
     tell(`${e.plugin}: ${wordsOf(e)}${e.cause ? `: ${e.cause}` : ""}`);
   }
   changed.add(e.plugin);
@@ -494,12 +504,15 @@ class Figure {
     this.cursor = svg("path", { class: "cursor" });
     this.svg.append(...this.paths, this.cursor);
     this.value = el("span");
-    this.note = el("span");
+    this.note = el("span", { class: "sources" });
     this.element = el("div", { class: "figure", role: "cell" }, el("p", null, this.value, this.note), this.svg);
   }
-  show(value, note, at) {
+  // What has sources is told apart by the marks of the legend: there is no room for words.
+  show(value, note, at, sources) {
     say(this.value, value);
-    say(this.note, note);
+    if (!sources) say(this.note, note);
+    else if (this.shown !== note) this.note.replaceChildren(...sources.map(([cls, text]) => el("span", { class: cls }, text)));
+    this.shown = note;
     set(this.note, "title", note || null);
     set(this.svg, "aria-label", `${this.name}: ${value}${note ? `, ${note}` : ""}`);
     setPath(this.cursor, at === null ? "" : `M${at} 0V100`);
@@ -535,10 +548,11 @@ class Figures {
 
     this.rate.show(rate(history.rate(track.calls, at ?? undefined)), most ? `max ${rate(most)}` : "", at);
     const of = source => at === null ? track[source].reduce((a, b) => a + b, 0) : track[source][at];
-    const sources = ["plugin", "network", "host"].filter(of).sort((a, b) => of(b) - of(a)).map(s => `${s} ${count(of(s))}`);
+    const sources = ["plugin", "network", "host"].filter(of).sort((a, b) => of(b) - of(a));
     const calls = at === null ? track.calls.reduce((a, b) => a + b, 0) : track.calls[at];
     const failed = of("plugin") + of("network") + of("host");
-    this.failed.show(failed ? share(failed, calls) : "none", sources.join(" · "), at);
+    this.failed.show(failed ? share(failed, calls) : "none", sources.map(s => `${s} ${count(of(s))}`).join(" · "), at,
+      sources.map(s => [s, sources.length > 1 ? count(of(s)) : `${s} ${count(of(s))}`]));
     const p50 = at === null ? history.level(track.p50) : track.p50[at], p99 = at === null ? history.level(track.p99) : track.p99[at];
     this.took.show(p50 || p99 ? `${millis(p50)} / ${millis(p99)}`.replace(/ (ms|s)( \/ [^ ]+ \1)$/, "$2") : "–", longest ? `max ${millis(longest)}` : "", at);
   }
@@ -637,8 +651,10 @@ class Row {
     this.mark = el("span", { role: "cell", class: "mark" }, el("span", { class: "hidden" }));
     this.link = el("a", { class: "name", href: `#/plugins/${encodeURIComponent(name)}`, tabindex: -1 }, name);
     this.word = el("span", { "aria-hidden": "true" }); // the mark says it
+    this.since = ageElement();
+    this.lasts = el("span", null, " for ", this.since);
     this.cause = el("span");
-    this.why = el("span", { class: "why muted" }, this.word, this.cause);
+    this.why = el("span", { class: "why muted" }, this.word, this.lasts, this.cause);
     this.endpoints = el("span", { role: "cell", class: "number" });
     this.reached = el("span", { role: "cell", class: "wide placed muted" });
     this.rate = el("span", { class: "number" });
@@ -668,9 +684,12 @@ class Row {
     this.how = reachedBy(p);
     say(this.reached, this.how);
     this.why.hidden = fare.look === "good";
-    say(this.word, fare.why ? `${fare.word}: ` : fare.word);
+    say(this.word, fare.word);
     this.word.className = fare.look;
-    say(this.cause, fare.why);
+    const since = fare.look === "good" ? undefined : sinceOf(p, fare);
+    setAge(this.since, since);
+    this.lasts.hidden = !since;
+    say(this.cause, fare.why && `: ${fare.why}`);
     set(this.why, "title", fare.why || null);
     return !before || before.rank !== fare.rank || before.ready !== fare.ready;
   }
@@ -928,8 +947,9 @@ class EndpointRow {
     ].filter(Boolean).join(" · "));
     set(this.facts, "title", e.instance ? `instance ${e.instance}` : null);
     const well = e.state === "READY" && !e.ejected;
-    const last = e.lastError && (well ? `Until ${clock(Date.parse(e.since))}: ${e.lastError}.` : `${e.lastError}.`);
-    const again = !well && e.failures > 1 && `Attempt ${count(e.failures + 1)} ${e.nextAttempt ? `at ${clock(Date.parse(e.nextAttempt))}` : "is under way"}.`;
+    const cause = causeOf(e);
+    const last = cause && (well ? `Until ${clock(Date.parse(e.since))}: ${cause}.` : `${cause}.`);
+    const again = !well && (e.failures > 1 || e.permanent && e.nextAttempt) && `Attempt ${count(e.failures + 1)} ${e.nextAttempt ? `at ${clock(Date.parse(e.nextAttempt))}` : "is under way"}.`;
     say(this.why, [last, again, e.warning, e.unreadyKinds?.length && `Takes no calls of ${e.unreadyKinds.join(", ")}.`,
       e.replacement && `New instance: ${e.replacement}`].filter(Boolean).join(" "));
     this.why.className = look === "bad" ? "facts bad" : look === "warn" ? "facts warn" : "facts";
@@ -993,8 +1013,10 @@ class PluginDetail {
     this.history = new History(`${pathOf(name)}/history`, "methods", s => `${s.kind}.${s.method}`);
     this.state = el("span", { class: "said" });
     this.since = ageElement();
+    this.lasts = el("span", { class: "muted" }, "for ", this.since);
     this.tags = el("span", { class: "muted" });
     this.notes = el("div");
+    this.hint = el("p", { class: "facts" }, "Probe walks to an endpoint as the host does: it names the hop that fails, and what to do.");
     this.rows = new Map();
     this.body = el("div", { class: "body", role: "rowgroup" });
     this.rover = new Rover(this.body, ".probe:not([hidden])");
@@ -1007,9 +1029,9 @@ class PluginDetail {
     this.form = new CallForm(name);
     this.element = el("div", null,
       el("div", { class: "title" }, el("a", { class: "back", href: "#/" }, "← All plugins"), el("h2", null, name), this.state,
-        el("span", { class: "muted" }, "for ", this.since), this.tags),
+        this.lasts, this.tags),
       this.notes,
-      el("div", { class: "block" }, el("h3", null, "Endpoints"),
+      el("div", { class: "block" }, el("h3", null, "Endpoints"), this.hint,
         el("div", { class: "table endpoints", role: "table", "aria-label": "Endpoints" },
           el("div", { role: "rowgroup" }, el("div", { class: "row head", role: "row" }, ...head.map(([t, cls]) => el("span", { role: "columnheader", class: cls }, t)))),
           this.body), this.all),
@@ -1021,21 +1043,28 @@ class PluginDetail {
     if (!p) {
       set(this.state, "data-look", "gone");
       say(this.state, "not known to this host");
-      setAge(this.since, null);
+      this.last(null);
       this.notes.replaceChildren();
+      this.hint.hidden = true;
       this.show([]);
       return;
     }
     const fare = fareOf(p);
     set(this.state, "data-look", fare.look);
     say(this.state, fare.word);
-    setAge(this.since, p.since);
+    this.last(sinceOf(p, fare));
     say(this.tags, [p.required && "required", p.kinds.length && `serves ${p.kinds.join(", ")}`, p.waiting && `${count(p.waiting)} calls wait`].filter(Boolean).join(" · "));
     const key = JSON.stringify(p.problems);
     if (key !== this.key) this.notes.replaceChildren(...p.problems.map(text => el("p", { class: "note" }, text)));
     this.key = key;
+    this.hint.hidden = host.probes === "off" || !p.endpoints.some(e => e.placement === "network" && lookOf(e)[1] === "bad");
     this.show(p.endpoints);
     this.form.update(p);
+  }
+  // last shows since when that is so, if it is known.
+  last(since) {
+    setAge(this.since, since);
+    this.lasts.hidden = !since;
   }
   // show makes the rows of endpoints, the worst first: a few, until somebody wants them all.
   show(endpoints) {

@@ -87,14 +87,27 @@ func TestStories(t *testing.T) {
 	killed.End(syscall.SIGKILL)
 	tb.shows("#detail", "pluginzh@"+list[0], "failing", "connection to plugin lost")
 	drained.End(syscall.SIGTERM)
-	tb.shows("#plugins", "1 of 3 ready")
+	tb.shows("#plugins", "1 of 3 ready for")
 	tb.shows("#detail", "pluginzh@"+list[1], "the plugin is leaving")
 	install("2")
 	tb.shows("#detail", "greeter-en", "replaced by a new instance")
 	tb.shot("overview")
+	tb.hash("#/plugins/greeter-en")
+	tb.shows("#detail", "replaced by a new instance")
+	tb.shot("rolled")
 
 	tb.hash("#/plugins/pluginzh")
 	tb.shows(".endpoints", "failing", "connection refused", "ready")
+	tb.shows("#detail", "Probe walks to an endpoint")
+	// Not since it was ready first, but since it is not as it should be.
+	until(t, "since when", func() error {
+		times := eval[[]string](tb, `[document.querySelector(".title time").dateTime,
+			...[...document.querySelectorAll(".endpoints .row:has([data-look=bad]) time")].map(e => e.dateTime).sort()]`)
+		if len(times) != 3 || times[0] != times[1] {
+			return fmt.Errorf("the plugin, and its endpoints that fail: %q", times)
+		}
+		return nil
+	})
 	tb.do(chromedp.Click(chromedp.CSS(".endpoints .row:nth-child(1) .probe")))
 	tb.shows(".hops", "RA03")
 	tb.shot("killed")
@@ -102,6 +115,9 @@ func TestStories(t *testing.T) {
 	tb.do(chromedp.SendKeys(chromedp.CSS("form input"), "Ada\n"))
 	tb.shows(".result", `"您好 Ada"`)
 	tb.shot("call")
+	eval[bool](tb, `(document.querySelector("#detail .events").scrollIntoView(), true)`)
+	tb.shows("#detail .events", "the plugin is leaving")
+	tb.shot("drained")
 	tb.size(390, 844)
 	eval[bool](tb, `(scrollTo(0, 0), true)`)
 	tb.shot("narrow-plugin")
