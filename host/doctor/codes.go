@@ -156,7 +156,7 @@ var catalogue = map[Code]entry{
 	NameUnanswered: {HopResolve, "the name cannot be looked up",
 		"no name server answers: look at the pods of the cluster's DNS, at dnsPolicy, and at policies that forbid port 53"},
 	ConnectionRefused: {HopConnect, "nothing listens there",
-		"is the plugin in network mode (PLUGIN_HOST), on this port (PLUGIN_MIN_PORT, PLUGIN_MAX_PORT), and not on loopback only?"},
+		"does the plugin run, in network mode (PLUGIN_HOST), on this port (PLUGIN_MIN_PORT, PLUGIN_MAX_PORT), and not on loopback only?"},
 	PacketsVanish: {HopConnect, "the address cannot be reached",
 		"look at firewalls, NetworkPolicies, and whether the address is still in use"},
 	NoSocket: {HopResolve, "there is no such socket",

@@ -19,6 +19,7 @@ import (
 // setup is a plugin, or the way to one, that is broken in one place.
 type setup struct {
 	want    string   // the code; empty: healthy
+	says    string   // in what was seen
 	replace []string // old and new, in setupPlugin
 	more    string   // further manifests, where EACH is the set-up's
 	bare    bool     // without setupPlugin
@@ -163,12 +164,14 @@ func setups(t *testing.T) map[string]setup {
 		"annotation": {want: "RA0108", replace: []string{"annotations: {}", `annotations: {reattach.dev/port: "70000"}`}},
 		// Its pods.
 		"selector":   {want: "RA0201", replace: []string{"  selector: {app: EACH}\n  ports", "  selector: {app: slip}\n  ports"}},
-		"noreplicas": {want: "RA0201", replace: []string{"replicas: 1", "replicas: 0"}},
-		"nonode":     {want: "RA0202", replace: []string{"      enableServiceLinks", "      nodeSelector: {disk: none}\n      enableServiceLinks"}},
-		"noimage":    {want: "RA0203", replace: []string{"image: IMAGE\n          imagePullPolicy: IfNotPresent", "image: registry.e2e/nothing:1\n          imagePullPolicy: Never"}},
-		"nosecret":   {want: "RA0204", replace: []string{"          env:\n", "          envFrom: [{secretRef: {name: nothing}}]\n          env:\n"}},
-		"crashloop":  {want: "RA0205", replace: withEnv("BASIC_PLUGIN=none")},
-		"unready":    {want: "RA0206", replace: []string{"port: health}, periodSeconds", "port: 8081}, periodSeconds"}},
+		"noreplicas": {want: "RA0201", says: "Deployment noreplicas makes such pods, and is scaled down to 0 replicas", replace: []string{"replicas: 1", "replicas: 0"}},
+		"noaccount": {want: "RA0201", says: `makes such pods, and may not: pods "noaccount-`,
+			replace: []string{"      automountServiceAccountToken: false\n", "      serviceAccountName: nobody\n      automountServiceAccountToken: false\n"}},
+		"nonode":    {want: "RA0202", replace: []string{"      enableServiceLinks", "      nodeSelector: {disk: none}\n      enableServiceLinks"}},
+		"noimage":   {want: "RA0203", replace: []string{"image: IMAGE\n          imagePullPolicy: IfNotPresent", "image: registry.e2e/nothing:1\n          imagePullPolicy: Never"}},
+		"nosecret":  {want: "RA0204", replace: []string{"          env:\n", "          envFrom: [{secretRef: {name: nothing}}]\n          env:\n"}},
+		"crashloop": {want: "RA0205", replace: withEnv("BASIC_PLUGIN=none")},
+		"unready":   {want: "RA0206", replace: []string{"port: health}, periodSeconds", "port: 8081}, periodSeconds"}},
 		"leaving": {want: "RA0207", replace: []string{"terminationGracePeriodSeconds: 5", "terminationGracePeriodSeconds: 120",
 			probeRow, probeRow + "          lifecycle: {preStop: {sleep: {seconds: 110}}}\n"}, then: func(t *testing.T, namespace, name string) {
 			rolled(t, namespace, name)

@@ -120,7 +120,7 @@ func TestDoctor(t *testing.T) {
 						break
 					}
 				}
-				if code != s.want {
+				if code != s.want || !strings.Contains(told, s.says) {
 					t.Fatalf("want %q, got %s", s.want, told)
 				}
 				right.Add(1)

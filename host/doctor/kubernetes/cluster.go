@@ -34,6 +34,8 @@ type reader interface {
 	slices(ctx context.Context, namespace, service string) ([]discoveryv1.EndpointSlice, error)
 	// pods gives those with labels. Without any labels it gives all.
 	pods(ctx context.Context, namespace string, with labels.Set) ([]corev1.Pod, error)
+	// deployments gives those of a namespace.
+	deployments(ctx context.Context, namespace string) ([]deployment, error)
 	policies(ctx context.Context, namespace string) ([]networkingv1.NetworkPolicy, error)
 	namespace(ctx context.Context, name string) (labels.Set, error)
 	// may reports whether the host may do something; nil is whoever asks.
@@ -161,6 +163,10 @@ func (c *Cluster) pods(ctx context.Context, namespace string, with labels.Set) (
 	query := url.Values{"labelSelector": {with.AsSelector().String()}}
 	found, err := list[corev1.Pod](ctx, c, within("/api/v1", namespace, "pods"), query)
 	return found, unseen(err, "pods")
+}
+
+func (c *Cluster) deployments(ctx context.Context, namespace string) ([]deployment, error) {
+	return list[deployment](ctx, c, within("/apis/apps/v1", namespace, "deployments"), nil)
 }
 
 func (c *Cluster) policies(ctx context.Context, namespace string) ([]networkingv1.NetworkPolicy, error) {

@@ -31,15 +31,27 @@ type Host struct {
 	template corev1.PodTemplateSpec
 }
 
-// deployment is what is read of one.
+// deployment is what is read of one, or in manifests of whatever else makes pods.
 type deployment struct {
+	Kind     string `json:"kind"` // empty in a list of the API server
 	Metadata struct {
 		Name      string `json:"name"`
 		Namespace string `json:"namespace"`
 	} `json:"metadata"`
 	Spec struct {
+		Replicas *int                   `json:"replicas"`
 		Template corev1.PodTemplateSpec `json:"template"`
 	} `json:"spec"`
+	Status struct {
+		Conditions []condition `json:"conditions"`
+	} `json:"status"`
+}
+
+// condition is one of a Deployment.
+type condition struct {
+	Type    string `json:"type"`
+	Status  string `json:"status"`
+	Message string `json:"message"`
 }
 
 // host makes a Host of a Deployment.

@@ -33,6 +33,7 @@ type Manifests struct {
 	allServices []corev1.Service
 	allSlices   []discoveryv1.EndpointSlice
 	allPods     []corev1.Pod
+	podless     []deployment // those that make no pods
 	allPolicies []networkingv1.NetworkPolicy
 	names       map[string]labels.Set // of namespaces
 	rules       []rule
@@ -135,23 +136,17 @@ func ready() corev1.PodStatus {
 
 // addWorkload adds a pod for what makes pods, and a host, if it is one.
 func (m *Manifests) addWorkload(raw json.RawMessage, place string) error {
-	var w struct {
-		deployment
-		Spec struct {
-			Replicas *int                   `json:"replicas"`
-			Template corev1.PodTemplateSpec `json:"template"`
-		} `json:"spec"`
-	}
-	if err := json.Unmarshal(raw, &w); err != nil {
+	var d deployment
+	if err := json.Unmarshal(raw, &d); err != nil {
 		return err
 	}
-	d := w.deployment
-	d.Metadata.Namespace, d.Spec.Template = place, w.Spec.Template
+	d.Metadata.Namespace = place
 	host := d.host()
 	if host.looks() {
 		m.hosts = append(m.hosts, host)
 	}
-	if w.Spec.Replicas != nil && *w.Spec.Replicas == 0 {
+	if d.Spec.Replicas != nil && *d.Spec.Replicas == 0 {
+		m.podless = append(m.podless, d)
 		return nil
 	}
 	pod := corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: d.Metadata.Name, Namespace: place, Labels: d.Spec.Template.Labels}, Spec: d.Spec.Template.Spec, Status: ready()}
@@ -257,6 +252,10 @@ func (m *Manifests) pods(_ context.Context, namespace string, with labels.Set) (
 	return slices.DeleteFunc(slices.Clone(m.allPods), func(p corev1.Pod) bool {
 		return p.Namespace != namespace || !selector.Matches(labels.Set(p.Labels))
 	}), nil
+}
+
+func (m *Manifests) deployments(_ context.Context, namespace string) ([]deployment, error) {
+	return slices.DeleteFunc(slices.Clone(m.podless), func(d deployment) bool { return d.Metadata.Namespace != namespace }), nil
 }
 
 func (m *Manifests) policies(_ context.Context, namespace string) ([]networkingv1.NetworkPolicy, error) {

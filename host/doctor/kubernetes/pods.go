@@ -3,6 +3,7 @@
 package kubernetes
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -51,7 +52,7 @@ func (w *walk) checkPods(ctx context.Context) (string, error) {
 	said := fmt.Sprintf("%d of %d pods are ready", w.ready, len(w.pods))
 	switch {
 	case len(found) == 0:
-		return "", doctor.Find(doctor.NoPods, "service %s selects %s: no pod has these labels%s", w.name, selector, w.nearly(ctx, selector))
+		return "", doctor.Find(doctor.NoPods, "service %s selects %s: no pod has these labels%s", w.name, selector, w.unmade(ctx, selector))
 	case len(w.pods) == 0 && leaving > 0:
 		return "", doctor.Find(doctor.Leaving, "all %d pods are terminating", leaving)
 	case len(w.pods) == 0:
@@ -62,6 +63,29 @@ func (w *walk) checkPods(ctx context.Context) (string, error) {
 		return "", doctor.Warn(first.Code, "%s; %s", said, first.Seen)
 	}
 	return "", doctor.Find(first.Code, "%s; %s", said, first.Seen)
+}
+
+// unmade says why there is no pod with labels.
+func (w *walk) unmade(ctx context.Context, selector labels.Set) string {
+	makers, err := w.from.deployments(ctx, w.namespace)
+	if err != nil { // who may read pods need not be allowed to read these
+		return w.nearly(ctx, selector)
+	}
+	for _, d := range makers {
+		if !selector.AsSelector().Matches(labels.Set(d.Spec.Template.Labels)) {
+			continue
+		}
+		makes := fmt.Sprintf("; %s %s makes such pods", cmp.Or(d.Kind, "Deployment"), d.Metadata.Name)
+		if d.Spec.Replicas != nil && *d.Spec.Replicas == 0 {
+			return makes + ", and is scaled down to 0 replicas"
+		}
+		for _, c := range d.Status.Conditions {
+			if c.Type == "ReplicaFailure" && c.Status == "True" {
+				return makes + ", and may not: " + c.Message
+			}
+		}
+	}
+	return w.nearly(ctx, selector)
 }
 
 // nearly names the pods that have some of the labels.

@@ -30,6 +30,14 @@ func running(end *corev1.ContainerStateTerminated) corev1.PodStatus {
 	}}}
 }
 
+// maker is the Deployment of a plugin.
+func maker(replicas int) deployment {
+	var d deployment
+	d.Metadata.Name, d.Metadata.Namespace, d.Spec.Replicas = "zh", "default", &replicas
+	d.Spec.Template.Labels = map[string]string{"app": "zh"}
+	return d
+}
+
 // written has the slices that somebody wrote, and makes none of pods.
 type written struct{ *Manifests }
 
@@ -78,6 +86,12 @@ func TestPods(t *testing.T) {
 			m.allPods[0].DeletionTimestamp = &began
 		}, doctor.Leaving, "1 pods", ""},
 		"ended": {"a pod of a Job", []corev1.PodStatus{{Phase: corev1.PodSucceeded}}, nil, doctor.NoPods, "have ended", ""},
+		"scaled down": {"somebody wants none", nil, func(m *Manifests) { m.podless = []deployment{maker(0)} },
+			doctor.NoPods, "Deployment zh makes such pods, and is scaled down to 0 replicas", ""},
+		"not admitted": {"the API server's words", nil, func(m *Manifests) {
+			m.podless = []deployment{maker(1)}
+			m.podless[0].Status.Conditions = []condition{{"Available", "False", "minimum"}, {"ReplicaFailure", "True", "exceeded quota"}}
+		}, doctor.NoPods, "Deployment zh makes such pods, and may not: exceeded quota", ""},
 		"late slices": {"the slices have not seen the pods", []corev1.PodStatus{ready()}, func(m *Manifests) {
 			m.allSlices = []discoveryv1.EndpointSlice{}
 		}, doctor.NotInSlices, "1 pods are ready", ""},
