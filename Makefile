@@ -51,7 +51,7 @@ versions: ## test the fork with the oldest Go and dependencies that it allows, a
 	@scripts/versions.sh
 
 consumers: ## run plugins of other projects' SDKs on the fork and on the original library, with crowds in full
-	go test -C test/consumers $(TESTFLAGS) -count=1 -v . -args -all
+	go test -C test/consumers $(TESTFLAGS) -count=1 -v -timeout 30m . -args -all
 
 adoption: ## run hosts and plugins that nobody rebuilds behind the shims, in full, and print a table of what was counted (6 minutes)
 	@TESTFLAGS="$(TESTFLAGS)" scripts/adoption.sh
@@ -84,7 +84,7 @@ images: ## build the images basic and pluginzh, with an engine or without one
 	@scripts/images.sh build/images
 
 page: ## test the daemon's page in a browser, and keep screenshots of it in build/page
-	go test -C test/page -count=1 -v . -args -shots $(abspath build/page)
+	go test -C test/page -count=1 -v -timeout 30m . -args -shots $(abspath build/page)
 
 e2e: ## test on a real cluster: that of KUBECONFIG, or a node from nothing (root, minutes)
 	@scripts/e2e.sh
