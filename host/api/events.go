@@ -50,7 +50,6 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	}
 	beat := time.NewTicker(s.opts.Heartbeat)
 	defer beat.Stop()
-	missed := uint64(0)
 	for {
 		var err error
 		select {
@@ -68,8 +67,7 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 				err = stream.send("change", e)
 			}
 		}
-		if now := changes.Dropped(); err == nil && now != missed {
-			missed = now
+		if err == nil && changes.CatchUp() {
 			err = stream.send("plugins", s.found(only))
 		}
 		if err != nil {

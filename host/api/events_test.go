@@ -5,13 +5,19 @@ package api_test
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
+	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/reattach/reattach/host/api"
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/discovery/manual"
+	"github.com/reattach/reattach/host/target"
+	"github.com/reattach/reattach/test/kit"
 )
 
 // open reads server-sent events; lines that are comments come as they are.
@@ -119,4 +125,91 @@ func TestEventsOfAPlugin(t *testing.T) {
 	for line := range others {
 		t.Errorf("the stream of another plugin has %q", line)
 	}
+}
+
+// heldWriter is the answer of a client that does not read until it is told to.
+type heldWriter struct {
+	header  http.Header
+	writing chan struct{} // one for each write that is held
+	read    chan struct{} // closed: the client reads
+	answer  *io.PipeWriter
+}
+
+func (w *heldWriter) Header() http.Header { return w.header }
+func (w *heldWriter) WriteHeader(int)     {}
+func (w *heldWriter) Flush()              {}
+func (w *heldWriter) Write(p []byte) (int, error) {
+	select {
+	case w.writing <- struct{}{}:
+	default:
+	}
+	<-w.read
+	return w.answer.Write(p)
+}
+
+// TestEventsOfASlowReader: whoever is sent the whole state, for being too slow to be told of
+// each event, is told of none that came before: it would take what was for what is.
+func TestEventsOfASlowReader(t *testing.T) {
+	const endpoints = 300 // more than wait for a reader
+	source := manual.New("hand")
+	h := start(t, func(_ *api.Options, o *daemon.Options) { o.Sources = append(o.Sources, source) })
+	o := api.DefaultOptions()
+	o.Daemon, o.NoCalls = h.daemon, true
+	handler, err := api.NewHandler(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, to := io.Pipe()
+	w := &heldWriter{http.Header{}, make(chan struct{}, 1), make(chan struct{}), to}
+	ended, request := make(chan struct{}), httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/events", nil)
+	go func() {
+		defer close(ended)
+		handler.ServeHTTP(w, request)
+	}()
+	<-w.writing // the first state, which has none of what follows
+	found := func(plugin string, n int) (g target.Group) {
+		g.Key = plugin
+		for i := range n {
+			address := fmt.Sprintf("127.0.0.2:%d", i+1)
+			g.Endpoints = append(g.Endpoints, target.Endpoint{
+				ID: target.MakeID(plugin, address), Plugin: plugin, Placement: target.Network, Address: address, Draining: true,
+			})
+		}
+		return g
+	}
+	until := func(plugin string, known bool) {
+		h.t.Helper()
+		kit.Eventually(t, patience, func() error {
+			if _, is := h.daemon.Plugin(plugin); is != known {
+				return fmt.Errorf("plugin %s: known %t", plugin, is)
+			}
+			return nil
+		})
+	}
+	source.Update(found("gone", endpoints))
+	until("gone", true)
+	source.Update(target.Group{Key: "gone"})
+	until("gone", false)
+	close(w.read)
+
+	lines, again := bufio.NewScanner(answer), false
+	lines.Buffer(nil, 1<<20)
+	for states := 0; lines.Scan(); {
+		line := lines.Text()
+		switch {
+		case line == "event: plugins":
+			if states++; states == 2 {
+				again = true
+				source.Update(found("last", 1))
+			}
+		case again && strings.Contains(line, `"plugin":"gone"`):
+			t.Fatalf("after the whole state, which has none of it, comes %s", line)
+		case strings.Contains(line, `"type":"found"`) && strings.Contains(line, `"plugin":"last"`):
+			_ = answer.Close()
+		}
+	}
+	if !again {
+		t.Error("the reader was not sent the state again")
+	}
+	<-ended
 }

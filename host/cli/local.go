@@ -179,7 +179,6 @@ func (l *local) Events(ctx context.Context, list func(found) error, show func(da
 	if err == nil {
 		err = list(now)
 	}
-	missed := uint64(0)
 	for err == nil {
 		select {
 		case <-ctx.Done():
@@ -189,8 +188,7 @@ func (l *local) Events(ctx context.Context, list func(found) error, show func(da
 				return errEnded
 			}
 			err = show(e)
-			if n := changes.Dropped(); err == nil && n != missed {
-				missed = n
+			if err == nil && changes.CatchUp() {
 				err = list(l.found())
 			}
 		}

@@ -77,6 +77,7 @@ func statusEvents(n notice) []Event {
 type Subscription struct {
 	c       chan Event
 	dropped atomic.Uint64
+	told    uint64 // what CatchUp has told of dropped
 	hub     *hub
 }
 
@@ -85,6 +86,25 @@ func (s *Subscription) C() <-chan Event { return s.c }
 
 // Dropped counts the events that did not fit.
 func (s *Subscription) Dropped() uint64 { return s.dropped.Load() }
+
+// CatchUp reports whether events did not fit since it was called last. Those that wait are
+// forgotten then: the reader looks at the whole state next, which has all of them, and would
+// take what was for what is if it was told of them afterwards. It is for the goroutine that
+// reads C.
+func (s *Subscription) CatchUp() (missed bool) {
+	if s.dropped.Load() == s.told {
+		return false
+	}
+	for waiting := true; waiting; {
+		select {
+		case _, waiting = <-s.c:
+		default:
+			waiting = false
+		}
+	}
+	s.told = s.dropped.Load()
+	return true
+}
 
 // Close ends the subscription. It may be called more than once.
 func (s *Subscription) Close() { s.hub.remove(s) }

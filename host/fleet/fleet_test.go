@@ -69,6 +69,26 @@ func TestEndpointComesBackWhileItDrains(t *testing.T) {
 	})
 }
 
+// TestSinceOfAPluginThatIsGone: a plugin that nobody knows any more has been without a ready
+// endpoint since it was withdrawn, whatever of it ends afterwards.
+func TestSinceOfAPluginThatIsGone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, nil)
+		r.find(zh1, zh2)
+		short, long := r.pick("zh", "zh@h:2"), r.pick("zh", "zh@h:1")
+		r.pass(time.Minute)
+		r.find()
+		withdrawn := time.Now()
+		r.pass(time.Second)
+		short.Done(balancer.Answered)
+		r.wantStatus("one call goes on", "zh", "SHUTDOWN zh@h:2")
+		if s, _ := r.Plugin("zh"); !s.Since.Equal(withdrawn) {
+			t.Errorf("withdrawn at %s, and not ready since %s", withdrawn, s.Since)
+		}
+		long.Done(balancer.Answered)
+	})
+}
+
 func TestDiscoverySaysThatItLeaves(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, nil)
@@ -288,7 +308,8 @@ func TestWait(t *testing.T) {
 func TestSubscriptionDropsWhatDoesNotFit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := run(t, nil)
-		s := r.Subscribe(2)
+		s, slow := r.Subscribe(2), r.Subscribe(2)
+		defer slow.Close()
 		r.find(zh1)
 		if len(s.C()) != 2 || s.Dropped() != 2 {
 			t.Errorf("%d events, %d dropped; want found and connecting, and two dropped", len(s.C()), s.Dropped())
@@ -300,6 +321,9 @@ func TestSubscriptionDropsWhatDoesNotFit(t *testing.T) {
 		}
 		if _, open := <-s.C(); open {
 			t.Error("not closed")
+		}
+		if !slow.CatchUp() || len(slow.C()) != 0 || slow.CatchUp() {
+			t.Errorf("a reader that has missed two events has to look once, and still gets %d of before", len(slow.C()))
 		}
 	})
 }

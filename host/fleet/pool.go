@@ -160,7 +160,8 @@ func (p *Pool) snapshot(f *facts, closing bool) *snapshot {
 func (p *Pool) publish(f *facts, closing bool) []Event {
 	s := p.snapshot(f, closing)
 	old := p.snap.Load()
-	if old.known && (old.all.ready > 0) == (s.all.ready > 0) {
+	found := s.known && !old.known
+	if !found && (old.all.ready > 0) == (s.all.ready > 0) {
 		s.since = old.since
 	}
 	p.snap.Store(s)
