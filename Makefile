@@ -18,7 +18,7 @@ FUZZTIME  ?= 10s
 .PHONY: adoption adversary skew bench bench-quick chaos consumers terraform build run test check lint cross vuln compat interop images page e2e generate api-check versions fuzz release-snapshot clean help build-so so-demo c-demo
 
 help: ## say what can be made
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
 build: ## build the host and the plugins into bin/, as static binaries
 	scripts/build.sh bin
