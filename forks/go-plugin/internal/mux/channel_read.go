@@ -98,6 +98,9 @@ func (c *Channel) ReadReply(target reflect.Value) error {
 	case kindRefused:
 		return &RefusedError{Reason: c.refusal, Busy: c.head.size == refusedBusy}
 	}
+	if c.reading && target.IsValid() && c.host.in.decodeShort(target.Interface()) {
+		return nil
+	}
 	err := DecodeValue(c.dec, target)
 	if err != nil && c.reading && c.host.in.r.err != nil {
 		return c.stop(c.host.in.r.err)

@@ -13,7 +13,12 @@ const (
 
 // looksLong estimates, without encoding it, whether a value has to be sent in parts. So the
 // first one of a method is encoded beside other calls as well.
-func looksLong(value any) bool { return estimate(reflect.ValueOf(value), estimateDepth) > maxShort }
+func looksLong(value any) bool {
+	if n, ok := plainLen(value); ok {
+		return n > maxShort
+	}
+	return estimate(reflect.ValueOf(value), estimateDepth) > maxShort
+}
 
 // estimate gives about how many bytes a value has in gob, or fewer. Of what is in fields that
 // gob does not send it knows nothing.

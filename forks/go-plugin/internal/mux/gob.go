@@ -33,6 +33,10 @@ func (v *values) add(b *buffer, value any, maximum int) (first *buffer, long *se
 	if v.enc == nil {
 		v.enc, v.fresh = gob.NewEncoder(v), true
 	}
+	if !v.fresh && appendShort(b, value) {
+		b.finish(0)
+		return b, nil, nil
+	}
 	v.to = b
 	err = Encode(v.enc, value)
 	v.to = nil

@@ -232,6 +232,9 @@ func (w *worker) ReadRequestBody(body any) error {
 
 func (w *worker) decode(body any) error {
 	if !w.message.more {
+		if w.queued == nil && w.plugin.in.decodeShort(body) {
+			return nil
+		}
 		return Decode(w.service.dec, body)
 	}
 	if w.long == nil {
