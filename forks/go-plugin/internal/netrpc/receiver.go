@@ -71,20 +71,18 @@ func isVisible(t reflect.Type) bool {
 
 // newServer returns what serves a receiver under the service name.
 func newServer(receiver any) mux.Handler {
-	wrapped, ok := receiver.(*ContextReceiver)
-	if !ok {
-		return newRPCServer(receiver)
+	served, mayHaveContext := receiver, false
+	if wrapped, ok := receiver.(*ContextReceiver); ok {
+		served, mayHaveContext = wrapped.Receiver, true
 	}
-	s := &contextServer{receiver: reflect.ValueOf(wrapped.Receiver), methods: make(map[string]Method)}
-	plain := false
+	s := &server{receiver: reflect.ValueOf(served), methods: make(map[string]*Method)}
+	plain := !mayHaveContext
 	for _, m := range Methods(receiver) {
-		if m.hasContext {
-			s.methods[serviceName+"."+m.Name] = m
-		}
+		s.methods[serviceName+"."+m.Name] = &m
 		plain = plain || !m.hasContext
 	}
 	if s.others = rpc.NewServer(); plain { // or else it would log that there is nothing to serve
-		s.others = newRPCServer(wrapped.Receiver)
+		s.others = newRPCServer(served)
 	}
 	return s
 }

@@ -24,6 +24,12 @@ type receiver struct {
 	ended   chan error
 }
 
+// Textless fails without a word, which net/rpc takes for success.
+func (*receiver) Textless(n int, reply *int) error {
+	*reply = n
+	return errors.New("")
+}
+
 func (*receiver) Plain(a int, r *int) error                      { *r = 2 * a; return nil }
 func (*receiver) Context(_ context.Context, a int, r *int) error { *r = 3 * a; return nil }
 func (*receiver) Pointers(_ context.Context, a *[]int, r *map[int]int) error {
@@ -72,8 +78,8 @@ func TestMethods(t *testing.T) {
 		receiver any
 		want     []string
 	}{
-		"net/rpc's own": {newReceiver(), []string{"Plain"}},
-		"with contexts": {&ContextReceiver{newReceiver()}, []string{"Context", "Fails", "Panics", "Plain", "Pointers", "Seen", "Waits"}},
+		"net/rpc's own": {newReceiver(), []string{"Plain", "Textless"}},
+		"with contexts": {&ContextReceiver{newReceiver()}, []string{"Context", "Fails", "Panics", "Plain", "Pointers", "Seen", "Textless", "Waits"}},
 		"nothing":       {&ContextReceiver{}, nil},
 	} {
 		if got := names(Methods(test.receiver)); !slices.Equal(got, test.want) {
@@ -109,6 +115,7 @@ func TestContextReceiver(t *testing.T) {
 		"Plain":    {7, new(int), 14, ""},
 		"Context":  {7, new(int), 21, ""},
 		"Pointers": {[]int{5}, new(map[int]int), map[int]int{5: 1}, ""},
+		"Textless": {7, new(int), 7, ""},
 		"Fails":    {7, new(int), nil, "no"},
 		"Panics":   {7, new(int), nil, "recovered"},
 		"Hidden":   {7, new(int), nil, "rpc: can't find method Plugin.Hidden"},

@@ -6,40 +6,63 @@ import (
 	"context"
 	"net/rpc"
 	"reflect"
+	"sync"
 
 	"github.com/hashicorp/go-plugin/internal/mux"
 )
 
-// contextServer serves a [ContextReceiver]: the methods with a context itself, in the way
-// of an rpc.Server, and by one the others.
-type contextServer struct {
+// server serves the methods of a receiver in the way of an rpc.Server, of which it answers
+// what names none: for each call that one takes three locks, looks a service up and makes
+// what is kept here. It also serves the methods of a [ContextReceiver] that take a context.
+type server struct {
 	receiver reflect.Value
-	methods  map[string]Method // by "Plugin.Greet"
+	methods  map[string]*Method // by "Plugin.Greet"
 	others   *rpc.Server
+	calls    sync.Pool // of *servedCall
+}
+
+// servedCall is what is needed of one call after the other.
+type servedCall struct {
+	request  rpc.Request
+	response rpc.Response
+	in       [4]reflect.Value
 }
 
 // ServeRequest implements mux.Handler.
-func (s *contextServer) ServeRequest(codec rpc.ServerCodec) error {
-	var r rpc.Request
-	if err := codec.ReadRequestHeader(&r); err != nil {
+func (s *server) ServeRequest(codec rpc.ServerCodec) error {
+	c, ok := s.calls.Get().(*servedCall)
+	if !ok {
+		c = new(servedCall)
+	}
+	if err := codec.ReadRequestHeader(&c.request); err != nil {
 		return err
 	}
-	m, ok := s.methods[r.ServiceMethod]
+	m, ok := s.methods[c.request.ServiceMethod]
 	if !ok {
-		return s.others.ServeRequest(&headedCodec{codec, &r})
+		return s.others.ServeRequest(&headedCodec{codec, &c.request})
 	}
-	response := &rpc.Response{ServiceMethod: r.ServiceMethod, Seq: r.Seq}
-	reply, err := s.call(m, codec)
+	c.response.ServiceMethod, c.response.Seq = c.request.ServiceMethod, c.request.Seq
+	reply, err := s.call(m, c, codec)
 	if err != nil {
-		response.Error, reply = err.Error(), struct{}{}
+		c.response.Error = err.Error()
 	}
-	return codec.WriteResponse(response, reply)
+	if c.response.Error != "" { // net/rpc sends the reply beside an error without a text
+		reply = struct{}{}
+	}
+	err = codec.WriteResponse(&c.response, reply)
+	*c = servedCall{} // One whose method does not return is not used again.
+	s.calls.Put(c)
+	return err
 }
 
 // call reads the arguments, and runs the method. Its context ends when it has returned.
-func (s *contextServer) call(m Method, codec rpc.ServerCodec) (reply any, err error) {
-	ctx, cancel := callContext(codec)
-	defer cancel()
+func (s *server) call(m *Method, c *servedCall, codec rpc.ServerCodec) (reply any, err error) {
+	in := append(c.in[:0], s.receiver)
+	if m.hasContext {
+		ctx, cancel := callContext(codec)
+		defer cancel()
+		in = append(in, reflect.ValueOf(ctx))
+	}
 	args := reflect.New(m.Args)
 	if m.Args.Kind() == reflect.Pointer {
 		args.Elem().Set(reflect.New(m.Args.Elem()))
@@ -48,10 +71,10 @@ func (s *contextServer) call(m Method, codec rpc.ServerCodec) (reply any, err er
 		err = codec.ReadRequestBody(args.Interface())
 	}
 	if err != nil {
-		return nil, err
+		return struct{}{}, err
 	}
 	to := newReply(m.Reply)
-	out := m.Func.Call([]reflect.Value{s.receiver, reflect.ValueOf(ctx), args.Elem(), to})
+	out := m.Func.Call(append(in, args.Elem(), to))
 	err, _ = out[0].Interface().(error)
 	return to.Interface(), err
 }
