@@ -13,7 +13,7 @@ import (
 type underWay struct {
 	registered bool // it can be cancelled
 	cancelled  bool
-	deadline   time.Time          // zero: none
+	deadline   time.Time          // of a call that runs later; zero: none, or see CallContext
 	end        context.CancelFunc // of its context; nil: nobody has asked for one
 }
 
@@ -25,10 +25,13 @@ func (w *worker) CallContext() (context.Context, context.CancelFunc) {
 	defer p.mu.Unlock()
 	ctx := incoming(p.ctx, w.message.metadata)
 	var end context.CancelFunc
-	if w.under.deadline.IsZero() {
-		ctx, end = context.WithCancel(ctx)
-	} else {
+	switch {
+	case !w.under.deadline.IsZero():
 		ctx, end = context.WithDeadline(ctx, w.under.deadline)
+	case w.message.timeout > 0:
+		ctx, end = context.WithTimeout(ctx, w.message.timeout) // It was read just now.
+	default:
+		ctx, end = context.WithCancel(ctx)
 	}
 	if w.under.end = end; w.under.cancelled {
 		end()

@@ -4,7 +4,6 @@ package mux
 
 import (
 	"encoding/binary"
-	"time"
 )
 
 // streamCall is what a stream has more that carries a gRPC call. The stream's lock guards
@@ -140,7 +139,7 @@ func (w *worker) call() {
 	}
 	w.method = p.callMethod(s.header)
 	w.backlog = p.in.r.Buffered() > p.in.left
-	w.began = time.Now()
+	w.began = sinceStart()
 	s.call.worker = w
 	if w.method.latency.isQuick(w.backlog) {
 		w.callBegins()
@@ -149,7 +148,7 @@ func (w *worker) call() {
 		p.newReader()
 	}
 	p.config.Unary(s)
-	w.method.latency.record(time.Since(w.began))
+	w.method.latency.record(sinceStart() - w.began)
 }
 
 // callMethod is what is known of the method that a call's header begins with.

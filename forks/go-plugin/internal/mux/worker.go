@@ -27,8 +27,8 @@ type worker struct {
 	long     *arrival       // the same, if it is a long one
 	refuse   error          // why it is not run
 	under    underWay
-	began    time.Time
-	backlog  bool // more requests had arrived
+	began    time.Duration // by sinceStart
+	backlog  bool          // more requests had arrived
 	state    atomic.Int32
 	answered bool          // the request at hand
 	calls    atomic.Uint64 // that were begun without another reader
@@ -171,7 +171,7 @@ func (w *worker) find() (err error) {
 	}
 	w.method, w.queued = w.service.method(w.message.method), nil
 	w.answered, w.under = false, underWay{}
-	if w.message.timeout > 0 {
+	if w.message.timeout > 0 && (w.message.more || w.service.rpc == nil) { // It runs later.
 		w.under.deadline = time.Now().Add(w.message.timeout)
 	}
 	if w.message.channel == 0 {
@@ -211,7 +211,7 @@ func (w *worker) ReadRequestBody(body any) error {
 		defer close(w.queued.decoded)
 	}
 	err := w.decode(body)
-	w.began = time.Now()
+	w.began = sinceStart()
 	if err == nil && w.state.Load() == replaced && w.plugin.isCancelled(w) {
 		w.refuse = errCancelled // before it has begun
 		return errCancelled

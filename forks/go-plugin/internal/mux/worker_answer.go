@@ -6,14 +6,13 @@ import (
 	"context"
 	"fmt"
 	"net/rpc"
-	"time"
 )
 
 // WriteResponse answers, and ends the call.
 func (w *worker) WriteResponse(r *rpc.Response, body any) error {
 	p := w.plugin
 	if w.state.Load() != reading && w.refuse == nil {
-		w.method.latency.record(time.Since(w.began))
+		w.method.latency.record(sinceStart() - w.began)
 	}
 	w.outputFirst()
 	err := w.answer(r, body)
