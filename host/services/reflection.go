@@ -9,6 +9,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
@@ -25,6 +26,9 @@ const (
 	maxFileSize = 16 << 20 // bytes, of all files together
 )
 
+// maxEnd is how long a server may take to end a conversation that the host has ended.
+const maxEnd = time.Second
+
 var errTooMuch = errors.New("the plugin describes more than this host takes in")
 
 // reflection is one conversation with a server.
@@ -40,7 +44,7 @@ type reflection struct {
 // Unimplemented.
 func reflect(ctx context.Context, conn grpc.ClientConnInterface, use func(r *reflection, services []string) error) error {
 	ctx, cancel := context.WithCancel(ctx)
-	defer cancel() // ends the stream
+	defer cancel() // ends the stream of a server that does not end it
 	r, names, err := begin(ctx, conn, "v1")
 	if status.Code(err) == codes.Unimplemented {
 		r, names, err = begin(ctx, conn, "v1alpha")
@@ -48,7 +52,18 @@ func reflect(ctx context.Context, conn grpc.ClientConnInterface, use func(r *ref
 	if err != nil {
 		return err
 	}
-	return use(r, names)
+	err = use(r, names)
+	r.end(cancel)
+	return err
+}
+
+// end has the server end the conversation, so that neither side sees a call that was given
+// up. A server that does not is left by cancel.
+func (r *reflection) end(cancel func()) {
+	defer time.AfterFunc(maxEnd, cancel).Stop()
+	if r.stream.CloseSend() == nil {
+		_ = r.stream.RecvMsg(new(grpc_reflection_v1.ServerReflectionResponse))
+	}
 }
 
 func begin(ctx context.Context, conn grpc.ClientConnInterface, version string) (*reflection, []string, error) {

@@ -30,7 +30,13 @@ func served(t *testing.T, register func(*grpc.Server)) *grpc.ClientConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := grpc.NewServer()
+	s := grpc.NewServer(grpc.StreamInterceptor(func(srv any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, handler grpc.StreamHandler) error {
+		err := handler(srv, stream)
+		if err != nil {
+			t.Errorf("the conversation ends with %v, as one that is given up", err)
+		}
+		return err
+	}))
 	register(s)
 	done := make(chan struct{})
 	go func() {
