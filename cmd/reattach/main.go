@@ -9,6 +9,7 @@ import (
 
 	"github.com/reattach/reattach/host/cli"
 	"github.com/reattach/reattach/host/cli/kube"
+	"github.com/reattach/reattach/host/tracing"
 )
 
 func main() { os.Exit(cli.Main(program())) }
@@ -21,6 +22,7 @@ func program() cli.Options {
 		Short:       "Use any plugin wherever it runs, and begin new ones",
 		Environment: &s.Variables,
 		Finders:     []cli.Finder{new(kube.Finder)},
+		Tracer:      tracing.FromEnv,
 		AnyPlugin:   true,
 		Settle:      s.settle,
 		Extend:      s.extend,
