@@ -119,6 +119,9 @@ func (b *relayedBroker) ownLocked(u *brokerUser) bool {
 func (b *relayedBroker) hostAccepts(u *brokerUser, id uint32) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if _, stays := b.users[u]; !stays {
+		return // It has ended meanwhile, and would keep the broker for ever.
+	}
 	if !b.ownLocked(u) {
 		u.refuse(errSecondBroker)
 		return

@@ -316,4 +316,9 @@ func TestRelayedLeaves(t *testing.T) {
 	if r.child.Client().Exited() {
 		t.Error("the child has ended with its sessions")
 	}
+	// A host for which the child was chosen before that, and which is late.
+	var refused *plugin.RefusedError
+	if _, err := r.attach(t, func(*plugin.ClientConfig) {}); !errors.As(err, &refused) || !strings.Contains(err.Error(), "is being replaced: try again") {
+		t.Errorf("a host that comes while the child leaves: %v, want a refusal", err)
+	}
 }

@@ -31,8 +31,9 @@ type Relayed struct {
 	output *stdio.Hub
 	calls  calls.Gauge
 
-	mu       sync.Mutex // guards sessions
+	mu       sync.Mutex // guards these
 	sessions map[*hostSession]struct{}
+	leaving  bool // no session joins any more
 }
 
 // StartRelayed starts the child that config.Cmd or config.RunnerFunc describes, and
@@ -91,8 +92,12 @@ func (r *Relayed) Calls() (inFlight int, begun uint64) { return r.calls.Count(),
 
 // Leave tells the hosts that the child is about to leave, lets their calls finish, and
 // ends their sessions. When ctx ends first, the calls that are left are cut off, and
-// Leave returns how many. The relay must choose another child for new hosts by then.
+// Leave returns how many. The relay must choose another child for new hosts by then: those
+// for which it has chosen this one already, and which are late, are refused and come again.
 func (r *Relayed) Leave(ctx context.Context) (cut int) {
+	r.mu.Lock()
+	r.leaving = true
+	r.mu.Unlock()
 	var all wait.Group
 	hosts := r.hosts()
 	cuts := make([]int, len(hosts))
@@ -109,9 +114,17 @@ func (r *Relayed) Leave(ctx context.Context) (cut int) {
 // Kill ends the child, as [Client.Kill] does, and the sessions of its hosts.
 func (r *Relayed) Kill() { r.client.Kill() }
 
-// add counts a session in. It fails when the child has ended.
+// errReplaced is what a host is told that comes while its child leaves. Served all the same,
+// its calls would be cut off with the child.
+var errReplaced = errors.New("the plugin's process is being replaced: try again")
+
+// add counts a session in. It fails when the child leaves, or has ended.
 func (r *Relayed) add(host *hostSession) error {
 	r.mu.Lock()
+	if r.leaving {
+		r.mu.Unlock()
+		return errReplaced
+	}
 	r.sessions[host] = struct{}{}
 	r.mu.Unlock()
 	if err := r.client.Err(); err != nil {

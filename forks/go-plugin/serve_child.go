@@ -67,7 +67,10 @@ func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 		})
 	}
 	go s.protocol.Serve(s.listener)
-	<-s.done
+	select {
+	case <-s.done:
+	case <-opts.Stop:
+	}
 	return nil
 }
 

@@ -45,6 +45,10 @@ type ServeConfig struct {
 	// over.
 	Test *ServeTestConfig
 
+	// Stop, if not nil, ends a child when it is closed, as the request of its host does. The
+	// caller closes it.
+	Stop <-chan struct{}
+
 	// Started, if not nil, is called in a child once its host knows where it serves. From
 	// then on what is written to stdout and stderr goes to the host as the plugin's output,
 	// as what is written to os.Stdout and os.Stderr does.

@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/go-hclog"
 	"github.com/hashicorp/go-plugin"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/discovery"
@@ -48,6 +49,9 @@ A host that takes only a path is given a link to ` + o.Name + ` under the plugin
 		Args:    counted(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if file != "" {
+				if other := besideFile(cmd.Flags()); other != "" {
+					return failf(exitUsage, "--file takes the place of --%s: write it into %s", other, file)
+				}
 				read, err := attach.ReadSettings(file)
 				if err != nil {
 					return &failure{exitUsage, err}
@@ -68,8 +72,8 @@ A host that takes only a path is given a link to ` + o.Name + ` under the plugin
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&file, "file", "", "target file, which takes the place of the other flags")
-	flags.StringVar(&s.Cookie, "cookie", "", "magic cookie of host and plugin, KEY=VALUE (default: that of "+o.Name+")")
-	flags.IntSliceVar(&s.Versions, "versions", nil, "which of the host's versions to use, or those of a host that does not list its own")
+	flags.Var(&cookieFlag{text: &s.Cookie}, "cookie", "magic cookie of host and plugin, KEY=VALUE (default: that of "+o.Name+")")
+	flags.Var((*versionsFlag)(&s.Versions), "versions", "which of the host's versions to use, or those of a host that does not list its own")
 	flags.StringVar(&s.Protocol, "protocol", "", "grpc or netrpc, where the plugin serves both and the host speaks one")
 	flags.StringVar(&s.Affinity, "affinity", "", "session keeps the host with one endpoint, and ends when that is lost")
 	flags.StringSliceVar(&s.Replay, "replay", nil, "methods whose last accepted request each endpoint gets first")
@@ -77,6 +81,16 @@ A host that takes only a path is given a link to ` + o.Name + ` under the plugin
 	flags.DurationVar(&s.Timeout, "timeout", 0, "bound of each call without a deadline (default a day)")
 	flags.DurationVar(&s.Wait, "wait", 0, "how long a call waits for an endpoint (default ATTACH_TIMEOUT)")
 	return cmd
+}
+
+// besideFile is a flag that was given beside --file; empty: none was.
+func besideFile(flags *pflag.FlagSet) (other string) {
+	flags.Visit(func(f *pflag.Flag) {
+		if f.Name != "file" {
+			other = f.Name
+		}
+	})
+	return other
 }
 
 // linkArguments gives the arguments that a link to the program stands for: it has

@@ -108,6 +108,10 @@ func TestAttachBadInput(t *testing.T) {
 		"Versions": {"a host that lists no versions", map[string]string{"PLUGIN_PROTOCOL_VERSIONS": ""}, []string{"127.0.0.1:1"}, exitUsage, "the host does not list its versions (PLUGIN_PROTOCOL_VERSIONS)"},
 		"Silent":   {"nothing listens there", nil, []string{"127.0.0.1:1"}, exitUnreachable, "the plugin was not reached: no endpoint of 127.0.0.1:1 is ready"},
 		"LogLevel": {"the host's own variables are none of ours", map[string]string{"LOG_LEVEL": "WARNING", "ATTACH_TIMEOUT": "0"}, []string{"127.0.0.1:1"}, exitUsage, "ATTACH_TIMEOUT"},
+		"Cookies":  {"a plugin has one", nil, []string{"--cookie", "A=b", "--cookie", "C=d", "127.0.0.1:1"}, exitUsage, `"--cookie" flag: it is given twice, and a plugin has one cookie`},
+		"NoCookie": {"a variable that is not set must not mean another cookie", nil, []string{"--cookie", "", "127.0.0.1:1"}, exitUsage, `"--cookie" flag: want KEY=VALUE`},
+		"Empty":    {"no versions are no list of them", nil, []string{"--versions", "", "127.0.0.1:1"}, exitUsage, `"--versions" flag: want versions such as 5,6`},
+		"Beside":   {"a flag that would be ignored", nil, []string{"--file", misspelt, "--wait", "1s"}, exitUsage, "--file takes the place of --wait: write it into " + misspelt},
 		"TLSFile":  {"no such CA", map[string]string{"HOST_TLS_CA_FILE": "/none.pem"}, []string{"127.0.0.1:1"}, exitUsage, "HOST_TLS_CA_FILE"},
 	}
 	for name, tc := range cases {

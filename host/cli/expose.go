@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/go-plugin"
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/reattach/reattach/host/shim/expose"
 )
@@ -61,8 +62,8 @@ TLS, health, drain, names and bounds are set by the variables of any network plu
 	flags := cmd.Flags()
 	flags.SetInterspersed(false) // what follows the executable is its own
 	flags.StringVar(&f.listen, "listen", "0.0.0.0:7000", "host:port to serve at")
-	flags.StringVar(&f.cookie, "cookie", "", "magic cookie of the executable, KEY=VALUE (default: the first host's)")
-	flags.IntSliceVar(&f.versions, "versions", nil, "app versions to ask the executable for (default: the first host's)")
+	flags.Var(&cookieFlag{text: &f.cookie}, "cookie", "magic cookie of the executable, KEY=VALUE (default: the first host's)")
+	flags.Var((*versionsFlag)(&f.versions), "versions", "app versions to ask the executable for (default: the first host's)")
 	flags.StringVar(&f.share, "share", string(expose.All), "whom a process serves: all, host or session")
 	flags.StringVar(&f.recycle, "recycle-after", "", "replace a process, once it runs no call, after so many calls (1000), so much time (24h), or at a size (512MiB)")
 	flags.DurationVar(&f.startTimeout, "start-timeout", 10*time.Second, "how long the executable may take to say that it serves")
@@ -74,6 +75,9 @@ TLS, health, drain, names and bounds are set by the variables of any network plu
 }
 
 func (o Options) expose(cmd *cobra.Command, f exposeFlags, args []string) error {
+	if err := f.validate(cmd.Flags()); err != nil {
+		return &failure{exitUsage, err}
+	}
 	opts, err := o.exposeOptions(cmd.OutOrStdout(), cmd.ErrOrStderr(), f, args)
 	if err != nil {
 		return &failure{exitUsage, err}
@@ -109,10 +113,8 @@ func exposeFailure(err error) error {
 		return nil
 	case errors.Is(err, expose.ErrNotStarted):
 		return &failure{exitUnreachable, err}
-	case errors.Is(err, expose.ErrOptions):
-		return &failure{exitUsage, err}
 	}
-	return &failure{exitFailed, err}
+	return &failure{exitUsage, err} // of options, files or addresses
 }
 
 func (o Options) exposeOptions(stdout, stderr io.Writer, f exposeFlags, args []string) (expose.Options, error) {
@@ -137,6 +139,21 @@ func (o Options) exposeOptions(stdout, stderr io.Writer, f exposeFlags, args []s
 		return e, err
 	}
 	return e, nil
+}
+
+// validate says which flag has a value that means nothing.
+func (f *exposeFlags) validate(flags *pflag.FlagSet) error {
+	switch {
+	case f.startTimeout <= 0:
+		return fmt.Errorf("--start-timeout %v: want more than zero, such as 10s", f.startTimeout)
+	case f.maxChildren <= 0:
+		return fmt.Errorf("--max-children %d: want 1 or more", f.maxChildren)
+	case flags.Changed("print-reattach") && f.reattach == "":
+		return errors.New("--print-reattach= has no name: write --print-reattach, or name the plugin behind =")
+	case strings.HasPrefix(f.listen, "unix:"):
+		return fmt.Errorf("--listen %s: want host:port, as expose serves TCP alone", f.listen)
+	}
+	return nil
 }
 
 // parseCookie reads what --cookie says.

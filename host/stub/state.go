@@ -44,8 +44,11 @@ var ErrAffinityLost = errors.New("the endpoint that this host keeps to was lost"
 // that nothing waits for it.
 type pin struct {
 	balancer.Lease
+	state   *State
 	begin   func() bool   // of the Lease
-	used    atomic.Bool   // a call was handed to it
+	used    atomic.Bool   // a call that was handed to it has ended
+	open    atomic.Int64  // calls that have it and have not ended: they may have been handed to it
+	ended   atomic.Bool   // the session has
 	dropped chan struct{} // closed when calls keep to it no more
 }
 
@@ -53,7 +56,11 @@ type pin struct {
 func (p *pin) Done(o balancer.Outcome) {
 	if o != balancer.NotSent {
 		p.used.Store(true)
+		if p.ended.Load() {
+			p.state.lose()
+		}
 	}
+	p.open.Add(-1)
 	p.Lease.Done(o)
 }
 
@@ -73,8 +80,9 @@ func (k *keeping) Pick(ctx context.Context, protocol string, tried []string) (ba
 		p := k.state.pinned.Load()
 		switch {
 		case p != nil && p.begin():
+			p.open.Add(1)
 			return p, nil
-		case p != nil && p.used.Load():
+		case p != nil && (p.open.Load() > 0 || p.used.Load()):
 			k.state.lose()
 			return nil, ErrAffinityLost
 		}
@@ -96,7 +104,8 @@ func (s *State) pin(old *pin, lease balancer.Lease) (balancer.Lease, error) {
 		lease.Done(balancer.NotSent)
 		return nil, fmt.Errorf("affinity to %s: %w", lease.Endpoint(), errors.ErrUnsupported)
 	}
-	p := &pin{Lease: lease, begin: again.Begin, dropped: make(chan struct{})}
+	p := &pin{Lease: lease, state: s, begin: again.Begin, dropped: make(chan struct{})}
+	p.open.Add(1)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -113,6 +122,7 @@ func (s *State) pin(old *pin, lease balancer.Lease) (balancer.Lease, error) {
 	go func() {
 		select {
 		case <-p.Ended():
+			p.ended.Store(true) // A call that is under way says what has become of it.
 			if p.used.Load() {
 				s.lose()
 			}

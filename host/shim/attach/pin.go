@@ -4,7 +4,6 @@ package attach
 
 import (
 	"bytes"
-	"cmp"
 	"crypto/sha256"
 	"crypto/x509"
 	"encoding/hex"
@@ -83,8 +82,11 @@ func (p *Pin) admit(peer *plugin.PeerInfo, certificate *x509.Certificate) error 
 		{"module", p.Module, build.Module, func(got, want string) bool { return got == want }},
 		{"revision", p.Revision, build.Revision, strings.HasPrefix},
 	} {
+		if pinned.want != "" && pinned.got == "" {
+			return fmt.Errorf("pin.%s: the plugin does not say its own, and %q is wanted", pinned.field, pinned.want)
+		}
 		if pinned.want != "" && !pinned.same(pinned.got, pinned.want) {
-			return fmt.Errorf("pin.%s: the plugin says %q, not %q", pinned.field, printable.Line(cmp.Or(pinned.got, "nothing")), pinned.want)
+			return fmt.Errorf("pin.%s: the plugin says %q, not %q", pinned.field, printable.Line(pinned.got), pinned.want)
 		}
 	}
 	if p.Revision != "" && build.Modified {

@@ -34,8 +34,8 @@ func TestPin(t *testing.T) {
 		"Module":           {"another module", Pin{Module: "example.org/stor"}, built, nil, `pin.module: the plugin says "example.org/store", not "example.org/stor"`},
 		"Revision":         {"another commit", Pin{Revision: "1234567"}, built, nil, `pin.revision: the plugin says "0123456789abcdef", not "1234567"`},
 		"Changes":          {"a commit with changes is another one", Pin{Revision: "0123456"}, changed, nil, `pin.revision: the plugin was built from "0123456789abcdef" with changes`},
-		"OriginalLibrary":  {"who says nothing is not who is pinned", Pin{Name: "store"}, nil, nil, `pin.name: the plugin says "nothing", not "store"`},
-		"RevisionOfNobody": {"nor was built from it", Pin{Revision: "0123456"}, nil, nil, `pin.revision: the plugin says "nothing", not "0123456"`},
+		"OriginalLibrary":  {"who says nothing is not who is pinned", Pin{Name: "store"}, nil, nil, `pin.name: the plugin does not say its own, and "store" is wanted`},
+		"RevisionOfNobody": {"nor was built from it", Pin{Revision: "0123456"}, nil, nil, `pin.revision: the plugin does not say its own, and "0123456" is wanted`},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {

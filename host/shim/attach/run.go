@@ -53,7 +53,8 @@ func Run(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	done := make(chan struct{})
+	done, stop := make(chan struct{}), make(chan struct{})
+	served.Stop = stop
 	asChild()
 	go func() {
 		defer close(done)
@@ -63,10 +64,13 @@ func Run(ctx context.Context, o Options) error {
 	case <-done:
 		return nil
 	case <-s.state.Lost():
-		return fmt.Errorf("%w: %w", ErrLost, stub.ErrAffinityLost)
+		err = fmt.Errorf("%w: %w", ErrLost, stub.ErrAffinityLost)
 	case <-ctx.Done():
-		return context.Cause(ctx)
+		err = context.Cause(ctx)
 	}
+	close(stop)
+	<-done // which removes the socket
+	return err
 }
 
 // asChild makes Serve the plugin of one host, which ends with it, whatever the host's

@@ -109,6 +109,9 @@ func parseSettings(text []byte) (s Settings, err error) {
 	if err := decoder.Decode(&s); err != nil && !errors.Is(err, io.EOF) {
 		return s, plainYAML(err)
 	}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return s, errors.New("has more than one document: leave out what follows ---")
+	}
 	return s, s.Validate()
 }
 
@@ -125,6 +128,11 @@ func (s *Settings) Validate() error {
 		return fmt.Errorf("timeout %s is below zero", s.Timeout)
 	case s.Wait < 0:
 		return fmt.Errorf("wait %s is below zero", s.Wait)
+	}
+	for _, v := range s.Versions {
+		if v < 0 {
+			return fmt.Errorf("versions: %d is below zero", v)
+		}
 	}
 	if s.Cookie != "" {
 		if key, value, ok := strings.Cut(s.Cookie, "="); !ok || key == "" || value == "" {
@@ -144,11 +152,21 @@ func (s *Settings) Options(method string) stub.CallOptions {
 	return o
 }
 
+// plainWords are what the parser's mean to somebody who writes a target file.
+var plainWords = strings.NewReplacer(
+	" in type attach.Settings", "", " in type attach.Pin", " in pin",
+	" in type struct { CA string \"yaml:\\\"ca\\\"\"; Cert string \"yaml:\\\"cert\\\"\"; Key string \"yaml:\\\"key\\\"\" }", " in tls",
+	"cannot unmarshal", "want something else than", "!!str ", "", "!!int ", "", "!!float ", "", "!!bool ", "", "!!seq", "a list", "!!map", "a mapping",
+	" into []int", ": a list of numbers, such as [5, 6]", " into []string", ": a list, such as [Configure]",
+	" into time.Duration", ": a time with its unit, such as 30s", " into string", ": a text", " into int", ": a number",
+	" into attach.Pin", ": a mapping",
+)
+
 // plainYAML says what is wrong with a file without words of the parser's own.
 func plainYAML(err error) error {
 	text := strings.TrimPrefix(err.Error(), "yaml: ")
 	if fields, ok := errors.AsType[*yaml.TypeError](err); ok {
 		text = strings.Join(fields.Errors, "; ")
 	}
-	return errors.New(strings.ReplaceAll(text, " in type attach.Settings", ""))
+	return errors.New(plainWords.Replace(text))
 }

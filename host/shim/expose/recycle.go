@@ -41,21 +41,28 @@ var units = [...]struct {
 
 func (r *Recycle) add(text string) error {
 	if n, err := strconv.ParseUint(text, 10, 63); err == nil && n > 0 {
-		r.Calls = n
-		return nil
+		return once(&r.Calls, n, text, "number of calls")
 	}
 	if d, err := time.ParseDuration(text); err == nil && d > 0 {
-		r.Age = d
-		return nil
+		return once(&r.Age, d, text, "duration")
 	}
 	for _, unit := range units {
 		digits, ok := strings.CutSuffix(text, unit.name)
 		if n, err := strconv.ParseInt(strings.TrimSpace(digits), 10, 32); ok && err == nil && n > 0 {
-			r.Memory = n * unit.size
-			return nil
+			return once(&r.Memory, n*unit.size, text, "size")
 		}
 	}
 	return fmt.Errorf("%q: want a number of calls such as 1000, a duration such as 24h, or a size such as 512MiB", text)
+}
+
+// once sets a field that was not set before.
+func once[T comparable](field *T, value T, text, what string) error {
+	var none T
+	if *field != none {
+		return fmt.Errorf("%q is a second %s: name one", text, what)
+	}
+	*field = value
+	return nil
 }
 
 func (r Recycle) isZero() bool { return r == Recycle{} }

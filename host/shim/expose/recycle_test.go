@@ -35,6 +35,8 @@ func TestParseRecycle(t *testing.T) {
 		"another word": {
 			"never", Recycle{}, `"never": want a number of calls such as 1000`,
 		},
+		"calls twice":    {"5,24h,7", Recycle{}, `"7" is a second number of calls: name one`},
+		"a size twice":   {"1MiB, 1GiB", Recycle{}, `"1GiB" is a second size: name one`},
 		"a decimal unit": {"512MB", Recycle{}, `"512MB": want`},
 	}
 	for name, tc := range cases {
