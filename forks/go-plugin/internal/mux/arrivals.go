@@ -61,6 +61,7 @@ type arrival struct {
 	filling  bool // the last of these are being read, without the mutex
 	admitted bool // room is reserved for it
 	gone     bool // it was given up before
+	ignored  bool // none of it is kept
 	ungiven  int  // bytes that were not granted yet, once it is admitted
 	given    int  // bytes that were granted and have not come
 	grant    int  // bytes that are to be granted now
@@ -88,22 +89,29 @@ func (s *arrivals) begin(m *message) (*arrival, error) {
 	a := &arrival{key: key, message: *m, size: int(m.size)}
 	a.message.method = nil // the worker has what it is
 	s.mu.Lock()
-	if s.messages[key] != nil {
+	if err := s.expect(a); err != nil {
 		s.mu.Unlock()
-		return nil, fmt.Errorf("%w: call %d of channel %d is sent twice at once", errMalformed, m.number, m.channel)
+		return nil, err
 	}
-	if len(s.messages) >= maxLong {
-		s.mu.Unlock()
-		return nil, fmt.Errorf("%w: more than %d long messages at once", errMalformed, maxLong)
-	}
-	if s.messages == nil {
-		s.messages = make(map[callKey]*arrival)
-	}
-	s.messages[key] = a
 	s.queue = append(s.queue, a)
 	s.admit()
 	s.unlockAndGrant()
 	return a, nil
+}
+
+// expect remembers a message of which parts are to come.
+func (s *arrivals) expect(a *arrival) error {
+	if s.messages[a.key] != nil {
+		return fmt.Errorf("%w: call %d of channel %d is sent twice at once", errMalformed, a.key.number, a.key.channel)
+	}
+	if len(s.messages) >= maxLong {
+		return fmt.Errorf("%w: more than %d long messages at once", errMalformed, maxLong)
+	}
+	if s.messages == nil {
+		s.messages = make(map[callKey]*arrival)
+	}
+	s.messages[a.key] = a
+	return nil
 }
 
 // take takes in the part at hand. It returns the message when this was the last of it,
@@ -120,6 +128,11 @@ func (s *arrivals) take(in *inbox, m *message) (*arrival, error) {
 	if n > left || m.more != (n < left) || n == 0 {
 		s.mu.Unlock()
 		return nil, fmt.Errorf("%w: a part of %d bytes where %d are left", errMalformed, n, left)
+	}
+	if a.ignored {
+		s.mu.Unlock()
+		s.skip(a, n)
+		return nil, nil
 	}
 	granted := a.admitted
 	if !granted {
@@ -170,6 +183,9 @@ func (s *arrivals) forget(a *arrival) {
 	delete(s.messages, a.key)
 	if len(s.messages) == 0 {
 		s.round = time.Time{}
+	}
+	if a.ignored {
+		return
 	}
 	if !a.admitted {
 		s.unasked -= a.come
@@ -225,7 +241,10 @@ func (s *arrivals) release(a *arrival) {
 
 // drop gives up the messages of a call that has not come as a whole. It reports whether
 // there was one.
-func (s *arrivals) drop(key callKey) bool {
+func (s *arrivals) drop(key callKey) bool { return s.end(key) != nil }
+
+// end is drop, and returns the message, or nil.
+func (s *arrivals) end(key callKey) *arrival {
 	s.mu.Lock()
 	a := s.messages[key]
 	if a != nil {
@@ -236,7 +255,7 @@ func (s *arrivals) drop(key callKey) bool {
 	if a != nil && !filling {
 		s.release(a)
 	}
-	return a != nil
+	return a
 }
 
 // admit reserves room for what waits for it, in order.

@@ -12,6 +12,7 @@ import (
 // underWay is what a plugin knows of a call besides its request. The plugin's mu guards it.
 type underWay struct {
 	registered bool // it can be cancelled
+	answered   bool // it counts as a long answer, and no more as a call
 	cancelled  bool
 	deadline   time.Time          // of a call that runs later; zero: none, or see CallContext
 	end        context.CancelFunc // of its context; nil: nobody has asked for one
@@ -50,7 +51,9 @@ func (p *Plugin) registerLocked(w *worker) {
 		w.service.running = make(map[uint64]*worker)
 	}
 	w.service.running[w.message.number] = w
-	p.open++
+	if !w.under.answered {
+		p.open++
+	}
 }
 
 func (p *Plugin) register(w *worker) {
@@ -67,9 +70,22 @@ func (p *Plugin) unregister(w *worker) (cancelled bool) {
 	if w.under.registered {
 		w.under.registered = false
 		delete(w.service.running, w.message.number)
-		p.open--
+		if !w.under.answered {
+			p.open--
+		}
 	}
 	return w.under.cancelled
+}
+
+// answersLong makes a call one of the long answers, as which it counts until all of that was
+// sent. It is never counted twice, nor not at all.
+func (p *Plugin) answersLong(w *worker) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.out.addUnsent()
+	if w.under.answered = true; w.under.registered {
+		p.open--
+	}
 }
 
 func (p *Plugin) isCancelled(w *worker) bool {
@@ -89,7 +105,19 @@ func (p *Plugin) cancel(key callKey) {
 	}
 	p.mu.Unlock()
 	p.dropLong(w)
-	p.sent.drop(key)
+	answer, cut := p.sent.stop(key)
+	if cut {
+		_ = p.out.say(givenUpAnswer(key), now) // If it fails, the session has ended.
+	}
+	p.sent.giveBack(answer)
+}
+
+// givenUpAnswer ends an answer that is not sent to its end, or not at all.
+func givenUpAnswer(key callKey) *buffer {
+	b := newMessage(kindFailure, key.channel, key.number)
+	b.text(errCancelled.Error())
+	b.finish(0)
+	return b
 }
 
 // cancelLocked ends the context of a call. The worker may be nil.
@@ -120,6 +148,9 @@ func (p *Plugin) release(channel uint64) {
 		return
 	}
 	delete(p.services, channel)
+	if channel > 0 && channel%2 == 0 {
+		p.opened--
+	}
 	s.forgetNames()
 	var longs []*worker
 	for _, w := range s.running {
@@ -131,7 +162,7 @@ func (p *Plugin) release(channel uint64) {
 	for _, w := range longs {
 		p.dropLong(w)
 	}
-	p.sent.dropChannel(channel)
+	p.sent.giveBack(p.sent.stopChannel(channel)...)
 }
 
 var (

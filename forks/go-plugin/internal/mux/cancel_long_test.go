@@ -79,7 +79,7 @@ func TestWithdrawLong(t *testing.T) {
 		t.Errorf("%d bytes were sent, want little more than %d", taken, last)
 	}
 	p.checkNothingLeft()
-	if n := p.host.pending.Load(); n != 0 {
+	if n := c.pending.Load(); n != 0 {
 		t.Errorf("%d calls seem to be under way", n)
 	}
 }

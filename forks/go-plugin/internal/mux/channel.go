@@ -20,10 +20,12 @@ type Channel struct {
 	host *Host
 	id   uint64
 
-	sending sync.Mutex // also held when the plugin is told of the end
-	values  values
-	traffic traffic
-	likely  map[string]likelyLong // by method; those that are not
+	sending  sync.Mutex // also held when the plugin is told of the end
+	released bool       // it was told
+	values   values
+	traffic  traffic
+	pending  atomic.Int64          // calls without an answer
+	likely   map[string]likelyLong // by method; those that are not
 	// anyLikely says that there is one in likely.
 	anyLikely atomic.Bool
 
@@ -85,13 +87,26 @@ func HasNoReply(err error) bool {
 // Channel returns the channel of an id that the plugin named. Each is asked for
 // once. The caller closes it.
 func (h *Host) Channel(id uint64) *Channel {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.channelLocked(id)
+}
+
+func (h *Host) channelLocked(id uint64) *Channel {
 	c := &Channel{host: h, id: id, handed: make(chan struct{}, 1), closed: make(chan struct{}), arrived: make(chan struct{}, 1)}
 	c.source.valueReader = &h.in
 	c.dec = gob.NewDecoder(&c.source)
-	h.mu.Lock()
-	defer h.mu.Unlock()
 	h.channels[id] = c
+	h.count(id, 1)
 	return c
+}
+
+// count adds n channels like that of an id to those that the plugin serves. The caller holds
+// the session's mu.
+func (h *Host) count(id uint64, n int) {
+	if id != 0 {
+		h.served += n
+	}
 }
 
 func (c *Channel) isClosed() bool {
@@ -126,8 +141,13 @@ func (c *Channel) Close() error {
 		h.come.dropChannel(c.id)
 		c.sending.Lock() // A request that follows would be malformed.
 		defer c.sending.Unlock()
-		h.sent.dropChannel(c.id)
+		stopped := h.sent.stopChannel(c.id)
+		c.released = true
 		_ = h.send(newMessage(kindRelease, c.id))
+		h.sent.giveBack(stopped...)
+		h.mu.Lock()
+		defer h.mu.Unlock()
+		h.count(c.id, -1)
 	})
 	return nil
 }

@@ -46,7 +46,7 @@ func (c *Channel) ReadHeader(r *rpc.Response) error {
 			}
 		}
 		if h.message.channel == c.id {
-			h.pending.Add(-1)
+			c.pending.Add(-1)
 			c.head = h.message
 			return c.header(r)
 		}
@@ -168,7 +168,6 @@ func (c *Channel) lockRead() (there bool, err error) {
 		select {
 		case <-c.handed: // before it was closed
 			c.reading = true
-			c.host.pending.Add(-1)
 		default:
 		}
 		return false, c.stop(errChannelClosed)

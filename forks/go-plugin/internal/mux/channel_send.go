@@ -36,7 +36,7 @@ func (c *Channel) Send(r Request, args any) (end uint64, err error) {
 		return c.putLong(first, long, key, r.Method)
 	}
 	when := now
-	if c.traffic.isBusy(c.host.pending.Add(1)) {
+	if c.traffic.isBusy(c.pending.Add(1)) {
 		when = soon // It pays to let some more requests join it.
 	}
 	return c.host.out.put(first, when)
@@ -84,7 +84,7 @@ func (c *Channel) putLong(first *buffer, long *sending, key callKey, method stri
 	if !h.sent.start(long) {
 		return 0, &EncodeError{fmt.Errorf("call %d is being sent already", key.number)}
 	}
-	h.pending.Add(1)
+	c.pending.Add(1)
 	if end, err = h.out.put(first, later); err == nil {
 		h.out.enlist(long)
 	}
@@ -95,14 +95,14 @@ func (c *Channel) putLong(first *buffer, long *sending, key callKey, method stri
 // the same. It reports whether the plugin will surely not run the call.
 func (c *Channel) Cancel(number uint64) (unsent bool) {
 	h, key := c.host, callKey{c.id, number}
-	h.sent.drop(key)
+	stopped, _ := h.sent.stop(key)
+	defer h.sent.giveBack(stopped)
 	if h.out.withdraw(c.id, number) {
 		return true
 	}
-	h.come.drop(key)
 	c.sending.Lock() // Nothing follows the message that releases the channel.
 	defer c.sending.Unlock()
-	if !c.isClosed() {
+	if !c.released {
 		b := newMessage(kindCancel, c.id, number)
 		b.finish(0)
 		_ = h.out.say(b, soon) // If it fails, the call is over.

@@ -35,8 +35,6 @@ type Host struct {
 	config  HostConfig
 	drained sync.Once
 
-	// pending counts calls without an answer.
-	pending atomic.Int64
 	// readLock holds a token while nobody reads.
 	readLock chan struct{}
 	// message is the last that was read. It belongs to the holder of the read lock.
@@ -45,6 +43,7 @@ type Host struct {
 	// The rest is guarded by the session's mu.
 	channels map[uint64]*Channel
 	opened   uint64 // channels that this side has opened
+	served   int    // channels beside the control channel whose end the plugin was not told of
 	parked   reader // waits for the first byte of a message
 	woken    bool   // by a deadline
 	pings    pings
@@ -103,7 +102,7 @@ func (h *Host) receiveOne(r reader) (forChannel bool, err error) {
 		if h.message.more {
 			return h.beginLong(r)
 		}
-		return true, nil
+		return h.message.kind == kindAnswer || !h.endLong(), nil
 	case kindRefused:
 		h.sent.drop(callKey{h.message.channel, h.message.number}) // It may have been refused half way.
 		return true, nil

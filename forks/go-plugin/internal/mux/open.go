@@ -9,7 +9,9 @@ import (
 	"net/rpc"
 )
 
-// maxChannels is how many channels of a session may be open, besides the control channel.
+// maxChannels is how many channels of a session may be open, besides the control channel. A
+// host knows of a channel of the plugin's later than the plugin, which therefore ends the
+// session only if the host has opened as many by itself.
 const maxChannels = 1024
 
 // Open begins a channel on which the plugin serves a kind that it is known to
@@ -19,15 +21,14 @@ const maxChannels = 1024
 // that as many are open as may be.
 func (h *Host) Open(kind string) (*Channel, error) {
 	h.mu.Lock()
-	if len(h.channels) > maxChannels {
+	if h.served >= maxChannels {
 		h.mu.Unlock()
 		return nil, fmt.Errorf("%d channels of the session are open, no more are possible", maxChannels)
 	}
 	h.opened++
-	id := 2 * h.opened // The plugin counts in odd numbers.
+	c := h.channelLocked(2 * h.opened) // The plugin counts in odd numbers.
 	h.mu.Unlock()
-	c := h.Channel(id)
-	b := newMessage(kindOpen, id)
+	b := newMessage(kindOpen, c.id)
 	b.text(kind)
 	if b.seal() == nil {
 		c.opening = true
@@ -52,13 +53,14 @@ func (w *worker) accept() error {
 	switch {
 	case p.err != nil:
 		return p.err
-	case len(p.services) > maxChannels:
+	case p.opened >= maxChannels:
 		return fmt.Errorf("%w: more than %d channels are open", errBeyond, maxChannels)
 	case id%2 != 0 || p.services[id] != nil:
 		return fmt.Errorf("%w: channel %d cannot be opened", errMalformed, id)
 	}
 	w.service = newService(p, id, nil)
 	p.services[id] = w.service
+	p.opened++
 	p.control.Add(1)
 	return nil
 }

@@ -107,6 +107,7 @@ type Plugin struct {
 	// These are guarded by the session's mu.
 	services   map[uint64]*service
 	registered uint64 // channels, by Register
+	opened     int    // channels that the host has opened, and not released
 	open       int    // registered calls
 	names      int    // bytes of what methods of channels are remembered with
 	queued     int    // bytes of requests whose channels are being opened

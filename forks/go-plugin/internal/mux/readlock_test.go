@@ -55,7 +55,7 @@ func TestManyCallers(t *testing.T) {
 			})
 		}
 		callers.Wait()
-		if n := p.host.pending.Load(); n != 0 {
+		if n := p.host.callsUnderWay(); n != 0 {
 			t.Errorf("%d calls seem to be under way", n)
 		}
 	})
@@ -100,7 +100,7 @@ func TestChannelsComeAndGo(t *testing.T) {
 			t.Errorf("the call that was under way all the time: %v", holding.Error)
 		}
 		mustUpper(t, lasting)
-		testkit.Eventually(t, "every call was answered", func() bool { return p.host.pending.Load() == 0 })
+		testkit.Eventually(t, "every call was answered", func() bool { return p.host.callsUnderWay() == 0 })
 	})
 }
 
@@ -152,4 +152,14 @@ func readOn(c *Channel) (ended <-chan error) {
 		}
 	}()
 	return why
+}
+
+// callsUnderWay counts the calls of all channels that are without an answer.
+func (h *Host) callsUnderWay() (n int64) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, c := range h.channels {
+		n += c.pending.Load()
+	}
+	return n
 }

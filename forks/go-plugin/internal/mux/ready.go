@@ -31,6 +31,7 @@ func (h *Host) keep(id uint64, answer readyAnswer) bool {
 	if c == nil {
 		return false
 	}
+	c.pending.Add(-1)
 	c.ready = append(c.ready, answer)
 	c.kept += len(answer.body) + frameCost
 	c.isReady.Store(true)
@@ -79,10 +80,8 @@ func (h *Host) handOver(from *Channel) error {
 		if err != nil {
 			return err
 		}
-		h.pending.Add(-1)
 		h.keep(h.message.channel, readyAnswer{head: h.message, body: body})
-	default:
-		h.pending.Add(-1) // That channel was closed before its answer came.
+	default: // That channel was closed before its answer came.
 	}
 	return nil
 }
@@ -106,19 +105,30 @@ func (h *Host) handTo(id uint64) (given, busy bool) {
 // beginLong takes on the long answer whose first frame is at hand. It reports whether the
 // reader r has to look at what is ready for it.
 func (h *Host) beginLong(r reader) (forReader bool, err error) {
-	h.pending.Add(-1)
 	key := callKey{h.message.channel, h.message.number}
 	_, err = h.come.begin(&h.message)
 	if tooLarge := (*TooLargeError)(nil); errors.As(err, &tooLarge) {
+		if err := h.come.ignore(&h.message); err != nil {
+			return false, err
+		}
 		if err := h.send(newMessage(kindCancel, key.channel, key.number)); err != nil {
 			return false, err
 		}
-		return h.keepLong(r, &arrival{key: key, message: h.message, err: tooLarge}), nil
+		forReader = h.keepLong(r, &arrival{key: key, message: h.message, err: tooLarge})
+	} else if err != nil {
+		return false, err
 	}
-	if err == nil && !h.isOpen(key.channel) {
+	if !h.isOpen(key.channel) {
 		h.come.drop(key) // Parts of it that still come are dropped.
 	}
-	return false, err
+	return forReader, nil
+}
+
+// endLong is told of a failure, which ends a long answer that the host has given up. It
+// reports whether that is all that it does: the reader knows that the answer was too large.
+func (h *Host) endLong() (over bool) {
+	a := h.come.end(callKey{h.message.channel, h.message.number})
+	return a != nil && a.ignored
 }
 
 // takePart takes in the part at hand, likewise.

@@ -44,6 +44,8 @@ type sending struct {
 	unasked  int    // bytes that were allowed before the first grant
 	admitted bool   // the first grant has come
 	answer   bool   // see outbox.unsent
+	begun    bool   // its first frame was put; an answer's
+	stopped  bool   // no more of it is to be sent
 	frame    buffer // is being written; of is the message then
 	finished bool   // while a frame is being written
 }
@@ -87,41 +89,6 @@ func (s *sendings) grant(key callKey, n uint64) {
 	s.mu.Unlock()
 	if more {
 		s.out.enlist(m)
-	}
-}
-
-// drop ends a message of which no more is to be sent, if there is one.
-func (s *sendings) drop(key callKey) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	m := s.messages[key]
-	if m == nil {
-		return
-	}
-	delete(s.messages, key)
-	if !m.admitted {
-		s.unasked -= m.unasked
-	}
-	if m.left() > 0 {
-		m.finish()
-		if m.answer {
-			s.out.dropUnsent()
-		}
-	}
-}
-
-// dropChannel ends the messages of a channel.
-func (s *sendings) dropChannel(channel uint64) {
-	s.mu.Lock()
-	var keys []callKey
-	for key := range s.messages {
-		if key.channel == channel {
-			keys = append(keys, key)
-		}
-	}
-	s.mu.Unlock()
-	for _, key := range keys {
-		s.drop(key)
 	}
 }
 

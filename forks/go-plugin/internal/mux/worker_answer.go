@@ -101,7 +101,7 @@ func (w *worker) encode(b *buffer, body any) (*buffer, *sending, error) {
 func (w *worker) putLong(first *buffer, long *sending) error {
 	p := w.plugin
 	long.key, long.answer = callKey{w.service.id, w.message.number}, true
-	p.out.addUnsent()
+	p.answersLong(w)
 	if !p.sent.start(long) {
 		err := fmt.Errorf("%w: call %d of channel %d is answered already", errMalformed, long.key.number, long.key.channel)
 		p.fail(err)
@@ -109,8 +109,15 @@ func (w *worker) putLong(first *buffer, long *sending) error {
 	}
 	if p.unregister(w) {
 		p.sent.drop(long.key) // The host waits for no part of it.
+		first.recycle()
+		_, err := p.out.put(givenUpAnswer(long.key), now)
+		return err
 	}
 	if _, err := p.out.put(first, later); err != nil {
+		return err
+	}
+	if !p.sent.begin(long) { // It was given up just now.
+		_, err := p.out.put(givenUpAnswer(long.key), now)
 		return err
 	}
 	p.out.enlist(long)

@@ -81,7 +81,7 @@ func (p *Peer) takeRequest(f *frame) error {
 func (p *Peer) takeAnswer(f *frame) error {
 	which := id{f.number(), f.number()}
 	c := p.calls[which]
-	if c == nil || c.kind != 0 {
+	if isCut := f.kind == failure && c != nil && !c.whole; c == nil || c.kind != 0 && !isCut {
 		return fmt.Errorf("an answer to call %v, which was not made", which)
 	}
 	if c.kind = f.kind; f.kind == refused {
