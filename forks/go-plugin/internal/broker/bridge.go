@@ -96,7 +96,9 @@ func (b *Bridge) Offer(id uint32, at, on *Broker) {
 
 // carry connects what is dialled under id, until that has come to rest.
 func (b *Bridge) carry(id uint32, at, on *Broker) error {
-	lis, err := on.Accept(id)
+	ctx, cancel := on.within(b.ctx, on.patience)
+	defer cancel()
+	lis, err := on.acceptWithin(ctx, id)
 	if err != nil {
 		return err
 	}

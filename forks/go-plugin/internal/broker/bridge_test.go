@@ -73,6 +73,22 @@ func TestBridgeIsBounded(t *testing.T) {
 	}
 }
 
+// An id cannot be offered to a side whose broker has never spoken. The bridge does not wait for
+// it: such a side may be there for long.
+func TestBridgeEndsWithoutLink(t *testing.T) {
+	_, here := streamPair(t, time.Minute)
+	cfg := testConfig(Listeners(ListenerConfig{}))
+	cfg.Wait = time.Hour
+	mute := New(cfg)
+	defer mute.Close()
+	bridge := NewBridge()
+	bridge.Offer(1, here, mute)
+	bridge.Close()
+	if bridge.open != 0 || mute.ctx.Err() != nil {
+		t.Errorf("%d ids are open, the other broker: %v", bridge.open, mute.ctx.Err())
+	}
+}
+
 // An id that is dialled several times at once is connected as often, whatever the transport
 // of the side that accepts it.
 func TestBridgeIsDialledAtOnce(t *testing.T) {

@@ -80,8 +80,9 @@ type Transport func(*Broker) transport
 
 // transport is that of one broker. Its methods may be called from any goroutine.
 type transport interface {
-	// accept listens for id until the listener is closed.
-	accept(id uint32) (net.Listener, error)
+	// accept listens for id until the listener is closed. ctx bounds this call only: the
+	// other side may have to be told first, and may not be there yet.
+	accept(ctx context.Context, id uint32) (net.Listener, error)
 	// dialer returns how to connect to id, now and after the connection was
 	// lost. ctx bounds this call only.
 	dialer(ctx context.Context, id uint32) (dialer, error)
@@ -167,10 +168,15 @@ func (b *Broker) Done() <-chan struct{} { return b.ctx.Done() }
 // Accept listens for the connections that the other side dials with id. The
 // caller closes the listener.
 func (b *Broker) Accept(id uint32) (net.Listener, error) {
+	return b.acceptWithin(b.ctx, id)
+}
+
+// acceptWithin is Accept that gives up with ctx.
+func (b *Broker) acceptWithin(ctx context.Context, id uint32) (net.Listener, error) {
 	err := b.use()
 	if err == nil {
 		var lis net.Listener
-		if lis, err = b.transport.accept(id); err == nil {
+		if lis, err = b.transport.accept(ctx, id); err == nil {
 			b.announce(id)
 			return b.own(lis), nil
 		}

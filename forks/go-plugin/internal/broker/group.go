@@ -80,7 +80,7 @@ func (g *Group) join(b *Broker) {
 }
 
 // accept implements transport for brokers of the group.
-func (g *Group) accept(id uint32) (net.Listener, error) {
+func (g *Group) accept(_ context.Context, id uint32) (net.Listener, error) {
 	lis := &groupListener{Listener: g.listeners.Listen(id), group: g, id: id}
 	lis.ctx, lis.end = context.WithCancel(context.Background())
 	g.mu.Lock()

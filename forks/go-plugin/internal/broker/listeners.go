@@ -49,19 +49,19 @@ type listeners struct {
 	announced *rendezvous.Table[uint32, message]
 }
 
-func (t *listeners) accept(id uint32) (net.Listener, error) {
+func (t *listeners) accept(ctx context.Context, id uint32) (net.Listener, error) {
 	lis, err := listen.Local(t.Sockets)
 	if err != nil {
 		return nil, err
 	}
-	if err := t.announce(id, lis.Addr()); err != nil {
+	if err := t.announce(ctx, id, lis.Addr()); err != nil {
 		_ = lis.Close()
 		return nil, err
 	}
 	return lis, nil
 }
 
-func (t *listeners) announce(id uint32, addr net.Addr) error {
+func (t *listeners) announce(ctx context.Context, id uint32, addr net.Addr) error {
 	network, address := addr.Network(), addr.String()
 	if t.Translator != nil {
 		var err error
@@ -69,7 +69,7 @@ func (t *listeners) announce(id uint32, addr net.Addr) error {
 			return fmt.Errorf("translate address %s for the plugin: %w", addr, err)
 		}
 	}
-	return t.b.link.send(t.b.ctx, &pluginpb.ConnInfo{ServiceId: id, Network: network, Address: address})
+	return t.b.link.send(ctx, &pluginpb.ConnInfo{ServiceId: id, Network: network, Address: address})
 }
 
 func (t *listeners) dialer(ctx context.Context, id uint32) (dialer, error) {
