@@ -45,8 +45,9 @@ type ServeConfig struct {
 	// over.
 	Test *ServeTestConfig
 
-	// Stop, if not nil, ends a child when it is closed, as the request of its host does. The
-	// caller closes it.
+	// Stop, if not nil, ends a child when it is closed: its listener goes, with its socket, and
+	// Serve returns. Calls that are under way then are cut off, so it is for a process that
+	// ends next. The caller closes it.
 	Stop <-chan struct{}
 
 	// Started, if not nil, is called in a child once its host knows where it serves. From

@@ -49,7 +49,7 @@ A host that takes only a path is given a link to ` + o.Name + ` under the plugin
 		Args:    counted(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if file != "" {
-				if other := besideFile(cmd.Flags()); other != "" {
+				if other := besideFile(cmd); other != "" {
 					return failf(exitUsage, "--file takes the place of --%s: write it into %s", other, file)
 				}
 				read, err := attach.ReadSettings(file)
@@ -83,10 +83,12 @@ A host that takes only a path is given a link to ` + o.Name + ` under the plugin
 	return cmd
 }
 
-// besideFile is a flag that was given beside --file; empty: none was.
-func besideFile(flags *pflag.FlagSet) (other string) {
-	flags.Visit(func(f *pflag.Flag) {
-		if f.Name != "file" {
+// besideFile is a flag of attach that was given beside --file; empty: none was. Flags of the
+// whole program are not in target files.
+func besideFile(attach *cobra.Command) (other string) {
+	all := attach.InheritedFlags()
+	attach.Flags().Visit(func(f *pflag.Flag) {
+		if f.Name != "file" && all.Lookup(f.Name) == nil {
 			other = f.Name
 		}
 	})

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-plugin"
+	"github.com/spf13/cobra"
 
 	"github.com/reattach/reattach/host/target"
 )
@@ -134,6 +135,18 @@ func TestAttachBadInput(t *testing.T) {
 				t.Errorf("%s: want one line on stderr and nothing on stdout, got %q and %q", tc.reason, stderr.String(), stdout.String())
 			}
 		})
+	}
+}
+
+// A target file takes the place of attach's own flags, and not of those that a program has for
+// all its commands.
+func TestTargetFileBesideFlagsOfTheProgram(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "none.target")
+	o := Options{Name: "basic", Extend: func(root *cobra.Command) { root.PersistentFlags().String("contract", "", "") }}
+	var stdout, stderr bytes.Buffer
+	o.run(context.Background(), []string{"attach", "--file", file, "--contract", "contract.json"}, &stdout, &stderr)
+	if want := "target file " + file + ": no such file or directory"; !strings.Contains(stderr.String(), want) {
+		t.Errorf("got %q, want %q", stderr.String(), want)
 	}
 }
 

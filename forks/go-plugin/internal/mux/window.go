@@ -2,7 +2,10 @@
 
 package mux
 
-import "time"
+import (
+	"slices"
+	"time"
+)
 
 // leastGrant is what is granted at once unless less is left, in bytes: a grant costs a
 // frame.
@@ -17,7 +20,7 @@ const leastGrant = 64 << 10
 // and the window doubles. When half of it takes long although the peer had not to wait,
 // the window shrinks.
 func (s *arrivals) unlockAndGrant() {
-	if s.granted <= s.window/2 && len(s.wanting) > 0 {
+	if s.granted <= s.window/2 && s.wantsMore() {
 		s.adapt()
 		s.share()
 	}
@@ -29,6 +32,12 @@ func (s *arrivals) unlockAndGrant() {
 	if grants != nil && len(grants.data) > 0 {
 		_ = s.out.say(grants, now) // If it fails, the session has ended.
 	}
+}
+
+// wantsMore reports whether any message waits for bytes to be granted, and not only for a word
+// that it counts no more.
+func (s *arrivals) wantsMore() bool {
+	return slices.ContainsFunc(s.wanting, func(a *arrival) bool { return a.ungiven > 0 })
 }
 
 // tellWanting makes the frames of the grants, and forgets what wants no more.
