@@ -15,7 +15,7 @@ TESTED ?=
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
-.PHONY: adoption adversary skew bench bench-quick chaos consumers terraform build run test check lint cross vuln compat interop images page e2e generate api-check versions fuzz release-snapshot clean help build-so so-demo c-demo
+.PHONY: adoption adversary skew bench bench-quick chaos consumers terraform build run test check lint cross vuln compat interop images page e2e e2e-older generate api-check versions fuzz release-snapshot clean help build-so so-demo c-demo
 
 help: ## say what can be made
 	@grep -E '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -88,6 +88,9 @@ page: ## test the daemon's page in a browser, and keep screenshots of it in buil
 
 e2e: ## test on a real cluster: that of KUBECONFIG, or a node from nothing (root, minutes)
 	@scripts/e2e.sh
+
+e2e-older: ## the same on a node of an older Kubernetes, 1.34
+	@E2E_KUBERNETES=1.34 scripts/e2e.sh
 
 so-demo: ## open one of two Go shared objects: PLUGIN_NUMBER=1 or 2
 	@scripts/so-demo.sh build/so-demo

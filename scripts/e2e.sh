@@ -8,7 +8,8 @@
 #
 # E2E_MINUTES bounds all of it (45: on a machine that has built nothing yet, Kubernetes
 # alone takes some 15 minutes of two cores). E2E_RUN chooses tests, as go test -run does.
-# E2E_PROXY_MODE is kube-proxy's mode on that node: iptables, or nftables.
+# E2E_KUBERNETES is the node's version of Kubernetes: 1.37, or 1.34. E2E_PROXY_MODE is
+# kube-proxy's mode on that node: iptables, or nftables.
 # E2E_CACHE is where the programs of Kubernetes are kept (build/e2e). KEEP=1 leaves the
 # node up and says how to use it and how to end it. IMAGE_ARCH is the architecture of
 # the nodes, if it is not this machine's. Exits with 77 where the machine does not let

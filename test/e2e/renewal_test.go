@@ -23,8 +23,8 @@ import (
 func TestPodCertificatesAreRenewed(t *testing.T) {
 	const name = "e2e-renewed-certificates"
 	node := ownNode(t)
-	if !signs(t) {
-		t.Skip("see above")
+	if why := unsigned(t); why != "" {
+		t.Skip(why)
 	}
 	namespace(t, name)
 	s := sign(t, name)

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: MPL-2.0
 # The first process in the namespaces of the node; all of the cluster ends with it.
 # up.sh starts it with DIR (state), PROGRAMS (directory), KUBE (one of them), IMAGES (archives), ADDRESS, NODE,
-# PROXY_MODE.
+# PROXY_MODE, FEATURE_GATES (to turn on).
 set -uo pipefail
 keys=$DIR/keys
+gates=(${FEATURE_GATES:+"--feature-gates=$FEATURE_GATES"})
 
 # launch NAME COMMAND...: program.sh can stop it and start it again.
 launch() {
@@ -81,7 +82,7 @@ launch etcd "$KUBE" etcd --data-dir "$DIR/etcd" --unsafe-no-fsync \
 	--listen-peer-urls http://127.0.0.1:2380 --initial-advertise-peer-urls http://127.0.0.1:2380 \
 	--initial-cluster default=http://127.0.0.1:2380
 
-launch kube-apiserver "$KUBE" kube-apiserver --etcd-servers=http://127.0.0.1:2379 \
+launch kube-apiserver "$KUBE" kube-apiserver "${gates[@]}" --etcd-servers=http://127.0.0.1:2379 \
 	--advertise-address="$ADDRESS" --service-cluster-ip-range=10.96.0.0/16 \
 	--authorization-mode=Node,RBAC --enable-admission-plugins=NodeRestriction --allow-privileged=true \
 	--client-ca-file="$keys/ca.crt" --tls-cert-file="$keys/apiserver.crt" --tls-private-key-file="$keys/apiserver.key" \
@@ -131,7 +132,7 @@ volumePluginDir: /var/lib/kubelet/flex
 kubeAPIQPS: 200
 kubeAPIBurst: 400
 CONF
-launch kubelet "$KUBE" kubelet --config="$DIR/kubelet.yaml" --kubeconfig="$keys/kubelet.conf" \
+launch kubelet "$KUBE" kubelet "${gates[@]}" --config="$DIR/kubelet.yaml" --kubeconfig="$keys/kubelet.conf" \
 	--hostname-override="$NODE" --node-ip="$ADDRESS"
 
 cat >"$DIR/proxy.yaml" <<CONF

@@ -16,7 +16,12 @@ iptables | nftables) ;;
 	exit 2
 	;;
 esac
-export HERE DIR PROGRAMS KUBE IMAGES ADDRESS NODE PROXY_MODE
+# What this version has, but not by default.
+FEATURE_GATES= version=$("$KUBE" kube-apiserver --version)
+case $version in
+"Kubernetes v1.34."*) FEATURE_GATES=ImageVolume=true ;;
+esac
+export HERE DIR PROGRAMS KUBE IMAGES ADDRESS NODE PROXY_MODE FEATURE_GATES
 if pid=$(cat "$DIR/node.pid" 2>/dev/null) && grep -qa ^unshare "/proc/$pid/cmdline" 2>/dev/null; then
 	echo "a node is up already: $HERE/down.sh $DIR ends it" >&2
 	exit 1
