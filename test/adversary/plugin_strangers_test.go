@@ -17,8 +17,8 @@ const (
 	// maxPending connections may be before the end of their handshake.
 	maxPending = 1024
 	// closing descriptors may be left of connections that were given up: each goes when
-	// the goroutine that reads it has noticed.
-	closing = maxPending / 2
+	// the goroutine that reads it has noticed, which is late on a busy machine.
+	closing = maxPending
 	// strangersMemory is what a plugin may occupy at most, of which some 20 MiB are its
 	// own: maxPending connections, each with a 16 KiB line, a buffer and a stack.
 	strangersMemory = 96 << 20
