@@ -34,7 +34,9 @@ type multiplexed struct {
 	acks    *rendezvous.Table[uint32, message] // of knocks
 }
 
-func (t *multiplexed) accept(_ context.Context, id uint32) (net.Listener, error) { return t.session.Listen(id), nil }
+func (t *multiplexed) accept(_ context.Context, id uint32) (net.Listener, error) {
+	return t.session.Listen(id), nil
+}
 
 func (t *multiplexed) forward(wanted func(id uint32)) { t.session.Forward(wanted) }
 

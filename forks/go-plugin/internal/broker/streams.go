@@ -31,7 +31,9 @@ type streams struct {
 	accepted *rendezvous.Listeners
 }
 
-func (t *streams) accept(_ context.Context, id uint32) (net.Listener, error) { return t.accepted.Listen(id), nil }
+func (t *streams) accept(_ context.Context, id uint32) (net.Listener, error) {
+	return t.accepted.Listen(id), nil
+}
 
 func (t *streams) dialer(_ context.Context, id uint32) (dialer, error) {
 	return dialer{eager: true, dial: func(ctx context.Context) (net.Conn, error) {
