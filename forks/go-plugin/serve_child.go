@@ -60,8 +60,10 @@ func serveChild(opts *ServeConfig, logger hclog.Logger) error {
 		opts.Started(stdout.W, stderr.W)
 	}
 
+	ended := make(chan struct{})
+	defer close(ended)
 	if endsWithHost {
-		go child.AwaitParentEnd(parent, s.done, func() {
+		go child.AwaitParentEnd(parent, ended, func() {
 			_ = s.listener.Close()
 			os.Exit(1)
 		})

@@ -114,6 +114,9 @@ func exposeFailure(err error) error {
 	case errors.Is(err, expose.ErrNotStarted):
 		return &failure{exitUnreachable, err}
 	}
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "accept" {
+		return &failure{exitFailed, err} // It has served.
+	}
 	return &failure{exitUsage, err} // of options, files or addresses
 }
 

@@ -46,21 +46,36 @@ type pin struct {
 	balancer.Lease
 	state   *State
 	begin   func() bool   // of the Lease
-	used    atomic.Bool   // a call that was handed to it has ended
-	open    atomic.Int64  // calls that have it and have not ended: they may have been handed to it
-	ended   atomic.Bool   // the session has
 	dropped chan struct{} // closed when calls keep to it no more
+
+	mu    sync.Mutex
+	open  int  // calls that have it and have not ended: they may have been handed to it
+	used  bool // a call that was handed to it has ended
+	ended bool // the session has
+}
+
+// take begins a call on it. Where that cannot be, told reports whether the session may have
+// been told something.
+func (p *pin) take() (begun, told bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.begin() {
+		p.open++
+		return true, true
+	}
+	return false, p.used || p.open > 0
 }
 
 // Done implements balancer.Lease.
 func (p *pin) Done(o balancer.Outcome) {
-	if o != balancer.NotSent {
-		p.used.Store(true)
-		if p.ended.Load() {
-			p.state.lose()
-		}
+	p.mu.Lock()
+	p.open--
+	p.used = p.used || o != balancer.NotSent
+	lost := p.used && p.ended
+	p.mu.Unlock()
+	if lost {
+		p.state.lose()
 	}
-	p.open.Add(-1)
 	p.Lease.Done(o)
 }
 
@@ -78,13 +93,14 @@ func (s *State) Keeping(next balancer.Router) balancer.Router { return &keeping{
 func (k *keeping) Pick(ctx context.Context, protocol string, tried []string) (balancer.Lease, error) {
 	for {
 		p := k.state.pinned.Load()
-		switch {
-		case p != nil && p.begin():
-			p.open.Add(1)
-			return p, nil
-		case p != nil && (p.open.Load() > 0 || p.used.Load()):
-			k.state.lose()
-			return nil, ErrAffinityLost
+		if p != nil {
+			switch begun, told := p.take(); {
+			case begun:
+				return p, nil
+			case told:
+				k.state.lose()
+				return nil, ErrAffinityLost
+			}
 		}
 		lease, err := k.next.Pick(ctx, protocol, tried)
 		if err != nil {
@@ -104,8 +120,7 @@ func (s *State) pin(old *pin, lease balancer.Lease) (balancer.Lease, error) {
 		lease.Done(balancer.NotSent)
 		return nil, fmt.Errorf("affinity to %s: %w", lease.Endpoint(), errors.ErrUnsupported)
 	}
-	p := &pin{Lease: lease, state: s, begin: again.Begin, dropped: make(chan struct{})}
-	p.open.Add(1)
+	p := &pin{Lease: lease, state: s, begin: again.Begin, dropped: make(chan struct{}), open: 1}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
@@ -122,8 +137,11 @@ func (s *State) pin(old *pin, lease balancer.Lease) (balancer.Lease, error) {
 	go func() {
 		select {
 		case <-p.Ended():
-			p.ended.Store(true) // A call that is under way says what has become of it.
-			if p.used.Load() {
+			p.mu.Lock()
+			p.ended = true // A call that is under way says what has become of it.
+			lost := p.used
+			p.mu.Unlock()
+			if lost {
 				s.lose()
 			}
 		case <-p.dropped:

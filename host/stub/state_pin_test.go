@@ -15,13 +15,20 @@ type keptLease struct {
 	id      string
 	ended   chan struct{}
 	leaving bool
+	begins  func() // called by Begin; may be nil
 }
 
 func (l *keptLease) Endpoint() string       { return l.id }
 func (l *keptLease) Session() any           { return l }
 func (l *keptLease) Ended() <-chan struct{} { return l.ended }
 func (l *keptLease) Done(balancer.Outcome)  {}
-func (l *keptLease) Begin() bool            { return !l.leaving }
+
+func (l *keptLease) Begin() bool {
+	if l.begins != nil {
+		l.begins()
+	}
+	return !l.leaving
+}
 
 // inTurn picks one lease after the other.
 type inTurn []*keptLease
@@ -82,4 +89,29 @@ func TestAffinityOfCallUnderWay(t *testing.T) {
 	}
 	<-s.Lost()
 	stream.Done(balancer.Answered)
+}
+
+// A call begins and counts in one step: beside one that has only begun, another call that finds
+// the endpoint leaving would go elsewhere.
+func TestAffinityCountsWhatBegins(t *testing.T) {
+	s := NewState()
+	defer s.Close()
+	kept := &keptLease{id: "first", ended: make(chan struct{})}
+	router := s.Keeping(&inTurn{kept})
+	first, err := router.Pick(t.Context(), "", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Done(balancer.NotSent)
+	begun := 0
+	kept.begins = func() {
+		if begun++; s.pinned.Load().mu.TryLock() {
+			t.Error("others may look while a call begins")
+		}
+	}
+	second, err := router.Pick(t.Context(), "", nil)
+	if err != nil || begun != 1 {
+		t.Fatalf("began %d times, %v", begun, err)
+	}
+	second.Done(balancer.NotSent)
 }

@@ -51,12 +51,15 @@ type Settings struct {
 	// Wait bounds how long a call waits for an endpoint.
 	Wait time.Duration `yaml:"wait"`
 
-	TLS struct {
-		CA   string `yaml:"ca"`
-		Cert string `yaml:"cert"`
-		Key  string `yaml:"key"`
-	} `yaml:"tls"`
-	Pin Pin `yaml:"pin"`
+	TLS TLSFiles `yaml:"tls"`
+	Pin Pin      `yaml:"pin"`
+}
+
+// TLSFiles name files of PEM. One that is not absolute is beside the target file.
+type TLSFiles struct {
+	CA   string `yaml:"ca"`
+	Cert string `yaml:"cert"`
+	Key  string `yaml:"key"`
 }
 
 // usualTimeout bounds a call whose host sets no deadline. A child has no bound at all:
@@ -155,11 +158,11 @@ func (s *Settings) Options(method string) stub.CallOptions {
 // plainWords are what the parser's mean to somebody who writes a target file.
 var plainWords = strings.NewReplacer(
 	" in type attach.Settings", "", " in type attach.Pin", " in pin",
-	" in type struct { CA string \"yaml:\\\"ca\\\"\"; Cert string \"yaml:\\\"cert\\\"\"; Key string \"yaml:\\\"key\\\"\" }", " in tls",
+	" in type attach.TLSFiles", " in tls",
 	"cannot unmarshal", "want something else than", "!!str ", "", "!!int ", "", "!!float ", "", "!!bool ", "", "!!seq", "a list", "!!map", "a mapping",
 	" into []int", ": a list of numbers, such as [5, 6]", " into []string", ": a list, such as [Configure]",
 	" into time.Duration", ": a time with its unit, such as 30s", " into string", ": a text", " into int", ": a number",
-	" into attach.Pin", ": a mapping",
+	" into attach.Pin", ": a mapping", " into attach.TLSFiles", ": a mapping",
 )
 
 // plainYAML says what is wrong with a file without words of the parser's own.

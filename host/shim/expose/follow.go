@@ -126,11 +126,12 @@ func (p *pool) replace(s *slot) bool {
 
 // put puts a child into the slot's place, and reports whether it is there. Meanwhile the
 // slot's own child may have ended, in whose place a host has had another one started; or
-// the pool may have been closed. Then nobody would ever end this one.
+// the pool may have been closed. Then nobody would ever end this one. Where that other one
+// did not start either, the place is empty, and one child of all is wanted there.
 func (p *pool) put(s *slot, c *child) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.slots[s.key] != s || p.life.Err() != nil {
+	if there := p.slots[s.key]; there != nil && there != s || p.life.Err() != nil {
 		return false
 	}
 	next := &slot{key: s.key, settled: make(chan struct{})}

@@ -134,6 +134,30 @@ func TestReplacedMeanwhile(t *testing.T) {
 	}
 }
 
+// TestReplacedInAnEmptyPlace has a child be replaced that has ended meanwhile, and in whose
+// place none could be started: the one that is there takes it.
+func TestReplacedInAnEmptyPlace(t *testing.T) {
+	p, _ := newTestPool(t, Options{Versions: []int{5}})
+	s := started(t, p)
+	p.mu.Lock()
+	p.forgetLocked(s)
+	p.mu.Unlock()
+	if !p.replace(s) {
+		t.Error("a child was started, and it is told that there is none")
+	}
+	p.mu.Lock()
+	now := p.slots[""]
+	p.mu.Unlock()
+	if now == nil || now == s {
+		t.Error("the place stays empty")
+	}
+	s.child.Kill()
+	p.close()
+	if pids := children(t); len(pids) > 0 {
+		t.Errorf("children are left: %v", pids)
+	}
+}
+
 // TestReplacedAtTheEnd has a child be replaced when the pool has been closed.
 func TestReplacedAtTheEnd(t *testing.T) {
 	p, _ := newTestPool(t, Options{Versions: []int{5}})

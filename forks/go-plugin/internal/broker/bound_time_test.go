@@ -120,3 +120,20 @@ func TestAcceptedAndNeverServed(t *testing.T) {
 		t.Errorf("%d connections were taken, then one refused: %v; want some 1024, then a refusal", taken, refused)
 	}
 }
+
+// A bridge offers an id for as long as its broker has patience with a side that never speaks,
+// and no longer: the id makes room for another one.
+func TestBridgeGivesUpWithoutLink(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		mute := New(testConfig(Listeners(ListenerConfig{})))
+		defer mute.Close()
+		bridge := NewBridge()
+		defer bridge.Close()
+		start := time.Now()
+		bridge.Offer(1, mute, mute)
+		bridge.work.Wait()
+		if waited := time.Since(start); waited != rendezvous.Wait || bridge.open != 0 {
+			t.Errorf("%d ids are open after %v, want none after %v", bridge.open, waited, rendezvous.Wait)
+		}
+	})
+}
