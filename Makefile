@@ -12,6 +12,9 @@ SHELL       := bash
 MODULES := . ./forks/go-plugin $(filter-out . ./forks/go-plugin,$(patsubst %/go.mod,%,$(shell find . -name go.mod -not -path './build/*' -not -path './test/e2e/kube/*' -not -path './tools/release/*' | sort)))
 # Those that make test leaves out, since another target has tested them.
 TESTED ?=
+# Those whose tests occupy the machine on purpose, with floods and kills: nothing is tested
+# beside them.
+ALONE  := ./test/adversary ./test/chaos
 TESTFLAGS ?= -race
 FUZZTIME  ?= 10s
 
@@ -27,7 +30,8 @@ run: build ## greet through children and a network plugin, and show that it live
 	scripts/run.sh
 
 test: ## run the tests of every module, and say how many ran
-	@go run -C tools ./testall -flags "$(TESTFLAGS)" $(filter-out $(abspath $(TESTED)),$(abspath $(MODULES)))
+	@go run -C tools ./testall -flags "$(TESTFLAGS)" -alone "$(filter-out $(abspath $(TESTED)),$(abspath $(ALONE)))" \
+		$(filter-out $(abspath $(TESTED) $(ALONE)),$(abspath $(MODULES)))
 
 check: ## look over every module: format, vet, tidiness, imports, README
 	@scripts/check.sh $(MODULES)
