@@ -120,12 +120,12 @@ func (c *grpcCall) next(ctx context.Context) (balancer.Lease, *grpc.ClientConn, 
 				if err != nil {
 					return nil, nil, err
 				}
-				if !ready {
+				if ready == nil {
 					continue
 				}
 				c.handed = c.routes.now() - c.began
 				c.attempt()
-				return lease, conn, nil
+				return ready, conn, nil
 			}
 		}
 		c.avoid(lease.Endpoint(), fmt.Errorf("session of %s (%T) does not speak gRPC", lease.Endpoint(), lease.Session()))

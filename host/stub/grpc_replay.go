@@ -50,22 +50,24 @@ func codecOf(opts []grpc.CallOption) encoding.CodecV2 {
 	return encoding.GetCodecV2(proto.Name)
 }
 
-// prepare sends what the endpoint must have had before this call. When it reports false
-// the lease was given back, and another endpoint is to be tried. The error is the call's.
-func (c *grpcCall) prepare(ctx context.Context, lease balancer.Lease, conn *grpc.ClientConn) (ready bool, _ error) {
-	if !c.routes.replays.isDue(lease, c.name) {
-		return true, nil
+// prepare sends what the endpoint must have had before this call, and gives the lease
+// that the call uses. When that is nil the lease was given back, and another endpoint is to
+// be tried. The error is the call's.
+func (c *grpcCall) prepare(ctx context.Context, lease balancer.Lease, conn *grpc.ClientConn) (balancer.Lease, error) {
+	if !c.routes.replays.isDue(lease, c.calledMethod) {
+		return lease, nil
 	}
-	err := c.routes.replays.prepare(ctx, lease, c.name, func(q recordedRequest) error {
+	ready, err := c.routes.replays.prepare(ctx, lease, c.calledMethod, func(q recordedRequest) error {
 		r := q.request.(grpcRequest)
-		return conn.Invoke(metadata.NewOutgoingContext(ctx, r.metadata), q.method, r.message, nil,
+		return conn.Invoke(metadata.NewOutgoingContext(c.routes.ctx, r.metadata), q.method, r.message, nil,
 			grpc.ForceCodecV2(sentCodec(r.codec)), grpc.WaitForReady(false))
 	})
+	_, answered := errors.AsType[*ReplayError](err)
 	switch {
 	case err == nil:
-		return true, nil
-	case ctx.Err() != nil || isContextError(err) && hasExpired(ctx):
-		return false, c.cutShort(ctx, lease, false)
+		return ready, nil
+	case !answered: // ctx has ended
+		return nil, c.cutShort(ctx, lease, false)
 	case errors.Is(err, plugin.ErrConnectionLost):
 		lease.Done(balancer.Lost)
 		c.avoid(lease.Endpoint(), err)
@@ -74,7 +76,7 @@ func (c *grpcCall) prepare(ctx context.Context, lease balancer.Lease, conn *grpc
 		c.avoid(lease.Endpoint(), err)
 		c.retry.refused = err
 	}
-	return false, nil
+	return nil, nil
 }
 
 // sentCodec sends messages that are encoded already, and drops answers. It is named after

@@ -25,6 +25,11 @@ func (r *grpcRoutes) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc
 	if err != nil {
 		return nil, err
 	}
+	if c.options.Replay { // There is no one request of a stream, nor one answer, to replay.
+		once := *c.calledMethod
+		once.options.Replay = false
+		c.calledMethod = &once
+	}
 	c.trace = r.Tracing.begin(ctx, protocolGRPC, fullMethod)
 	s, endpoint, err := c.openStream(ctx, desc, fullMethod, opts)
 	if err != nil {

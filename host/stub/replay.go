@@ -4,10 +4,13 @@ package stub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"sync"
 	"sync/atomic"
+
+	"github.com/hashicorp/go-plugin"
 
 	"github.com/reattach/reattach/host/balancer"
 )
@@ -23,7 +26,10 @@ type ReplayError struct {
 
 // Error implements error.
 func (e *ReplayError) Error() string {
-	return fmt.Sprintf("%s does not take the replayed %s: %v", e.Endpoint, e.Method, e.Err)
+	if _, failed := Cause(e.Err); failed || errors.Is(e.Err, plugin.ErrConnectionLost) {
+		return fmt.Sprintf("the replay of %s to %s failed: %v", e.Method, e.Endpoint, e.Err)
+	}
+	return fmt.Sprintf("the replay of %s was refused by %s: %v", e.Method, e.Endpoint, e.Err)
 }
 
 // Unwrap returns the plugin's answer.
@@ -50,7 +56,9 @@ type recordedRequest struct {
 type replayed struct {
 	ended <-chan struct{}
 	had   map[string]uint64 // numbers, by method; guarded by replays.mu
-	// turn holds an item while requests are sent again on the session.
+	// turn holds an item while a request is under way on the session that an endpoint
+	// remembers, whether a caller has made it or it is sent again. So an older one is never
+	// the last that an endpoint runs.
 	turn chan struct{}
 }
 
@@ -117,30 +125,93 @@ func (r *replays) missing(s *replayed, called string) (missing []recordedRequest
 	return missing
 }
 
-// isDue reports whether anything must be sent on a lease's session before a call of a
-// method. r may be nil.
-func (r *replays) isDue(lease balancer.Lease, called string) bool {
-	return r != nil && r.recorded.Load() != nil && len(r.missing(r.session(lease), called)) > 0
+// isDue reports whether a call must go through prepare. r may be nil.
+func (r *replays) isDue(lease balancer.Lease, called *calledMethod) bool {
+	switch {
+	case r == nil:
+		return false
+	case called.options.Replay:
+		return true
+	}
+	return r.recorded.Load() != nil && len(r.missing(r.session(lease), called.name)) > 0
 }
 
-// prepare sends what a session has not had, in the order in which it was accepted, before
-// a call of a method. Calls that need the same wait for each other. The error is ctx's, or
-// a ReplayError of what send returned.
-func (r *replays) prepare(ctx context.Context, lease balancer.Lease, called string, send func(recordedRequest) error) error {
+// prepare sends what a session has not had before a call of a method, one request after
+// the other, in the order in which they were accepted: also those that are accepted
+// meanwhile. It gives the lease that the call uses instead. The error is that of ctx, or a
+// ReplayError of what send returned.
+//
+// A request that is sent again outlives the call for which it is, as nobody could say when
+// an endpoint runs it that nobody waits for. So send, which runs in a goroutine of its own,
+// returns when the endpoint has answered, or when its session or the stub has ended.
+func (r *replays) prepare(ctx context.Context, lease balancer.Lease, called *calledMethod, send func(recordedRequest) error) (balancer.Lease, error) {
 	s := r.session(lease)
-	select {
-	case s.turn <- struct{}{}:
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	defer func() { <-s.turn }()
-	for _, q := range r.missing(s, called) {
-		if err := send(q); err != nil {
-			return &ReplayError{Method: methodOf(q.method), Endpoint: lease.Endpoint(), Err: err}
+	for {
+		select {
+		case s.turn <- struct{}{}:
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
 		}
-		r.mu.Lock()
-		s.had[q.method] = max(s.had[q.method], q.number)
-		r.mu.Unlock()
+		missing := r.missing(s, called.name)
+		if len(missing) == 0 {
+			if called.options.Replay {
+				return &turnLease{Lease: lease, replays: r, session: s, method: called.name}, nil
+			}
+			<-s.turn
+			return lease, nil
+		}
+		next, answer := missing[0], make(chan error, 1)
+		go func() {
+			err := send(next)
+			if err == nil {
+				r.has(s, next)
+			}
+			<-s.turn
+			answer <- err
+		}()
+		select {
+		case err := <-answer:
+			if err != nil {
+				return nil, &ReplayError{Method: methodOf(next.method), Endpoint: lease.Endpoint(), Err: err}
+			}
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		}
 	}
-	return nil
+}
+
+// has notes that a session has had a request.
+func (r *replays) has(s *replayed, q recordedRequest) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	s.had[q.method] = max(s.had[q.method], q.number)
+}
+
+// turnLease is the lease of a call whose request an endpoint remembers. It has the turn of
+// the session until the call has ended.
+type turnLease struct {
+	balancer.Lease
+	replays *replays
+	session *replayed
+	method  string
+}
+
+// Done implements balancer.Lease. Of a request without an answer nobody knows whether the
+// endpoint has it: the last one that was accepted is sent again.
+func (l *turnLease) Done(o balancer.Outcome) {
+	if o == balancer.TimedOut || o == balancer.Abandoned {
+		l.replays.mu.Lock()
+		delete(l.session.had, l.method)
+		l.replays.mu.Unlock()
+	}
+	giveTurn(l)
+	l.Lease.Done(o)
+}
+
+// giveTurn gives back the turn that a lease may have. It stands for Done where the call
+// goes on with the lease that prepare was given.
+func giveTurn(lease balancer.Lease) {
+	if l, ok := lease.(*turnLease); ok {
+		<-l.session.turn
+	}
 }

@@ -97,13 +97,16 @@ func (s *sessionChannel) answer(k *call, header *rpc.Response, target reflect.Va
 	if s.codec.latest.Load() != s { // a store would take the cache line from whoever sends
 		s.codec.latest.Store(s)
 	}
-	k.lease.Done(balancer.Answered)
 	var to reflect.Value
 	if target.IsValid() {
 		if to = reflect.ValueOf(k.caller.Reply); to.IsNil() {
 			unreadable = errNilReply
 		}
 	}
+	if header.Error == "" && unreadable == nil {
+		s.codec.record(k) // before the session's turn is another request's
+	}
+	k.lease.Done(balancer.Answered)
 	tooLarge, isTooLarge := errors.AsType[*plugin.MessageTooLargeError](unreadable)
 	switch {
 	case isTooLarge:
@@ -116,7 +119,6 @@ func (s *sessionChannel) answer(k *call, header *rpc.Response, target reflect.Va
 		if to.IsValid() {
 			to.Elem().Set(target.Elem())
 		}
-		s.codec.record(k)
 		s.codec.finish(k, s.endpoint, nil)
 	}
 }

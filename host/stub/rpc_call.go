@@ -35,10 +35,11 @@ type call struct {
 }
 
 // deadline is when the stub ends the call without an answer, by the clock of its stub. It
-// is never if the caller's context does.
+// is never if the caller's context does. A request that is replayed has none: it must be
+// known when the endpoint has run it.
 func (k *call) deadline() time.Duration {
 	deadline := k.began + k.options.Timeout
-	if deadline < k.began || k.within != nil && k.within.hasDeadline {
+	if deadline < k.began || k.replayed || k.within != nil && k.within.hasDeadline {
 		return never // the timeout may be longer than there is time
 	}
 	return deadline
@@ -53,7 +54,7 @@ func (k *call) request() plugin.RPCRequest {
 	case k.within != nil:
 		r.Carry(k.within.Context)
 	}
-	if r.Timeout == 0 {
+	if r.Timeout == 0 && !k.replayed {
 		r.Timeout = max(k.options.Timeout-k.handed, time.Microsecond)
 	}
 	return r
@@ -123,16 +124,21 @@ func (c *rpcCodec) route(k *call, lease balancer.Lease) {
 
 // offer puts the call on the channel of a lease's session, and waits for it where it
 // must.
-func (c *rpcCodec) offer(ctx context.Context, k *call, lease balancer.Lease) error {
+func (c *rpcCodec) offer(ctx context.Context, k *call, lease balancer.Lease) (err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, channelWait, errSlow)
 	defer cancel()
 	s := c.channelOf(lease)
 	if s == nil {
 		return errStubClosed
 	}
-	if err := c.prepare(ctx, k, lease, s); err != nil {
+	if lease, err = c.prepare(ctx, k, lease, s); err != nil {
 		return err
 	}
+	defer func() {
+		if err != nil {
+			giveTurn(lease)
+		}
+	}()
 	args := k.args
 	if encode := s.encoder(k); encode != nil {
 		args = encode(args)
@@ -199,9 +205,15 @@ func (c *rpcCodec) lost(k *call, sent bool, cause error) {
 	default:
 		lease.Done(balancer.NotSent)
 	}
-	if !again {
+	refusal, notRun := errors.AsType[*plugin.RPCRefusedError](cause)
+	switch {
+	case again:
+		go c.route(k, nil)
+	case notRun && k.retry.refused != nil:
+		c.finish(k, endpoint, k.retry.refused)
+	case notRun: // The plugin lives, and has said why it did not run the call.
+		c.finish(k, endpoint, refusal)
+	default:
 		c.fault(k, Fault{Reason: ReasonLost, Endpoint: endpoint, Err: cause})
-		return
 	}
-	go c.route(k, nil)
 }

@@ -78,7 +78,7 @@ func (c *rpcCodec) WriteRequest(r *rpc.Request, args any) error {
 	if s == nil || s.session != lease.Session() {
 		s = c.channelOf(lease)
 	}
-	if s == nil || c.replays.isDue(lease, k.name) || s.encoder(k) != nil || s.send(k, lease, k.args) != nil {
+	if s == nil || c.replays.isDue(lease, k.calledMethod) || s.encoder(k) != nil || s.send(k, lease, k.args) != nil {
 		go c.route(k, lease)
 	}
 	return nil

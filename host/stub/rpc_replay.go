@@ -34,16 +34,17 @@ func copied(args any) any {
 	return twin.Interface()
 }
 
-// prepare sends on a session channel what the session must have had before a call.
-func (c *rpcCodec) prepare(ctx context.Context, k *call, lease balancer.Lease, s *sessionChannel) error {
-	if !c.replays.isDue(lease, k.name) {
-		return nil
+// prepare sends on a session channel what the session must have had before a call, and
+// gives the lease that the call uses.
+func (c *rpcCodec) prepare(ctx context.Context, k *call, lease balancer.Lease, s *sessionChannel) (balancer.Lease, error) {
+	if !c.replays.isDue(lease, k.calledMethod) {
+		return lease, nil
 	}
-	return c.replays.prepare(ctx, lease, k.name, func(q recordedRequest) error { return c.again(ctx, q, lease, s) })
+	return c.replays.prepare(ctx, lease, k.calledMethod, func(q recordedRequest) error { return c.again(q, lease, s) })
 }
 
 // again makes a call of what another endpoint has accepted, on this one alone.
-func (c *rpcCodec) again(ctx context.Context, q recordedRequest, lease balancer.Lease, s *sessionChannel) error {
+func (c *rpcCodec) again(q recordedRequest, lease balancer.Lease, s *sessionChannel) error {
 	caller := &rpc.Call{ServiceMethod: q.method, Args: q.request, Done: make(chan *rpc.Call, 1)}
 	k := &call{
 		callState: c.newState(q.method), args: q.request, caller: caller, replayed: true,
@@ -56,16 +57,12 @@ func (c *rpcCodec) again(ctx context.Context, q recordedRequest, lease balancer.
 		if err != errBusy {
 			return err
 		}
-		if err := s.await(ctx); err != nil {
+		if err := s.await(c.ctx); err != nil {
 			return err
 		}
 	}
-	select {
-	case <-caller.Done:
-		return caller.Error
-	case <-ctx.Done():
-		return context.Cause(ctx) // the call ends at its own deadline
-	}
+	<-caller.Done // The session or the stub ends it as well.
+	return caller.Error
 }
 
 // borrowed is a lease that another call gives back.

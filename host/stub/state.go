@@ -20,7 +20,9 @@ import (
 //     the endpoint is about to leave, they fail with [ErrAffinityLost], as those of a
 //     child do that has crashed.
 //   - Replay: the last accepted request of the methods with CallOptions.Replay is sent to
-//     each endpoint before its first other call, so that one is as good as another.
+//     each endpoint before its first other call, so that one is as good as another. What was
+//     accepted last counts: an endpoint runs such requests one after the other, and an older
+//     one never last. A stream is not replayed.
 //
 // All methods may be called from any goroutine.
 type State struct {

@@ -22,11 +22,19 @@ type memory struct {
 	history    []string // of Init and Configure
 	refuse     string   // a configuration that it does not take
 	configured string
+	hold       func() // called by the next Configure; may be nil
 }
 
 func (m *memory) Init(in string, out *string) error { return m.note("init "+in, out) }
 
 func (m *memory) Configure(in string, out *string) error {
+	m.mu.Lock()
+	hold := m.hold
+	m.hold = nil
+	m.mu.Unlock()
+	if hold != nil {
+		hold()
+	}
 	m.mu.Lock()
 	refused := m.refuse == in
 	if !refused {
@@ -46,6 +54,9 @@ func (m *memory) note(what string, out *string) error {
 	*out = what
 	return nil
 }
+
+// Look needs no configuration.
+func (m *memory) Look(string, *string) error { return nil }
 
 func (m *memory) Ask(in string, out *string) error {
 	m.mu.Lock()
@@ -80,7 +91,7 @@ func (g memoryGlue) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
 	}
 	s.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "test.Memory", HandlerType: (*any)(nil),
-		Methods: []grpc.MethodDesc{method("Init", g.Init), method("Configure", g.Configure), method("Ask", g.Ask)},
+		Methods: []grpc.MethodDesc{method("Init", g.Init), method("Configure", g.Configure), method("Ask", g.Ask), method("Look", g.Look)},
 	}, g.memory)
 	return nil
 }
@@ -95,7 +106,17 @@ type memories struct {
 	memories []*memory
 	crew     *crew
 	state    *State
-	call     func(method, in string) (string, error)
+	methods  methodOptions
+	look     func() error // calls a method on a stub without a state
+
+	callWithin caller
+}
+
+// caller calls a method within a context.
+type caller func(ctx context.Context, method, in string) (string, error)
+
+func (m *memories) call(method, in string) (string, error) {
+	return m.callWithin(context.Background(), method, in)
 }
 
 func startMemories(t *testing.T, protocol plugin.Protocol, affinity bool) *memories {
@@ -109,26 +130,29 @@ func startMemories(t *testing.T, protocol plugin.Protocol, affinity bool) *memor
 	m.crew = startCrew(t, m.pods, protocol)
 	m.crew.awaitReady(t, len(m.pods))
 	t.Cleanup(m.state.Close)
-	config := Config{Router: m.crew, State: m.state, Affinity: affinity, Methods: methodOptions{
-		"Init": {Replay: true}, "Configure": {Replay: true}, "Ask": {Idempotent: true},
-	}}
+	m.methods = methodOptions{"Init": {Replay: true}, "Configure": {Replay: true}, "Ask": {Idempotent: true}}
+	m.callWithin = m.caller(t, protocol, Config{Router: m.crew, State: m.state, Affinity: affinity, Methods: m.methods})
+	return m
+}
+
+// caller calls through a stub, which lasts as long as the test.
+func (*memories) caller(t *testing.T, protocol plugin.Protocol, config Config) caller {
+	t.Helper()
 	if protocol == plugin.ProtocolGRPC {
 		s, err := NewGRPC(config)
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { _ = s.Close() })
-		m.call = func(method, in string) (string, error) {
-			return callText(t.Context(), s.Conn, "/test.Memory/"+method, in)
+		return func(ctx context.Context, method, in string) (string, error) {
+			return callText(ctx, s.Conn, "/test.Memory/"+method, in)
 		}
-		return m
 	}
 	s := mustRPC(t, "memory", config)
 	t.Cleanup(func() { _ = s.Close() })
-	m.call = func(method, in string) (out string, err error) {
-		return out, s.Client.Call("Plugin."+method, in, &out)
+	return func(ctx context.Context, method, in string) (out string, err error) {
+		return out, plugin.CallContext(ctx, s.Client, "Plugin."+method, in, &out)
 	}
-	return m
 }
 
 func (m *memories) must(t *testing.T, method, in, want string) {
