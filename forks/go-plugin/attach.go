@@ -215,7 +215,7 @@ func (p sessionPeer) newSession(cfg ClientConfig) (*Session, error) {
 
 func (s *Session) open(cfg *ClientConfig, p sessionPeer) error {
 	if s.agreed.Protocol == hello.GRPC && !s.agreed.Has(hello.FeatureMux) {
-		s.conn = dial.NewHTTP2Conn(p.conn, s.lose)
+		s.conn = dial.NewHTTP2Conn(p.conn, s.lose, s.leave)
 		return s.openGRPC(cfg, p)
 	}
 	s.conn = dial.NewConn(p.conn, s.lose)
@@ -270,6 +270,7 @@ func (s *Session) openGRPC(cfg *ClientConfig, p sessionPeer) error {
 	conn := grpcconn.Config{
 		Dial:    grpcconn.DialOnce(s.conn),
 		Creds:   grpcconn.EstablishedTLS{Conn: s.conn},
+		Closed:  func() { s.lose(net.ErrClosed) },
 		MaxSend: commonBound(cfg.MaxMessageBytes, s.agreed.MaxMessage),
 	}
 	var panicked panics.Func

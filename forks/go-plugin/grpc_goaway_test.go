@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/net/http2"
 	"google.golang.org/grpc"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -20,17 +21,19 @@ import (
 // What a plugin sends, as HTTP/2 has it on the wire.
 const (
 	wireSettings = "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
-	wireLeave    = "\x00\x00\x08\x07\x00\x00\x00\x00\x00" + "\x7f\xff\xff\xff" + "\x00\x00\x00\x00"
-	wireReject   = "\x00\x00\x08\x07\x00\x00\x00\x00\x00" + "\x00\x00\x00\x00" + "\x00\x00\x00\x0b"
+	wireLeave    = wireGoAway + "\x7f\xff\xff\xff" + "\x00\x00\x00\x00" // it ends what it was asked
+	wireTakeNone = wireGoAway + "\x00\x00\x00\x00" + "\x00\x00\x00\x00" // it has begun nothing
+	wireReject   = wireGoAway + "\x00\x00\x00\x00" + "\x00\x00\x00\x0b"
+	wireGoAway   = "\x00\x00\x08\x07\x00\x00\x00\x00\x00"
 	wireBroken   = "\x00\x00\x01\x00\x00\x00\x00\x00\x00" + "x" // data of no stream
 )
 
 // scriptedSession is a gRPC session at rest with a plugin that sends what the
 // test says. No probe looks after it.
-func scriptedSession(t *testing.T) (s *plugin.Session, peer net.Conn) {
+func scriptedSession(t *testing.T) (s *plugin.Session, peer *scriptedPeer) {
 	t.Helper()
-	here, peer := net.Pipe()
-	go func() { _, _ = io.Copy(io.Discard, peer) }()
+	here, there := net.Pipe()
+	peer = newScriptedPeer(there)
 	cfg := &plugin.ClientConfig{
 		HandshakeConfig:   testHandshake,
 		Plugins:           plugin.PluginSet{"relay": newRelay("")},
@@ -45,9 +48,45 @@ func scriptedSession(t *testing.T) (s *plugin.Session, peer net.Conn) {
 	}
 	t.Cleanup(func() {
 		_ = s.Close()
-		_ = peer.Close()
+		peer.hangUp()
 	})
 	return s, peer
+}
+
+// scriptedPeer is the plugin's end of a connection. It reads what the host sends.
+type scriptedPeer struct {
+	net.Conn
+	opened chan struct{} // closed when the host has opened a stream
+	ended  chan struct{} // when it has hung up
+}
+
+func newScriptedPeer(conn net.Conn) *scriptedPeer {
+	p := &scriptedPeer{conn, make(chan struct{}), make(chan struct{})}
+	go func() {
+		defer close(p.ended)
+		_, err := io.CopyN(io.Discard, conn, int64(len(http2.ClientPreface)))
+		framer := http2.NewFramer(nil, conn)
+		for streams := 0; err == nil; {
+			var frame http2.Frame
+			frame, err = framer.ReadFrame()
+			if _, ok := frame.(*http2.HeadersFrame); !ok {
+				continue
+			}
+			if streams++; streams == 1 {
+				close(p.opened)
+			}
+		}
+		_, _ = io.Copy(io.Discard, conn)
+	}()
+	return p
+}
+
+// says sends bytes.
+func (p *scriptedPeer) says(bytes string) { _, _ = io.WriteString(p.Conn, bytes) }
+
+func (p *scriptedPeer) hangUp() {
+	_ = p.Close()
+	<-p.ended
 }
 
 func isClosed(c <-chan struct{}) bool {
@@ -59,18 +98,44 @@ func isClosed(c <-chan struct{}) bool {
 	}
 }
 
-// TestEndOfASessionAtRest lets gRPC itself close the connection, while no call
-// could fail because of that.
+// await fails the test unless c is closed.
+func await(t *testing.T, what string, c <-chan struct{}) {
+	t.Helper()
+	select {
+	case <-c:
+	case <-time.After(10 * time.Second):
+		t.Fatal(what)
+	}
+}
+
+// TestEndOfASessionAtRest ends the connection, or lets gRPC itself do so, while no call
+// could fail because of that: when gRPC has just set it up, or is about to.
 func TestEndOfASessionAtRest(t *testing.T) {
 	cases := map[string]struct {
 		reason string
-		end    func(s *plugin.Session, plugin net.Conn)
+		end    func(s *plugin.Session, plugin *scriptedPeer)
 	}{
-		"Leaves":  {"A GOAWAY without an error is a plugin that leaves.", sends(wireSettings + wireLeave)},
-		"Rejects": {"One with an error is the end as well.", sends(wireSettings + wireReject)},
-		"Broken":  {"gRPC gives up a connection on which it is sent nonsense, and reads no more.", sends(wireSettings + wireBroken)},
-		"Own": {"The application may close the connection instead of the session.", func(s *plugin.Session, plugin net.Conn) {
-			_, _ = plugin.Write([]byte(wireSettings))
+		"Leaves":       {"A GOAWAY without an error is a plugin that leaves.", says(wireSettings + wireTakeNone)},
+		"LeavesFirst":  {"One that has not even begun is the end as well.", says(wireTakeNone)},
+		"Rejects":      {"So is one with an error.", says(wireSettings + wireReject)},
+		"RejectsFirst": {"So is one with an error instead of a beginning.", says(wireReject)},
+		"Broken":       {"gRPC gives up a connection on which it is sent nonsense, and reads no more.", says(wireSettings + wireBroken)},
+		"BrokenFirst":  {"The same at its beginning.", says(wireBroken)},
+		"Gone": {"The plugin hangs up.", func(_ *plugin.Session, plugin *scriptedPeer) {
+			plugin.says(wireSettings)
+			_ = plugin.Close()
+		}},
+		"GoneFirst": {"The plugin hangs up before it has said anything.", func(_ *plugin.Session, plugin *scriptedPeer) { _ = plugin.Close() }},
+		"GoneAmidst": {"The plugin hangs up in the middle of a word.", func(_ *plugin.Session, plugin *scriptedPeer) {
+			plugin.says(wireSettings[:5])
+			_ = plugin.Close()
+		}},
+		"Own": {"The application may close the connection instead of the session.", func(s *plugin.Session, plugin *scriptedPeer) {
+			plugin.says(wireSettings)
+			conn, _ := s.ClientConn()
+			_ = conn.Close()
+		}},
+		"OwnFirst": {"It may do so at once.", func(s *plugin.Session, _ *scriptedPeer) {
 			conn, _ := s.ClientConn()
 			_ = conn.Close()
 		}},
@@ -79,16 +144,38 @@ func TestEndOfASessionAtRest(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s, peer := scriptedSession(t)
 			tc.end(s, peer)
-			select {
-			case <-s.Done():
-			case <-time.After(10 * time.Second):
-				t.Fatalf("%s\nthe session does not end", tc.reason)
-			}
+			await(t, tc.reason+"\nthe session does not end", s.Done())
 			if err := s.Err(); !errors.Is(err, plugin.ErrConnectionLost) {
 				t.Errorf("%s\nthe session ended with %v", tc.reason, err)
 			}
 		})
 	}
+}
+
+// TestPluginLeaves has a plugin say that it leaves, and end what it was asked. The host is
+// told, whether gRPC has opened a stream of the session by then or not: if it has, the
+// connection stays for as long as the stream does.
+func TestPluginLeaves(t *testing.T) {
+	t.Run("AtOnce", func(t *testing.T) {
+		s, peer := scriptedSession(t)
+		peer.says(wireSettings + wireLeave)
+		await(t, "the host is not told", s.Draining())
+	})
+	t.Run("WithAStream", func(t *testing.T) {
+		s, peer := scriptedSession(t)
+		peer.says(wireSettings)
+		await(t, "the host opens no stream", peer.opened)
+		if isClosed(s.Draining()) {
+			t.Error("the host is told before the plugin leaves")
+		}
+		peer.says(wireLeave)
+		await(t, "the host is not told", s.Draining())
+		if err := s.Err(); err != nil {
+			t.Errorf("the session has ended with its stream open: %v", err)
+		}
+		peer.hangUp()
+		await(t, "the session does not end", s.Done())
+	})
 }
 
 // TestPlainServerLeaves attaches to a gRPC server that was not made for go-plugin, and ends
@@ -139,8 +226,8 @@ func TestPlainServerLeaves(t *testing.T) {
 // TestLostConnectionIsNoLeave cuts a connection: the plugin has not said that it leaves.
 func TestLostConnectionIsNoLeave(t *testing.T) {
 	s, peer := scriptedSession(t)
-	_, _ = peer.Write([]byte(wireSettings))
-	_ = peer.Close()
+	peer.says(wireSettings)
+	peer.hangUp()
 	<-s.Done()
 	_ = s.Close() // which waits for the session's goroutines
 	if isClosed(s.Draining()) {
@@ -148,6 +235,6 @@ func TestLostConnectionIsNoLeave(t *testing.T) {
 	}
 }
 
-func sends(bytes string) func(*plugin.Session, net.Conn) {
-	return func(_ *plugin.Session, plugin net.Conn) { _, _ = plugin.Write([]byte(bytes)) }
+func says(bytes string) func(*plugin.Session, *scriptedPeer) {
+	return func(_ *plugin.Session, plugin *scriptedPeer) { plugin.says(bytes) }
 }

@@ -149,10 +149,10 @@ func (s *Session) Close() error {
 // start supervises a session whose client is set. Most sessions cost no
 // goroutine for that.
 func (s *Session) start() {
-	if watch := s.drainWatch(); watch != nil {
+	if s.watchesDrain() {
 		s.workers.Go(func() {
-			if watch(s.ctx) == nil && s.ctx.Err() == nil {
-				s.setDraining()
+			if s.client.watchDrain(s.ctx) == nil {
+				s.leave()
 			}
 		})
 	}
@@ -185,19 +185,17 @@ func (s *Session) detach() (ask bool) {
 	return s.child || s.info != nil && s.takesOutput && errors.Is(s.Err(), ErrDetached)
 }
 
-// drainWatch returns what returns nil when the plugin has said that it is about to leave;
-// nil: a session by mux is told, and over yamux a plugin says so only if it has agreed to.
-func (s *Session) drainWatch() func(context.Context) error {
-	client, isGRPC := s.client.(*GRPCClient)
-	switch {
-	case s.agreed.Has(hello.FeatureMux):
-		return nil
-	case s.agreed.Has(hello.FeatureGoAway):
-		return s.client.watchDrain
-	case isGRPC:
-		return client.session.WatchLeave
+// leave notes that the plugin has said that it is about to leave.
+func (s *Session) leave() {
+	if s.ctx.Err() == nil {
+		s.setDraining()
 	}
-	return nil
+}
+
+// watchesDrain reports whether the plugin has to be asked whether it is about to leave: a
+// session by mux is told.
+func (s *Session) watchesDrain() bool {
+	return s.agreed.Has(hello.FeatureGoAway) && !s.agreed.Has(hello.FeatureMux)
 }
 
 // keepAlive probes the plugin whenever nothing came from it for the interval, until stop

@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc/mem"
 
+	"github.com/hashicorp/go-plugin/internal/h2frames"
 	"github.com/hashicorp/go-plugin/internal/idleread"
 )
 
@@ -25,8 +26,13 @@ type Conn struct {
 	lost   func(error)
 
 	reader *idleread.Reader // of Conn
-	// closes says that the protocol may close the connection by itself, and read no more.
-	closes bool
+	http2  *http2Watch      // nil: it is not spoken
+}
+
+// http2Watch is what is known of HTTP/2 on a connection.
+type http2Watch struct {
+	frames h2frames.Walk // of what was read
+	leaves func()
 }
 
 // NewConn watches a connection. At its end, lost is called with the reason.
@@ -35,10 +41,13 @@ func NewConn(conn net.Conn, lost func(error)) *Conn {
 	return &Conn{Conn: conn, opened: time.Now(), lost: lost, reader: idleread.NewReader(conn)}
 }
 
-// NewHTTP2Conn does so for gRPC by HTTP/2, which may close the connection by itself.
-func NewHTTP2Conn(conn net.Conn, lost func(error)) *Conn {
+// NewHTTP2Conn does so for gRPC by HTTP/2, from the first byte on. gRPC may close the
+// connection by itself, and read no more. leaves is called, as lost is, when the other side
+// has sent a GOAWAY, before gRPC acts on it. gRPC tells nobody of it, and the states of a
+// ClientConn can be sampled only: a connection may have been READY in between.
+func NewHTTP2Conn(conn net.Conn, lost func(error), leaves func()) *Conn {
 	c := NewConn(conn, lost)
-	c.closes = true
+	c.http2 = &http2Watch{leaves: leaves}
 	return c
 }
 
@@ -50,24 +59,40 @@ func (c *Conn) Silence() time.Duration {
 // Read implements net.Conn.
 func (c *Conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
-	c.note(n, err)
+	c.note(p[:n], err)
 	return n, err
 }
 
 // ReadOnReady implements idleread.Conn.
 func (c *Conn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
 	buffer, n, err = c.reader.ReadOnReady(size, pool)
-	c.note(n, err)
+	var read []byte
+	if n > 0 {
+		read = (*buffer)[:n]
+	}
+	c.note(read, err)
 	return buffer, n, err
 }
 
-func (c *Conn) note(n int, err error) {
-	if n > 0 {
+func (c *Conn) note(read []byte, err error) {
+	if len(read) > 0 {
 		c.heard.Store(int64(time.Since(c.opened)))
+	}
+	if c.http2 != nil {
+		c.http2.look(read)
 	}
 	if err != nil && !isDeadline(err) {
 		c.lost(err)
 	}
+}
+
+// look looks for a GOAWAY in what was read next.
+func (w *http2Watch) look(read []byte) {
+	w.frames.Next(read, func([]byte) {
+		if w.frames.Kind() == h2frames.GoAway && w.frames.Stream() == 0 && w.frames.Left() == 0 {
+			w.leaves()
+		}
+	})
 }
 
 // isDeadline reports whether err says that a deadline has passed. Not every
@@ -81,7 +106,7 @@ func isDeadline(err error) bool {
 
 // Close implements net.Conn.
 func (c *Conn) Close() error {
-	if c.closes {
+	if c.http2 != nil {
 		c.lost(net.ErrClosed)
 	}
 	return c.Conn.Close()

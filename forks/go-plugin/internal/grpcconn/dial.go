@@ -28,6 +28,9 @@ type Config struct {
 	// called before one has to be made by HTTP/2.
 	Mux   *grpcmux.Client
 	Creds credentials.TransportCredentials // nil: plaintext
+	// Closed, if not nil, is told when the connection is closed, also before it has dialled.
+	// It does not block. With Mux it may not be told.
+	Closed func()
 	// MaxReceive and MaxSend bound one message, in bytes; zero or less: no bound.
 	MaxReceive, MaxSend int
 	Local               bool              // the other side is on this machine
@@ -65,8 +68,10 @@ func New(cfg Config) (*grpc.ClientConn, error) {
 	if byMux {
 		own = append(own, grpc.WithUnaryInterceptor(cfg.Mux.Unary), grpc.WithStreamInterceptor(cfg.Mux.Stream))
 	}
-	// The target is not looked at: the dialer knows where to go.
-	conn, err := grpc.NewClient("passthrough:///unused", append(own, cfg.Options...)...)
+	if cfg.Closed != nil {
+		own = append(own, tellClosed(cfg.Closed))
+	}
+	conn, err := grpc.NewClient(target, append(own, cfg.Options...)...)
 	if err != nil {
 		return nil, err
 	}

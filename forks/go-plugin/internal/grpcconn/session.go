@@ -14,7 +14,6 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
-	"google.golang.org/grpc/connectivity"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/status"
 
@@ -94,37 +93,6 @@ func (s *Session) WatchDrain(ctx context.Context) error {
 		err = io.ErrUnexpectedEOF
 	}
 	return fmt.Errorf("watch the plugin's health: %w", peererr.Clean(err))
-}
-
-// WatchLeave blocks until the plugin has sent a GOAWAY, which gives nil, or until ctx or the
-// session ends. gRPC tells nobody else of it. The connection's end looks the same: the
-// caller has to know that it lives.
-func (s *Session) WatchLeave(ctx context.Context) error { return watchLeave(ctx, s.Conn) }
-
-// states are those of a ClientConn.
-type states interface {
-	GetState() connectivity.State
-	WaitForStateChange(ctx context.Context, source connectivity.State) bool
-}
-
-// watchLeave looks for the end of READY. Only samples of the states can be had, so READY may
-// come and go between two of them. Nothing but its end leads back to IDLE, as the
-// ClientConn is not idle for want of calls.
-func watchLeave(ctx context.Context, conn states) error {
-	ready, changed := false, false
-	for {
-		state := conn.GetState()
-		switch {
-		case state == connectivity.Ready:
-			ready = true
-		case ready, changed && state == connectivity.Idle:
-			return nil
-		}
-		if !conn.WaitForStateChange(ctx, state) {
-			return context.Cause(ctx)
-		}
-		changed = true
-	}
 }
 
 // IsSessionMethod reports whether a full method name belongs to one of the session's

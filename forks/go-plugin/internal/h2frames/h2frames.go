@@ -10,6 +10,7 @@ import "encoding/binary"
 const (
 	Data    = 0
 	Headers = 1
+	GoAway  = 7
 )
 
 // headerSize is how long a frame's header is, in bytes (RFC 9113, section 4.1).

@@ -33,7 +33,7 @@ func TestWalk(t *testing.T) {
 		{h2frames.Headers, 1<<31 - 1, "fields"},
 		{h2frames.Data, 3, string(long)},
 		{h2frames.Data, 3, ""},
-		{0x7, 0, "\x00\x00\x00\x03\x00\x00\x00\x00bye"},
+		{h2frames.GoAway, 0, "\x00\x00\x00\x03\x00\x00\x00\x00bye"},
 	}
 	for _, size := range []int{1, 8, 9, 10, 4096, sent.Len()} {
 		var walk h2frames.Walk
