@@ -19,9 +19,16 @@ import (
 // eventBuffer is how many events may wait for one reader.
 const eventBuffer = 256
 
+// begin is how a stream of events begins: with all there is, and with what is kept of what
+// happened before, the oldest first.
+type begin struct {
+	daemon.Found
+	Earlier []daemon.Past `json:"earlier"`
+}
+
 // events streams what changes as server-sent events: "plugins" with all there is,
-// then a "change" for each event. Whoever reads too slowly to be told of each is sent
-// "plugins" anew. A comment line comes when nothing else does. The parameter plugin,
+// then a "change" for each event that is newer. Whoever reads too slowly to be told of each
+// is sent "plugins" anew. A comment line comes when nothing else does. The parameter plugin,
 // which may be there several times, leaves out all other plugins.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	only := r.URL.Query()["plugin"]
@@ -45,7 +52,8 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	stream := &stream{to: w, control: http.NewResponseController(w)}
-	if stream.send("plugins", s.found(only)) != nil {
+	now := s.look(only)
+	if stream.send("plugins", now) != nil {
 		return
 	}
 	beat := time.NewTicker(s.opts.Heartbeat)
@@ -63,12 +71,13 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 			if !open {
 				return
 			}
-			if isAmong(only, e.Plugin) {
+			if e.Generation > now.Generation && isAmong(only, e.Plugin) {
 				err = stream.send("change", e)
 			}
 		}
 		if err == nil && changes.CatchUp() {
-			err = stream.send("plugins", s.found(only))
+			now = s.look(only)
+			err = stream.send("plugins", now)
 		}
 		if err != nil {
 			return
@@ -76,12 +85,13 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// found is all that is known of some plugins, or of all if none is named.
-func (s *Server) found(only []string) daemon.Found {
-	found := s.opts.Daemon.Found()
+// look gives all that is known of some plugins, or of all if none is named.
+func (s *Server) look(only []string) begin {
+	found, past := s.opts.Daemon.Look()
 	found.Plugins = slices.DeleteFunc(found.Plugins, func(p daemon.Plugin) bool { return !isAmong(only, p.Name) })
 	found.Problems = slices.DeleteFunc(found.Problems, func(p target.Problem) bool { return !isAmong(only, p.Plugin) })
-	return found
+	past = slices.DeleteFunc(append([]daemon.Past{}, past...), func(e daemon.Past) bool { return !isAmong(only, e.Plugin) })
+	return begin{found, past}
 }
 
 // isAmong reports whether a plugin is one of those that are named, if any are.

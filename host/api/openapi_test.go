@@ -183,7 +183,7 @@ func TestAnswersAreDescribed(t *testing.T) {
 		}
 	}
 	lines := h.open()
-	for _, schema := range []string{"PluginList", "Event"} {
+	for _, schema := range []string{"EventsBegin", "Event"} {
 		name, data := next(t, lines), next(t, lines)
 		var v any
 		if err := json.Unmarshal([]byte(strings.TrimPrefix(data, "data: ")), &v); err != nil {

@@ -128,11 +128,11 @@ func TestEvents(t *testing.T) {
 	address := servePlugin(t, plugin.ServeConfig{HandshakeConfig: commons.Handshake()})
 	t.Setenv("PLUGIN_DIR", "")
 	t.Setenv("NETWORK_PLUGIN", "zh="+address+",gone=127.0.0.1:1")
-	if got := line(t, basic(), exitOK, "events", "--plugin", "zh"); !strings.Contains(got, "state   READY   -\n") || strings.Contains(got, "gone") {
+	if got := line(t, basic(), exitOK, "events", "--plugin", "zh"); !strings.Contains(got, "CONNECTING to READY   -\n") || strings.Contains(got, "gone") {
 		t.Errorf("events of zh: %s", got)
 	}
 	got := line(t, basic(), exitOK, "events", "-o", "json")
-	if n := strings.Count(got, "\n"); n != 2 || !strings.Contains(got, `"to":"TRANSIENT_FAILURE","cause":"`) {
+	if n := strings.Count(got, "\n"); n != 5 || !strings.Contains(got, `"to":"TRANSIENT_FAILURE","cause":"`) {
 		t.Errorf("events as JSON: %s", got)
 	}
 	// The endpoint that is gone is tried again, which is what happens.

@@ -26,10 +26,10 @@ type client interface {
 	Kinds(ctx context.Context) ([]daemon.KindInfo, error)
 	// Describe gives the kinds of a plugin, as far as they are known.
 	Describe(ctx context.Context, plugin string) ([]daemon.KindInfo, error)
-	// Events calls list with all plugins, and show with each thing that has happened
-	// since, until ctx ends, which is no error. It calls list again if it was too slow to
-	// hear of everything.
-	Events(ctx context.Context, list func(found) error, show func(daemon.Event) error) error
+	// Events calls list with all plugins and what is kept of what happened before, and show
+	// with each thing that has happened since, until ctx ends, which is no error. It calls
+	// list again if it was too slow to hear of everything.
+	Events(ctx context.Context, list func(lookBack) error, show func(daemon.Event) error) error
 	// Watch calls show with all plugins now and after each change until ctx ends,
 	// which is no error.
 	Watch(ctx context.Context, show func(found) error) error
@@ -58,6 +58,13 @@ func servedBy(all found, plugin string, known []daemon.KindInfo) ([]daemon.KindI
 
 // found is what a daemon knows of plugins, as its API says it.
 type found daemon.Found
+
+// lookBack is what a daemon knows of plugins, and the events that led to it, the oldest
+// first, as far as they are kept.
+type lookBack struct {
+	found
+	Earlier []daemon.Past `json:"earlier"`
+}
 
 // orEmpty has lists where it has none, as the API does.
 func (f found) orEmpty() found {

@@ -6,6 +6,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -25,9 +26,10 @@ func (o Options) eventsCommand() *cobra.Command {
 	var follow bool
 	cmd := &cobra.Command{
 		Use:   "events",
-		Short: "Show when endpoints came to their states, and what happens to them",
-		Long: `Shows for each endpoint when it came to the state in which it is. With --follow it goes on
-with what happens, until it is interrupted, also of a daemon that was away meanwhile.
+		Short: "Show what has happened to endpoints, and when they came to their states",
+		Long: `Shows what has happened, as far as the daemon keeps it, and for each endpoint when it came to
+the state in which it is. With --follow it goes on with what happens, until it is interrupted,
+also of a daemon that was away meanwhile.
 
 ` + exitCodes,
 		Example: "  " + o.Name + " events --follow --plugin pluginzh",
@@ -38,14 +40,15 @@ with what happens, until it is interrupted, also of a daemon that was away meanw
 				return failf(exitUsage, "-o %s: want table or json", output)
 			}
 			return o.ask(cmd, server, func(ctx context.Context, of client) error {
+				log := &eventLog{to: w}
 				if follow {
-					return followEvents(ctx, o.patient(of, cmd.ErrOrStderr()), w)
+					return log.follow(ctx, o.patient(of, cmd.ErrOrStderr()))
 				}
-				now, err := of.Plugins(ctx)
-				if err != nil {
-					return err
+				err := of.Events(ctx, func(now lookBack) error { return cmp.Or(log.list(now), errListed) }, log.show)
+				if err == errListed {
+					return nil
 				}
-				return w.write(eventsOf(now)...)
+				return err
 			})
 		},
 	}
@@ -57,38 +60,97 @@ with what happens, until it is interrupted, also of a daemon that was away meanw
 	return cmd
 }
 
-// followEvents writes when each endpoint came to its state, and then what happens. What led
-// to a state that was written is left out.
-func followEvents(ctx context.Context, of client, w *eventWriter) error {
-	listed := make(map[string]time.Time) // by endpoint: when it came to the state that was written last
-	return of.Events(ctx, func(now found) error {
-		news := slices.DeleteFunc(eventsOf(now), func(e daemon.Event) bool { return !e.Time.After(listed[e.Endpoint]) })
-		for _, e := range news {
-			listed[e.Endpoint] = e.Time
-		}
-		return w.write(news...)
-	}, func(e daemon.Event) error {
-		if e.Endpoint != "" && !e.Time.After(listed[e.Endpoint]) {
-			return nil
-		}
-		listed[e.Endpoint] = e.Time // as the next list has it, after the way to the daemon was lost
-		return w.write(e)
-	})
+// errListed ends the events for whoever wants to know what has happened, and no more.
+var errListed = errors.New("listed")
+
+// eventLog writes what happened, each thing once.
+type eventLog struct {
+	to     *eventWriter
+	listed map[string]time.Time // by endpoint or plugin: the newest that was written
+	newest time.Time            // of all
 }
 
-// eventsOf are the events that led to what was found, in the order of their times.
-func eventsOf(now found) []daemon.Event {
-	var events []daemon.Event
-	for _, p := range now.Plugins {
-		for _, e := range p.Endpoints {
-			event := daemon.Event{Time: e.Since, Type: fleet.StateChanged, Plugin: p.Name, Endpoint: e.ID, To: e.State}
-			if e.State != conn.Ready {
-				event.Cause = e.LastError
-			}
-			events = append(events, event)
+// follow writes what is known of what happened, and then what happens.
+func (l *eventLog) follow(ctx context.Context, of client) error {
+	return of.Events(ctx, l.list, l.show)
+}
+
+// list writes what led to the present state, as far as it was not written before.
+func (l *eventLog) list(now lookBack) error {
+	var news []daemon.Past
+	before, newest := l.listed, l.newest
+	l.listed = make(map[string]time.Time) // what is not there any more is forgotten
+	for _, e := range eventsOf(now) {
+		at := latest(e.Time, e.Until)
+		known := before[subjectOf(e.Event)]
+		if at.After(known) && (e.kept && at.After(newest) || !e.kept) {
+			news = append(news, e.Past)
+		}
+		l.note(e.Event, latest(at, known))
+	}
+	return l.to.write(news...)
+}
+
+// show writes what has happened now. A change of state that led to one which was listed is
+// left out: a daemon of an earlier build tells it all the same.
+func (l *eventLog) show(e daemon.Event) error {
+	if e.Type == fleet.StateChanged && !e.Time.After(l.listed[e.Endpoint]) {
+		return nil
+	}
+	l.note(e, e.Time)
+	if e.Type == fleet.Withdrawn {
+		delete(l.listed, e.Endpoint)
+	}
+	return l.to.write(daemon.Past{Event: e})
+}
+
+func (l *eventLog) note(e daemon.Event, at time.Time) {
+	of := subjectOf(e)
+	l.listed[of] = latest(l.listed[of], at)
+	l.newest = latest(l.newest, at)
+}
+
+// subjectOf is the endpoint, or the plugin, that an event is about.
+func subjectOf(e daemon.Event) string { return cmp.Or(e.Endpoint, e.Plugin) }
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// event is one that the daemon has kept, or one that a state tells.
+type event struct {
+	daemon.Past
+	kept bool
+}
+
+// eventsOf are the events that led to what was found, in the order of their times: those
+// that the daemon has kept, and for each endpoint how it came to its state, if that is not
+// among them.
+func eventsOf(now lookBack) []event {
+	var events []event
+	kept := make(map[string]bool)
+	for _, e := range now.Earlier {
+		events = append(events, event{e, true})
+		if e.Type == fleet.StateChanged || e.Type == fleet.Replaced {
+			kept[e.Endpoint+" "+latest(e.Time, e.Until).UTC().Format(time.RFC3339Nano)] = true
 		}
 	}
-	slices.SortStableFunc(events, func(a, b daemon.Event) int { return a.Time.Compare(b.Time) })
+	for _, p := range now.Plugins {
+		for _, e := range p.Endpoints {
+			if kept[e.ID+" "+e.Since.UTC().Format(time.RFC3339Nano)] {
+				continue
+			}
+			at := daemon.Event{Time: e.Since, Type: fleet.StateChanged, Plugin: p.Name, Endpoint: e.ID, To: e.State}
+			if e.State != conn.Ready {
+				at.Cause = e.LastError
+			}
+			events = append(events, event{daemon.Past{Event: at}, false})
+		}
+	}
+	slices.SortStableFunc(events, func(a, b event) int { return a.Time.Compare(b.Time) })
 	return events
 }
 
@@ -100,7 +162,7 @@ type eventWriter struct {
 	page page
 }
 
-func (w *eventWriter) write(events ...daemon.Event) error {
+func (w *eventWriter) write(events ...daemon.Past) error {
 	rows := [][]string{{"TIME", "PLUGIN", "ENDPOINT", "EVENT", "STATE", "CAUSE"}}
 	for _, e := range events {
 		if len(w.only) > 0 && !slices.Contains(w.only, e.Plugin) {
@@ -124,11 +186,19 @@ func (w *eventWriter) write(events ...daemon.Event) error {
 			state = e.To.String()
 		}
 		rows = append(rows, []string{
-			e.Time.Local().Format(time.DateTime), e.Plugin, cmp.Or(e.Endpoint, "-"), string(e.Type), state, cmp.Or(short(e.Cause), "-"),
+			e.Time.Local().Format(time.DateTime), e.Plugin, cmp.Or(e.Endpoint, "-"), string(e.Type), state, cmp.Or(short(e.Cause)+repeated(e), "-"),
 		})
 	}
 	if w.json || len(rows) == 1 && w.page.begun {
 		return nil
 	}
 	return w.page.writeRows(w.to, rows)
+}
+
+// repeated says how often something has happened, if that is more than once.
+func repeated(e daemon.Past) string {
+	if e.Times < 2 {
+		return ""
+	}
+	return fmt.Sprintf(" (%d times, until %s)", e.Times, e.Until.Local().Format(time.TimeOnly))
 }

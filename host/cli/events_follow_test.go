@@ -10,6 +10,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/fleet"
 )
 
 // TestNothingIsLostBeforeFollowing holds that what is followed begins with the list that
@@ -51,5 +55,42 @@ func TestNothingIsLostBeforeFollowing(t *testing.T) {
 	}), &stderr)
 	if lines := strings.Count(shown.String(), "\n"); code != exitOK || lines != 5 {
 		t.Errorf("code %d, %d lines, want 5\n%s\n%s", code, lines, &stderr, &shown)
+	}
+}
+
+// TestFollowingForgets holds that following costs no memory for endpoints that have gone, and
+// that what was kept is written once.
+func TestFollowingForgets(t *testing.T) {
+	var shown strings.Builder
+	log := &eventLog{to: &eventWriter{to: &shown, json: true}}
+	began := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	kept := []daemon.Past{
+		{Event: daemon.Event{Time: began, Type: fleet.StateChanged, Plugin: "zh", Endpoint: "zh@a", To: conn.TransientFailure, Cause: "refused"}, Times: 3, Until: began.Add(time.Minute)},
+		{Event: daemon.Event{Time: began.Add(2 * time.Minute), Type: fleet.PluginReady, Plugin: "zh"}},
+	}
+	now := lookBack{found{Plugins: []daemon.Plugin{{Name: "zh", Endpoints: []daemon.Endpoint{
+		{ID: "zh@a", State: conn.TransientFailure, Since: began.Add(time.Minute)}, {ID: "zh@b", State: conn.Ready, Since: began.Add(2 * time.Minute)},
+	}}}}, kept}
+	for range 2 {
+		if err := log.list(now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if lines := strings.Count(shown.String(), "\n"); lines != 3 {
+		t.Errorf("%d lines, want the two that are kept and the state of zh@b\n%s", lines, &shown)
+	}
+	for i := range 10_000 {
+		e := daemon.Event{Time: began.Add(time.Hour + time.Duration(i)), Type: fleet.Found, Plugin: "zh", Endpoint: fmt.Sprint("zh@", i)}
+		for _, e.Type = range []fleet.EventType{fleet.Found, fleet.Withdrawn} {
+			if err := log.show(e); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(log.listed) > 3 {
+		t.Errorf("%d subjects are remembered, of which three are there", len(log.listed))
+	}
+	if lines := strings.Count(shown.String(), "\n"); lines != 20_003 {
+		t.Errorf("%d lines: each event is one", lines)
 	}
 }

@@ -50,9 +50,9 @@ func (o Options) patient(of client, to io.Writer) *patient {
 }
 
 // Events implements client.
-func (p *patient) Events(ctx context.Context, list func(found) error, show func(daemon.Event) error) error {
+func (p *patient) Events(ctx context.Context, list func(lookBack) error, show func(daemon.Event) error) error {
 	return p.follow(ctx, func(reached func()) error {
-		return p.client.Events(ctx, func(now found) error {
+		return p.client.Events(ctx, func(now lookBack) error {
 			reached()
 			return list(now)
 		}, show)

@@ -172,12 +172,18 @@ func (l *local) Describe(ctx context.Context, plugin string) ([]daemon.KindInfo,
 }
 
 // Events implements client.
-func (l *local) Events(ctx context.Context, list func(found) error, show func(daemon.Event) error) error {
+func (l *local) Events(ctx context.Context, list func(lookBack) error, show func(daemon.Event) error) error {
 	changes := l.d.Subscribe(1024) // first, so that nothing is lost between the two
 	defer changes.Close()
-	now, err := l.Plugins(ctx)
+	shown := uint64(0)
+	look := func() error {
+		now, past := l.d.Look()
+		shown = now.Generation
+		return list(lookBack{found(now), past})
+	}
+	_, err := l.Plugins(ctx)
 	if err == nil {
-		err = list(now)
+		err = look()
 	}
 	for err == nil {
 		select {
@@ -187,9 +193,11 @@ func (l *local) Events(ctx context.Context, list func(found) error, show func(da
 			if !open {
 				return errEnded
 			}
-			err = show(e)
+			if e.Generation > shown {
+				err = show(e)
+			}
 			if err == nil && changes.CatchUp() {
-				err = list(l.found())
+				err = look()
 			}
 		}
 	}

@@ -116,7 +116,7 @@ func (r *remote) Describe(ctx context.Context, plugin string) ([]daemon.KindInfo
 }
 
 // Events implements client.
-func (r *remote) Events(ctx context.Context, list func(found) error, show func(daemon.Event) error) error {
+func (r *remote) Events(ctx context.Context, list func(lookBack) error, show func(daemon.Event) error) error {
 	return r.stream(ctx, func(events *eventReader) error {
 		switch events.name {
 		case "plugins":

@@ -45,7 +45,7 @@ func samplePlugins() []daemon.Plugin {
 
 // sample has a problem that a plugin shows, and one of no plugin.
 func sample() found {
-	return found{samplePlugins(), []target.Problem{
+	return found{Plugins: samplePlugins(), Problems: []target.Problem{
 		{Plugin: "ghost", Subject: "/bin/ghost.po", Reason: "not executable", Source: "dir"},
 		{Subject: "/bin/my plugin.po", Reason: "no name", Source: "dir"},
 	}}

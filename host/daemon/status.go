@@ -17,6 +17,9 @@ import (
 // Event is one thing that happened to a plugin or an endpoint.
 type Event = fleet.Event
 
+// Past is an event that is kept for whoever comes later.
+type Past = fleet.Past
+
 // Subscription is a bounded stream of events for one reader, which closes it.
 // What it cannot hold is dropped and counted.
 type Subscription = fleet.Subscription
@@ -127,12 +130,22 @@ type Found struct {
 	Plugins []Plugin `json:"plugins"`
 	// Problems are what discovery found and cannot offer, of no plugin or of any.
 	Problems []target.Problem `json:"problems"`
+	// Generation grows with every change: it shows what events of it and of earlier ones tell.
+	Generation uint64 `json:"-"`
 }
 
 // Found gives all that is known of plugins now.
-func (d *Daemon) Found() Found {
-	view := d.fleet.View()
-	found := Found{make([]Plugin, 0, len(view.Plugins)), append([]target.Problem{}, view.Problems...)}
+func (d *Daemon) Found() Found { return d.newFound(d.fleet.View()) }
+
+// Look gives all that is known of plugins now, and what is kept of the events that led to it,
+// the oldest first. A subscription that was made before has the others.
+func (d *Daemon) Look() (Found, []Past) {
+	view, past := d.fleet.Look()
+	return d.newFound(view), past
+}
+
+func (d *Daemon) newFound(view fleet.View) Found {
+	found := Found{make([]Plugin, 0, len(view.Plugins)), append([]target.Problem{}, view.Problems...), view.Generation}
 	for _, p := range view.Plugins {
 		found.Plugins = append(found.Plugins, d.newPlugin(p, view.Problems))
 	}

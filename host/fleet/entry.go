@@ -92,6 +92,7 @@ func (e *entry) notice(n notice) []Event {
 	i := n.instance
 	if n.after != nil {
 		i.seen = n.after
+		e.fleet.seen = append(e.fleet.seen, i)
 	}
 	if n.matters() {
 		e.pool.touch()

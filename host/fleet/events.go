@@ -45,6 +45,9 @@ type Event struct {
 	Cause string `json:"cause,omitempty"`
 	// Err is the error whose text Cause is.
 	Err error `json:"-"`
+	// Generation is that of the first [View] that shows what has happened: whoever has that
+	// one, or a later one, would take what was for what is.
+	Generation uint64 `json:"-"`
 }
 
 // because gives the event its cause.
@@ -111,8 +114,15 @@ func (s *Subscription) Close() { s.hub.remove(s) }
 
 // hub hands events to subscriptions.
 type hub struct {
-	mu   sync.Mutex
-	subs map[*Subscription]struct{} // nil once closed
+	mu     sync.Mutex
+	subs   map[*Subscription]struct{} // nil once closed
+	recent recent
+}
+
+func (h *hub) past() []Past {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.recent.list()
 }
 
 func (h *hub) add(buffer int) *Subscription {
@@ -136,10 +146,14 @@ func (h *hub) remove(s *Subscription) {
 	}
 }
 
-// send never waits for a subscriber.
-func (h *hub) send(events []Event) {
+// send hands on the events that led to a generation. It never waits for a subscriber.
+func (h *hub) send(events []Event, generation uint64) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	for i := range events {
+		events[i].Generation = generation
+		h.recent.keep(events[i])
+	}
 	for s := range h.subs {
 		for _, e := range events {
 			select {

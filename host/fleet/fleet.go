@@ -30,6 +30,10 @@ type Fleet struct {
 	facts      atomic.Pointer[facts]
 	generation atomic.Pointer[generation]
 
+	// publishing is held while a generation comes to be, with the events that led to it: who
+	// reads a View sees all of one and nothing of the next. It is taken before mu.
+	publishing sync.RWMutex
+
 	mu    sync.Mutex
 	pools map[string]*Pool
 
@@ -38,6 +42,7 @@ type Fleet struct {
 	instances map[*instance]struct{} // whose Conn has not ended
 	events    []Event                // to be sent once the pools are published
 	touched   []*Pool                // to be published
+	seen      []*instance            // whose status is to be shown
 	changed   bool                   // something that a View shows
 	set       uint64                 // generation of the newest one from discovery
 	closing   bool
@@ -221,6 +226,12 @@ func (f *Fleet) tell(e *entry, at time.Time, events ...Event) {
 
 // publish makes the pools' changes visible, then says what happened.
 func (f *Fleet) publish() {
+	f.publishing.Lock()
+	defer f.publishing.Unlock()
+	for _, i := range f.seen {
+		i.shown.Store(i.seen)
+	}
+	f.seen = f.seen[:0]
 	for _, p := range f.touched {
 		f.changed = true
 		f.events = append(f.events, p.publish(f.facts.Load(), f.closing)...)
@@ -233,7 +244,7 @@ func (f *Fleet) publish() {
 		f.generation.Store(&generation{number: old.number + 1, set: f.set, next: make(chan struct{})})
 		close(old.next)
 	}
-	f.hub.send(f.events)
+	f.hub.send(f.events, f.generation.Load().number)
 	f.events = nil
 }
 

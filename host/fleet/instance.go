@@ -5,6 +5,7 @@ package fleet
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/reattach/reattach/host/conn"
@@ -14,14 +15,17 @@ import (
 type instance struct {
 	entry *entry
 	conn  *conn.Conn
-	seen  *conn.Status // the newest that was told
+	seen  *conn.Status                // the newest that was told
+	shown atomic.Pointer[conn.Status] // what readers of a View see: seen, as of the newest generation
 	leave context.CancelFunc
 	late  *time.Timer // of a replacement; nil for others
 	told  bool        // that this replacement is not ready
+	left  time.Time   // when it was told to leave; zero before
 }
 
 // stop lets the instance leave: its calls may finish.
 func (i *instance) stop() {
+	i.left = time.Now()
 	if i.late != nil {
 		i.late.Stop()
 	}
@@ -46,6 +50,7 @@ func (f *Fleet) start(e *entry) *instance {
 	}
 	ctx, leave := context.WithCancel(context.Background())
 	i.conn, i.seen, i.leave = c, c.Status(), leave
+	i.shown.Store(i.seen)
 	f.instances[i] = struct{}{}
 	f.conns.Go(func() {
 		defer leave()

@@ -85,7 +85,7 @@ func (s *snapshot) isCurrent() bool {
 		if r.serving == nil {
 			return false
 		}
-		now := r.serving.Status()
+		now := r.serving.conn.Status()
 		return !now.Permanent && (now.Link == nil || !now.Link.TakesCalls())
 	})
 }

@@ -81,7 +81,21 @@ type Replacement struct {
 
 // View gives the present state of all plugins. Any goroutine may call it.
 func (f *Fleet) View() View {
-	g := f.generation.Load() // first: what is newer shows in the next one
+	f.publishing.RLock()
+	defer f.publishing.RUnlock()
+	return f.view()
+}
+
+// Look gives the present state of all plugins, and what is kept of the events that led to it:
+// those of its generation and before, the oldest first.
+func (f *Fleet) Look() (View, []Past) {
+	f.publishing.RLock()
+	defer f.publishing.RUnlock()
+	return f.view(), f.hub.past()
+}
+
+func (f *Fleet) view() View {
+	g := f.generation.Load()
 	facts := f.facts.Load()
 	v := View{Generation: g.number, Set: g.set, Synced: facts.synced, Problems: slices.Clone(facts.problems)}
 	for _, p := range f.allPools() {

@@ -176,6 +176,9 @@ function span(seconds) {
 const clockFormat = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
 const dateFormat = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
 const clock = ms => Number.isNaN(ms) ? "" : clockFormat.format(ms);
+const dayFormat = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+// moment is a time of day, with its date if that is not today's.
+const moment = ms => dayFormat.format(ms) === dayFormat.format(now()) ? clock(ms) : `${dayFormat.format(ms)} ${clock(ms)}`;
 
 // The host's clock, as far as its answers tell it, so that ages are right on a machine
 // whose own clock is not.
@@ -323,6 +326,16 @@ function note(e) {
   }
   events.unshift({ ...e, times: 1 });
   if (events.length > maxEvents) events.length = maxEvents;
+}
+
+// recall takes what the host has kept of what happened. What is older than that is still
+// what this page has seen.
+function recall(earlier) {
+  const list = earlier.map(e => ({ times: 1, ...e })).reverse();
+  const first = list.length ? Date.parse(list.at(-1).time) : Infinity;
+  events.splice(0, events.length, ...list, ...events.filter(e => Date.parse(e.time) < first));
+  events.length = Math.min(events.length, maxEvents);
+  newEvents = true;
 }
 
 async function refresh() {
@@ -859,12 +872,12 @@ const wordsOf = e => lookOfEvent(e)[0];
 
 function eventRow(e, named) {
   const at = Date.parse(e.time), [word, look] = lookOfEvent(e);
-  const again = e.times > 1 ? ` ${count(e.times)} times, until ${clock(Date.parse(e.until))}` : "";
+  const again = e.times > 1 ? ` ${count(e.times)} times, until ${moment(Date.parse(e.until))}` : "";
   const subject = [];
   if (named) subject.push(el("a", { href: `#/plugins/${encodeURIComponent(e.plugin)}` }, el("b", null, e.plugin)), " ");
   if (e.endpoint) subject.push(el("span", { class: "mono muted" }, e.endpoint), " ");
   return el("div", { class: "row", role: "row" },
-    el("time", { role: "cell", class: "muted", datetime: e.time, title: dateFormat.format(at) }, clock(at)),
+    el("time", { role: "cell", class: "muted", datetime: e.time, title: dateFormat.format(at) }, moment(at)),
     el("div", { role: "cell" }, ...subject, el("span", { class: "said", "data-look": look }, word), again,
       e.cause ? el("p", { class: "facts" }, e.cause) : null));
 }
@@ -874,7 +887,7 @@ class Events {
   constructor(plugin) {
     this.plugin = plugin;
     this.body = el("div", { class: "body", role: "rowgroup" });
-    this.none = el("p", { class: "muted" }, "Nothing since this page was opened.");
+    this.none = el("p", { class: "muted" }, "Nothing has happened yet.");
     this.made = new Map();
     this.table = el("div", { class: "table events", role: "table", "aria-label": "Events" }, this.body);
     this.element = el("div", { class: "block" }, el("h3", null, "Events"), this.none, this.table);
@@ -1359,7 +1372,9 @@ function follow() {
     live = true;
     lost = null;
     link("good", "live");
-    took(JSON.parse(e.data));
+    const now = JSON.parse(e.data);
+    recall(now.earlier ?? []);
+    took(now);
     quietly(begin);
   });
   source.addEventListener("change", e => happened(JSON.parse(e.data)));

@@ -80,6 +80,10 @@ func TestStates(t *testing.T) {
 	replica(t, f.addresses[2])
 	tb.shows("#detail .title", "1 of 3 ready")
 	tb.shows(".endpoints", "ready", "attached 2 times", "Until")
+
+	// Whoever opens the page afterwards is told of it as well, with how often it happened.
+	later := visit(t, f.url, 1440, 900)
+	later.shows("#detail", "pluginzh", "takes calls", "has no ready endpoint", "connection to plugin lost", "found", "times, until")
 }
 
 // TestCall calls a method by the form, and reads the answers, good and bad.

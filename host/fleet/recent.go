@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package fleet
+
+import (
+	"slices"
+	"time"
+
+	"github.com/reattach/reattach/host/conn"
+)
+
+// maxPast is how many events are kept for whoever comes later. Each costs some 200 bytes and
+// its cause, which is at most printable.MaxText and an address.
+const maxPast = 500
+
+// Past is an event that is kept for whoever comes later. Attempts that fail one after the
+// other for the same cause are one.
+type Past struct {
+	Event
+	// Times is how often it happened, if that is more than once; Until is when it did last.
+	Times int       `json:"times,omitempty"`
+	Until time.Time `json:"until,omitzero"`
+}
+
+// recent keeps the newest events, the oldest first.
+type recent struct{ events []Past }
+
+// keep adds an event. An attempt that begins is none: how it ends is.
+func (r *recent) keep(e Event) {
+	if e.Type == StateChanged && (e.To == conn.Connecting || e.To == conn.Idle && e.From != conn.Ready) {
+		return
+	}
+	e.Err = nil // it may hold more than its text
+	if last := r.last(e); last != nil && last.repeats(e) {
+		last.Times = max(last.Times, 1) + 1
+		last.Until = e.Time
+		return
+	}
+	if len(r.events) == maxPast {
+		r.events = slices.Delete(r.events, 0, 1)
+	}
+	r.events = append(r.events, Past{Event: e})
+}
+
+// last gives the newest event of the same endpoint, or nil.
+func (r *recent) last(of Event) *Past {
+	for i, p := range slices.Backward(r.events) {
+		if p.Plugin == of.Plugin && p.Endpoint == of.Endpoint {
+			return &r.events[i]
+		}
+	}
+	return nil
+}
+
+// repeats reports whether e is one more attempt that fails for the same cause.
+func (p Past) repeats(e Event) bool {
+	return e.Type == StateChanged && e.To == conn.TransientFailure &&
+		p.Type == e.Type && p.To == e.To && conn.SteadyCause(p.Cause) == conn.SteadyCause(e.Cause)
+}
+
+func (r *recent) list() []Past { return slices.Clone(r.events) }
