@@ -74,6 +74,7 @@ func size(n int64) string {
 // honest is a peer that is served again and again until it is stopped.
 type honest struct {
 	ending, ended chan struct{}
+	asked         chan struct{} // gets an item for each time that somebody waits for
 
 	// What follows is to be read after stop.
 	times   int
@@ -83,7 +84,7 @@ type honest struct {
 
 // keepAsking runs ask again and again. It ends at the first error.
 func keepAsking(t *testing.T, ask func() error) *honest {
-	h := &honest{ending: make(chan struct{}), ended: make(chan struct{})}
+	h := &honest{ending: make(chan struct{}), ended: make(chan struct{}), asked: make(chan struct{})}
 	go func() {
 		defer close(h.ended)
 		for h.err == nil {
@@ -91,6 +92,10 @@ func keepAsking(t *testing.T, ask func() error) *honest {
 			h.err = ask()
 			h.slowest = max(h.slowest, time.Since(began))
 			h.times++
+			select {
+			case h.asked <- struct{}{}:
+			default:
+			}
 			select {
 			case <-h.ending:
 				return
@@ -100,6 +105,19 @@ func keepAsking(t *testing.T, ask func() error) *honest {
 	}()
 	t.Cleanup(h.stop)
 	return h
+}
+
+// awaitOneMore waits until the peer was served once more, from its asking on. What happens
+// between two such waits happens beside two times of asking at most.
+func (h *honest) awaitOneMore(t *testing.T) {
+	t.Helper()
+	for range 2 { // The first may have been asked for before.
+		select {
+		case <-h.asked:
+		case <-h.ended: // Its error is told at the end.
+			return
+		}
+	}
 }
 
 // stop waits for the last answer. It may be called again.

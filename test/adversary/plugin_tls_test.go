@@ -35,8 +35,9 @@ func clientHello(t *testing.T, config *tls.Config) string {
 	return string(record[:n])
 }
 
-// TestHalfHandshakes holds handshakes of TLS that go no further, more than may wait.
-// The oldest go, and a host with a good certificate is served.
+// TestHalfHandshakes holds handshakes of TLS that go no further, more than may wait. Old ones
+// go, and a host with a good certificate is served: while they come, as long as fewer of them
+// come during its handshake than push out one that is as old, and afterwards.
 func TestHalfHandshakes(t *testing.T) {
 	t.Parallel()
 	const opened = 3 * maxPending / 2
@@ -57,7 +58,11 @@ func TestHalfHandshakes(t *testing.T) {
 				if i%64 == 0 {
 					most = max(most, v.descriptors())
 				}
+				if i%(maxPending/4) == 0 {
+					host.awaitOneMore(t)
+				}
 			}
+			host.awaitOneMore(t)
 			f.served("a host with a certificate", host)
 			f.count("descriptors", most, maxPending+closing+sparePlugin)
 			f.bytes("memory", v.peakMemory(), tlsMemory)

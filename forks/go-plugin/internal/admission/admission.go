@@ -101,36 +101,42 @@ type Candidate struct {
 	For any
 
 	handshaker *Handshaker
-	served     Served // what it was offered
-	saidHello  bool   // and waits for a line
-	leave      func() // takes Conn out of the bound; may be called again
+	served     Served       // what it was offered
+	saidHello  bool         // and waits for a line
+	pending    *pendingConn // which leaves the bound once all is settled
+	peer       net.Conn     // Conn, but for what was read already; refusals go there
 }
 
 // Handshake speaks with a connection up to the answer. Until then the peer is unknown,
-// and gets a bounded share of time and memory: if there are too many such connections,
-// the oldest is closed. A peer that caused the error was told so, as far as its protocol
-// allows. The caller closes conn, in any case.
+// and gets a bounded share of time and memory: if there are too many such connections, an
+// old one is closed, one that waits for its peer if there is such. A peer that caused the
+// error was told so, as far as its protocol allows. The caller closes conn, in any case.
 func (h *Handshaker) Handshake(ctx context.Context, conn net.Conn) (*Candidate, error) {
-	c := &Candidate{handshaker: h, leave: h.pending.enter(conn)}
+	c := &Candidate{handshaker: h, pending: h.pending.enter(conn)}
 	_ = conn.SetDeadline(time.Now().Add(h.cfg.Timeout))
-	if err := c.agree(ctx, conn); err != nil {
-		c.leave()
+	if err := c.agree(ctx); err != nil {
+		c.pending.leave()
 		return nil, err
 	}
 	return c, nil
 }
 
-func (c *Candidate) agree(ctx context.Context, conn net.Conn) error {
-	conn, r, proto, err := c.handshaker.secure(ctx, conn)
+func (c *Candidate) agree(ctx context.Context) error {
+	conn, r, proto, err := c.handshaker.secure(ctx, c.pending)
 	if err != nil {
 		return err
 	}
+	c.peer = conn
 	if c.saidHello = proto == sniff.Hello; c.saidHello {
 		err = c.negotiate(ctx, conn, r)
 	} else {
 		err = c.withoutHandshake(ctx, conn, r, proto)
 	}
-	c.Conn = sniff.NewConn(conn, r) // which takes the reader's place
+	session := conn
+	if conn == net.Conn(c.pending) {
+		session = c.pending.Conn // Without TLS it has the socket itself, and its fast paths.
+	}
+	c.Conn = sniff.NewConn(session, r) // which takes the reader's place
 	if refusal := (*hello.Refusal)(nil); c.handshaker.hangUp && errors.As(err, &refusal) &&
 		(refusal.Code == hello.CodeVersion || refusal.Code == hello.CodeProtocol) {
 		return err
@@ -171,13 +177,13 @@ func (c *Candidate) choose(ctx context.Context, asked Asked) (err error) {
 // Keep takes the candidate out of the bound on connections that shake hands, so that a
 // flood of others does not push it out. It is called as soon as the plugin has counted it
 // among its hosts, which are bounded, too.
-func (c *Candidate) Keep() { c.leave() }
+func (c *Candidate) Keep() { c.pending.leave() }
 
 // Answer tells the host that it is served: its session begins on Conn then. kinds lists
 // what the plugin serves in that session, and is only called for a host that has said
 // hello.
 func (c *Candidate) Answer(kinds func() []hello.Kind) error {
-	c.leave()
+	c.pending.leave()
 	if c.saidHello {
 		if err := hello.WriteAnswer(c.Conn, c.handshaker.answer(c.Agreed, kinds(), c.served.Partial)); err != nil {
 			return err
@@ -192,14 +198,14 @@ const maxRefusal = 512
 // Refuse tells the host why it is not served: by a [hello.Refusal], or by an error that
 // may pass. It returns what the host was told.
 func (c *Candidate) Refuse(err error) error {
-	defer c.leave()
+	defer c.pending.leave()
 	if !c.saidHello {
 		return err
 	}
 	if refusal := (*hello.Refusal)(nil); !errors.As(err, &refusal) {
 		err = busy(err)
 	}
-	return refuse(c.Conn, err)
+	return refuse(c.peer, err)
 }
 
 // busy is a refusal that may pass, in the words of err.

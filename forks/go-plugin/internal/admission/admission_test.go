@@ -4,7 +4,6 @@ package admission_test
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -235,59 +234,6 @@ func TestCandidateIsRefused(t *testing.T) {
 			}
 		})
 	}
-}
-
-// A flood of connections that say nothing pushes out the oldest of itself, and no peer
-// that was counted as a host.
-func TestFloodPushesOutTheOldest(t *testing.T) {
-	h := admission.NewHandshaker(plugin())
-	candidate, err := meets(t, h, func(conn net.Conn) { _ = hello.WriteRequest(conn, host()) })
-	if err != nil {
-		t.Fatal(err)
-	}
-	candidate.Keep()
-
-	const most = 1024
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	first := make(chan error, 1)
-	ended := make(chan struct{}, most+1)
-	enter := func(i int, entered chan<- struct{}) {
-		here, there := net.Pipe()
-		context.AfterFunc(ctx, func() { _ = there.Close() })
-		_, err := h.Handshake(ctx, watchedConn{here, entered})
-		if i == 0 {
-			first <- err
-		}
-		_ = here.Close()
-		ended <- struct{}{}
-	}
-	for i := range most + 1 {
-		entered := make(chan struct{}, 1)
-		go enter(i, entered)
-		<-entered // in this order
-	}
-	if err := <-first; !errors.Is(err, io.ErrClosedPipe) {
-		t.Errorf("the oldest of the flood ended with %v", err)
-	}
-	if err := candidate.Answer(func() []hello.Kind { return nil }); err != nil {
-		t.Errorf("the host was pushed out: %v", err)
-	}
-	cancel()
-	for range most + 1 {
-		<-ended
-	}
-}
-
-// watchedConn tells when its handshake has begun.
-type watchedConn struct {
-	net.Conn
-	begun chan<- struct{}
-}
-
-func (c watchedConn) SetDeadline(at time.Time) error {
-	c.begun <- struct{}{}
-	return c.Conn.SetDeadline(at)
 }
 
 func TestHandshakeTakesNoLonger(t *testing.T) {

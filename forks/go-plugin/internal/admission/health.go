@@ -57,7 +57,7 @@ func (m Measured) write(w io.Writer) {
 
 // Health answers HTTP probes, one for each connection, so that a client which
 // asks on and reads nothing holds a connection for a short time only. Beyond maxProbes
-// the oldest connection goes: the next probe of the kubelet always gets in. A probe of
+// an old connection goes: the next probe of the kubelet always gets in. A probe of
 // Kubernetes cannot speak the plugin's protocol, and must not need its client
 // certificate.
 type Health struct {
@@ -131,13 +131,10 @@ func (l *probeListener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &probeConn{conn, l.bound.enter(conn)}, nil
+	return &probeConn{l.bound.enter(conn)}, nil
 }
 
-type probeConn struct {
-	net.Conn
-	leave func()
-}
+type probeConn struct{ *pendingConn }
 
 // Close implements net.Conn.
 func (c *probeConn) Close() error {

@@ -10,7 +10,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"github.com/hashicorp/go-plugin/internal/hello"
@@ -39,12 +41,23 @@ type Target struct {
 // match [hello.ErrTLS], and the network's.
 func (t Target) Dial(ctx context.Context) (net.Conn, *hello.Answer, error) {
 	conn, answer, err := t.dial(ctx)
-	if other := (*hello.NotHelloError)(nil); errors.As(err, &other) && other.Guess == hello.PeerClosed {
-		// A plugin that is just going hangs up as well, and behind a Service
-		// the next connection may meet one that stays.
+	if hungUp(err) {
+		// A plugin that is just going hangs up as well, and behind a Service the next
+		// connection may meet one that stays. So does one that a flood of others makes
+		// close the connections that it waits for.
 		return t.dial(ctx)
 	}
 	return conn, answer, err
+}
+
+// hungUp reports whether the peer has ended the connection without a word: in the middle of
+// TLS, whose stack would have sent an alert, or instead of an answer.
+func hungUp(err error) bool {
+	if other := (*hello.NotHelloError)(nil); errors.As(err, &other) {
+		return other.Guess == hello.PeerClosed
+	}
+	return errors.Is(err, hello.ErrTLS) &&
+		(errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE))
 }
 
 func (t Target) dial(ctx context.Context) (net.Conn, *hello.Answer, error) {

@@ -5,6 +5,8 @@ package dial_test
 import (
 	"bufio"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"io"
 	"net"
@@ -17,6 +19,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/dial"
 	"github.com/hashicorp/go-plugin/internal/hello"
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -95,6 +98,53 @@ func TestDialToOneThatHangsUp(t *testing.T) {
 			}
 			if n := conns.Load(); n != 2 {
 				t.Errorf("%d connections", n)
+			}
+		})
+	}
+}
+
+// The same while TLS is spoken: a plugin that will not have the host would send an alert.
+func TestDialToOneThatHangsUpInTLS(t *testing.T) {
+	authority := testkit.NewAuthority(t, "tests", nil)
+	pair := authority.Issue(t, &x509.Certificate{IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}})
+	for name, c := range map[string]struct {
+		first func(conn net.Conn)
+		tries int64
+	}{
+		"Closes": {func(conn net.Conn) { _, _ = io.ReadFull(conn, make([]byte, 5)) }, 2},
+		"Resets": {func(conn net.Conn) {
+			_, _ = io.ReadFull(conn, make([]byte, 5))
+			_ = conn.(*net.TCPConn).SetLinger(0)
+		}, 2},
+		"ClosesInOrder": {func(conn net.Conn) {
+			_ = conn.(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, conn)
+		}, 2},
+		"Alerts": {func(conn net.Conn) {
+			_, _ = conn.Write([]byte{0x15, 3, 1, 0, 2, 2, 40})
+			_ = conn.(*net.TCPConn).CloseWrite()
+			_, _ = io.Copy(io.Discard, conn)
+		}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var conns atomic.Int64
+			target := serve(t, func(n int64, conn net.Conn) {
+				conns.Store(n)
+				if n == 1 {
+					c.first(conn)
+					return
+				}
+				secure := tls.Server(conn, &tls.Config{Certificates: []tls.Certificate{pair}})
+				defer secure.Close()
+				accept(secure)
+			})
+			target.TLS = &tls.Config{RootCAs: authority.Pool()}
+			conn, _, err := target.Dial(t.Context())
+			if err == nil {
+				_ = conn.Close()
+			}
+			if n := conns.Load(); n != c.tries || (err == nil) != (c.tries == 2) {
+				t.Errorf("%d connections, error %v", n, err)
 			}
 		})
 	}
