@@ -147,8 +147,11 @@ func (s *Server) contextOf(head *header) context.Context {
 // maxMethods is how many names of methods are remembered.
 const maxMethods = 1 << 10
 
-// url names a method to gRPC.
+// url names a method to gRPC. Where methods are shown, few are called so more than once.
 func (s *Server) url(method []byte) *url.URL {
+	if s.shown != nil {
+		return &url.URL{Path: string(method)}
+	}
 	if last := s.latest.Load(); last != nil && last.Path == string(method) {
 		return last
 	}

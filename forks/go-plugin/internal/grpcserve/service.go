@@ -81,7 +81,7 @@ type Service struct {
 	broker   *broker.Broker      // what the plugin was given
 	main     *Session            // of every connection; nil: sessions are shared's
 	shared   *sharedSessions     // nil: there is only main
-	kinds    []hello.Kind        // what the plugin has registered
+	kinds    []hello.Kind        // what the plugin has registered; nil if there is main
 
 	calls    calls.Gauge     // of the plugin
 	output   calls.Gauge     // hosts that are being sent the output
@@ -209,24 +209,35 @@ func (s *Service) registerOwn() {
 	}
 }
 
-// registerPlugins lets each plugin register what it serves, and notes that.
+// registerPlugins lets each plugin register what it serves. The first service of a network
+// plugin, which sessions share, notes what that is.
 func (s *Service) registerPlugins() error {
+	var before map[string]grpc.ServiceInfo
 	for _, p := range s.cfg.Plugins {
 		if p.Register == nil {
 			return fmt.Errorf("%q is not a GRPC-compatible plugin", p.Name)
 		}
-		before := s.server.GetServiceInfo()
+		if s.shared != nil {
+			before = s.server.GetServiceInfo()
+		}
 		if err := s.register(p); err != nil {
 			return fmt.Errorf("error registering %q: %w", p.Name, err)
 		}
-		added := s.server.GetServiceInfo()
-		maps.DeleteFunc(added, func(service string, _ grpc.ServiceInfo) bool {
-			_, old := before[service]
-			return old
-		})
-		s.kinds = append(s.kinds, hello.Kind{Name: p.Name, Methods: describe(added)})
+		if s.shared != nil {
+			s.kinds = append(s.kinds, hello.Kind{Name: p.Name, Methods: describe(s.addedTo(before))})
+		}
 	}
 	return nil
+}
+
+// addedTo gives the services that were registered since there were those before.
+func (s *Service) addedTo(before map[string]grpc.ServiceInfo) map[string]grpc.ServiceInfo {
+	added := s.server.GetServiceInfo()
+	maps.DeleteFunc(added, func(service string, _ grpc.ServiceInfo) bool {
+		_, old := before[service]
+		return old
+	})
+	return added
 }
 
 func (s *Service) register(p Plugin) (err error) {

@@ -64,7 +64,10 @@ func (s *Service) newSession(host Host) *Session {
 		host.Broker.Group = s.shared.group
 	}
 	session.broker = broker.New(host.Broker)
-	session.ending, session.end = context.WithCancel(s.ending)
+	session.ending, session.end = s.ending, s.end
+	if s.shared != nil {
+		session.ending, session.end = context.WithCancel(s.ending)
+	}
 	return session
 }
 

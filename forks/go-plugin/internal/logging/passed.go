@@ -14,15 +14,32 @@ import (
 
 // passedLogger is a logger whose lines go through pass, which calls write in its own
 // time, or never. Lines below its level do not. It may be called from any goroutine.
+//
+// Each session has one, and most never write a line: it is a copy of the logger beneath, with
+// a name and fields of its own, only while it does.
 type passedLogger struct {
-	hclog.Logger
-	pass func(level hclog.Level, write func())
+	hclog.Logger // beneath
+	pass         func(level hclog.Level, write func())
+	name         string
+	with         []interface{}
+}
+
+// own returns the logger beneath with what this one has beside it.
+func (l *passedLogger) own() hclog.Logger {
+	own := l.Logger
+	if l.name != "" {
+		own = own.Named(l.name)
+	}
+	if len(l.with) > 0 {
+		own = own.With(l.with...)
+	}
+	return own
 }
 
 // Log implements hclog.Logger.
 func (l *passedLogger) Log(level hclog.Level, msg string, args ...interface{}) {
 	if writes(l.Logger, level) {
-		l.pass(level, func() { l.Logger.Log(level, msg, args...) })
+		l.pass(level, func() { l.own().Log(level, msg, args...) })
 	}
 }
 
@@ -64,18 +81,30 @@ func (l *passedLogger) Error(msg string, args ...interface{}) { l.Log(hclog.Erro
 
 // With implements hclog.Logger.
 func (l *passedLogger) With(args ...interface{}) hclog.Logger {
-	return &passedLogger{l.Logger.With(args...), l.pass}
+	if len(l.with) > 0 {
+		return &passedLogger{Logger: l.own(), pass: l.pass, with: args}
+	}
+	return &passedLogger{Logger: l.Logger, pass: l.pass, name: l.name, with: args}
 }
 
 // Named implements hclog.Logger.
 func (l *passedLogger) Named(name string) hclog.Logger {
-	return &passedLogger{l.Logger.Named(name), l.pass}
+	if l.name != "" {
+		return &passedLogger{Logger: l.own(), pass: l.pass, name: name}
+	}
+	return &passedLogger{Logger: l.Logger, pass: l.pass, name: name, with: l.with}
 }
 
 // ResetNamed implements hclog.Logger.
 func (l *passedLogger) ResetNamed(name string) hclog.Logger {
-	return &passedLogger{l.Logger.ResetNamed(name), l.pass}
+	return &passedLogger{Logger: l.own().ResetNamed(name), pass: l.pass}
 }
+
+// Name implements hclog.Logger.
+func (l *passedLogger) Name() string { return l.own().Name() }
+
+// ImpliedArgs implements hclog.Logger.
+func (l *passedLogger) ImpliedArgs() []interface{} { return l.own().ImpliedArgs() }
 
 // StandardLogger implements hclog.Logger.
 func (l *passedLogger) StandardLogger(opts *hclog.StandardLoggerOptions) *log.Logger {
@@ -91,7 +120,7 @@ func (l *passedLogger) StandardWriter(opts *hclog.StandardLoggerOptions) io.Writ
 	if level == hclog.NoLevel {
 		level = hclog.Info
 	}
-	return passedWriter{l.Logger.StandardWriter(opts), level, func(level hclog.Level, write func()) {
+	return passedWriter{l.own().StandardWriter(opts), level, func(level hclog.Level, write func()) {
 		if opts.InferLevels || opts.InferLevelsWithTimestamp || writes(l.Logger, level) {
 			l.pass(level, write)
 		}

@@ -31,7 +31,7 @@ func NewQueued(logger hclog.Logger) (hclog.Logger, *Queue) {
 			}
 		}
 	}()
-	return &passedLogger{logger, func(_ hclog.Level, write func()) { q.add(write) }}, q
+	return &passedLogger{Logger: logger, pass: func(_ hclog.Level, write func()) { q.add(write) }}, q
 }
 
 func (q *Queue) add(write func()) {

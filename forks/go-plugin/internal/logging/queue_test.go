@@ -112,3 +112,27 @@ func TestLogDoesNotBlock(t *testing.T) {
 		t.Errorf("the log holds\n%s\nwant\n%s", got, want)
 	}
 }
+
+// TestFieldsAndNames holds that a logger with names and fields writes what the one beneath
+// would write itself.
+func TestFieldsAndNames(t *testing.T) {
+	lines := func(passed bool) string {
+		var log bytes.Buffer
+		logger := hclog.New(&hclog.LoggerOptions{Name: "plugin", Level: hclog.Debug, Output: &log, DisableTime: true})
+		if passed {
+			logger = &passedLogger{Logger: logger, pass: func(_ hclog.Level, write func()) { write() }}
+		}
+		session := logger.With("peer", 1, "host", "a")
+		for _, l := range []hclog.Logger{
+			logger, session, session.Named("broker"), session.Named("a").Named("b"), session.With("host", "b", "odd"),
+			logger.Named("n").With("x", 1).Named("m").With("x", 2), session.Named("a").ResetNamed("b"),
+		} {
+			l.Info("line", "of", l.Name(), "implied", len(l.ImpliedArgs()))
+			l.StandardLogger(nil).Print("standard")
+		}
+		return log.String()
+	}
+	if got, want := lines(true), lines(false); got != want {
+		t.Errorf("the lines are\n%s\nwant\n%s", got, want)
+	}
+}

@@ -17,7 +17,7 @@ const peerLinesPerSecond = 20
 // detaches, or sends what has no place in its session, as often as it can.
 func NewRated(logger hclog.Logger) hclog.Logger {
 	rates := new(levelRates)
-	return &passedLogger{logger, func(level hclog.Level, write func()) {
+	return &passedLogger{Logger: logger, pass: func(level hclog.Level, write func()) {
 		suppressed, ok := rates.of(level).Allow(time.Now())
 		if suppressed > 0 {
 			logger.Log(level, "a peer caused more lines of this level than are logged", "lines", suppressed)

@@ -113,6 +113,28 @@ func TestStreamHeadersAreBounded(t *testing.T) {
 	}
 }
 
+// TestCallerLeavesNoBuffer: a caller that has read its answer by itself leaves the session
+// without a buffer, as nobody may read it for long.
+func TestCallerLeavesNoBuffer(t *testing.T) {
+	here, there := tcpPair(t)
+	h := NewHost(here, HostConfig{})
+	defer h.Close()
+	s, err := h.OpenCall(t.Context(), UnaryCall, []byte("\x02/m"), nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if _, err := there.Write([]byte(rawMessage(kindEnd, "", s.id))); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Await(t.Context(), s); err != nil {
+		t.Error(err)
+	}
+	if h.in.r.buffer != nil {
+		t.Error("the session has a buffer")
+	}
+}
+
 // TestAnswerBesideOthers waits for the answer to a call, behind which frames come without
 // end that are not the call's.
 func TestAnswerBesideOthers(t *testing.T) {

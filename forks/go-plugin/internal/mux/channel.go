@@ -30,10 +30,10 @@ type Channel struct {
 	anyLikely atomic.Bool
 
 	// These are the reader's.
-	source  valueSource // of dec
-	dec     *gob.Decoder
-	opening bool // the plugin may not have been told of the channel
-	reading bool // it holds the read lock
+	source  valueSource  // of dec
+	dec     *gob.Decoder // nil: of a stream that has described no types
+	opening bool         // the plugin may not have been told of the channel
+	reading bool         // it holds the read lock
 	head    message
 	long    *arrival // the answer at hand, if it is a long one
 	refusal string   // the text of the answer at hand
@@ -95,7 +95,6 @@ func (h *Host) Channel(id uint64) *Channel {
 func (h *Host) channelLocked(id uint64) *Channel {
 	c := &Channel{host: h, id: id, handed: make(chan struct{}, 1), closed: make(chan struct{}), arrived: make(chan struct{}, 1)}
 	c.source.valueReader = &h.in
-	c.dec = gob.NewDecoder(&c.source)
 	h.channels[id] = c
 	h.count(id, 1)
 	return c

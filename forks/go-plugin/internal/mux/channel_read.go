@@ -76,9 +76,17 @@ func (c *Channel) header(r *rpc.Response) error {
 			c.refusal = r.Error
 		}
 	case c.head.fresh && c.long == nil:
-		c.dec = gob.NewDecoder(&c.source)
+		c.dec = nil
 	}
 	return nil
+}
+
+// decoder is that of the stream of replies.
+func (c *Channel) decoder() *gob.Decoder {
+	if c.dec == nil {
+		c.dec = gob.NewDecoder(&c.source)
+	}
+	return c.dec
 }
 
 // past is a deadline that interrupts a read.
@@ -101,7 +109,7 @@ func (c *Channel) ReadReply(target reflect.Value) error {
 	if c.reading && target.IsValid() && c.host.in.decodeShort(target.Interface()) {
 		return nil
 	}
-	err := DecodeValue(c.dec, target)
+	err := DecodeValue(c.decoder(), target)
 	if err != nil && c.reading && c.host.in.r.err != nil {
 		return c.stop(c.host.in.r.err)
 	}

@@ -13,8 +13,8 @@ import (
 // values is the gob stream of one direction of a channel. Long values are no part of it:
 // they are sent in parts, and must hold back nothing that comes after them.
 type values struct {
-	enc   *gob.Encoder // nil: the next value begins a new stream
-	fresh bool         // no value of enc's stream was sent
+	enc   *gob.Encoder // nil: the stream has described no types
+	begun bool         // a value of the stream was sent
 	to    *buffer      // the frame that is being made
 	apart *apart       // nil: in use, or not needed yet
 }
@@ -30,35 +30,39 @@ func (v *values) Write(p []byte) (int, error) {
 // if the value is long.
 func (v *values) add(b *buffer, value any, maximum int) (first *buffer, long *sending, err error) {
 	start := len(b.data)
-	if v.enc == nil {
-		v.enc, v.fresh = gob.NewEncoder(v), true
+	if appendShort(b, value) {
+		return v.inStream(b), nil, nil
 	}
-	if !v.fresh && appendShort(b, value) {
-		b.finish(0)
-		return b, nil, nil
+	if v.enc == nil {
+		v.enc = gob.NewEncoder(v)
 	}
 	v.to = b
 	err = Encode(v.enc, value)
 	v.to = nil
+	begun := v.begun
+	if err != nil || len(b.data)-start > maxShort {
+		v.enc, v.begun = nil, false // It believes that it has described types.
+	}
 	switch {
 	case err != nil:
-		v.enc = nil // It may believe that it has described types.
 		return nil, nil, err
-	case len(b.data)-start > maxShort && v.fresh:
-		v.enc = nil
-		return inParts(b, start, maximum)
-	case len(b.data)-start > maxShort:
-		// What it needs of the stream may be anywhere before it.
-		v.enc = nil
+	case len(b.data)-start <= maxShort:
+		return v.inStream(b), nil, nil
+	case begun: // What it needs of the stream may be anywhere before it.
 		b.data = b.data[:start]
 		return new(apart).add(b, value, maximum)
 	}
-	if v.fresh {
+	return inParts(b, start, maximum)
+}
+
+// inStream seals a frame whose value is the stream's next.
+func (v *values) inStream(b *buffer) *buffer {
+	if !v.begun {
 		b.data[lengthSize] |= byte(flagFresh)
-		v.fresh = false
+		v.begun = true
 	}
 	b.finish(0)
-	return b, nil, nil
+	return b
 }
 
 // apart encodes values of one type that each go without the stream. It is kept from one

@@ -10,6 +10,47 @@ import (
 	"testing"
 )
 
+// TestStreamBegunByText reads, with one decoder of gob, a stream in which texts come before
+// and after what needs an encoder of gob. It begins anew only after a value that cannot be
+// encoded.
+func TestStreamBegunByText(t *testing.T) {
+	type pair struct{ A, B string }
+	var stream values
+	var data bytes.Buffer
+	var decoder *gob.Decoder
+	for i, step := range []struct {
+		value any
+		fresh bool
+	}{
+		{"one", true}, {[]byte("two"), false}, {pair{"a", "b"}, false}, {"three", false}, {pair{"c", "d"}, false},
+		{func() {}, false}, {"four", true}, {pair{"e", "f"}, false}, {func() {}, false}, {pair{"g", "h"}, true},
+	} {
+		b := newMessage(kindRequest, 1, uint64(i))
+		start := len(b.data)
+		b, long, err := stream.add(b, step.value, 0)
+		if reflect.TypeOf(step.value).Kind() == reflect.Func {
+			if err == nil {
+				t.Fatal("a function was encoded")
+			}
+			continue
+		}
+		if err != nil || long != nil {
+			t.Fatal(i, err, long)
+		}
+		if fresh := b.data[lengthSize]&byte(flagFresh) != 0; fresh != step.fresh {
+			t.Errorf("value %d begins a stream: %v", i, fresh)
+		}
+		if step.fresh {
+			decoder = gob.NewDecoder(&data)
+		}
+		data.Write(b.data[start:])
+		got := reflect.New(reflect.TypeOf(step.value))
+		if err := decoder.DecodeValue(got); err != nil || !reflect.DeepEqual(got.Elem().Interface(), step.value) {
+			t.Errorf("value %d: %v, %v", i, got.Elem(), err)
+		}
+	}
+}
+
 // TestDecodeHugeMap reads a map that says it has 2^28 entries, and has one. It is an
 // error, and no room is made for the rest.
 func TestDecodeHugeMap(t *testing.T) {

@@ -52,6 +52,7 @@ func (h *Host) keepReading() {
 
 // unlockRead lets another one read than the caller that did.
 func (h *Host) unlockRead() {
+	h.in.r.rest()
 	h.callerReads.Add(1)
 	h.readLock <- struct{}{}
 	if h.streams.urgent.Load() > 0 {

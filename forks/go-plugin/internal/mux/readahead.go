@@ -121,6 +121,13 @@ func (r *readAhead) came(n int, err error) error {
 	return err
 }
 
+// rest gives back a buffer that is used up: it may take long until the next read.
+func (r *readAhead) rest() {
+	if len(r.data) == 0 {
+		r.free()
+	}
+}
+
 func (r *readAhead) free() {
 	if r.buffer != nil {
 		readBufferPool.Put(r.buffer)

@@ -22,7 +22,7 @@ type service struct {
 
 	// The reader's own.
 	values  valueSource
-	dec     *gob.Decoder
+	dec     *gob.Decoder // nil: of a stream that has described no types
 	methods map[string]*method
 
 	sending sync.Mutex
@@ -39,9 +39,15 @@ const (
 )
 
 func newService(p *Plugin, id uint64, handler Handler) *service {
-	s := &service{id: id, rpc: handler, names: &p.names, values: valueSource{&p.in}, methods: make(map[string]*method)}
-	s.dec = gob.NewDecoder(&s.values)
-	return s
+	return &service{id: id, rpc: handler, names: &p.names, values: valueSource{&p.in}}
+}
+
+// decoder is that of the stream of arguments.
+func (s *service) decoder() *gob.Decoder {
+	if s.dec == nil {
+		s.dec = gob.NewDecoder(&s.values)
+	}
+	return s.dec
 }
 
 // method is what is known of a method.
@@ -58,6 +64,9 @@ func (s *service) method(name []byte) *method {
 	m := &method{name: string(name)}
 	m.latency.busy.Store(unknown)
 	if cost := len(name) + nameCost; len(s.methods) < maxMethods && *s.names+cost <= maxNames {
+		if s.methods == nil {
+			s.methods = make(map[string]*method)
+		}
 		s.methods[m.name] = m
 		*s.names += cost
 	}

@@ -4,7 +4,6 @@ package mux
 
 import (
 	"context"
-	"encoding/gob"
 	"fmt"
 	"net/rpc"
 	"reflect"
@@ -199,7 +198,7 @@ func (w *worker) ends() {
 func (w *worker) ReadRequestHeader(r *rpc.Request) error {
 	r.ServiceMethod, r.Seq = w.method.name, w.message.number
 	if w.message.fresh && !w.message.more {
-		w.service.dec = gob.NewDecoder(&w.service.values)
+		w.service.dec = nil
 	}
 	return nil
 }
@@ -235,7 +234,7 @@ func (w *worker) decode(body any) error {
 		if w.queued == nil && w.plugin.in.decodeShort(body) {
 			return nil
 		}
-		return Decode(w.service.dec, body)
+		return Decode(w.service.decoder(), body)
 	}
 	if w.long == nil {
 		return nil // It was refused before it came.
