@@ -144,8 +144,8 @@ func eventsOf(now lookBack) []event {
 				continue
 			}
 			at := daemon.Event{Time: e.Since, Type: fleet.StateChanged, Plugin: p.Name, Endpoint: e.ID, To: e.State}
-			if e.State != conn.Ready {
-				at.Cause = e.LastError
+			if e.State == conn.TransientFailure || e.State == conn.Connecting && e.Failures > 0 {
+				at.Cause, at.Departure = e.LastError, e.Departure
 			}
 			events = append(events, event{daemon.Past{Event: at}, false})
 		}
@@ -184,6 +184,9 @@ func (w *eventWriter) write(events ...daemon.Past) error {
 			state = e.From.String() + " to " + e.To.String()
 		case e.Type == fleet.StateChanged:
 			state = e.To.String()
+		}
+		if e.Departure != conn.Stays {
+			state += " (" + string(e.Departure) + ")"
 		}
 		rows = append(rows, []string{
 			e.Time.Local().Format(time.DateTime), e.Plugin, cmp.Or(e.Endpoint, "-"), string(e.Type), state, cmp.Or(short(e.Cause)+repeated(e), "-"),

@@ -45,7 +45,7 @@ func writeTable(w io.Writer, all found, to *page) error {
 		var placements []string
 		for _, e := range p.Endpoints {
 			restarts += e.Restarts
-			if e.State == conn.Ready && len(e.UnreadyKinds) == 0 {
+			if e.State == conn.Ready && len(e.UnreadyKinds) == 0 && !e.Ejected && !e.Draining {
 				ready++
 			}
 			if name := e.Placement.String(); !slices.Contains(placements, name) {
@@ -65,7 +65,7 @@ func writeTable(w io.Writer, all found, to *page) error {
 
 // statusOf says what is wrong with a plugin, or that nothing is. Every command shows it.
 func statusOf(p daemon.Plugin) string {
-	said := "ok"
+	said, departed := "ok", ""
 	if !p.Ready {
 		said = "no endpoint"
 	}
@@ -73,10 +73,15 @@ func statusOf(p daemon.Plugin) string {
 		switch {
 		case !p.Ready && len(e.UnreadyKinds) > 0:
 			return e.Warning
+		case e.State == conn.Shutdown: // what went wrong before is over
+		case e.Departure != conn.Stays:
+			departed = cmp.Or(departed, e.ID+": "+causeOf(e))
 		case !p.Ready && e.LastError != "":
 			return e.LastError
 		case p.Ready && e.State == conn.TransientFailure:
 			said = e.ID + ": " + e.LastError
+		case e.Ejected:
+			said = e.ID + " is held back from calls: " + e.LastError
 		case e.Warning != "" && said == "ok":
 			said = e.Warning
 		}
@@ -84,7 +89,22 @@ func statusOf(p daemon.Plugin) string {
 	if len(p.Problems) > 0 && said == "no endpoint" {
 		return p.Problems[0]
 	}
+	if said == "ok" || said == "no endpoint" {
+		return cmp.Or(departed, said)
+	}
 	return said
+}
+
+// causeOf says what keeps an endpoint from being ready: of a plugin that has left, first of
+// all that.
+func causeOf(e daemon.Endpoint) string {
+	switch {
+	case e.State == conn.Shutdown:
+		return "its calls may finish, and it gets no new ones"
+	case e.Departure == conn.Left:
+		return "the plugin has left: " + e.LastError
+	}
+	return e.LastError
 }
 
 // writeWide gives a line to each endpoint.
@@ -96,14 +116,17 @@ func writeWide(w io.Writer, all found, to *page) error {
 			if e.Ejected {
 				state += " (held back)"
 			}
+			if e.Departure != conn.Stays {
+				state += " (" + string(e.Departure) + ")"
+			}
 			if e.Protocol != "" {
 				protocol = fmt.Sprintf("%s v%d", e.Protocol, e.Version)
 			}
 			if e.Warning != "" {
 				status = e.Warning
 			}
-			if e.State != conn.Ready && e.LastError != "" {
-				status = e.LastError
+			if e.State != conn.Ready {
+				status = cmp.Or(causeOf(e), status)
 			}
 			rows = append(rows, []string{
 				p.Name, e.Address, e.Placement.String(), e.Source, state, to.age(e.Since), cmp.Or(protocol, "-"), cmp.Or(e.Build, "-"), cmp.Or(e.TLS, "-"),

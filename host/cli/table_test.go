@@ -55,7 +55,7 @@ func TestTables(t *testing.T) {
 	want := map[string]string{
 		"table": `PLUGIN   READY   SINCE   KINDS                PLACEMENT   RESTARTS   STATUS
 ghost    0/0     -       -                    -           0          /bin/ghost.po: not executable
-zh       1/2     3h      greeter,pingponger   network     2          zh@b:1: dial b:1: refused
+zh       0/2     3h      greeter,pingponger   network     2          zh@b:1: dial b:1: refused
 -        -       -       -                    -           -          /bin/my plugin.po: no name
 `,
 		"wide": `PLUGIN   ENDPOINT            PLACEMENT   SOURCE   STATE               SINCE   PROTOCOL   BUILD       TLS   RESTARTS   IN-FLIGHT   STATUS
@@ -72,6 +72,36 @@ zh       b:1                 network     static   TRANSIENT_FAILURE   10m     - 
 		}
 		if diff := cmp.Diff(text, got.String()); diff != "" {
 			t.Errorf("%s: (-want +got)\n%s", name, diff)
+		}
+	}
+}
+
+// TestStatus holds what a line says of a plugin: of what has left that it did, and above
+// all what is wrong.
+func TestStatus(t *testing.T) {
+	ready := daemon.Endpoint{ID: "zh@a", State: conn.Ready}
+	held := daemon.Endpoint{ID: "zh@h", State: conn.Ready, Ejected: true, LastError: "no answer to a ping"}
+	failing := daemon.Endpoint{ID: "zh@f", State: conn.TransientFailure, LastError: "refused"}
+	leaving := daemon.Endpoint{ID: "zh@b", State: conn.TransientFailure, Departure: conn.Leaving, LastError: "the plugin is leaving"}
+	left := daemon.Endpoint{ID: "zh@c", State: conn.Connecting, Departure: conn.Left, LastError: "refused"}
+	gone := daemon.Endpoint{ID: "zh@d", State: conn.Shutdown, LastError: "what was wrong long ago"}
+	cases := map[string]struct {
+		ready     bool
+		endpoints []daemon.Endpoint
+		want      string
+	}{
+		"Well":      {true, []daemon.Endpoint{ready, gone}, "ok"},
+		"HeldBack":  {true, []daemon.Endpoint{ready, held}, "zh@h is held back from calls: no answer to a ping"},
+		"Leaving":   {true, []daemon.Endpoint{ready, leaving, left}, "zh@b: the plugin is leaving"},
+		"Left":      {true, []daemon.Endpoint{ready, left}, "zh@c: the plugin has left: refused"},
+		"AllLeft":   {false, []daemon.Endpoint{left}, "zh@c: the plugin has left: refused"},
+		"Worse":     {true, []daemon.Endpoint{failing, left}, "zh@f: refused"},
+		"NoneReady": {false, []daemon.Endpoint{left, failing}, "refused"},
+		"AllGo":     {false, []daemon.Endpoint{gone}, "no endpoint"},
+	}
+	for name, tc := range cases {
+		if got := statusOf(daemon.Plugin{Name: "zh", Ready: tc.ready, Endpoints: tc.endpoints}); got != tc.want {
+			t.Errorf("%s: %q, want %q", name, got, tc.want)
 		}
 	}
 }
@@ -200,9 +230,9 @@ func TestWatch(t *testing.T) {
 		}
 		at := func(after time.Duration) string { return time.Now().Add(after - 2*time.Minute).Format(time.TimeOnly) }
 		want := "TIME       PLUGIN   READY   SINCE   KINDS                PLACEMENT   RESTARTS   STATUS\n" +
-			at(0) + "   zh       1/2     0s      greeter,pingponger   network     2          zh@b:1: dial b:1: refused\n" +
+			at(0) + "   zh       0/2     0s      greeter,pingponger   network     2          zh@b:1: dial b:1: refused\n" +
 			at(2*time.Minute) + "   ghost    0/0     -       -                    -           0          /bin/ghost.po: not executable\n" +
-			at(2*time.Minute) + "   zh       1/2     0s      greeter,pingponger   network     2          gone\n"
+			at(2*time.Minute) + "   zh       0/2     0s      greeter,pingponger   network     2          gone\n"
 		if diff := cmp.Diff(want, got.String()); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}

@@ -167,7 +167,7 @@ func (c *Conn) pause(ctx context.Context, err error) bool {
 	d := c.nextPause(stable, permanent)
 	c.update(func(s *Status) {
 		s.fail(err)
-		s.State, s.Permanent = TransientFailure, permanent
+		s.State, s.Permanent, s.Departure = TransientFailure, permanent, s.Departure.after(err)
 		if d > 0 {
 			s.NextAttempt = time.Now().Add(d)
 		}
@@ -214,7 +214,7 @@ func (c *Conn) update(change func(*Status)) {
 	}
 	switch {
 	case after.State == Ready:
-		after.UnreadySince = time.Time{}
+		after.UnreadySince, after.Departure = time.Time{}, Stays
 	case before.State == Ready:
 		after.UnreadySince = after.Since
 	}

@@ -25,7 +25,7 @@ func (c *Conn) serve(ctx context.Context, l *Link) error {
 	}
 	c.update(func(s *Status) {
 		s.fail(err)
-		s.State = TransientFailure
+		s.State, s.Departure = TransientFailure, Stays.after(err)
 		if end == left {
 			s.State = Shutdown
 		}

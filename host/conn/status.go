@@ -18,6 +18,8 @@ type Status struct {
 	ErrTime time.Time
 	// Permanent is set while Err is one that trying again cannot mend.
 	Permanent bool
+	// Departure says of a plugin that was to leave how far it has come; Err is no fault then.
+	Departure Departure
 	// Failures counts attempts in a row that led to no session, or to one that
 	// did not last: a crash loop shows here. A session that lasts resets it.
 	Failures int

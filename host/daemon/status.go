@@ -74,6 +74,9 @@ type Endpoint struct {
 	LastErrorTime time.Time `json:"lastErrorTime,omitzero"`
 	// Permanent says that trying again cannot mend LastError.
 	Permanent bool `json:"permanent,omitempty"`
+	// Departure says that LastError is no fault: "leaving" while the plugin, which has said
+	// that it leaves, finishes its calls, and "left" while nobody is reached there since.
+	Departure conn.Departure `json:"departure,omitempty"`
 	// Warning is what its plugin lacks of this host's interfaces, and why it is not
 	// ready for UnreadyKinds.
 	Warning string `json:"warning,omitempty"`
@@ -271,7 +274,7 @@ func newEndpoint(s fleet.EndpointStatus) Endpoint {
 	e := Endpoint{
 		ID: s.Endpoint.ID, Address: s.Endpoint.Address, Placement: s.Endpoint.Placement, Source: s.Endpoint.Source,
 		Zone: s.Endpoint.Zone, Node: s.Endpoint.Node, ServerName: s.Endpoint.ServerName, Draining: s.Endpoint.Draining,
-		State: s.State, Since: s.Since, UnreadySince: s.UnreadySince, LastError: s.LastError, LastErrorTime: s.LastErrorTime, Permanent: s.Permanent, Warning: s.Warning,
+		State: s.State, Since: s.Since, UnreadySince: s.UnreadySince, LastError: s.LastError, LastErrorTime: s.LastErrorTime, Permanent: s.Permanent, Departure: s.Departure, Warning: s.Warning,
 		Failures: s.Failures, NextAttempt: s.NextAttempt, Restarts: s.Restarts, Ejected: s.Ejected, InFlight: s.InFlight,
 		Protocol: s.Info.Protocol, Version: s.Info.Version, Instance: s.Info.Instance, Build: s.Info.Build, TLS: s.Info.TLS,
 	}

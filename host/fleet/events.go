@@ -43,6 +43,8 @@ type Event struct {
 	To       conn.State `json:"to"`
 	// Cause is why, if something went wrong.
 	Cause string `json:"cause,omitempty"`
+	// Departure is set where Cause is no fault: the plugin has said that it leaves.
+	Departure conn.Departure `json:"departure,omitempty"`
 	// Err is the error whose text Cause is.
 	Err error `json:"-"`
 	// Generation is that of the first [View] that shows what has happened: whoever has that
@@ -63,6 +65,7 @@ func statusEvents(n notice) []Event {
 		e := Event{Type: StateChanged, From: n.before.State, To: n.after.State}
 		if n.after.State == conn.TransientFailure {
 			e = e.because(n.after.Err)
+			e.Departure = n.after.Departure
 		}
 		events = append(events, e)
 	}

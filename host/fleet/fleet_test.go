@@ -14,6 +14,7 @@ import (
 	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/conn/manualdial"
+	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/fleet"
 	"github.com/reattach/reattach/host/target"
 )
@@ -87,6 +88,36 @@ func TestSinceOfAPluginThatIsGone(t *testing.T) {
 		}
 		long.Done(balancer.Answered)
 	})
+}
+
+// TestLeavingSince holds that an endpoint leaves since it was told to, also while a View is
+// taken before its Conn has taken note.
+func TestLeavingSince(t *testing.T) {
+	r := run(t, nil)
+	for n := range 50 {
+		e := network("zh", fmt.Sprintf("h:%d", n+1))
+		set := func(draining bool) *discovery.Set {
+			return &discovery.Set{Synced: true, Plugins: []target.Plugin{{Name: "zh"}},
+				Endpoints: []target.Endpoint{with(e, func(e *target.Endpoint) { e.Draining = draining })}}
+		}
+		r.sets <- set(false)
+		l, err := r.Pool("zh").Pick(t.Context(), "", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := time.Now()
+		r.sets <- set(true)
+		for left := false; !left; {
+			s, _ := r.Plugin("zh")
+			for _, shown := range s.Endpoints {
+				left = left || shown.State == conn.Shutdown && shown.Endpoint.ID == e.ID
+				if left && shown.Endpoint.ID == e.ID && (shown.Since.Before(told) || shown.UnreadySince.Before(told)) {
+					t.Fatalf("told to leave at %s, and leaves since %s, unready since %s", told, shown.Since, shown.UnreadySince)
+				}
+			}
+		}
+		l.Done(balancer.Answered)
+	}
 }
 
 func TestDiscoverySaysThatItLeaves(t *testing.T) {

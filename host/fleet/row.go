@@ -54,7 +54,7 @@ func (r row) show() EndpointStatus {
 	s := r.status()
 	e := EndpointStatus{
 		Endpoint: r.endpoint, State: s.State, Since: s.Since, UnreadySince: s.UnreadySince, Ejected: s.Ejected,
-		LastError: text(s.Err), LastErrorTime: s.ErrTime, Permanent: s.Permanent, Failures: s.Failures, Restarts: s.Restarts(),
+		LastError: text(s.Err), LastErrorTime: s.ErrTime, Permanent: s.Permanent, Departure: s.Departure, Failures: s.Failures, Restarts: s.Restarts(),
 		NextAttempt: s.NextAttempt, Warning: text(s.Warning), Info: s.Info,
 	}
 	for _, i := range r.leaving {

@@ -60,6 +60,7 @@ type EndpointStatus struct {
 	LastErrorTime time.Time
 	// Permanent is set if LastError keeps it away for good.
 	Permanent   bool
+	Departure   conn.Departure
 	Failures    int
 	Restarts    int
 	NextAttempt time.Time

@@ -104,11 +104,15 @@ const looks = {
   TRANSIENT_FAILURE: ["failing", "bad"], SHUTDOWN: ["leaving", "gone"],
 };
 
+// departures are those of a plugin that has said that it leaves: nobody has to do anything.
+const departures = { leaving: ["leaving", "gone"], left: ["left", "gone"] };
+
 // lookOf gives the word and the shape for an endpoint.
 function lookOf(e) {
   if (e.state === "READY" && e.ejected) return ["held back", "warn"];
   if (e.state === "READY" && e.draining) return ["draining", "warn"];
   if (e.state === "READY" && e.unreadyKinds?.length) return ["partly", "warn"];
+  if (departures[e.departure] && e.state !== "READY" && e.state !== "SHUTDOWN") return departures[e.departure];
   if (e.state === "TRANSIENT_FAILURE" && e.permanent) return ["refused", "bad"];
   if (e.state === "CONNECTING" && e.failures > 0) return looks.TRANSIENT_FAILURE; // it tries again
   return looks[e.state] ?? [String(e.state).toLowerCase(), "none"];
@@ -122,12 +126,15 @@ const causeOf = e => e?.lastError?.replace(`attach to plugin at ${e.address}: `,
 // fareOf sums a plugin up: how it looks, in a word, how bad it is (0 is well), and why.
 function fareOf(p) {
   const all = p.endpoints.length, ready = p.endpoints.filter(takesCalls).length;
-  const worst = p.endpoints.find(e => lookOf(e)[1] === "bad") ?? p.endpoints.find(e => lookOf(e)[1] === "warn");
+  const worst = p.endpoints.find(e => lookOf(e)[1] === "bad") ?? p.endpoints.find(e => lookOf(e)[1] === "warn") ??
+    p.endpoints.find(e => e.departure);
   const why = worst?.state === "READY" ? worst.warning || causeOf(worst) : causeOf(worst) || worst?.warning;
   const cause = [why, ...p.problems].find(Boolean) ?? "";
   if (all === 0) return { word: "no endpoint", look: p.required || p.waiting ? "bad" : "none", rank: p.required || p.waiting ? 3 : 1, ready, why: cause };
   if (!p.ready || ready === 0) {
-    const starting = !worst && p.endpoints.some(e => e.state === "CONNECTING" || e.state === "IDLE");
+    if (all > 0 && !p.required && !p.waiting && p.endpoints.every(e => lookOf(e)[1] === "gone")) return { word: lookOf(p.endpoints[0])[0], look: "gone", rank: 2, ready, why: cause };
+    const looksOf = p.endpoints.map(e => lookOf(e)[1]);
+    const starting = !looksOf.some(l => l === "bad" || l === "warn") && looksOf.some(l => l === "busy" || l === "none");
     return { word: starting ? "connecting" : "none ready", look: starting ? "busy" : "bad", rank: starting ? 2 : 4, ready, why: cause };
   }
   if (ready < all || worst || p.problems.length) {
@@ -291,9 +298,10 @@ function happened(e) {
   const p = plugins.get(e.plugin);
   const endpoint = p?.endpoints.find(x => x.id === e.endpoint);
   // Another attempt that fails as those before tells no more than that.
-  const again = endpoint && e.type === "state" && ["CONNECTING", "TRANSIENT_FAILURE"].includes(e.to) && lookOf(endpoint) === looks.TRANSIENT_FAILURE;
+  const again = endpoint && e.type === "state" && ["CONNECTING", "TRANSIENT_FAILURE"].includes(e.to) && [looks.TRANSIENT_FAILURE, departures.left].includes(lookOf(endpoint));
   if (endpoint && e.type === "state") {
     Object.assign(endpoint, { state: e.to, since: e.time, ejected: false, permanent: false });
+    if (e.to !== "CONNECTING") endpoint.departure = e.departure;
     if (e.to === "READY") Object.assign(endpoint, { failures: 0, unreadySince: undefined });
     else endpoint.unreadySince ??= e.time;
     if (e.to === "TRANSIENT_FAILURE") endpoint.failures = (endpoint.failures ?? 0) + 1;
@@ -866,20 +874,20 @@ const eventWords = {
 };
 
 function lookOfEvent(e) {
-  return e.type === "state" ? looks[e.to] ?? [e.to, "none"] : eventWords[e.type] ?? [e.type, "none"];
+  return departures[e.departure] ?? (e.type === "state" ? looks[e.to] ?? [e.to, "none"] : eventWords[e.type] ?? [e.type, "none"]);
 }
 const wordsOf = e => lookOfEvent(e)[0];
 
 function eventRow(e, named) {
   const at = Date.parse(e.time), [word, look] = lookOfEvent(e);
-  const again = e.times > 1 ? ` ${count(e.times)} times, until ${moment(Date.parse(e.until))}` : "";
+  const again = e.times > 1 && e.departure !== "left" ? ` ${count(e.times)} times, until ${moment(Date.parse(e.until))}` : "";
   const subject = [];
   if (named) subject.push(el("a", { href: `#/plugins/${encodeURIComponent(e.plugin)}` }, el("b", null, e.plugin)), " ");
   if (e.endpoint) subject.push(el("span", { class: "mono muted" }, e.endpoint), " ");
   return el("div", { class: "row", role: "row" },
     el("time", { role: "cell", class: "muted", datetime: e.time, title: dateFormat.format(at) }, moment(at)),
     el("div", { role: "cell" }, ...subject, el("span", { class: "said", "data-look": look }, word), again,
-      e.cause ? el("p", { class: "facts" }, e.cause) : null));
+      e.cause ? el("p", { class: "facts" }, e.cause.replace(/^attach to plugin at [^ ]+: /, "")) : null));
 }
 
 // Events is a block of what has happened, of one plugin or of all.
@@ -960,7 +968,7 @@ class EndpointRow {
     ].filter(Boolean).join(" · "));
     set(this.facts, "title", e.instance ? `instance ${e.instance}` : null);
     const well = e.state === "READY" && !e.ejected;
-    const cause = causeOf(e);
+    const cause = e.state !== "SHUTDOWN" && causeOf(e); // what went wrong before is over
     const last = cause && (well ? `Until ${clock(Date.parse(e.since))}: ${cause}.` : `${cause}.`);
     const again = !well && (e.failures > 1 || e.permanent && e.nextAttempt) && `Attempt ${count(e.failures + 1)} ${e.nextAttempt ? `at ${clock(Date.parse(e.nextAttempt))}` : "is under way"}.`;
     say(this.why, [last, again, e.warning, e.unreadyKinds?.length && `Takes no calls of ${e.unreadyKinds.join(", ")}.`,
