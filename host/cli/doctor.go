@@ -229,6 +229,9 @@ func (d *doctorRun) inside(ctx context.Context) error {
 		d.step(r, doctor.Step{Hop: found.Hop, Outcome: doctor.Failed, Subject: found.Subject, Seen: found.Seen, Finding: found})
 		return nil
 	}
+	if errors.Is(err, doctor.ErrArguments) {
+		return &failure{exitUsage, err}
+	}
 	if err != nil {
 		return &failure{exitUnreachable, err}
 	}

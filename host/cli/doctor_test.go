@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -104,6 +105,7 @@ func TestDoctor(t *testing.T) {
 		"from a pod":        {"it sees what is wrong", &examined{ways: []doctor.Way{way(nil, "10.0.0.1:1", "far away")}, log: "warning\n" + inPod}, []string{"service/zh", "--in-cluster"}, 3, "RA0305 connect: refused", ""},
 		"no pod":            {"the host has none either", &examined{ways: []doctor.Way{way(nil, "10.0.0.1:1", "far")}, failed: doctor.Find(doctor.NoImage, "nope")}, []string{"service/zh", "--in-cluster"}, 3, "RA0203 pods: nope", ""},
 		"a mute pod":        {"what it said is shown", &examined{log: "panic"}, []string{"x:1", "--in-cluster"}, 3, "", "did not report: panic"},
+		"wrong arguments":   {"as without a pod", &examined{failed: fmt.Errorf("%w: basic: there is no greeter.Bye", doctor.ErrArguments)}, []string{"x:1", "--in-cluster", "--call", "greeter.Bye"}, 2, "", "greeter.Bye"},
 		"an odd pod":        {"as of another program", &examined{log: `{"ways": [null]}`}, []string{"x:1", "--in-cluster"}, 3, "", "did not report"},
 		"no cluster":        {"the program has no finder", nil, []string{"service/zh"}, 2, "", "host/cli/kube"},
 		"unknown plugin":    {"no variable names it", nil, []string{"zh"}, 2, "", "NETWORK_PLUGIN"},

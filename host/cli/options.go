@@ -107,7 +107,8 @@ type Examiner interface {
 	// applied. It reaches nothing.
 	Planned(q doctor.Question, manifests map[string][]byte) ([]doctor.Way, error)
 	// Inside runs the program with other arguments where the host runs, and gives what it
-	// printed. That it does not come to run may be a *doctor.Finding.
+	// printed. That it does not come to run may be a *doctor.Finding, and that it does not
+	// take its arguments matches doctor.ErrArguments.
 	Inside(ctx context.Context, q doctor.Question, args []string) ([]byte, error)
 }
 

@@ -29,6 +29,13 @@ type Hop struct {
 // on behind it.
 var ErrUnseen = errors.New("cannot be seen from here")
 
+// ErrArguments is matched by the error of a walk elsewhere whose program did not take its
+// arguments, which is what its exit code ExitArguments says.
+var ErrArguments = errors.New("the doctor's pod")
+
+// ExitArguments is the exit code of a program that does not take its arguments.
+const ExitArguments = 2
+
 // Unseen says why a hop cannot be seen from here.
 func Unseen(format string, args ...any) error {
 	return fmt.Errorf("%w: %s", ErrUnseen, fmt.Sprintf(format, args...))

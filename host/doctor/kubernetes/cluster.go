@@ -34,8 +34,8 @@ type reader interface {
 	slices(ctx context.Context, namespace, service string) ([]discoveryv1.EndpointSlice, error)
 	// pods gives those with labels. Without any labels it gives all.
 	pods(ctx context.Context, namespace string, with labels.Set) ([]corev1.Pod, error)
-	// deployments gives those of a namespace.
-	deployments(ctx context.Context, namespace string) ([]deployment, error)
+	// makers gives what makes pods in a namespace, as far as it may be read.
+	makers(ctx context.Context, namespace string) []deployment
 	policies(ctx context.Context, namespace string) ([]networkingv1.NetworkPolicy, error)
 	namespace(ctx context.Context, name string) (labels.Set, error)
 	// may reports whether the host may do something; nil is whoever asks.
@@ -165,8 +165,23 @@ func (c *Cluster) pods(ctx context.Context, namespace string, with labels.Set) (
 	return found, unseen(err, "pods")
 }
 
-func (c *Cluster) deployments(ctx context.Context, namespace string) ([]deployment, error) {
-	return list[deployment](ctx, c, within("/apis/apps/v1", namespace, "deployments"), nil)
+func (c *Cluster) makers(ctx context.Context, namespace string) []deployment {
+	var all []deployment
+	for _, of := range []struct{ api, resource, kind string }{
+		{"/apis/apps/v1", "deployments", "Deployment"}, {"/apis/apps/v1", "statefulsets", "StatefulSet"},
+		{"/apis/apps/v1", "daemonsets", "DaemonSet"}, {"/apis/apps/v1", "replicasets", "ReplicaSet"}, {"/apis/batch/v1", "jobs", "Job"},
+	} {
+		found, err := list[deployment](ctx, c, within(of.api, namespace, of.resource), nil)
+		if err != nil {
+			continue // who may read pods need not be allowed to read these
+		}
+		for _, d := range found {
+			if d.Kind = of.kind; of.kind == "Job" || len(d.Metadata.OwnerReferences) == 0 { // a CronJob's say more than it
+				all = append(all, d)
+			}
+		}
+	}
+	return all
 }
 
 func (c *Cluster) policies(ctx context.Context, namespace string) ([]networkingv1.NetworkPolicy, error) {

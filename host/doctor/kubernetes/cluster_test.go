@@ -123,7 +123,11 @@ func TestCluster(t *testing.T) {
 		"no rights": {"the host may not do anything", true, func(a map[string]string) {
 			a["POST /apis/authorization.k8s.io/v1/selfsubjectaccessreviews"] = `{"status": {"allowed": false}}`
 		}, nil, doctor.NoRights, ""},
-		"refused":    {"nor may whoever asks", false, without(host), []string{services}, doctor.NoRights, "rights"},
+		"refused": {"nor may whoever asks", false, without(host), []string{services}, doctor.NoRights, "rights"},
+		"no namespace": {"nor has it Services", false, func(a map[string]string) {
+			a[services] = `{"items": []}`
+			delete(a, "GET /api/v1/namespaces/plugins")
+		}, nil, doctor.NoService, ""},
 		"no Service": {"the list is empty", false, func(a map[string]string) { a[services] = `{"items": []}` }, nil, doctor.NoService, ""},
 		"nonsense":   {"it is no API server", false, func(a map[string]string) { a[services] = `<html>` }, nil, doctor.NoCluster, ""},
 	}
@@ -146,6 +150,9 @@ func TestCluster(t *testing.T) {
 			}
 			if tc.want == doctor.NoRights && len(tc.refused) > 0 && r.Finding.Seen != "services is forbidden" {
 				t.Errorf("%s: the API server's words are lost: %s", tc.reason, r.Finding.Seen)
+			}
+			if says := "there is no namespace plugins"; name == "no namespace" && r.Finding.Seen != says {
+				t.Errorf("%s: %s, want %q", tc.reason, r.Finding.Seen, says)
 			}
 			if r.Finding.Code != tc.want || strings.Join(r.Unseen, " ") != tc.unseen {
 				t.Errorf("%s: %+v, unseen %s, want %s, %s", tc.reason, r.Finding, r.Unseen, tc.want, tc.unseen)
@@ -172,6 +179,42 @@ func TestAll(t *testing.T) {
 	}
 }
 
+// TestUnmade asks what makes pods, of each sort, why there are none.
+func TestUnmade(t *testing.T) {
+	const template = `"template": {"metadata": {"labels": {"app": "zh"}}}`
+	cases := map[string]struct{ path, items, want string }{
+		"Deployment":       {"/apis/apps/v1/namespaces/plugins/deployments", `{"metadata": {"name": "a"}, "spec": {"replicas": 0, ` + template + `}}`, "Deployment a makes such pods, and is scaled down to 0 replicas"},
+		"StatefulSet":      {"/apis/apps/v1/namespaces/plugins/statefulsets", `{"metadata": {"name": "a"}, "spec": {"replicas": 1, ` + template + `}}`, "StatefulSet a makes such pods, and has none: its events say why"},
+		"DaemonSet":        {"/apis/apps/v1/namespaces/plugins/daemonsets", `{"metadata": {"name": "a"}, "spec": {` + template + `}, "status": {"desiredNumberScheduled": 0}}`, "DaemonSet a makes such pods, and no node is one that it wants"},
+		"ReplicaSet":       {"/apis/apps/v1/namespaces/plugins/replicasets", `{"metadata": {"name": "a"}, "spec": {"replicas": 1, ` + template + `}, "status": {"conditions": [{"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}]}}`, "ReplicaSet a makes such pods, and may not: exceeded quota"},
+		"of a Deployment":  {"/apis/apps/v1/namespaces/plugins/replicasets", `{"metadata": {"name": "a", "ownerReferences": [{"kind": "Deployment", "name": "b"}]}, "spec": {"replicas": 0, ` + template + `}}`, ""},
+		"Job":              {"/apis/batch/v1/namespaces/plugins/jobs", `{"metadata": {"name": "a"}, "spec": {"suspend": true, ` + template + `}}`, "Job a makes such pods, and is suspended"},
+		"Job that is done": {"/apis/batch/v1/namespaces/plugins/jobs", `{"metadata": {"name": "a"}, "spec": {` + template + `}, "status": {"conditions": [{"type": "Complete", "status": "True"}]}}`, "Job a makes such pods, and has completed"},
+		"of a CronJob":     {"/apis/batch/v1/namespaces/plugins/jobs", `{"metadata": {"name": "a", "ownerReferences": [{"kind": "CronJob", "name": "b"}]}, "spec": {` + template + `}, "status": {"conditions": [{"type": "Failed", "status": "True", "message": "too often"}]}}`, "Job a makes such pods, and has failed: too often"},
+		"of other pods":    {"/apis/apps/v1/namespaces/plugins/deployments", `{"metadata": {"name": "a"}, "spec": {"replicas": 0}}`, ""},
+		"nothing is known": {"/nowhere", `{}`, ""},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			s := &server{answers: healthy()}
+			s.answers["GET /api/v1/namespaces/plugins/pods"] = `{"items": []}`
+			s.answers["GET "+tc.path] = `{"items": [` + tc.items + `]}`
+			ways, err := s.start(t, false).Ways(t.Context(), doctor.Question{Service: "zh", Program: "basic"}, "", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := doctor.Walk(t.Context(), "zh", time.Minute, ways[0].Hops, func(doctor.Step) {})
+			want := "service zh selects app=zh: no pod has these labels"
+			if tc.want != "" {
+				want += "; " + tc.want
+			}
+			if err != nil || found == nil || found.Code != doctor.NoPods || found.Seen != want {
+				t.Errorf("%+v, %v, want %q", found, err, want)
+			}
+		})
+	}
+}
+
 // TestJob runs the program in a pod like the host's, and leaves no Job.
 func TestJob(t *testing.T) {
 	const jobs = "/apis/batch/v1/namespaces/plugins/jobs"
@@ -181,9 +224,12 @@ func TestJob(t *testing.T) {
 	cases := map[string]struct {
 		reason, pods, want string
 		code               doctor.Code
+		arguments          bool // were not taken
 	}{
-		"runs":     {"its log is the answer", pod(`{"phase": "Failed"}`), `{"ok": false}`, ""},
-		"no image": {"nor has the host one", pod(`{"phase": "Pending", "containerStatuses": [{"name": "basic", "state": {"waiting": {"reason": "ErrImagePull"}}}]}`), "", doctor.NoImage},
+		"runs":     {"its log is the answer", pod(`{"phase": "Failed"}`), `{"ok": false}`, "", false},
+		"finds":    {"it has exited as doctor does", pod(`{"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"exitCode": 3}}}]}`), `{"ok": false}`, "", false},
+		"refuses":  {"its arguments are wrong", pod(`{"phase": "Failed", "containerStatuses": [{"state": {"terminated": {"exitCode": 2}}}]}`), "", "", true},
+		"no image": {"nor has the host one", pod(`{"phase": "Pending", "containerStatuses": [{"name": "basic", "state": {"waiting": {"reason": "ErrImagePull"}}}]}`), "", doctor.NoImage, false},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -194,7 +240,7 @@ func TestJob(t *testing.T) {
 			s.answers["DELETE "+jobs+"/basic-doctor-x"] = `{}`
 			raw, err := s.start(t, false).Inside(t.Context(), doctor.Question{Program: "basic"}, []string{"doctor", "-o", "json"})
 			found, _ := errors.AsType[*doctor.Finding](err)
-			if string(raw) != tc.want || tc.code == "" && err != nil || tc.code != "" && (found == nil || found.Code != tc.code) {
+			if string(raw) != tc.want || tc.code == "" && (err != nil) != tc.arguments || tc.arguments != errors.Is(err, doctor.ErrArguments) || tc.code != "" && (found == nil || found.Code != tc.code) {
 				t.Errorf("%s: %s, %v", tc.reason, raw, err)
 			}
 			var made job

@@ -12,6 +12,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/reattach/reattach/host/doctor"
@@ -37,14 +38,51 @@ type deployment struct {
 	Metadata struct {
 		Name      string `json:"name"`
 		Namespace string `json:"namespace"`
+
+		OwnerReferences []metav1.OwnerReference `json:"ownerReferences"`
 	} `json:"metadata"`
 	Spec struct {
-		Replicas *int                   `json:"replicas"`
-		Template corev1.PodTemplateSpec `json:"template"`
+		Replicas    *int                   `json:"replicas"`
+		Parallelism *int                   `json:"parallelism"` // of a Job
+		Suspend     bool                   `json:"suspend"`     // of a Job
+		Template    corev1.PodTemplateSpec `json:"template"`
 	} `json:"spec"`
 	Status struct {
+		Desired    *int        `json:"desiredNumberScheduled"` // of a DaemonSet
 		Conditions []condition `json:"conditions"`
 	} `json:"status"`
+}
+
+// makesNone says why it shall not have any pod; empty if it shall.
+func (d deployment) makesNone() string {
+	is := func(n *int) bool { return n != nil && *n == 0 }
+	switch {
+	case is(d.Spec.Replicas):
+		return "is scaled down to 0 replicas"
+	case is(d.Spec.Parallelism):
+		return "has a parallelism of 0"
+	case d.Spec.Suspend:
+		return "is suspended"
+	case is(d.Status.Desired):
+		return "no node is one that it wants"
+	}
+	return ""
+}
+
+// notMade says why pods that it shall have are not there, as far as its status tells.
+func (d deployment) notMade() string {
+	for _, c := range d.Status.Conditions {
+		switch {
+		case c.Status != "True":
+		case c.Type == "ReplicaFailure":
+			return "may not: " + c.Message
+		case c.Type == "Failed":
+			return "has failed: " + c.Message
+		case c.Type == "Complete":
+			return "has completed"
+		}
+	}
+	return "has none: its events say why"
 }
 
 // condition is one of a Deployment.

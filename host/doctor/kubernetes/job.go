@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -46,7 +47,8 @@ type job struct {
 
 // Inside runs the host's program with other arguments in a pod like the host's: with its
 // image, environment, files, labels and service account. It gives what the pod printed,
-// and leaves nothing behind. A pod that does not come to run is a *doctor.Finding.
+// and leaves nothing behind. A pod that does not come to run is a *doctor.Finding, and an
+// error that matches doctor.ErrArguments says that the program did not take its arguments.
 func (c *Cluster) Inside(ctx context.Context, q doctor.Question, args []string) ([]byte, error) {
 	host, err := c.findHost(ctx, q)
 	switch {
@@ -106,7 +108,12 @@ func (c *Cluster) printed(ctx context.Context, namespace, name string) ([]byte, 
 		var bad *doctor.Finding
 		for i := range pods {
 			if phase := pods[i].Status.Phase; phase == corev1.PodSucceeded || phase == corev1.PodFailed {
-				return c.log(ctx, namespace, pods[i].Name)
+				raw, err := c.log(ctx, namespace, pods[i].Name)
+				// A panic has the same exit code.
+				if text := strings.TrimSpace(string(raw)); err == nil && exitCode(&pods[i]) == doctor.ExitArguments && !strings.Contains(text, "goroutine ") {
+					return nil, fmt.Errorf("%w: %s", doctor.ErrArguments, text)
+				}
+				return raw, err
 			}
 			bad = podFinding(&pods[i])
 		}
@@ -120,6 +127,16 @@ func (c *Cluster) printed(ctx context.Context, namespace, name string) ([]byte, 
 			return nil, fmt.Errorf("the pod of Job %s/%s has not ended within %s: %w", namespace, name, jobTime, ctx.Err())
 		}
 	}
+}
+
+// exitCode is that of the only container of a pod that has ended; zero if it is not told.
+func exitCode(p *corev1.Pod) int32 {
+	for _, s := range p.Status.ContainerStatuses {
+		if end := s.State.Terminated; end != nil {
+			return end.ExitCode
+		}
+	}
+	return 0
 }
 
 func (c *Cluster) log(ctx context.Context, namespace, pod string) ([]byte, error) {

@@ -110,7 +110,7 @@ func (m *Manifests) add(raw json.RawMessage) error {
 		m.names[h.Metadata.Name] = h.Metadata.Labels
 	case "Pod":
 		return addTo(&m.allPods, raw, func(p *corev1.Pod) { p.Namespace, p.Status = place, ready() })
-	case "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet":
+	case "Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Job":
 		return m.addWorkload(raw, place)
 	case "Role", "ClusterRole", "RoleBinding", "ClusterRoleBinding":
 		return m.addRule(raw, place)
@@ -145,7 +145,7 @@ func (m *Manifests) addWorkload(raw json.RawMessage, place string) error {
 	if host.looks() {
 		m.hosts = append(m.hosts, host)
 	}
-	if d.Spec.Replicas != nil && *d.Spec.Replicas == 0 {
+	if d.makesNone() != "" {
 		m.podless = append(m.podless, d)
 		return nil
 	}
@@ -254,8 +254,8 @@ func (m *Manifests) pods(_ context.Context, namespace string, with labels.Set) (
 	}), nil
 }
 
-func (m *Manifests) deployments(_ context.Context, namespace string) ([]deployment, error) {
-	return slices.DeleteFunc(slices.Clone(m.podless), func(d deployment) bool { return d.Metadata.Namespace != namespace }), nil
+func (m *Manifests) makers(_ context.Context, namespace string) []deployment {
+	return slices.DeleteFunc(slices.Clone(m.podless), func(d deployment) bool { return d.Metadata.Namespace != namespace })
 }
 
 func (m *Manifests) policies(_ context.Context, namespace string) ([]networkingv1.NetworkPolicy, error) {

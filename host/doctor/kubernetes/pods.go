@@ -67,22 +67,9 @@ func (w *walk) checkPods(ctx context.Context) (string, error) {
 
 // unmade says why there is no pod with labels.
 func (w *walk) unmade(ctx context.Context, selector labels.Set) string {
-	makers, err := w.from.deployments(ctx, w.namespace)
-	if err != nil { // who may read pods need not be allowed to read these
-		return w.nearly(ctx, selector)
-	}
-	for _, d := range makers {
-		if !selector.AsSelector().Matches(labels.Set(d.Spec.Template.Labels)) {
-			continue
-		}
-		makes := fmt.Sprintf("; %s %s makes such pods", cmp.Or(d.Kind, "Deployment"), d.Metadata.Name)
-		if d.Spec.Replicas != nil && *d.Spec.Replicas == 0 {
-			return makes + ", and is scaled down to 0 replicas"
-		}
-		for _, c := range d.Status.Conditions {
-			if c.Type == "ReplicaFailure" && c.Status == "True" {
-				return makes + ", and may not: " + c.Message
-			}
+	for _, d := range w.from.makers(ctx, w.namespace) {
+		if selector.AsSelector().Matches(labels.Set(d.Spec.Template.Labels)) {
+			return fmt.Sprintf("; %s %s makes such pods, and %s", d.Kind, d.Metadata.Name, cmp.Or(d.makesNone(), d.notMade()))
 		}
 	}
 	return w.nearly(ctx, selector)

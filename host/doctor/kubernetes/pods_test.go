@@ -33,7 +33,7 @@ func running(end *corev1.ContainerStateTerminated) corev1.PodStatus {
 // maker is the Deployment of a plugin.
 func maker(replicas int) deployment {
 	var d deployment
-	d.Metadata.Name, d.Metadata.Namespace, d.Spec.Replicas = "zh", "default", &replicas
+	d.Kind, d.Metadata.Name, d.Metadata.Namespace, d.Spec.Replicas = "Deployment", "zh", "default", &replicas
 	d.Spec.Template.Labels = map[string]string{"app": "zh"}
 	return d
 }

@@ -209,6 +209,9 @@ func (w *walk) checkService(ctx context.Context) (string, error) {
 		return "", w.failed(err)
 	}
 	if len(found) == 0 {
+		if _, err := w.from.namespace(ctx, w.namespace); apierrors.IsNotFound(err) {
+			return "", doctor.Find(doctor.NoService, "there is no namespace %s", w.namespace)
+		}
 		return "", doctor.Find(doctor.NoService, "namespace %s has no Service %s%s", w.namespace, w.name, w.others(ctx))
 	}
 	w.service = &found[0]
