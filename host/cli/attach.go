@@ -192,6 +192,7 @@ func (c *config) attachOptions(s *attach.Settings, stderr io.Writer) (attach.Opt
 	a.Sources, a.Plugin = []discovery.Source{source}, said.Name
 	a.Affinity = a.Affinity || said.Affinity
 	s.Replay = append(s.Replay, trimmed(strings.Split(said.Replay, ","))...)
+	a.Declared = s.Declared()
 	return a, nil
 }
 

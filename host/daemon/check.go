@@ -10,12 +10,19 @@ import (
 	"strings"
 
 	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/target"
 )
 
 // ErrContract is matched by the warning of an endpoint whose plugin lacks methods of
 // the kinds that this host knows, or has changed what they take or answer. It still
 // gets calls, because its other methods work as ever.
 var ErrContract = errors.New("differs from this host's interface")
+
+// check is what a session of an endpoint is looked at for.
+func (d *Daemon) check(e target.Endpoint, info conn.Info) error {
+	d.logDeclared(e.Plugin, info)
+	return CheckContract(d.opts.Kinds, info)
+}
 
 // CheckContract compares what a session says that its plugin serves with the
 // interfaces of kinds. The error matches [ErrContract] and names what is missing. A

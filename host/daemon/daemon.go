@@ -17,7 +17,6 @@ import (
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/fleet"
 	"github.com/reattach/reattach/host/stub"
-	"github.com/reattach/reattach/host/target"
 )
 
 // Daemon finds plugins, keeps them attached and routes calls to them. All its
@@ -107,7 +106,7 @@ func newDaemon(opts Options) (*Daemon, error) {
 		Conn: conn.Options{
 			DialTimeout:  opts.AttachTimeout,
 			DrainTimeout: opts.DrainTimeout,
-			Check:        func(_ target.Endpoint, info conn.Info) error { return CheckContract(opts.Kinds, info) },
+			Check:        d.check,
 			Observe:      d.metrics.observe,
 		},
 	})

@@ -19,6 +19,8 @@ type held struct {
 	stubs  map[stubKey]*routed
 	values map[string]*dispensed  // by kind
 	states map[string]*stub.State // by dialect
+	// misdeclared are the declaredProblems that were logged.
+	misdeclared []string
 	// dialect is what the sessions shall speak: that of the first value which knows
 	// no other. Empty means any.
 	dialect string

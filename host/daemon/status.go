@@ -44,8 +44,9 @@ type Plugin struct {
 	Kinds []string `json:"kinds"`
 	// Endpoints are ordered by ID.
 	Endpoints []Endpoint `json:"endpoints"`
-	// Problems are what discovery found of it and cannot offer, and kinds that were
-	// dispensed and that no endpoint serves any more.
+	// Problems are what discovery found of it and cannot offer, kinds that were
+	// dispensed and that no endpoint serves any more, and methods that were declared for
+	// replay and that it does not have.
 	Problems []string `json:"problems"`
 }
 
@@ -113,7 +114,9 @@ func (d *Daemon) Plugin(name string) (Plugin, bool) {
 	if !known {
 		return Plugin{}, false
 	}
-	return d.newPlugin(p, d.fleet.View().Problems), true
+	shown := d.newPlugin(p, d.fleet.View().Problems)
+	shown.Problems = append(shown.Problems, d.declaredProblems(p)...)
+	return shown, true
 }
 
 // Serves gives the kinds that a plugin says it serves, with their methods as far as it
@@ -150,7 +153,9 @@ func (d *Daemon) Look() (Found, []Past) {
 func (d *Daemon) newFound(view fleet.View) Found {
 	found := Found{make([]Plugin, 0, len(view.Plugins)), append([]target.Problem{}, view.Problems...), view.Generation}
 	for _, p := range view.Plugins {
-		found.Plugins = append(found.Plugins, d.newPlugin(p, view.Problems))
+		shown := d.newPlugin(p, view.Problems)
+		shown.Problems = append(shown.Problems, d.declaredProblems(p)...)
+		found.Plugins = append(found.Plugins, shown)
 	}
 	return found
 }

@@ -226,7 +226,9 @@ func TestReplayStorm(t *testing.T) {
 // closedGlue does not serve its kind, and says so.
 type closedGlue struct{ memoryGlue }
 
-func (closedGlue) Server(*plugin.MuxBroker) (any, error) { return nil, errors.New("closed for repairs") }
+func (closedGlue) Server(*plugin.MuxBroker) (any, error) {
+	return nil, errors.New("closed for repairs")
+}
 
 // TestReplayNotServed has an endpoint refuse the kind whose request is replayed.
 func TestReplayNotServed(t *testing.T) {

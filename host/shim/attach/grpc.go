@@ -34,14 +34,43 @@ func (g *grpcShim) open(ctx context.Context, config stub.Config, o *Options) (er
 	unary, err := unaryMethods(ctx, g.routed.Conn)
 	if err != nil {
 		o.Logger.Debug("the plugin does not say of all methods whether they are streams", "error", err)
+	} else {
+		logProblems(o, unary)
 	}
 	g.bounds = []grpc.ServerOption{grpc.MaxRecvMsgSize(o.MaxMessageBytes), grpc.MaxSendMsgSize(o.MaxMessageBytes)}
 	g.callbacks.bounds = g.bounds
 	g.relay = forward.Calls{To: g.routed.Conn, IsUnary: func(_ context.Context, method string) bool {
+		if is, told := unary[method]; told {
+			return is
+		}
 		declared := o.Methods.Options(method[strings.LastIndexByte(method, '/')+1:])
-		return unary[method] || declared.Idempotent || declared.Replay
+		return declared.Idempotent || declared.Replay
 	}}
 	return nil
+}
+
+// logProblems says which of the methods that were declared the plugin does not have.
+func logProblems(o *Options, unary map[string]bool) {
+	streams := make(map[string]bool, len(unary))
+	for method, isUnary := range unary {
+		name := method[strings.LastIndexByte(method, '/')+1:]
+		others, met := streams[name]
+		streams[name] = !isUnary && (others || !met) // of all methods of the name
+	}
+	for _, declared := range o.Declared {
+		for _, problem := range declared.Problems(streams) {
+			o.Logger.Warn("what is declared of a method has no effect", "problem", problem)
+		}
+	}
+}
+
+// logUnused says that net/rpc passes by what was declared.
+func logUnused(o *Options) {
+	for _, declared := range o.Declared {
+		if len(declared.Names) > 0 {
+			o.Logger.Warn("what is declared of methods has no effect over net/rpc", "option", declared.Option, "methods", declared.Names)
+		}
+	}
 }
 
 // methodsWithin bounds the wait for what a plugin says of its methods.

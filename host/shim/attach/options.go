@@ -17,8 +17,8 @@ import (
 	"github.com/reattach/reattach/host/stub"
 )
 
-// Options say which plugin the process stands in for. All but TLS, Methods, State and
-// Tracer must be set.
+// Options say which plugin the process stands in for. All but TLS, Methods, Declared,
+// State and Tracer must be set.
 type Options struct {
 	// Plugin is the name under which the sources know the plugin.
 	Plugin string
@@ -34,6 +34,9 @@ type Options struct {
 	// Methods are how calls are made: which may be repeated or are replayed, and how long each
 	// may take.
 	Methods stub.Methods
+	// Declared are what Methods was made of. Names that the plugin does not have are logged,
+	// as far as it tells.
+	Declared []stub.Declared
 	// Affinity keeps the host with one endpoint, and ends Run with ErrLost when that is lost.
 	Affinity bool
 	// Wait bounds how long a call waits for an endpoint: while a child that has crashed

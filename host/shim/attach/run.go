@@ -107,6 +107,7 @@ func (s *shim) serveConfig(ctx context.Context, info conn.Info) (*plugin.ServeCo
 		Started:          s.remote.printTo,
 	}
 	if info.Protocol == string(plugin.ProtocolNetRPC) {
+		logUnused(o)
 		s.rpc.router = s.state.Keeping(s.remote)
 		set[plugin.AnyKind] = &s.rpc
 		return served, nil

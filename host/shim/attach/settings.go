@@ -145,6 +145,11 @@ func (s *Settings) Validate() error {
 	return s.Pin.validate()
 }
 
+// Declared gives the methods that the settings name.
+func (s *Settings) Declared() []stub.Declared {
+	return []stub.Declared{{Option: stub.OptionReplay, Names: s.Replay}, {Option: "idempotent", Names: s.Idempotent}}
+}
+
 // Options implements stub.Methods.
 func (s *Settings) Options(method string) stub.CallOptions {
 	o := stub.CallOptions{Timeout: s.Timeout}
