@@ -50,18 +50,6 @@ func (m *method) place(i int) string {
 	return fmt.Sprintf("argument %d", i+1)
 }
 
-// counted says how many arguments the method takes.
-func (m *method) counted() string {
-	switch n := len(m.params); n {
-	case 0:
-		return "no arguments"
-	case 1:
-		return "1 argument"
-	default:
-		return fmt.Sprintf("%d arguments", n)
-	}
-}
-
 // read decodes raw in one pass, and no further than what the method takes: of whatever
 // a caller sends beyond that, nothing is kept.
 func (m *method) read(raw []byte) ([]reflect.Value, error) {
@@ -103,7 +91,7 @@ func (m *method) complete(values []reflect.Value) ([]reflect.Value, error) {
 	for i := range m.params {
 		switch {
 		case i == len(values):
-			return nil, fmt.Errorf("%s is missing: it takes %s, got %d", m.place(i), m.counted(), i)
+			return nil, fmt.Errorf("%s is missing: it takes %s, got %d", m.place(i), messages.Arguments(len(m.params)), i)
 		case !values[i].IsValid():
 			return nil, fmt.Errorf("%s is missing", m.place(i))
 		}
@@ -117,7 +105,7 @@ func (m *method) listed(in input) ([]reflect.Value, error) {
 	for in.decoder.More() {
 		i := len(values)
 		if i == len(m.params) {
-			return nil, fmt.Errorf("it takes %s, got %d or more", m.counted(), i+1)
+			return nil, fmt.Errorf("it takes %s, got %d or more", messages.Arguments(len(m.params)), i+1)
 		}
 		v, err := in.value(m.params[i])
 		if err != nil {

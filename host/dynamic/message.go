@@ -64,10 +64,10 @@ func (m *Method) request(raw json.RawMessage) (*dynamicpb.Message, error) {
 				return err
 			}
 			if len(list) > len(params) {
-				return fmt.Errorf("it takes %s, got %d", counted(len(params)), len(list))
+				return fmt.Errorf("it takes %s, got %d", messages.Arguments(len(params)), len(list))
 			}
 			if i := len(list); i < len(params) && m.Params != nil {
-				return fmt.Errorf("argument %q is missing: it takes %s, got %d", params[i].Name, counted(len(params)), i)
+				return fmt.Errorf("argument %q is missing: it takes %s, got %d", params[i].Name, messages.Arguments(len(params)), i)
 			}
 			for i, v := range list {
 				given[params[i].Name] = v
@@ -124,17 +124,6 @@ func fill(in *dynamicpb.Message, params []Field, given map[string]json.RawMessag
 		return fmt.Errorf("there is no argument %q", clipped([]byte(name)))
 	}
 	return nil
-}
-
-// counted says how many arguments a method takes.
-func counted(n int) string {
-	switch n {
-	case 0:
-		return "no arguments"
-	case 1:
-		return "1 argument"
-	}
-	return fmt.Sprintf("%d arguments", n)
 }
 
 // maxShown is how many bytes of a value an error has.

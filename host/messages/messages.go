@@ -146,3 +146,14 @@ func plainValue(field protoreflect.FieldDescriptor, v protoreflect.Value) (any, 
 	}
 	return v.Interface(), nil
 }
+
+// Arguments says how many arguments a method takes, for an error about their JSON.
+func Arguments(n int) string {
+	switch n {
+	case 0:
+		return "no arguments"
+	case 1:
+		return "1 argument"
+	}
+	return fmt.Sprintf("%d arguments", n)
+}
