@@ -49,7 +49,7 @@ func (o Options) run(ctx context.Context, args []string, stdout, stderr io.Write
 	o = o.withDefaults()
 	stdout, stderr = printable.NewWriter(stdout), printable.NewWriter(stderr)
 	root := o.command()
-	root.SetArgs(args)
+	root.SetArgs(append([]string{}, args...)) // For nil, cobra takes those of the process.
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err := root.ExecuteContext(ctx)
