@@ -7,6 +7,7 @@ import (
 	"go/token"
 	"net/rpc"
 	"reflect"
+	"sync"
 
 	"github.com/hashicorp/go-plugin/internal/mux"
 )
@@ -71,20 +72,47 @@ func isVisible(t reflect.Type) bool {
 
 // newServer returns what serves a receiver under the service name.
 func newServer(receiver any) mux.Handler {
-	served, mayHaveContext := receiver, false
+	of, served := servedType{reflect.TypeOf(receiver), false}, receiver
 	if wrapped, ok := receiver.(*ContextReceiver); ok {
-		served, mayHaveContext = wrapped.Receiver, true
+		of, served = servedType{reflect.TypeOf(wrapped.Receiver), true}, wrapped.Receiver
 	}
-	s := &server{receiver: reflect.ValueOf(served), methods: make(map[string]*Method)}
-	plain := !mayHaveContext
+	methods := methodsOf(of, receiver)
+	return &server{receiver: reflect.ValueOf(served), methods: methods.byName, others: sync.OnceValue(func() *rpc.Server {
+		if served == nil || of.mayHaveContext && !methods.plain { // It would log that there is nothing to serve.
+			return rpc.NewServer()
+		}
+		return newRPCServer(served)
+	})}
+}
+
+// servedType is what decides which methods of a receiver are served.
+type servedType struct {
+	reflect.Type
+	mayHaveContext bool
+}
+
+// servedMethods are those of a servedType. They never change.
+type servedMethods struct {
+	byName map[string]*Method // by "Plugin.Greet"
+	plain  bool               // some have no context
+}
+
+// knownMethods has the methods of all types that were served, of which a program has few. To
+// find them would take most of the time in which a channel is opened.
+var knownMethods sync.Map
+
+// methodsOf gives the methods of a receiver that are served.
+func methodsOf(of servedType, receiver any) *servedMethods {
+	if known, ok := knownMethods.Load(of); ok {
+		return known.(*servedMethods)
+	}
+	all := &servedMethods{byName: make(map[string]*Method)}
 	for _, m := range Methods(receiver) {
-		s.methods[serviceName+"."+m.Name] = &m
-		plain = plain || !m.hasContext
+		all.byName[serviceName+"."+m.Name] = &m
+		all.plain = all.plain || !m.hasContext
 	}
-	if s.others = rpc.NewServer(); plain { // or else it would log that there is nothing to serve
-		s.others = newRPCServer(served)
-	}
-	return s
+	knownMethods.Store(of, all)
+	return all
 }
 
 func newRPCServer(receiver any) *rpc.Server {

@@ -105,6 +105,43 @@ func served(t *testing.T, receiver any) *rpc.Client {
 	return client
 }
 
+// TestKnownTypes serves values of one type again, with contexts and without: what is known of
+// the type is not what another value answers. Nothing at all serves no method.
+func TestKnownTypes(t *testing.T) {
+	for range 2 {
+		for name, test := range map[string]struct {
+			receiver any
+			methods  map[string]bool
+		}{
+			"plain":         {newReceiver(), map[string]bool{"Plain": true, "Context": false}},
+			"with contexts": {&ContextReceiver{newReceiver()}, map[string]bool{"Plain": true, "Context": true}},
+			"contexts only": {&ContextReceiver{contextsOnly{}}, map[string]bool{"Only": true, "Plain": false}},
+			"nothing":       {nil, map[string]bool{"Plain": false}},
+			"no receiver":   {&ContextReceiver{}, map[string]bool{"Context": false}},
+		} {
+			client := served(t, test.receiver)
+			for method, want := range test.methods {
+				if err := client.Call("Plugin."+method, 7, new(int)); (err == nil) != want {
+					t.Errorf("%s: %s: %v, want it served: %v", name, method, err, want)
+				}
+			}
+		}
+	}
+	one, other := counting(0), counting(0)
+	for range 3 {
+		if err := served(t, &one).Call("Plugin.Count", 1, new(int)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := served(t, &other).Call("Plugin.Count", 1, new(int)); err != nil || one != 3 || other != 1 {
+		t.Errorf("%v: one was called %d times, the other %d times", err, one, other)
+	}
+}
+
+type counting int
+
+func (c *counting) Count(int, *int) error { *c++; return nil }
+
 func TestContextReceiver(t *testing.T) {
 	client := served(t, &ContextReceiver{newReceiver()})
 	for name, test := range map[string]struct {

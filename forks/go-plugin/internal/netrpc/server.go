@@ -17,7 +17,7 @@ import (
 type server struct {
 	receiver reflect.Value
 	methods  map[string]*Method // by "Plugin.Greet"
-	others   *rpc.Server
+	others   func() *rpc.Server
 	calls    sync.Pool // of *servedCall
 }
 
@@ -39,7 +39,7 @@ func (s *server) ServeRequest(codec rpc.ServerCodec) error {
 	}
 	m, ok := s.methods[c.request.ServiceMethod]
 	if !ok {
-		return s.others.ServeRequest(&headedCodec{codec, &c.request})
+		return s.others().ServeRequest(&headedCodec{codec, &c.request})
 	}
 	c.response.ServiceMethod, c.response.Seq = c.request.ServiceMethod, c.request.Seq
 	reply, err := s.call(m, c, codec)
