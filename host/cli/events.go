@@ -154,6 +154,9 @@ func eventsOf(now lookBack) []event {
 	return events
 }
 
+// zonedTime is how times are shown: those of several machines are compared, and of a pod.
+const zonedTime = "2006-01-02 15:04:05Z07:00"
+
 // eventWriter writes events as they come: as rows of a table, or as a line of JSON each.
 type eventWriter struct {
 	to   io.Writer
@@ -180,6 +183,7 @@ func (w *eventWriter) write(events ...daemon.Past) error {
 		}
 		state := "-"
 		switch {
+		case e.Endpoint == "": // the plugin has none
 		case e.From != e.To && e.From != conn.Idle:
 			state = e.From.String() + " to " + e.To.String()
 		case e.Type == fleet.StateChanged:
@@ -189,7 +193,7 @@ func (w *eventWriter) write(events ...daemon.Past) error {
 			state += " (" + string(e.Departure) + ")"
 		}
 		rows = append(rows, []string{
-			e.Time.Local().Format(time.DateTime), e.Plugin, cmp.Or(e.Endpoint, "-"), string(e.Type), state, cmp.Or(short(e.Cause)+repeated(e), "-"),
+			e.Time.Local().Format(zonedTime), e.Plugin, cmp.Or(e.Endpoint, "-"), string(e.Type), state, cmp.Or(short(conn.BareCause(e.Cause))+repeated(e), "-"),
 		})
 	}
 	if w.json || len(rows) == 1 && w.page.begun {
@@ -203,5 +207,5 @@ func repeated(e daemon.Past) string {
 	if e.Times < 2 {
 		return ""
 	}
-	return fmt.Sprintf(" (%d times, until %s)", e.Times, e.Until.Local().Format(time.TimeOnly))
+	return fmt.Sprintf(" (%d times, until %s)", e.Times, e.Until.Local().Format(zonedTime))
 }

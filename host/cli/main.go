@@ -72,7 +72,8 @@ func (o Options) run(ctx context.Context, args []string, stdout, stderr io.Write
 
 // told is an error as a paragraph, of which every line but the first is indented.
 func told(err error) string {
-	text := printable.Text(printable.Clip(strings.TrimPrefix(err.Error(), "\n"), maxError))
+	said := strings.TrimPrefix(strings.TrimPrefix(err.Error(), "\n"), "reattach: ") // the program's name is before it
+	text := printable.Text(printable.Clip(said, maxError))
 	return printable.Clip(strings.ReplaceAll(text, "\n", "\n  "), maxError)
 }
 

@@ -77,9 +77,9 @@ func statusOf(p daemon.Plugin) string {
 		case e.Departure != conn.Stays:
 			departed = cmp.Or(departed, e.ID+": "+causeOf(e))
 		case !p.Ready && e.LastError != "":
-			return e.LastError
+			return others(p, e.LastError)
 		case p.Ready && e.State == conn.TransientFailure:
-			said = e.ID + ": " + e.LastError
+			said = e.ID + ": " + conn.BareCause(e.LastError)
 		case e.Ejected:
 			said = e.ID + " is held back from calls: " + e.LastError
 		case e.Warning != "" && said == "ok":
@@ -102,17 +102,32 @@ func causeOf(e daemon.Endpoint) string {
 	case e.State == conn.Shutdown:
 		return "its calls may finish, and it gets no new ones"
 	case e.Departure == conn.Left:
-		return "the plugin has left: " + e.LastError
+		return "the plugin has left: " + conn.BareCause(e.LastError)
 	}
-	return e.LastError
+	return conn.BareCause(e.LastError)
 }
+
+// others adds to what is wrong with the first endpoint that there are more, if none is ready.
+func others(p daemon.Plugin, said string) string {
+	switch n := len(p.Endpoints) - 1; {
+	case n == 1:
+		return said + " (and 1 other endpoint)"
+	case n > 1:
+		return fmt.Sprintf("%s (and %d other endpoints)", said, n)
+	}
+	return said
+}
+
 
 // writeWide gives a line to each endpoint.
 func writeWide(w io.Writer, all found, to *page) error {
 	rows := [][]string{{"PLUGIN", "ENDPOINT", "PLACEMENT", "SOURCE", "STATE", "SINCE", "PROTOCOL", "BUILD", "TLS", "RESTARTS", "IN-FLIGHT", "STATUS"}}
 	for _, p := range all.Plugins {
 		for _, e := range p.Endpoints {
-			state, protocol, status := e.State.String(), "", "ok"
+			state, protocol, status, since := e.State.String(), "", "ok", e.Since
+			if !e.UnreadySince.IsZero() {
+				since = e.UnreadySince // not of the last attempt
+			}
 			if e.Ejected {
 				state += " (held back)"
 			}
@@ -129,7 +144,7 @@ func writeWide(w io.Writer, all found, to *page) error {
 				status = cmp.Or(causeOf(e), status)
 			}
 			rows = append(rows, []string{
-				p.Name, e.Address, e.Placement.String(), e.Source, state, to.age(e.Since), cmp.Or(protocol, "-"), cmp.Or(e.Build, "-"), cmp.Or(e.TLS, "-"),
+				p.Name, e.Address, e.Placement.String(), e.Source, state, to.age(since), cmp.Or(protocol, "-"), cmp.Or(e.Build, "-"), cmp.Or(e.TLS, "-"),
 				fmt.Sprint(e.Restarts), fmt.Sprint(e.InFlight), short(status),
 			})
 		}

@@ -96,7 +96,7 @@ func TestStatus(t *testing.T) {
 		"Left":      {true, []daemon.Endpoint{ready, left}, "zh@c: the plugin has left: refused"},
 		"AllLeft":   {false, []daemon.Endpoint{left}, "zh@c: the plugin has left: refused"},
 		"Worse":     {true, []daemon.Endpoint{failing, left}, "zh@f: refused"},
-		"NoneReady": {false, []daemon.Endpoint{left, failing}, "refused"},
+		"NoneReady": {false, []daemon.Endpoint{left, failing}, "refused (and 1 other endpoint)"},
 		"AllGo":     {false, []daemon.Endpoint{gone}, "no endpoint"},
 	}
 	for name, tc := range cases {
@@ -232,7 +232,7 @@ func TestWatch(t *testing.T) {
 		want := "TIME       PLUGIN   READY   SINCE   KINDS                PLACEMENT   RESTARTS   STATUS\n" +
 			at(0) + "   zh       0/2     0s      greeter,pingponger   network     2          zh@b:1: dial b:1: refused\n" +
 			at(2*time.Minute) + "   ghost    0/0     -       -                    -           0          /bin/ghost.po: not executable\n" +
-			at(2*time.Minute) + "   zh       0/2     0s      greeter,pingponger   network     2          gone\n"
+			at(2*time.Minute) + "   zh       0/2     0s      greeter,pingponger   network     2          gone (and 1 other endpoint)\n"
 		if diff := cmp.Diff(want, got.String()); diff != "" {
 			t.Errorf("(-want +got)\n%s", diff)
 		}

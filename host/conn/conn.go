@@ -243,8 +243,10 @@ func (c *Conn) report(before, after *Status) {
 		c.log.Log(c.level(after.Err), "plugin is not ready", "error", after.Err, "failures", after.Failures, "permanent", after.Permanent)
 	case after.State == Shutdown && before.State == Ready:
 		c.log.Info("endpoint was withdrawn: its calls may finish", "calls", c.InFlight())
-	case after.Ejected != before.Ejected && after.State == Ready:
-		c.log.Warn("plugin is held back from calls, or no longer", "held back", after.Ejected, "error", after.Err)
+	case after.Ejected && !before.Ejected:
+		c.log.Warn("endpoint is held back from calls", "error", after.Err)
+	case before.Ejected && !after.Ejected && after.State == Ready:
+		c.log.Info("endpoint takes calls again", "error", after.Err)
 	case after.State != before.State:
 		c.log.Debug("plugin changes its state", "state", after.State)
 	}

@@ -65,3 +65,10 @@ var changing = regexp.MustCompile(`(\[[^\]\s]+\]|[0-9a-f.:]+):[0-9]+->|current t
 // SteadyCause leaves out of the text of an error what differs each time that the same
 // thing happens, so that equal causes can be counted as one.
 func SteadyCause(text string) string { return changing.ReplaceAllString(text, "") }
+
+// place is what an error of an attempt begins with.
+var place = regexp.MustCompile(`^attach to plugin at [^ ]+: `)
+
+// BareCause leaves out of the text of an error which address was attached to, for where that
+// is shown beside it.
+func BareCause(text string) string { return place.ReplaceAllString(text, "") }

@@ -38,3 +38,16 @@ func TestStatusKeepsLittleOfAnError(t *testing.T) {
 		}
 	})
 }
+
+// TestBareCause holds that an address which is shown beside a cause is not said in it again.
+func TestBareCause(t *testing.T) {
+	for text, want := range map[string]string{
+		"attach to plugin at 127.0.0.1:1: dial tcp 127.0.0.1:1: refused": "dial tcp 127.0.0.1:1: refused",
+		"attach to plugin at unix:///run/zh.sock: refused":               "refused",
+		"connection to plugin lost":                                      "connection to plugin lost",
+	} {
+		if got := conn.BareCause(text); got != want {
+			t.Errorf("%q gives %q, want %q", text, got, want)
+		}
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/reattach/reattach/host/attach"
+	"github.com/reattach/reattach/host/conn"
 	"github.com/reattach/reattach/host/daemon"
 	"github.com/reattach/reattach/host/services"
 )
@@ -47,6 +48,7 @@ func (v *visit) hello(ctx context.Context) (string, error) {
 // helloFinding tells from an error what is wrong with the handshake.
 func (v *visit) helloFinding(ctx context.Context, err error, secure bool) *Finding {
 	refused, isRefusal := errors.AsType[*plugin.RefusedError](err)
+	seen := conn.BareCause(err.Error())
 	switch {
 	case isRefusal && refused.Code == plugin.RefusedCookie:
 		return Find(OtherCookie, "%v", refused)
@@ -57,15 +59,15 @@ func (v *visit) helloFinding(ctx context.Context, err error, secure bool) *Findi
 	case isRefusal:
 		return Find(Refused, "%v (%s)", refused, refused.Code)
 	case errors.Is(err, plugin.ErrTLS) && secure:
-		return Find(HostTurnedDown, "%v", err)
+		return Find(HostTurnedDown, "%s", seen)
 	case errors.Is(err, plugin.ErrTLS):
-		return Find(PluginWantsTLS, "%v", err)
+		return Find(PluginWantsTLS, "%s", seen)
 	case errors.Is(err, plugin.ErrNotPlugin):
-		return Find(NotPlugin, "%v", err)
+		return Find(NotPlugin, "%s", seen)
 	case ctx.Err() != nil || errors.Is(err, context.DeadlineExceeded):
 		return Find(SaysNothing, "no answer to the handshake within %s", v.Timeout)
 	}
-	return Find(HungUp, "%v", err)
+	return Find(HungUp, "%s", seen)
 }
 
 func (v *visit) version(context.Context) (string, error) {
