@@ -89,6 +89,12 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 	return server.serve(ctx, lis)
 }
 
+// ListenUnix opens a unix socket for [ServeListener] or [ServeRelay] as network mode does
+// for PLUGIN_HOST=unix:///path: a socket that nobody serves on any more is replaced, no name
+// is abstract, and PLUGIN_UNIX_SOCKET_GROUP and PLUGIN_UNIX_SOCKET_MODE say who may use it.
+// setting is what errors call the address after. The listener's Close removes the file.
+func ListenUnix(setting, address string) (net.Listener, error) { return listen.Unix(setting, address) }
+
 // ServeListener serves hosts of the network on lis until ctx ends, drains for
 // up to DrainTimeout, and returns nil when every session has ended by itself.
 // It closes lis. It is network mode for a program that has a life of its own:

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -43,6 +44,9 @@ first host that comes, unless they are given.
 --share says whom a process serves: all hosts, one host (a plugin that is configured once
 and remembers it), or one session. A host ends its session and never the process.
 
+--listen=unix:///run/plugins/store.sock serves hosts of the same machine or pod alone.
+PLUGIN_UNIX_SOCKET_GROUP and PLUGIN_UNIX_SOCKET_MODE say which.
+
 TLS, health, drain, names and bounds are set by the variables of any network plugin
 (PLUGIN_TLS_CERT_FILE, PLUGIN_HEALTH_ADDR, PLUGIN_DRAIN_TIMEOUT, PLUGIN_NAME and the others).
 
@@ -61,7 +65,7 @@ TLS, health, drain, names and bounds are set by the variables of any network plu
 	}
 	flags := cmd.Flags()
 	flags.SetInterspersed(false) // what follows the executable is its own
-	flags.StringVar(&f.listen, "listen", "0.0.0.0:7000", "host:port to serve at")
+	flags.StringVar(&f.listen, "listen", "0.0.0.0:7000", "host:port to serve at, or unix:///path of a socket")
 	flags.Var(&cookieFlag{text: &f.cookie}, "cookie", "magic cookie of the executable, KEY=VALUE (default: the first host's)")
 	flags.Var((*versionsFlag)(&f.versions), "versions", "app versions to ask the executable for (default: the first host's)")
 	flags.StringVar(&f.share, "share", string(expose.All), "whom a process serves: all, host or session")
@@ -83,9 +87,9 @@ func (o Options) expose(cmd *cobra.Command, f exposeFlags, args []string) error 
 		return &failure{exitUsage, err}
 	}
 	defer o.followExposed(&opts)()
-	lis, err := net.Listen("tcp", f.listen)
+	lis, err := listenAt(f.listen)
 	if err != nil {
-		return failf(exitUsage, "--listen %s: %w", f.listen, err)
+		return &failure{exitUsage, err}
 	}
 	ctx := cmd.Context()
 	server, err := expose.New(ctx, opts)
@@ -106,18 +110,29 @@ func (o Options) expose(cmd *cobra.Command, f exposeFlags, args []string) error 
 	return exposeFailure(server.Run(ctx, lis))
 }
 
+// listenAt opens what --listen names: a unix socket, or host:port.
+func listenAt(address string) (net.Listener, error) {
+	if strings.HasPrefix(strings.ToLower(address), "unix:") {
+		return plugin.ListenUnix("--listen", address)
+	}
+	lis, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("--listen %s: %w", address, err)
+	}
+	return lis, nil
+}
+
 // exposeFailure gives an error its exit code.
 func exposeFailure(err error) error {
 	switch {
-	case err == nil:
-		return nil
+	case err == nil, errors.Is(err, context.Canceled): // interrupted before it served
+		return err
 	case errors.Is(err, expose.ErrNotStarted):
 		return &failure{exitUnreachable, err}
+	case errors.Is(err, expose.ErrOptions):
+		return &failure{exitUsage, err}
 	}
-	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "accept" {
-		return &failure{exitFailed, err} // It has served.
-	}
-	return &failure{exitUsage, err} // of options, files or addresses
+	return &failure{exitFailed, err} // It has served.
 }
 
 func (o Options) exposeOptions(stdout, stderr io.Writer, f exposeFlags, args []string) (expose.Options, error) {
@@ -153,8 +168,6 @@ func (f *exposeFlags) validate(flags *pflag.FlagSet) error {
 		return fmt.Errorf("--max-children %d: want 1 or more", f.maxChildren)
 	case flags.Changed("print-reattach") && f.reattach == "":
 		return errors.New("--print-reattach= has no name: write --print-reattach, or name the plugin behind =")
-	case strings.HasPrefix(f.listen, "unix:"):
-		return fmt.Errorf("--listen %s: want host:port, as expose serves TCP alone", f.listen)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"sync/atomic"
 
 	"github.com/hashicorp/go-plugin"
 )
@@ -16,7 +17,8 @@ import (
 // ErrNotStarted is matched by errors that say why the executable does not serve.
 var ErrNotStarted = errors.New("the plugin cannot be started")
 
-// ErrOptions is matched by errors about the options.
+// ErrOptions is matched by errors about the options, and about the files and addresses that
+// they name.
 var ErrOptions = errors.New("expose")
 
 // Server serves one executable to hosts of the network.
@@ -79,20 +81,37 @@ func (s *Server) begin(ctx context.Context, a asked) error {
 }
 
 // Run serves hosts on lis until ctx ends, drains, ends the children, and returns. It
-// closes lis. An error that matches [ErrNotStarted] says that the executable can never
-// be started as it was asked for.
+// closes lis. An error that matches [ErrOptions] says why it could not begin to serve, one
+// that matches [ErrNotStarted] that the executable can never be started as it was asked
+// for. Any other is of what has served: it could accept no more, or has cut off calls.
 func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 	defer s.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.failed, cancel)()
-	err := plugin.ServeRelay(ctx, lis, &plugin.RelayConfig{
+	began := &beganListener{Listener: lis}
+	err := plugin.ServeRelay(ctx, began, &plugin.RelayConfig{
 		Network: s.opts.Network, Logger: s.opts.Logger, Choose: s.pool.choose, Around: s.opts.Around,
 	})
 	if cause := context.Cause(s.failed); cause != nil {
 		return fmt.Errorf("%w: %w", ErrNotStarted, cause)
 	}
+	if err != nil && !began.accepts.Load() {
+		return fmt.Errorf("%w: %w", ErrOptions, err)
+	}
 	return err
+}
+
+// beganListener knows whether anybody has wanted its connections.
+type beganListener struct {
+	net.Listener
+	accepts atomic.Bool
+}
+
+// Accept implements net.Listener.
+func (l *beganListener) Accept() (net.Conn, error) {
+	l.accepts.Store(true)
+	return l.Listener.Accept()
 }
 
 // Close ends the children. It is called instead of Run, and may be called after it.

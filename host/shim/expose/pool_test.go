@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -90,6 +91,38 @@ func TestVersionsOfOptions(t *testing.T) {
 	}
 	if context.Cause(failed) == nil {
 		t.Error("it goes on, though it can never serve")
+	}
+}
+
+// TestHopelessStart has hosts bring the versions. What no other host could mend ends the
+// server; a start that may succeed the next time does not.
+func TestHopelessStart(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "text")
+	if err := os.WriteFile(text, []byte("no program\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	cases := map[string]struct {
+		command  []string
+		cookie   plugin.HandshakeConfig
+		hopeless bool
+	}{
+		"no program":     {[]string{text}, testCookie, true},
+		"another cookie": {[]string{os.Args[0]}, plugin.HandshakeConfig{MagicCookieKey: "OTHER", MagicCookieValue: "x"}, true},
+		"ends at once":   {[]string{"/bin/false"}, testCookie, false},
+	}
+	for name, tc := range cases {
+		t.Run(name, func(t *testing.T) {
+			p, failed := newTestPool(t, Options{})
+			p.opts.Command, p.starter.opts.Command, p.opts.Cookie, p.cookie = tc.command, tc.command, tc.cookie, tc.cookie
+			host, _ := attached(t, 5)
+			host.Cookie = tc.cookie
+			if _, err := p.choose(t.Context(), host); err == nil {
+				t.Fatal("it has started")
+			}
+			if err := context.Cause(failed); (err != nil) != tc.hopeless {
+				t.Errorf("the server ends: %v", err)
+			}
+		})
 	}
 }
 

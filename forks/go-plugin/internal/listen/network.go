@@ -20,8 +20,8 @@ import (
 // plugin's line. Hosts that know nothing of IPv6 read 0.0.0.0 there for every address,
 // whatever the socket is, unless IPv6 was asked for in so many words.
 func Network() (lis net.Listener, announced net.Addr, err error) {
-	if value := strings.TrimSpace(os.Getenv(env.Host)); isUnix(value) {
-		if lis, err = unixListener(value); err != nil {
+	if value := strings.TrimSpace(os.Getenv(env.Host)); IsUnix(value) {
+		if lis, err = Unix(env.Host, value); err != nil {
 			return nil, nil, err
 		}
 		return lis, lis.Addr(), nil

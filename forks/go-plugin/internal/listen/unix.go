@@ -18,35 +18,38 @@ import (
 	"github.com/hashicorp/go-plugin/internal/env"
 )
 
-// unixScheme begins the value of PLUGIN_HOST that names a unix socket.
+// unixScheme begins a value that names a unix socket.
 const unixScheme = "unix:"
 
 // socketPathBytes is how long the path of a unix socket may be: the system has 108 bytes
 // for it, and a zero byte at the end (unix(7)).
 const socketPathBytes = 107
 
-// isUnix reports whether PLUGIN_HOST asks for a unix socket.
-func isUnix(value string) bool { return strings.HasPrefix(strings.ToLower(value), unixScheme) }
+// IsUnix reports whether the value of PLUGIN_HOST, or of another setting, asks for a unix
+// socket.
+func IsUnix(value string) bool { return strings.HasPrefix(strings.ToLower(value), unixScheme) }
 
-// unixPath returns the path of the socket that PLUGIN_HOST names: unix:///path.
-func unixPath(value string) (string, error) {
+// unixPath returns the path of the socket that a setting names: unix:///path.
+func unixPath(setting, value string) (string, error) {
 	path := strings.TrimPrefix(value[len(unixScheme):], "//")
 	switch {
 	case strings.HasPrefix(path, "@") || strings.HasPrefix(path, "\x00"):
 		return "", fmt.Errorf("%s is %q: abstract sockets have no permissions, so that everybody may use the plugin: "+
-			"want the path of a file, as in unix:///run/plugins/store.sock", env.Host, value)
+			"want the path of a file, as in unix:///run/plugins/store.sock", setting, value)
 	case !filepath.IsAbs(path):
-		return "", fmt.Errorf("%s is %q: want an absolute path, as in unix:///run/plugins/store.sock", env.Host, value)
+		return "", fmt.Errorf("%s is %q: want an absolute path, as in unix:///run/plugins/store.sock", setting, value)
 	case len(path) > socketPathBytes:
 		return "", fmt.Errorf("%s names a socket whose path has %d bytes, and the system takes %d: use a shorter directory (%s)",
-			env.Host, len(path), socketPathBytes, path)
+			setting, len(path), socketPathBytes, path)
 	}
 	return filepath.Clean(path), nil
 }
 
-// unixListener opens the socket of network mode. Its Close removes the file.
-func unixListener(value string) (net.Listener, error) {
-	path, err := unixPath(value)
+// Unix opens the socket that a setting such as PLUGIN_HOST names by its value, which errors
+// repeat. PLUGIN_UNIX_SOCKET_GROUP and PLUGIN_UNIX_SOCKET_MODE say who may use it. A socket
+// that nobody serves on any more is replaced. The listener's Close removes the file.
+func Unix(setting, value string) (net.Listener, error) {
+	path, err := unixPath(setting, value)
 	if err != nil {
 		return nil, err
 	}
@@ -58,14 +61,14 @@ func unixListener(value string) (net.Listener, error) {
 	unlock := lockDir(filepath.Dir(path))
 	defer unlock()
 	if err := removeStale(path); err != nil {
-		return nil, fmt.Errorf("%s: %w", env.Host, err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	lis, err := net.Listen("unix", path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%s: the directory %s does not exist: create it, or mount a volume there", env.Host, filepath.Dir(path))
+		return nil, fmt.Errorf("%s: the directory %s does not exist: create it, or mount a volume there", setting, filepath.Dir(path))
 	case err != nil:
-		return nil, fmt.Errorf("%s: %w", env.Host, err)
+		return nil, fmt.Errorf("%s: %w", setting, err)
 	}
 	err = sockets.restrict(path)
 	if err == nil && mode != 0 {
