@@ -78,7 +78,7 @@ func statusOf(p daemon.Plugin) string {
 			departed = cmp.Or(departed, e.ID+": "+causeOf(e))
 		case !p.Ready && e.LastError != "":
 			return others(p, e.LastError)
-		case p.Ready && e.State == conn.TransientFailure:
+		case p.Ready && (e.State == conn.TransientFailure || e.State == conn.Connecting && e.LastError != ""): // it tries again
 			said = e.ID + ": " + conn.BareCause(e.LastError)
 		case e.Ejected:
 			said = e.ID + " is held back from calls: " + e.LastError
@@ -117,7 +117,6 @@ func others(p daemon.Plugin, said string) string {
 	}
 	return said
 }
-
 
 // writeWide gives a line to each endpoint.
 func writeWide(w io.Writer, all found, to *page) error {

@@ -84,20 +84,22 @@ func TestStatus(t *testing.T) {
 	failing := daemon.Endpoint{ID: "zh@f", State: conn.TransientFailure, LastError: "refused"}
 	leaving := daemon.Endpoint{ID: "zh@b", State: conn.TransientFailure, Departure: conn.Leaving, LastError: "the plugin is leaving"}
 	left := daemon.Endpoint{ID: "zh@c", State: conn.Connecting, Departure: conn.Left, LastError: "refused"}
+	tries := daemon.Endpoint{ID: "zh@t", State: conn.Connecting, LastError: "no answer"}
 	gone := daemon.Endpoint{ID: "zh@d", State: conn.Shutdown, LastError: "what was wrong long ago"}
 	cases := map[string]struct {
 		ready     bool
 		endpoints []daemon.Endpoint
 		want      string
 	}{
-		"Well":      {true, []daemon.Endpoint{ready, gone}, "ok"},
-		"HeldBack":  {true, []daemon.Endpoint{ready, held}, "zh@h is held back from calls: no answer to a ping"},
-		"Leaving":   {true, []daemon.Endpoint{ready, leaving, left}, "zh@b: the plugin is leaving"},
-		"Left":      {true, []daemon.Endpoint{ready, left}, "zh@c: the plugin has left: refused"},
-		"AllLeft":   {false, []daemon.Endpoint{left}, "zh@c: the plugin has left: refused"},
-		"Worse":     {true, []daemon.Endpoint{failing, left}, "zh@f: refused"},
-		"NoneReady": {false, []daemon.Endpoint{left, failing}, "refused (and 1 other endpoint)"},
-		"AllGo":     {false, []daemon.Endpoint{gone}, "no endpoint"},
+		"Well":       {true, []daemon.Endpoint{ready, gone}, "ok"},
+		"HeldBack":   {true, []daemon.Endpoint{ready, held}, "zh@h is held back from calls: no answer to a ping"},
+		"TriesAgain": {true, []daemon.Endpoint{left, ready, tries}, "zh@t: no answer"},
+		"Leaving":    {true, []daemon.Endpoint{ready, leaving, left}, "zh@b: the plugin is leaving"},
+		"Left":       {true, []daemon.Endpoint{ready, left}, "zh@c: the plugin has left: refused"},
+		"AllLeft":    {false, []daemon.Endpoint{left}, "zh@c: the plugin has left: refused"},
+		"Worse":      {true, []daemon.Endpoint{failing, left}, "zh@f: refused"},
+		"NoneReady":  {false, []daemon.Endpoint{left, failing}, "refused (and 1 other endpoint)"},
+		"AllGo":      {false, []daemon.Endpoint{gone}, "no endpoint"},
 	}
 	for name, tc := range cases {
 		if got := statusOf(daemon.Plugin{Name: "zh", Ready: tc.ready, Endpoints: tc.endpoints}); got != tc.want {

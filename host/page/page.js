@@ -114,7 +114,7 @@ function lookOf(e) {
   if (e.state === "READY" && e.unreadyKinds?.length) return ["partly", "warn"];
   if (departures[e.departure] && e.state !== "READY" && e.state !== "SHUTDOWN") return departures[e.departure];
   if (e.state === "TRANSIENT_FAILURE" && e.permanent) return ["refused", "bad"];
-  if (e.state === "CONNECTING" && e.failures > 0) return looks.TRANSIENT_FAILURE; // it tries again
+  if (e.state === "CONNECTING" && (e.failures > 0 || e.lastError)) return looks.TRANSIENT_FAILURE; // it tries again
   return looks[e.state] ?? [String(e.state).toLowerCase(), "none"];
 }
 
@@ -895,7 +895,7 @@ class Events {
   constructor(plugin) {
     this.plugin = plugin;
     this.body = el("div", { class: "body", role: "rowgroup" });
-    this.none = el("p", { class: "muted" }, "Nothing has happened yet.");
+    this.none = el("p", { class: "muted" }, "No event is known yet.");
     this.made = new Map();
     this.table = el("div", { class: "table events", role: "table", "aria-label": "Events" }, this.body);
     this.element = el("div", { class: "block" }, el("h3", null, "Events"), this.none, this.table);
