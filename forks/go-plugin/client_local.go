@@ -67,7 +67,8 @@ func (p *localPlugin) reach() (reachedPlugin, error) {
 	if p.config.Reattach != nil {
 		return p.reattach()
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), p.config.StartTimeout)
+	within := p.config.StartTimeout
+	ctx, cancel := context.WithTimeoutCause(context.Background(), within, fmt.Errorf("%w (waited %v)", child.ErrSlowStart, within))
 	defer cancel()
 	p.state.Lock()
 	p.abandon = cancel

@@ -128,7 +128,7 @@ func (w *Words) Explain(err, ended error, cookie string) error {
 		// What it wrote says more than what go-plugin can guess.
 		err = fmt.Errorf("%w: %w", plugin.ErrSaidNothing, ended)
 	case errors.Is(err, plugin.ErrSaidNothing):
-		err = fmt.Errorf("%w: %w", ended, err)
+		err = fmt.Errorf("it ended (%w) and wrote nothing: is it a plugin?\n%w", ended, err)
 	}
 	if words != "" {
 		err = fmt.Errorf("%w; it wrote last: %s", err, words)

@@ -132,6 +132,10 @@ func TestChildFails(t *testing.T) {
 			reason: "so may an exit", role: "exit", endpoint: self(t),
 			want: []string{"exit status 7", "out of memory, or so"},
 		},
+		"silence": {
+			reason: "a program that is no plugin may say nothing", role: "served", endpoint: childAt(t, script(t, "exit 0")),
+			want: []string{"it ended (", "exit", "and wrote nothing: is it a plugin?"},
+		},
 		"no plugin": {
 			reason: "a program that prints something else will do so again", role: "print", endpoint: self(t),
 			want: []string{"Usage: other program"}, permanent: true,
@@ -185,7 +189,7 @@ func TestChildStartTimeout(t *testing.T) {
 		o.StartTimeout = 300 * time.Millisecond
 		o.Env = append(o.Env, envMark+"="+mark)
 	})
-	if _, err := dialer.Dial(t.Context(), self(t)); err == nil || !strings.Contains(err.Error(), "timeout while waiting for plugin to start") {
+	if _, err := dialer.Dial(t.Context(), self(t)); err == nil || !strings.Contains(err.Error(), "timeout while waiting for plugin to start (waited 300ms)") {
 		t.Errorf("error %v, want a timeout", err)
 	}
 }

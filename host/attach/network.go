@@ -9,6 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
+	"net"
+	"os"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -116,7 +119,7 @@ func (d *networkDialer) explain(ctx context.Context, e target.Endpoint, config *
 		// The attempt was given up, and what it was doing then explains little.
 		err = fmt.Errorf("%w: %w", ended, err)
 	}
-	err = d.tls.hint(e, config.TLSConfig, err)
+	err = d.tls.hint(e, config.TLSConfig, explainSocket(e, err))
 	if refused, ok := errors.AsType[*plugin.RefusedError](err); ok && !refused.Temporary() {
 		return conn.Permanent(err)
 	}
@@ -124,6 +127,23 @@ func (d *networkDialer) explain(ctx context.Context, e target.Endpoint, config *
 		return conn.Permanent(err)
 	}
 	return err
+}
+
+// explainSocket adds what is in the place of a unix socket, to which the system refuses
+// connections as if nobody served there.
+func explainSocket(e target.Endpoint, err error) error {
+	addr, is := target.NetAddr(e.Address).(*net.UnixAddr)
+	if !is {
+		return err
+	}
+	info, failed := os.Stat(addr.Name)
+	switch {
+	case failed != nil || info.Mode().Type() == fs.ModeSocket:
+		return err
+	case info.IsDir():
+		return fmt.Errorf("%w: %s is a directory: name the socket in it", err, addr.Name)
+	}
+	return fmt.Errorf("%w: %s is no socket", err, addr.Name)
 }
 
 // SpeaksOtherwise reports whether a plugin has none of the versions and protocols that it

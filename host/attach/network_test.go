@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -284,5 +285,21 @@ func TestContractIsChecked(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNoSocket has something else in the place of a plugin's unix socket.
+func TestNoSocket(t *testing.T) {
+	dialer := networkDialer(t, nil)
+	dir := t.TempDir()
+	file := filepath.Join(dir, "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{dir: "is a directory: name the socket in it", file: "is no socket"} {
+		_, err := dialer.Dial(t.Context(), target.Endpoint{ID: "a", Plugin: "a", Address: "unix://" + path, Placement: target.Network})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", path, err, want)
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -108,9 +109,17 @@ func parseSettings(text []byte) (s Settings, err error) {
 		return s, s.Validate()
 	}
 	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	decoder.KnownFields(true)
-	if err := decoder.Decode(&s); err != nil && !errors.Is(err, io.EOF) {
+	var document yaml.Node
+	switch err := decoder.Decode(&document); {
+	case errors.Is(err, io.EOF):
+		return s, s.Validate()
+	case err != nil:
 		return s, plainYAML(err)
+	}
+	if fields := document.Content[0]; fields.Kind != yaml.MappingNode {
+		return s, fmt.Errorf("line %d: want fields, such as target: store:7000%s", fields.Line, inPlaceOf(fields))
+	} else if err := setFields(fields, "", reflect.ValueOf(&s).Elem()); err != nil {
+		return s, err
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return s, errors.New("has more than one document: leave out what follows ---")
@@ -160,21 +169,6 @@ func (s *Settings) Options(method string) stub.CallOptions {
 	return o
 }
 
-// plainWords are what the parser's mean to somebody who writes a target file.
-var plainWords = strings.NewReplacer(
-	" in type attach.Settings", "", " in type attach.Pin", " in pin",
-	" in type attach.TLSFiles", " in tls",
-	"cannot unmarshal", "want something else than", "!!str ", "", "!!int ", "", "!!float ", "", "!!bool ", "", "!!seq", "a list", "!!map", "a mapping",
-	" into []int", ": a list of numbers, such as [5, 6]", " into []string", ": a list, such as [Configure]",
-	" into time.Duration", ": a time with its unit, such as 30s", " into string", ": a text", " into int", ": a number",
-	" into attach.Pin", ": a mapping", " into attach.TLSFiles", ": a mapping",
-)
-
-// plainYAML says what is wrong with a file without words of the parser's own.
-func plainYAML(err error) error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	if fields, ok := errors.AsType[*yaml.TypeError](err); ok {
-		text = strings.Join(fields.Errors, "; ")
-	}
-	return errors.New(plainWords.Replace(text))
-}
+// plainYAML says what is wrong with a file that is no YAML, which is said after a prefix of
+// the parser's own.
+func plainYAML(err error) error { return errors.New(strings.TrimPrefix(err.Error(), "yaml: ")) }
