@@ -34,7 +34,7 @@ func TestAttachBadInput(t *testing.T) {
 		"an abstract name":  {args: []string{"unix://@store"}, code: 2, says: "abstract sockets have no permissions"},
 		"a long socket":     {args: []string{"unix:///" + strings.Repeat("x", 120)}, code: 2, says: "the path has 121 bytes, and that of a socket may have 107"},
 		"no such file":      {args: []string{"--file", "/nowhere/store.target"}, code: 2, says: "target file /nowhere/store.target: no such file"},
-		"an unknown field":  {args: []string{"--file", file("target: h:1\ncolour: blue\n")}, code: 2, says: "field colour not found"},
+		"an unknown field":  {args: []string{"--file", file("target: h:1\ncolour: blue\n")}, code: 2, says: "there is no field colour"},
 		"an affinity":       {args: []string{"--file", file("target: h:1\naffinity: host\n")}, code: 2, says: `affinity "host": want session, or nothing`},
 		"another cookie":    {args: []string{served}, stranger: true, code: 2, says: "which sets the cookie INTEROP_PLUGIN when it starts it"},
 		"nobody listens":    {args: []string{"127.0.0.1:1"}, code: 3, says: "connection refused"},
