@@ -104,7 +104,7 @@ func TestAttachBadInput(t *testing.T) {
 		"NoTarget": {"nothing says where the plugin is", nil, nil, exitUsage, "target is missing"},
 		"Unknown":  {"a target of an unknown form", nil, []string{"ftp://store:7000"}, exitUsage, `target "ftp://store:7000": entry 1 "ftp://store:7000": ftp:// is not understood`},
 		"NoFile":   {"the file is not there", nil, []string{"--file", misspelt + ".none"}, exitUsage, "target file " + misspelt + ".none: no such file or directory"},
-		"Misspelt": {"a field is misspelt", nil, []string{"--file", misspelt}, exitUsage, "line 2: field afinity not found"},
+		"Misspelt": {"a field is misspelt", nil, []string{"--file", misspelt}, exitUsage, "line 2: there is no field afinity"},
 		"ByHand":   {"nobody has started it as a plugin", map[string]string{"TEST_PLUGIN": ""}, []string{"127.0.0.1:1"}, exitUsage, "attach is for the program that uses the plugin, which sets the cookie TEST_PLUGIN when it starts it"},
 		"Versions": {"a host that lists no versions", map[string]string{"PLUGIN_PROTOCOL_VERSIONS": ""}, []string{"127.0.0.1:1"}, exitUsage, "the host does not list its versions (PLUGIN_PROTOCOL_VERSIONS)"},
 		"Silent":   {"nothing listens there", nil, []string{"127.0.0.1:1"}, exitUnreachable, "the plugin was not reached: no endpoint of 127.0.0.1:1 is ready"},
