@@ -4,7 +4,6 @@ package mux
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"sync"
 	"time"
@@ -37,11 +36,12 @@ type arrivals struct {
 
 	mu       sync.Mutex
 	messages map[callKey]*arrival // that have not come as a whole
+	early    map[*arrival]bool    // that came as a whole before there was room, until they are decoded
 	queue    []*arrival           // of them, that there is no room for; the first is next
 	gone     int                  // how many in the queue were given up
 	wanting  []*arrival           // of them, that more can be granted
 	reserved int                  // bytes of those that there is room for, until they are decoded
-	unasked  int                  // bytes that have come of those that there is no room for
+	unasked  int                  // bytes that have come of those that there is no room for, and of early
 	due      bool                 // one of wanting has to be told of its grant
 	window   int
 	granted  int       // bytes that were granted and have not come
@@ -104,7 +104,7 @@ func (s *arrivals) expect(a *arrival) error {
 	if s.messages[a.key] != nil {
 		return fmt.Errorf("%w: call %d of channel %d is sent twice at once", errMalformed, a.key.number, a.key.channel)
 	}
-	if len(s.messages) >= maxLong {
+	if len(s.messages)+len(s.early) >= maxLong {
 		return fmt.Errorf("%w: more than %d long messages at once", errMalformed, maxLong)
 	}
 	if s.messages == nil {
@@ -178,7 +178,7 @@ func (s *arrivals) arrived(a *arrival, n int) {
 }
 
 // forget takes a message out that has come as a whole, or is given up. An admitted one
-// keeps its room.
+// keeps its room, and one that came as a whole without counts on among unasked bytes.
 func (s *arrivals) forget(a *arrival) {
 	delete(s.messages, a.key)
 	if len(s.messages) == 0 {
@@ -188,7 +188,11 @@ func (s *arrivals) forget(a *arrival) {
 		return
 	}
 	if !a.admitted {
-		s.unasked -= a.come
+		if a.come == a.size {
+			s.keepEarly(a)
+		} else {
+			s.unasked -= a.come
+		}
 		a.gone = true
 		s.gone++
 		s.clean()
@@ -232,30 +236,11 @@ func (s *arrivals) release(a *arrival) {
 	if a.admitted {
 		s.reserved -= a.room()
 		a.admitted = false
-	} else if a.come > 0 && a.come == a.size {
-		s.want(a)
+	} else {
+		s.releaseEarly(a)
 	}
 	s.admit()
 	s.unlockAndGrant()
-}
-
-// drop gives up the messages of a call that has not come as a whole. It reports whether
-// there was one.
-func (s *arrivals) drop(key callKey) bool { return s.end(key) != nil }
-
-// end is drop, and returns the message, or nil.
-func (s *arrivals) end(key callKey) *arrival {
-	s.mu.Lock()
-	a := s.messages[key]
-	if a != nil {
-		s.forget(a)
-	}
-	filling := a != nil && a.filling // then take releases it
-	s.mu.Unlock()
-	if a != nil && !filling {
-		s.release(a)
-	}
-	return a
 }
 
 // admit reserves room for what waits for it, in order.
@@ -277,21 +262,5 @@ func (s *arrivals) admit() {
 		s.unasked -= a.come
 		a.admitted, a.ungiven = true, a.size-a.come
 		s.want(a)
-	}
-}
-
-// all returns the messages that have not come as a whole.
-func (s *arrivals) all() []*arrival {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	return slices.Collect(maps.Values(s.messages))
-}
-
-// dropChannel gives up the messages of a channel.
-func (s *arrivals) dropChannel(channel uint64) {
-	for _, a := range s.all() {
-		if a.key.channel == channel {
-			s.drop(a.key)
-		}
 	}
 }

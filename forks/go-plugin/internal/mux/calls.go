@@ -162,7 +162,7 @@ func (p *Plugin) release(channel uint64) {
 	for _, w := range longs {
 		p.dropLong(w)
 	}
-	p.sent.giveBack(p.sent.stopChannel(channel)...)
+	p.sent.giveBack(p.sent.stopChannel(channel, true)...)
 }
 
 var (

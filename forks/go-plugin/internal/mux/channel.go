@@ -140,7 +140,7 @@ func (c *Channel) Close() error {
 		h.come.dropChannel(c.id)
 		c.sending.Lock() // A request that follows would be malformed.
 		defer c.sending.Unlock()
-		stopped := h.sent.stopChannel(c.id)
+		stopped := h.sent.stopChannel(c.id, false)
 		c.released = true
 		_ = h.send(newMessage(kindRelease, c.id))
 		h.sent.giveBack(stopped...)

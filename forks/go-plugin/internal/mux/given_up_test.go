@@ -4,6 +4,7 @@ package mux
 
 import (
 	"net/rpc"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -33,7 +34,9 @@ func TestCancelMeetsAnswer(t *testing.T) {
 			key := callKey{c.id, 1}
 			testkit.Eventually(t, "an answer is on its way", func() bool { is, _ := p.plugin.sent.sends(key); return is })
 			c.Cancel(1)
-			testkit.Eventually(t, "the plugin sends no more of it", func() bool { is, _ := p.plugin.sent.sends(key); return !is })
+			if size > maxUnasked { // All of the other one counts until the host has decoded it.
+				testkit.Eventually(t, "the plugin sends no more of it", func() bool { is, _ := p.plugin.sent.sends(key); return !is })
+			}
 			mustUpperOn(t, c, 2, 1)
 			p.checkNothingLeft()
 		})
@@ -68,6 +71,12 @@ func TestGivenUpCountsUntilTold(t *testing.T) {
 			p := newPair(t, here, there, HostConfig{}, PluginConfig{})
 			fill(t, p.plugin, callKey{99, 1})
 			c, other := p.serve(newThing()), p.client(newThing())
+			var reads wait.Group
+			reads.Go(func() { // A refusal that nobody took would keep the read lock.
+				for c.ReadHeader(&rpc.Response{}) == nil {
+					_ = c.ReadReply(reflect.Value{})
+				}
+			})
 			if _, err := c.Send(Request{Method: "Plugin.Echo", Number: 1}, make([]byte, 4*maxUnasked)); err != nil {
 				t.Fatal(err)
 			}
@@ -91,6 +100,7 @@ func TestGivenUpCountsUntilTold(t *testing.T) {
 			c.sending.Unlock()
 			gone.Wait()
 			_ = c.Close()
+			reads.Wait()
 			p.plugin.come.drop(callKey{99, 1})
 			outcomeOf(t, call, false)
 			p.checkNothingLeft()
