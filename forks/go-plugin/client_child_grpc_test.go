@@ -61,6 +61,7 @@ func TestGRPCChildShakesHands(t *testing.T) {
 			if err := session.Ping(); err != nil {
 				t.Error(err)
 			}
+			client.WaitForEnd()
 			client.Kill()
 			if !errors.Is(session.Err(), plugin.ErrDetached) {
 				t.Errorf("the session ended with %v, want ErrDetached", session.Err())

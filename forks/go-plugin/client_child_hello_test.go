@@ -71,6 +71,7 @@ func TestChildShakesHands(t *testing.T) {
 			if err := session.Ping(); err != nil {
 				t.Error(err)
 			}
+			client.WaitForEnd()
 			client.Kill()
 			if !errors.Is(session.Err(), plugin.ErrDetached) {
 				t.Errorf("the session ended with %v, want ErrDetached", session.Err())

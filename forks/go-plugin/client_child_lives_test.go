@@ -142,6 +142,7 @@ func TestEndWithHost(t *testing.T) {
 		t.Fatalf("connecting once more: %v", err)
 	}
 	_ = again.Close()
+	client.WaitForEnd()
 	client.Kill()
 	if _, err := client.DialChild(t.Context()); err == nil {
 		t.Error("connected to a child that has ended")

@@ -152,6 +152,7 @@ func TestChild(t *testing.T) {
 				t.Errorf("%s: Via = %q, %v", tc.reason, reply, err)
 			}
 			pid := cfg.Cmd.Process.Pid
+			client.WaitForEnd()
 			client.Kill()
 			if !client.Exited() {
 				t.Error("not exited after Kill")

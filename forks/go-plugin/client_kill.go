@@ -68,7 +68,7 @@ func (p *localPlugin) end(r runner.AttachedRunner) {
 		return
 	}
 	err := p.askToEnd(askWait)
-	if err == nil && child.ClosesWithin(gracePeriod, p.context().Done()) {
+	if err == nil && child.ClosesWithin(p.grace, p.context().Done()) {
 		p.process.AwaitOver()
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/go-plugin/internal/child"
 )
@@ -25,6 +26,8 @@ type localPlugin struct {
 	opening sync.Mutex // one open at a time
 	killing sync.Mutex // one Kill at a time
 
+	grace time.Duration // gracePeriod, but for tests
+
 	state   sync.Mutex // guards these three
 	client  sessionClient
 	session *Session           // whose the client is; nil: it has none
@@ -32,7 +35,7 @@ type localPlugin struct {
 }
 
 func newLocalPlugin(config ClientConfig) *localPlugin {
-	p := &localPlugin{localProcess: localProcess{config: config, logger: config.Logger}}
+	p := &localPlugin{localProcess: localProcess{config: config, logger: config.Logger}, grace: gracePeriod}
 	p.kept.Group = config.UnixSocketConfig.Group
 	p.process = child.NewProcess(child.Config{
 		Logger: config.Logger, Stderr: config.Stderr, MaxLine: config.PluginLogBufferSize, LastOutput: p.awaitOutput,
