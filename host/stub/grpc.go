@@ -165,6 +165,9 @@ func (c *grpcCall) cutShort(ctx context.Context, lease balancer.Lease, sent bool
 	if deadline, ok := ctx.Deadline(); ok && errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		outcome = c.options.unanswered(deadline.Sub(c.routes.start.Add(c.began + c.handed)))
 	}
+	if !sent && outcome == balancer.Abandoned {
+		outcome = balancer.NotSent
+	}
 	lease.Done(outcome)
 	return c.fault(endedBy(ctx, lease.Endpoint(), sent))
 }

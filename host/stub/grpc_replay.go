@@ -57,7 +57,9 @@ func (c *grpcCall) prepare(ctx context.Context, lease balancer.Lease, conn *grpc
 	if !c.routes.replays.isDue(lease, c.calledMethod) {
 		return lease, nil
 	}
-	ready, err := c.routes.replays.prepare(ctx, lease, c.calledMethod, func(q recordedRequest) error {
+	waiting, cancel := context.WithTimeout(ctx, channelWait) // as over net/rpc: another endpoint may have time
+	defer cancel()
+	ready, err := c.routes.replays.prepare(waiting, lease, c.calledMethod, func(q recordedRequest) error {
 		r := q.request.(grpcRequest)
 		return conn.Invoke(metadata.NewOutgoingContext(c.routes.ctx, r.metadata), q.method, r.message, nil,
 			grpc.ForceCodecV2(sentCodec(r.codec)), grpc.WaitForReady(false))
@@ -66,8 +68,12 @@ func (c *grpcCall) prepare(ctx context.Context, lease balancer.Lease, conn *grpc
 	switch {
 	case err == nil:
 		return ready, nil
-	case !answered: // ctx has ended
-		return nil, c.cutShort(ctx, lease, false)
+	case !answered:
+		lease.Done(balancer.NotSent)
+		c.avoid(lease.Endpoint(), err)
+		if ctx.Err() != nil {
+			return nil, c.notPicked(ctx, c.explain(context.Cause(ctx)))
+		}
 	case errors.Is(err, plugin.ErrConnectionLost):
 		lease.Done(balancer.Lost)
 		c.avoid(lease.Endpoint(), err)

@@ -35,6 +35,15 @@ func (e *ReplayError) Error() string {
 // Unwrap returns the plugin's answer.
 func (e *ReplayError) Unwrap() error { return e.Err }
 
+// turnError says that a session is busy with another request that endpoints remember. The
+// call was not sent.
+type turnError struct{ method string }
+
+// Error implements error.
+func (e *turnError) Error() string {
+	return fmt.Sprintf("the call waits behind another request that the endpoint remembers (%s)", methodOf(e.method))
+}
+
 // replays are the requests that each endpoint must have had, and which of them each
 // session has had.
 type replays struct {
@@ -60,6 +69,26 @@ type replayed struct {
 	// remembers, whether a caller has made it or it is sent again. So an older one is never
 	// the last that an endpoint runs.
 	turn chan struct{}
+	// holder is the method of that request, or of the one before.
+	holder atomic.Pointer[string]
+}
+
+// take waits for the turn of a request, and gives a turnError when ctx ends first.
+func (s *replayed) take(ctx context.Context, method *string) error {
+	select {
+	case s.turn <- struct{}{}:
+		s.holder.Store(method)
+		return nil
+	case <-ctx.Done():
+		return s.busy()
+	}
+}
+
+func (s *replayed) busy() error {
+	if holder := s.holder.Load(); holder != nil {
+		return &turnError{*holder}
+	}
+	return &turnError{"unknown"}
 }
 
 // replaysOf gives those of a kind.
@@ -138,8 +167,9 @@ func (r *replays) isDue(lease balancer.Lease, called *calledMethod) bool {
 
 // prepare sends what a session has not had before a call of a method, one request after
 // the other, in the order in which they were accepted: also those that are accepted
-// meanwhile. It gives the lease that the call uses instead. The error is that of ctx, or a
-// ReplayError of what send returned.
+// meanwhile. It gives the lease that the call uses instead. The error is a turnError when ctx
+// ends first, which says nothing of the endpoint's health, or a ReplayError of what send
+// returned.
 //
 // A request that is sent again outlives the call for which it is, as nobody could say when
 // an endpoint runs it that nobody waits for. So send, which runs in a goroutine of its own,
@@ -147,10 +177,8 @@ func (r *replays) isDue(lease balancer.Lease, called *calledMethod) bool {
 func (r *replays) prepare(ctx context.Context, lease balancer.Lease, called *calledMethod, send func(recordedRequest) error) (balancer.Lease, error) {
 	s := r.session(lease)
 	for {
-		select {
-		case s.turn <- struct{}{}:
-		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+		if err := s.take(ctx, &called.name); err != nil {
+			return nil, err
 		}
 		missing := r.missing(s, called.name)
 		if len(missing) == 0 {
@@ -161,6 +189,7 @@ func (r *replays) prepare(ctx context.Context, lease balancer.Lease, called *cal
 			return lease, nil
 		}
 		next, answer := missing[0], make(chan error, 1)
+		s.holder.Store(&next.method)
 		go func() {
 			err := send(next)
 			if err == nil {
@@ -175,7 +204,7 @@ func (r *replays) prepare(ctx context.Context, lease balancer.Lease, called *cal
 				return nil, &ReplayError{Method: methodOf(next.method), Endpoint: lease.Endpoint(), Err: err}
 			}
 		case <-ctx.Done():
-			return nil, context.Cause(ctx)
+			return nil, s.busy()
 		}
 	}
 }

@@ -61,7 +61,8 @@ func (k *call) request() plugin.RPCRequest {
 }
 
 // channelWait is how long a call waits for a session channel that is being opened, or
-// is full, before it tries another endpoint.
+// is full, or behind a request that its endpoint remembers, before it tries another
+// endpoint.
 const channelWait = time.Second
 
 // route brings a call onto a session channel, or ends it. lease may be nil. It runs in a
