@@ -25,7 +25,7 @@ type grpcRequest struct {
 }
 
 // record keeps the request of a call that was accepted, if its method says so.
-func (c *grpcCall) record(ctx context.Context, lease balancer.Lease, fullMethod string, req any, opts []grpc.CallOption) error {
+func (c *grpcCall) record(ctx context.Context, lease balancer.Lease, req any, opts []grpc.CallOption) error {
 	if c.routes.replays == nil || !c.options.Replay {
 		return nil
 	}
@@ -36,7 +36,7 @@ func (c *grpcCall) record(ctx context.Context, lease balancer.Lease, fullMethod 
 	}
 	defer encoded.Free()
 	md, _ := metadata.FromOutgoingContext(ctx)
-	c.routes.replays.accepted(lease, fullMethod, grpcRequest{encoded.Materialize(), codec.Name(), md.Copy()})
+	c.routes.replays.accepted(lease, c.calledMethod, grpcRequest{encoded.Materialize(), codec.Name(), md.Copy()})
 	return nil
 }
 
@@ -61,10 +61,12 @@ func (c *grpcCall) prepare(ctx context.Context, lease balancer.Lease, conn *grpc
 	defer cancel()
 	ready, err := c.routes.replays.prepare(waiting, lease, c.calledMethod, func(q recordedRequest) error {
 		r := q.request.(grpcRequest)
-		return conn.Invoke(metadata.NewOutgoingContext(c.routes.ctx, r.metadata), q.method, r.message, nil,
+		ctx, cancel := context.WithTimeout(metadata.NewOutgoingContext(c.routes.ctx, r.metadata), q.timeout)
+		defer cancel()
+		return conn.Invoke(ctx, q.method, r.message, nil,
 			grpc.ForceCodecV2(sentCodec(r.codec)), grpc.WaitForReady(false))
 	})
-	_, answered := errors.AsType[*ReplayError](err)
+	replay, answered := errors.AsType[*ReplayError](err)
 	switch {
 	case err == nil:
 		return ready, nil
@@ -74,13 +76,12 @@ func (c *grpcCall) prepare(ctx context.Context, lease balancer.Lease, conn *grpc
 		if ctx.Err() != nil {
 			return nil, c.notPicked(ctx, c.explain(context.Cause(ctx)))
 		}
-	case errors.Is(err, plugin.ErrConnectionLost):
-		lease.Done(balancer.Lost)
-		c.avoid(lease.Endpoint(), err)
 	default:
-		lease.Done(balancer.Answered)
+		lease.Done(replay.outcome)
 		c.avoid(lease.Endpoint(), err)
-		c.retry.refused = err
+		if !errors.Is(err, plugin.ErrConnectionLost) {
+			c.retry.refused = err
+		}
 	}
 	return nil, nil
 }

@@ -41,15 +41,28 @@ func (c *grpcCall) invoke(ctx context.Context, fullMethod string, req, reply any
 		if err != nil {
 			return "", err
 		}
-		mark := sentMark{conn: conn, method: fullMethod}
-		err = conn.Invoke(c.trace.attempt(ctx, lease.Endpoint()), fullMethod, req, reply, mark.with(opts)...)
-		if err == nil {
-			err = c.record(ctx, lease, fullMethod, req, opts)
-		}
-		if again, err := c.attempted(ctx, lease, &mark, err); !again {
+		if again, err := c.invokeOn(ctx, lease, conn, fullMethod, req, reply, opts); !again {
 			return lease.Endpoint(), err
 		}
 	}
+}
+
+// invokeOn makes the call on one endpoint, and gives the lease back, also where a codec of
+// the caller's panics.
+func (c *grpcCall) invokeOn(ctx context.Context, lease balancer.Lease, conn *grpc.ClientConn, fullMethod string, req, reply any, opts []grpc.CallOption) (again bool, _ error) {
+	panicked := true
+	defer func() {
+		if panicked {
+			lease.Done(balancer.Abandoned)
+		}
+	}()
+	mark := sentMark{conn: conn, method: fullMethod}
+	err := conn.Invoke(c.trace.attempt(ctx, lease.Endpoint()), fullMethod, req, reply, mark.with(opts)...)
+	if err == nil {
+		err = c.record(ctx, lease, req, opts)
+	}
+	panicked = false
+	return c.attempted(ctx, lease, &mark, err)
 }
 
 // sentMark tells whether an attempt came as far as a transport: gRPC names the peer of

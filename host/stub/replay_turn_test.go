@@ -4,13 +4,20 @@ package stub
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding"
+	"google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/mem"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/reattach/reattach/host/balancer"
 )
@@ -105,4 +112,125 @@ func TestTurnElsewhere(t *testing.T) {
 			t.Errorf("a call behind a slow replay got %+v", got)
 		}
 	})
+}
+
+// Begin implements balancer.Renewable.
+func (l *notedLease) Begin() bool { return l.Lease.(balancer.Renewable).Begin() }
+
+// startSecond has a first endpoint that has accepted a configuration, and calls that go to
+// the second one. The timeout is that of Configure.
+func startSecond(t *testing.T, protocol plugin.Protocol, timeout time.Duration) (m *memories, noted *outcomes) {
+	t.Helper()
+	m = startMemories(t, protocol, false)
+	router := &aimed{crew: m.crew}
+	router.at.Store(m.pods[0])
+	noted = &outcomes{Router: router}
+	m.methods["Configure"] = CallOptions{Replay: true, Timeout: timeout}
+	m.callWithin = m.caller(t, protocol, Config{Router: noted, State: NewState(), Methods: m.methods})
+	m.must(t, "Configure", "a", "configure a")
+	router.at.Store(m.pods[1])
+	return m, noted
+}
+
+func isReplayTimeout(err error, p *pod) bool {
+	r, ok := errors.AsType[*ReplayError](err)
+	f, failed := Cause(err)
+	return ok && failed && !f.MayHaveRun && r.Method == "Configure" && r.Endpoint == memberName(p) && errors.Is(r, ErrTimeout)
+}
+
+// TestReplayEndsByItsTimeout has a plugin wait for the end of a replay's context: it comes,
+// counts against the endpoint, and the next one finds it well.
+func TestReplayEndsByItsTimeout(t *testing.T) {
+	forBothProtocols(t, func(t *testing.T, protocol plugin.Protocol) {
+		m, noted := startSecond(t, protocol, channelWait/2)
+		second := m.memories[1]
+		hang := func(on bool) {
+			second.mu.Lock()
+			defer second.mu.Unlock()
+			second.hang = on
+		}
+		hang(true)
+		before := len(noted.seen())
+		if _, err := m.call("Ask", "x"); !isReplayTimeout(err, m.pods[1]) {
+			t.Errorf("with a replay that ends by its timeout: %v", err)
+		}
+		late := 0
+		for _, o := range noted.seen()[before:] {
+			if o == balancer.TimedOut {
+				late++
+			}
+		}
+		if late != 1 {
+			t.Errorf("outcomes %v, want one that timed out", noted.seen()[before:])
+		}
+		hang(false)
+		m.must(t, "Ask", "x", "a/x")
+	})
+}
+
+// TestReplayThatNeverEnds has a plugin take no notice of a replay's timeout: over net/rpc
+// calls wait no longer behind it, and say so; what comes after it waits for its end.
+func TestReplayThatNeverEnds(t *testing.T) {
+	m, noted := startSecond(t, plugin.ProtocolNetRPC, channelWait/2)
+	_, release := m.memories[1].holding()
+	t.Cleanup(release)
+	for range 2 {
+		if _, err := m.call("Ask", "x"); !isReplayTimeout(err, m.pods[1]) {
+			t.Errorf("behind a replay that does not end: %v", err)
+		}
+	}
+	if !slices.Contains(noted.seen(), balancer.TimedOut) {
+		t.Errorf("outcomes %v, want one that timed out", noted.seen())
+	}
+	release()
+	for m.memories[1].seen() != "configure a" {
+	}
+	for {
+		if got, err := m.call("Ask", "y"); err == nil {
+			if got != "a/y" {
+				t.Errorf("got %q", got)
+			}
+			break
+		} else if !isReplayTimeout(err, m.pods[1]) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// panicking is a codec that panics with whatever it is to send.
+type panicking struct{ encoding.CodecV2 }
+
+// Marshal implements encoding.CodecV2.
+func (panicking) Marshal(any) (mem.BufferSlice, error) { panic("cannot") }
+
+// TestGRPCPanicGivesBack has a codec panic under a caller that recovers: the lease and the
+// turn are free again.
+func TestGRPCPanicGivesBack(t *testing.T) {
+	m := startMemories(t, plugin.ProtocolGRPC, false)
+	router := &aimed{crew: m.crew}
+	router.at.Store(m.pods[0])
+	s, err := NewGRPC(Config{Router: router, State: NewState(), Methods: m.methods})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	for _, method := range []string{"Ask", "Configure"} {
+		func() {
+			defer func() {
+				if recover() == nil {
+					t.Errorf("%s did not panic", method)
+				}
+			}()
+			codec := grpc.ForceCodecV2(panicking{encoding.GetCodecV2(proto.Name)})
+			_ = s.Conn.Invoke(t.Context(), "/test.Memory/"+method, wrapperspb.String("x"), new(wrapperspb.StringValue), codec)
+		}()
+	}
+	if n := m.crew.leases.Load(); n != 0 {
+		t.Errorf("%d leases were not given back", n)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*channelWait)
+	defer cancel()
+	if _, err := callText(ctx, s.Conn, "/test.Memory/Configure", "a"); err != nil {
+		t.Error(err)
+	}
 }

@@ -35,8 +35,8 @@ type call struct {
 }
 
 // deadline is when the stub ends the call without an answer, by the clock of its stub. It
-// is never if the caller's context does. A request that is replayed has none: it must be
-// known when the endpoint has run it.
+// is never if the caller's context does. A request that is replayed has none,
+// although the plugin is told its method's timeout: it must be known when the endpoint has run it.
 func (k *call) deadline() time.Duration {
 	deadline := k.began + k.options.Timeout
 	if deadline < k.began || k.replayed || k.within != nil && k.within.hasDeadline {
@@ -54,7 +54,7 @@ func (k *call) request() plugin.RPCRequest {
 	case k.within != nil:
 		r.Carry(k.within.Context)
 	}
-	if r.Timeout == 0 && !k.replayed {
+	if r.Timeout == 0 {
 		r.Timeout = max(k.options.Timeout-k.handed, time.Microsecond)
 	}
 	return r
@@ -103,6 +103,10 @@ func (c *rpcCodec) route(k *call, lease balancer.Lease) {
 		if errors.Is(err, errSlow) {
 			outcome = balancer.TimedOut
 		}
+		replay, replaying := errors.AsType[*ReplayError](err)
+		if replaying {
+			outcome = replay.outcome
+		}
 		lease.Done(outcome)
 		if unfit, ok := errors.AsType[*plugin.RPCEncodeError](err); ok { // it would fail elsewhere as well
 			c.fault(k, Fault{Reason: ReasonArguments, Err: unfit.Err})
@@ -110,11 +114,10 @@ func (c *rpcCodec) route(k *call, lease balancer.Lease) {
 		}
 		k.avoid(lease.Endpoint(), err)
 		text, answered := errors.AsType[rpc.ServerError](err)
-		_, replaying := errors.AsType[*ReplayError](err)
 		_, failed := Cause(err)
 		switch {
 		case failed: // the session ended meanwhile
-		case answered && replaying:
+		case replaying && (answered || errors.Is(err, ErrTimeout)):
 			k.retry.refused = err
 		case answered:
 			k.retry.refused = &RefusedError{Kind: c.kind, Err: text}

@@ -15,7 +15,7 @@ import (
 // record keeps the arguments of a call that was accepted, if its method says so.
 func (c *rpcCodec) record(k *call) {
 	if c.replays != nil && k.options.Replay && !k.replayed {
-		c.replays.accepted(k.lease, k.name, copied(k.args))
+		c.replays.accepted(k.lease, k.calledMethod, copied(k.args))
 	}
 }
 

@@ -23,15 +23,20 @@ type memory struct {
 	refuse     string   // a configuration that it does not take
 	configured string
 	hold       func() // called by the next Configure; may be nil
+	hang       bool   // Configure waits for the end of its context
 }
 
 func (m *memory) Init(in string, out *string) error { return m.note("init "+in, out) }
 
-func (m *memory) Configure(in string, out *string) error {
+func (m *memory) Configure(ctx context.Context, in string, out *string) error {
 	m.mu.Lock()
-	hold := m.hold
+	hold, hang := m.hold, m.hang
 	m.hold = nil
 	m.mu.Unlock()
+	if hang {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	if hold != nil {
 		hold()
 	}
@@ -77,7 +82,9 @@ func (m *memory) seen() string {
 // memoryGlue carries a memory over both protocols.
 type memoryGlue struct{ *memory }
 
-func (g memoryGlue) Server(*plugin.MuxBroker) (any, error) { return g.memory, nil }
+func (g memoryGlue) Server(*plugin.MuxBroker) (any, error) {
+	return plugin.ContextReceiver(g.memory), nil
+}
 
 func (memoryGlue) Client(*plugin.MuxBroker, *rpc.Client) (any, error) {
 	return nil, errors.ErrUnsupported
@@ -89,9 +96,12 @@ func (g memoryGlue) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
 			return func(_ context.Context, in string) (out string, err error) { return out, run(in, &out) }
 		})
 	}
+	configure := textMethod("Configure", func(any) text {
+		return func(ctx context.Context, in string) (out string, err error) { return out, g.Configure(ctx, in, &out) }
+	})
 	s.RegisterService(&grpc.ServiceDesc{
 		ServiceName: "test.Memory", HandlerType: (*any)(nil),
-		Methods: []grpc.MethodDesc{method("Init", g.Init), method("Configure", g.Configure), method("Ask", g.Ask), method("Look", g.Look)},
+		Methods: []grpc.MethodDesc{method("Init", g.Init), configure, method("Ask", g.Ask), method("Look", g.Look)},
 	}, g.memory)
 	return nil
 }

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/rpc"
+	"time"
+
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc/status"
+
+	"github.com/reattach/reattach/host/balancer"
+)
+
+// turnError says that a session is busy with another request that endpoints remember. The
+// call was not sent.
+type turnError struct{ method string }
+
+// Error implements error.
+func (e *turnError) Error() string {
+	return fmt.Sprintf("the call waits behind another request that the endpoint remembers (%s)", methodOf(e.method))
+}
+
+// turnHolder is a request that has the turn of a session.
+type turnHolder struct {
+	method string
+	late   time.Time // when the timeout of one that is sent again passes; else zero
+}
+
+func (h *turnHolder) isLate() bool { return !h.late.IsZero() && !time.Now().Before(h.late) }
+
+// take waits for the turn of a call, which may be one that endpoints remember. It does not
+// wait behind a request that is late already.
+func (s *replayed) take(ctx context.Context, lease balancer.Lease, called *calledMethod) error {
+	select {
+	case s.turn <- struct{}{}:
+		s.holder.Store(&turnHolder{method: called.name})
+		return nil
+	default:
+	}
+	if holder := s.holder.Load(); holder != nil && holder.isLate() {
+		return s.busy(lease)
+	}
+	select {
+	case s.turn <- struct{}{}:
+		s.holder.Store(&turnHolder{method: called.name})
+		return nil
+	case <-ctx.Done():
+		return s.busy(lease)
+	}
+}
+
+// busy says why the turn did not come: a ReplayError where the endpoint should have answered.
+func (s *replayed) busy(lease balancer.Lease) error {
+	switch holder := s.holder.Load(); {
+	case holder == nil: // it has just taken the turn
+		return &turnError{"its first"}
+	case holder.isLate():
+		return &ReplayError{Method: methodOf(holder.method), Endpoint: lease.Endpoint(), Err: ErrTimeout, outcome: balancer.TimedOut}
+	default:
+		return &turnError{holder.method}
+	}
+}
+
+// prepare sends what a session has not had before a call of a method, one request after
+// the other, in the order in which they were accepted: also those that are accepted
+// meanwhile. It gives the lease that the call uses instead. The error is a turnError when ctx
+// ends first, which says nothing of the endpoint's health, or a ReplayError.
+//
+// A request that is sent again outlives the call for which it is, as nobody could say when
+// an endpoint runs it that nobody waits for. So send, which runs in a goroutine of its own,
+// returns when the endpoint has answered, or when its session or the stub has ended. The
+// plugin is told the timeout of the method. Once that has passed, calls go elsewhere, and
+// count it against the endpoint.
+func (r *replays) prepare(ctx context.Context, lease balancer.Lease, called *calledMethod, send func(recordedRequest) error) (balancer.Lease, error) {
+	s := r.session(lease)
+	for {
+		if err := s.take(ctx, lease, called); err != nil {
+			return nil, err
+		}
+		missing := r.missing(s, called.name)
+		if len(missing) == 0 {
+			if called.options.Replay {
+				return &turnLease{Lease: lease, replays: r, session: s, method: called.name}, nil
+			}
+			<-s.turn
+			return lease, nil
+		}
+		holder := &turnHolder{method: missing[0].method, late: time.Now().Add(missing[0].timeout)}
+		s.holder.Store(holder)
+		answer := make(chan error, 1)
+		go func() { answer <- r.replay(s, lease, missing[0], holder, send) }()
+		select {
+		case err := <-answer:
+			if err != nil {
+				return nil, err
+			}
+		case <-ctx.Done():
+			return nil, s.busy(lease)
+		}
+	}
+}
+
+// replay sends one request, and gives the turn back. To the fleet it is a call of its own, as
+// the call for which it is may have left by then. The error is a ReplayError.
+func (r *replays) replay(s *replayed, lease balancer.Lease, q recordedRequest, holder *turnHolder, send func(recordedRequest) error) error {
+	own, counted := lease.(balancer.Renewable)
+	counted = counted && own.Begin()
+	err := send(q)
+	outcome := replayOutcome(err)
+	if err != nil && outcome == balancer.Answered && holder.isLate() {
+		err, outcome = fmt.Errorf("%w; it answered: %w", ErrTimeout, err), balancer.TimedOut
+	}
+	if err == nil {
+		r.has(s, q)
+	}
+	s.holder.Store(&turnHolder{method: q.method}) // so that nobody takes the next one for late
+	<-s.turn
+	if counted {
+		own.Done(outcome)
+		outcome = balancer.NotSent
+	}
+	if err == nil {
+		return nil
+	}
+	return &ReplayError{Method: methodOf(q.method), Endpoint: lease.Endpoint(), Err: err, outcome: outcome}
+}
+
+// replayOutcome is the outcome of a replay that ended with err.
+func replayOutcome(err error) balancer.Outcome {
+	f, failed := Cause(err)
+	_, overRPC := errors.AsType[rpc.ServerError](err)
+	_, overGRPC := status.FromError(err)
+	switch {
+	case errors.Is(err, plugin.ErrConnectionLost), failed && f.Reason == ReasonLost:
+		return balancer.Lost
+	case failed && f.Reason == ReasonCaller:
+		return balancer.Abandoned
+	case overRPC, overGRPC: // also of nil
+		return balancer.Answered
+	}
+	return balancer.NotSent
+}
+
+// turnLease is the lease of a call whose request an endpoint remembers. It has the turn of
+// the session until the call has ended.
+type turnLease struct {
+	balancer.Lease
+	replays *replays
+	session *replayed
+	method  string
+}
+
+// Done implements balancer.Lease. Of a request without an answer nobody knows whether the
+// endpoint has it: the last one that was accepted is sent again.
+func (l *turnLease) Done(o balancer.Outcome) {
+	if o == balancer.TimedOut || o == balancer.Abandoned {
+		l.replays.mu.Lock()
+		delete(l.session.had, l.method)
+		l.replays.mu.Unlock()
+	}
+	giveTurn(l)
+	l.Lease.Done(o)
+}
+
+// giveTurn gives back the turn that a lease may have. It stands for Done where the call
+// goes on with the lease that prepare was given.
+func giveTurn(lease balancer.Lease) {
+	if l, ok := lease.(*turnLease); ok {
+		<-l.session.turn
+	}
+}
