@@ -61,9 +61,9 @@ type replayed struct {
 	ended <-chan struct{}
 	had   map[string]uint64 // numbers, by method; guarded by replays.mu
 	// turn holds an item while a request is under way on the session that an endpoint
-	// remembers, whether a caller has made it or it is sent again. So an older one is not
-	// the last that an endpoint runs, but for those that State names: the turn of a caller's
-	// request ends with its call, although the endpoint may run it yet.
+	// remembers, whether a caller has made it or it is sent again, until the endpoint
+	// has answered. So an older one is not the last that an endpoint runs, but for those that
+	// State names: over gRPC the turn ends with the call, although the endpoint may run it yet.
 	turn chan struct{}
 	// holder has that turn, or had it last.
 	holder atomic.Pointer[turnHolder]

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/rpc"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/go-plugin"
@@ -24,10 +25,12 @@ func (e *turnError) Error() string {
 	return fmt.Sprintf("the call waits behind another request that the endpoint remembers (%s)", methodOf(e.method))
 }
 
+var errUnanswered = fmt.Errorf("an earlier request of it has no answer: %w", ErrTimeout)
+
 // turnHolder is a request that has the turn of a session.
 type turnHolder struct {
 	method string
-	late   time.Time // when the timeout of one that is sent again passes; else zero
+	late   time.Time // when nobody waits behind it any more; zero while its caller waits
 }
 
 func (h *turnHolder) isLate() bool { return !h.late.IsZero() && !time.Now().Before(h.late) }
@@ -59,7 +62,7 @@ func (s *replayed) busy(lease balancer.Lease) error {
 	case holder == nil: // it has just taken the turn
 		return &turnError{"its first"}
 	case holder.isLate():
-		return &ReplayError{Method: methodOf(holder.method), Endpoint: lease.Endpoint(), Err: ErrTimeout, outcome: balancer.TimedOut}
+		return &ReplayError{Method: methodOf(holder.method), Endpoint: lease.Endpoint(), Err: errUnanswered, outcome: balancer.TimedOut}
 	default:
 		return &turnError{holder.method}
 	}
@@ -84,7 +87,9 @@ func (r *replays) prepare(ctx context.Context, lease balancer.Lease, called *cal
 		missing := r.missing(s, called.name)
 		if len(missing) == 0 {
 			if called.options.Replay {
-				return &turnLease{Lease: lease, replays: r, session: s, method: called.name}, nil
+				mine := &turnLease{Lease: lease, replays: r, session: s, method: called.name, timeout: called.options.Timeout}
+				mine.open.Store(turnOfCall)
+				return mine, nil
 			}
 			<-s.turn
 			return lease, nil
@@ -146,30 +151,61 @@ func replayOutcome(err error) balancer.Outcome {
 }
 
 // turnLease is the lease of a call whose request an endpoint remembers. It has the turn of
-// the session until the call has ended.
+// the session until the call has ended and the endpoint will not run it any more.
 type turnLease struct {
 	balancer.Lease
 	replays *replays
 	session *replayed
 	method  string
+	timeout time.Duration
+	// open is what the turn still waits for: turnOfCall, and turnOfEndpoint once a request
+	// was sent whose answer is seen also when nobody waits for it.
+	open atomic.Uint32
 }
+
+const (
+	turnOfCall     = 1 << iota // the call has not ended
+	turnOfEndpoint             // the endpoint has not answered
+)
 
 // Done implements balancer.Lease. Of a request without an answer nobody knows whether the
 // endpoint has it: the last one that was accepted is sent again.
 func (l *turnLease) Done(o balancer.Outcome) {
+	over := uint32(turnOfCall | turnOfEndpoint)
 	if o == balancer.TimedOut || o == balancer.Abandoned {
 		l.replays.mu.Lock()
 		delete(l.session.had, l.method)
 		l.replays.mu.Unlock()
+		over = turnOfCall
+		if l.open.Load()&turnOfEndpoint != 0 {
+			l.unanswered(o)
+		}
 	}
-	giveTurn(l)
+	l.close(over)
 	l.Lease.Done(o)
+}
+
+// unanswered lets nobody wait for the turn any more when the method's timeout has passed.
+func (l *turnLease) unanswered(o balancer.Outcome) {
+	late := time.Now()
+	if o != balancer.TimedOut {
+		late = late.Add(l.timeout)
+	}
+	l.session.holder.Store(&turnHolder{l.method, late})
+}
+
+// close gives the turn back when nothing is open any more.
+func (l *turnLease) close(over uint32) {
+	if old := l.open.And(^over); old != 0 && old&^over == 0 {
+		l.session.holder.Store(&turnHolder{method: l.method})
+		<-l.session.turn
+	}
 }
 
 // giveTurn gives back the turn that a lease may have. It stands for Done where the call
 // goes on with the lease that prepare was given.
 func giveTurn(lease balancer.Lease) {
 	if l, ok := lease.(*turnLease); ok {
-		<-l.session.turn
+		l.close(turnOfCall | turnOfEndpoint)
 	}
 }

@@ -64,9 +64,11 @@ func (s *sessionChannel) take(header *rpc.Response, target reflect.Value, err er
 	refused, notRun := errors.AsType[*plugin.RPCRefusedError](err)
 	switch {
 	case k == nil: // too late
+		s.settled(header.Seq)
 	case notRun:
 		s.refused(k, refused)
 	case header.Error != "" && s.isLate(k):
+		s.settled(header.Seq)
 		s.endUnanswered(k, true)
 	default:
 		s.answer(k, header, target, err)

@@ -36,6 +36,8 @@ type sessionChannel struct {
 	channel plugin.RPCChannel            // nil until opened; never changed again
 	ahead   atomic.Pointer[aheadEncoder] // the channel, once it is set, if it is one
 	err     error                        // why it has ended
+	// owed is the last request that was sent here and is remembered; nil if none was.
+	owed atomic.Pointer[owedTurn]
 }
 
 // Reasons why a session channel does not take a call. The call was not sent then.
@@ -115,9 +117,16 @@ func (s *sessionChannel) send(k *call, lease balancer.Lease, args any) error {
 	if k.end.Load() != 0 { // on another channel
 		k.end.Store(0)
 	}
+	var mine *turnLease
+	if k.options.Replay {
+		mine = awaitsAnswer(lease)
+	}
 	err := errCrowded
 	if s.waiting.add(k) { // before it is sent, as the answer may be quick
 		request.Number = k.number
+		if mine != nil {
+			s.owed.Store(&owedTurn{request.Number, mine})
+		}
 		if k.within != nil {
 			k.within.on.Store(&place{s, k.number})
 		}
@@ -127,6 +136,7 @@ func (s *sessionChannel) send(k *call, lease balancer.Lease, args any) error {
 			return nil
 		}
 		if s.waiting.take(request.Number) == nil {
+			s.settled(request.Number)
 			return nil // its deadline came first, and has ended it
 		}
 	}
@@ -145,7 +155,9 @@ func (s *sessionChannel) sent(k *call, number, end uint64) {
 	k.end.Store(end)
 	switch {
 	case k.givenUp.Load():
-		s.channel.Cancel(number)
+		if s.channel.Cancel(number) {
+			s.settled(number)
+		}
 	case k.hasEnded():
 		s.cancel(number)
 	}
@@ -196,6 +208,9 @@ func (s *sessionChannel) fail(err error) {
 	}
 	for _, k := range calls {
 		s.codec.lost(k, k.end.Load() <= taken, err)
+	}
+	if owed := s.owed.Load(); owed != nil {
+		s.settled(owed.number)
 	}
 }
 

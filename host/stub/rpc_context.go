@@ -78,6 +78,7 @@ func (s *sessionChannel) giveUp(k *call) {
 	}
 	if !sent {
 		k.notSent()
+		s.settled(k.number)
 	}
 	s.endUnanswered(k, sent)
 }

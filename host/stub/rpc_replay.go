@@ -65,6 +65,30 @@ func (c *rpcCodec) again(q recordedRequest, lease balancer.Lease, s *sessionChan
 	return caller.Error
 }
 
+// owedTurn is a request that endpoints remember, and whose answer gives a turn back.
+type owedTurn struct {
+	number uint64
+	lease  *turnLease
+}
+
+// awaitsAnswer makes the turn that a lease may have wait for an answer to what is about to
+// be sent, also when its caller does not.
+func awaitsAnswer(lease balancer.Lease) *turnLease {
+	l, ok := lease.(*turnLease)
+	if ok {
+		l.open.Or(turnOfEndpoint)
+	}
+	return l
+}
+
+// settled says that the endpoint has answered a request that nobody waited for, or will
+// surely not run it.
+func (s *sessionChannel) settled(number uint64) {
+	if owed := s.owed.Load(); owed != nil && owed.number == number {
+		owed.lease.close(turnOfEndpoint)
+	}
+}
+
 // borrowed is a lease that another call gives back.
 type borrowed struct{ balancer.Lease }
 

@@ -22,10 +22,10 @@ import (
 //   - Replay: the last accepted request of the methods with CallOptions.Replay is sent to
 //     each endpoint before its first other call, so that one is as good as another. What was
 //     accepted last counts: an endpoint runs such requests one after the other, and an older
-//     one not last. Two are exceptions, as an endpoint may run them when a newer one has been
-//     sent to it: a request whose caller has given up or whose time has passed, if it was not
-//     sent again; and over gRPC also one that was sent again, if its handler goes on after its
-//     deadline. A replay has the timeout of its method. A stream is not replayed.
+//     one not last, also when its caller has given up. Over gRPC there are two exceptions,
+//     which an endpoint may run when a newer one has been sent to it: a caller's request whose
+//     context has ended, and any whose handler goes on after its deadline. A replay has the
+//     timeout of its method. A stream is not replayed.
 //
 // All methods may be called from any goroutine.
 type State struct {

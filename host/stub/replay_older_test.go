@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"context"
+	"testing"
+
+	"github.com/hashicorp/go-plugin"
+)
+
+// TestOlderIsNotLast has the caller of a first request give up, and the endpoint run it
+// later: what is newer is not sent there before that.
+func TestOlderIsNotLast(t *testing.T) {
+	cases := map[string]func(context.Context) (context.Context, context.CancelFunc){
+		"cancelled": context.WithCancel,
+		"too late": func(ctx context.Context) (context.Context, context.CancelFunc) {
+			ctx, cancel := context.WithTimeout(ctx, channelWait/10)
+			return ctx, func() { <-ctx.Done(); cancel() }
+		},
+	}
+	for name, within := range cases {
+		t.Run(name, func(t *testing.T) {
+			const protocol = plugin.ProtocolNetRPC
+			m := startMemories(t, protocol, false)
+			router := &aimed{crew: m.crew}
+			router.at.Store(m.pods[0])
+			stateless := m.caller(t, protocol, Config{Router: router, Methods: m.methods})
+			m.look = func() error { _, err := stateless(t.Context(), "Look", ""); return err }
+			m.callWithin = m.caller(t, protocol, Config{Router: router, State: NewState(), Methods: m.methods})
+			m.must(t, "Configure", "a", "configure a")
+			arrived, release := m.memories[0].holding()
+			t.Cleanup(release)
+			ctx, giveUp := within(t.Context())
+			older := m.begin(ctx, "Configure", "b")
+			<-arrived
+			giveUp()
+			if got := <-older; got.err == nil {
+				t.Fatal("answered a call that was given up")
+			}
+			picks := router.picks.Load()
+			newer := m.begin(t.Context(), "Configure", "c")
+			for router.picks.Load() == picks {
+			}
+			m.passing(t)
+			release()
+			if got := <-newer; got.err != nil {
+				t.Fatal(got.err)
+			}
+			if got := m.memories[0].seen(); got != "configure a, configure b, configure c" {
+				t.Errorf("the endpoint was told %q", got)
+			}
+			m.must(t, "Ask", "x", "c/x")
+		})
+	}
+}
