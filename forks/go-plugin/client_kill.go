@@ -3,6 +3,7 @@
 package plugin
 
 import (
+	"cmp"
 	"errors"
 	"time"
 
@@ -68,7 +69,7 @@ func (p *localPlugin) end(r runner.AttachedRunner) {
 		return
 	}
 	err := p.askToEnd(askWait)
-	if err == nil && child.ClosesWithin(p.grace, p.context().Done()) {
+	if err == nil && child.ClosesWithin(cmp.Or(p.grace, gracePeriod), p.context().Done()) {
 		p.process.AwaitOver()
 		return
 	}

@@ -26,7 +26,7 @@ type localPlugin struct {
 	opening sync.Mutex // one open at a time
 	killing sync.Mutex // one Kill at a time
 
-	grace time.Duration // gracePeriod, but for tests
+	grace time.Duration // of tests, instead of gracePeriod
 
 	state   sync.Mutex // guards these three
 	client  sessionClient
@@ -35,7 +35,7 @@ type localPlugin struct {
 }
 
 func newLocalPlugin(config ClientConfig) *localPlugin {
-	p := &localPlugin{localProcess: localProcess{config: config, logger: config.Logger}, grace: gracePeriod}
+	p := &localPlugin{localProcess: localProcess{config: config, logger: config.Logger}}
 	p.kept.Group = config.UnixSocketConfig.Group
 	p.process = child.NewProcess(child.Config{
 		Logger: config.Logger, Stderr: config.Stderr, MaxLine: config.PluginLogBufferSize, LastOutput: p.awaitOutput,
@@ -70,8 +70,7 @@ func (p *localPlugin) reach() (reachedPlugin, error) {
 	if p.config.Reattach != nil {
 		return p.reattach()
 	}
-	within := p.config.StartTimeout
-	ctx, cancel := context.WithTimeoutCause(context.Background(), within, fmt.Errorf("%w (waited %v)", child.ErrSlowStart, within))
+	ctx, cancel := context.WithTimeout(context.Background(), p.config.StartTimeout)
 	defer cancel()
 	p.state.Lock()
 	p.abandon = cancel

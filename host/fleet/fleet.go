@@ -30,8 +30,8 @@ type Fleet struct {
 	facts      atomic.Pointer[facts]
 	generation atomic.Pointer[generation]
 
-	// publishing is held while a generation comes to be, with the events that led to it: who
-	// reads a View sees all of one and nothing of the next. It is taken before mu.
+	// publishing is held while a generation comes to be, with the events that led to it: a
+	// View shows the endpoints of one, and none of the next. It is taken before mu.
 	publishing sync.RWMutex
 
 	mu    sync.Mutex

@@ -37,16 +37,36 @@ func (r *recent) keep(e Event) {
 		return
 	}
 	if len(r.events) == maxPast {
-		r.events = slices.Delete(r.events, 0, 1)
+		r.forget()
 	}
 	r.events = append(r.events, Past{Event: e})
 }
 
+// forget drops the event that is longest ago: of one that has happened again, the last time
+// counts.
+func (r *recent) forget() {
+	stalest := 0
+	for i, p := range r.events {
+		if p.last().Before(r.events[stalest].last()) {
+			stalest = i
+		}
+	}
+	r.events = slices.Delete(r.events, stalest, stalest+1)
+}
+
+// last is when it did last.
+func (p Past) last() time.Time {
+	if p.Until.After(p.Time) {
+		return p.Until
+	}
+	return p.Time
+}
+
 // last gives the newest event of the same endpoint, or nil.
 func (r *recent) last(of Event) *Past {
-	for i, p := range slices.Backward(r.events) {
-		if p.Plugin == of.Plugin && p.Endpoint == of.Endpoint {
-			return &r.events[i]
+	for i := len(r.events) - 1; i >= 0; i-- { // without copies of them
+		if p := &r.events[i]; p.Endpoint == of.Endpoint && p.Plugin == of.Plugin {
+			return p
 		}
 	}
 	return nil

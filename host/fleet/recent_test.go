@@ -24,12 +24,20 @@ import (
 func TestEventsComeBehindTheViewTheyLeadTo(t *testing.T) {
 	r := run(t, func(o *fleet.Options) { o.Conn.Backoff = conn.Backoff{Min: time.Microsecond, Max: time.Microsecond} })
 	r.sets <- &discovery.Set{Synced: true, Endpoints: []target.Endpoint{zh1}, Plugins: []target.Plugin{{Name: "zh"}}}
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	defer wg.Wait()
 	defer stop()
+	looks := make(chan struct{}, 1)
 	wg.Go(func() {
+		const each = 16 // sessions end meanwhile: more could come faster than they are told
 		for n := 1; ; n++ {
+			if n%each == 0 {
+				select {
+				case <-looks:
+				case <-ctx.Done():
+				}
+			}
 			s, err := r.dialer.WaitSession(ctx, zh1.ID, n)
 			if err != nil {
 				return
@@ -39,12 +47,8 @@ func TestEventsComeBehindTheViewTheyLeadTo(t *testing.T) {
 	})
 	for range 200 {
 		sub := r.Subscribe(64)
-		var first fleet.Event
-		select {
-		case first = <-sub.C(): // so that something is under way
-		case <-ctx.Done():
-			t.Fatal("nothing happens")
-		}
+		looks <- struct{}{}
+		first := <-sub.C() // so that something is under way
 		view, past := r.Look()
 		var shown fleet.EndpointStatus
 		for _, p := range view.Plugins {
@@ -115,5 +119,26 @@ func TestPast(t *testing.T) {
 		if _, past = r.Look(); len(past) != 500 {
 			t.Errorf("%d events are kept", len(past))
 		}
+	})
+}
+
+// TestPastKeepsWhatGoesOn holds that a failure which happens again and again is not forgotten
+// for what was once.
+func TestPastKeepsWhatGoesOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := run(t, func(o *fleet.Options) { o.Conn.Backoff = conn.Backoff{Min: time.Second, Max: time.Second} })
+		r.dialer.Default(manualdial.Script{Err: errors.New("refused")})
+		for range 250 { // Another is found, fails and is withdrawn.
+			r.find(zh1, network("zh", "short:1"))
+			r.pass(time.Second)
+			r.find(zh1)
+		}
+		_, past := r.Look()
+		for _, p := range past {
+			if p.Endpoint == zh1.ID && p.Times > 100 {
+				return
+			}
+		}
+		t.Error("the endpoint that has failed all the time is forgotten")
 	})
 }

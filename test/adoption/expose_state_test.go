@@ -184,7 +184,7 @@ func TestExposeBadInput(t *testing.T) {
 		"no cookie":           {args: []string{"--print-reattach", "--", plugin}, code: 2, says: "name it with --cookie"},
 		"another cookie":      {args: []string{"--cookie", "OTHER=x", "--versions", "1", "--", plugin}, code: 3, says: "it does not know the magic cookie OTHER"},
 		"no common version":   {args: []string{"--cookie", cookie, "--versions", "9", "--", plugin}, code: 3, says: "incompatible API version with plugin. Plugin version: 1, Client versions: [9]"},
-		"it never speaks":     {args: []string{"--cookie", cookie, "--versions", "1", "--start-timeout", "500ms", "--", plugin}, config: hostapi.Plugin{HangFirst: true}, code: 3, says: "timeout while waiting for plugin to start (waited 500ms)"},
+		"it never speaks":     {args: []string{"--cookie", cookie, "--versions", "1", "--start-timeout", "500ms", "--", plugin}, config: hostapi.Plugin{HangFirst: true}, code: 3, says: "timeout while waiting for plugin to start"},
 		"it exits at once":    {args: []string{"--cookie", cookie, "--versions", "1", "--", plugin}, config: hostapi.Plugin{ExitFirst: 4}, code: 3, says: "exit status 4"},
 		"a long socket path":  {args: []string{"--cookie", cookie, "--", plugin}, env: "PLUGIN_UNIX_SOCKET_DIR=/tmp/" + string(bytes.Repeat([]byte("x"), 100)), code: 2, says: "too long for sockets by"},
 	}

@@ -93,7 +93,7 @@ var scrub = []struct {
 	{regexp.MustCompile(`(\(devel\)|v\d+\.\S+) go1\.\S+( [0-9a-f]{12})?(\+changes)?`), "BUILD"},
 	{regexp.MustCompile(`/\S*/(hostile\.po|h\w*…)`), "DIR/hostile.po"},
 	{regexp.MustCompile(` \d+s +`), " AGE "},
-	{regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`), "TIME"},
+	{regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\dZ?`), "TIME"},
 	{regexp.MustCompile(` +`), " "},
 }
 

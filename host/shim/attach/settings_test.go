@@ -37,6 +37,7 @@ func TestReadSettings(t *testing.T) {
 		"Unknown pin":  {"a pin that is misspelt pins nothing", "target: a:1\npin: {names: x}\n", nil, "target file FILE: line 2: there is no field pin.names"},
 		"Unknown TLS":  {"nor does TLS have such a file", "target: a:1\ntls: {pem: x}\n", nil, "target file FILE: line 2: there is no field tls.pem"},
 		"Twice":        {"which of two counts nobody would know", "target: a:1\ntls:\n  ca: a\n  ca: b\n", nil, "target file FILE: line 4: tls.ca is there already, in line 3"},
+		"Element":      {"of a list it is the one", "versions: [5, x]\n", nil, "target file FILE: line 1: versions: want a list of numbers, such as [5, 6], not \"x\""},
 		"Two":          {"all that is wrong is said at once", "target: [a]\nversions: 5\ntls: x\n", nil, "target file FILE: line 1: target: want a text, not a list\nline 2: versions: want a list of numbers, such as [5, 6], not \"5\"\nline 3: tls: want fields of its own, not \"x\""},
 		"A list":       {"a list has no fields", "- a:1\n- b:1\n", nil, "target file FILE: line 1: want fields, such as target: store:7000, not a list"},
 		"No YAML":      {"the parser's words need no name of the parser", "target: [a\n", nil, "target file FILE: line 1: did not find expected ',' or ']'"},

@@ -49,7 +49,7 @@ func setField(value *yaml.Node, name string, field reflect.Value) error {
 	} else if value.Decode(field.Addr().Interface()) == nil {
 		return nil
 	}
-	return fmt.Errorf("line %d: %s: want %s%s", value.Line, name, wanted(field.Type()), inPlaceOf(value))
+	return fmt.Errorf("line %d: %s: want %s%s", value.Line, name, wanted(field.Type()), inPlaceOf(misfit(value, field.Type())))
 }
 
 // fieldOf finds the field of a struct by its tag.
@@ -76,6 +76,19 @@ func wanted(t reflect.Type) string {
 		return "fields of its own"
 	}
 	return "a text"
+}
+
+// misfit is what of a value does not fit into a field of a type: of a list for a list, one of
+// its elements.
+func misfit(value *yaml.Node, t reflect.Type) *yaml.Node {
+	if value.Kind == yaml.SequenceNode && t.Kind() == reflect.Slice {
+		for _, element := range value.Content {
+			if element.Decode(reflect.New(t.Elem()).Interface()) != nil {
+				return element
+			}
+		}
+	}
+	return value
 }
 
 // maxShown is how much of a value an error repeats, in bytes.

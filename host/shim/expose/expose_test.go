@@ -3,6 +3,7 @@
 package expose
 
 import (
+	"context"
 	"errors"
 	"net"
 	"os"
@@ -40,5 +41,22 @@ func TestRunErrors(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// TestInterruptedBeforeItServes ends the context between New and Run.
+func TestInterruptedBeforeItServes(t *testing.T) {
+	s, err := New(t.Context(), Options{Command: []string{os.Args[0]}, Network: &plugin.NetworkConfig{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lis, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Run(ctx, lis); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
 	}
 }

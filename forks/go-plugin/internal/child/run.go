@@ -61,8 +61,9 @@ func firstLine(stdout io.Reader, lines chan<- string) {
 // read: something that it left behind may hold its stdout open.
 const lastLineWait = time.Second
 
-// ErrSlowStart is a child that does not say in time that it serves.
-var ErrSlowStart = errors.New("timeout while waiting for plugin to start")
+// errSlowStart is a child that does not say in time that it serves, in the words that hosts
+// of the original library know.
+var errSlowStart = errors.New("timeout while waiting for plugin to start")
 
 func (p *Process) awaitLine(ctx context.Context, r runner.Runner, lines <-chan string) (Line, error) {
 	ended, late := p.ctx.Done(), (<-chan time.Time)(nil)
@@ -88,10 +89,7 @@ func (p *Process) awaitLine(ctx context.Context, r runner.Runner, lines <-chan s
 			if errors.Is(ctx.Err(), context.Canceled) {
 				return Line{}, ErrKilled
 			}
-			if cause := context.Cause(ctx); errors.Is(cause, ErrSlowStart) {
-				return Line{}, cause // which says how long it had
-			}
-			return Line{}, ErrSlowStart
+			return Line{}, errSlowStart
 		}
 	}
 }
