@@ -278,13 +278,16 @@ func TestManyBodies(t *testing.T) {
 	if _, err := senders[0].Read(make([]byte, 1)); err == nil {
 		t.Error("the oldest sender got an answer")
 	}
-	last := senders[len(senders)-1]
-	_, _ = io.WriteString(last, " ")
-	if answer, err := http.ReadResponse(bufio.NewReader(last), nil); err != nil || answer.StatusCode != http.StatusBadRequest {
-		t.Errorf("the last sender: %v, %v", answer, err)
-	}
+	answered := 0 // The server need not have begun with them in the order in which they came.
 	for _, conn := range senders {
+		_, _ = io.WriteString(conn, " ")
+		if answer, err := http.ReadResponse(bufio.NewReader(conn), nil); err == nil && answer.StatusCode == http.StatusBadRequest {
+			answered++
+		}
 		_ = conn.Close()
+	}
+	if answered == 0 || answered == len(senders) {
+		t.Errorf("%d of %d senders got an answer, where there is room for some %d", answered, len(senders), fewest)
 	}
 	h.untilNoBodies()
 }
