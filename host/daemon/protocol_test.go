@@ -276,9 +276,17 @@ func TestReplicasOfDifferentProtocols(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p, _ := d.Plugin("greeter")
-		keepsToGRPC := slices.ContainsFunc(p.Endpoints, func(e daemon.Endpoint) bool {
-			return e.Address == old.address && len(e.UnreadyKinds) > 0
+		var p daemon.Plugin
+		keepsToGRPC := false
+		eventually(t, func() error { // Until its sessions are made anew, nothing shows.
+			p, _ = d.Plugin("greeter")
+			keepsToGRPC = slices.ContainsFunc(p.Endpoints, func(e daemon.Endpoint) bool {
+				return e.Address == old.address && len(e.UnreadyKinds) > 0
+			})
+			if keepsToGRPC {
+				return nil
+			}
+			return attached(d, rpcV1)
 		})
 		if keepsToGRPC { // the pick took the young one: try again
 			if said, err := g.Greet("Ada"); said != "young Ada" || err != nil || !p.Ready {
@@ -289,7 +297,6 @@ func TestReplicasOfDifferentProtocols(t *testing.T) {
 			}
 			continue
 		}
-		eventually(t, func() error { return attached(d, rpcV1) })
 		old.close()
 		eventually(t, func() error {
 			if said, err := g.Greet("Ada"); said != "young Ada" || err != nil {

@@ -47,15 +47,15 @@ func (r *recent) keep(e Event) {
 func (r *recent) forget() {
 	stalest := 0
 	for i, p := range r.events {
-		if p.last().Before(r.events[stalest].last()) {
+		if p.newest().Before(r.events[stalest].newest()) {
 			stalest = i
 		}
 	}
 	r.events = slices.Delete(r.events, stalest, stalest+1)
 }
 
-// last is when it did last.
-func (p Past) last() time.Time {
+// newest is when it happened last.
+func (p Past) newest() time.Time {
 	if p.Until.After(p.Time) {
 		return p.Until
 	}

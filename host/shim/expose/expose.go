@@ -81,9 +81,10 @@ func (s *Server) begin(ctx context.Context, a asked) error {
 }
 
 // Run serves hosts on lis until ctx ends, drains, ends the children, and returns. It
-// closes lis. If ctx has ended already it serves nobody, and says so. An error that matches [ErrOptions] says why it could not begin to serve, one
-// that matches [ErrNotStarted] that the executable can never be started as it was asked
-// for. Any other is of what has served: it could accept no more, or has cut off calls.
+// closes lis. If ctx has ended already it serves nobody, and returns ctx.Err. An error that
+// matches [ErrOptions] says why it could not begin to serve, one that matches
+// [ErrNotStarted] that the executable can never be started as it was asked for. Any other is
+// of what has served: it could accept no more, or has cut off calls.
 func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 	defer s.Close()
 	if err := ctx.Err(); err != nil {
