@@ -38,11 +38,7 @@ func TestOlderIsNotLast(t *testing.T) {
 			if got := <-older; got.err == nil {
 				t.Fatal("answered a call that was given up")
 			}
-			picks := router.picks.Load()
-			newer := m.begin(t.Context(), "Configure", "c")
-			for router.picks.Load() == picks {
-			}
-			m.passing(t)
+			newer := m.behind(t, router, "c")
 			release()
 			if got := <-newer; got.err != nil {
 				t.Fatal(got.err)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -68,6 +69,18 @@ func (m *memories) passing(t *testing.T) {
 	}
 }
 
+// behind begins a Configure at an endpoint that is held up, and lets much happen there.
+func (m *memories) behind(t *testing.T, router *aimed, in string) <-chan result {
+	t.Helper()
+	picks := router.picks.Load()
+	done := m.begin(t.Context(), "Configure", in)
+	for router.picks.Load() == picks {
+		runtime.Gosched()
+	}
+	m.passing(t)
+	return done
+}
+
 // startAimed has an endpoint that has accepted a configuration, and another one which
 // holds its replay until release is called.
 func startAimed(t *testing.T, protocol plugin.Protocol) (m *memories, router *aimed, release func(), ask <-chan result, giveUp func()) {
@@ -93,11 +106,7 @@ func startAimed(t *testing.T, protocol plugin.Protocol) (m *memories, router *ai
 func TestReplayBesideConfigure(t *testing.T) {
 	forBothProtocols(t, func(t *testing.T, protocol plugin.Protocol) {
 		m, router, release, ask, _ := startAimed(t, protocol)
-		picks := router.picks.Load()
-		newer := m.begin(t.Context(), "Configure", "b")
-		for router.picks.Load() == picks {
-		}
-		m.passing(t)
+		newer := m.behind(t, router, "b")
 		release()
 		if got := <-newer; got.err != nil {
 			t.Fatal(got.err)
@@ -138,11 +147,7 @@ func TestReplayOutlivesItsCall(t *testing.T) {
 		if got := <-ask; !errors.Is(got.err, context.Canceled) && !strings.Contains(fmt.Sprint(got.err), "caller ended") {
 			t.Errorf("the caller that gave up was told %+v", got)
 		}
-		picks := router.picks.Load()
-		newer := m.begin(t.Context(), "Configure", "b")
-		for router.picks.Load() == picks {
-		}
-		m.passing(t)
+		newer := m.behind(t, router, "b")
 		release()
 		if got := <-newer; got.err != nil {
 			t.Fatal(got.err)

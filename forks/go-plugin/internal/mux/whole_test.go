@@ -114,15 +114,22 @@ func TestGivenUpWholeRequestsCount(t *testing.T) {
 	}
 }
 
-// A host gives up calls whose answers have come as a whole, without room, and are not decoded
-// yet. The plugin sends no more than it may all the same.
-func TestGivenUpWholeAnswersCount(t *testing.T) {
+// pairWithoutRoom has a host that has no room for long answers before makeRoom is called.
+func pairWithoutRoom(t *testing.T) (p *pair, makeRoom func()) {
+	t.Helper()
 	here, there := tcpPair(t)
-	p := newPair(t, here, there, HostConfig{}, PluginConfig{})
+	p = newPair(t, here, there, HostConfig{}, PluginConfig{})
 	filled := callKey{99, 1}
 	if _, err := p.host.come.begin(&message{channel: filled.channel, number: filled.number, size: uint64(p.host.come.budget)}); err != nil {
 		t.Fatal(err)
 	}
+	return p, func() { p.host.come.drop(filled) }
+}
+
+// A host gives up calls whose answers have come as a whole, without room, and are not decoded
+// yet. The plugin sends no more than it may all the same.
+func TestGivenUpWholeAnswersCount(t *testing.T) {
+	p, makeRoom := pairWithoutRoom(t)
 	fast := p.client(newThing())
 	c := p.serve(newThing())
 	for n := range uint64(5) {
@@ -148,19 +155,14 @@ func TestGivenUpWholeAnswersCount(t *testing.T) {
 		}
 	}
 	_ = c.Close()
-	p.host.come.drop(filled)
+	makeRoom()
 	p.checkNothingLeft()
 }
 
 // A channel is closed while an answer of it, which came as a whole without room, is decoded.
 // What the plugin may send without a grant is what it was before.
 func TestClosedWhileDecoding(t *testing.T) {
-	here, there := tcpPair(t)
-	p := newPair(t, here, there, HostConfig{}, PluginConfig{})
-	filled := callKey{99, 1}
-	if _, err := p.host.come.begin(&message{channel: filled.channel, number: filled.number, size: uint64(p.host.come.budget)}); err != nil {
-		t.Fatal(err)
-	}
+	p, makeRoom := pairWithoutRoom(t)
 	fast := p.client(newThing())
 	var decodes []func(reflect.Value) error
 	for range 5 {
@@ -182,7 +184,7 @@ func TestClosedWhileDecoding(t *testing.T) {
 			t.Errorf("%d bytes, %v", len(got), err)
 		}
 	}
-	p.host.come.drop(filled)
+	makeRoom()
 	p.checkNothingLeft()
 }
 
