@@ -4,10 +4,13 @@ package api
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/go-plugin/printable"
@@ -29,14 +32,19 @@ type begin struct {
 // events streams what changes as server-sent events: "plugins" with all there is,
 // then a "change" for each event that is newer. Whoever reads too slowly to be told of each
 // is sent "plugins" anew. A comment line comes when nothing else does. The parameter plugin,
-// which may be there several times, leaves out all other plugins.
+// which may be there several times, leaves out all other plugins. With follow=false the
+// answer ends behind the first "plugins", and takes no place of those that follow.
 func (s *Server) events(w http.ResponseWriter, r *http.Request) {
-	only := r.URL.Query()["plugin"]
-	for _, name := range only {
-		if err := target.ValidateName(name); err != nil {
-			writeProblem(w, problem{Status: http.StatusBadRequest, Detail: "parameter plugin: " + err.Error()})
-			return
-		}
+	only, follow, err := eventsAsked(r.URL.Query())
+	if err != nil {
+		writeProblem(w, problem{Status: http.StatusBadRequest, Detail: err.Error()})
+		return
+	}
+	stream := &stream{to: w, control: http.NewResponseController(w)}
+	if !follow {
+		stream.begin()
+		_ = stream.send("plugins", s.look(only)) // whoever asked may have hung up
+		return
 	}
 	select {
 	case s.streams <- struct{}{}:
@@ -47,13 +55,35 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	defer connectionOf(r).keep()()
+	stream.begin()
+	s.follow(r.Context(), stream, only)
+}
+
+// eventsAsked gives the plugins whose events a query asks for, which are all if it names
+// none, and whether those that are to come are asked for too.
+func eventsAsked(query url.Values) (only []string, follow bool, err error) {
+	only = query["plugin"]
+	for _, name := range only {
+		if err := target.ValidateName(name); err != nil {
+			return nil, false, fmt.Errorf("parameter plugin: %w", err)
+		}
+	}
+	if !query.Has("follow") {
+		return only, true, nil
+	}
+	follow, err = strconv.ParseBool(query.Get("follow"))
+	if err != nil {
+		return nil, false, fmt.Errorf("parameter follow: %q: want true or false", printable.Clip(query.Get("follow"), printable.MaxText))
+	}
+	return only, follow, nil
+}
+
+// follow sends what there is and then what changes, until the reader or the server leaves.
+func (s *Server) follow(ctx context.Context, to *stream, only []string) {
 	changes := s.opts.Daemon.Subscribe(eventBuffer)
 	defer changes.Close()
-	w.Header().Set("Content-Type", "text/event-stream")
-	w.Header().Set("Cache-Control", "no-store")
-	stream := &stream{to: w, control: http.NewResponseController(w)}
 	now := s.look(only)
-	if stream.send("plugins", now) != nil {
+	if to.send("plugins", now) != nil {
 		return
 	}
 	beat := time.NewTicker(s.opts.Heartbeat)
@@ -61,23 +91,23 @@ func (s *Server) events(w http.ResponseWriter, r *http.Request) {
 	for {
 		var err error
 		select {
-		case <-r.Context().Done():
+		case <-ctx.Done():
 			return
 		case <-s.ending:
 			return
 		case <-beat.C:
-			err = stream.write([]byte(": alive\n\n"))
+			err = to.write([]byte(": alive\n\n"))
 		case e, open := <-changes.C():
 			if !open {
 				return
 			}
 			if e.Generation > now.Generation && isAmong(only, e.Plugin) {
-				err = stream.send("change", e)
+				err = to.send("change", e)
 			}
 		}
 		if err == nil && changes.CatchUp() {
 			now = s.look(only)
-			err = stream.send("plugins", now)
+			err = to.send("plugins", now)
 		}
 		if err != nil {
 			return
@@ -103,6 +133,12 @@ func isAmong(only []string, plugin string) bool {
 type stream struct {
 	to      http.ResponseWriter
 	control *http.ResponseController
+}
+
+// begin sets the header, before anything is sent.
+func (s *stream) begin() {
+	s.to.Header().Set("Content-Type", "text/event-stream")
+	s.to.Header().Set("Cache-Control", "no-store")
 }
 
 func (s *stream) send(name string, body any) error {

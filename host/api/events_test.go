@@ -92,6 +92,31 @@ func TestEvents(t *testing.T) {
 	}
 }
 
+// TestEventsWithoutFollowing holds that whoever only asks what has happened takes no place of
+// those that follow, and that its answer ends by itself.
+func TestEventsWithoutFollowing(t *testing.T) {
+	h := start(t, func(o *api.Options, _ *daemon.Options) { o.MaxStreams = 1 })
+	next(t, h.open()) // the only place is taken
+	lines := h.openAt("/api/v1/events?follow=false&plugin=greeter")
+	if got := next(t, lines); got != "event: plugins" {
+		t.Errorf("the answer begins with %q", got)
+	}
+	if got := next(t, lines); !strings.HasPrefix(got, `data: {"plugins":[{"name":"greeter","ready":true`) {
+		t.Errorf("the answer is %q", got)
+	}
+	select {
+	case line, open := <-lines:
+		if open {
+			t.Errorf("behind the answer comes %q", line)
+		}
+	case <-time.After(patience):
+		t.Error("the answer does not end")
+	}
+	if status, _, body := h.do(h.request(http.MethodGet, "/api/v1/events?follow=maybe", "")); status != http.StatusBadRequest || !strings.Contains(body, "parameter follow") {
+		t.Errorf("a parameter that says neither got %d %s", status, body)
+	}
+}
+
 func TestHeartbeat(t *testing.T) {
 	h := start(t, func(o *api.Options, _ *daemon.Options) { o.Heartbeat = 10 * time.Millisecond })
 	lines := h.open()

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/go-plugin"
 
 	"github.com/reattach/reattach/commons"
+	"github.com/reattach/reattach/host/api"
 	"github.com/reattach/reattach/host/daemon"
 )
 
@@ -164,6 +165,27 @@ func TestEventsOfADaemon(t *testing.T) {
 	}), &stderr)
 	if code != exitOK || !strings.Contains(shown.String(), `"plugin":"zh"`) || !strings.Contains(shown.String(), `"to":"CONNECTING"`) {
 		t.Errorf("code %d, %s\n%s", code, &stderr, &shown)
+	}
+}
+
+// TestEventsBesideThoseThatFollow holds that whoever asks what has happened is answered when
+// as many follow as a daemon lets.
+func TestEventsBesideThoseThatFollow(t *testing.T) {
+	url := serveAPI(t, "127.0.0.1:1", func(o *api.Options) { o.MaxStreams = 1 })
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	var shown, stderr strings.Builder
+	code := basic().run(ctx, []string{"events", "-f", "--server", url}, writerFunc(func(p []byte) (int, error) {
+		if shown.Write(p); strings.Contains(shown.String(), "zh@127.0.0.1:1") && ctx.Err() == nil {
+			if got := line(t, basic(), exitOK, "events", "--server", url); !strings.Contains(got, "zh@127.0.0.1:1") {
+				t.Errorf("asked once: %s", got)
+			}
+			cancel()
+		}
+		return len(p), nil
+	}), &stderr)
+	if code != exitOK {
+		t.Errorf("code %d, %s", code, &stderr)
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 )
 
 // serveAPI gives the URL of a daemon that has one plugin, zh, at address.
-func serveAPI(t *testing.T, address string) string {
+func serveAPI(t *testing.T, address string, set ...func(*api.Options)) string {
 	t.Helper()
 	o := daemon.DefaultOptions()
 	o.Handshake, o.Versions, o.Kinds = basic().Handshake, basic().Versions, basic().Kinds
@@ -36,6 +36,9 @@ func serveAPI(t *testing.T, address string) string {
 	})
 	a := api.DefaultOptions()
 	a.Daemon, a.OpenCalls = d, true
+	for _, change := range set {
+		change(&a)
+	}
 	handler, err := api.NewHandler(a)
 	if err != nil {
 		t.Fatal(err)

@@ -26,6 +26,8 @@ type client interface {
 	Kinds(ctx context.Context) ([]daemon.KindInfo, error)
 	// Describe gives the kinds of a plugin, as far as they are known.
 	Describe(ctx context.Context, plugin string) ([]daemon.KindInfo, error)
+	// LookBack gives all plugins, and what is kept of what happened before.
+	LookBack(ctx context.Context) (lookBack, error)
 	// Events calls list with all plugins and what is kept of what happened before, and show
 	// with each thing that has happened since, until ctx ends, which is no error. It calls
 	// list again if it was too slow to hear of everything.

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -44,11 +43,11 @@ also of a daemon that was away meanwhile.
 				if follow {
 					return log.follow(ctx, o.patient(of, cmd.ErrOrStderr()))
 				}
-				err := of.Events(ctx, func(now lookBack) error { return cmp.Or(log.list(now), errListed) }, log.show)
-				if err == errListed {
-					return nil
+				now, err := of.LookBack(ctx)
+				if err != nil {
+					return err
 				}
-				return err
+				return log.list(now)
 			})
 		},
 	}
@@ -59,9 +58,6 @@ also of a daemon that was away meanwhile.
 	_ = cmd.RegisterFlagCompletionFunc("plugin", o.completePlugin) // fails for a flag that there is not
 	return cmd
 }
-
-// errListed ends the events for whoever wants to know what has happened, and no more.
-var errListed = errors.New("listed")
 
 // eventLog writes what happened, each thing once.
 type eventLog struct {

@@ -171,6 +171,15 @@ func (l *local) Describe(ctx context.Context, plugin string) ([]daemon.KindInfo,
 	return kinds, nil
 }
 
+// LookBack implements client: it waits until every endpoint has been tried.
+func (l *local) LookBack(ctx context.Context) (lookBack, error) {
+	if _, err := l.Plugins(ctx); err != nil {
+		return lookBack{}, err
+	}
+	now, past := l.d.Look()
+	return lookBack{found(now), past}, nil
+}
+
 // Events implements client.
 func (l *local) Events(ctx context.Context, list func(lookBack) error, show func(daemon.Event) error) error {
 	changes := l.d.Subscribe(1024) // first, so that nothing is lost between the two
