@@ -74,14 +74,14 @@ func (in *inbox) head(m *message) error {
 	*m = message{kind: k &^ flags, fresh: k&flagFresh != 0, more: k&flagMore != 0}
 	switch m.kind {
 	case kindRequest, kindWithdrawn, kindAnswer, kindFailure, kindRefused, kindCancel, kindPart, kindGrant:
-		if m.channel, err = binary.ReadUvarint(in); err != nil {
+		if m.channel, err = in.uvarint(); err != nil {
 			return err
 		}
-		m.number, err = binary.ReadUvarint(in)
+		m.number, err = in.uvarint()
 	case kindRelease, kindOpen:
-		m.channel, err = binary.ReadUvarint(in)
+		m.channel, err = in.uvarint()
 	case kindAccepts:
-		m.number, err = binary.ReadUvarint(in)
+		m.number, err = in.uvarint()
 	}
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func (in *inbox) head(m *message) error {
 	case kindAnswer, kindFailure:
 		err = in.value(m)
 	case kindRefused, kindGrant:
-		m.size, err = binary.ReadUvarint(in)
+		m.size, err = in.uvarint()
 	}
 	return err
 }
@@ -103,7 +103,7 @@ func (in *inbox) head(m *message) error {
 func (in *inbox) value(m *message) (err error) {
 	if m.more {
 		m.method = bytes.Clone(m.method) // Reading on may end what it is of.
-		m.size, err = binary.ReadUvarint(in)
+		m.size, err = in.uvarint()
 	} else if in.left > maxShort {
 		err = fmt.Errorf("a value of %d bytes is not sent in parts", in.left)
 	}
@@ -112,12 +112,12 @@ func (in *inbox) value(m *message) (err error) {
 
 // call reads what a request says of its call before the arguments.
 func (in *inbox) call(m *message) error {
-	micros, err := binary.ReadUvarint(in)
+	micros, err := in.uvarint()
 	if err != nil {
 		return err
 	}
 	m.timeout = time.Duration(min(micros, maxTimeout)) * time.Microsecond
-	pairs, err := binary.ReadUvarint(in)
+	pairs, err := in.uvarint()
 	if err != nil {
 		return err
 	}
@@ -138,7 +138,7 @@ const maxTimeout = uint64(math.MaxInt64 / int64(time.Microsecond))
 
 // lengthAndText appends a text of metadata and its length.
 func (in *inbox) lengthAndText(to []byte) ([]byte, error) {
-	n, err := binary.ReadUvarint(in)
+	n, err := in.uvarint()
 	if err != nil {
 		return to, err
 	}
@@ -154,7 +154,7 @@ func (in *inbox) lengthAndText(to []byte) ([]byte, error) {
 
 // name reads the name of a method.
 func (in *inbox) name() ([]byte, error) {
-	n, err := binary.ReadUvarint(in)
+	n, err := in.uvarint()
 	if err != nil {
 		return nil, err
 	}
@@ -198,6 +198,19 @@ func (in *inbox) ReadByte() (byte, error) {
 		in.left--
 	}
 	return b, err
+}
+
+// uvarint reads a number of what is left of the message. Most are there as a whole, and then
+// no byte is asked for by itself: a message begins with half a dozen of them.
+func (in *inbox) uvarint() (uint64, error) {
+	there := in.r.data[:min(len(in.r.data), in.left)]
+	n, size := binary.Uvarint(there)
+	if size <= 0 { // It goes on behind these, or is none.
+		return binary.ReadUvarint(in)
+	}
+	in.r.data = in.r.data[size:]
+	in.left -= size
+	return n, nil
 }
 
 // midway turns the end of the connection within a message into an error that

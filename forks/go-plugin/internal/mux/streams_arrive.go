@@ -4,7 +4,6 @@ package mux
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"runtime"
@@ -13,7 +12,7 @@ import (
 // deliver acts on the message at hand, which is about a stream. Only the session's
 // reader calls it. An error ends the session.
 func (t *streamTable) deliver(k kind, in *inbox) error {
-	id, err := binary.ReadUvarint(in)
+	id, err := in.uvarint()
 	if err != nil {
 		return in.short("a stream's number", err)
 	}
@@ -31,7 +30,7 @@ func (t *streamTable) deliver(k kind, in *inbox) error {
 		}
 		return t.startLong(s)
 	case kindCredit:
-		n, err := binary.ReadUvarint(in)
+		n, err := in.uvarint()
 		if err != nil {
 			return in.short("the credit of a stream", err)
 		}
