@@ -28,6 +28,10 @@ type Channel struct {
 	likely   map[string]likelyLong // by method; those that are not
 	// anyLikely says that there is one in likely.
 	anyLikely atomic.Bool
+	// making says that the plugin may still be making the kind, and keep requests until it
+	// has. ahead counts those, see maxAhead.
+	making atomic.Bool
+	ahead  atomic.Int64
 
 	// These are the reader's.
 	source  valueSource  // of dec

@@ -59,6 +59,10 @@ func (c *Channel) ReadHeader(r *rpc.Response) error {
 // header fills in r from the answer at hand.
 func (c *Channel) header(r *rpc.Response) error {
 	r.Seq = c.head.number
+	if c.making.Load() && c.head.showsMade() {
+		c.making.Store(false)
+		c.uncountAhead()
+	}
 	switch {
 	case c.long != nil && c.long.err != nil:
 		r.Error = c.long.err.Error()

@@ -25,7 +25,7 @@ func (c *Channel) Send(r Request, args any) (end uint64, err error) {
 	if e, ok := args.(*encoded); ok {
 		return c.sendEncoded(b, key, r.Method, e)
 	}
-	if c.likely[r.Method] > 0 || looksLong(args) {
+	if c.likely[r.Method] > 0 || looksLong(args) || c.isFarAhead() {
 		return c.sendLong(b, key, r.Method, args)
 	}
 	first, long, err := c.values.add(b, args, c.host.maxSend)
@@ -35,6 +35,7 @@ func (c *Channel) Send(r Request, args any) (end uint64, err error) {
 	if long != nil {
 		return c.putLong(first, long, key, r.Method)
 	}
+	c.countAhead(len(first.data))
 	when := now
 	if c.traffic.isBusy(c.pending.Add(1)) {
 		when = soon // It pays to let some more requests join it.

@@ -53,6 +53,8 @@ type Host struct {
 	callerReads atomic.Uint64 // by callers that have found their answers
 	keptReads   atomic.Uint64 // when the keeper last looked
 	keeping     atomic.Bool   // the keeper reads
+
+	ahead atomic.Int64 // of all channels, see maxAhead
 }
 
 // NewHost starts a session on a connection that is past its handshake. Channel

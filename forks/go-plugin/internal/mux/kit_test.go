@@ -33,6 +33,8 @@ func (*thing) Echo(in []byte, out *[]byte) error { *out = in; return nil }
 
 func (*thing) Upper(in string, out *string) error { *out = strings.ToUpper(in); return nil }
 
+func (*thing) Size(in []byte, out *int) error { *out = len(in); return nil }
+
 func (*thing) Fail(in string, _ *struct{}) error { return errors.New(in) }
 
 // Hold waits for the gate.

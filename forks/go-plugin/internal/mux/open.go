@@ -27,6 +27,7 @@ func (h *Host) Open(kind string) (*Channel, error) {
 	}
 	h.opened++
 	c := h.channelLocked(2 * h.opened) // The plugin counts in odd numbers.
+	c.making.Store(true)
 	h.mu.Unlock()
 	b := newMessage(kindOpen, c.id)
 	b.text(kind)
