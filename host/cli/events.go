@@ -28,7 +28,8 @@ func (o Options) eventsCommand() *cobra.Command {
 		Short: "Show what has happened to endpoints, and when they came to their states",
 		Long: `Shows what has happened, as far as the daemon keeps it, and for each endpoint when it came to
 the state in which it is. With --follow it goes on with what happens, until it is interrupted,
-also of a daemon that was away meanwhile.
+also of a daemon that was away meanwhile. An attempt to reach an endpoint is a row when it has
+ended; -o json has its beginning as well.
 
 ` + exitCodes,
 		Example: "  " + o.Name + " events --follow --plugin pluginzh",
@@ -88,7 +89,8 @@ func (l *eventLog) list(now lookBack) error {
 }
 
 // show writes what has happened now. A change of state that led to one which was listed is
-// left out: a daemon of an earlier build tells it all the same.
+// left out: a daemon of an earlier build tells it all the same. So is in a table the beginning
+// of an attempt, as the daemon keeps none either: its end has the cause.
 func (l *eventLog) show(e daemon.Event) error {
 	if e.Type == fleet.StateChanged && !e.Time.After(l.listed[e.Endpoint]) {
 		return nil
@@ -96,6 +98,9 @@ func (l *eventLog) show(e daemon.Event) error {
 	l.note(e, e.Time)
 	if e.Type == fleet.Withdrawn {
 		delete(l.listed, e.Endpoint)
+	}
+	if e.BeginsAttempt() && !l.to.json {
+		return nil
 	}
 	return l.to.write(daemon.Past{Event: e})
 }

@@ -52,6 +52,12 @@ type Event struct {
 	Generation uint64 `json:"-"`
 }
 
+// BeginsAttempt reports whether an attempt begins with the event, to reach an endpoint that
+// is not ready. How it ends is an event too, and says more.
+func (e Event) BeginsAttempt() bool {
+	return e.Type == StateChanged && (e.To == conn.Connecting || e.To == conn.Idle && e.From != conn.Ready)
+}
+
 // because gives the event its cause.
 func (e Event) because(err error) Event {
 	e.Cause, e.Err = text(err), err

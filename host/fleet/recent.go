@@ -27,7 +27,7 @@ type recent struct{ events []Past }
 
 // keep adds an event. An attempt that begins is none: how it ends is.
 func (r *recent) keep(e Event) {
-	if e.Type == StateChanged && (e.To == conn.Connecting || e.To == conn.Idle && e.From != conn.Ready) {
+	if e.BeginsAttempt() {
 		return
 	}
 	e.Err = nil // it may hold more than its text
