@@ -115,7 +115,11 @@ func (d *networkDialer) Dial(ctx context.Context, e target.Endpoint) (conn.Sessi
 // explain adds what the dialer knows to an error: whether it lasts, and what to
 // look at.
 func (d *networkDialer) explain(ctx context.Context, e target.Endpoint, config *plugin.ClientConfig, err error) error {
-	if ended := ctx.Err(); ended != nil && !errors.Is(err, ended) {
+	switch ended := ctx.Err(); {
+	case ended == nil || errors.Is(err, ended):
+	case errors.Is(ended, context.DeadlineExceeded):
+		err = &lateError{err} // what it waited for then is the cause
+	default:
 		// The attempt was given up, and what it was doing then explains little.
 		err = fmt.Errorf("%w: %w", ended, err)
 	}
@@ -128,6 +132,16 @@ func (d *networkDialer) explain(ctx context.Context, e target.Endpoint, config *
 	}
 	return err
 }
+
+// lateError is of an attempt at whose deadline something else failed than a wait for it. It
+// has the text of that, and matches context.DeadlineExceeded as well.
+type lateError struct{ error }
+
+// Unwrap gives what failed.
+func (e *lateError) Unwrap() error { return e.error }
+
+// Is reports whether target is the end of the attempt's time.
+func (*lateError) Is(target error) bool { return target == context.DeadlineExceeded }
 
 // explainSocket adds what is in the place of a unix socket, to which the system refuses
 // connections as if nobody served there.

@@ -260,6 +260,13 @@ func TestNetworkTimeout(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), e.Address) || errors.Is(err, conn.ErrPermanent) {
 		t.Errorf("a peer that says nothing: %v", err)
 	}
+	// At the caller's deadline it is told in the same words, and once.
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	_, err = networkDialer(t, nil).Dial(ctx, e)
+	if !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "deadline exceeded") || !strings.Contains(err.Error(), "no answer to the handshake within") {
+		t.Errorf("a peer that says nothing until the caller's deadline: %v", err)
+	}
 }
 
 func TestContractIsChecked(t *testing.T) {

@@ -135,7 +135,7 @@ func (c *Conn) dial(ctx context.Context) (*Link, error) {
 	session, err := c.opts.Dialer.Dial(within, c.endpoint)
 	if err != nil {
 		if errors.Is(within.Err(), context.DeadlineExceeded) {
-			err = fmt.Errorf("no session within %s: %w", c.opts.DialTimeout, err)
+			err = late(err, c.opts.DialTimeout)
 		}
 		return nil, err
 	}

@@ -3,8 +3,12 @@
 package conn
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"regexp"
+	"strings"
+	"time"
 
 	"github.com/hashicorp/go-plugin/printable"
 )
@@ -45,6 +49,27 @@ func (e *reworded) Error() string { return e.text }
 
 // Unwrap gives what it matches.
 func (e *reworded) Unwrap() []error { return e.errs }
+
+// late says that err came at the end of an attempt that might take as long as limit, where
+// it does not say so itself.
+func late(err error, limit time.Duration) error {
+	switch text := err.Error(); {
+	case strings.Contains(text, "within "+limit.String()):
+		return err
+	case text == context.DeadlineExceeded.Error():
+		return &reworded{fmt.Sprintf("no session within %s", limit), []error{err}}
+	}
+	return fmt.Errorf("no session within %s: %w", limit, err)
+}
+
+// unanswered says what err, the outcome of a ping, comes to. That its time was over says no
+// more than that it had no answer.
+func unanswered(what string, err error) error {
+	if errors.Is(err, errNoAnswer) {
+		return &reworded{what, []error{err}}
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
 
 // brief bounds the text of err to printable.MaxText and a note that it was cut, so that a
 // status can hold it and a log show it: a peer may have made it as long as it liked.

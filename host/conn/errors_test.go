@@ -13,6 +13,7 @@ import (
 	"github.com/hashicorp/go-plugin/printable"
 
 	"github.com/reattach/reattach/host/conn"
+	"github.com/reattach/reattach/host/target"
 )
 
 // longError is what a peer may answer to a ping.
@@ -37,6 +38,39 @@ func TestStatusKeepsLittleOfAnError(t *testing.T) {
 			t.Error("the error has lost its cause")
 		}
 	})
+}
+
+// TestLateOnce holds that an attempt which took too long says for how long, once, and still
+// matches what ended it.
+func TestLateOnce(t *testing.T) {
+	for want, err := range map[string]error{
+		"no session within 1s": context.DeadlineExceeded,
+		"no session within 1s: dial tcp 127.0.0.1:1: i/o timeout": errors.New("dial tcp 127.0.0.1:1: i/o timeout"),
+		"no answer to the handshake within 1s":                    errors.New("no answer to the handshake within 1s"),
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			c, failed := conn.New(endpoint, conn.Options{DialTimeout: time.Second, Dialer: conn.DialerFunc(func(ctx context.Context, _ target.Endpoint) (conn.Session, error) {
+				<-ctx.Done()
+				return nil, err
+			})})
+			if failed != nil {
+				t.Fatal(failed)
+			}
+			ctx, cancel := context.WithCancel(t.Context())
+			ended := make(chan struct{})
+			go func() {
+				defer close(ended)
+				c.Run(ctx)
+			}()
+			time.Sleep(time.Second)
+			synctest.Wait()
+			if got := c.Status().Err; got == nil || got.Error() != want || !errors.Is(got, err) {
+				t.Errorf("got %v, want %q", got, want)
+			}
+			cancel()
+			<-ended
+		})
+	}
 }
 
 // TestBareCause holds that an address which is shown beside a cause is not said in it again.

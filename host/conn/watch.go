@@ -61,11 +61,11 @@ func (w *watch) pinged(err error) error {
 	dead := w.pings.answered(err != nil)
 	switch {
 	case dead:
-		return fmt.Errorf("no answer to %d pings in a row: %w", w.pings.failures, err)
+		return unanswered(fmt.Sprintf("no answer to %d pings in a row", w.pings.failures), err)
 	case err != nil:
 		w.update(func(s *Status) {
 			s.Ejected = true
-			s.fail(fmt.Errorf("no answer to a ping: %w", err))
+			s.fail(unanswered("no answer to a ping", err))
 		})
 	default:
 		w.approve()

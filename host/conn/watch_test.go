@@ -54,7 +54,7 @@ func TestNoAnswerToPings(t *testing.T) {
 			r.pass(100 * time.Millisecond)
 		}
 		s := r.want("one failure is not the end", conn.Ready)
-		if diff := cmp.Diff("no answer to a ping: context deadline exceeded", fmt.Sprint(s.Err)); diff != "" {
+		if diff := cmp.Diff("no answer to a ping", fmt.Sprint(s.Err)); diff != "" {
 			t.Errorf("cause (-want +got)\n%s", diff)
 		}
 		if took := time.Since(at); took > 12100*time.Millisecond {
@@ -64,7 +64,7 @@ func TestNoAnswerToPings(t *testing.T) {
 		if !first.Closed() || first.Pings() != 2 {
 			t.Errorf("closed %v after %d pings; want it given up after two", first.Closed(), first.Pings())
 		}
-		if diff := cmp.Diff("no answer to 2 pings in a row: context deadline exceeded", fmt.Sprint(r.Status().Err)); diff != "" {
+		if diff := cmp.Diff("no answer to 2 pings in a row", fmt.Sprint(r.Status().Err)); diff != "" {
 			t.Errorf("cause (-want +got)\n%s", diff)
 		}
 		r.want("redialled", conn.Ready)

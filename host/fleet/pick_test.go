@@ -161,7 +161,7 @@ func TestPickFails(t *testing.T) {
 			r.dialer.Set("zh@h:3", manualdial.Script{Hold: true})
 			r.find(zh3, zh1, zh2)
 			synctest.Wait()
-		}, time.Minute, context.DeadlineExceeded, "no endpoint of zh is ready: zh@h:1: connection refused; zh@h:2: connection refused; zh@h:3: no session within 10s: context deadline exceeded (context deadline exceeded)"},
+		}, time.Minute, context.DeadlineExceeded, "no endpoint of zh is ready: zh@h:1: connection refused; zh@h:2: connection refused; zh@h:3: no session within 10s (context deadline exceeded)"},
 		"Many": {"not all of them", func(r *rig) {
 			r.dialer.Default(manualdial.Script{Err: refused})
 			r.find(zh1, zh2, zh3, network("zh", "h:4"), network("zh", "h:5"))
