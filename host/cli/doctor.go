@@ -36,7 +36,8 @@ of the documentation. Where all is well it prints nothing.
 In a cluster the hops are the host's rights, the Service, its label and ports, its pods, EndpointSlices and
 NetworkPolicies; then those of probe, to each endpoint. What cannot be seen from here, such as the addresses of pods from
 outside of the cluster, is said; --in-cluster walks in a pod like the host's, with its service account. PLUGIN is a name
-that the environment knows. Without a target, and with --all, all plugins are looked at.
+that the environment knows. Without a target, and with --all, all plugins are looked at: those of PLUGIN_DIR are started
+for it.
 
 --pre looks at manifests before they are applied: a directory, a file, or - for standard input, such as
 "kubectl kustomize DIR | ` + cmp.Or(o.called, o.Name) + ` doctor --pre -".

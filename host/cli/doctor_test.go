@@ -154,6 +154,38 @@ func TestDoctorOfTheEnvironment(t *testing.T) {
 	}
 }
 
+// TestDoctorOfADirectory holds that the files of PLUGIN_DIR are looked at with all other
+// plugins, in the words that the command plugins has for them.
+func TestDoctorOfADirectory(t *testing.T) {
+	dir := t.TempDir()
+	for name, mode := range map[string]os.FileMode{"bad.po": 0o700, "no.po": 0o600} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\necho hm\n"), mode); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PLUGIN_DIR", dir)
+	t.Setenv("NETWORK_PLUGIN", "")
+	stdout, stderr, code := diagnosed(t, nil, "--all")
+	if code != exitUnreachable || stderr != "" {
+		t.Errorf("code %d, %s", code, stderr)
+	}
+	for _, want := range []string{
+		"no, " + filepath.Join(dir, "no.po") + "\nRA0110 file: it is not executable: chmod +x it\n",
+		"bad, " + filepath.Join(dir, "bad.po") + "\nRA0510 start: start " + filepath.Join(dir, "bad.po") + ": ",
+	} {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("want %q in\n%s", want, stdout)
+		}
+	}
+	t.Setenv("NETWORK_PLUGIN", "gone=127.0.0.1:1")
+	if stdout, _, _ := diagnosed(t, nil); !strings.Contains(stdout, "RA0110") || !strings.Contains(stdout, "RA0305") {
+		t.Errorf("beside a network plugin:\n%s", stdout)
+	}
+	if _, stderr, code := diagnosed(t, nil, "bad"); code != exitUsage || !strings.Contains(stderr, "--all looks at PLUGIN_DIR") {
+		t.Errorf("by its name: code %d, %s", code, stderr)
+	}
+}
+
 // TestDoctorAsksInside holds what the doctor's pod is told to do.
 func TestDoctorAsksInside(t *testing.T) {
 	e := &examined{log: `{"ok": true, "ways": [{"target": "x:1", "ok": true, "steps": []}]}`}

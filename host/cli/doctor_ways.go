@@ -122,6 +122,11 @@ func (d *doctorRun) everything(ctx context.Context, q doctor.Question) ([]doctor
 	if err != nil {
 		return nil, err
 	}
+	children, err := d.children(ctx)
+	if err != nil {
+		return nil, err
+	}
+	ways = append(ways, children...)
 	if d.config.wantsFinder() || len(ways) == 0 && d.knowsClusters() {
 		found, err := d.examined(ctx, q)
 		if err != nil {
@@ -130,7 +135,7 @@ func (d *doctorRun) everything(ctx context.Context, q doctor.Question) ([]doctor
 		ways = append(ways, found...)
 	}
 	if len(ways) == 0 {
-		return nil, failf(exitUnreachable, "no plugin was found: name some with NETWORK_PLUGIN, or label Services reattach.dev/plugin")
+		return nil, failf(exitUnreachable, "no plugin was found: name some with NETWORK_PLUGIN or PLUGIN_DIR, or label Services reattach.dev/plugin")
 	}
 	return ways, nil
 }
@@ -151,7 +156,7 @@ func (d *doctorRun) named(ctx context.Context, q doctor.Question) ([]doctor.Way,
 		return ways[i : i+1], nil
 	}
 	if !d.knowsClusters() || !d.config.wantsFinder() {
-		return nil, failf(exitUsage, "no network plugin %q is named by NETWORK_PLUGIN or NETWORK_PLUGIN_DIR: give an address, or service/NAME", d.target)
+		return nil, failf(exitUsage, "no network plugin %q is named by NETWORK_PLUGIN or NETWORK_PLUGIN_DIR: give an address, or service/NAME; --all looks at PLUGIN_DIR, too", d.target)
 	}
 	name, namespace, _ := strings.Cut(d.target, ".")
 	q.Service, q.Namespace = name, cmp.Or(namespace, q.Namespace)

@@ -28,6 +28,9 @@ func Codes() []Code { return slices.Sorted(maps.Keys(catalogue)) }
 
 // The names of the hops, in the order of a way.
 const (
+	HopFile  = "file"
+	HopStart = "start"
+
 	HopRights  = "rights"
 	HopService = "service"
 	HopLabel   = "label"
@@ -59,6 +62,7 @@ const (
 	NoPort             Code = "RA0107"
 	BadAnnotation      Code = "RA0108"
 	NoEventRights      Code = "RA0109"
+	FileUnusable       Code = "RA0110"
 	NoPods             Code = "RA0201"
 	NotScheduled       Code = "RA0202"
 	NoImage            Code = "RA0203"
@@ -97,6 +101,7 @@ const (
 	Draining           Code = "RA0507"
 	Refused            Code = "RA0508"
 	HungUp             Code = "RA0509"
+	NotStarted         Code = "RA0510"
 	OtherContract      Code = "RA0601"
 	NoKind             Code = "RA0602"
 	NotServing         Code = "RA0603"
@@ -127,6 +132,8 @@ var catalogue = map[Code]entry{
 		"write it as docs/kubernetes.md has it"},
 	NoEventRights: {HopRights, "the host may not write Events",
 		"nothing but kubectl describe service suffers; the Role of deploy/base/rbac.yaml has the right"},
+	FileUnusable: {HopFile, "a file of PLUGIN_DIR cannot be used",
+		"mend what is named, or take the file away: *.po are executables, *.so shared objects"},
 	NoPods: {HopPods, "the Service selects no pods",
 		"compare the Service's selector with the labels of the pods, and look whether there are replicas"},
 	NotScheduled: {HopPods, "no node takes the pods",
@@ -203,6 +210,8 @@ var catalogue = map[Code]entry{
 		"its words say why; host and plugin may be of very different versions of the library"},
 	HungUp: {HopHello, "the connection ends in the middle of the handshake",
 		"look at the plugin's log, and whether a proxy or a load balancer stands between"},
+	NotStarted: {HopStart, "a plugin of PLUGIN_DIR does not come to serve",
+		"start it by hand, with the magic cookie of its hosts in the environment: it prints the line of a plugin, or says why not"},
 	OtherContract: {HopContract, "the plugin lacks methods of the host's interface",
 		"build the plugin against the present interface; other methods work as ever"},
 	NoKind: {HopContract, "the plugin serves nothing that the host knows",
