@@ -5,13 +5,10 @@ package stub
 import (
 	"context"
 	"errors"
-	"fmt"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
-	"google.golang.org/grpc/encoding"
-	"google.golang.org/grpc/encoding/proto"
-	"google.golang.org/grpc/mem"
 	"google.golang.org/grpc/metadata"
 
 	"github.com/reattach/reattach/host/balancer"
@@ -19,35 +16,8 @@ import (
 
 // grpcRequest is a request as it travelled.
 type grpcRequest struct {
-	message  []byte
-	codec    string // its content's subtype
+	*sentMessage
 	metadata metadata.MD
-}
-
-// record keeps the request of a call that was accepted, if its method says so.
-func (c *grpcCall) record(ctx context.Context, lease balancer.Lease, req any, opts []grpc.CallOption) error {
-	if c.routes.replays == nil || !c.options.Replay {
-		return nil
-	}
-	codec := codecOf(opts)
-	encoded, err := codec.Marshal(req)
-	if err != nil {
-		return fmt.Errorf("keep the request of %s for other endpoints: %w", c.method, err)
-	}
-	defer encoded.Free()
-	md, _ := metadata.FromOutgoingContext(ctx)
-	c.routes.replays.accepted(lease, c.calledMethod, grpcRequest{encoded.Materialize(), codec.Name(), md.Copy()})
-	return nil
-}
-
-// codecOf gives the codec of a call.
-func codecOf(opts []grpc.CallOption) encoding.CodecV2 {
-	for _, o := range opts {
-		if forced, ok := o.(grpc.ForceCodecV2CallOption); ok {
-			return forced.CodecV2
-		}
-	}
-	return encoding.GetCodecV2(proto.Name)
 }
 
 // prepare sends what the endpoint must have had before this call, and gives the lease
@@ -61,10 +31,8 @@ func (c *grpcCall) prepare(ctx context.Context, lease balancer.Lease, conn *grpc
 	defer cancel()
 	ready, err := c.routes.replays.prepare(waiting, lease, c.calledMethod, func(q recordedRequest) error {
 		r := q.request.(grpcRequest)
-		ctx, cancel := context.WithTimeout(metadata.NewOutgoingContext(c.routes.ctx, r.metadata), q.timeout)
-		defer cancel()
-		return conn.Invoke(ctx, q.method, r.message, nil,
-			grpc.ForceCodecV2(sentCodec(r.codec)), grpc.WaitForReady(false))
+		ctx := toldDeadline{metadata.NewOutgoingContext(c.routes.ctx, r.metadata), time.Now().Add(q.timeout)}
+		return conn.Invoke(ctx, q.method, r, r, grpc.ForceCodecV2(r), grpc.WaitForReady(false))
 	})
 	replay, answered := errors.AsType[*ReplayError](err)
 	switch {
@@ -85,18 +53,3 @@ func (c *grpcCall) prepare(ctx context.Context, lease balancer.Lease, conn *grpc
 	}
 	return nil, nil
 }
-
-// sentCodec sends messages that are encoded already, and drops answers. It is named after
-// the codec that they were encoded with.
-type sentCodec string
-
-// Marshal implements encoding.CodecV2.
-func (sentCodec) Marshal(v any) (mem.BufferSlice, error) {
-	return mem.BufferSlice{mem.SliceBuffer(v.([]byte))}, nil
-}
-
-// Unmarshal implements encoding.CodecV2.
-func (sentCodec) Unmarshal(mem.BufferSlice, any) error { return nil }
-
-// Name implements encoding.CodecV2.
-func (c sentCodec) Name() string { return string(c) }

@@ -57,9 +57,11 @@ func (c *grpcCall) invokeOn(ctx context.Context, lease balancer.Lease, conn *grp
 		}
 	}()
 	mark := sentMark{conn: conn, method: fullMethod}
-	err := conn.Invoke(c.trace.attempt(ctx, lease.Endpoint()), fullMethod, req, reply, mark.with(opts)...)
-	if err == nil {
-		err = c.record(ctx, lease, req, opts)
+	var err error
+	if turn, ok := lease.(*turnLease); ok {
+		err = c.invokeKept(ctx, turn, &mark, req, reply, opts)
+	} else {
+		err = conn.Invoke(c.trace.attempt(ctx, lease.Endpoint()), fullMethod, req, reply, mark.with(opts)...)
 	}
 	panicked = false
 	return c.attempted(ctx, lease, &mark, err)
@@ -74,6 +76,7 @@ type sentMark struct {
 	conn   *grpc.ClientConn
 	method string
 	own    [2]grpc.CallOption // what with adds
+	kept   bool               // the attempt goes on without its caller, and may have been sent
 }
 
 // with adds what an attempt needs to the options of a call. A session's connection is
@@ -88,7 +91,7 @@ func (m *sentMark) with(opts []grpc.CallOption, more ...grpc.CallOption) []grpc.
 
 // sent errs on the side of true.
 func (m *sentMark) sent() bool {
-	return m.peer.Addr != nil || m.conn.GetMethodConfig(m.method).RetryPolicy != nil
+	return m.kept || m.peer.Addr != nil || m.conn.GetMethodConfig(m.method).RetryPolicy != nil
 }
 
 // attempted gives the lease of an attempt back that ended with err, and says whether

@@ -62,8 +62,8 @@ type replayed struct {
 	had   map[string]uint64 // numbers, by method; guarded by replays.mu
 	// turn holds an item while a request is under way on the session that an endpoint
 	// remembers, whether a caller has made it or it is sent again, until the endpoint
-	// has answered. So an older one is not the last that an endpoint runs, but for those that
-	// State names: over gRPC the turn ends with the call, although the endpoint may run it yet.
+	// has answered. So an older one is not the last that an endpoint runs, but for one that
+	// State names: the plugin's gRPC has answered for it, and the endpoint may run it yet.
 	turn chan struct{}
 	// holder has that turn, or had it last.
 	holder atomic.Pointer[turnHolder]

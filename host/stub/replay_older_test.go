@@ -21,32 +21,33 @@ func TestOlderIsNotLast(t *testing.T) {
 	}
 	for name, within := range cases {
 		t.Run(name, func(t *testing.T) {
-			const protocol = plugin.ProtocolNetRPC
-			m := startMemories(t, protocol, false)
-			router := &aimed{crew: m.crew}
-			router.at.Store(m.pods[0])
-			stateless := m.caller(t, protocol, Config{Router: router, Methods: m.methods})
-			m.look = func() error { _, err := stateless(t.Context(), "Look", ""); return err }
-			m.callWithin = m.caller(t, protocol, Config{Router: router, State: NewState(), Methods: m.methods})
-			m.must(t, "Configure", "a", "configure a")
-			arrived, release := m.memories[0].holding()
-			t.Cleanup(release)
-			ctx, giveUp := within(t.Context())
-			older := m.begin(ctx, "Configure", "b")
-			<-arrived
-			giveUp()
-			if got := <-older; got.err == nil {
-				t.Fatal("answered a call that was given up")
-			}
-			newer := m.behind(t, router, "c")
-			release()
-			if got := <-newer; got.err != nil {
-				t.Fatal(got.err)
-			}
-			if got := m.memories[0].seen(); got != "configure a, configure b, configure c" {
-				t.Errorf("the endpoint was told %q", got)
-			}
-			m.must(t, "Ask", "x", "c/x")
+			forBothProtocols(t, func(t *testing.T, protocol plugin.Protocol) {
+				m := startMemories(t, protocol, false)
+				router := &aimed{crew: m.crew}
+				router.at.Store(m.pods[0])
+				stateless := m.caller(t, protocol, Config{Router: router, Methods: m.methods})
+				m.look = func() error { _, err := stateless(t.Context(), "Look", ""); return err }
+				m.callWithin = m.caller(t, protocol, Config{Router: router, State: NewState(), Methods: m.methods})
+				m.must(t, "Configure", "a", "configure a")
+				arrived, release := m.memories[0].holding()
+				t.Cleanup(release)
+				ctx, giveUp := within(t.Context())
+				older := m.begin(ctx, "Configure", "b")
+				<-arrived
+				giveUp()
+				if got := <-older; got.err == nil {
+					t.Fatal("answered a call that was given up")
+				}
+				newer := m.behind(t, router, "c")
+				release()
+				if got := <-newer; got.err != nil {
+					t.Fatal(got.err)
+				}
+				if got := m.memories[0].seen(); got != "configure a, configure b, configure c" {
+					t.Errorf("the endpoint was told %q", got)
+				}
+				m.must(t, "Ask", "x", "c/x")
+			})
 		})
 	}
 }

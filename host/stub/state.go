@@ -22,10 +22,10 @@ import (
 //   - Replay: the last accepted request of the methods with CallOptions.Replay is sent to
 //     each endpoint before its first other call, so that one is as good as another. What was
 //     accepted last counts: an endpoint runs such requests one after the other, and an older
-//     one not last, also when its caller has given up. Over gRPC there are two exceptions,
-//     which an endpoint may run when a newer one has been sent to it: a caller's request whose
-//     context has ended, and any whose handler goes on after its deadline. A replay has the
-//     timeout of its method. A stream is not replayed.
+//     one not last, also when its caller has given up: over gRPC the plugin is not told of that,
+//     only of the deadline. There is one exception, where a plugin's own gRPC ends a call at its
+//     deadline and the handler goes on: an endpoint may run that when a newer one has been sent
+//     to it. A replay has the timeout of its method. A stream is not replayed.
 //
 // All methods may be called from any goroutine.
 type State struct {
