@@ -116,6 +116,10 @@ func (c *grpcCall) next(ctx context.Context) (balancer.Lease, *grpc.ClientConn, 
 		}
 		if session, ok := lease.Session().(GRPCSession); ok {
 			if conn, ok := session.ClientConn(); ok {
+				if !Hand(lease) {
+					lease.Done(balancer.NotSent)
+					continue
+				}
 				ready, err := c.prepare(ctx, lease, conn)
 				if err != nil {
 					return nil, nil, err

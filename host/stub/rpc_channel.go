@@ -110,6 +110,8 @@ func (s *sessionChannel) send(k *call, lease balancer.Lease, args any) error {
 		return errBusy
 	case k.hasEnded():
 		return context.Cause(k.within.Context)
+	case !Hand(lease):
+		return errLeft
 	}
 	k.lease = lease
 	k.attempt()

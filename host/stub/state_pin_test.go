@@ -60,6 +60,9 @@ func TestAffinityOfCallUnderWay(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if !Hand(call) {
+				t.Fatal("the endpoint is ready")
+			}
 			first.leaving = true
 			close(first.ended)
 			call.Done(tc.outcome)
@@ -82,6 +85,9 @@ func TestAffinityOfCallUnderWay(t *testing.T) {
 	stream, err := router.Pick(t.Context(), "", nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if !Hand(stream) {
+		t.Fatal("the endpoint is ready")
 	}
 	first.leaving = true
 	if next, err := router.Pick(t.Context(), "", nil); !errors.Is(err, ErrAffinityLost) {

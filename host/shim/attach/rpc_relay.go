@@ -40,14 +40,9 @@ type rpcSession interface {
 func (r *rpcRelay) Dispense(kind string, broker *plugin.MuxBroker) (serve func(net.Conn), err error) {
 	broker.Forward(r.dialPlugin)
 	r.host.Store(broker)
-	lease, err := r.router.Pick(context.Background(), "", nil)
+	lease, session, err := r.pick()
 	if err != nil {
 		return nil, fmt.Errorf("dispense %s: %w", kind, err)
-	}
-	session, ok := lease.Session().(rpcSession)
-	if !ok {
-		lease.Done(balancer.NotSent)
-		return nil, fmt.Errorf("dispense %s: session of %s (%T) does not speak net/rpc", kind, lease.Endpoint(), lease.Session())
 	}
 	conn, err := session.DialRPC(kind)
 	if err != nil {
@@ -59,6 +54,24 @@ func (r *rpcRelay) Dispense(kind string, broker *plugin.MuxBroker) (serve func(n
 		splice(host, conn)
 		lease.Done(balancer.Answered)
 	}, nil
+}
+
+// pick gives the session of the endpoint to which all kinds keep.
+func (r *rpcRelay) pick() (balancer.Lease, rpcSession, error) {
+	for {
+		lease, err := r.router.Pick(context.Background(), "", nil)
+		if err != nil {
+			return nil, nil, err
+		}
+		session, ok := lease.Session().(rpcSession)
+		if ok && stub.Hand(lease) {
+			return lease, session, nil
+		}
+		lease.Done(balancer.NotSent)
+		if !ok {
+			return nil, nil, fmt.Errorf("session of %s (%T) does not speak net/rpc", lease.Endpoint(), lease.Session())
+		}
+	}
 }
 
 // dialPlugin connects to what the plugin accepts.
