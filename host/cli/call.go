@@ -44,49 +44,68 @@ standard input, as an array or an object.
   NAME call --server http://127.0.0.1:8080 pluginzh pingponger.Ping`, "NAME", o.Name),
 		Args:              counted(cobra.MinimumNArgs(2)),
 		ValidArgsFunction: o.completeCall,
-		RunE: func(cmd *cobra.Command, args []string) error {
-			kind, method, ok := cutMethod(args[1])
-			if !ok {
-				return failf(exitUsage, "%q is not KIND.METHOD, such as greeter.Greet", args[1])
-			}
-			for i, a := range args[2:] {
-				if !utf8.ValidString(a) {
-					return failf(exitUsage, "argument %d of %s is not valid UTF-8, which JSON needs: %q", i+1, args[1], a)
-				}
-			}
-			c, err := o.readConfig()
-			if err != nil {
-				return err
-			}
-			c.program = c.program.withKind(kind, method)
-			return c.ask(cmd, server, func(ctx context.Context, to client) error {
-				result, err := to.Call(ctx, args[0], kind, method, arguments(args[2:]))
-				if s, ok := to.(streamer); ok && errors.Is(err, daemon.ErrNotCallable) {
-					// Nothing was sent. What is no stream either gets the first error.
-					streamed := s.Stream(ctx, args[0], kind, method, firstRequest(args[2:]), requests(cmd.InOrStdin()), func(answer json.RawMessage) error {
-						return printResult(cmd.OutOrStdout(), answer)
-					})
-					if streamed == nil || !errors.Is(streamed, daemon.ErrNotCallable) {
-						return streamed
-					}
-				}
-				if err != nil {
-					return quoteHint(ctx, to, kind, method, args[2:], err)
-				}
-				return printResult(cmd.OutOrStdout(), result)
-			})
-		},
+		RunE:              func(cmd *cobra.Command, args []string) error { return o.call(cmd, server, args) },
 	}
-	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		err = failf(exitUsage, "%w; see %s --help", err, cmd.CommandPath())
-		if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && json.Valid([]byte("-"+unknown.GetSpecifiedShortnames())) {
-			return failf(exitUsage, "-%s is taken for an option: write -- before arguments that begin with a dash, as in %s PLUGIN KIND.METHOD -- -%s",
-				unknown.GetSpecifiedShortnames(), cmd.CommandPath(), unknown.GetSpecifiedShortnames())
-		}
-		return err
-	})
+	cmd.SetFlagErrorFunc(dashHint)
 	o.serverFlag(cmd, &server)
 	return cmd
+}
+
+// dashHint says of an unknown flag that looks like a number how that is given.
+func dashHint(cmd *cobra.Command, err error) error {
+	err = failf(exitUsage, "%w; see %s --help", err, cmd.CommandPath())
+	if unknown, ok := errors.AsType[*pflag.NotExistError](err); ok && json.Valid([]byte("-"+unknown.GetSpecifiedShortnames())) {
+		return failf(exitUsage, "-%s is taken for an option: write -- before arguments that begin with a dash, as in %s PLUGIN KIND.METHOD -- -%s",
+			unknown.GetSpecifiedShortnames(), cmd.CommandPath(), unknown.GetSpecifiedShortnames())
+	}
+	return err
+}
+
+// call makes the call that the arguments of a command say, and prints what comes of it.
+func (o Options) call(cmd *cobra.Command, server string, args []string) error {
+	kind, method, ok := cutMethod(args[1])
+	if !ok {
+		return failf(exitUsage, "%q is not KIND.METHOD, such as greeter.Greet", args[1])
+	}
+	for i, a := range args[2:] {
+		if !utf8.ValidString(a) {
+			return failf(exitUsage, "argument %d of %s is not valid UTF-8, which JSON needs: %q", i+1, args[1], a)
+		}
+	}
+	c, err := o.readConfig()
+	if err != nil {
+		return err
+	}
+	c.program = c.program.withKind(kind, method)
+	return c.ask(cmd, server, func(ctx context.Context, to client) error {
+		made := methodCall{to, args[0], kind, method, args[2:]}
+		wait := waiting{o.Name, cmd.ErrOrStderr(), to, args[0]}
+		return wait.run(ctx, func(ctx context.Context) error { return made.run(ctx, cmd.InOrStdin(), cmd.OutOrStdout()) })
+	})
+}
+
+// methodCall is a call of a method of a plugin.
+type methodCall struct {
+	to                   client
+	plugin, kind, method string
+	args                 []string
+}
+
+// run makes the call, or opens the stream, and prints each answer.
+func (m methodCall) run(ctx context.Context, in io.Reader, out io.Writer) error {
+	result, err := m.to.Call(ctx, m.plugin, m.kind, m.method, arguments(m.args))
+	if err == nil {
+		return printResult(out, result)
+	}
+	if s, ok := m.to.(streamer); ok && errors.Is(err, daemon.ErrNotCallable) {
+		// Nothing was sent. What is no stream either gets the first error.
+		each := func(answer json.RawMessage) error { return printResult(out, answer) }
+		streamed := s.Stream(ctx, m.plugin, m.kind, m.method, firstRequest(m.args), requests(in), each)
+		if streamed == nil || !errors.Is(streamed, daemon.ErrNotCallable) {
+			return streamed
+		}
+	}
+	return quoteHint(ctx, m.to, m.kind, m.method, m.args, err)
 }
 
 // streamer calls methods that are streams.

@@ -34,7 +34,11 @@ idempotent, how often it is repeated, and how long it may take.
 				return failf(exitUsage, "-o %s: want table or json", output)
 			}
 			return o.ask(cmd, server, func(ctx context.Context, of client) error {
-				kinds, err := of.Describe(ctx, args[0])
+				var kinds []daemon.KindInfo
+				err := waiting{o.Name, cmd.ErrOrStderr(), of, args[0]}.run(ctx, func(ctx context.Context) (err error) {
+					kinds, err = of.Describe(ctx, args[0])
+					return err
+				})
 				if err != nil {
 					return err
 				}
