@@ -29,7 +29,7 @@ func codecOf(opts []grpc.CallOption) (callCodec, error) {
 			c.CodecV2, name = o.CodecV2, o.CodecV2.Name()
 		case grpc.ForceCodecCallOption:
 			c.CodecV2, name = bytesCodec{o.Codec}, o.Codec.Name()
-		case grpc.CustomCodecCallOption: //nolint:staticcheck // callers may give it
+		case grpc.CustomCodecCallOption:
 			c.CodecV2, name = bytesCodec{o.Codec}, ""
 		}
 	}

@@ -108,7 +108,7 @@ func (g memoryGlue) GRPCServer(_ *plugin.GRPCBroker, s *grpc.Server) error {
 // _Memory_Configure_Handler is as protoc-gen-go-grpc writes it: once the plugin's server has run it,
 // it is run without gRPC's, which would answer at the deadline whatever the method does.
 //
-//nolint:revive,staticcheck // the name is part of that
+//nolint:revive // the name is part of that
 func _Memory_Configure_Handler(srv any, ctx context.Context, dec func(any) error, intercept grpc.UnaryServerInterceptor) (any, error) {
 	in := new(wrapperspb.StringValue)
 	if err := dec(in); err != nil {
