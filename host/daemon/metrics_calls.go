@@ -74,19 +74,18 @@ type keptSeries struct {
 // methodSeries is what each call of a method counts in.
 type methodSeries struct {
 	good prometheus.Counter
-	took prometheus.Observer
+	took *durations
 	// history is nil if it has no room for the method.
 	history *history.Method
 }
 
 // observe counts how long a call took, with the trace that shows it as the exemplar.
 func (s methodSeries) observe(call stub.Call) {
-	took := call.Took.Seconds()
-	if with, ok := s.took.(prometheus.ExemplarObserver); ok && call.TraceID != "" && fitsExemplar(call.TraceID) {
-		with.ObserveWithExemplar(took, prometheus.Labels{"trace_id": call.TraceID})
-		return
+	traceID := call.TraceID
+	if traceID != "" && !fitsExemplar(traceID) {
+		traceID = ""
 	}
-	s.took.Observe(took)
+	s.took.observe(call.Took, traceID)
 }
 
 // fitsExemplar reports whether an ID, which is its Tracer's, can stand in an exemplar:
@@ -132,7 +131,7 @@ func (m *callMetrics) series(method string) methodSeries {
 		return series
 	}
 	series.good = m.called.WithLabelValues(m.plugin, m.kind, method, "none")
-	series.took = m.took.WithLabelValues(m.plugin, m.kind, method)
+	series.took = m.took.withLabelValues(m.plugin, m.kind, method)
 	series.history = m.history.Method(m.plugin, m.kind, method)
 	// If another call stores its own meanwhile, one of the two is kept next time.
 	kept, deletions := m.kept.Load(), m.deletions.Load()
