@@ -123,6 +123,22 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
+// TestDescribeTheUnreached holds that the host's own kinds are not taken for those of a plugin
+// that has told nothing.
+func TestDescribeTheUnreached(t *testing.T) {
+	url := serveAPI(t, "127.0.0.1:1")
+	var stdout, stderr bytes.Buffer
+	for stdout.Len() == 0 {
+		stderr.Reset()
+		if code := basic().run(t.Context(), []string{"describe", "zh", "--server", url}, &stdout, &stderr); code != exitOK && !strings.Contains(stderr.String(), "is unknown") {
+			t.Fatalf("code %d, %s", code, &stderr)
+		}
+	}
+	if want := "basic: plugin zh was never reached: these are the kinds that the host would ask it for\n"; stderr.String() != want || !strings.HasPrefix(stdout.String(), "greeter  commons.Greeter\n") {
+		t.Errorf("%s%s", &stderr, &stdout)
+	}
+}
+
 // TestEvents holds that what has happened is shown, and then what happens, the same with a
 // daemon and without.
 func TestEvents(t *testing.T) {

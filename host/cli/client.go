@@ -24,8 +24,9 @@ type client interface {
 	Plugins(ctx context.Context) (found, error)
 	// Kinds gives the kinds that can be called.
 	Kinds(ctx context.Context) ([]daemon.KindInfo, error)
-	// Describe gives the kinds of a plugin, as far as they are known.
-	Describe(ctx context.Context, plugin string) ([]daemon.KindInfo, error)
+	// Describe gives the kinds of a plugin, as far as they are known. A note says of kinds
+	// that they are the host's own, of which the plugin has told nothing.
+	Describe(ctx context.Context, plugin string) (kinds []daemon.KindInfo, note string, err error)
 	// LookBack gives all plugins, and what is kept of what happened before.
 	LookBack(ctx context.Context) (lookBack, error)
 	// Events calls list with all plugins and what is kept of what happened before, and show
@@ -41,21 +42,26 @@ type client interface {
 	Close() error
 }
 
-// servedBy leaves of the known kinds those that a plugin serves. One that does not tell may
-// serve any.
-func servedBy(all found, plugin string, known []daemon.KindInfo) ([]daemon.KindInfo, error) {
+// servedBy leaves of the known kinds those that a plugin serves. One that has not told may
+// serve any, and note says so.
+func servedBy(all found, plugin string, known []daemon.KindInfo) (kinds []daemon.KindInfo, note string, err error) {
 	i := slices.IndexFunc(all.Plugins, func(p daemon.Plugin) bool { return p.Name == plugin })
 	if i < 0 {
 		names := make([]string, len(all.Plugins))
 		for i, p := range all.Plugins {
 			names[i] = p.Name
 		}
-		return nil, failf(exitUsage, "plugin %q is unknown: known are %s", plugin, cmp.Or(strings.Join(names, ", "), "none"))
+		return nil, "", failf(exitUsage, "plugin %q is unknown: known are %s", plugin, cmp.Or(strings.Join(names, ", "), "none"))
 	}
-	if told := all.Plugins[i].Kinds; len(told) > 0 {
-		known = slices.DeleteFunc(known, func(k daemon.KindInfo) bool { return !slices.Contains(told, k.Name) })
+	switch p := all.Plugins[i]; {
+	case len(p.Kinds) > 0:
+		known = slices.DeleteFunc(known, func(k daemon.KindInfo) bool { return !slices.Contains(p.Kinds, k.Name) })
+	case p.Ready:
+		note = "plugin " + plugin + " does not tell what it serves: these are the kinds that the host would ask it for"
+	default:
+		note = "plugin " + plugin + " was never reached: these are the kinds that the host would ask it for"
 	}
-	return known, nil
+	return known, note, nil
 }
 
 // found is what a daemon knows of plugins, as its API says it.

@@ -37,7 +37,7 @@ func (o Options) completeCall(cmd *cobra.Command, args []string, begun string) (
 	}
 	var names []string
 	o.lookUp(cmd, func(ctx context.Context, of client) {
-		kinds, err := of.Describe(ctx, args[0])
+		kinds, _, err := of.Describe(ctx, args[0])
 		if err != nil {
 			return // nobody would read why
 		}

@@ -35,8 +35,9 @@ idempotent, how often it is repeated, and how long it may take.
 			}
 			return o.ask(cmd, server, func(ctx context.Context, of client) error {
 				var kinds []daemon.KindInfo
+				var note string
 				err := waiting{o.Name, cmd.ErrOrStderr(), of, args[0]}.run(ctx, func(ctx context.Context) (err error) {
-					kinds, err = of.Describe(ctx, args[0])
+					kinds, note, err = of.Describe(ctx, args[0])
 					return err
 				})
 				if err != nil {
@@ -44,6 +45,11 @@ idempotent, how often it is repeated, and how long it may take.
 				}
 				if len(kinds) == 0 {
 					return failf(exitFailed, "plugin %s does not tell what it serves, as those of the original library over net/rpc", args[0])
+				}
+				if note != "" {
+					if _, err := fmt.Fprintf(cmd.ErrOrStderr(), "%s: %s\n", o.Name, note); err != nil {
+						return err
+					}
 				}
 				return show(cmd.OutOrStdout(), kinds)
 			})

@@ -141,22 +141,22 @@ func unsettled(p daemon.Plugin) bool {
 func (l *local) Kinds(context.Context) ([]daemon.KindInfo, error) { return l.d.Kinds(), nil }
 
 // Describe implements client. A program for any plugin asks the plugin.
-func (l *local) Describe(ctx context.Context, plugin string) ([]daemon.KindInfo, error) {
+func (l *local) Describe(ctx context.Context, plugin string) (kinds []daemon.KindInfo, note string, err error) {
 	now, err := l.attached(ctx, plugin)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	if known := l.d.Kinds(); len(known) > 1 || known[0].Name != anyKind {
 		return servedBy(now, plugin, known)
 	}
 	within, cancel := context.WithTimeout(ctx, l.c.CallTimeout)
 	defer cancel()
-	kinds, err := dynamic.Describe(within, l.d, plugin, anyKind)
+	kinds, err = dynamic.Describe(within, l.d, plugin, anyKind)
 	if err != nil {
-		return nil, &failure{codeOf(err), err}
+		return nil, "", &failure{codeOf(err), err}
 	}
 	if kinds != nil {
-		return kinds, nil
+		return kinds, "", nil
 	}
 	for _, k := range l.d.Serves(plugin) {
 		info := daemon.KindInfo{Name: k.Name}
@@ -168,7 +168,7 @@ func (l *local) Describe(ctx context.Context, plugin string) ([]daemon.KindInfo,
 		}
 		kinds = append(kinds, info)
 	}
-	return kinds, nil
+	return kinds, "", nil
 }
 
 // LookBack implements client: it waits until every endpoint has been tried.

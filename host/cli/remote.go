@@ -92,14 +92,14 @@ func (r *remote) Kinds(ctx context.Context) ([]daemon.KindInfo, error) {
 }
 
 // Describe implements client.
-func (r *remote) Describe(ctx context.Context, plugin string) ([]daemon.KindInfo, error) {
+func (r *remote) Describe(ctx context.Context, plugin string) (kinds []daemon.KindInfo, note string, err error) {
 	known, err := r.Kinds(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	all, err := r.Plugins(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	return servedBy(all, plugin, known)
 }
