@@ -5,7 +5,6 @@
 package e2e
 
 import (
-	"bufio"
 	"cmp"
 	"context"
 	"errors"
@@ -15,7 +14,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -172,33 +170,6 @@ func dump(t *testing.T, namespace string) {
 	for pod := range strings.FieldsSeq(show("get", "pods", "-o", "jsonpath={.items[*].metadata.name}")) {
 		show("logs", pod, "--all-containers", "--prefix", "--tail=40")
 	}
-}
-
-// port forwards a port of the cluster to this machine until the test ends, and gives its URL.
-func port(t *testing.T, namespace, what, number string) string {
-	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, "kubectl", "port-forward", "-n", namespace, what, ":"+number)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = cmd.Wait()
-	})
-	lines := bufio.NewScanner(out)
-	for lines.Scan() {
-		if m := regexp.MustCompile(`127\.0\.0\.1:(\d+)`).FindStringSubmatch(lines.Text()); m != nil {
-			go func() { _, _ = io.Copy(io.Discard, out) }()
-			return "http://127.0.0.1:" + m[1]
-		}
-	}
-	t.Fatalf("port-forward to %s gave no port", what)
-	return ""
 }
 
 // get gives the body of an answer, or nothing.
