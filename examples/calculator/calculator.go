@@ -30,4 +30,5 @@ var ErrZero = errors.New("division by zero")
 // UnluckyError is a number that brings bad luck.
 type UnluckyError struct{ Number int }
 
+// Error implements error.
 func (e *UnluckyError) Error() string { return fmt.Sprintf("%d is unlucky", e.Number) }

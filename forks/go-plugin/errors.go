@@ -119,4 +119,5 @@ func NewBasicError(err error) *BasicError {
 	return &BasicError{Message: err.Error()}
 }
 
+// Error implements error with the text of the error that it was made from.
 func (e *BasicError) Error() string { return e.Message }

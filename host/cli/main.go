@@ -87,6 +87,7 @@ type failure struct {
 	err  error
 }
 
+// Error implements error. It is empty where all was said already, and only the code is left.
 func (f *failure) Error() string {
 	if f.err == nil {
 		return ""
@@ -94,6 +95,7 @@ func (f *failure) Error() string {
 	return f.err.Error()
 }
 
+// Unwrap gives what has failed, or nil.
 func (f *failure) Unwrap() error { return f.err }
 
 func failf(code int, format string, args ...any) error {

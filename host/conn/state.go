@@ -24,6 +24,7 @@ const (
 
 var stateNames = [...]string{"IDLE", "CONNECTING", "READY", "TRANSIENT_FAILURE", "SHUTDOWN"}
 
+// String gives gRPC's name of the state, such as TRANSIENT_FAILURE.
 func (s State) String() string {
 	if int(s) < len(stateNames) {
 		return stateNames[s]

@@ -29,6 +29,7 @@ type NotReadyError struct {
 	Err error
 }
 
+// Error implements error. It names the cause of each endpoint in Causes, and counts the others.
 func (e *NotReadyError) Error() string {
 	more := ""
 	if e.More > 0 {
@@ -37,6 +38,7 @@ func (e *NotReadyError) Error() string {
 	return fmt.Sprintf("no endpoint of %s is ready: %s%s (%v)", e.Plugin, strings.Join(e.Causes, "; "), more, e.Err)
 }
 
+// Unwrap gives why the pick did not wait any longer.
 func (e *NotReadyError) Unwrap() error { return e.Err }
 
 // UnknownPluginError says that no source knows a plugin.
@@ -46,6 +48,7 @@ type UnknownPluginError struct {
 	Known []string
 }
 
+// Error implements error. It lists the names that are known.
 func (e *UnknownPluginError) Error() string {
 	if len(e.Known) == 0 {
 		return fmt.Sprintf("plugin %q is unknown: none is known", e.Plugin)

@@ -129,6 +129,7 @@ func (h *Host) container() int {
 // user is the host's service account as the API server calls it.
 func (h *Host) user() string { return "system:serviceaccount:" + h.Namespace + ":" + h.ServiceAccount }
 
+// String gives NAMESPACE/NAME.
 func (h *Host) String() string { return h.Namespace + "/" + h.Name }
 
 // scope is which Services a host looks for.

@@ -143,11 +143,13 @@ type startError struct {
 	err  error
 }
 
+// Error implements error with the first line of why it did not start.
 func (e *startError) Error() string {
 	line, _, _ := strings.Cut(e.err.Error(), "\n")
 	return "start " + e.path + ": " + line
 }
 
+// Unwrap gives all of why.
 func (e *startError) Unwrap() error { return e.err }
 
 // note takes the outcome of an attempt. A child that has not lived for long is another

@@ -64,6 +64,7 @@ var (
 // EncodeError is a request whose arguments cannot be encoded. It was not sent.
 type EncodeError struct{ Err error }
 
+// Error implements error with what the encoder said.
 func (e *EncodeError) Error() string { return e.Err.Error() }
 
 // Unwrap returns what the encoder said.
@@ -77,6 +78,7 @@ type RefusedError struct {
 	Busy bool
 }
 
+// Error implements error with the plugin's reason.
 func (e *RefusedError) Error() string { return "the plugin refused the call: " + e.Reason }
 
 // HasNoReply reports whether an error of ReadReply is what the call has come to, in the

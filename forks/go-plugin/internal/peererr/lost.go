@@ -23,6 +23,7 @@ func Lost(err error) error {
 	return &lostError{cause: err}
 }
 
+// Error implements error: that the connection was lost, and by what.
 func (e *lostError) Error() string { return ErrConnectionLost.Error() + ": " + e.cause.Error() }
 
 // Unwrap exposes the cause as well, so that status.FromError still finds a

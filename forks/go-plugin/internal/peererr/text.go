@@ -36,6 +36,8 @@ func Brief(err error) error {
 	return err
 }
 
+// Text makes a text of the other side one visible line of at most printable.MaxText bytes, and
+// a note where it was cut.
 func Text(s string) string {
 	return printable.Clip(printable.Line(printable.Clip(s, printable.MaxText)), printable.MaxText)
 }
