@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 
 	"github.com/reattach/reattach/host/balancer"
@@ -13,7 +14,7 @@ import (
 
 // pin is the session to which calls keep. It holds no lease while there is no call, so
 // that nothing waits for it. Until a request is handed to the session another one may take
-// its place, if this one can have no more calls.
+// its place, if this one can have no more calls, or a call could not be sent there.
 type pin struct {
 	balancer.Lease
 	state   *State
@@ -30,13 +31,13 @@ type pin struct {
 // isTold reports whether the session may have been told something. p.mu is held.
 func (p *pin) isTold() bool { return p.used || p.handed > 0 }
 
-// take begins a call on it. Without a lease, told reports whether the session may have been
-// told something.
-func (p *pin) take() (lease *pinLease, told bool) {
+// take begins a call on it, unless it was told nothing and the call has tried it in vain.
+// Without a lease, told reports whether the session may have been told something.
+func (p *pin) take(tried []string) (lease *pinLease, told bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch {
-	case p.gone:
+	case p.gone, !p.isTold() && slices.Contains(tried, p.Endpoint()):
 		return nil, false
 	case !p.begin():
 		return nil, p.isTold()
@@ -197,7 +198,7 @@ func (k *keeping) Pick(ctx context.Context, protocol string, tried []string) (ba
 	for {
 		p := k.state.pinned.Load()
 		if p != nil {
-			switch lease, told := p.take(); {
+			switch lease, told := p.take(tried); {
 			case lease != nil:
 				return lease, nil
 			case told:
@@ -208,6 +209,12 @@ func (k *keeping) Pick(ctx context.Context, protocol string, tried []string) (ba
 		lease, err := k.next.Pick(ctx, protocol, tried)
 		if err != nil {
 			return nil, err
+		}
+		if p != nil && slices.Contains(tried, lease.Endpoint()) { // no other one has a better chance
+			if again, _ := p.take(nil); again != nil {
+				lease.Done(balancer.NotSent)
+				return again, nil
+			}
 		}
 		if mine, err := k.state.pin(p, lease); mine != nil || err != nil {
 			return mine, err

@@ -132,6 +132,59 @@ func TestHand(t *testing.T) {
 	}
 }
 
+// TestAffinityUntold has a call try in vain to be sent to the first endpoint: nothing binds it
+// to that, so that it goes on to the second one, and stays there.
+func TestAffinityUntold(t *testing.T) {
+	s := NewState()
+	defer s.Close()
+	router := s.Keeping(&inTurn{{id: "first", ended: make(chan struct{})}, {id: "second", ended: make(chan struct{})}})
+	for _, pick := range []struct {
+		tried []string
+		want  string
+		hand  bool
+	}{
+		{nil, "first", false},
+		{[]string{"first"}, "second", true},
+		{[]string{"first", "second"}, "second", false},
+	} {
+		lease, err := router.Pick(t.Context(), "", pick.tried)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lease.Endpoint() != pick.want {
+			t.Errorf("with %v tried, the call went to %s, want %s", pick.tried, lease.Endpoint(), pick.want)
+		}
+		outcome := balancer.NotSent
+		if pick.hand && Hand(lease) {
+			outcome = balancer.Answered
+		}
+		lease.Done(outcome)
+	}
+}
+
+// TestAffinityOfOneUntold has two calls try the only endpoint in vain: neither takes it from
+// the other.
+func TestAffinityOfOneUntold(t *testing.T) {
+	s := NewState()
+	defer s.Close()
+	only := &keptLease{id: "only", ended: make(chan struct{})}
+	router := s.Keeping(&inTurn{only, only, only})
+	var leases []balancer.Lease
+	for _, tried := range [][]string{nil, {"only"}, {"only"}} {
+		lease, err := router.Pick(t.Context(), "", tried)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leases = append(leases, lease)
+	}
+	for i, lease := range leases {
+		if !Hand(lease) {
+			t.Errorf("call %d was not handed over", i+1)
+		}
+		lease.Done(balancer.Answered)
+	}
+}
+
 // leaver is an endpoint that leaves after some calls.
 type leaver struct {
 	keptLease

@@ -81,7 +81,7 @@ func (c *rpcCodec) route(k *call, lease balancer.Lease) {
 		defer cancel()
 	}
 	for {
-		if k.hasEnded() {
+		if ctx.Err() != nil { // a Router need not look at it
 			if lease != nil {
 				lease.Done(balancer.NotSent)
 			}
@@ -99,31 +99,43 @@ func (c *rpcCodec) route(k *call, lease balancer.Lease) {
 		if err == nil {
 			return
 		}
-		outcome := balancer.NotSent
-		if errors.Is(err, errSlow) {
-			outcome = balancer.TimedOut
-		}
-		replay, replaying := errors.AsType[*ReplayError](err)
-		if replaying {
-			outcome = replay.outcome
-		}
-		lease.Done(outcome)
-		if unfit, ok := errors.AsType[*plugin.RPCEncodeError](err); ok { // it would fail elsewhere as well
-			c.fault(k, Fault{Reason: ReasonArguments, Err: unfit.Err})
+		if c.declined(k, lease, err) {
 			return
-		}
-		k.avoid(lease.Endpoint(), err)
-		text, answered := errors.AsType[rpc.ServerError](err)
-		_, failed := Cause(err)
-		switch {
-		case failed: // the session ended meanwhile
-		case replaying && (answered || errors.Is(err, ErrTimeout)):
-			k.retry.refused = err
-		case answered:
-			k.retry.refused = &RefusedError{Kind: c.kind, Err: text}
 		}
 		lease = nil
 	}
+}
+
+// declined gives a lease back on whose session a call could not be put, and says of the
+// next attempt what err tells of this one. It reports true if it has ended the call.
+func (c *rpcCodec) declined(k *call, lease balancer.Lease, err error) bool {
+	outcome := balancer.NotSent
+	if errors.Is(err, errSlow) {
+		outcome = balancer.TimedOut
+	}
+	replay, replaying := errors.AsType[*ReplayError](err)
+	if replaying {
+		outcome = replay.outcome
+	}
+	lease.Done(outcome)
+	if unfit, ok := errors.AsType[*plugin.RPCEncodeError](err); ok { // it would fail elsewhere as well
+		c.fault(k, Fault{Reason: ReasonArguments, Err: unfit.Err})
+		return true
+	}
+	if err == errLeft { // calls keep to another session, perhaps of the same endpoint
+		return false
+	}
+	k.avoid(lease.Endpoint(), err)
+	text, answered := errors.AsType[rpc.ServerError](err)
+	_, failed := Cause(err)
+	switch {
+	case failed: // the session ended meanwhile
+	case replaying && (answered || errors.Is(err, ErrTimeout)):
+		k.retry.refused = err
+	case answered:
+		k.retry.refused = &RefusedError{Kind: c.kind, Err: text}
+	}
+	return false
 }
 
 // offer puts the call on the channel of a lease's session, and waits for it where it
