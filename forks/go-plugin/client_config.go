@@ -154,7 +154,8 @@ type ClientConfig struct {
 
 	// KeepaliveInterval is how long a remote session may be silent before it is
 	// probed: 5 s if zero, never if negative. A peer that vanished is noticed
-	// after KeepaliveInterval + PingTimeout at the latest.
+	// after KeepaliveInterval + PingTimeout at the latest, and by TCP alone once it
+	// has said by an HTTP/2 GOAWAY that it leaves.
 	KeepaliveInterval time.Duration
 
 	// relayed is for a child whose connections others use: it does not shake hands.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 	"time"
 
@@ -24,13 +25,14 @@ const (
 	wireLeave    = wireGoAway + "\x7f\xff\xff\xff" + "\x00\x00\x00\x00" // it ends what it was asked
 	wireTakeNone = wireGoAway + "\x00\x00\x00\x00" + "\x00\x00\x00\x00" // it has begun nothing
 	wireReject   = wireGoAway + "\x00\x00\x00\x00" + "\x00\x00\x00\x0b"
+	wireCalm     = "\x00\x00\x17\x07\x00\x00\x00\x00\x00" + "\x7f\xff\xff\xff" + "\x00\x00\x00\x0b" + "too\x1b[many pings"
 	wireGoAway   = "\x00\x00\x08\x07\x00\x00\x00\x00\x00"
 	wireBroken   = "\x00\x00\x01\x00\x00\x00\x00\x00\x00" + "x" // data of no stream
 )
 
 // scriptedSession is a gRPC session at rest with a plugin that sends what the
-// test says. No probe looks after it.
-func scriptedSession(t *testing.T) (s *plugin.Session, peer *scriptedPeer) {
+// test says. A probe looks after it unless keepalive is negative.
+func scriptedSession(t *testing.T, keepalive time.Duration) (s *plugin.Session, peer *scriptedPeer) {
 	t.Helper()
 	here, there := net.Pipe()
 	peer = newScriptedPeer(there)
@@ -40,7 +42,7 @@ func scriptedSession(t *testing.T) (s *plugin.Session, peer *scriptedPeer) {
 		AllowedProtocols:  []plugin.Protocol{plugin.ProtocolGRPC},
 		Reattach:          &plugin.ReattachConfig{},
 		Logger:            hclog.NewNullLogger(),
-		KeepaliveInterval: -1,
+		KeepaliveInterval: keepalive,
 	}
 	s, err := plugin.NewSession(cfg, here, &plugin.PeerInfo{Version: int(testHandshake.ProtocolVersion), Protocol: string(plugin.ProtocolGRPC)})
 	if err != nil {
@@ -142,7 +144,7 @@ func TestEndOfASessionAtRest(t *testing.T) {
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
-			s, peer := scriptedSession(t)
+			s, peer := scriptedSession(t, -1)
 			tc.end(s, peer)
 			await(t, tc.reason+"\nthe session does not end", s.Done())
 			if err := s.Err(); !errors.Is(err, plugin.ErrConnectionLost) {
@@ -157,12 +159,12 @@ func TestEndOfASessionAtRest(t *testing.T) {
 // connection stays for as long as the stream does.
 func TestPluginLeaves(t *testing.T) {
 	t.Run("AtOnce", func(t *testing.T) {
-		s, peer := scriptedSession(t)
+		s, peer := scriptedSession(t, -1)
 		peer.says(wireSettings + wireLeave)
 		await(t, "the host is not told", s.Draining())
 	})
 	t.Run("WithAStream", func(t *testing.T) {
-		s, peer := scriptedSession(t)
+		s, peer := scriptedSession(t, -1)
 		peer.says(wireSettings)
 		await(t, "the host opens no stream", peer.opened)
 		if isClosed(s.Draining()) {
@@ -176,6 +178,38 @@ func TestPluginLeaves(t *testing.T) {
 		peer.hangUp()
 		await(t, "the session does not end", s.Done())
 	})
+}
+
+// TestPluginGivesUp has a plugin end the connection with an error of HTTP/2, after which it has
+// to close it. It has not said that it leaves, and the session ends with what it said.
+func TestPluginGivesUp(t *testing.T) {
+	for name, tc := range map[string]struct {
+		says       string
+		withStream bool
+		want       string
+	}{
+		"at rest":       {says: wireSettings + wireReject, want: "ENHANCE_YOUR_CALM"},
+		"at once":       {says: wireReject, want: "ENHANCE_YOUR_CALM"},
+		"with a stream": {says: wireReject, withStream: true, want: "ENHANCE_YOUR_CALM"},
+		"with a reason": {says: wireCalm, withStream: true, want: `ENHANCE_YOUR_CALM: too\x1b[many pings`},
+		"leaving":       {says: wireLeave + wireCalm, withStream: true, want: "ENHANCE_YOUR_CALM"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, peer := scriptedSession(t, -1)
+			if tc.withStream {
+				peer.says(wireSettings)
+				await(t, "the host opens no stream", peer.opened)
+			}
+			peer.says(tc.says)
+			await(t, "the session does not end", s.Done())
+			if err := s.Err(); !errors.Is(err, plugin.ErrConnectionLost) || !strings.Contains(err.Error(), tc.want) {
+				t.Errorf("the session ended with %v", err)
+			}
+			if got, want := isClosed(s.Draining()), strings.HasPrefix(tc.says, wireLeave); got != want {
+				t.Errorf("the plugin is taken to leave: %v, want %v", got, want)
+			}
+		})
+	}
 }
 
 // TestPlainServerLeaves attaches to a gRPC server that was not made for go-plugin, and ends
@@ -225,7 +259,7 @@ func TestPlainServerLeaves(t *testing.T) {
 
 // TestLostConnectionIsNoLeave cuts a connection: the plugin has not said that it leaves.
 func TestLostConnectionIsNoLeave(t *testing.T) {
-	s, peer := scriptedSession(t)
+	s, peer := scriptedSession(t, -1)
 	peer.says(wireSettings)
 	peer.hangUp()
 	<-s.Done()

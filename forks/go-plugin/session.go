@@ -98,7 +98,8 @@ func (s *Session) Err() error { return context.Cause(s.ctx) }
 
 // Draining is closed when the plugin has said that it is about to leave. It
 // still finishes the calls in flight; new ones belong elsewhere. A plugin that
-// does not know the handshake says so over gRPC at most, by an HTTP/2 GOAWAY.
+// does not know the handshake says so over gRPC at most, by an HTTP/2 GOAWAY
+// without an error.
 func (s *Session) Draining() <-chan struct{} { return s.draining.Done() }
 
 // ClientConn returns the connection of a gRPC session, and false for net/rpc.
@@ -226,7 +227,12 @@ func (s *Session) probe() time.Duration {
 	if rest := s.keepalive - s.conn.Silence(); rest > 0 {
 		return rest
 	}
-	if err := s.Ping(); err != nil {
+	// A plugin that has sent a GOAWAY takes no ping, and finishes the calls in flight. TCP's own
+	// probes go on.
+	if s.conn.IsLeaving() {
+		return 0
+	}
+	if err := s.Ping(); err != nil && !s.conn.IsLeaving() {
 		s.lose(fmt.Errorf("plugin at %s does not answer a ping within %v: %w", s.RemoteAddr(), s.pingTimeout, err))
 		return 0
 	}

@@ -3,6 +3,7 @@
 package dial
 
 import (
+	"cmp"
 	"errors"
 	"net"
 	"sync/atomic"
@@ -11,7 +12,6 @@ import (
 
 	"google.golang.org/grpc/mem"
 
-	"github.com/hashicorp/go-plugin/internal/h2frames"
 	"github.com/hashicorp/go-plugin/internal/idleread"
 )
 
@@ -29,12 +29,6 @@ type Conn struct {
 	http2  *http2Watch      // nil: it is not spoken
 }
 
-// http2Watch is what is known of HTTP/2 on a connection.
-type http2Watch struct {
-	frames h2frames.Walk // of what was read
-	leaves func()
-}
-
 // NewConn watches a connection. At its end, lost is called with the reason.
 // It does not block, and may be called again.
 func NewConn(conn net.Conn, lost func(error)) *Conn {
@@ -43,8 +37,9 @@ func NewConn(conn net.Conn, lost func(error)) *Conn {
 
 // NewHTTP2Conn does so for gRPC by HTTP/2, from the first byte on. gRPC may close the
 // connection by itself, and read no more. leaves is called, as lost is, when the other side
-// has sent a GOAWAY, before gRPC acts on it. gRPC tells nobody of it, and the states of a
-// ClientConn can be sampled only: a connection may have been READY in between.
+// has sent a GOAWAY without an error, before gRPC acts on it. gRPC tells nobody of it, and the
+// states of a ClientConn can be sampled only: a connection may have been READY in between. One
+// with an error is the end, of which lost is told once gRPC has what came before.
 func NewHTTP2Conn(conn net.Conn, lost func(error), leaves func()) *Conn {
 	c := NewConn(conn, lost)
 	c.http2 = &http2Watch{leaves: leaves}
@@ -58,6 +53,10 @@ func (c *Conn) Silence() time.Duration {
 
 // Read implements net.Conn.
 func (c *Conn) Read(p []byte) (int, error) {
+	if err := c.http2.end(); err != nil {
+		c.lost(err)
+		return 0, err
+	}
 	n, err := c.Conn.Read(p)
 	c.note(p[:n], err)
 	return n, err
@@ -65,6 +64,10 @@ func (c *Conn) Read(p []byte) (int, error) {
 
 // ReadOnReady implements idleread.Conn.
 func (c *Conn) ReadOnReady(size int, pool mem.BufferPool) (buffer *[]byte, n int, err error) {
+	if err := c.http2.end(); err != nil {
+		c.lost(err)
+		return nil, 0, err
+	}
 	buffer, n, err = c.reader.ReadOnReady(size, pool)
 	var read []byte
 	if n > 0 {
@@ -82,17 +85,8 @@ func (c *Conn) note(read []byte, err error) {
 		c.http2.look(read)
 	}
 	if err != nil && !isDeadline(err) {
-		c.lost(err)
+		c.lost(cmp.Or(c.http2.end(), err))
 	}
-}
-
-// look looks for a GOAWAY in what was read next.
-func (w *http2Watch) look(read []byte) {
-	w.frames.Next(read, func([]byte) {
-		if w.frames.Kind() == h2frames.GoAway && w.frames.Stream() == 0 && w.frames.Left() == 0 {
-			w.leaves()
-		}
-	})
 }
 
 // isDeadline reports whether err says that a deadline has passed. Not every
@@ -107,7 +101,7 @@ func isDeadline(err error) bool {
 // Close implements net.Conn.
 func (c *Conn) Close() error {
 	if c.http2 != nil {
-		c.lost(net.ErrClosed)
+		c.lost(cmp.Or(c.http2.end(), net.ErrClosed))
 	}
 	return c.Conn.Close()
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -68,5 +69,39 @@ func TestFailedWriteLeavesAnswersToBeRead(t *testing.T) {
 	answer := make([]byte, 6)
 	if n, err := c.Read(answer); n != 6 || err != nil {
 		t.Errorf("read %d bytes, %v", n, err)
+	}
+}
+
+// spoken is a connection on which all has come at once.
+type spoken struct {
+	net.Conn
+	left string
+}
+
+func (c *spoken) Read(p []byte) (int, error) {
+	n := copy(p, c.left)
+	c.left = c.left[n:]
+	return n, nil
+}
+
+// A plugin that has answered, and gives the connection up: gRPC has the answer before the
+// session ends, however little it reads at once.
+func TestAnswersBeforeTheyGiveUp(t *testing.T) {
+	const answer = "\x00\x00\x01\x00\x01\x00\x00\x00\x01" + "x"
+	const goAway = "\x00\x00\x0a\x07\x00\x00\x00\x00\x00" + "\x00\x00\x00\x01" + "\x00\x00\x00\x02" + "no"
+	for _, size := range []int{1, 10, 100} {
+		var ended error
+		c := dial.NewHTTP2Conn(&spoken{left: answer + goAway}, func(err error) { ended = err }, func() { t.Error("it is taken to leave") })
+		came, p := 0, make([]byte, size)
+		for came < len(answer+goAway) {
+			n, err := c.Read(p)
+			if err != nil || ended != nil {
+				t.Fatalf("after %d bytes: %v, the session ended with %v", came, err, ended)
+			}
+			came += n
+		}
+		if _, err := c.Read(p); err == nil || ended != err || !strings.Contains(err.Error(), "INTERNAL_ERROR: no") {
+			t.Errorf("the next read says %v, the session ended with %v", err, ended)
+		}
 	}
 }
