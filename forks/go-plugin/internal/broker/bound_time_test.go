@@ -5,8 +5,10 @@
 package broker
 
 import (
+	"crypto/tls"
 	"errors"
 	"io"
+	"net"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -118,6 +120,50 @@ func TestAcceptedAndNeverServed(t *testing.T) {
 	// The plugin may learn that one was taken before it is in the queue.
 	if taken < 1024 || !refused {
 		t.Errorf("%d connections were taken, then one refused: %v; want some 1024, then a refusal", taken, refused)
+	}
+}
+
+// Whoever dials an id and says nothing, where TLS is spoken, holds a connection for as long as
+// the broker has patience with the other side: a group, and a bridge, outlive its session.
+func TestSilenceBeforeTLS(t *testing.T) {
+	cfg := testConfig(Listeners(ListenerConfig{}))
+	cfg.TLS = &tls.Config{}
+	for name, takes := range map[string]func(b *Broker, conn net.Conn){
+		"group": func(b *Broker, conn net.Conn) {
+			lis, err := NewGroup().accept(t.Context(), 1)
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer lis.Close()
+			lis.(*groupListener).admit(b, conn)
+		},
+		"bridge": func(b *Broker, conn net.Conn) {
+			bridge := NewBridge()
+			defer bridge.Close()
+			if err := bridge.join(newReach(b, 1), conn, b); err == nil {
+				t.Error("it is joined")
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				b := New(cfg)
+				defer b.Close()
+				silent, conn := net.Pipe()
+				defer silent.Close()
+				start, took := time.Now(), make(chan time.Duration, 1)
+				go func() {
+					takes(b, conn)
+					took <- time.Since(start)
+				}()
+				time.Sleep(time.Hour)
+				_ = silent.Close()
+				if waited := <-took; waited != rendezvous.Wait {
+					t.Errorf("it was waited for for %v, want %v", waited, rendezvous.Wait)
+				}
+			})
+		})
 	}
 }
 

@@ -134,18 +134,16 @@ func (b *Bridge) carry(id uint32, at, on *Broker) error {
 }
 
 // join connects one connection, and closes both its ends when either is.
-func (b *Bridge) join(to *reach, conn net.Conn, on *Broker) error {
-	defer func() { _ = conn.Close() }()
-	defer context.AfterFunc(b.ctx, func() { _ = conn.Close() })()
+func (b *Bridge) join(to *reach, accepted net.Conn, on *Broker) error {
+	defer accepted.Close()
+	defer context.AfterFunc(b.ctx, func() { _ = accepted.Close() })()
 	ctx, cancel := to.at.within(b.ctx, to.at.patience)
 	defer cancel()
-	if on.creds != nil {
-		secure, _, err := on.creds.ServerHandshake(conn)
-		if err != nil {
-			return fmt.Errorf("TLS: %w", err)
-		}
-		conn = secure
+	conn, err := on.secure(accepted)
+	if err != nil {
+		return fmt.Errorf("TLS: %w", err)
 	}
+	defer conn.Close()
 	far, err := to.connect(ctx)
 	if err != nil {
 		return err

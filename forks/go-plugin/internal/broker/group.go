@@ -141,16 +141,13 @@ func (l *groupListener) acceptFrom(b *Broker) {
 // admit delivers a connection of a session. The server that gets it serves all
 // sessions, so each session's own TLS is spoken here.
 func (l *groupListener) admit(b *Broker, conn net.Conn) {
-	if b.creds != nil {
-		stop := context.AfterFunc(l.ctx, func() { _ = conn.Close() })
-		secure, _, err := b.creds.ServerHandshake(conn)
-		if !stop() || err != nil {
-			_ = conn.Close()
-			return
-		}
-		conn = secure
+	stop := context.AfterFunc(l.ctx, func() { _ = conn.Close() })
+	secure, err := b.secure(conn)
+	if !stop() || err != nil {
+		_ = conn.Close()
+		return
 	}
-	l.Deliver(conn)
+	l.Deliver(secure)
 }
 
 // Close stops accepting in every session.

@@ -21,6 +21,20 @@ func (b *Broker) within(ctx context.Context, d time.Duration) (context.Context, 
 	}
 }
 
+// secure speaks the broker's TLS on a connection that was accepted, if it has any. Whoever has
+// dialled may be silent, and its session may end before it is not.
+func (b *Broker) secure(conn net.Conn) (net.Conn, error) {
+	if b.creds == nil {
+		return conn, nil
+	}
+	_ = conn.SetDeadline(time.Now().Add(b.patience))
+	secure, _, err := b.creds.ServerHandshake(conn)
+	if err == nil {
+		err = conn.SetDeadline(time.Time{})
+	}
+	return secure, err
+}
+
 // spawn runs f in the background, and reports false if the broker is closed.
 func (b *Broker) spawn(f func()) bool {
 	b.mu.Lock()
