@@ -17,6 +17,7 @@ import (
 	"github.com/reattach/reattach/host/discovery"
 	"github.com/reattach/reattach/host/fleet"
 	"github.com/reattach/reattach/host/stub"
+	"github.com/reattach/reattach/host/target"
 )
 
 // Daemon finds plugins, keeps them attached and routes calls to them. All its
@@ -96,21 +97,7 @@ func newDaemon(opts Options) (*Daemon, error) {
 		return nil, err
 	}
 	d.metrics = newMetrics(func(plugin string) bool { return d.fleet.Knows(plugin) })
-	d.fleet, err = fleet.New(fleet.Options{
-		Dialers:      dialers,
-		Balancer:     opts.Balancer,
-		Dialect:      d.dialects.of,
-		DrainTimeout: opts.DrainTimeout,
-		CloseTimeout: opts.StopTimeout,
-		Logger:       opts.Logger,
-		Conn: conn.Options{
-			DialTimeout:  opts.AttachTimeout,
-			DrainTimeout: opts.DrainTimeout,
-			Check:        d.check,
-			Observe:      d.metrics.observe,
-		},
-	})
-	if err != nil {
+	if d.fleet, err = d.newFleet(dialers); err != nil {
 		return nil, err
 	}
 	if opts.Registerer != nil {
@@ -119,6 +106,24 @@ func newDaemon(opts Options) (*Daemon, error) {
 		}
 	}
 	return d, nil
+}
+
+// newFleet gives the fleet whose conns the daemon checks, and which reports to its metrics.
+func (d *Daemon) newFleet(dialers map[target.Placement]conn.Dialer) (*fleet.Fleet, error) {
+	return fleet.New(fleet.Options{
+		Dialers:      dialers,
+		Balancer:     d.opts.Balancer,
+		Dialect:      d.dialects.of,
+		DrainTimeout: d.opts.DrainTimeout,
+		CloseTimeout: d.opts.StopTimeout,
+		Logger:       d.opts.Logger,
+		Conn: conn.Options{
+			DialTimeout:  d.opts.AttachTimeout,
+			DrainTimeout: d.opts.DrainTimeout,
+			Check:        d.check,
+			Observe:      d.metrics.observe,
+		},
+	})
 }
 
 // Run finds plugins and keeps them attached until ctx ends. Then it stops in order:

@@ -5,21 +5,18 @@ package kubernetes
 import (
 	"bytes"
 	"cmp"
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/util/intstr"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/reattach/reattach/host/doctor"
@@ -204,125 +201,4 @@ func (m *Manifests) host(q doctor.Question) *Host {
 		return nil
 	}
 	return m.hosts[0]
-}
-
-func (m *Manifests) services(_ context.Context, namespace, name string) ([]corev1.Service, error) {
-	return slices.DeleteFunc(slices.Clone(m.allServices), func(s corev1.Service) bool {
-		return s.Namespace != namespace || name != "" && s.Name != name
-	}), nil
-}
-
-// slices gives those that the manifests have, and one that the cluster will make of the
-// pods.
-func (m *Manifests) slices(ctx context.Context, namespace, service string) ([]discoveryv1.EndpointSlice, error) {
-	found := slices.DeleteFunc(slices.Clone(m.allSlices), func(s discoveryv1.EndpointSlice) bool {
-		return s.Namespace != namespace || s.Labels[discoveryv1.LabelServiceName] != service
-	})
-	all, err := m.services(ctx, namespace, service)
-	if err != nil || len(all) == 0 || len(all[0].Spec.Selector) == 0 {
-		return found, err
-	}
-	pods, err := m.pods(ctx, namespace, all[0].Spec.Selector)
-	if err != nil {
-		return nil, err
-	}
-	for i := range pods {
-		made := discoveryv1.EndpointSlice{AddressType: discoveryv1.AddressTypeIPv4}
-		made.Name, made.Namespace = pods[i].Name, namespace
-		made.Endpoints = []discoveryv1.Endpoint{{Addresses: []string{fmt.Sprintf("192.0.2.%d", i+1)}}} // for documentation (RFC 5737)
-		for _, p := range all[0].Spec.Ports {
-			number := p.Port
-			switch {
-			case p.TargetPort.Type == intstr.String:
-				number = int32(numberOf(p.TargetPort.StrVal, &pods[i]))
-			case p.TargetPort.IntVal != 0:
-				number = p.TargetPort.IntVal
-			}
-			if number != 0 {
-				made.Ports = append(made.Ports, discoveryv1.EndpointPort{Name: &p.Name, Port: &number})
-			}
-		}
-		found = append(found, made)
-	}
-	return found, nil
-}
-
-func (m *Manifests) pods(_ context.Context, namespace string, with labels.Set) ([]corev1.Pod, error) {
-	selector := with.AsSelector()
-	return slices.DeleteFunc(slices.Clone(m.allPods), func(p corev1.Pod) bool {
-		return p.Namespace != namespace || !selector.Matches(labels.Set(p.Labels))
-	}), nil
-}
-
-func (m *Manifests) makers(_ context.Context, namespace string) []deployment {
-	return slices.DeleteFunc(slices.Clone(m.podless), func(d deployment) bool { return d.Metadata.Namespace != namespace })
-}
-
-func (m *Manifests) policies(_ context.Context, namespace string) ([]networkingv1.NetworkPolicy, error) {
-	return slices.DeleteFunc(slices.Clone(m.allPolicies), func(p networkingv1.NetworkPolicy) bool { return p.Namespace != namespace }), nil
-}
-
-func (m *Manifests) namespace(_ context.Context, name string) (labels.Set, error) {
-	if found, ok := m.names[name]; ok {
-		return found, nil
-	}
-	return nil, doctor.Unseen("the manifests do not have namespace %s", name)
-}
-
-// checkListens looks whether the plugin's pods listen where the Service leads.
-func (w *walk) checkListens(context.Context) (string, error) {
-	for i := range w.pods {
-		pod := &w.pods[i]
-		env := variablesOf(pod)
-		switch host := strings.ToLower(env["PLUGIN_HOST"]); host {
-		case "localhost", "127.0.0.1", "::1":
-			return "", doctor.Find(doctor.ConnectionRefused, "pod %s listens on loopback only: PLUGIN_HOST=%s", pod.Name, host)
-		}
-		first, last, port := env["PLUGIN_MIN_PORT"], env["PLUGIN_MAX_PORT"], fmt.Sprint(w.port(pod))
-		if first != "" && first == last && first != port {
-			return "", doctor.Find(doctor.ConnectionRefused, "pod %s listens on port %s (PLUGIN_MIN_PORT, PLUGIN_MAX_PORT), and the Service leads to %s", pod.Name, first, port)
-		}
-	}
-	return "nothing in the manifests is against it", nil
-}
-
-// checkSecrets looks whether host and plugin both mean to speak TLS.
-func (w *walk) checkSecrets(context.Context) (string, error) {
-	if w.host == nil {
-		return "", doctor.Unseen("the manifests have no host, which a variable KUBE_SELECTOR or KUBE_NAMESPACES makes")
-	}
-	pod := corev1.Pod{Spec: w.host.template.Spec}
-	host := variablesOf(&pod)
-	_, asks := host["HOST_TLS_CA_FILE"]
-	_, shows := host["HOST_TLS_CERT_FILE"]
-	if slices.Contains(strings.Split(strings.ReplaceAll(host["HOST_TLS_PLAIN_PLUGINS"], " ", ""), ","), w.plugin()) {
-		asks, shows = false, false
-	}
-	for i := range w.pods {
-		env := variablesOf(&w.pods[i])
-		_, speaks := env["PLUGIN_TLS_CERT_FILE"]
-		_, wants := env["PLUGIN_TLS_CLIENT_CA_FILE"]
-		name := w.pods[i].Name
-		switch {
-		case asks && !speaks:
-			return "", doctor.Find(doctor.PluginWithoutTLS, "the host %s has HOST_TLS_CA_FILE, and pod %s has no PLUGIN_TLS_CERT_FILE", w.host, name)
-		case speaks && !asks:
-			return "", doctor.Find(doctor.PluginWantsTLS, "pod %s has PLUGIN_TLS_CERT_FILE, and the host %s has no HOST_TLS_CA_FILE for it", name, w.host)
-		case wants && !shows:
-			return "", doctor.Find(doctor.HostTurnedDown, "pod %s has PLUGIN_TLS_CLIENT_CA_FILE, and the host %s has no HOST_TLS_CERT_FILE", name, w.host)
-		}
-	}
-	return "host and plugin mean the same", nil
-}
-
-// variablesOf has those of all containers of a pod; one that is not given by value is
-// empty.
-func variablesOf(pod *corev1.Pod) map[string]string {
-	all := make(map[string]string)
-	for _, c := range containersOf(pod) {
-		for _, e := range c.Env {
-			all[e.Name] = e.Value
-		}
-	}
-	return all
 }
