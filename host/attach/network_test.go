@@ -254,6 +254,22 @@ func TestNetworkNames(t *testing.T) {
 	}
 }
 
+// deadlined is a context whose deadline is when over is closed.
+type deadlined struct {
+	context.Context
+	over chan struct{}
+}
+
+func (d deadlined) Done() <-chan struct{} { return d.over }
+func (d deadlined) Err() error {
+	select {
+	case <-d.over:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
+
 func TestNetworkTimeout(t *testing.T) {
 	e := listen(t, silent)
 	_, err := networkDialer(t, func(o *attach.NetworkOptions) { o.Timeout = 100 * time.Millisecond }).Dial(t.Context(), e)
@@ -261,9 +277,13 @@ func TestNetworkTimeout(t *testing.T) {
 		t.Errorf("a peer that says nothing: %v", err)
 	}
 	// At the caller's deadline it is told in the same words, and once.
-	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
-	defer cancel()
-	_, err = networkDialer(t, nil).Dial(ctx, e)
+	late := deadlined{t.Context(), make(chan struct{})}
+	e = listen(t, func(conn net.Conn) {
+		_, _ = conn.Read(make([]byte, 1024))
+		close(late.over)
+		silent(conn)
+	})
+	_, err = networkDialer(t, nil).Dial(late, e)
 	if !errors.Is(err, context.DeadlineExceeded) || strings.Contains(err.Error(), "deadline exceeded") || !strings.Contains(err.Error(), "no answer to the handshake within") {
 		t.Errorf("a peer that says nothing until the caller's deadline: %v", err)
 	}
