@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -17,7 +18,7 @@ import (
 // metrics counts what happens. Its series of a plugin go with the plugin.
 type metrics struct {
 	called     *prometheus.CounterVec
-	took       durationsVec
+	took       *prometheus.HistogramVec
 	retried    *prometheus.CounterVec
 	repeated   *prometheus.CounterVec
 	attached   *prometheus.CounterVec
@@ -37,16 +38,19 @@ func newMetrics(known func(plugin string) bool) *metrics {
 	counter := func(name, help string, labels ...string) *prometheus.CounterVec {
 		return prometheus.NewCounterVec(prometheus.CounterOpts{Namespace: "reattach", Name: name, Help: help}, labels)
 	}
-	histogram := func(name, help string, labels ...string) durationsVec {
-		return newDurations(prometheus.NewDesc("reattach_"+name, help, labels, nil))
-	}
 	return &metrics{
 		known:   known,
 		history: history.New(),
 		called: counter("calls_total", "Calls that ended, by whose error it was: none, plugin, network or host.",
 			"plugin", "kind", "method", "error_source"),
-		took: histogram("call_duration_seconds", "How long calls took, all attempts together.",
-			"plugin", "kind", "method"),
+		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Namespace: "reattach", Name: "call_duration_seconds", Help: "How long calls took, all attempts together.",
+			// A scrape that takes native histograms learns all from those; the few
+			// classic buckets are for one that does not.
+			Buckets:                        []float64{.01, .1, 1},
+			NativeHistogramBucketFactor:    1.1,
+			NativeHistogramMaxBucketNumber: 100, NativeHistogramMinResetDuration: time.Hour,
+		}, []string{"plugin", "kind", "method"}),
 		retried:    counter("call_retries_total", "Attempts of calls after their first.", "plugin", "kind", "method"),
 		repeated:   counter("call_repeats_total", "Attempts of idempotent calls that were made although one before may have run.", "plugin", "kind", "method"),
 		attached:   counter("attaches_total", "Sessions that were made with endpoints.", "plugin"),

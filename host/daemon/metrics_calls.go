@@ -74,18 +74,19 @@ type keptSeries struct {
 // methodSeries is what each call of a method counts in.
 type methodSeries struct {
 	good prometheus.Counter
-	took *durations
+	took prometheus.Observer
 	// history is nil if it has no room for the method.
 	history *history.Method
 }
 
 // observe counts how long a call took, with the trace that shows it as the exemplar.
 func (s methodSeries) observe(call stub.Call) {
-	traceID := call.TraceID
-	if traceID != "" && !fitsExemplar(traceID) {
-		traceID = ""
+	took := call.Took.Seconds()
+	if with, ok := s.took.(prometheus.ExemplarObserver); ok && call.TraceID != "" && fitsExemplar(call.TraceID) {
+		with.ObserveWithExemplar(took, prometheus.Labels{"trace_id": call.TraceID})
+		return
 	}
-	s.took.observe(call.Took, traceID)
+	s.took.Observe(took)
 }
 
 // fitsExemplar reports whether an ID, which is its Tracer's, can stand in an exemplar:
@@ -131,7 +132,7 @@ func (m *callMetrics) series(method string) methodSeries {
 		return series
 	}
 	series.good = m.called.WithLabelValues(m.plugin, m.kind, method, "none")
-	series.took = m.took.withLabelValues(m.plugin, m.kind, method)
+	series.took = m.took.WithLabelValues(m.plugin, m.kind, method)
 	series.history = m.history.Method(m.plugin, m.kind, method)
 	// If another call stores its own meanwhile, one of the two is kept next time.
 	kept, deletions := m.kept.Load(), m.deletions.Load()

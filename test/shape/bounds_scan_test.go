@@ -302,7 +302,7 @@ func TestEveryBoundHasARow(t *testing.T) {
 // the directory and the name.
 var notBounds = map[string][]string{
 	"how finely a histogram counts, whatever it counts": {
-		"host/daemon maxNativeBuckets",
+		"host/daemon NativeHistogramMaxBucketNumber", "host/daemon NativeHistogramMinResetDuration",
 	},
 	"what a plugin under test has to keep, not this program": {
 		"host/conform pieceWait", "host/conform maxRequest", "host/conform maxText",
