@@ -186,3 +186,10 @@ func end(stream *mux.Stream, code codes.Code, text string) {
 	endItem(b, 0)
 	_, _ = stream.WriteLast(b)
 }
+
+// refuse says that the plugin has not run a call, and why.
+func refuse(stream *mux.Stream, why string) {
+	b := append(beginItem(nil, itemRefused), why...)
+	endItem(b, 0)
+	_, _ = stream.WriteLast(b)
+}

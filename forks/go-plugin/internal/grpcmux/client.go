@@ -101,6 +101,7 @@ func (c *Client) unary(ctx context.Context, call *unaryCall, method string, req,
 	call.reply.Reader = &call.pieces
 	err = call.reply.only(&call.options, reply)
 	call.options.answered(call.reply.header, call.reply.trailer)
+	call.options.notRun(err)
 	return c.explain(ctx, cc, err), true
 }
 
@@ -172,6 +173,14 @@ func (o *options) sent(p *peer.Peer) {
 	}
 }
 
+// notRun takes back what sent has noted, if the plugin has surely not run the call: as gRPC
+// does where a transport has not taken it.
+func (o *options) notRun(err error) {
+	if isRefusal(err) {
+		o.sent(new(peer.Peer))
+	}
+}
+
 // answered gives the caller what it wants to know of the answer.
 func (o *options) answered(header, trailer metadata.MD) {
 	for _, to := range o.headers {
@@ -213,6 +222,9 @@ func (c *Client) explain(ctx context.Context, cc *grpc.ClientConn, err error) er
 	}
 	if ended := ctx.Err(); ended != nil {
 		return status.FromContextError(ended).Err()
+	}
+	if isRefusal(err) {
+		return peererr.Lost(status.Error(codes.Unavailable, err.Error()))
 	}
 	if errors.Is(err, errMalformed) {
 		return status.Error(codes.Internal, err.Error())

@@ -23,6 +23,7 @@ const (
 		"\x02" + "\x03key" + "\x05value" + "\x05x-bin" + "\x02\x00\xff"
 	goldenMessage = "\x00\x00\x00\x00\x03" + "\x0a\x01a" // a StringValue "a"
 	goldenReply   = "\x80\x00\x00\x00\x0b" + "\x01" + "\x03key" + "\x05value"
+	goldenRefusal = "\x82\x00\x00\x00\x05" + "leave"
 	goldenTrailer = "\x81\x00\x00\x00\x0c" + "\x05" + "\x04none" + "\x00" + "\x01" + "\x01t" + "\x01u"
 )
 
@@ -50,6 +51,19 @@ func TestGoldenHeader(t *testing.T) {
 	again, err := readHeader(made)
 	if !ok || err != nil || len(made) != len(goldenHeader) || !reflect.DeepEqual(again, golden()) {
 		t.Errorf("got %q, %v, %v", made, ok, err)
+	}
+}
+
+// TestGoldenRefusal reads the refusal of a call that was written by hand. It is the only item.
+func TestGoldenRefusal(t *testing.T) {
+	for from, want := range map[string]error{
+		goldenRefusal:               &refusal{"leave"},
+		goldenReply + goldenRefusal: errMalformed,
+	} {
+		r := &reply{items: items{Reader: bytes.NewReader([]byte(from))}}
+		if more, err := r.next(); more || !errors.Is(err, want) && !reflect.DeepEqual(err, want) {
+			t.Errorf("%q: %v, %v, want %v", from, more, err, want)
+		}
 	}
 }
 
@@ -131,7 +145,7 @@ func readAnswer(t *testing.T, from io.Reader) (got answerRead) {
 			err = r.message(o, &msg)
 		}
 		if err != nil {
-			if !errors.Is(err, errMalformed) && err != io.EOF && err != io.ErrUnexpectedEOF && status.Code(err) == codes.Unknown {
+			if !errors.Is(err, errMalformed) && !isRefusal(err) && err != io.EOF && err != io.ErrUnexpectedEOF && status.Code(err) == codes.Unknown {
 				t.Fatalf("an error of no kind: %v", err)
 			}
 			got.err = status.Code(err).String()
@@ -148,6 +162,7 @@ func FuzzAnswer(f *testing.F) {
 	for n := range len(all) + 1 {
 		f.Add([]byte(all[:n]), byte(n))
 	}
+	f.Add([]byte(goldenRefusal), byte(1))
 	f.Add([]byte("\x00\xff\xff\xff\xff"), byte(1))
 	f.Add([]byte("\x81\x00\x00\x00\x05\x02\x00\x03\x08\x02\x00"), byte(3))
 	f.Fuzz(func(t *testing.T, data []byte, step byte) {

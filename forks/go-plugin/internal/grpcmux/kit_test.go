@@ -32,6 +32,7 @@ type service struct {
 	stream func(grpc.ServerStream) error
 	bound  int              // of a message, in bytes; zero: none
 	codec  encoding.CodecV2 // of the server; nil: that of protobuf
+	leaves *atomic.Bool     // it takes no more calls; nil: it does
 }
 
 const (
@@ -135,7 +136,12 @@ func newSessionOn(t testing.TB, w way, s *service, here, there net.Conn) *sessio
 	server := &counted{Server: grpc.NewServer(opts...)}
 	server.RegisterService(&description, s)
 	ctx := peer.NewContext(context.Background(), &peer.Peer{Addr: there.RemoteAddr()})
-	calls := grpcmux.NewServer(ctx, server, there, nil, methods, func() func() { return func() {} })
+	calls := grpcmux.NewServer(ctx, server, there, nil, methods, func() func() {
+		if s.leaves != nil && s.leaves.Load() {
+			return nil
+		}
+		return func() {}
+	})
 	plugin := mux.NewPlugin(there, mux.PluginConfig{
 		Unary:  calls.Serve,
 		Accept: mux.Acceptors{mux.Call: calls.Accept, mux.UnaryCall: calls.Accept},

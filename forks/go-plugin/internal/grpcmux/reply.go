@@ -4,6 +4,7 @@ package grpcmux
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 
@@ -12,6 +13,8 @@ import (
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/hashicorp/go-plugin/internal/peererr"
 )
 
 // reply is what a host has read of an answer. One goroutine reads it.
@@ -48,6 +51,8 @@ func (r *reply) item() error {
 		err = r.readHeader(size)
 	case flag == itemTrailer:
 		err = r.readTrailer(size)
+	case flag == itemRefused && !r.begun:
+		err = r.readRefusal(size)
 	default:
 		err = fmt.Errorf("%w: an item of kind %d", errMalformed, flag)
 	}
@@ -88,6 +93,26 @@ func (r *reply) readTrailer(size uint32) error {
 		}
 	}
 	return f.err
+}
+
+// refusal is a call that the plugin has surely not run, and why, in its words. Whoever makes
+// the call elsewhere does no harm.
+type refusal struct{ why string }
+
+// Error implements error.
+func (r *refusal) Error() string { return "the plugin has not run the call: " + r.why }
+
+func isRefusal(err error) bool {
+	var r *refusal
+	return errors.As(err, &r)
+}
+
+func (r *reply) readRefusal(size uint32) error {
+	f, err := r.fields(min(size, maxRefusal))
+	if err != nil {
+		return err
+	}
+	return &refusal{peererr.Text(string(f.data))}
 }
 
 // message decodes the message that next has found.

@@ -84,7 +84,7 @@ func (s *Server) serve(stream *mux.Stream) {
 	defer stream.Close()
 	left := s.enter()
 	if left == nil {
-		end(stream, codes.Unavailable, "the plugin takes no more calls")
+		refuse(stream, "the plugin takes no more calls")
 		return
 	}
 	defer left()

@@ -176,6 +176,7 @@ func (s *clientStream) RecvMsg(msg any) error {
 // end ends the call. The caller holds receiving.
 func (s *clientStream) end(err error) {
 	s.trailer.Store(&s.reply.trailer)
+	s.options.notRun(err)
 	err = s.client.explain(s.ctx, s.cc, err)
 	if s.err = err; err == nil {
 		s.err = io.EOF

@@ -22,12 +22,13 @@ import (
 // What a stream of a call carries is a sequence of items in each direction: a flag, the
 // length of what follows as uint32, big-endian, and that many bytes. A message is as gRPC
 // has it elsewhere. A host sends nothing but messages. A plugin may send one header before
-// all messages, and sends one trailer as the last.
+// all messages, and sends one trailer as the last; or a refusal, and nothing else.
 const (
 	itemMessage    = 0
 	itemCompressed = 1    // a message that is compressed as the header's grpc-encoding says
 	itemHeader     = 0x80 // metadata
 	itemTrailer    = 0x81 // status and metadata
+	itemRefused    = 0x82 // in the place of all others: why the call was not run
 
 	itemHead = 5
 )
@@ -37,6 +38,8 @@ const (
 	maxFields = 16 << 20
 	// maxPairs bounds the pairs of metadata in either.
 	maxPairs = 1 << 14
+	// maxRefusal is how many bytes are read of why a call was not run.
+	maxRefusal = 1 << 10
 	// pieceSize is how many bytes of a message are allocated at once: a peer that only
 	// announces a long one has no memory for it.
 	pieceSize = 64 << 10
