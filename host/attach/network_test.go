@@ -75,15 +75,6 @@ func startPlugin(t testing.TB, env ...string) target.Endpoint {
 	return networkAt(strings.Split(line, "|")[3])
 }
 
-// accepts reports whether somebody listens at address.
-func accepts(address string) bool {
-	conn, err := net.Dial("tcp", address)
-	if err != nil {
-		return false
-	}
-	return conn.Close() == nil
-}
-
 // listen accepts connections until the test ends, and hands them to serve.
 func listen(t testing.TB, serve func(net.Conn)) target.Endpoint {
 	t.Helper()
@@ -135,7 +126,6 @@ func TestNetworkConformance(t *testing.T) {
 			if secured {
 				env = files.pluginEnv
 			}
-			running := startPlugin(t, env...)
 			dialertest.Run(t, dialertest.Harness{
 				Dialer: func(t testing.TB, c attach.Contract) conn.Dialer {
 					return networkDialer(t, func(o *attach.NetworkOptions) {
@@ -145,12 +135,7 @@ func TestNetworkConformance(t *testing.T) {
 						}
 					})
 				},
-				Endpoint: func(t testing.TB) target.Endpoint {
-					if !accepts(running.Address) { // The suite has killed it.
-						return startPlugin(t, env...)
-					}
-					return running
-				},
+				Endpoint:  func(t testing.TB) target.Endpoint { return startPlugin(t, env...) },
 				NotPlugin: func(t testing.TB) target.Endpoint { return listen(t, webServer) },
 				Stuck: func(t testing.TB) (target.Endpoint, func() bool) {
 					var reached atomic.Bool
