@@ -301,7 +301,7 @@ func TestCallSaysWhyThereIsNoAnswer(t *testing.T) {
 	wait := make(chan struct{})
 	address, stop := serve(t, greeter{wait: wait}, nil)
 	o := options("greeter=" + address)
-	o.CallTimeout = 300 * time.Millisecond
+	o.CallTimeout = time.Second
 	d, _ := start(t, o)
 	call := func() *stub.Fault {
 		t.Helper()

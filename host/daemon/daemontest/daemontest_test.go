@@ -137,7 +137,7 @@ func TestDrain(t *testing.T) {
 // again.
 func TestSlow(t *testing.T) {
 	overBoth(t, func(t *testing.T, o ...daemontest.Option) {
-		p := daemontest.Serve(t, kind(), newGreeter(), append(o, daemontest.Configure(func(o *daemon.Options) { o.CallTimeout = 100 * time.Millisecond }))...)
+		p := daemontest.Serve(t, kind(), newGreeter(), append(o, daemontest.Configure(func(o *daemon.Options) { o.CallTimeout = 2 * time.Second }))...)
 		g := daemontest.Stub[commons.Greeter](p)
 		p.Endpoint(0).Slow(time.Hour)
 		_, err := g.Greet("Ada")
