@@ -48,8 +48,10 @@ var (
 
 	// ErrConnectionLost is matched by every error of a call that was in flight,
 	// or could not be sent, because the session to the plugin had ended. The
-	// plugin may or may not have run the call. An error that the plugin itself
-	// returned never matches.
+	// plugin may or may not have run the call. A gRPC call matches as well which the
+	// plugin has refused, without having run it, because it leaves or runs too many;
+	// the session may live on then. An error that the plugin itself returned never
+	// matches.
 	//
 	// Two are out of this library's reach: a net/rpc client whose connection is
 	// known to be lost refuses further calls with rpc.ErrShutdown of net/rpc. And of

@@ -219,7 +219,7 @@ func (s *Session) keepAlive() (stop func() bool) {
 }
 
 // probe returns after how long the next probe is due, or zero if the session
-// has ended.
+// has ended, or the plugin leaves by a GOAWAY.
 func (s *Session) probe() time.Duration {
 	if s.ctx.Err() != nil {
 		return 0

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // Requests in one frame, for kinds that are slow to make, are together more than the plugin
@@ -82,4 +84,68 @@ func TestRefusedWhileMaking(t *testing.T) {
 	if err := broken.Call("Plugin.Upper", "a", new(string)); err == nil || p.host.ahead.Load() != 0 {
 		t.Errorf("a kind that cannot be made: %v, and %d bytes are taken to wait for it", err, p.host.ahead.Load())
 	}
+}
+
+// Reluctant is an argument that the plugin decodes when the test lets it.
+type Reluctant struct{ data []byte }
+
+var mayDecode chan struct{} // of the second and later ones of TestKeptRequestsAreDecodedSlowly
+
+var decodes int // by one goroutine at a time
+
+// GobEncode implements gob.GobEncoder.
+func (r Reluctant) GobEncode() ([]byte, error) { return r.data, nil }
+
+// GobDecode implements gob.GobDecoder.
+func (r *Reluctant) GobDecode(data []byte) error {
+	if decodes++; decodes > 1 {
+		<-mayDecode
+	}
+	r.data = data
+	return nil
+}
+
+// taker takes reluctant arguments.
+type taker struct{}
+
+func (taker) Take(in Reluctant, size *int) error { *size = len(in.data); return nil }
+
+// A kind is made, and the requests that have come meanwhile are decoded more slowly than
+// others come behind them. Those wait, and the session goes on.
+func TestKeptRequestsAreDecodedSlowly(t *testing.T) {
+	here, there := tcpPair(t)
+	decodes, mayDecode = 0, make(chan struct{})
+	slow, may := make(chan struct{}), sync.OnceFunc(func() { close(mayDecode) })
+	p := newPair(t, here, there, HostConfig{}, openThings(map[string]func() (any, error){
+		"slow": func() (any, error) { <-slow; return taker{}, nil },
+	}))
+	t.Cleanup(may)
+	client := p.open("slow")
+	defer client.Close()
+	body := Reluctant{make([]byte, 64<<10)}
+	send := func(n int) (calls []*rpc.Call) {
+		for range n {
+			calls = append(calls, client.Go("Plugin.Take", body, new(int), nil))
+		}
+		return calls
+	}
+	calls := send(maxAhead/len(body.data) - 20)
+	close(slow)
+	if <-calls[0].Done; calls[0].Error != nil {
+		t.Fatal(calls[0].Error)
+	}
+	more := make(chan []*rpc.Call)
+	go func() { more <- send((maxQueued-maxAhead)/len(body.data) + 100) }()
+	testkit.Eventually(t, "the plugin keeps as much as it may", func() bool {
+		p.plugin.mu.Lock()
+		defer p.plugin.mu.Unlock()
+		return p.plugin.queued > maxQueued || p.plugin.err != nil
+	})
+	may()
+	for _, call := range append(calls[1:], <-more...) {
+		if <-call.Done; call.Error != nil || *call.Reply.(*int) != len(body.data) {
+			t.Fatalf("got %d, %v", *call.Reply.(*int), call.Error)
+		}
+	}
+	p.checkNothingLeft()
 }

@@ -111,6 +111,9 @@ type Plugin struct {
 	open       int    // registered calls
 	names      int    // bytes of what methods of channels are remembered with
 	queued     int    // bytes of requests whose channels are being opened
+	dequeuing  int    // goroutines that decode such requests, when the channels are open
+
+	dequeued chan struct{} // tells the reader that either has changed
 
 	methods map[string]*method // of gRPC calls; the reader's
 }
@@ -129,7 +132,7 @@ func NewPlugin(conn net.Conn, config PluginConfig) *Plugin {
 	if config.Open == nil {
 		config.Open = func(kind string) (Handler, error) { return nil, fmt.Errorf("unknown plugin type: %s", kind) }
 	}
-	p := &Plugin{config: config, idle: make(chan struct{}), services: make(map[uint64]*service)}
+	p := &Plugin{config: config, idle: make(chan struct{}), dequeued: make(chan struct{}, 1), services: make(map[uint64]*service)}
 	p.ctx, p.endCtx = context.WithCancelCause(context.Background())
 	p.ended = func(err error) error {
 		p.endCtx(peererr.Lost(err))

@@ -19,8 +19,9 @@ type queuedRequest struct {
 }
 
 // maxQueued is how many bytes of requests may wait for their channels to be opened. More end
-// the session: the reader cannot wait for what may need the session itself, and no request
-// can be dropped, as each is a part of its channel's gob stream.
+// the session, unless some of them are being decoded: the reader cannot wait for what may need
+// the session itself, and no request can be dropped, as each is a part of its channel's gob
+// stream.
 const maxQueued = 64 << 20
 
 var errQueued = fmt.Errorf("%w: more than %d bytes of requests wait for their kinds to be made", errBeyond, maxQueued)
@@ -54,24 +55,55 @@ func (q *queuedRequest) takeBody(in *inbox) error {
 	close(q.arrived)
 	p := q.worker.plugin
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if p.queued += len(body) + frameCost; p.queued > maxQueued {
-		return errQueued
+	p.queued += len(body) + frameCost
+	p.mu.Unlock()
+	return p.awaitQueued()
+}
+
+// awaitQueued returns when there are no more than maxQueued bytes. It waits as long as those
+// of a kind that was made are being decoded, as nothing of that needs the reader.
+func (p *Plugin) awaitQueued() error {
+	for {
+		p.mu.Lock()
+		over, decoding := p.queued > maxQueued, p.dequeuing > 0
+		p.mu.Unlock()
+		switch {
+		case !over:
+			return nil
+		case !decoding:
+			return errQueued
+		}
+		select {
+		case <-p.dequeued:
+		case <-p.done:
+			return p.Err()
+		}
 	}
-	return nil
 }
 
 // leaves notes that the request waits no more.
 func (q *queuedRequest) leaves() {
-	p := q.worker.plugin
+	q.worker.plugin.dequeue(int(q.body.Size())+frameCost, 0)
+}
+
+// dequeue notes that n bytes of requests wait no more, and that there are so many more
+// goroutines that decode those of a kind.
+func (p *Plugin) dequeue(n, goroutines int) {
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.queued -= int(q.body.Size()) + frameCost
+	p.queued -= n
+	p.dequeuing += goroutines
+	p.mu.Unlock()
+	select {
+	case p.dequeued <- struct{}{}:
+	default: // The reader is told by the one before.
+	}
 }
 
 // serveQueued runs the requests that were queued, each when the one before it
 // is decoded. From then on the handler serves what comes.
 func (s *service) serveQueued(p *Plugin, handler Handler) {
+	p.dequeue(0, 1)
+	defer p.dequeue(0, -1)
 	for q := s.nextQueued(p, handler); q != nil; q = s.nextQueued(p, handler) {
 		if q.worker.long != nil { // It is no part of the gob stream.
 			go q.worker.serve(handler)
