@@ -39,6 +39,7 @@ func (s *spoken) String() string {
 // so, once, and goes on to wait.
 func TestWaitIsSaid(t *testing.T) {
 	t.Setenv("PLUGIN_DIR", "")
+	t.Setenv("ATTACH_TIMEOUT", "1h") // what is said is that it connects, however slow the machine is
 	for name, place := range map[string]func(t *testing.T, address string){
 		"attached":    func(t *testing.T, address string) { t.Setenv("NETWORK_PLUGIN", "zh="+address) },
 		"by a daemon": func(t *testing.T, address string) { t.Setenv("BASIC_SERVER", serveAPI(t, address)) },

@@ -95,6 +95,16 @@ func (k *keptCall) finish(reply any, err error) error {
 	return err
 }
 
+// finishers are to be told of a call's end.
+func finishers(opts []grpc.CallOption) (told []func(error)) {
+	for _, o := range opts {
+		if o, ok := o.(grpc.OnFinishCallOption); ok {
+			told = append(told, o.OnFinish)
+		}
+	}
+	return told
+}
+
 func (k *keptCall) tell(err error) {
 	for _, told := range k.finished {
 		told(err)
@@ -105,8 +115,9 @@ func (k *keptCall) tell(err error) {
 // that has answered, or at once when the caller has given up. The turn of the session stays
 // with the attempt until the endpoint has answered, or the session or the stub has ended.
 func (c *grpcCall) invokeKept(ctx context.Context, turn *turnLease, mark *sentMark, req, reply any, opts []grpc.CallOption) error {
-	k, opts, err := keep(req, opts)
+	k, own, err := keep(req, opts)
 	if err != nil {
+		(&keptCall{finished: finishers(opts)}).tell(err)
 		return err
 	}
 	deadline, _ := ctx.Deadline() // which each unary call has
@@ -115,7 +126,7 @@ func (c *grpcCall) invokeKept(ctx context.Context, turn *turnLease, mark *sentMa
 	answered := make(chan error, 1)
 	go func() {
 		defer cancel()
-		err := mark.conn.Invoke(toldDeadline{lasting, deadline}, mark.method, k, k, opts...)
+		err := mark.conn.Invoke(toldDeadline{lasting, deadline}, mark.method, k, k, own...)
 		turn.close(turnOfEndpoint)
 		answered <- err
 	}()

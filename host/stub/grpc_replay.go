@@ -32,7 +32,12 @@ func (c *grpcCall) prepare(ctx context.Context, lease balancer.Lease, conn *grpc
 	ready, err := c.routes.replays.prepare(waiting, lease, c.calledMethod, func(q recordedRequest) error {
 		r := q.request.(grpcRequest)
 		ctx := toldDeadline{metadata.NewOutgoingContext(c.routes.ctx, r.metadata), time.Now().Add(q.timeout)}
-		return conn.Invoke(ctx, q.method, r, r, grpc.ForceCodecV2(r), grpc.WaitForReady(false))
+		mark := sentMark{conn: conn, method: q.method}
+		err := conn.Invoke(ctx, q.method, r, r, mark.with([]grpc.CallOption{grpc.ForceCodecV2(r)})...)
+		if errors.Is(err, plugin.ErrConnectionLost) && !mark.sent() {
+			return notRunError{err}
+		}
+		return err
 	})
 	replay, answered := errors.AsType[*ReplayError](err)
 	switch {

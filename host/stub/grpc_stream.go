@@ -48,14 +48,13 @@ func (c *grpcCall) openStream(ctx context.Context, desc *grpc.StreamDesc, fullMe
 		if err != nil {
 			return nil, "", err
 		}
-		mark := sentMark{conn: conn, method: fullMethod}
-		routed := &routedStream{call: c, ctx: ctx, lease: lease, conn: conn}
-		routed.ClientStream, err = conn.NewStream(c.trace.attempt(ctx, lease.Endpoint()), desc, fullMethod, mark.with(opts, grpc.OnFinish(routed.finish))...)
+		routed := &routedStream{call: c, ctx: ctx, lease: lease, mark: sentMark{conn: conn, method: fullMethod}}
+		routed.ClientStream, err = conn.NewStream(c.trace.attempt(ctx, lease.Endpoint()), desc, fullMethod, routed.mark.with(opts, grpc.OnFinish(routed.finish))...)
 		if err == nil {
 			routed.begin()
 			return routed, lease.Endpoint(), nil
 		}
-		if again, err := c.attempted(ctx, lease, &mark, err); !again {
+		if again, err := c.attempted(ctx, lease, &routed.mark, err); !again {
 			return nil, lease.Endpoint(), err
 		}
 	}
@@ -67,12 +66,16 @@ type routedStream struct {
 	call  *grpcCall
 	ctx   context.Context // the caller's, of the stream
 	lease balancer.Lease
-	conn  *grpc.ClientConn
+	// mark is read only by who was told of the end by RecvMsg or Header: until then others
+	// may change it.
+	mark sentMark
 
-	mu     sync.Mutex
-	begun  bool
-	ended  bool
-	result error
+	mu      sync.Mutex
+	begun   bool
+	ended   bool
+	result  error
+	readers int  // are within RecvMsg or Header
+	owed    bool // the first reader that returns gives the lease back
 	// unread undoes the wait for what the caller is told of a stream that was lost.
 	unread func() bool
 }
@@ -112,8 +115,10 @@ func (s *routedStream) releaseLocked() {
 	case err == nil:
 		s.lease.Done(balancer.Answered)
 	case s.isLost(err):
-		s.lease.Done(balancer.Lost)
-		s.unread = context.AfterFunc(s.ctx, func() { s.observe(s.lost(err)) })
+		if s.owed = s.readers > 0; !s.owed { // else a reader learns whether it was sent
+			s.lease.Done(balancer.Lost)
+		}
+		s.unread = context.AfterFunc(s.ctx, func() { s.observe(s.lost(err, true)) })
 		return
 	case s.isCallers(err):
 		s.lease.Done(balancer.Abandoned)
@@ -162,8 +167,35 @@ func (s *routedStream) isLost(err error) bool {
 }
 
 // lost is the error of a stream that was lost.
-func (s *routedStream) lost(err error) error {
-	return s.call.fault(Fault{Reason: ReasonLost, Endpoint: s.lease.Endpoint(), MayHaveRun: true, Err: err})
+func (s *routedStream) lost(err error, sent bool) error {
+	return s.call.fault(Fault{Reason: ReasonLost, Endpoint: s.lease.Endpoint(), MayHaveRun: sent, Err: err})
+}
+
+// read runs what reads from the stream. It reports false for an error of a stream that the
+// plugin refused: gRPC says so only to who reads, after the stream has ended.
+func (s *routedStream) read(from func() error) (sent bool, err error) {
+	s.mu.Lock()
+	s.readers++
+	s.mu.Unlock()
+	sent = true
+	defer func() { // a codec of the caller's may panic
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.readers--
+		if !s.owed {
+			return
+		}
+		s.owed = false
+		if sent {
+			s.lease.Done(balancer.Lost)
+		} else {
+			s.lease.Done(balancer.NotSent)
+		}
+	}()
+	if err = from(); errors.Is(err, plugin.ErrConnectionLost) {
+		sent = s.mark.sent()
+	}
+	return sent, err
 }
 
 // isCallers reports whether the stream ended as its caller's context did. A status
@@ -176,10 +208,10 @@ func (s *routedStream) callers() error {
 	return s.call.fault(endedBy(s.ctx, s.lease.Endpoint(), true))
 }
 
-func (s *routedStream) explain(err error) error {
+func (s *routedStream) explain(err error, sent bool) error {
 	switch {
 	case errors.Is(err, plugin.ErrConnectionLost):
-		return s.lost(err)
+		return s.lost(err, sent)
 	case err != nil && s.isCallers(err):
 		return s.callers()
 	}
@@ -187,22 +219,25 @@ func (s *routedStream) explain(err error) error {
 }
 
 // Header implements grpc.ClientStream.
-func (s *routedStream) Header() (metadata.MD, error) {
-	md, err := s.ClientStream.Header()
-	return md, s.explain(err)
+func (s *routedStream) Header() (md metadata.MD, err error) {
+	sent, err := s.read(func() (err error) {
+		md, err = s.ClientStream.Header()
+		return err
+	})
+	return md, s.explain(err, sent)
 }
 
 // SendMsg implements grpc.ClientStream.
-func (s *routedStream) SendMsg(m any) error { return s.explain(s.ClientStream.SendMsg(m)) }
+func (s *routedStream) SendMsg(m any) error { return s.explain(s.ClientStream.SendMsg(m), true) }
 
 // RecvMsg implements grpc.ClientStream.
 func (s *routedStream) RecvMsg(m any) error {
-	err := s.ClientStream.RecvMsg(m)
+	sent, err := s.read(func() error { return s.ClientStream.RecvMsg(m) })
 	if err == nil {
 		s.call.routes.answered(s.lease)
 		return nil
 	}
-	err = s.explain(err)
+	err = s.explain(err, sent)
 	s.told(err)
 	return err
 }

@@ -110,6 +110,9 @@ func (c *grpcCall) attempted(ctx context.Context, lease balancer.Lease, mark *se
 		return false, c.fault(Fault{Reason: ReasonLost, Endpoint: lease.Endpoint(), Err: err})
 	case isContextError(err) && hasExpired(ctx):
 		return false, c.cutShort(ctx, lease, mark.sent())
+	case err != nil && !mark.sent(): // such as arguments that cannot be encoded
+		lease.Done(balancer.NotSent)
+		return false, err
 	}
 	c.routes.answered(lease)
 	lease.Done(balancer.Answered)

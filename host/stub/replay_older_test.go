@@ -5,9 +5,33 @@ package stub
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
 )
+
+// lateContext is a context whose deadline passes when the test says so.
+type lateContext struct {
+	context.Context
+	deadline time.Time // sooner than the method's timeout, which would be the endpoint's fault
+	done     chan struct{}
+}
+
+// Deadline implements context.Context.
+func (c *lateContext) Deadline() (time.Time, bool) { return c.deadline, true }
+
+// Done implements context.Context.
+func (c *lateContext) Done() <-chan struct{} { return c.done }
+
+// Err implements context.Context.
+func (c *lateContext) Err() error {
+	select {
+	case <-c.done:
+		return context.DeadlineExceeded
+	default:
+		return nil
+	}
+}
 
 // TestOlderIsNotLast has the caller of a first request give up, and the endpoint run it
 // later: what is newer is not sent there before that.
@@ -15,8 +39,8 @@ func TestOlderIsNotLast(t *testing.T) {
 	cases := map[string]func(context.Context) (context.Context, context.CancelFunc){
 		"cancelled": context.WithCancel,
 		"too late": func(ctx context.Context) (context.Context, context.CancelFunc) {
-			ctx, cancel := context.WithTimeout(ctx, channelWait/10)
-			return ctx, func() { <-ctx.Done(); cancel() }
+			late := &lateContext{ctx, time.Now().Add(DefaultTimeout / 3), make(chan struct{})}
+			return late, func() { close(late.done) }
 		},
 	}
 	for name, within := range cases {

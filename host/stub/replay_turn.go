@@ -97,7 +97,12 @@ func (r *replays) prepare(ctx context.Context, lease balancer.Lease, called *cal
 		holder := &turnHolder{method: missing[0].method, late: time.Now().Add(missing[0].timeout)}
 		s.holder.Store(holder)
 		answer := make(chan error, 1)
-		go func() { answer <- r.replay(s, lease, missing[0], holder, send) }()
+		// Begun here, as the call may give its lease back before the goroutine runs.
+		own, ok := lease.(balancer.Renewable)
+		if ok && !own.Begin() {
+			own = nil
+		}
+		go func() { answer <- r.replay(s, lease, own, missing[0], holder, send) }()
 		select {
 		case err := <-answer:
 			if err != nil {
@@ -110,10 +115,9 @@ func (r *replays) prepare(ctx context.Context, lease balancer.Lease, called *cal
 }
 
 // replay sends one request, and gives the turn back. To the fleet it is a call of its own, as
-// the call for which it is may have left by then. The error is a ReplayError.
-func (r *replays) replay(s *replayed, lease balancer.Lease, q recordedRequest, holder *turnHolder, send func(recordedRequest) error) error {
-	own, counted := lease.(balancer.Renewable)
-	counted = counted && own.Begin()
+// the call for which it is may have left by then: own, which was begun, is nil where it cannot
+// be. The error is a ReplayError.
+func (r *replays) replay(s *replayed, lease balancer.Lease, own balancer.Renewable, q recordedRequest, holder *turnHolder, send func(recordedRequest) error) error {
 	err := send(q)
 	outcome := replayOutcome(err)
 	if err != nil && outcome == balancer.Answered && holder.isLate() {
@@ -124,7 +128,7 @@ func (r *replays) replay(s *replayed, lease balancer.Lease, q recordedRequest, h
 	}
 	s.holder.Store(&turnHolder{method: q.method}) // so that nobody takes the next one for late
 	<-s.turn
-	if counted {
+	if own != nil {
 		own.Done(outcome)
 		outcome = balancer.NotSent
 	}
@@ -134,8 +138,17 @@ func (r *replays) replay(s *replayed, lease balancer.Lease, q recordedRequest, h
 	return &ReplayError{Method: methodOf(q.method), Endpoint: lease.Endpoint(), Err: err, outcome: outcome}
 }
 
+// notRunError is the error of a replay that its endpoint has surely not run.
+type notRunError struct{ error }
+
+// Unwrap gives why.
+func (e notRunError) Unwrap() error { return e.error }
+
 // replayOutcome is the outcome of a replay that ended with err.
 func replayOutcome(err error) balancer.Outcome {
+	if _, ok := errors.AsType[notRunError](err); ok {
+		return balancer.NotSent
+	}
 	f, failed := Cause(err)
 	_, overRPC := errors.AsType[rpc.ServerError](err)
 	_, overGRPC := status.FromError(err)

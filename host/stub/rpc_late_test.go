@@ -61,10 +61,10 @@ func TestLateIsNotSent(t *testing.T) {
 	})
 	turns := new(switched)
 	turns.to.Store(ptr[balancer.Router](router))
-	m.callWithin = m.caller(t, protocol, Config{Router: turns, Methods: methodOptions{"Init": {Timeout: channelWait / 4}}})
+	m.callWithin = m.caller(t, protocol, Config{Router: turns, Methods: methodOptions{"Configure": {Timeout: channelWait / 4}}})
 	m.must(t, "Init", "early", "init early")
 	turns.to.Store(ptr[balancer.Router](slow))
-	_, err := m.call("Init", "late")
+	_, err := m.call("Configure", "late")
 	if f, ok := Cause(err); !ok || f.MayHaveRun || f.Reason != ReasonUnavailable {
 		t.Errorf("a call whose time has passed before it was sent: %v", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/rpc"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -40,26 +41,46 @@ type rpcSession interface {
 func (r *rpcRelay) Dispense(kind string, broker *plugin.MuxBroker) (serve func(net.Conn), err error) {
 	broker.Forward(r.dialPlugin)
 	r.host.Store(broker)
-	lease, session, err := r.pick()
+	lease, conn, err := r.dialKind(kind)
 	if err != nil {
-		return nil, fmt.Errorf("dispense %s: %w", kind, err)
+		return nil, err
 	}
-	conn, err := session.DialRPC(kind)
-	if err != nil {
-		lease.Done(balancer.Answered)
-		return nil, err // it is the plugin's own, as the host expects it
-	}
-	r.latest.Store(&session)
 	return func(host net.Conn) {
 		splice(host, conn)
 		lease.Done(balancer.Answered)
 	}, nil
 }
 
-// pick gives the session of the endpoint to which all kinds keep.
-func (r *rpcRelay) pick() (balancer.Lease, rpcSession, error) {
+// dialKind has an endpoint serve a kind.
+func (r *rpcRelay) dialKind(kind string) (balancer.Lease, net.Conn, error) {
+	var tried []string
 	for {
-		lease, err := r.router.Pick(context.Background(), "", nil)
+		lease, session, err := r.pick(tried)
+		if err != nil {
+			return nil, nil, fmt.Errorf("dispense %s: %w", kind, err)
+		}
+		conn, err := session.DialRPC(kind)
+		switch {
+		case err == nil:
+			r.latest.Store(&session)
+			return lease, conn, nil
+		case !errors.Is(err, plugin.ErrConnectionLost):
+			lease.Done(balancer.Answered)
+			return nil, nil, err // it is the plugin's own, as the host expects it
+		}
+		// A plugin that was lost before it served the kind was told nothing: another will do.
+		lease.Done(balancer.NotSent)
+		if slices.Contains(tried, lease.Endpoint()) {
+			return nil, nil, err
+		}
+		tried = append(tried, lease.Endpoint())
+	}
+}
+
+// pick gives the session of the endpoint to which all kinds keep, if possible none of tried.
+func (r *rpcRelay) pick(tried []string) (balancer.Lease, rpcSession, error) {
+	for {
+		lease, err := r.router.Pick(context.Background(), "", tried)
 		if err != nil {
 			return nil, nil, err
 		}

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"slices"
+	"testing"
+
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/encoding/proto"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/reattach/reattach/host/balancer"
+)
+
+// endings is a lease, and the Router of it, that notes how it ends.
+type endings struct {
+	foreignLease
+	ends chan balancer.Outcome
+}
+
+// Pick implements balancer.Router.
+func (o *endings) Pick(context.Context, string, []string) (balancer.Lease, error) { return o, nil }
+
+// Done implements balancer.Lease.
+func (o *endings) Done(how balancer.Outcome) { o.ends <- how }
+
+// startEndings has an endpoint as startForeign's.
+func startEndings(t *testing.T, opts ...grpc.DialOption) *endings {
+	t.Helper()
+	_, lease := startForeign(t, opts...)
+	return &endings{lease, make(chan balancer.Outcome, 10)}
+}
+
+var errCut = fmt.Errorf("reset: %w", plugin.ErrConnectionLost)
+
+// cutStream is lost when it is read from. Its peer is what a session says of a stream that
+// was sent, and takes back if the plugin has refused it.
+type cutStream struct {
+	grpc.ClientStream
+	refused bool
+	opts    []grpc.CallOption
+}
+
+func (s *cutStream) names(addr net.Addr) {
+	for _, o := range s.opts {
+		if o, ok := o.(grpc.PeerCallOption); ok {
+			*o.PeerAddr = peer.Peer{Addr: addr}
+		}
+	}
+}
+
+// RecvMsg implements grpc.ClientStream.
+func (s *cutStream) RecvMsg(any) error {
+	if s.refused {
+		s.names(nil)
+	}
+	for _, o := range s.opts {
+		if o, ok := o.(grpc.OnFinishCallOption); ok {
+			o.OnFinish(errCut)
+		}
+	}
+	return errCut
+}
+
+// Header implements grpc.ClientStream.
+func (s *cutStream) Header() (metadata.MD, error) { return nil, s.RecvMsg(nil) }
+
+// TestStreamThatWasRefused has a stream end that its plugin has not run, and one that it may
+// have.
+func TestStreamThatWasRefused(t *testing.T) {
+	reads := map[string]func(grpc.ClientStream) error{
+		"message": func(s grpc.ClientStream) error { return s.RecvMsg(new(wrapperspb.StringValue)) },
+		"header":  func(s grpc.ClientStream) error { _, err := s.Header(); return err },
+	}
+	for name, read := range reads {
+		for refused, want := range map[bool]balancer.Outcome{true: balancer.NotSent, false: balancer.Lost} {
+			t.Run(fmt.Sprintf("%s, refused %v", name, refused), func(t *testing.T) {
+				o := startEndings(t, grpc.WithStreamInterceptor(func(_ context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+					s := &cutStream{refused: refused, opts: opts}
+					s.names(new(net.TCPAddr))
+					return s, nil
+				}))
+				routed, err := NewGRPC(Config{Router: o})
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer routed.Close()
+				s, err := routed.Conn.NewStream(t.Context(), &grpc.StreamDesc{ServerStreams: true}, "/test.Memory/Watch")
+				if err != nil {
+					t.Fatal(err)
+				}
+				f, ok := Cause(read(s))
+				if !ok || f.Reason != ReasonLost || f.MayHaveRun == refused {
+					t.Errorf("its caller is told %+v", f)
+				}
+				if got := <-o.ends; got != want || len(o.ends) > 0 {
+					t.Errorf("the lease ends as %v, want %v, once", got, want)
+				}
+			})
+		}
+	}
+}
+
+// TestReplayThatWasRefused has an endpoint refuse what is replayed to it, and run it next.
+func TestReplayThatWasRefused(t *testing.T) {
+	for refused, want := range map[bool]balancer.Outcome{true: balancer.NotSent, false: balancer.Lost} {
+		t.Run(fmt.Sprint(refused), func(t *testing.T) {
+			state := NewState()
+			defer state.Close()
+			config := Config{State: state, Methods: methodOptions{"Init": {Replay: true}, "Look": {Idempotent: true}}}
+			config.Router = startEndings(t)
+			if _, err := (*memories)(nil).caller(t, plugin.ProtocolGRPC, config)(t.Context(), "Init", "a"); err != nil {
+				t.Fatal(err)
+			}
+			cut := false
+			o := startEndings(t, grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+				if method == "/test.Memory/Init" && !cut {
+					cut = true
+					s := &cutStream{opts: opts, refused: refused}
+					s.names(new(net.TCPAddr))
+					return s.RecvMsg(nil)
+				}
+				return invoke(ctx, method, req, reply, cc, opts...)
+			}))
+			config.Router = o
+			if _, err := (*memories)(nil).caller(t, plugin.ProtocolGRPC, config)(t.Context(), "Look", ""); err != nil {
+				t.Fatal(err)
+			}
+			if got := <-o.ends; got != want {
+				t.Errorf("the replay ends the lease as %v, want %v", got, want)
+			}
+		})
+	}
+}
+
+// TestArgumentsThatCannotBeSent has a request that its codec cannot encode: nothing was sent,
+// and those that asked are told of the end.
+func TestArgumentsThatCannotBeSent(t *testing.T) {
+	o := startEndings(t)
+	routed, err := NewGRPC(Config{Router: o, State: NewState(), Methods: methodOptions{"Init": {Replay: true}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer routed.Close()
+	var told []error
+	err = routed.Conn.Invoke(t.Context(), "/test.Memory/Init", "no message", new(wrapperspb.StringValue),
+		grpc.CallContentSubtype(proto.Name), grpc.OnFinish(func(err error) { told = append(told, err) }))
+	if err == nil || !slices.Equal(told, []error{err}) {
+		t.Errorf("ended with %v, and told %v", err, told)
+	}
+	if got := <-o.ends; got != balancer.NotSent {
+		t.Errorf("the lease ends as %v", got)
+	}
+}
