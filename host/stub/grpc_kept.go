@@ -39,17 +39,10 @@ const (
 	keptWithdrawn        // before that
 )
 
-// keep encodes the request of a call, and gives the options of its attempt.
+// keep encodes the request of a call, and gives the options of its attempt. With an error
+// there is still who is to be told of it.
 func keep(req any, opts []grpc.CallOption) (*keptCall, []grpc.CallOption, error) {
-	codec, err := codecOf(opts)
-	if err != nil {
-		return nil, nil, err
-	}
-	message, err := codec.encode(req)
-	if err != nil {
-		return nil, nil, err
-	}
-	k := &keptCall{sentMessage: sentMessage{message, codec.subtype}, codec: codec}
+	k := new(keptCall)
 	own := make([]grpc.CallOption, 0, len(opts)+5)
 	for _, o := range opts {
 		switch o := o.(type) {
@@ -65,6 +58,15 @@ func keep(req any, opts []grpc.CallOption) (*keptCall, []grpc.CallOption, error)
 			own = append(own, o)
 		}
 	}
+	codec, err := codecOf(opts)
+	if err != nil {
+		return k, nil, err
+	}
+	message, err := codec.encode(req)
+	if err != nil {
+		return k, nil, err
+	}
+	k.sentMessage, k.codec = sentMessage{message, codec.subtype}, codec
 	return k, append(own, grpc.Header(&k.header), grpc.Trailer(&k.trailer), grpc.Peer(&k.peer),
 		grpc.WaitForReady(false), grpc.ForceCodecV2(k)), nil
 }
@@ -95,16 +97,6 @@ func (k *keptCall) finish(reply any, err error) error {
 	return err
 }
 
-// finishers are to be told of a call's end.
-func finishers(opts []grpc.CallOption) (told []func(error)) {
-	for _, o := range opts {
-		if o, ok := o.(grpc.OnFinishCallOption); ok {
-			told = append(told, o.OnFinish)
-		}
-	}
-	return told
-}
-
 func (k *keptCall) tell(err error) {
 	for _, told := range k.finished {
 		told(err)
@@ -117,7 +109,7 @@ func (k *keptCall) tell(err error) {
 func (c *grpcCall) invokeKept(ctx context.Context, turn *turnLease, mark *sentMark, req, reply any, opts []grpc.CallOption) error {
 	k, own, err := keep(req, opts)
 	if err != nil {
-		(&keptCall{finished: finishers(opts)}).tell(err)
+		k.tell(err)
 		return err
 	}
 	deadline, _ := ctx.Deadline() // which each unary call has
