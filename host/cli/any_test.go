@@ -134,7 +134,7 @@ func TestDescribeTheUnreached(t *testing.T) {
 			t.Fatalf("code %d, %s", code, &stderr)
 		}
 	}
-	if want := "basic: plugin zh was never reached: these are the kinds that the host would ask it for\n"; stderr.String() != want || !strings.HasPrefix(stdout.String(), "greeter  commons.Greeter\n") {
+	if want := "basic: plugin zh is not ready, and has told no kinds: these are the kinds that the host would ask it for\n"; stderr.String() != want || !strings.HasPrefix(stdout.String(), "greeter  commons.Greeter\n") {
 		t.Errorf("%s%s", &stderr, &stdout)
 	}
 }

@@ -59,7 +59,7 @@ func servedBy(all found, plugin string, known []daemon.KindInfo) (kinds []daemon
 	case p.Ready:
 		note = "plugin " + plugin + " does not tell what it serves: these are the kinds that the host would ask it for"
 	default:
-		note = "plugin " + plugin + " was never reached: these are the kinds that the host would ask it for"
+		note = "plugin " + plugin + " is not ready, and has told no kinds: these are the kinds that the host would ask it for"
 	}
 	return known, note, nil
 }

@@ -7,6 +7,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/reattach/reattach/host/daemon"
@@ -23,6 +26,9 @@ func (d *doctorRun) children(ctx context.Context) ([]doctor.Way, error) {
 		return nil, nil
 	}
 	l, err := one.newLocal(ctx, d.stderr)
+	if dir, ok := errors.AsType[*fs.PathError](err); ok && slices.Contains(filepath.SplitList(one.PluginDir), dir.Path) {
+		return []doctor.Way{fileWay(target.Problem{Subject: dir.Path, Reason: err.Error()})}, nil // beside others
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -181,6 +181,12 @@ func TestDoctorOfADirectory(t *testing.T) {
 	if stdout, _, _ := diagnosed(t, nil); !strings.Contains(stdout, "RA0110") || !strings.Contains(stdout, "RA0305") {
 		t.Errorf("beside a network plugin:\n%s", stdout)
 	}
+	missing := filepath.Join(dir, "missing")
+	t.Setenv("PLUGIN_DIR", missing)
+	if stdout, _, code := diagnosed(t, nil); code != exitUnreachable || !strings.Contains(stdout, missing+"\nRA0110") || !strings.Contains(stdout, "RA0305") {
+		t.Errorf("a directory that is missing, beside a network plugin: code %d\n%s", code, stdout)
+	}
+	t.Setenv("PLUGIN_DIR", dir)
 	if _, stderr, code := diagnosed(t, nil, "bad"); code != exitUsage || !strings.Contains(stderr, "--all looks at PLUGIN_DIR") {
 		t.Errorf("by its name: code %d, %s", code, stderr)
 	}
