@@ -14,10 +14,11 @@ const maxAhead = 48 << 20
 func (c *Channel) isFarAhead() bool { return c.making.Load() && c.host.ahead.Load() >= maxAhead }
 
 // countAhead counts a request in one frame of n bytes.
-func (c *Channel) countAhead(n int) {
+func (c *Channel) countAhead(number uint64, n int) {
 	if !c.making.Load() {
 		return
 	}
+	c.firstAhead.CompareAndSwap(0, number+1)
 	cost := int64(n + frameCost)
 	c.ahead.Add(cost)
 	c.host.ahead.Add(cost)
@@ -26,13 +27,16 @@ func (c *Channel) countAhead(n int) {
 	}
 }
 
-// uncountAhead counts the requests of the channel no more. Those of a channel that was closed
-// before its kind was made count as long as the session: the plugin keeps them, and nobody
-// reads when it does no more.
+// uncountAhead counts the requests of the channel no more: its kind is made, or the plugin has
+// been told of its end, and keeps them no longer.
 func (c *Channel) uncountAhead() { c.host.ahead.Add(-c.ahead.Swap(0)) }
 
-// showsMade reports whether an answer shows that the plugin has made the kind of its channel,
-// or could not. It may refuse a request for other reasons before.
-func (m *message) showsMade() bool {
-	return m.kind != kindRefused || m.size == refusedUnserved
+// noteMade notes that the kind is made, or could not be, if the answer at hand shows that. The
+// plugin answers a request in one frame no sooner. One in parts it may refuse before.
+func (c *Channel) noteMade() {
+	m := &c.head
+	if m.kind != kindRefused || m.size == refusedUnserved || m.number+1 == c.firstAhead.Load() {
+		c.making.Store(false)
+		c.uncountAhead()
+	}
 }

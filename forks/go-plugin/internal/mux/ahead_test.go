@@ -15,13 +15,7 @@ import (
 // Requests in one frame, for kinds that are slow to make, are together more than the plugin
 // keeps. What is beyond waits with their host, whose session goes on.
 func TestShortRequestsForSlowKinds(t *testing.T) {
-	here, there := tcpPair(t)
-	slow := make(chan struct{})
-	made := sync.OnceFunc(func() { close(slow) })
-	p := newPair(t, here, there, HostConfig{}, openThings(map[string]func() (any, error){
-		"slow": func() (any, error) { <-slow; return newThing(), nil },
-	}))
-	t.Cleanup(made)
+	p, made := newSlowPair(t, newThing(), nil)
 	fast := p.client(newThing())
 	var clients [3]*rpc.Client
 	for i := range clients {
@@ -49,16 +43,7 @@ func TestShortRequestsForSlowKinds(t *testing.T) {
 // A request that is refused for another reason does not show that its kind was made: others
 // wait for that all the same.
 func TestRefusedWhileMaking(t *testing.T) {
-	here, there := tcpPair(t)
-	slow := make(chan struct{})
-	made := sync.OnceFunc(func() { close(slow) })
-	config := openThings(map[string]func() (any, error){
-		"slow":   func() (any, error) { <-slow; return newThing(), nil },
-		"broken": func() (any, error) { return nil, errors.New("no implementation today") },
-	})
-	config.MaxCalls = 1
-	p := newPair(t, here, there, HostConfig{}, config)
-	t.Cleanup(made)
+	p, made := newSlowPair(t, newThing(), func(config *PluginConfig) { config.MaxCalls = 1 })
 	c, err := p.host.Open("slow")
 	if err != nil {
 		t.Fatal(err)
@@ -113,12 +98,9 @@ func (taker) Take(in Reluctant, size *int) error { *size = len(in.data); return 
 // A kind is made, and the requests that have come meanwhile are decoded more slowly than
 // others come behind them. Those wait, and the session goes on.
 func TestKeptRequestsAreDecodedSlowly(t *testing.T) {
-	here, there := tcpPair(t)
 	decodes, mayDecode = 0, make(chan struct{})
-	slow, may := make(chan struct{}), sync.OnceFunc(func() { close(mayDecode) })
-	p := newPair(t, here, there, HostConfig{}, openThings(map[string]func() (any, error){
-		"slow": func() (any, error) { <-slow; return taker{}, nil },
-	}))
+	may := sync.OnceFunc(func() { close(mayDecode) })
+	p, made := newSlowPair(t, taker{}, nil)
 	t.Cleanup(may)
 	client := p.open("slow")
 	defer client.Close()
@@ -130,7 +112,7 @@ func TestKeptRequestsAreDecodedSlowly(t *testing.T) {
 		return calls
 	}
 	calls := send(maxAhead/len(body.data) - 20)
-	close(slow)
+	made()
 	if <-calls[0].Done; calls[0].Error != nil {
 		t.Fatal(calls[0].Error)
 	}
@@ -148,4 +130,74 @@ func TestKeptRequestsAreDecodedSlowly(t *testing.T) {
 		}
 	}
 	p.checkNothingLeft()
+}
+
+// Channels are closed while the plugin still makes their kinds. What was sent on them counts
+// no more, on neither side: others may send as much at once, and the session goes on.
+func TestClosedWhileMaking(t *testing.T) {
+	var calls counter
+	p, made := newSlowPair(t, newThing(), func(config *PluginConfig) { config.Calls = &calls })
+	fast := p.client(newThing())
+	const n = maxAhead / (64 << 10)
+	for range 2 {
+		client := p.open("slow")
+		for range n {
+			client.Go("Plugin.Size", make([]byte, 64<<10), new(int), nil)
+		}
+		client.Go("Plugin.Size", make([]byte, whole), new(int), nil)
+		if p.host.ahead.Load() < maxAhead-1<<20 {
+			t.Errorf("%d bytes are taken to wait", p.host.ahead.Load())
+		}
+		_ = client.Close()
+		if left := p.host.ahead.Load(); left != 0 {
+			t.Errorf("once their channel is closed, %d bytes are taken to wait", left)
+		}
+	}
+	mustUpper(t, fast) // The plugin has read all that by now.
+	p.plugin.mu.Lock()
+	if p.plugin.queued != 0 {
+		t.Errorf("the plugin keeps %d bytes of what nobody waits for", p.plugin.queued)
+	}
+	p.plugin.mu.Unlock()
+	testkit.Eventually(t, "the calls have ended", func() bool { return calls.begun.Load() == 2*(n+1)+1 && calls.ended.Load() == calls.begun.Load() })
+	made()
+	p.checkNothingLeft()
+}
+
+// Whatever the first request in one frame comes to shows that the kind is made: the plugin
+// decodes it no sooner.
+func TestFirstIsRefusedOnceMade(t *testing.T) {
+	for name, refuse := range map[string]func(*pair, *Channel){
+		"given up": func(p *pair, c *Channel) {
+			mustSend(t, c, Request{Method: "Plugin.Upper"})
+			c.Cancel(0)
+			mustUpper(t, p.client(newThing())) // The plugin has read that by now.
+		},
+		"one too many": func(p *pair, c *Channel) {
+			p.plugin.config.MaxCalls = 1
+			slow := newThing()
+			held := p.client(slow).Go("Plugin.Hold", struct{}{}, &struct{}{}, nil)
+			<-slow.held
+			mustSend(t, c, Request{Method: "Plugin.Upper"})
+			t.Cleanup(func() { close(slow.gate); <-held.Done })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, made := newSlowPair(t, newThing(), nil)
+			c, err := p.host.Open("slow")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			refuse(p, c)
+			made()
+			var refused *RefusedError
+			if r := <-readOne(c); !errors.As(r.err, &refused) {
+				t.Fatalf("the answer is %+v", r)
+			}
+			if n := p.host.ahead.Load(); c.making.Load() || n != 0 {
+				t.Errorf("once it is made, %d bytes are taken to wait for it", n)
+			}
+		})
+	}
 }

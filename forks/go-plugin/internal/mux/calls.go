@@ -152,6 +152,8 @@ func (p *Plugin) release(channel uint64) {
 		p.opened--
 	}
 	s.forgetNames()
+	waiting := s.queue
+	s.queue = nil
 	var longs []*worker
 	for _, w := range s.running {
 		if w.cancelLocked(); w.long != nil {
@@ -161,6 +163,9 @@ func (p *Plugin) release(channel uint64) {
 	p.mu.Unlock()
 	for _, w := range longs {
 		p.dropLong(w)
+	}
+	for _, q := range waiting {
+		q.giveUp()
 	}
 	p.sent.giveBack(p.sent.stopChannel(channel, true)...)
 }

@@ -29,9 +29,10 @@ type Channel struct {
 	// anyLikely says that there is one in likely.
 	anyLikely atomic.Bool
 	// making says that the plugin may still be making the kind, and keep requests until it
-	// has. ahead counts those, see maxAhead.
-	making atomic.Bool
-	ahead  atomic.Int64
+	// has. ahead counts those, see maxAhead; the number of the first is one less than firstAhead.
+	making     atomic.Bool
+	ahead      atomic.Int64
+	firstAhead atomic.Uint64
 
 	// These are the reader's.
 	source  valueSource  // of dec
@@ -149,6 +150,7 @@ func (c *Channel) Close() error {
 		stopped := h.sent.stopChannel(c.id, false)
 		c.released = true
 		_ = h.send(newMessage(kindRelease, c.id))
+		c.uncountAhead() // What is sent from now on comes behind that.
 		h.sent.giveBack(stopped...)
 		h.mu.Lock()
 		defer h.mu.Unlock()

@@ -59,9 +59,8 @@ func (c *Channel) ReadHeader(r *rpc.Response) error {
 // header fills in r from the answer at hand.
 func (c *Channel) header(r *rpc.Response) error {
 	r.Seq = c.head.number
-	if c.making.Load() && c.head.showsMade() {
-		c.making.Store(false)
-		c.uncountAhead()
+	if c.making.Load() {
+		c.noteMade()
 	}
 	switch {
 	case c.long != nil && c.long.err != nil:

@@ -35,7 +35,7 @@ func (c *Channel) Send(r Request, args any) (end uint64, err error) {
 	if long != nil {
 		return c.putLong(first, long, key, r.Method)
 	}
-	c.countAhead(len(first.data))
+	c.countAhead(r.Number, len(first.data))
 	when := now
 	if c.traffic.isBusy(c.pending.Add(1)) {
 		when = soon // It pays to let some more requests join it.

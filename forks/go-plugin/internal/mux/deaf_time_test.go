@@ -85,10 +85,8 @@ func TestQueuedRequestsAreBounded(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				here, there := net.Pipe()
-				gate := make(chan struct{})
-				host, p := rawHost(t, here, there, openThings(map[string]func() (any, error){
-					"slow": func() (any, error) { <-gate; return newThing(), nil },
-				}), newThing())
+				config, made := slowKind(newThing())
+				host, p := rawHost(t, here, there, config, newThing())
 				const before = maxQueued - 4*maxShort + 2000 // as if others waited
 				p.queued = before
 				host.write(rawMessage(kindOpen, "slow", 2))
@@ -104,7 +102,7 @@ func TestQueuedRequestsAreBounded(t *testing.T) {
 				if ended := errors.Is(p.Err(), errQueued); ended != (more == 4) {
 					t.Errorf("the session ended with %v", p.Err())
 				}
-				close(gate)
+				made()
 				if more == 4 {
 					return
 				}

@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net/rpc"
 )
 
 // queuedRequest is a request on a channel that is still being opened. The goroutine
@@ -14,6 +15,7 @@ import (
 type queuedRequest struct {
 	worker  *worker
 	body    *bytes.Reader
+	cost    int           // what it counts towards maxQueued
 	arrived chan struct{} // closed when there is body
 	decoded chan struct{} // closed when body was read, and the next may be
 }
@@ -53,9 +55,10 @@ func (q *queuedRequest) takeBody(in *inbox) error {
 	}
 	q.body = bytes.NewReader(body)
 	close(q.arrived)
+	q.cost = len(body) + frameCost
 	p := q.worker.plugin
 	p.mu.Lock()
-	p.queued += len(body) + frameCost
+	p.queued += q.cost
 	p.mu.Unlock()
 	return p.awaitQueued()
 }
@@ -82,8 +85,19 @@ func (p *Plugin) awaitQueued() error {
 }
 
 // leaves notes that the request waits no more.
-func (q *queuedRequest) leaves() {
-	q.worker.plugin.dequeue(int(q.body.Size())+frameCost, 0)
+func (q *queuedRequest) leaves() { q.worker.plugin.dequeue(q.cost, 0) }
+
+// giveUp answers a request whose channel was released: no value that follows it is read, so
+// that its own need not be. It was taken out of the queue.
+func (q *queuedRequest) giveUp() {
+	w := q.worker
+	if w.long != nil {
+		w.plugin.come.release(w.long)
+	} else {
+		q.leaves()
+	}
+	w.refuse = errCancelled
+	_ = w.WriteResponse(&rpc.Response{Seq: w.message.number, Error: errCancelled.Error()}, nil) // It fails if the session has ended.
 }
 
 // dequeue notes that n bytes of requests wait no more, and that there are so many more

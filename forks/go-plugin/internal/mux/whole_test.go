@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/rpc"
 	"reflect"
-	"sync"
 	"testing"
 
 	"github.com/hashicorp/go-plugin/internal/testkit"
@@ -50,12 +49,10 @@ func (r *rawPeer) answer(channel, number uint64, n int) []byte {
 // A hostile host does the same with requests for a kind that is slow to make.
 func TestWholeRequestsAreBounded(t *testing.T) {
 	here, there := tcpPair(t)
-	slow := make(chan struct{})
-	host, p := rawHost(t, here, there, PluginConfig{
-		MaxReceive: longBudget,
-		Open:       func(string) (Handler, error) { <-slow; return rpc.NewServer(), nil },
-	}, newThing())
-	defer close(slow)
+	config, made := slowKind(newThing())
+	config.MaxReceive = longBudget
+	host, p := rawHost(t, here, there, config, newThing())
+	defer made()
 	first := newMessage(kindRequest|flagMore, 1, 1)
 	first.call("Plugin.Echo", 0)
 	first.number(longBudget)
@@ -82,13 +79,7 @@ func TestGivenUpWholeRequestsCount(t *testing.T) {
 		"channel": func(c *Channel) { _ = c.Close() },
 	} {
 		t.Run(name, func(t *testing.T) {
-			here, there := tcpPair(t)
-			slow := make(chan struct{})
-			made := sync.OnceFunc(func() { close(slow) })
-			p := newPair(t, here, there, HostConfig{}, openThings(map[string]func() (any, error){
-				"slow": func() (any, error) { <-slow; return newThing(), nil },
-			}))
-			t.Cleanup(made)
+			p, made := newSlowPair(t, newThing(), nil)
 			fast := p.client(newThing())
 			fill(t, p.plugin, callKey{99, 1})
 			var clients []*rpc.Client
@@ -191,13 +182,7 @@ func TestClosedWhileDecoding(t *testing.T) {
 // Long requests for a kind that is slow to make are more than there is room for. They wait with
 // their host, whose session goes on.
 func TestLongRequestsForSlowKind(t *testing.T) {
-	here, there := tcpPair(t)
-	slow := make(chan struct{})
-	made := sync.OnceFunc(func() { close(slow) })
-	p := newPair(t, here, there, HostConfig{}, openThings(map[string]func() (any, error){
-		"slow": func() (any, error) { <-slow; return newThing(), nil },
-	}))
-	t.Cleanup(made)
+	p, made := newSlowPair(t, newThing(), nil)
 	const size = 1 << 20
 	p.plugin.come.budget = size
 	client, fast := p.open("slow"), p.client(newThing())
