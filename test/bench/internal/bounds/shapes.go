@@ -59,7 +59,7 @@ func resting() []Bound {
 	return []Bound{
 		amount(0.03, Share, who+"CPU of the host", subject, AtRest.HostCPU()),
 		amount(0.03, Share, who+"CPU of the plugins", subject, AtRest.PluginCPU()),
-		amount(6, Count, who+"goroutines of each", subject, AtRest.Goroutines()).known(7),
+		amount(6, Count, who+"goroutines of each", subject, AtRest.Goroutines()),
 		amount(90e3, Bytes, who+"memory of each", subject, AtRest.Memory()),
 	}
 }
