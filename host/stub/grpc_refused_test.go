@@ -5,15 +5,18 @@ package stub
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"slices"
 	"testing"
 
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/encoding/proto"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/reattach/reattach/host/balancer"
@@ -40,7 +43,7 @@ func startEndings(t *testing.T, opts ...grpc.DialOption) *endings {
 
 var errCut = fmt.Errorf("reset: %w", plugin.ErrConnectionLost)
 
-// cutStream is lost when it is read from. Its peer is what a session says of a stream that
+// cutStream is lost when one of its methods is called. Its peer is what a session says of a stream that
 // was sent, and takes back if the plugin has refused it.
 type cutStream struct {
 	grpc.ClientStream
@@ -72,14 +75,22 @@ func (s *cutStream) RecvMsg(any) error {
 // Header implements grpc.ClientStream.
 func (s *cutStream) Header() (metadata.MD, error) { return nil, s.RecvMsg(nil) }
 
+// SendMsg implements grpc.ClientStream.
+func (s *cutStream) SendMsg(any) error { return s.RecvMsg(nil) }
+
+// CloseSend implements grpc.ClientStream.
+func (s *cutStream) CloseSend() error { return s.RecvMsg(nil) }
+
 // TestStreamThatWasRefused has a stream end that its plugin has not run, and one that it may
 // have.
 func TestStreamThatWasRefused(t *testing.T) {
-	reads := map[string]func(grpc.ClientStream) error{
+	tells := map[string]func(grpc.ClientStream) error{
+		"sent":    func(s grpc.ClientStream) error { return s.SendMsg(new(wrapperspb.StringValue)) },
+		"end":     grpc.ClientStream.CloseSend,
 		"message": func(s grpc.ClientStream) error { return s.RecvMsg(new(wrapperspb.StringValue)) },
 		"header":  func(s grpc.ClientStream) error { _, err := s.Header(); return err },
 	}
-	for name, read := range reads {
+	for name, tell := range tells {
 		for refused, want := range map[bool]balancer.Outcome{true: balancer.NotSent, false: balancer.Lost} {
 			t.Run(fmt.Sprintf("%s, refused %v", name, refused), func(t *testing.T) {
 				o := startEndings(t, grpc.WithStreamInterceptor(func(_ context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
@@ -96,7 +107,7 @@ func TestStreamThatWasRefused(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				f, ok := Cause(read(s))
+				f, ok := Cause(tell(s))
 				if !ok || f.Reason != ReasonLost || f.MayHaveRun == refused {
 					t.Errorf("its caller is told %+v", f)
 				}
@@ -105,6 +116,60 @@ func TestStreamThatWasRefused(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// silentStream says of its end as little as gRPC: neither its header nor what is sent has an
+// error of the plugin's.
+type silentStream struct{ *cutStream }
+
+// Header implements grpc.ClientStream.
+func (s silentStream) Header() (metadata.MD, error) { _ = s.RecvMsg(nil); return nil, nil }
+
+// SendMsg implements grpc.ClientStream.
+func (s silentStream) SendMsg(any) error { _ = s.RecvMsg(nil); return io.EOF }
+
+// observedErrors is an Observer.
+type observedErrors chan error
+
+func (o observedErrors) Called(c Call) { o <- c.Err }
+
+// TestStreamWhoseHeaderEnds has a stream end without a word to who is there. The observer is
+// told the same as the lease.
+func TestStreamWhoseHeaderEnds(t *testing.T) {
+	tells := map[string]func(grpc.ClientStream) error{
+		"header": func(s grpc.ClientStream) error { _, err := s.Header(); return err },
+		"sent":   func(s grpc.ClientStream) error { _ = s.SendMsg(nil); return nil },
+	}
+	for name, want := range map[string]balancer.Outcome{"header": balancer.NotSent, "sent": balancer.Lost} {
+		t.Run(name, func(t *testing.T) {
+			o := startEndings(t, grpc.WithStreamInterceptor(func(_ context.Context, _ *grpc.StreamDesc, _ *grpc.ClientConn, _ string, _ grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+				s := &cutStream{refused: true, opts: opts}
+				s.names(new(net.TCPAddr))
+				return silentStream{s}, nil
+			}))
+			observed := make(observedErrors, 1)
+			routed, err := NewGRPC(Config{Router: o, Observer: observed})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer routed.Close()
+			ctx, cancel := context.WithCancel(t.Context())
+			s, err := routed.Conn.NewStream(ctx, &grpc.StreamDesc{ServerStreams: true}, "/test.Memory/Watch")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := tells[name](s); err != nil {
+				t.Error(err)
+			}
+			if got := <-o.ends; got != want {
+				t.Errorf("the lease ends as %v, want %v", got, want)
+			}
+			cancel()
+			if f, ok := Cause(<-observed); !ok || f.MayHaveRun != (want == balancer.Lost) {
+				t.Errorf("the observer is told %+v", f)
+			}
+		})
 	}
 }
 
@@ -156,6 +221,27 @@ func TestArgumentsThatCannotBeSent(t *testing.T) {
 		t.Errorf("ended with %v, and told %v", err, told)
 	}
 	if got := <-o.ends; got != balancer.NotSent {
+		t.Errorf("the lease ends as %v", got)
+	}
+}
+
+// TestStreamWhoseMessageCannotBeSent has a stream end because its codec cannot encode a
+// message, which says nothing of the endpoint.
+func TestStreamWhoseMessageCannotBeSent(t *testing.T) {
+	o := startEndings(t)
+	routed, err := NewGRPC(Config{Router: o})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer routed.Close()
+	s, err := routed.Conn.NewStream(t.Context(), &grpc.StreamDesc{ClientStreams: true}, "/test.Memory/Watch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.SendMsg("no message"); status.Code(err) != codes.Internal {
+		t.Errorf("the message is sent with %v", err)
+	}
+	if got := <-o.ends; got != balancer.Abandoned || len(o.ends) > 0 {
 		t.Errorf("the lease ends as %v", got)
 	}
 }

@@ -66,16 +66,18 @@ type routedStream struct {
 	call  *grpcCall
 	ctx   context.Context // the caller's, of the stream
 	lease balancer.Lease
-	// mark is read only by who was told of the end by RecvMsg or Header: until then others
-	// may change it.
+	// mark is read only by who was told of the end by one of the stream's methods: until then
+	// others may change it.
 	mark sentMark
 
 	mu      sync.Mutex
 	begun   bool
 	ended   bool
 	result  error
-	readers int  // are within RecvMsg or Header
-	owed    bool // the first reader that returns gives the lease back
+	wasLost bool // is what result comes to
+	unsent  bool // a lost stream was surely not run
+	inside  int  // callers that are within the stream's methods
+	owed    bool // the first of them that is told of the end gives the lease back, or the last
 	// unread undoes the wait for what the caller is told of a stream that was lost.
 	unread func() bool
 }
@@ -115,18 +117,30 @@ func (s *routedStream) releaseLocked() {
 	case err == nil:
 		s.lease.Done(balancer.Answered)
 	case s.isLost(err):
-		if s.owed = s.readers > 0; !s.owed { // else a reader learns whether it was sent
-			s.lease.Done(balancer.Lost)
-		}
-		s.unread = context.AfterFunc(s.ctx, func() { s.observe(s.lost(err, true)) })
+		s.wasLost = true
+		s.giveBackLocked(balancer.Lost)
+		s.unread = context.AfterFunc(s.ctx, func() { s.observe(s.lost(err, !s.isUnsent())) })
 		return
 	case s.isCallers(err):
 		s.lease.Done(balancer.Abandoned)
 		err = s.callers()
 	default:
-		s.lease.Done(balancer.Answered)
+		s.giveBackLocked(balancer.Answered)
 	}
 	s.observe(err)
+}
+
+// giveBackLocked gives the lease back, or leaves that to who is about to learn more of the end.
+func (s *routedStream) giveBackLocked(o balancer.Outcome) {
+	if s.owed = s.inside > 0; !s.owed {
+		s.lease.Done(o)
+	}
+}
+
+func (s *routedStream) isUnsent() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.unsent
 }
 
 // told says what the caller was told of the end; io.EOF is the good one.
@@ -171,31 +185,38 @@ func (s *routedStream) lost(err error, sent bool) error {
 	return s.call.fault(Fault{Reason: ReasonLost, Endpoint: s.lease.Endpoint(), MayHaveRun: sent, Err: err})
 }
 
-// read runs what reads from the stream. It reports false for an error of a stream that the
-// plugin refused: gRPC says so only to who reads, after the stream has ended.
-func (s *routedStream) read(from func() error) (sent bool, err error) {
+// within runs one of the stream's methods. It reports false for an error of a stream that was
+// surely not run: gRPC says so only to who is told of the end, after that. What gRPC itself
+// fails at as it sends says nothing of the endpoint.
+func (s *routedStream) within(sends bool, method func() (told bool, err error)) (sent bool, err error) {
 	s.mu.Lock()
-	s.readers++
+	s.inside++
 	s.mu.Unlock()
-	sent = true
+	told := false
 	defer func() { // a codec of the caller's may panic
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.readers--
-		if !s.owed {
+		s.inside--
+		told = told || err != nil && s.ended && errors.Is(err, s.result)
+		sent = !told || s.mark.sent()
+		s.unsent = s.unsent || s.wasLost && !sent
+		if !s.owed || !told && s.inside > 0 {
 			return
 		}
 		s.owed = false
-		if sent {
-			s.lease.Done(balancer.Lost)
-		} else {
+		switch {
+		case s.wasLost && s.unsent:
 			s.lease.Done(balancer.NotSent)
+		case s.wasLost:
+			s.lease.Done(balancer.Lost)
+		case told && sends:
+			s.lease.Done(balancer.Abandoned)
+		default:
+			s.lease.Done(balancer.Answered)
 		}
 	}()
-	if err = from(); errors.Is(err, plugin.ErrConnectionLost) {
-		sent = s.mark.sent()
-	}
-	return sent, err
+	told, err = method()
+	return true, err
 }
 
 // isCallers reports whether the stream ended as its caller's context did. A status
@@ -218,21 +239,39 @@ func (s *routedStream) explain(err error, sent bool) error {
 	return err
 }
 
-// Header implements grpc.ClientStream.
+// Header implements grpc.ClientStream. gRPC itself leaves it to RecvMsg to tell of the end.
 func (s *routedStream) Header() (md metadata.MD, err error) {
-	sent, err := s.read(func() (err error) {
+	sent, err := s.within(false, func() (told bool, err error) {
 		md, err = s.ClientStream.Header()
-		return err
+		return md == nil || errors.Is(err, plugin.ErrConnectionLost), err
 	})
 	return md, s.explain(err, sent)
 }
 
 // SendMsg implements grpc.ClientStream.
-func (s *routedStream) SendMsg(m any) error { return s.explain(s.ClientStream.SendMsg(m), true) }
+func (s *routedStream) SendMsg(m any) error {
+	sent, err := s.within(true, func() (told bool, err error) {
+		err = s.ClientStream.SendMsg(m)
+		return errors.Is(err, plugin.ErrConnectionLost), err
+	})
+	return s.explain(err, sent)
+}
+
+// CloseSend implements grpc.ClientStream.
+func (s *routedStream) CloseSend() error {
+	sent, err := s.within(true, func() (told bool, err error) {
+		err = s.ClientStream.CloseSend()
+		return errors.Is(err, plugin.ErrConnectionLost), err
+	})
+	return s.explain(err, sent)
+}
 
 // RecvMsg implements grpc.ClientStream.
 func (s *routedStream) RecvMsg(m any) error {
-	sent, err := s.read(func() error { return s.ClientStream.RecvMsg(m) })
+	sent, err := s.within(false, func() (told bool, err error) {
+		err = s.ClientStream.RecvMsg(m)
+		return errors.Is(err, plugin.ErrConnectionLost), err
+	})
 	if err == nil {
 		s.call.routes.answered(s.lease)
 		return nil

@@ -91,6 +91,9 @@ func (w *lossWatch) call(ctx context.Context, method string, req, reply any, cc 
 	call := new(unaryCall)
 	opts = append(append(call.opts[:0], opts...), grpc.Header(&call.header), grpc.Trailer(&call.trailer))
 	err := invoker(ctx, method, req, reply, cc, opts...)
+	if err != nil && call.header == nil && len(call.trailer) == 0 {
+		noteUnsent(err, opts)
+	}
 	return a.answered(err, call.trailer, func() metadata.MD { return call.header })
 }
 
