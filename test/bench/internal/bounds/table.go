@@ -87,6 +87,9 @@ func routing() []Bound {
 	return []Bound{
 		atMost(noisy, "routed / unrouted net/rpc, one caller", "routed-1-netrpc", "network-netrpc", Sequential.Time()),
 		atMost(noisy, "routed / unrouted net/rpc, 64 callers", "routed-1-netrpc", "network-netrpc", Parallel.Time()),
+		// A routed call has a deadline, as those by gRPC have on either side.
+		atMost(noisy, "routed / unrouted net/rpc with a deadline, one caller", "routed-1-netrpc", "deadline-netrpc", Sequential.Time()),
+		atMost(noisy, "routed / unrouted net/rpc with a deadline, 64 callers", "routed-1-netrpc", "deadline-netrpc", Parallel.Time()),
 		atMost(noisy, "routed / unrouted gRPC, one caller", "routed-1-grpc", "network-grpc", Sequential.Time()).known(1.15),
 		atMost(noisy, "routed / unrouted gRPC, 64 callers", "routed-1-grpc", "network-grpc", Parallel.Time()).known(1.15),
 		atMost(noisy, "routed to 100 endpoints / to 1, net/rpc, one caller", "routed-100-netrpc", "routed-1-netrpc", Sequential.Time()),

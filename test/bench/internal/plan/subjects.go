@@ -68,6 +68,7 @@ func Subjects() []Subject {
 		{Name: "child-gmux", Program: Ours, About: "the same, broker multiplexed"},
 		{Name: "network-netrpc", Program: Ours, Curve: true, Trips: 1, Sessions: true, Cancels: true, About: "network, net/rpc"},
 		{Name: "network-grpc", Program: Ours, Curve: true, Trips: 1, Sessions: true, Streams: true, Cancels: true, About: "network, gRPC"},
+		{Name: "deadline-netrpc", Program: Ours, About: "network, net/rpc, each call with a deadline of the caller's"},
 		{Name: "unix-netrpc", Program: Ours, About: "the same on a unix socket, net/rpc"},
 		{Name: "unix-grpc", Program: Ours, About: "the same on a unix socket, gRPC"},
 		{Name: "mtls-netrpc", Program: Ours, Trips: 1, Sessions: true, About: "network with mTLS, net/rpc"},

@@ -23,6 +23,7 @@ func main() {
 			{Name: "child-gmux", Open: child(gRPC, true)},
 			{Name: "network-netrpc", Open: network(netRPC)},
 			{Name: "network-grpc", Open: network(gRPC)},
+			{Name: "deadline-netrpc", Open: deadline},
 			{Name: "unix-netrpc", Open: unix(netRPC)},
 			{Name: "unix-grpc", Open: unix(gRPC)},
 			{Name: "expose-netrpc", Open: exposed(netRPC, 0)},

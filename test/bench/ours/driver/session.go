@@ -92,6 +92,15 @@ func mutual(protocol plugin.Protocol) func(*peer.Servers) (peer.Target, error) {
 
 // serveNetwork starts a plugin in network mode, and attaches to it.
 func serveNetwork(s *peer.Servers, protocol plugin.Protocol, env []string, tlsConfig *tls.Config) (peer.Target, error) {
+	address, err := startNetwork(s, protocol, env)
+	if err != nil {
+		return nil, err
+	}
+	return attachTo(protocol, address, tlsConfig)
+}
+
+// startNetwork starts a plugin in network mode, and gives its address.
+func startNetwork(s *peer.Servers, protocol plugin.Protocol, env []string) (net.Addr, error) {
 	cookie := glue.Handshake()
 	env = append(env, "PLUGIN_HOST=127.0.0.1", cookie.MagicCookieKey+"="+cookie.MagicCookieValue)
 	server, err := s.Start(env, string(protocol), plain)
@@ -103,11 +112,7 @@ func serveNetwork(s *peer.Servers, protocol plugin.Protocol, env []string, tlsCo
 	if len(fields) < 4 {
 		return nil, fmt.Errorf("the plugin said %q", server.Line)
 	}
-	address, err := net.ResolveTCPAddr("tcp", fields[3])
-	if err != nil {
-		return nil, err
-	}
-	return attachTo(protocol, address, tlsConfig)
+	return net.ResolveTCPAddr("tcp", fields[3])
 }
 
 func attachTo(protocol plugin.Protocol, address net.Addr, tlsConfig *tls.Config) (peer.Target, error) {
@@ -116,11 +121,16 @@ func attachTo(protocol plugin.Protocol, address net.Addr, tlsConfig *tls.Config)
 		return nil, err
 	}
 	config.Reattach, config.TLSConfig = &plugin.ReattachConfig{Addr: address}, tlsConfig
+	return attached(config), nil
+}
+
+// attached gives the target of a session.
+func attached(config *plugin.ClientConfig) peer.Target {
 	return peer.AttachFunc(func() (peer.Session, error) {
 		session, err := plugin.Attach(context.Background(), config)
 		if err != nil {
 			return nil, err
 		}
 		return dispense(session, session.Close)
-	}), nil
+	})
 }
