@@ -102,6 +102,18 @@ func (c *GRPCClient) Close() error {
 	return nil
 }
 
+// InvokeUnary makes a call as Conn.Invoke does, with the same errors, and reports whether it
+// was sent, so that the plugin may have run it. A call that only Conn can make is not made, and
+// nothing is done: by HTTP/2, with options of a kind that needs that, or where ClientConfig has
+// GRPCDialOptions. It is for those who route calls: it is cheaper than grpc.Peer is to learn
+// whether a call may be made elsewhere.
+func (c *GRPCClient) InvokeUnary(ctx context.Context, method string, args, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
+	if c.session == nil || c.session.Mux == nil {
+		return false, false, nil
+	}
+	return c.session.Mux.Invoke(ctx, method, args, reply, opts)
+}
+
 // engine is the session, and for a client that this library has not made what Conn can
 // do of one.
 func (c *GRPCClient) engine() *grpcconn.Session {

@@ -111,6 +111,14 @@ func (s *Session) ClientConn() (*grpc.ClientConn, bool) {
 	return nil, false
 }
 
+// InvokeUnary is [GRPCClient.InvokeUnary] of a gRPC session. A net/rpc one makes no call.
+func (s *Session) InvokeUnary(ctx context.Context, method string, args, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
+	if c, ok := s.client.(*GRPCClient); ok {
+		return c.InvokeUnary(ctx, method, args, reply, opts)
+	}
+	return false, false, nil
+}
+
 // OpenRPC asks the plugin of a net/rpc session to serve a kind on a channel of
 // its own, under the service name "Plugin". The caller closes it.
 func (s *Session) OpenRPC(kind string) (RPCChannel, error) {

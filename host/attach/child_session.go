@@ -167,3 +167,11 @@ func (s *childSession) ClientConn() (*grpc.ClientConn, bool) {
 	}
 	return s.grpc.Conn, true
 }
+
+// InvokeUnary implements stub.GRPCUnarySession.
+func (s *childSession) InvokeUnary(ctx context.Context, method string, req, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
+	if s.grpc == nil {
+		return false, false, nil
+	}
+	return s.grpc.InvokeUnary(ctx, method, req, reply, opts)
+}

@@ -83,13 +83,13 @@ type grpcCall struct {
 	routes *grpcRoutes
 }
 
-// newCall fails if the stub is closed.
-func (r *grpcRoutes) newCall(cc *grpc.ClientConn, fullMethod string) (*grpcCall, error) {
-	c := &grpcCall{callState: r.newState(fullMethod), routes: r}
+// begin begins a call. It fails if the stub is closed.
+func (c *grpcCall) begin(r *grpcRoutes, cc *grpc.ClientConn, fullMethod string) error {
+	c.callState, c.routes = r.newState(fullMethod), r
 	if cc.GetState() == connectivity.Shutdown {
-		return nil, c.closed()
+		return c.closed()
 	}
-	return c, nil
+	return nil
 }
 
 // closed is the error of a call whose stub was closed.
@@ -110,7 +110,7 @@ func (c *grpcCall) observe(endpoint string, err error) {
 // next picks an endpoint and returns its connection. The error is the call's.
 func (c *grpcCall) next(ctx context.Context) (balancer.Lease, *grpc.ClientConn, error) {
 	for {
-		lease, err := c.pick(ctx)
+		lease, waited, err := c.pick(ctx)
 		if err != nil {
 			return nil, nil, c.notPicked(ctx, err)
 		}
@@ -127,7 +127,9 @@ func (c *grpcCall) next(ctx context.Context) (balancer.Lease, *grpc.ClientConn, 
 				if ready == nil {
 					continue
 				}
-				c.handed = c.routes.now() - c.began
+				if waited || c.routes.replays != nil { // else it is as good as nothing
+					c.handed = c.routes.now() - c.began
+				}
 				c.attempt()
 				return ready, conn, nil
 			}
@@ -137,17 +139,19 @@ func (c *grpcCall) next(ctx context.Context) (balancer.Lease, *grpc.ClientConn, 
 	}
 }
 
-// pick waits for an endpoint as long as the stub is open, if none is ready.
-func (c *grpcCall) pick(ctx context.Context) (balancer.Lease, error) {
+// pick waits for an endpoint as long as the stub is open, if none is ready. It reports whether
+// that may have taken a while since the call began.
+func (c *grpcCall) pick(ctx context.Context) (lease balancer.Lease, waited bool, err error) {
 	if c.retry == nil { // the usual case, which need not watch for the stub's end
-		if lease, err := c.routes.Router.Pick(c.routes.atOnce, protocolGRPC, nil); err == nil {
-			return lease, nil
+		if lease, err = c.routes.Router.Pick(c.routes.atOnce, protocolGRPC, nil); err == nil {
+			return lease, false, nil
 		}
 	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	defer context.AfterFunc(c.routes.ctx, func() { cancel(errStubClosed) })()
-	return c.callState.next(ctx, c.routes.Router, protocolGRPC)
+	lease, err = c.callState.next(ctx, c.routes.Router, protocolGRPC)
+	return lease, true, err
 }
 
 // notPicked is the error of a call that no endpoint took, or took again.

@@ -106,11 +106,11 @@ func (k *keptCall) tell(err error) {
 // invokeKept makes an attempt of a call whose request the endpoint remembers. It returns when
 // that has answered, or at once when the caller has given up. The turn of the session stays
 // with the attempt until the endpoint has answered, or the session or the stub has ended.
-func (c *grpcCall) invokeKept(ctx context.Context, turn *turnLease, mark *sentMark, req, reply any, opts []grpc.CallOption) error {
+func (c *grpcCall) invokeKept(ctx context.Context, turn *turnLease, conn *grpc.ClientConn, fullMethod string, req, reply any, opts []grpc.CallOption) (sent bool, err error) {
 	k, own, err := keep(req, opts)
 	if err != nil {
 		k.tell(err)
-		return err
+		return false, err
 	}
 	deadline, _ := ctx.Deadline() // which each unary call has
 	lasting, cancel := context.WithCancel(context.WithoutCancel(c.trace.attempt(ctx, turn.Endpoint())))
@@ -118,7 +118,7 @@ func (c *grpcCall) invokeKept(ctx context.Context, turn *turnLease, mark *sentMa
 	answered := make(chan error, 1)
 	go func() {
 		defer cancel()
-		err := mark.conn.Invoke(toldDeadline{lasting, deadline}, mark.method, k, k, own...)
+		err := conn.Invoke(toldDeadline{lasting, deadline}, fullMethod, k, k, own...)
 		turn.close(turnOfEndpoint)
 		answered <- err
 	}()
@@ -128,18 +128,18 @@ func (c *grpcCall) invokeKept(ctx context.Context, turn *turnLease, mark *sentMa
 		select {
 		case err = <-answered:
 		default:
-			mark.kept = k.leave(lasting, c.routes.ctx, cancel)
+			sent = k.leave(lasting, c.routes.ctx, cancel)
 			err = status.FromContextError(ctx.Err()).Err()
 			k.tell(err)
-			return err
+			return sent, err
 		}
 	}
-	mark.peer = k.peer
 	if err = k.finish(reply, err); err == nil {
 		md, _ := metadata.FromOutgoingContext(ctx)
 		c.routes.replays.accepted(turn, c.calledMethod, grpcRequest{&k.sentMessage, md.Copy()})
 	}
-	return err
+	mark := sentMark{peer: k.peer, conn: conn, method: fullMethod}
+	return err != nil && mark.sent(), err
 }
 
 // leave has the attempt go on without its caller until the stub ends, or not at all where the

@@ -29,9 +29,10 @@ func (c *grpcCall) prepare(ctx context.Context, lease balancer.Lease, conn *grpc
 	}
 	waiting, cancel := context.WithTimeout(ctx, channelWait) // as over net/rpc: another endpoint may have time
 	defer cancel()
+	stub := c.routes.ctx // no more of c, which would be allocated for each call
 	ready, err := c.routes.replays.prepare(waiting, lease, c.calledMethod, func(q recordedRequest) error {
 		r := q.request.(grpcRequest)
-		ctx := toldDeadline{metadata.NewOutgoingContext(c.routes.ctx, r.metadata), time.Now().Add(q.timeout)}
+		ctx := toldDeadline{metadata.NewOutgoingContext(stub, r.metadata), time.Now().Add(q.timeout)}
 		mark := sentMark{conn: conn, method: q.method}
 		err := conn.Invoke(ctx, q.method, r, r, mark.with([]grpc.CallOption{grpc.ForceCodecV2(r)})...)
 		if errors.Is(err, plugin.ErrConnectionLost) && !mark.sent() {

@@ -21,8 +21,8 @@ import (
 // on which it was opened: it is tried elsewhere only while it could not be
 // opened, which is before its first message.
 func (r *grpcRoutes) stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, fullMethod string, _ grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-	c, err := r.newCall(cc, fullMethod)
-	if err != nil {
+	c := new(grpcCall)
+	if err := c.begin(r, cc, fullMethod); err != nil {
 		return nil, err
 	}
 	if c.options.Replay { // There is no one request of a stream, nor one answer, to replay.
@@ -54,7 +54,7 @@ func (c *grpcCall) openStream(ctx context.Context, desc *grpc.StreamDesc, fullMe
 			routed.begin()
 			return routed, lease.Endpoint(), nil
 		}
-		if again, err := c.attempted(ctx, lease, &routed.mark, err); !again {
+		if again, err := c.attempted(ctx, lease, routed.mark.sent(), err); !again {
 			return nil, lease.Endpoint(), err
 		}
 	}

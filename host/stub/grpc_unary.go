@@ -19,8 +19,8 @@ import (
 
 // unary is a grpc.UnaryClientInterceptor.
 func (r *grpcRoutes) unary(ctx context.Context, fullMethod string, req, reply any, cc *grpc.ClientConn, _ grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	c, err := r.newCall(cc, fullMethod)
-	if err != nil {
+	var c grpcCall // on the stack
+	if err := c.begin(r, cc, fullMethod); err != nil {
 		return err
 	}
 	if _, ok := ctx.Deadline(); !ok {
@@ -56,15 +56,28 @@ func (c *grpcCall) invokeOn(ctx context.Context, lease balancer.Lease, conn *grp
 			lease.Done(balancer.Abandoned)
 		}
 	}()
-	mark := sentMark{conn: conn, method: fullMethod}
+	var sent bool
 	var err error
 	if turn, ok := lease.(*turnLease); ok {
-		err = c.invokeKept(ctx, turn, &mark, req, reply, opts)
+		sent, err = c.invokeKept(ctx, turn, conn, fullMethod, req, reply, opts)
 	} else {
-		err = conn.Invoke(c.trace.attempt(ctx, lease.Endpoint()), fullMethod, req, reply, mark.with(opts)...)
+		sent, err = invokeUnary(c.trace.attempt(ctx, lease.Endpoint()), lease, conn, fullMethod, req, reply, opts)
 	}
 	panicked = false
-	return c.attempted(ctx, lease, &mark, err)
+	return c.attempted(ctx, lease, sent, err)
+}
+
+// invokeUnary makes the call in the cheapest way. sent counts with an error, and tells whether
+// the plugin may have run the call.
+func invokeUnary(ctx context.Context, lease balancer.Lease, conn *grpc.ClientConn, fullMethod string, req, reply any, opts []grpc.CallOption) (sent bool, err error) {
+	if s, ok := lease.Session().(GRPCUnarySession); ok {
+		if sent, made, err := s.InvokeUnary(ctx, fullMethod, req, reply, opts); made {
+			return sent, err
+		}
+	}
+	mark := sentMark{conn: conn, method: fullMethod}
+	err = conn.Invoke(ctx, fullMethod, req, reply, mark.with(opts)...)
+	return err != nil && mark.sent(), err
 }
 
 // sentMark tells whether an attempt came as far as a transport: gRPC names the peer of
@@ -76,7 +89,6 @@ type sentMark struct {
 	conn   *grpc.ClientConn
 	method string
 	own    [2]grpc.CallOption // what with adds
-	kept   bool               // the attempt goes on without its caller, and may have been sent
 }
 
 // with adds what an attempt needs to the options of a call. A session's connection is
@@ -91,15 +103,17 @@ func (m *sentMark) with(opts []grpc.CallOption, more ...grpc.CallOption) []grpc.
 
 // sent errs on the side of true.
 func (m *sentMark) sent() bool {
-	return m.kept || m.peer.Addr != nil || m.conn.GetMethodConfig(m.method).RetryPolicy != nil
+	return m.peer.Addr != nil || m.conn.GetMethodConfig(m.method).RetryPolicy != nil
 }
 
 // attempted gives the lease of an attempt back that ended with err, and says whether
-// the call is to be sent again, or with which error it ends.
-func (c *grpcCall) attempted(ctx context.Context, lease balancer.Lease, mark *sentMark, err error) (again bool, _ error) {
+// the call is to be sent again, or with which error it ends. sent counts with an error, and errs
+// on the side of true.
+func (c *grpcCall) attempted(ctx context.Context, lease balancer.Lease, sent bool, err error) (again bool, _ error) {
 	switch {
+	case err == nil:
 	case errors.Is(err, plugin.ErrConnectionLost):
-		outcome, sent := balancer.NotSent, mark.sent()
+		outcome := balancer.NotSent
 		if sent {
 			outcome = balancer.Lost
 		}
@@ -109,8 +123,8 @@ func (c *grpcCall) attempted(ctx context.Context, lease balancer.Lease, mark *se
 		}
 		return false, c.fault(Fault{Reason: ReasonLost, Endpoint: lease.Endpoint(), Err: err})
 	case isContextError(err) && hasExpired(ctx):
-		return false, c.cutShort(ctx, lease, mark.sent())
-	case err != nil && !mark.sent(): // such as arguments that cannot be encoded
+		return false, c.cutShort(ctx, lease, sent)
+	case !sent: // such as arguments that cannot be encoded
 		lease.Done(balancer.NotSent)
 		return false, err
 	}

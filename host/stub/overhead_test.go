@@ -7,8 +7,11 @@ import (
 	"net/rpc"
 	"reflect"
 	"testing"
+	"time"
 
 	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+	"google.golang.org/protobuf/types/known/wrapperspb"
 )
 
 // instant is a channel and a codec on which every request is answered at once,
@@ -79,4 +82,18 @@ func BenchmarkOverhead(b *testing.B) {
 			return client.Call("Plugin.Get", "name", &reply)
 		})
 	}
+}
+
+// BenchmarkGRPCOverhead does the same over gRPC. A routed call allocates nothing.
+func BenchmarkGRPCOverhead(b *testing.B) {
+	s := &unarySession{invoke: func([]grpc.CallOption) (sent, made bool, err error) { return true, true, nil }}
+	routed, err := NewGRPC(Config{Router: s, Methods: testMethods, Observer: deafObserver{}})
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer routed.Close()
+	ctx, cancel := context.WithTimeout(b.Context(), time.Hour)
+	defer cancel()
+	req, reply := new(wrapperspb.StringValue), new(wrapperspb.StringValue)
+	benchmarkCalls(b, "routed", func() error { return routed.Conn.Invoke(ctx, "/test.Shop/Get", req, reply) })
 }

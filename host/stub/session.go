@@ -3,6 +3,8 @@
 package stub
 
 import (
+	"context"
+
 	"github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
 )
@@ -20,6 +22,13 @@ type GRPCSession interface {
 	// ClientConn is the session's connection; the session closes it. It reports
 	// false if the session does not speak gRPC.
 	ClientConn() (*grpc.ClientConn, bool)
+}
+
+// GRPCUnarySession is a GRPCSession that makes unary calls at less than its connection takes.
+type GRPCUnarySession interface {
+	// InvokeUnary is that of [plugin.GRPCClient]. Where it reports that a call was not made,
+	// ClientConn makes it.
+	InvokeUnary(ctx context.Context, method string, req, reply any, opts []grpc.CallOption) (sent, made bool, err error)
 }
 
 // MuxBrokerSession is an RPCSession on which the plugin can be dialled: after

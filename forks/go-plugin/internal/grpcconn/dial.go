@@ -45,6 +45,7 @@ func New(cfg Config) (*grpc.ClientConn, error) {
 		creds = insecure.NewCredentials()
 	}
 	watch := new(lossWatch)
+	defaults := []grpc.CallOption{grpc.MaxCallRecvMsgSize(bound(cfg.MaxReceive)), grpc.MaxCallSendMsgSize(bound(cfg.MaxSend))}
 	own := []grpc.DialOption{
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			conn, err := cfg.Dial(ctx)
@@ -54,7 +55,7 @@ func New(cfg Config) (*grpc.ClientConn, error) {
 			return &countedConn{Conn: conn, reader: idleread.NewReader(conn), watch: watch}, nil
 		}),
 		grpc.WithTransportCredentials(creds),
-		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(bound(cfg.MaxReceive)), grpc.MaxCallSendMsgSize(bound(cfg.MaxSend))),
+		grpc.WithDefaultCallOptions(defaults...),
 		// A remote plugin's connection cannot be made again, so that it must
 		// not be given up for want of calls.
 		grpc.WithIdleTimeout(0),
@@ -75,7 +76,9 @@ func New(cfg Config) (*grpc.ClientConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !byMux {
+	if byMux {
+		cfg.Mux.Conn, cfg.Mux.Defaults = conn, defaults
+	} else {
 		conn.Connect()
 	}
 	return conn, nil

@@ -26,10 +26,15 @@ import (
 type Client struct {
 	mux  *mux.Host
 	peer peer.Peer
+
+	// What Invoke needs: the connection whose interceptors these are, and the options that
+	// it gives each call. Of a connection with other interceptors too, it is nil.
+	Conn     *grpc.ClientConn
+	Defaults []grpc.CallOption
 }
 
 // NewClient returns the client of a session. peer is what callers are told of the plugin.
-func NewClient(host *mux.Host, peer peer.Peer) *Client { return &Client{host, peer} }
+func NewClient(host *mux.Host, peer peer.Peer) *Client { return &Client{mux: host, peer: peer} }
 
 // Ping asks the plugin for a sign of life until ctx ends.
 func (c *Client) Ping(ctx context.Context) error {
@@ -47,16 +52,30 @@ const keepBuffer = 64 << 10
 
 // Unary is a grpc.UnaryClientInterceptor.
 func (c *Client) Unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+	if _, made, err := c.invoke(ctx, cc, method, req, reply, opts); made {
+		return err
+	}
+	return invoker(ctx, method, req, reply, cc, opts...)
+}
+
+// Invoke makes a call as Conn would, and reports whether it was sent, so that the plugin may
+// have run it. It reports that it was not made, and has done nothing, if Conn has to.
+func (c *Client) Invoke(ctx context.Context, method string, req, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
+	if c.Conn == nil {
+		return false, false, nil
+	}
+	return c.invoke(ctx, c.Conn, method, req, reply, c.Defaults, opts)
+}
+
+func (c *Client) invoke(ctx context.Context, cc *grpc.ClientConn, method string, req, reply any, opts ...[]grpc.CallOption) (sent, made bool, err error) {
 	var call unaryCall
-	if !call.options.parse(opts) {
-		return invoker(ctx, method, req, reply, cc, opts...)
+	if !call.options.parse(opts...) {
+		return false, false, nil
 	}
-	err, ok := c.unary(ctx, &call, method, req, reply, cc)
-	if !ok {
-		return invoker(ctx, method, req, reply, cc, opts...)
+	if err, made = c.unary(ctx, &call, method, req, reply, cc); made {
+		call.options.finish(err)
 	}
-	call.options.finish(err)
-	return err
+	return call.sent, made, err
 }
 
 // unaryCall is what a unary call needs.
@@ -64,6 +83,7 @@ type unaryCall struct {
 	options options
 	pieces  pieces
 	reply   reply
+	sent    bool // the plugin may have run it
 }
 
 // unary makes a call. It reports false, and has done nothing, if HTTP/2 has to.
@@ -92,6 +112,7 @@ func (c *Client) unary(ctx context.Context, call *unaryCall, method string, req,
 	if err != nil {
 		return c.explain(ctx, cc, err), true
 	}
+	call.sent = true
 	call.options.sent(&c.peer)
 	defer stream.Close()
 	defer call.pieces.recycle()
@@ -101,7 +122,7 @@ func (c *Client) unary(ctx context.Context, call *unaryCall, method string, req,
 	call.reply.Reader = &call.pieces
 	err = call.reply.only(&call.options, reply)
 	call.options.answered(call.reply.header, call.reply.trailer)
-	call.options.notRun(err)
+	call.sent = !call.options.notRun(err)
 	return c.explain(ctx, cc, err), true
 }
 
@@ -173,12 +194,14 @@ func (o *options) sent(p *peer.Peer) {
 	}
 }
 
-// notRun takes back what sent has noted, if the plugin has surely not run the call: as gRPC
-// does where a transport has not taken it.
-func (o *options) notRun(err error) {
-	if isRefusal(err) {
-		o.sent(new(peer.Peer))
+// notRun takes back what sent has noted, and reports true, if the plugin has surely not run
+// the call: as gRPC does where a transport has not taken it.
+func (o *options) notRun(err error) bool {
+	if !isRefusal(err) {
+		return false
 	}
+	o.sent(new(peer.Peer))
+	return true
 }
 
 // answered gives the caller what it wants to know of the answer.

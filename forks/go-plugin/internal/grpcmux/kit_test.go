@@ -66,6 +66,7 @@ func _Service_Unary_Handler(srv any, ctx context.Context, dec func(any) error, c
 // session is a session of gRPC calls with a plugin in this process.
 type session struct {
 	*grpc.ClientConn
+	client *grpcmux.Client
 	host   *mux.Host
 	plugin *mux.Plugin
 	server *counted
@@ -166,7 +167,8 @@ func newSessionOn(t testing.TB, w way, s *service, here, there net.Conn) *sessio
 		<-served
 		server.Stop()
 	})
-	started := &session{conn, host, plugin, server}
+	client.Conn = conn
+	started := &session{conn, client, host, plugin, server}
 	if w == direct {
 		started.show(t, s)
 	}

@@ -28,9 +28,18 @@ type options struct {
 	finished            []func(error)
 }
 
-// parse reports whether all options can be honoured.
-func (o *options) parse(opts []grpc.CallOption) bool {
+// parse reports whether all options can be honoured. Later ones win.
+func (o *options) parse(all ...[]grpc.CallOption) bool {
 	o.maxSend, o.maxReceive = math.MaxInt32, maxReceiveOfGRPC
+	for _, opts := range all {
+		if !o.add(opts) {
+			return false
+		}
+	}
+	return o.chooseCodec()
+}
+
+func (o *options) add(opts []grpc.CallOption) bool {
 	for _, option := range opts {
 		switch option := option.(type) {
 		case grpc.MaxRecvMsgSizeCallOption:
@@ -65,7 +74,7 @@ func (o *options) parse(opts []grpc.CallOption) bool {
 			return false
 		}
 	}
-	return o.chooseCodec()
+	return true
 }
 
 // chooseCodec reports false for a codec that gRPC complains of in words of its own.

@@ -23,6 +23,13 @@ func TestRefused(t *testing.T) {
 		"unary": func(s *session, from *peer.Peer) error {
 			return s.Invoke(t.Context(), unaryMethod, text("x"), new(Text), grpc.Peer(from))
 		},
+		"unary without its connection": func(s *session, from *peer.Peer) error {
+			sent, made, err := s.client.Invoke(t.Context(), unaryMethod, text("x"), new(Text), []grpc.CallOption{grpc.Peer(from)})
+			if !made || sent != (from.Addr != nil) {
+				t.Errorf("made: %v, sent: %v, to %v", made, sent, from.Addr)
+			}
+			return err
+		},
 		"stream": func(s *session, from *peer.Peer) error {
 			stream, err := s.NewStream(t.Context(), bidirectional, streamMethod, grpc.Peer(from))
 			if err != nil {

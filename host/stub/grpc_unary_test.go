@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package stub
+
+import (
+	"context"
+	"errors"
+	"testing"
+
+	"github.com/hashicorp/go-plugin"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/reattach/reattach/host/balancer"
+)
+
+// unarySession is a session that makes unary calls itself, and all that its Router picks.
+type unarySession struct {
+	endings
+	invoke func(opts []grpc.CallOption) (sent, made bool, err error)
+}
+
+// Pick implements balancer.Router.
+func (s *unarySession) Pick(context.Context, string, []string) (balancer.Lease, error) { return s, nil }
+
+// Session implements balancer.Lease.
+func (s *unarySession) Session() any { return s }
+
+// Done implements balancer.Lease.
+func (s *unarySession) Done(how balancer.Outcome) {
+	if s.ends != nil {
+		s.ends <- how
+	}
+}
+
+// InvokeUnary implements GRPCUnarySession.
+func (s *unarySession) InvokeUnary(_ context.Context, _ string, _, _ any, opts []grpc.CallOption) (sent, made bool, err error) {
+	return s.invoke(opts)
+}
+
+// TestUnarySession has a session end a call that it makes itself in each way.
+func TestUnarySession(t *testing.T) {
+	refused := status.Error(codes.Internal, "cannot be encoded")
+	for name, c := range map[string]struct {
+		sent    bool
+		err     error
+		outcome balancer.Outcome
+		want    error // what the call ends with
+	}{
+		"answered":         {true, nil, balancer.Answered, nil},
+		"failed":           {true, refused, balancer.Answered, refused},
+		"lost":             {true, errCut, balancer.Lost, plugin.ErrConnectionLost},
+		"cannot be sent":   {false, refused, balancer.NotSent, refused},
+		"was not sent yet": {false, errCut, balancer.NotSent, nil}, // it is made once more
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &unarySession{endings: *startEndings(t)}
+			var header metadata.MD
+			calls := 0
+			s.invoke = func(opts []grpc.CallOption) (sent, made bool, err error) {
+				if len(opts) != 1 {
+					t.Errorf("%d options, want the caller's alone", len(opts))
+				}
+				if calls++; calls > 1 {
+					return true, true, nil
+				}
+				return c.sent, true, c.err
+			}
+			routed, err := NewGRPC(Config{Router: s})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer routed.Close()
+			_, err = callText(t.Context(), routed.Conn, "/test.Memory/Look", "", grpc.Header(&header))
+			if !errors.Is(err, c.want) {
+				t.Errorf("ended with %v, want %v", err, c.want)
+			}
+			if f, lost := Cause(err); lost != (c.outcome == balancer.Lost) || lost && (f.Reason != ReasonLost || !f.MayHaveRun) {
+				t.Errorf("ended with %+v", f)
+			}
+			if got := <-s.ends; got != c.outcome {
+				t.Errorf("the lease ends as %v, want %v", got, c.outcome)
+			}
+		})
+	}
+}
+
+// TestUnarySessionLeavesCalls has it leave a call to its connection.
+func TestUnarySessionLeavesCalls(t *testing.T) {
+	s := &unarySession{endings: *startEndings(t)}
+	s.invoke = func([]grpc.CallOption) (sent, made bool, err error) { return false, false, nil }
+	routed, err := NewGRPC(Config{Router: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer routed.Close()
+	if _, err := callText(t.Context(), routed.Conn, "/test.Memory/Look", ""); err != nil {
+		t.Error(err)
+	}
+	if got := <-s.ends; got != balancer.Answered {
+		t.Errorf("the lease ends as %v", got)
+	}
+}
