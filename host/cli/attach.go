@@ -143,6 +143,9 @@ func (o Options) attach(s *attach.Settings, stderr io.Writer) error {
 	}
 	a.Handshake = handshake
 	defer c.followAttached(&a)()
+	a.Waiting = func(what func(context.Context) string) (over func()) {
+		return o.beginWait(context.Background(), func(ctx context.Context) { o.sayWait(stderr, what(ctx)) })
+	}
 	// A terminal's interrupt goes to the host as well, which decides what comes of it.
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()

@@ -127,6 +127,7 @@ func TestAttachBadInput(t *testing.T) {
 			}
 			var stdout, stderr bytes.Buffer
 			o := Options{Name: "basic", Handshake: plugin.HandshakeConfig{MagicCookieKey: "TEST_PLUGIN", MagicCookieValue: "hello"}}
+			o.silent = make(chan struct{}) // it says only what is wrong
 			code := o.run(context.Background(), append([]string{"attach"}, tc.args...), &stdout, &stderr)
 			if code != tc.code || !strings.Contains(stderr.String(), tc.says) {
 				t.Errorf("%s: exit code %d and %q, want %d and %q", tc.reason, code, stderr.String(), tc.code, tc.says)

@@ -79,7 +79,7 @@ func (o Options) call(cmd *cobra.Command, server string, args []string) error {
 	c.program = c.program.withKind(kind, method)
 	return c.ask(cmd, server, func(ctx context.Context, to client) error {
 		made := methodCall{to, args[0], kind, method, args[2:]}
-		wait := waiting{o.Name, cmd.ErrOrStderr(), to, args[0]}
+		wait := waiting{o, cmd.ErrOrStderr(), to, args[0]}
 		return wait.run(ctx, func(ctx context.Context) error { return made.run(ctx, cmd.InOrStdin(), cmd.OutOrStdout()) })
 	})
 }

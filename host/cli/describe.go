@@ -36,7 +36,7 @@ idempotent, how often it is repeated, and how long it may take.
 			return o.ask(cmd, server, func(ctx context.Context, of client) error {
 				var kinds []daemon.KindInfo
 				var note string
-				err := waiting{o.Name, cmd.ErrOrStderr(), of, args[0]}.run(ctx, func(ctx context.Context) (err error) {
+				err := waiting{o, cmd.ErrOrStderr(), of, args[0]}.run(ctx, func(ctx context.Context) (err error) {
 					kinds, note, err = of.Describe(ctx, args[0])
 					return err
 				})

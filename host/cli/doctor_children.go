@@ -32,7 +32,11 @@ func (d *doctorRun) children(ctx context.Context) ([]doctor.Way, error) {
 	if err != nil {
 		return nil, err
 	}
-	now, err := l.Plugins(ctx)
+	var now found
+	err = one.program.untilTried(ctx, l, d.stderr, func(ctx context.Context) (err error) {
+		now, err = l.Plugins(ctx)
+		return err
+	})
 	if err := errors.Join(err, l.Close()); err != nil {
 		return nil, err
 	}

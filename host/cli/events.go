@@ -41,14 +41,16 @@ ended; -o json has its beginning as well.
 			}
 			return o.ask(cmd, server, func(ctx context.Context, of client) error {
 				log := &eventLog{to: w}
-				if follow {
-					return log.follow(ctx, o.patient(of, cmd.ErrOrStderr()))
-				}
-				now, err := of.LookBack(ctx)
-				if err != nil {
-					return err
-				}
-				return log.list(now)
+				return o.untilTried(ctx, of, cmd.ErrOrStderr(), func(ctx context.Context) error {
+					if follow {
+						return log.follow(ctx, o.patient(of, cmd.ErrOrStderr()))
+					}
+					now, err := of.LookBack(ctx)
+					if err != nil {
+						return err
+					}
+					return log.list(now)
+				})
 			})
 		},
 	}

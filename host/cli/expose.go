@@ -92,7 +92,11 @@ func (o Options) expose(cmd *cobra.Command, f exposeFlags, args []string) error 
 		return &failure{exitUsage, err}
 	}
 	ctx := cmd.Context()
+	over := o.beginWait(ctx, func(context.Context) {
+		o.sayWait(cmd.ErrOrStderr(), fmt.Sprintf("%s to say that it serves, %v at most (--start-timeout)", args[0], f.startTimeout))
+	})
 	server, err := expose.New(ctx, opts)
+	over()
 	if err != nil {
 		return exposeFailure(errors.Join(err, lis.Close()))
 	}

@@ -22,6 +22,7 @@ func runInterrupted(t *testing.T, program Options, busy <-chan struct{}, args ..
 	t.Helper()
 	ctx, interrupt := context.WithCancel(t.Context())
 	defer interrupt()
+	program.silent = make(chan struct{}) // it says only that
 	var stdout, stderr strings.Builder
 	code := make(chan int, 1)
 	go func() { code <- program.run(ctx, args, &stdout, &stderr) }()

@@ -25,7 +25,11 @@ func (c *config) useOnce(ctx context.Context, stdout, stderr io.Writer) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, l.Close()) }()
-	found, err := l.Plugins(ctx)
+	var found found
+	err = c.program.untilTried(ctx, l, stderr, func(ctx context.Context) (err error) {
+		found, err = l.Plugins(ctx)
+		return err
+	})
 	if err != nil {
 		return err
 	}

@@ -73,6 +73,9 @@ type Options struct {
 
 	// called is how the program was called, if not by its name.
 	called string
+	// silent, if not nil, takes the place of the time that a command waits before it says
+	// what for, in tests.
+	silent <-chan struct{}
 }
 
 // Finder finds plugins where not every program looks, so that a program links only

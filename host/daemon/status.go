@@ -193,6 +193,9 @@ func (d *Daemon) Synced(ctx context.Context) error {
 	}
 }
 
+// Unsynced says, for people, which sources have not told anything, and why.
+func (d *Daemon) Unsynced() []string { return d.manager.Unsynced() }
+
 // Refresh asks the sources to look again now.
 func (d *Daemon) Refresh() { d.manager.Refresh() }
 
@@ -203,16 +206,7 @@ func (d *Daemon) Ready() bool { return len(d.Missing()) == 0 }
 // have not told anything, required plugins without an endpoint. It is empty when the
 // daemon is ready. A plugin that is not required never keeps it from that.
 func (d *Daemon) Missing() []string {
-	var missing []string
-	for _, s := range d.manager.Status() {
-		if !s.Synced {
-			why := "it has not delivered anything yet"
-			if s.LastError != nil {
-				why = s.LastError.Error()
-			}
-			missing = append(missing, fmt.Sprintf("source %s: %s", s.Source, why))
-		}
-	}
+	missing := d.manager.Unsynced()
 	view := d.fleet.View()
 	if len(missing) == 0 && !view.Synced {
 		missing = append(missing, "what the sources found is being looked at")

@@ -221,6 +221,22 @@ func (m *Manager) Refresh() {
 	}
 }
 
+// Unsynced says, for people, which sources have not told anything, and why.
+func (m *Manager) Unsynced() []string {
+	var missing []string
+	for _, s := range m.Status() {
+		if s.Synced {
+			continue
+		}
+		why := "it has not delivered anything yet"
+		if s.LastError != nil {
+			why = s.LastError.Error()
+		}
+		missing = append(missing, fmt.Sprintf("source %s: %s", s.Source, why))
+	}
+	return missing
+}
+
 // WaitSynced waits until Current holds the first full state of every source.
 // If ctx ends first, the error wraps its cause and names the sources that are
 // missing and what they last reported.

@@ -3,6 +3,7 @@
 package attach
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,7 +19,7 @@ import (
 )
 
 // Options say which plugin the process stands in for. All but TLS, Methods, Declared,
-// State and Tracer must be set.
+// State, Tracer and Waiting must be set.
 type Options struct {
 	// Plugin is the name under which the sources know the plugin.
 	Plugin string
@@ -59,6 +60,10 @@ type Options struct {
 	MaxMessageBytes int
 	// Tracer follows the calls over gRPC, as that of daemon.Options does. Nil follows none.
 	Tracer stub.Tracer
+	// Waiting, if not nil, is called when Run begins to wait for the plugin. What says for
+	// people what that waits for, as soon as it can be said; it gives nothing if ctx ends
+	// first. Over is called once, when the wait is over.
+	Waiting func(what func(ctx context.Context) string) (over func())
 	// Log is where a child writes its log: the stderr that the process was started with.
 	Log io.Writer
 	// Logger writes what the host takes for its plugin's log.

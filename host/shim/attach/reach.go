@@ -149,6 +149,41 @@ func (r *remote) start(ctx context.Context) (conn.Info, error) {
 	return info, nil
 }
 
+// awaited says what reach waits for, for people: a source, or an endpoint. It waits until there
+// is something to say, or until ctx ends, and gives nothing then.
+func (r *remote) awaited(ctx context.Context) string {
+	if missing := r.find.Unsynced(); len(missing) > 0 {
+		return missing[0]
+	}
+	for generation := uint64(0); ; {
+		view, err := r.fleet.Wait(ctx, generation)
+		if err != nil {
+			return ""
+		}
+		generation = view.Generation
+		for _, p := range view.Plugins {
+			if said := awaitedOf(p); p.Name == r.opts.Plugin && said != "" {
+				return "plugin " + p.Name + said
+			}
+		}
+	}
+}
+
+// awaitedOf says what is waited for of a plugin.
+func awaitedOf(p fleet.PluginStatus) (said string) {
+	for _, e := range p.Endpoints {
+		switch {
+		case e.State == conn.Ready:
+			return " to say what its methods are"
+		case e.LastError != "":
+			said = fmt.Sprintf(": %s: %s", e.Endpoint.ID, e.LastError)
+		case e.State == conn.Connecting && said == "":
+			said = fmt.Sprintf(": %s to %s", e.State, e.Endpoint.ID)
+		}
+	}
+	return said
+}
+
 // printTo sends the host what the plugin prints.
 func (r *remote) printTo(stdout, stderr io.Writer) {
 	r.stdout.start(stdout)

@@ -31,7 +31,6 @@ var (
 // process over: its standard streams belong to the host, and a second Run is not
 // possible. The plugin on the network lives on whatever happens.
 func Run(ctx context.Context, o Options) error {
-	host := os.Getppid()
 	if err := o.validate(); err != nil {
 		return err
 	}
@@ -42,14 +41,7 @@ func Run(ctx context.Context, o Options) error {
 	s := &shim{remote: r, state: stub.NewState()}
 	defer s.close()
 	s.forward()
-	info, err := r.start(ctx)
-	switch {
-	case err != nil:
-		return fmt.Errorf("%w: %w", ErrUnreachable, err)
-	case os.Getppid() != host:
-		return ErrHostEnded
-	}
-	served, err := s.serveConfig(ctx, info)
+	served, err := s.reach(ctx)
 	if err != nil {
 		return err
 	}
@@ -71,6 +63,22 @@ func Run(ctx context.Context, o Options) error {
 	close(stop)
 	<-done // which removes the socket
 	return err
+}
+
+// reach waits for the plugin, and gives what the host sees of it.
+func (s *shim) reach(ctx context.Context) (*plugin.ServeConfig, error) {
+	host, r := os.Getppid(), s.remote
+	if r.opts.Waiting != nil {
+		defer r.opts.Waiting(r.awaited)()
+	}
+	info, err := r.start(ctx)
+	switch {
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
+	case os.Getppid() != host:
+		return nil, ErrHostEnded
+	}
+	return s.serveConfig(ctx, info)
 }
 
 // asChild makes Serve the plugin of one host, which ends with it, whatever the host's
