@@ -21,9 +21,11 @@ import (
 //     each endpoint before its first other call, so that one is as good as another. What was
 //     accepted last counts: an endpoint runs such requests one after the other, and an older
 //     one not last, also when its caller has given up: over gRPC the plugin is not told of that,
-//     only of the deadline. There is one exception, where a plugin's own gRPC ends a call at its
-//     deadline and the handler goes on: an endpoint may run that when a newer one has been sent
-//     to it. A replay has the timeout of its method. A stream is not replayed.
+//     only of the deadline. There is one exception, where the gRPC of the plugin ends a call at
+//     its deadline and the handler goes on: an endpoint may run that when a newer one has been
+//     sent to it. That is so over HTTP/2, of a grpc.Server that is the plugin's own, and of the
+//     first call of a method to a process. A replay has the timeout of its method. A stream is
+//     not replayed.
 //
 // All methods may be called from any goroutine.
 type State struct {

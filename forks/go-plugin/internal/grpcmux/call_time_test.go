@@ -5,6 +5,7 @@
 package grpcmux_test
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"strings"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // A method that does not receive what is sent is not sent more than fits: the sender has
@@ -59,6 +62,44 @@ func testStreamIsHeldBack(t *testing.T, w way) {
 	out := new(Text)
 	if err := stream.RecvMsg(out); err != nil || out.Value != fmt.Sprint(n) {
 		t.Errorf("%q, %v", out.Value, err)
+	}
+	s.checkWay(t, w)
+}
+
+// toldDeadline is a context whose deadline the plugin is told, and which does not end then.
+type toldDeadline struct {
+	context.Context
+	at time.Time
+}
+
+// Deadline implements context.Context.
+func (d toldDeadline) Deadline() (time.Time, bool) { return d.at, true }
+
+// A handler goes on when the deadline of its call has passed, whose caller waits. The
+// grpc.Server, which makes the first call of each method, ends the call all the same. One that
+// is made without it ends with its handler.
+func TestWhoEndsACallAtItsDeadline(t *testing.T) {
+	bothWays(t, func(t *testing.T, w way) {
+		synctest.Test(t, func(t *testing.T) { testWhoEndsACallAtItsDeadline(t, w) })
+	})
+}
+
+func testWhoEndsACallAtItsDeadline(t *testing.T, w way) {
+	here, there := net.Pipe()
+	gate := make(chan struct{})
+	s := newSessionOn(t, w, &service{unary: func(_ context.Context, in *Text) (*Text, error) { <-gate; return in, nil }}, here, there)
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.Invoke(toldDeadline{t.Context(), time.Now().Add(time.Second)}, unaryMethod, text("x"), new(Text))
+	}()
+	time.Sleep(time.Minute)
+	synctest.Wait()
+	if over := len(ended) > 0; over != (w == byServer) {
+		t.Errorf("it has ended before its handler: %v", over)
+	}
+	close(gate)
+	if err := <-ended; (status.Code(err) == codes.DeadlineExceeded) != (w == byServer) {
+		t.Errorf("it ends with %v", err)
 	}
 	s.checkWay(t, w)
 }
