@@ -18,7 +18,7 @@ const (
 	// LeastRequest draws two at random and takes the one with fewer calls in
 	// flight: nearly as even as asking all of them, at the price of two. The one
 	// that was drawn last gets the next call as well if that comes within a
-	// millisecond and finds it idle, as it is warm: up to 32 in a row.
+	// millisecond and finds it idle, as it is warm: up to 128 in a row.
 	LeastRequest
 )
 

@@ -8,7 +8,7 @@ const (
 	// stickyCalls is how many calls in a row an endpoint gets at most. Then
 	// there is another draw, so that calls are spread after all, and one that
 	// fails quickly does not attract everything.
-	stickyCalls = 32
+	stickyCalls = 128
 	// stickyPause is how soon a pick must follow the one before, in
 	// microseconds. Later the endpoint is as cold as any other.
 	stickyPause = 1000

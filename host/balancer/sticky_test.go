@@ -13,7 +13,7 @@ import (
 )
 
 // longest is how many calls in a row an endpoint gets because it is warm.
-const longest = 32
+const longest = 128
 
 func TestStickyPick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
