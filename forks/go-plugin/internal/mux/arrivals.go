@@ -13,6 +13,9 @@ const (
 	// longBudget is how many bytes of long messages a session takes in at the same
 	// time, unless one message may have more.
 	longBudget = 64 << 20
+	// maxPlainRoom is how many bytes a session makes room for at the first ones of values that
+	// go past gob, until they have come. Others take no more room than twice what has come.
+	maxPlainRoom = 4 << 20
 	// leastRoom is what each of them counts for at least, in bytes: many may be tiny.
 	leastRoom = 4 << 10
 	// maxLong is how many long messages may be on their way in a session.
@@ -34,38 +37,40 @@ type arrivals struct {
 	most   int // bytes of one message
 	budget int
 
-	mu       sync.Mutex
-	messages map[callKey]*arrival // that have not come as a whole
-	early    map[*arrival]bool    // that came as a whole before there was room, until they are decoded
-	queue    []*arrival           // of them, that there is no room for; the first is next
-	gone     int                  // how many in the queue were given up
-	wanting  []*arrival           // of them, that more can be granted
-	reserved int                  // bytes of those that there is room for, until they are decoded
-	unasked  int                  // bytes that have come of those that there is no room for, and of early
-	due      bool                 // one of wanting has to be told of its grant
-	window   int
-	granted  int       // bytes that were granted and have not come
-	round    time.Time // when the last bytes were granted
+	mu        sync.Mutex
+	messages  map[callKey]*arrival // that have not come as a whole
+	early     map[*arrival]bool    // that came as a whole before there was room, until they are decoded
+	queue     []*arrival           // of them, that there is no room for; the first is next
+	gone      int                  // how many in the queue were given up
+	wanting   []*arrival           // of them, that more can be granted
+	reserved  int                  // bytes of those that there is room for, until they are decoded
+	unasked   int                  // bytes that have come of those that there is no room for, and of early
+	plainRoom int                  // bytes of values that there is room for as a whole, and have not come so
+	due       bool                 // one of wanting has to be told of its grant
+	window    int
+	granted   int       // bytes that were granted and have not come
+	round     time.Time // when the last bytes were granted
 }
 
 // arrival is a long message that comes in. The mutex of arrivals guards it, until it has
 // come as a whole.
 type arrival struct {
-	key      callKey
-	message  message // its first frame
-	data     pieces
-	err      error   // why it is not taken; a host's
-	worker   *worker // that is to run it; a plugin's
-	size     int
-	come     int  // bytes of it that were taken in, or are being read
-	filling  bool // the last of these are being read, without the mutex
-	admitted bool // room is reserved for it
-	gone     bool // it was given up before
-	ignored  bool // none of it is kept
-	ungiven  int  // bytes that were not granted yet, once it is admitted
-	given    int  // bytes that were granted and have not come
-	grant    int  // bytes that are to be granted now
-	told     bool // the peer was told of a first grant, which may be of 0 bytes
+	key       callKey
+	message   message // its first frame
+	data      pieces
+	err       error   // why it is not taken; a host's
+	worker    *worker // that is to run it; a plugin's
+	size      int
+	come      int  // bytes of it that were taken in, or are being read
+	plainRoom int  // see arrivals.plainRoom
+	filling   bool // the last of these are being read, without the mutex
+	admitted  bool // room is reserved for it
+	gone      bool // it was given up before
+	ignored   bool // none of it is kept
+	ungiven   int  // bytes that were not granted yet, once it is admitted
+	given     int  // bytes that were granted and have not come
+	grant     int  // bytes that are to be granted now
+	told      bool // the peer was told of a first grant, which may be of 0 bytes
 }
 
 // room is what a message counts for among all that there is room for.
@@ -141,9 +146,13 @@ func (s *arrivals) take(in *inbox, m *message) (*arrival, error) {
 			return nil, fmt.Errorf("%w: more than %d bytes in parts that were not granted", errMalformed, maxUnasked)
 		}
 	}
+	first := a.come == 0
 	a.come += n
 	a.filling = true
 	s.mu.Unlock()
+	if first && granted {
+		s.planPlain(in, a)
+	}
 	err := a.data.readFrom(in, n)
 	s.mu.Lock()
 	a.filling = false
@@ -181,6 +190,8 @@ func (s *arrivals) arrived(a *arrival, n int) {
 // keeps its room, and one that came as a whole without counts on among unasked bytes.
 func (s *arrivals) forget(a *arrival) {
 	delete(s.messages, a.key)
+	s.plainRoom -= a.plainRoom
+	a.plainRoom = 0
 	if len(s.messages) == 0 {
 		s.round = time.Time{}
 	}

@@ -68,7 +68,7 @@ func (s *session) holds() string {
 func (s *arrivals) holds() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.messages) + len(s.early) + len(s.queue) + len(s.wanting) + s.reserved + s.unasked + s.granted
+	return len(s.messages) + len(s.early) + len(s.queue) + len(s.wanting) + s.reserved + s.unasked + s.granted + s.plainRoom
 }
 
 // A long error of a method is told whole.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"reflect"
 	"strings"
+	"unsafe"
 )
 
 // A long value that is nothing but bytes or a text is encoded and decoded here, to the same
@@ -108,6 +109,19 @@ func decodeLong(from *pieces, into reflect.Value) error {
 	return DecodeValue(gob.NewDecoder(from), into)
 }
 
+// cutPlain tells how many bytes go before those of a value of a kind, and how many it has. data
+// is the beginning of it all, which has size bytes. ok is false if there is anything that gob
+// has to judge.
+func cutPlain(data []byte, kind string, size int) (head, n int, ok bool) {
+	length, rest, ok := cutUint(data)
+	if !ok || length != size-(len(data)-len(rest)) || !strings.HasPrefix(string(rest[:min(len(rest), len(kind))]), kind) {
+		return 0, 0, false
+	}
+	n, rest, ok = cutUint(rest[len(kind):])
+	head = len(data) - len(rest)
+	return head, n, ok && n == size-head
+}
+
 // decodePlain decodes bytes or a text. It reports false, and has done nothing, if the value or
 // what it is to become is something else, or if there is anything that gob has to judge.
 func decodePlain(from *pieces, into reflect.Value) bool {
@@ -115,25 +129,26 @@ func decodePlain(from *pieces, into reflect.Value) bool {
 	if kind == "" || decodesItself(into.Type()) || len(from.list) == 0 {
 		return false
 	}
-	first := from.list[0]
-	length, rest, ok := cutUint(first)
-	if !ok || length != from.size-(len(first)-len(rest)) || !strings.HasPrefix(string(rest[:min(len(rest), len(kind))]), kind) {
+	head, n, ok := cutPlain(from.list[0], kind, from.size)
+	if !ok {
 		return false
 	}
-	n, rest, ok := cutUint(rest[len(kind):])
-	if !ok || n != from.size-(len(first)-len(rest)) {
-		return false
-	}
-	from.at = len(first) - len(rest)
-	if from.at == len(first) {
+	if from.at = head; head == len(from.list[0]) {
 		from.freeFirst()
 	}
-	if kind == gobText {
-		var text strings.Builder
-		text.Grow(n)
-		_, _ = io.Copy(struct{ io.Writer }{&text}, from) // from memory
-		into.SetString(text.String())
+	value := from.takeValue() // Nobody else knows of it.
+	switch {
+	case kind == gobText && value != nil:
+		into.SetString(unsafe.String(unsafe.SliceData(value), n))
 		return true
+	case kind == gobText:
+		into.SetString(from.text(n))
+		return true
+	case value != nil && into.Cap() < n:
+		into.SetBytes(value)
+		return true
+	case value != nil:
+		from.list = append(from.list, value)
 	}
 	if into.Cap() < n {
 		into.Set(reflect.MakeSlice(into.Type(), n, n))
