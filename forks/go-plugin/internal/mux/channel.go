@@ -102,6 +102,7 @@ func (h *Host) Channel(id uint64) *Channel {
 func (h *Host) channelLocked(id uint64) *Channel {
 	c := &Channel{host: h, id: id, handed: make(chan struct{}, 1), closed: make(chan struct{}), arrived: make(chan struct{}, 1)}
 	c.source.valueReader = &h.in
+	c.values.inPlace = h.out.gather != nil
 	h.channels[id] = c
 	h.count(id, 1)
 	return c

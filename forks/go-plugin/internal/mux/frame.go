@@ -71,6 +71,7 @@ const (
 // buffer is a frame that is being made, and then frames that wait to be written.
 type buffer struct {
 	data []byte
+	tail []byte   // goes right behind data; only of a part of a long message
 	of   *sending // whose data it is; nil: its own
 	next *buffer  // what is written behind it
 }

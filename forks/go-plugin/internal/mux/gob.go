@@ -6,6 +6,7 @@ import (
 	"encoding/gob"
 	"errors"
 	"reflect"
+	"unsafe"
 
 	"github.com/hashicorp/go-plugin/internal/panics"
 )
@@ -17,6 +18,8 @@ type values struct {
 	begun bool         // a value of the stream was sent
 	to    *buffer      // the frame that is being made
 	apart *apart       // nil: in use, or not needed yet
+	// inPlace says that what is sent in parts may be where it is.
+	inPlace bool
 }
 
 // Write implements io.Writer for enc.
@@ -73,6 +76,8 @@ type apart struct {
 	types []byte // the descriptions that enc has written
 	to    *buffer
 	value int // where in it the last message of gob begins
+	// inPlace is that of values.
+	inPlace bool
 }
 
 // Write implements io.Writer for enc, which writes each message of gob by one call: types
@@ -88,7 +93,7 @@ func (a *apart) Write(p []byte) (int, error) {
 func (v *values) takeApart() *apart {
 	a := v.apart
 	if v.apart = nil; a == nil {
-		a = new(apart)
+		a = &apart{inPlace: v.inPlace}
 	}
 	return a
 }
@@ -101,6 +106,13 @@ func (v *values) keepApart(a *apart, size int) {
 
 // add is that of values for a value that goes without the stream.
 func (a *apart) add(head *buffer, value any, maximum int) (first *buffer, long *sending, err error) {
+	if a.inPlace {
+		if text := longText(value); text != "" {
+			start := len(head.data)
+			head.data = appendPlainHead(head.data, gobText, len(text))
+			return textInParts(head, start, text, maximum)
+		}
+	}
 	b := fromPool(&longs)
 	b.data = append(b.data, head.data...)
 	head.recycle()
@@ -131,12 +143,24 @@ func (a *apart) add(head *buffer, value any, maximum int) (first *buffer, long *
 
 // inParts makes a long message of what b holds from start on.
 func inParts(b *buffer, start, maximum int) (*buffer, *sending, error) {
-	m := &sending{buffer: b, at: start} // There is more before start than a part's head needs.
+	// There is more before start than a part's head needs.
+	return (&sending{buffer: b, at: start}).begins(start, maximum)
+}
+
+// textInParts does so with a text behind that, which is sent from where it is: nobody can
+// write to it.
+func textInParts(b *buffer, start int, text string, maximum int) (*buffer, *sending, error) {
+	m := &sending{buffer: b, at: start, text: unsafe.Slice(unsafe.StringData(text), len(text))}
+	return m.begins(start, maximum)
+}
+
+// begins makes the first frame of a message, which is what goes before start.
+func (m *sending) begins(start, maximum int) (*buffer, *sending, error) {
 	if m.left() > bound(maximum) {
 		return nil, nil, &TooLargeError{Size: uint64(m.left()), Max: uint64(bound(maximum))}
 	}
 	first := newBuffer()
-	first.data = append(first.data, b.data[:start]...)
+	first.data = append(first.data, m.buffer.data[:start]...)
 	first.data[lengthSize] |= byte(flagMore)
 	first.number(uint64(m.left()))
 	first.finish(0)

@@ -17,6 +17,12 @@ type nonblockingWriter interface {
 	flushed() bool
 }
 
+// gatherWriter writes what a connection takes of several pieces of memory at once, without
+// waiting. It returns how many bytes were written.
+type gatherWriter interface {
+	writeSomeOf(list [][]byte) (int, error)
+}
+
 // transparent is a connection that writes to another what it is given, as it is.
 // Neither NetConn nor an embedded connection says that: what wraps them may
 // encrypt, compress or count.

@@ -17,6 +17,7 @@ func newSocketWriter(conn syscall.Conn) nonblockingWriter {
 	}
 	w := &socketWriter{raw: raw}
 	w.attempt = w.writeTo // made once: it is passed at every write
+	w.prepareSeveral()
 	return w
 }
 
@@ -25,6 +26,7 @@ type socketWriter struct {
 	raw     syscall.RawConn
 	attempt func(fd uintptr) (done bool)
 	data    []byte
+	several several
 	n       int
 	err     error
 }

@@ -4,10 +4,8 @@ package mux
 
 import (
 	"net"
-	"runtime"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
@@ -44,6 +42,8 @@ type outbox struct {
 	conn net.Conn
 	// socket writes what the connection takes without waiting; nil if it cannot.
 	socket nonblockingWriter
+	// gather does so with several at once; nil if it cannot.
+	gather gatherWriter
 	// broken is told of an error of the connection. It calls fail.
 	broken func(error)
 	// most is how many bytes may wait of what is said. More break the connection. Zero is any
@@ -135,51 +135,21 @@ func (o *outbox) leave(when urgency) {
 		go o.drain(nil, 0)
 		return
 	}
-	batch := o.take()
-	n, err := 0, error(nil)
-	if len(batch.data) > 0 {
-		n, err = o.socket.writeSome(batch.data)
-	}
+	batch, n, err := o.writeSome(o.take())
 	if err != nil {
 		o.broken(err)
 		return
 	}
-	if n < len(batch.data) || batch.next != nil || !o.socket.flushed() {
+	if batch != nil {
 		go o.drain(batch, n)
 		return
 	}
-	batch.recycle()
 	o.mu.Lock()
 	more := o.proceedLocked()
 	o.mu.Unlock()
 	if more {
 		// It came meanwhile. The caller has waited long enough for its own.
 		go o.drain(nil, 0)
-	}
-}
-
-// drain writes batch from n on, and then what waits, until nothing does.
-func (o *outbox) drain(batch *buffer, n int) {
-	if batch == nil {
-		// Others that are about to put something may still do so.
-		runtime.Gosched()
-	}
-	for {
-		for batch != nil {
-			if err := o.write(batch.data[n:]); err != nil {
-				o.broken(err)
-				return
-			}
-			next := batch.next
-			batch.recycle()
-			batch, n = next, 0
-		}
-		o.mu.Lock()
-		if !o.proceedLocked() {
-			o.mu.Unlock()
-			return
-		}
-		batch, n = o.take(), 0
 	}
 }
 
@@ -192,39 +162,6 @@ func (o *outbox) proceedLocked() bool {
 		o.changed.Broadcast()
 	}
 	return o.writing
-}
-
-func (o *outbox) write(data []byte) error {
-	if o.socket != nil {
-		if err := o.socket.flush(); err != nil {
-			return err
-		}
-	}
-	if len(data) == 0 {
-		return nil
-	}
-	if len(data) >= partSize {
-		defer o.pace.took(time.Now())
-	}
-	if len(data) > 2*writeSize && o.socket != nil {
-		n, err := o.socket.writeSome(data)
-		if err != nil {
-			return err
-		}
-		data = data[n:]
-	}
-	for len(data) > writeSize+partHead {
-		if _, err := o.conn.Write(data[:writeSize]); err != nil {
-			return err
-		}
-		o.advanced.Add(1)
-		data = data[writeSize:]
-	}
-	if len(data) == 0 {
-		return nil
-	}
-	_, err := o.conn.Write(data)
-	return err
 }
 
 // hasWorkLocked reports whether something is to be written.
@@ -248,7 +185,7 @@ func (o *outbox) take() *buffer {
 	if next == nil {
 		return first
 	}
-	if last != nil && len(last.data) <= batchRoom-batchSize {
+	if last != nil && len(last.data) <= batchRoom-batchSize && !o.gathers(next) {
 		last.grow() // Both leave in one write.
 		o.took(next, next.part(last, batchSize))
 		return first

@@ -31,8 +31,7 @@ func appendPlain(b *buffer, value any) bool {
 	if kind == "" || v.Len() <= maxShort {
 		return false
 	}
-	head := appendUint([]byte(kind), v.Len())
-	start := append(appendUint(nil, len(head)+v.Len()), head...)
+	start := appendPlainHead(nil, kind, v.Len())
 	if need := len(b.data) + len(start) + v.Len(); need > cap(b.data) {
 		b.data = append(make([]byte, 0, need), b.data...)
 	}
@@ -43,6 +42,24 @@ func appendPlain(b *buffer, value any) bool {
 		b.data = appendPieces(b.data, v.Bytes())
 	}
 	return true
+}
+
+// appendPlainHead appends what goes before the n bytes of such a value.
+func appendPlainHead(to []byte, kind string, n int) []byte {
+	to = appendUint(to, len(kind)+uintSize(n)+n)
+	return appendUint(append(to, kind...), n)
+}
+
+// longText returns a value that is a long text and nothing else, or "".
+func longText(value any) string {
+	v := reflect.ValueOf(value)
+	for v.Kind() == reflect.Pointer && !encodesItself(v.Type()) {
+		v = v.Elem()
+	}
+	if plainKind(v) != gobText || v.Len() <= maxShort {
+		return ""
+	}
+	return v.String()
 }
 
 // plainKind gives what gob has for a value, or "" if it is neither bytes nor a text.

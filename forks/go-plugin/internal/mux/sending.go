@@ -19,6 +19,9 @@ const (
 	// connection takes them fast.
 	partSize = 64 << 10
 	maxPart  = 256 << 10
+	// lastPart is how many bytes more the last part may have: a few by themselves would cost
+	// as much as many.
+	lastPart = 16 << 10
 )
 
 // callKey names a call of a session.
@@ -38,16 +41,18 @@ type sendings struct {
 type sending struct {
 	of       *sendings
 	key      callKey
-	buffer   *buffer // its bytes are data from at on; nil once nothing is left
+	buffer   *buffer // its bytes are data from at on, and text; nil once nothing is left
 	at       int
-	allowed  int    // bytes that may be sent now
-	unasked  int    // bytes that were allowed before the first grant
-	admitted bool   // the first grant has come
-	answer   bool   // see outbox.unsent
-	begun    bool   // its first frame was put; an answer's
-	stopped  bool   // no more of it is to be sent
-	frame    buffer // is being written; of is the message then
-	finished bool   // while a frame is being written
+	text     []byte                     // where it is, which nobody writes to; nil: all is in buffer
+	head     [partHead + plainHead]byte // what goes before some of text in a frame
+	allowed  int                        // bytes that may be sent now
+	unasked  int                        // bytes that were allowed before the first grant
+	admitted bool                       // the first grant has come
+	answer   bool                       // see outbox.unsent
+	begun    bool                       // its first frame was put; an answer's
+	stopped  bool                       // no more of it is to be sent
+	frame    buffer                     // is being written; of is the message then
+	finished bool                       // while a frame is being written
 }
 
 // start takes on a message, whose first frame goes before its parts. It reports false if
@@ -99,7 +104,7 @@ func (m *sending) finish() {
 		return
 	}
 	m.buffer.recycle()
-	m.buffer = nil
+	m.buffer, m.text = nil, nil
 }
 
 // left is how many bytes are still to be sent.
@@ -107,7 +112,7 @@ func (m *sending) left() int {
 	if m.buffer == nil || m.finished {
 		return 0
 	}
-	return len(m.buffer.data) - m.at
+	return len(m.buffer.data) - m.at + len(m.text)
 }
 
 // part implements bulk.
@@ -115,8 +120,8 @@ func (m *sending) part(b *buffer, n int) (more bool) {
 	m.of.mu.Lock()
 	defer m.of.mu.Unlock()
 	for n = min(n, m.allowed); n > 0; {
-		frame := m.next(min(n, partSize))
-		b.data = append(b.data, frame...)
+		frame, tail := m.next(min(n, partSize))
+		b.data = append(append(b.data, frame...), tail...)
 		n -= min(n, partSize)
 	}
 	if m.buffer != nil && m.left() == 0 {
@@ -134,7 +139,11 @@ func (m *sending) nextFrame(n int) (b *buffer, more bool) {
 	if m.allowed == 0 {
 		return nil, false
 	}
-	m.frame = buffer{data: m.next(min(n, m.allowed)), of: m}
+	if n = min(n, m.allowed); m.allowed == m.left() && m.left()-n <= lastPart {
+		n = m.left()
+	}
+	m.frame = buffer{of: m}
+	m.frame.data, m.frame.tail = m.next(n)
 	if m.left() == 0 {
 		m.ends()
 	}
@@ -142,21 +151,30 @@ func (m *sending) nextFrame(n int) (b *buffer, more bool) {
 }
 
 // next makes a frame of n bytes that are to be sent, where they are: its head takes the
-// place of what was sent before.
-func (m *sending) next(n int) []byte {
+// place of what was sent before. Of a text the frame has a head of its own, and tail is what goes
+// behind it.
+func (m *sending) next(n int) (frame, tail []byte) {
 	k := kindPart
 	if m.left() > n {
 		k |= flagMore
 	}
-	var head [partHead]byte
-	b := buffer{data: head[:0]}
+	b := buffer{data: make([]byte, 0, partHead)}
 	b.begin(k, m.key.channel, m.key.number)
 	binary.BigEndian.PutUint32(b.data, uint32(len(b.data)-lengthSize+n))
+	m.allowed -= n
+	if m.text != nil {
+		own := m.buffer.data[m.at:]
+		own = own[:min(n, len(own))]
+		frame = append(append(m.head[:0], b.data...), own...)
+		m.at += len(own)
+		n -= len(own)
+		tail, m.text = m.text[:n], m.text[n:]
+		return frame, tail
+	}
 	from := m.at - len(b.data)
 	copy(m.buffer.data[from:], b.data)
 	m.at += n
-	m.allowed -= n
-	return m.buffer.data[from:m.at]
+	return m.buffer.data[from:m.at], nil
 }
 
 // ends notes that all of the message was sent.

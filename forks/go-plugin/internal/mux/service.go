@@ -39,7 +39,9 @@ const (
 )
 
 func newService(p *Plugin, id uint64, handler Handler) *service {
-	return &service{id: id, rpc: handler, names: &p.names, values: valueSource{&p.in}}
+	s := &service{id: id, rpc: handler, names: &p.names, values: valueSource{&p.in}}
+	s.answers.inPlace = p.out.gather != nil
+	return s
 }
 
 // decoder is that of the stream of arguments.

@@ -44,6 +44,7 @@ func (s *session) init(conn net.Conn, maxSend, maxReceive int, beforeRead func()
 	s.conn, s.maxSend, s.done = conn, maxSend, make(chan struct{})
 	s.in = newInbox(conn, beforeRead)
 	s.out = outbox{conn: conn, socket: newNonblockingWriter(conn), broken: s.fail}
+	s.out.gather, _ = s.out.socket.(gatherWriter)
 	s.sent.out = &s.out
 	s.come = newArrivals(&s.out, maxReceive)
 }

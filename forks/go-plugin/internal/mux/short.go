@@ -47,9 +47,7 @@ func appendShort(b *buffer, value any) bool {
 }
 
 func appendShortOf[T []byte | string](to []byte, kind string, value T) []byte {
-	size := len(kind) + uintSize(len(value)) + len(value)
-	to = append(appendUint(to, size), kind...)
-	return append(appendUint(to, len(value)), value...)
+	return append(appendPlainHead(to, kind, len(value)), value...)
 }
 
 // uintSize is how many bytes appendUint appends.

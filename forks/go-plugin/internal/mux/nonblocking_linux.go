@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package mux
+
+import (
+	"errors"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// several is what a socketWriter has to write several pieces of memory at once.
+type several struct {
+	attempt func(fd uintptr) (done bool)
+	list    [][]byte
+}
+
+func (w *socketWriter) prepareSeveral() { w.several.attempt = w.writeSeveralTo }
+
+// writeSomeOf implements gatherWriter.
+func (w *socketWriter) writeSomeOf(list [][]byte) (int, error) {
+	w.several.list, w.n, w.err = list, 0, nil
+	err := w.raw.Write(w.several.attempt)
+	w.several.list = nil
+	return w.n, errors.Join(err, w.err)
+}
+
+// writeSeveralTo is writeTo of several pieces.
+func (w *socketWriter) writeSeveralTo(fd uintptr) (done bool) {
+	for {
+		n, err := unix.Writev(int(fd), w.several.list)
+		switch {
+		case err == nil:
+			w.n = n
+		case errors.Is(err, syscall.EINTR):
+			continue
+		case !errors.Is(err, syscall.EAGAIN):
+			w.err = err
+		}
+		return true
+	}
+}
