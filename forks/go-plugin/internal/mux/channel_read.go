@@ -112,7 +112,13 @@ func (c *Channel) ReadReply(target reflect.Value) error {
 	if c.reading && target.IsValid() && c.host.in.decodeShort(target.Interface()) {
 		return nil
 	}
-	err := DecodeValue(c.decoder(), target)
+	done, err := false, error(nil)
+	if c.reading && target.IsValid() {
+		done, err = c.host.in.decodeMiddling(target.Interface())
+	}
+	if !done {
+		err = DecodeValue(c.decoder(), target)
+	}
 	if err != nil && c.reading && c.host.in.r.err != nil {
 		return c.stop(c.host.in.r.err)
 	}

@@ -32,6 +32,8 @@ func plainLen(value any) (n int, ok bool) {
 func appendShort(b *buffer, value any) bool {
 	if n, ok := plainLen(value); !ok || n > maxShort-shortHead {
 		return false
+	} else if n >= largeAnswer {
+		b.grow() // An append would make new memory for each.
 	}
 	switch v := value.(type) {
 	case string:

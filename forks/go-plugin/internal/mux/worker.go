@@ -234,6 +234,11 @@ func (w *worker) decode(body any) error {
 		if w.queued == nil && w.plugin.in.decodeShort(body) {
 			return nil
 		}
+		if w.queued == nil {
+			if done, err := w.plugin.in.decodeMiddling(body); done {
+				return err
+			}
+		}
 		return Decode(w.service.decoder(), body)
 	}
 	if w.long == nil {
