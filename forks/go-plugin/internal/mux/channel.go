@@ -42,6 +42,8 @@ type Channel struct {
 	head    message
 	long    *arrival // the answer at hand, if it is a long one
 	refusal string   // the text of the answer at hand
+	body    []byte   // the answer at hand, if it was taken in before; until it is decoded
+	ownBody bool     // its memory may be given to whom the answer is for
 
 	handed chan struct{} // another reader hands over the read lock and a message
 	closed chan struct{}

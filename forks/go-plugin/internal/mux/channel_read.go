@@ -113,9 +113,14 @@ func (c *Channel) ReadReply(target reflect.Value) error {
 		return nil
 	}
 	done, err := false, error(nil)
-	if c.reading && target.IsValid() {
+	switch {
+	case !target.IsValid():
+	case c.reading:
 		done, err = c.host.in.decodeMiddling(target.Interface())
+	default:
+		done = decodeBody(c.body, c.ownBody, target.Interface())
 	}
+	c.body = nil
 	if !done {
 		err = DecodeValue(c.decoder(), target)
 	}
@@ -133,7 +138,7 @@ func (c *Channel) AwaitReply() error {
 	if !c.reading || c.long != nil || in.left <= in.r.Buffered() {
 		return nil
 	}
-	body := make([]byte, in.left)
+	body := newValue(in.left)[:in.left]
 	if _, err := io.ReadFull(in, body); err != nil {
 		return c.stop(err)
 	}
@@ -152,6 +157,7 @@ func (c *Channel) goAway(body []byte) {
 	c.reading = false
 	c.host.readLock <- struct{}{}
 	c.source.valueReader = bytes.NewReader(body)
+	c.body, c.ownBody = body, true
 }
 
 // DetachReply returns what decodes the reply at hand in the place of ReadReply, if it is a

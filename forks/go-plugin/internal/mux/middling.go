@@ -3,6 +3,7 @@
 package mux
 
 import (
+	"bytes"
 	"io"
 	"unsafe"
 )
@@ -18,15 +19,8 @@ func (in *inbox) decodeMiddling(into any) (done bool, err error) {
 	if in.left <= shortRead {
 		return false, nil
 	}
-	kind := gobBytes
-	switch to := into.(type) {
-	case *string:
-		kind = gobText
-		done = to != nil
-	case *[]byte:
-		done = to != nil
-	}
-	if !done {
+	kind, ok := plainTarget(into)
+	if !ok {
 		return false, nil
 	}
 	data, err := in.r.Peek(plainHead)
@@ -43,14 +37,49 @@ func (in *inbox) decodeMiddling(into any) (done bool, err error) {
 	if _, err := io.ReadFull(in, value); err != nil {
 		return true, err
 	}
+	giveValue(into, value)
+	return true, nil
+}
+
+// decodeBody does so with a body that has come as a whole. If it is owned nobody else has it, and
+// the value may be part of it.
+func decodeBody(body []byte, owned bool, into any) bool {
+	kind, ok := plainTarget(into)
+	if !ok {
+		return false
+	}
+	head, _, ok := cutPlain(body, kind, len(body))
+	if !ok {
+		return false
+	}
+	value := body[head:]
+	if !owned {
+		value = bytes.Clone(value)
+	}
+	giveValue(into, value)
+	return true
+}
+
+// plainTarget gives what gob has for a value that into points to, if that is a text or bytes.
+func plainTarget(into any) (kind string, ok bool) {
 	switch to := into.(type) {
 	case *string:
-		*to = unsafe.String(unsafe.SliceData(value), n)
+		return gobText, to != nil
 	case *[]byte:
-		if cap(*to) >= n {
+		return gobBytes, to != nil
+	}
+	return "", false
+}
+
+// giveValue makes value, which nobody else has, what into points to.
+func giveValue(into any, value []byte) {
+	switch to := into.(type) {
+	case *string:
+		*to = unsafe.String(unsafe.SliceData(value), len(value))
+	case *[]byte:
+		if cap(*to) >= len(value) { // As gob does.
 			value = append((*to)[:0], value...)
 		}
 		*to = value
 	}
-	return true, nil
 }

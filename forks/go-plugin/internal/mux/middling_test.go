@@ -4,6 +4,7 @@ package mux
 
 import (
 	"bytes"
+	"encoding/gob"
 	"io"
 	"reflect"
 	"strings"
@@ -23,6 +24,33 @@ func TestMiddling(t *testing.T) {
 				t.Errorf("%T of %d bytes: %v, %v, %d bytes left", value, n, done, err, in.left)
 			}
 		}
+	}
+}
+
+// A body that has come is decoded as gob does it, and is copied unless nobody else has it.
+func TestBodies(t *testing.T) {
+	for _, n := range []int{0, 1, 200, maxShort - shortHead} {
+		text := strings.Repeat("abcdefg", n)[:n]
+		for _, value := range []any{text, []byte(text)} {
+			for _, owned := range []bool{false, true} {
+				b := newBuffer()
+				appendShort(b, value)
+				to, gobs := reflect.New(reflect.TypeOf(value)), reflect.New(reflect.TypeOf(value))
+				if err := gob.NewDecoder(bytes.NewReader(b.data)).DecodeValue(gobs); err != nil {
+					t.Fatal(err)
+				}
+				body := bytes.Clone(b.data)
+				if !decodeBody(body, owned, to.Interface()) || !reflect.DeepEqual(to.Elem().Interface(), gobs.Elem().Interface()) {
+					t.Errorf("%T of %d bytes was decoded to something else", value, n)
+				}
+				if body[len(body)-1]++; n > 0 && !owned && !reflect.DeepEqual(to.Elem().Interface(), value) {
+					t.Errorf("%T of %d bytes is not its caller's own", value, n)
+				}
+			}
+		}
+	}
+	if decodeBody(nil, true, new(string)) || decodeBody([]byte{3, gobText[0], 0, 1, 'x'}, true, new(string)) || decodeBody(nil, true, nil) {
+		t.Error("a body that is malformed was decoded")
 	}
 }
 

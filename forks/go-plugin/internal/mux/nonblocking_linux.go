@@ -27,6 +27,7 @@ func (w *socketWriter) writeSomeOf(list [][]byte) (int, error) {
 
 // writeSeveralTo is writeTo of several pieces.
 func (w *socketWriter) writeSeveralTo(fd uintptr) (done bool) {
+	tellRace(int(fd))
 	for {
 		n, err := unix.Writev(int(fd), w.several.list)
 		switch {

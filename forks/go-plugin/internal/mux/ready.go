@@ -52,6 +52,7 @@ func (c *Channel) takeReady() bool {
 		c.isReady.Store(false)
 		h.mu.Unlock()
 		c.source.valueReader = &h.in
+		c.body = nil
 		return false
 	}
 	next := c.ready[0]
@@ -66,6 +67,7 @@ func (c *Channel) takeReady() bool {
 	}
 	c.long, c.head = next.long, next.head
 	c.source.valueReader = bytes.NewReader(next.body)
+	c.body, c.ownBody = next.body, false // It has more room than bytes.
 	return true
 }
 
