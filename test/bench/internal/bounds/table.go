@@ -75,7 +75,7 @@ func protocols() []Bound {
 
 func large() []Bound {
 	return []Bound{
-		throughput(0.9, "network net/rpc / bare net/rpc over TCP, calls of 1 MiB", "network-netrpc", "bare-netrpc", Large).known(0.75),
+		throughput(0.9, "network net/rpc / bare net/rpc over TCP, calls of 1 MiB", "network-netrpc", "bare-netrpc", Large),
 		throughput(0.9, "network gRPC / bare gRPC over TCP, calls of 1 MiB", "network-grpc", "bare-grpc", Large),
 	}
 }
