@@ -335,7 +335,7 @@ var notBounds = map[string][]string{
 		"forks/go-plugin/internal/mux estimateDepth",
 		"forks/go-plugin/internal/longproto Long", "forks/go-plugin/internal/longproto headSize",
 		"forks/go-plugin/internal/longproto maxDepth", "forks/go-plugin/internal/longproto pieceSize",
-		"forks/go-plugin/internal/mux quickWrite", "forks/go-plugin/internal/mux slowWrite", "forks/go-plugin/internal/mux maxPart",
+		"forks/go-plugin/internal/mux quickWrite", "forks/go-plugin/internal/mux slowWrite", "forks/go-plugin/internal/mux maxPart", "forks/go-plugin/internal/mux lastPart", "forks/go-plugin/internal/mux maxGathered",
 		"forks/go-plugin/internal/mux readSize", "forks/go-plugin/internal/mux shortRead", "forks/go-plugin/internal/mux directRead",
 		"forks/go-plugin/internal/mux chunkSize", "forks/go-plugin/internal/mux smallChunk",
 		"forks/go-plugin/internal/mux smallWrite", "forks/go-plugin/internal/mux growWithin", "forks/go-plugin/internal/mux keepDelay", "forks/go-plugin/internal/netrpc controlDelay",
