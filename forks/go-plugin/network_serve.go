@@ -58,17 +58,7 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 		_ = lis.Close()
 		return err
 	}
-	// A second signal ends the process at once. Whoever has read the line may send one.
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
-	context.AfterFunc(ctx, func() {
-		stop()
-		select {
-		case <-ended:
-		// No write that has no reader, and nothing else, holds the process up for longer.
-		case <-time.After(server.config.DrainTimeout + 2*stdio.FlushTimeout):
-			os.Exit(1)
-		}
-	})
+	ctx := untilTold(server.config.DrainTimeout, ended)
 	// A program that started this one as a child, in a container say, finds the
 	// port where it always does.
 	fmt.Println(child.Line{
@@ -87,6 +77,23 @@ func serveNetwork(opts *ServeConfig, logger hclog.Logger) error {
 		}
 	}()
 	return server.serve(ctx, lis)
+}
+
+// untilTold gives a context that ends when the process is told to end. From then on it is ended
+// where it takes longer than to drain, unless ended is closed.
+func untilTold(drain time.Duration, ended <-chan struct{}) context.Context {
+	// A second signal ends the process at once. Whoever has read the line may send one.
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	context.AfterFunc(ctx, func() {
+		stop()
+		select {
+		case <-ended:
+		// No write that has no reader, and nothing else, holds the process up for longer.
+		case <-time.After(drain + 2*stdio.FlushTimeout):
+			os.Exit(1)
+		}
+	})
+	return ctx
 }
 
 // ListenUnix opens a unix socket for [ServeListener] or [ServeRelay] as network mode does
