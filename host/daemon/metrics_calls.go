@@ -39,11 +39,11 @@ func (m *callMetrics) Called(call stub.Call) {
 	// What most calls count is found without a lock: a series that was deleted meanwhile
 	// counts for nobody.
 	if series, ok := m.keptSeries(call.Method); ok && call.Err == nil && call.Attempts <= 1 && call.Repeats == 0 {
-		series.count(call)
+		series.count(&call)
 		return
 	}
 	count := func() {
-		m.series(call.Method).count(call)
+		m.series(call.Method).count(&call)
 		if call.Err != nil {
 			m.called.WithLabelValues(m.plugin, m.kind, call.Method, string(stub.SourceOf(call.Err))).Inc()
 		}
@@ -64,27 +64,31 @@ func (m *callMetrics) Called(call stub.Call) {
 }
 
 // keptSeries are the series of the methods that were called, as to find them by their
-// labels takes longer than to count. It never changes, and is void once series have been
-// deleted: its own may be among them.
+// labels takes longer than to count. They never change, and are void once series have been
+// deleted: their own may be among them.
 type keptSeries struct {
 	deletions uint64
-	methods   map[string]methodSeries
+	methods   map[string]*methodSeries
+	latest    atomic.Pointer[methodSeries] // one of them: that which was found last
 }
 
 // methodSeries is what each call of a method counts in.
 type methodSeries struct {
-	good prometheus.Counter
-	took prometheus.Observer
+	method string
+	good   prometheus.Counter
+	took   prometheus.Observer
 	// history is nil if it has no room for the method.
 	history *history.Method
 }
 
 // observe counts how long a call took, with the trace that shows it as the exemplar.
-func (s methodSeries) observe(call stub.Call) {
+func (s *methodSeries) observe(call *stub.Call) {
 	took := call.Took.Seconds()
-	if with, ok := s.took.(prometheus.ExemplarObserver); ok && call.TraceID != "" && fitsExemplar(call.TraceID) {
-		with.ObserveWithExemplar(took, prometheus.Labels{"trace_id": call.TraceID})
-		return
+	if call.TraceID != "" && fitsExemplar(call.TraceID) {
+		if with, ok := s.took.(prometheus.ExemplarObserver); ok {
+			with.ObserveWithExemplar(took, prometheus.Labels{"trace_id": call.TraceID})
+			return
+		}
 	}
 	s.took.Observe(took)
 }
@@ -96,7 +100,7 @@ func fitsExemplar(id string) bool {
 }
 
 // count counts what every call is counted in.
-func (s methodSeries) count(call stub.Call) {
+func (s *methodSeries) count(call *stub.Call) {
 	failed := history.None
 	if call.Err != nil {
 		failed = sideOf(stub.SourceOf(call.Err))
@@ -118,28 +122,38 @@ func sideOf(source stub.Source) history.Source {
 }
 
 // keptSeries gives the series of a method, if they were made and not deleted since.
-func (m *callMetrics) keptSeries(method string) (methodSeries, bool) {
+func (m *callMetrics) keptSeries(method string) (*methodSeries, bool) {
 	kept := m.kept.Load()
-	series, ok := kept.methods[method]
-	return series, ok && kept.deletions == m.deletions.Load()
+	series := kept.latest.Load()
+	if series == nil || series.method != method {
+		if series = kept.methods[method]; series == nil {
+			return nil, false
+		}
+		kept.latest.Store(series)
+	}
+	return series, kept.deletions == m.deletions.Load()
 }
 
 // series gives the series of a method, and makes them if there are none. It is called with
 // a plugin that is known, within ifKnown.
-func (m *callMetrics) series(method string) methodSeries {
+func (m *callMetrics) series(method string) *methodSeries {
 	series, ok := m.keptSeries(method)
 	if ok {
 		return series
 	}
-	series.good = m.called.WithLabelValues(m.plugin, m.kind, method, "none")
-	series.took = m.took.WithLabelValues(m.plugin, m.kind, method)
-	series.history = m.history.Method(m.plugin, m.kind, method)
+	series = &methodSeries{
+		method:  method,
+		good:    m.called.WithLabelValues(m.plugin, m.kind, method, "none"),
+		took:    m.took.WithLabelValues(m.plugin, m.kind, method),
+		history: m.history.Method(m.plugin, m.kind, method),
+	}
 	// If another call stores its own meanwhile, one of the two is kept next time.
 	kept, deletions := m.kept.Load(), m.deletions.Load()
-	next := &keptSeries{deletions, map[string]methodSeries{method: series}}
+	next := &keptSeries{deletions: deletions, methods: map[string]*methodSeries{}}
 	if kept.deletions == deletions {
 		maps.Copy(next.methods, kept.methods)
 	}
+	next.methods[method] = series
 	m.kept.Store(next)
 	return series
 }
