@@ -190,7 +190,11 @@ func (o *outbox) take() *buffer {
 		o.took(next, next.part(last, batchSize))
 		return first
 	}
-	part, more := nextPart(next, o.pace.part())
+	size := o.pace.part()
+	if last != nil {
+		size = batchSize // There are small ones about, which others wait with behind this part.
+	}
+	part, more := nextPart(next, size)
 	o.took(next, more)
 	if last == nil {
 		return part
