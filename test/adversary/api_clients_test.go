@@ -41,8 +41,17 @@ func TestHungUpCalls(t *testing.T) {
 			_ = conn.Close()
 		}
 	})
-	if refused == 0 {
-		t.Error("no call was refused")
+	if refused == 0 { // by a machine that is slow: none has hung up before it was answered
+		eventually(t, func() error {
+			conn := d.post("slow", len(`["wait"]`))
+			defer conn.Close()
+			_, _ = io.WriteString(conn, `["wait"]`)
+			_ = conn.SetReadDeadline(time.Now().Add(promptly))
+			if got := answer(conn); got != http.StatusTooManyRequests {
+				return fmt.Errorf("no call is refused, but answered with %d", got)
+			}
+			return nil
+		})
 	}
 	// A call in flight has some goroutines on either side of its stub.
 	f.count("goroutines more", d.metric("go_goroutines")-goroutines, 5*maxPluginCalls+spareHost)

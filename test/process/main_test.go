@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"testing"
 	"time"
 
@@ -54,6 +55,12 @@ func buildAndRun(m *testing.M) (int, error) {
 type outcome struct {
 	Stdout, Stderr string
 	Code           int
+}
+
+// withoutWaits is what a command said on stderr beside what it waited for, which it says on a
+// machine that is slow.
+func (o outcome) withoutWaits() string {
+	return regexp.MustCompile(`(?m)^\w+: waiting for .*\n`).ReplaceAllString(o.Stderr, "")
 }
 
 // environment is all that a process sees, apart from what a test adds.
