@@ -56,12 +56,15 @@ func (w *worker) accept() error {
 		return p.err
 	case p.opened >= maxChannels:
 		return fmt.Errorf("%w: more than %d channels are open", errBeyond, maxChannels)
+	case p.making >= maxChannels: // for channels of which some were released meanwhile
+		return fmt.Errorf("%w: more than %d kinds are being made", errBeyond, maxChannels)
 	case id%2 != 0 || p.services[id] != nil:
 		return fmt.Errorf("%w: channel %d cannot be opened", errMalformed, id)
 	}
 	w.service = newService(p, id, nil)
 	p.services[id] = w.service
 	p.opened++
+	p.making++
 	p.control.Add(1)
 	return nil
 }
@@ -71,6 +74,7 @@ func (w *worker) accept() error {
 func (w *worker) open() {
 	p := w.plugin
 	defer p.control.Done()
+	defer p.made()
 	var handler Handler = unserved{errNotOpened}
 	defer func() { w.service.serveQueued(p, handler) }() // Open may end its goroutine.
 	w.callBegins()
@@ -79,6 +83,13 @@ func (w *worker) open() {
 		opened = unserved{err}
 	}
 	handler = opened
+}
+
+// made is told that the plugin's author has made a kind, or will not.
+func (p *Plugin) made() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.making--
 }
 
 var (

@@ -108,6 +108,7 @@ type Plugin struct {
 	services   map[uint64]*service
 	registered uint64 // channels, by Register
 	opened     int    // channels that the host has opened, and not released
+	making     int    // kinds that the plugin's author makes for such channels, and for some that were
 	open       int    // registered calls
 	names      int    // bytes of what methods of channels are remembered with
 	queued     int    // bytes of requests whose channels are being opened

@@ -36,3 +36,21 @@ func newSlowPair(t testing.TB, v any, change func(*PluginConfig)) (p *pair, made
 	t.Cleanup(made) // before the session's end, which waits for it
 	return p, made
 }
+
+// TestKindsBeingMadeAreBounded has a host open channels of a slow kind and release them at
+// once, each of which keeps a goroutine of the plugin busy: that ends the session.
+func TestKindsBeingMadeAreBounded(t *testing.T) {
+	p, _ := newSlowPair(t, newThing(), nil)
+	for range maxChannels + 1 {
+		c, err := p.host.Open("slow")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = c.Close()
+	}
+	p.host.out.flush()
+	<-p.plugin.done
+	if err := p.plugin.Err(); !errors.Is(err, errBeyond) {
+		t.Errorf("the session ended with %v", err)
+	}
+}
