@@ -339,7 +339,6 @@ var notBounds = map[string][]string{
 		"forks/go-plugin/internal/mux readSize", "forks/go-plugin/internal/mux shortRead", "forks/go-plugin/internal/mux directRead",
 		"forks/go-plugin/internal/mux chunkSize", "forks/go-plugin/internal/mux smallChunk",
 		"forks/go-plugin/internal/mux smallWrite", "forks/go-plugin/internal/mux growWithin", "forks/go-plugin/internal/mux keepDelay", "forks/go-plugin/internal/netrpc controlDelay",
-		"host/shim/lone small",
 		"forks/go-plugin/internal/grpcmux directWrite", "forks/go-plugin/internal/grpcmux shortPiece", "forks/go-plugin/internal/grpcmux pieceSize",
 	},
 	"a port, and the size of a number on the wire": {"forks/go-plugin defaultMaxPort", "forks/go-plugin/internal/mux lengthSize",

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"io"
 	"maps"
-	"math"
 	"strings"
 
 	"google.golang.org/grpc"
@@ -27,17 +26,6 @@ type Calls struct {
 	// IsUnary reports whether a call is known to have one request and one answer. Any other
 	// may be a stream of both. Nil knows of none.
 	IsUnary func(ctx context.Context, fullMethod string) bool
-	// Load, if not nil, is told of each call.
-	Load Load
-}
-
-// Load follows how many calls are under way, and how large they are. Its methods are called
-// from any goroutine.
-type Load interface {
-	// Begin is told of a call whose request has so many bytes, and End of its end, with those
-	// of its answer. Both are math.MaxInt for a stream.
-	Begin(request int)
-	End(answer int)
 }
 
 // Options make a server hand on all that is not registered with it.
@@ -108,10 +96,6 @@ func (c Calls) call(ctx context.Context, method string, in grpc.ServerStream, op
 	}
 	defer request.free()
 	defer reply.free()
-	if c.Load != nil {
-		c.Load.Begin(request.data.Len())
-		defer func() { c.Load.End(reply.data.Len()) }()
-	}
 	var header, trailer metadata.MD
 	err := c.To.Invoke(ctx, method, request, reply, append(opts, grpc.Header(&header), grpc.Trailer(&trailer))...)
 	if trailer = passedOn(trailer); len(trailer) > 0 {
@@ -130,10 +114,6 @@ func (c Calls) call(ctx context.Context, method string, in grpc.ServerStream, op
 
 // stream hands on messages in both directions until the plugin has ended the stream.
 func (c Calls) stream(ctx context.Context, method string, in grpc.ServerStream, opts []grpc.CallOption) error {
-	if c.Load != nil {
-		c.Load.Begin(math.MaxInt)
-		defer c.Load.End(math.MaxInt)
-	}
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	out, err := c.To.NewStream(ctx, &grpc.StreamDesc{StreamName: method, ClientStreams: true, ServerStreams: true}, method, opts...)

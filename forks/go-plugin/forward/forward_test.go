@@ -6,7 +6,6 @@ import (
 	"context"
 	"errors"
 	"io"
-	"math"
 	"net"
 	"slices"
 	"strings"
@@ -87,13 +86,11 @@ func connect(t *testing.T, options []grpc.ServerOption, register func(*grpc.Serv
 }
 
 // forwarded is a connection to a server in front of a checker.
-func forwarded(t *testing.T) *grpc.ClientConn { return forwardedUnder(t, nil) }
-
-func forwardedUnder(t *testing.T, load Load) *grpc.ClientConn {
+func forwarded(t *testing.T) *grpc.ClientConn {
 	plugin := connect(t, nil, func(s *grpc.Server) {
 		grpc_health_v1.RegisterHealthServer(s, checker{})
 	})
-	calls := Calls{To: plugin, Load: load, IsUnary: func(_ context.Context, method string) bool { return strings.HasSuffix(method, "/Check") }}
+	calls := Calls{To: plugin, IsUnary: func(_ context.Context, method string) bool { return strings.HasSuffix(method, "/Check") }}
 	return connect(t, calls.Options(), func(*grpc.Server) {})
 }
 
@@ -139,39 +136,5 @@ func TestStream(t *testing.T) {
 	}
 	if errors.Is(err, io.EOF) {
 		t.Error("the plugin's error was lost")
-	}
-}
-
-// sizes are what a Load was told, in order.
-type sizes chan int
-
-func (s sizes) Begin(request int) { s <- request }
-
-func (s sizes) End(answer int) { s <- answer }
-
-func TestLoad(t *testing.T) {
-	told := make(sizes, 8)
-	client := grpc_health_v1.NewHealthClient(forwardedUnder(t, told))
-	request := &grpc_health_v1.HealthCheckRequest{Service: "of some length"}
-	answer, err := client.Check(t.Context(), request)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if begun, ended := <-told, <-told; begun != proto.Size(request) || ended != proto.Size(answer) {
-		t.Errorf("a call of %d and %d bytes: told %d and %d", proto.Size(request), proto.Size(answer), begun, ended)
-	}
-	request.Service = "details"
-	if _, err := client.Check(t.Context(), request); err == nil {
-		t.Fatal("the call has not failed")
-	}
-	if begun, ended := <-told, <-told; begun != proto.Size(request) || ended != 0 {
-		t.Errorf("a call that fails: told %d and %d", begun, ended)
-	}
-	stream, err := client.Watch(t.Context(), request)
-	for err == nil {
-		_, err = stream.Recv()
-	}
-	if begun, ended := <-told, <-told; begun != math.MaxInt || ended != math.MaxInt {
-		t.Errorf("a stream: told %d and %d", begun, ended)
 	}
 }

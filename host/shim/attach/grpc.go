@@ -13,7 +13,6 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/reattach/reattach/host/services"
-	"github.com/reattach/reattach/host/shim/lone"
 	"github.com/reattach/reattach/host/stub"
 )
 
@@ -40,7 +39,7 @@ func (g *grpcShim) open(ctx context.Context, config stub.Config, o *Options) (er
 	}
 	g.bounds = []grpc.ServerOption{grpc.MaxRecvMsgSize(o.MaxMessageBytes), grpc.MaxSendMsgSize(o.MaxMessageBytes)}
 	g.callbacks.bounds = g.bounds
-	g.relay = forward.Calls{To: g.routed.Conn, Load: lone.New(), IsUnary: func(_ context.Context, method string) bool {
+	g.relay = forward.Calls{To: g.routed.Conn, IsUnary: func(_ context.Context, method string) bool {
 		if is, told := unary[method]; told {
 			return is
 		}
