@@ -85,7 +85,8 @@ func (w *worker) open() {
 	handler = opened
 }
 
-// made is told that the plugin's author has made a kind, or will not.
+// made is told that the plugin's author has made a kind, or will not, and that what had waited
+// for it was decoded.
 func (p *Plugin) made() {
 	p.mu.Lock()
 	defer p.mu.Unlock()

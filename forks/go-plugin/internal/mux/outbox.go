@@ -203,8 +203,8 @@ func (o *outbox) take() *buffer {
 	return first
 }
 
-// nextPart makes a buffer of the next parts of a bulk. One of a long message has up to n
-// bytes.
+// nextPart makes a buffer of the next parts of a bulk. One of a long message has about n bytes at
+// most, see nextFrame.
 func nextPart(next bulk, n int) (part *buffer, more bool) {
 	if long, ok := next.(*sending); ok {
 		if part, more = long.nextFrame(n); part == nil {

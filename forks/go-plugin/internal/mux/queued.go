@@ -88,7 +88,8 @@ func (p *Plugin) awaitQueued() error {
 func (q *queuedRequest) leaves() { q.worker.plugin.dequeue(q.cost, 0) }
 
 // giveUp answers a request whose channel was released: no value that follows it is read, so
-// that its own need not be. It was taken out of the queue.
+// that its own need not be. It was taken out of the queue. The reader, which calls it, does not
+// look for room: an answer is smaller than what the request counted for.
 func (q *queuedRequest) giveUp() {
 	w := q.worker
 	if w.long != nil {

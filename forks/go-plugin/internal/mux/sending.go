@@ -131,8 +131,9 @@ func (m *sending) part(b *buffer, n int) (more bool) {
 	return m.allowed > 0
 }
 
-// nextFrame is part without a copy, of one frame with at most n bytes. The buffer is the connection's until it is recycled;
-// only then nextFrame or part may be called again. It is nil if nothing can be sent now.
+// nextFrame is part without a copy, of one frame with at most n bytes, or lastPart more if that
+// ends the message. The buffer is the connection's until it is recycled; only then nextFrame or
+// part may be called again. It is nil if nothing can be sent now.
 func (m *sending) nextFrame(n int) (b *buffer, more bool) {
 	m.of.mu.Lock()
 	defer m.of.mu.Unlock()
