@@ -77,7 +77,8 @@ type routedStream struct {
 	wasLost bool // is what result comes to
 	unsent  bool // a lost stream was surely not run
 	inside  int  // callers that are within the stream's methods
-	owed    bool // the first of them that is told of the end gives the lease back, or the last
+	senders int  // those of them that send
+	owed    bool // who of them learns enough of the end gives the lease back, or the last
 	// unread undoes the wait for what the caller is told of a stream that was lost.
 	unread func() bool
 }
@@ -187,20 +188,27 @@ func (s *routedStream) lost(err error, sent bool) error {
 
 // within runs one of the stream's methods. It reports false for an error of a stream that was
 // surely not run: gRPC says so only to who is told of the end, after that. What gRPC itself
-// fails at as it sends says nothing of the endpoint.
+// fails at as it sends says nothing of the endpoint: a reader is told of it in the same words, so
+// that it leaves the lease to who may be sending meanwhile.
 func (s *routedStream) within(sends bool, method func() (told bool, err error)) (sent bool, err error) {
 	s.mu.Lock()
 	s.inside++
+	if sends {
+		s.senders++
+	}
 	s.mu.Unlock()
 	told := false
 	defer func() { // a codec of the caller's may panic
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.inside--
+		if sends {
+			s.senders--
+		}
 		told = told || err != nil && s.ended && errors.Is(err, s.result)
 		sent = !told || s.mark.sent()
 		s.unsent = s.unsent || s.wasLost && !sent
-		if !s.owed || !told && s.inside > 0 {
+		if !s.owed || !told && s.inside > 0 || !s.wasLost && !sends && s.senders > 0 {
 			return
 		}
 		s.owed = false

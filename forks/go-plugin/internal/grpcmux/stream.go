@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"sync"
 	"sync/atomic"
 
@@ -61,6 +62,7 @@ type clientStream struct {
 	cancel  context.CancelFunc
 	stay    func() bool // undoes that the end of ctx ends the call
 	stream  *mux.Stream
+	gaveUp  atomic.Pointer[error] // why this side has reset the stream; nil: its context, if anything
 
 	finished sync.Once // options.finish was called
 
@@ -176,6 +178,9 @@ func (s *clientStream) RecvMsg(msg any) error {
 // end ends the call. The caller holds receiving.
 func (s *clientStream) end(err error) {
 	s.trailer.Store(&s.reply.trailer)
+	if why := s.gaveUp.Load(); why != nil && errors.Is(err, net.ErrClosed) {
+		err = *why // A reader noticed the reset before giveUp came to end the call.
+	}
 	s.options.notRun(err)
 	err = s.client.explain(s.ctx, s.cc, err)
 	if s.err = err; err == nil {
@@ -191,6 +196,7 @@ func (s *clientStream) end(err error) {
 
 // giveUp ends the call because it cannot go on.
 func (s *clientStream) giveUp(err error) {
+	s.gaveUp.Store(&err)
 	_ = s.stream.Reset(err.Error())
 	s.receiving.Lock()
 	defer s.receiving.Unlock()
