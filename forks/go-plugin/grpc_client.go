@@ -102,16 +102,18 @@ func (c *GRPCClient) Close() error {
 	return nil
 }
 
-// InvokeUnary makes a call as Conn.Invoke does, with the same errors, and reports whether it
-// was sent, so that the plugin may have run it. A call that only Conn can make is not made, and
-// nothing is done: by HTTP/2, with options of a kind that needs that, or where ClientConfig has
-// GRPCDialOptions. It is for those who route calls: it is cheaper than grpc.Peer is to learn
-// whether a call may be made elsewhere.
-func (c *GRPCClient) InvokeUnary(ctx context.Context, method string, args, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
+// InvokeUnary makes a call as conn.Invoke does, with the same errors. It reports first whether
+// the call was sent, so that the plugin may have run it, then whether the call was made at all.
+// If it was not, nothing was done, sent is false and err nil, and conn has to make the call: one
+// that is not Conn itself, so that no connection is passed by unseen, a call by HTTP/2, one with
+// options of a kind that needs that, or any where ClientConfig has GRPCDialOptions. It is for
+// those who route calls: it is cheaper than grpc.Peer is to learn whether a call may be made
+// elsewhere.
+func (c *GRPCClient) InvokeUnary(ctx context.Context, conn *grpc.ClientConn, method string, args, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
 	if c.session == nil || c.session.Mux == nil {
 		return false, false, nil
 	}
-	return c.session.Mux.Invoke(ctx, method, args, reply, opts)
+	return c.session.Mux.Invoke(ctx, conn, method, args, reply, opts)
 }
 
 // engine is the session, and for a client that this library has not made what Conn can

@@ -52,7 +52,7 @@ func TestInvokeUnary(t *testing.T) {
 			wantErr := conn.Invoke(c.ctx, "/test.Relay/"+c.method, c.req, &want, opts...)
 			wantHeader := header
 			header, from = nil, peer.Peer{}
-			sent, made, err := session.InvokeUnary(c.ctx, "/test.Relay/"+c.method, c.req, &got, opts)
+			sent, made, err := session.InvokeUnary(c.ctx, conn, "/test.Relay/"+c.method, c.req, &got, opts)
 			if !made || sent != c.sent || status.Code(err) != c.code {
 				t.Errorf("made: %v, sent: %v, %v; want sent: %v, %v", made, sent, err, c.sent, c.code)
 			}
@@ -65,7 +65,7 @@ func TestInvokeUnary(t *testing.T) {
 		})
 	}
 	_ = session.Close()
-	sent, made, err := session.InvokeUnary(t.Context(), "/test.Relay/Name", wrapperspb.String(""), new(wrapperspb.StringValue), nil)
+	sent, made, err := session.InvokeUnary(t.Context(), conn, "/test.Relay/Name", wrapperspb.String(""), new(wrapperspb.StringValue), nil)
 	if sent || !made || !errors.Is(err, plugin.ErrConnectionLost) {
 		t.Errorf("after its end: sent: %v, made: %v, %v", sent, made, err)
 	}
@@ -73,21 +73,26 @@ func TestInvokeUnary(t *testing.T) {
 
 // TestInvokeUnaryLeavesCalls has it do nothing of a call that only the connection can make.
 func TestInvokeUnaryLeavesCalls(t *testing.T) {
-	invoke := func(ctx context.Context, s *plugin.Session, opts ...grpc.CallOption) {
+	invoke := func(ctx context.Context, s *plugin.Session, conn *grpc.ClientConn, opts ...grpc.CallOption) {
 		t.Helper()
 		told := false
 		opts = append(opts, grpc.OnFinish(func(error) { told = true }))
-		sent, made, err := s.InvokeUnary(ctx, "/test.Relay/Name", wrapperspb.String(""), new(wrapperspb.StringValue), opts)
+		sent, made, err := s.InvokeUnary(ctx, conn, "/test.Relay/Name", wrapperspb.String(""), new(wrapperspb.StringValue), opts)
 		if sent || made || err != nil || told {
 			t.Errorf("sent: %v, made: %v, %v, its end told: %v", sent, made, err, told)
 		}
 	}
 	_, session, _, _ := attachedRelay(t, nil)
-	invoke(t.Context(), session, grpc.PerRPCCredentials(secret{}))
-	invoke(metadata.AppendToOutgoingContext(t.Context(), "long", strings.Repeat("x", 100<<10)), session)
+	conn, _ := session.ClientConn()
+	invoke(t.Context(), session, conn, grpc.PerRPCCredentials(secret{}))
+	invoke(metadata.AppendToOutgoingContext(t.Context(), "long", strings.Repeat("x", 100<<10)), session, conn)
+	_, other, _, _ := attachedRelay(t, nil)
+	invoke(t.Context(), other, conn) // of another session
+	invoke(t.Context(), session, nil)
 	_, session, _, _ = attachedRelay(t, func(cfg *plugin.ClientConfig) {
 		cfg.GRPCDialOptions = []grpc.DialOption{grpc.WithUserAgent("own")}
 	})
-	invoke(t.Context(), session)
-	invoke(t.Context(), serveEcho(t, nil).attach(t)) // over net/rpc
+	conn, _ = session.ClientConn()
+	invoke(t.Context(), session, conn)
+	invoke(t.Context(), serveEcho(t, nil).attach(t), nil) // over net/rpc
 }

@@ -97,8 +97,8 @@ func (s *remoteSession) DialRPC(kind string) (net.Conn, error) { return s.sessio
 func (s *remoteSession) ClientConn() (*grpc.ClientConn, bool) { return s.session.ClientConn() }
 
 // InvokeUnary implements stub.GRPCUnarySession.
-func (s *remoteSession) InvokeUnary(ctx context.Context, method string, req, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
-	return s.session.InvokeUnary(ctx, method, req, reply, opts)
+func (s *remoteSession) InvokeUnary(ctx context.Context, conn *grpc.ClientConn, method string, req, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
+	return s.session.InvokeUnary(ctx, conn, method, req, reply, opts)
 }
 
 // kindsOf gives the kinds that a plugin listed. A list that was cut short is as

@@ -36,7 +36,7 @@ func (s *unarySession) Done(how balancer.Outcome) {
 }
 
 // InvokeUnary implements GRPCUnarySession.
-func (s *unarySession) InvokeUnary(_ context.Context, _ string, _, _ any, opts []grpc.CallOption) (sent, made bool, err error) {
+func (s *unarySession) InvokeUnary(_ context.Context, _ *grpc.ClientConn, _ string, _, _ any, opts []grpc.CallOption) (sent, made bool, err error) {
 	return s.invoke(opts)
 }
 
@@ -100,6 +100,50 @@ func TestUnarySessionLeavesCalls(t *testing.T) {
 		t.Error(err)
 	}
 	if got := <-s.ends; got != balancer.Answered {
+		t.Errorf("the lease ends as %v", got)
+	}
+}
+
+// replaced is a session of go-plugin's with a connection of its own.
+type replaced struct {
+	*plugin.Session
+	own *grpc.ClientConn
+}
+
+// ClientConn implements GRPCSession.
+func (s replaced) ClientConn() (*grpc.ClientConn, bool) { return s.own, true }
+
+// replacedLease is a lease on it.
+type replacedLease struct {
+	*endings
+	session replaced
+}
+
+// Session implements balancer.Lease.
+func (l replacedLease) Session() any { return l.session }
+
+// Pick implements balancer.Router.
+func (l replacedLease) Pick(context.Context, string, []string) (balancer.Lease, error) { return l, nil }
+
+// TestUnarySessionWithConnectionOfItsOwn has the promoted InvokeUnary of a session not pass by
+// the connection that replaces the session's.
+func TestUnarySessionWithConnectionOfItsOwn(t *testing.T) {
+	_, c := grpcPods(t, newLedger())
+	c.awaitReady(t, 3)
+	calls := 0
+	o := startEndings(t, grpc.WithUnaryInterceptor(func(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoke grpc.UnaryInvoker, opts ...grpc.CallOption) error {
+		calls++
+		return invoke(ctx, method, req, reply, cc, opts...)
+	}))
+	routed, err := NewGRPC(Config{Router: replacedLease{o, replaced{c.ready[0].Session, o.conn}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer routed.Close()
+	if _, err := callText(t.Context(), routed.Conn, "/test.Memory/Look", ""); err != nil || calls != 1 {
+		t.Errorf("the session's own connection has made %d calls: %v", calls, err)
+	}
+	if got := <-o.ends; got != balancer.Answered {
 		t.Errorf("the lease ends as %v", got)
 	}
 }

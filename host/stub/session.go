@@ -24,11 +24,15 @@ type GRPCSession interface {
 	ClientConn() (*grpc.ClientConn, bool)
 }
 
-// GRPCUnarySession is a GRPCSession that makes unary calls at less than its connection takes.
+// GRPCUnarySession is what a GRPCSession may implement as well to make unary calls at less than
+// its connection takes. Of a session that is no GRPCSession it is not used.
 type GRPCUnarySession interface {
-	// InvokeUnary is that of [plugin.GRPCClient]. Where it reports that a call was not made,
-	// ClientConn makes it.
-	InvokeUnary(ctx context.Context, method string, req, reply any, opts []grpc.CallOption) (sent, made bool, err error)
+	// InvokeUnary makes a call as conn would, which is what ClientConn gave, as that of
+	// [plugin.GRPCClient] does. It reports whether the plugin may have run the call, which
+	// counts with an error, and whether the call was made. If it was not, nothing may have been
+	// done, and conn makes it. An implementation makes no call of a connection that it does not
+	// know: a type that embeds it may have a ClientConn of its own.
+	InvokeUnary(ctx context.Context, conn *grpc.ClientConn, method string, req, reply any, opts []grpc.CallOption) (sent, made bool, err error)
 }
 
 // MuxBrokerSession is an RPCSession on which the plugin can be dialled: after

@@ -58,13 +58,14 @@ func (c *Client) Unary(ctx context.Context, method string, req, reply any, cc *g
 	return invoker(ctx, method, req, reply, cc, opts...)
 }
 
-// Invoke makes a call as Conn would, and reports whether it was sent, so that the plugin may
-// have run it. It reports that it was not made, and has done nothing, if Conn has to.
-func (c *Client) Invoke(ctx context.Context, method string, req, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
-	if c.Conn == nil {
+// Invoke makes a call as cc would, and reports whether it was sent, so that the plugin may
+// have run it. It reports that it was not made, and has done nothing, if cc has to make it, as
+// one that is not Conn always has.
+func (c *Client) Invoke(ctx context.Context, cc *grpc.ClientConn, method string, req, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
+	if c.Conn == nil || cc != c.Conn {
 		return false, false, nil
 	}
-	return c.invoke(ctx, c.Conn, method, req, reply, c.Defaults, opts)
+	return c.invoke(ctx, cc, method, req, reply, c.Defaults, opts)
 }
 
 func (c *Client) invoke(ctx context.Context, cc *grpc.ClientConn, method string, req, reply any, opts ...[]grpc.CallOption) (sent, made bool, err error) {
