@@ -32,10 +32,12 @@ also of a daemon that was away meanwhile.
 				return failf(exitUsage, "-o %s: want table, wide, json or yaml", output)
 			}
 			return o.ask(cmd, server, func(ctx context.Context, of client) error {
-				return o.untilTried(ctx, of, cmd.ErrOrStderr(), func(ctx context.Context) error {
-					if watch {
+				if watch {
+					return o.untilTold(ctx, of, cmd.ErrOrStderr(), func(ctx context.Context) error {
 						return watchPlugins(ctx, o.patient(of, cmd.ErrOrStderr()).Watch, format, cmd.OutOrStdout())
-					}
+					})
+				}
+				return o.untilTried(ctx, of, cmd.ErrOrStderr(), func(ctx context.Context) error {
 					return listPlugins(ctx, of, format, cmd.OutOrStdout())
 				})
 			})

@@ -94,10 +94,8 @@ func (w waiting) watch(ctx context.Context) {
 // awaitedOf gives what a client waits for: a source that has told nothing, or what look says
 // of the plugins, now or after a change, as soon as it is sure of that.
 func awaitedOf(ctx context.Context, of client, look func(found) (what string, sure bool)) (what string) {
-	if l, ok := of.(*local); ok {
-		if missing := l.d.Unsynced(); len(missing) > 0 {
-			return missing[0]
-		}
+	if source := untold(of); source != "" {
+		return source
 	}
 	// Any other error is why there is nothing to look at, which who waits is told as well.
 	_ = of.Watch(ctx, func(now found) error {
@@ -109,6 +107,24 @@ func awaitedOf(ctx context.Context, of client, look func(found) (what string, su
 		return errSaid
 	})
 	return what
+}
+
+// untold gives a source of a client that has told nothing, if there is one. A daemon elsewhere
+// has none.
+func untold(of client) (source string) {
+	if l, ok := of.(*local); ok {
+		if missing := l.d.Unsynced(); len(missing) > 0 {
+			return missing[0]
+		}
+	}
+	return ""
+}
+
+// untilTold has use show all plugins as they change, and says meanwhile, once, which source has
+// told nothing, if any: what becomes of endpoints is shown.
+func (o Options) untilTold(ctx context.Context, of client, stderr io.Writer, use func(context.Context) error) error {
+	defer o.beginWait(ctx, func(context.Context) { o.sayWait(stderr, untold(of)) })()
+	return use(ctx)
 }
 
 // untilTried has use ask for all plugins, and says meanwhile, once, what that waits for: a

@@ -3,6 +3,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"context"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -101,6 +103,42 @@ func TestWaitIsSaid(t *testing.T) {
 	}
 }
 
+// TestWatchShowsWhatItWaitsFor: a watch shows that it connects as soon as it does, and waits for
+// nothing that it could tell of.
+func TestWatchShowsWhatItWaitsFor(t *testing.T) {
+	t.Setenv("PLUGIN_DIR", "")
+	t.Setenv("ATTACH_TIMEOUT", "1h")
+	address, asked, answer := otherServer(t)
+	t.Setenv("NETWORK_PLUGIN", "zh="+address)
+	ctx, interrupt := context.WithCancel(t.Context())
+	defer interrupt()
+	program := basic()
+	program.silent = asked
+	table, stdout := io.Pipe()
+	stderr, ended := newSpoken(), make(chan int, 1)
+	go func() {
+		ended <- program.run(ctx, []string{"plugins", "--watch", "-o", "wide"}, stdout, stderr)
+		_ = stdout.Close()
+	}()
+	var shown []string
+	for rows := bufio.NewScanner(table); rows.Scan(); {
+		for _, state := range []string{"CONNECTING", "TRANSIENT_FAILURE"} {
+			if strings.Contains(rows.Text(), state) && !slices.Contains(shown, state) {
+				shown = append(shown, state)
+			}
+		}
+		switch len(shown) {
+		case 1:
+			answer()
+		case 2:
+			interrupt()
+		}
+	}
+	if code := <-ended; code != exitOK || stderr.String() != "" || len(shown) != 2 {
+		t.Errorf("exit code %d, it says %q and shows %v", code, stderr, shown)
+	}
+}
+
 // mutely finds nothing, and never says so.
 type mutely struct{}
 
@@ -125,17 +163,22 @@ func TestWaitForSourceIsSaid(t *testing.T) {
 	}
 }
 
-// TestAttachSaysItsWait has attach reach a plugin that does not answer, until that turns out to
-// be none. Its host reads the handshake from stdout, so that nothing else is written there.
-func TestAttachSaysItsWait(t *testing.T) {
+// otherServer is no plugin, which its one client learns when answer is called. Asked is closed
+// once the client has asked.
+func otherServer(t *testing.T) (address string, asked <-chan struct{}, answer func()) {
+	t.Helper()
 	lis, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer lis.Close()
-	asked, answers := make(chan struct{}), make(chan struct{})
+	came, answers := make(chan struct{}), make(chan struct{})
 	var serving sync.WaitGroup
-	defer serving.Wait()
+	answer = sync.OnceFunc(func() { close(answers) })
+	t.Cleanup(func() {
+		_ = lis.Close()
+		answer()
+		serving.Wait()
+	})
 	serving.Go(func() {
 		c, err := lis.Accept()
 		if err != nil {
@@ -143,17 +186,23 @@ func TestAttachSaysItsWait(t *testing.T) {
 		}
 		defer c.Close()
 		_, _ = c.Read(make([]byte, 1))
-		close(asked)
+		close(came)
 		<-answers
 		_, _ = c.Write([]byte("SSH-2.0-none\r\n"))
 		_, _ = io.Copy(io.Discard, c)
 	})
+	return lis.Addr().String(), came, answer
+}
+
+// TestAttachSaysItsWait has attach reach a plugin that does not answer, until that turns out to
+// be none. Its host reads the handshake from stdout, so that nothing else is written there.
+func TestAttachSaysItsWait(t *testing.T) {
+	address, asked, answer := otherServer(t)
 	for key, value := range map[string]string{"TEST_PLUGIN": "hello", "PLUGIN_PROTOCOL_VERSIONS": "1", "ATTACH_TIMEOUT": "1h", "LOG_LEVEL": "off"} {
 		t.Setenv(key, value)
 	}
 	program := Options{Name: "basic", Handshake: plugin.HandshakeConfig{MagicCookieKey: "TEST_PLUGIN", MagicCookieValue: "hello"}}
-	address := lis.Addr().String()
-	out, said, code := waits(t, program, asked, func(func()) { close(answers) }, "attach", "store="+address)
+	out, said, code := waits(t, program, asked, func(func()) { answer() }, "attach", "store="+address)
 	want := "basic: waiting for plugin store: CONNECTING to store@" + address + "\nbasic: the plugin was not reached"
 	if !strings.HasPrefix(said, want) || strings.Count(said, "\n") != 2 || out != "" || code != exitUnreachable {
 		t.Errorf("it says %q and %q with exit code %d, want %q", out, said, code, want)

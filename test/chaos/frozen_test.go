@@ -19,7 +19,9 @@ import (
 // answered by another replica in time, whether or not somebody withdraws the one that
 // is stopped.
 func TestFrozenReplica(t *testing.T) {
-	const limit = 9 * time.Second // within which each call is to be answered that was under way
+	// How long calls are made. What bounds each of them is CallTimeout below: an answer that
+	// takes longer is an error.
+	const limit = 9 * time.Second
 	whens := map[string]time.Duration{"stays": 0, "is withdrawn at once": time.Millisecond, "is withdrawn": 6 * time.Second, "is withdrawn late": 7500 * time.Millisecond}
 	for name, after := range whens {
 		for _, protocol := range []string{"netrpc", "grpc"} {

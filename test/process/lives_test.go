@@ -97,6 +97,24 @@ func TestChildrenEndWithTheirHost(t *testing.T) {
 	}
 }
 
+// slowest is the longest time that children have outlived their host by.
+var slowest struct {
+	sync.Mutex
+	took time.Duration
+}
+
+// endedWithin logs a time that is longer than all before: the bound is far above what is usual,
+// and children that come to need more are to be seen.
+func endedWithin(t *testing.T, took time.Duration) {
+	t.Helper()
+	slowest.Lock()
+	defer slowest.Unlock()
+	if took > slowest.took {
+		slowest.took = took
+		t.Logf("the longest time so far that children have outlived their host by is %v", took.Round(time.Millisecond))
+	}
+}
+
 func endOnce(t *testing.T, way ending, children, version int, busy bool) {
 	t.Helper()
 	l := newLife(t, way.command, children, version)
@@ -119,6 +137,7 @@ func endOnce(t *testing.T, way ending, children, version int, busy bool) {
 	for len(l.left(t)) > 0 && time.Since(began) < childrenEnd {
 		time.Sleep(5 * time.Millisecond)
 	}
+	endedWithin(t, time.Since(began))
 	for _, pid := range l.left(t) {
 		t.Errorf("%s: child %d has outlived its host by %v", setting, pid, childrenEnd)
 		_ = syscall.Kill(pid, syscall.SIGKILL)

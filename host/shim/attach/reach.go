@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -161,16 +162,21 @@ func (r *remote) awaited(ctx context.Context) string {
 			return ""
 		}
 		generation = view.Generation
-		for _, p := range view.Plugins {
-			if said := awaitedOf(p); p.Name == r.opts.Plugin && said != "" {
-				return "plugin " + p.Name + said
-			}
+		if said := awaitedOf(view, r.opts.Plugin); said != "" {
+			return "plugin " + r.opts.Plugin + said
 		}
 	}
 }
 
 // awaitedOf says what is waited for of a plugin.
-func awaitedOf(p fleet.PluginStatus) (said string) {
+func awaitedOf(view fleet.View, plugin string) (said string) {
+	var p fleet.PluginStatus // which has no endpoint if no source knows it
+	if i := slices.IndexFunc(view.Plugins, func(p fleet.PluginStatus) bool { return p.Name == plugin }); i >= 0 {
+		p = view.Plugins[i]
+	}
+	if view.Synced && len(p.Endpoints) == 0 {
+		return ": " + unfound(view, plugin)
+	}
 	for _, e := range p.Endpoints {
 		switch {
 		case e.State == conn.Ready:
@@ -182,6 +188,14 @@ func awaitedOf(p fleet.PluginStatus) (said string) {
 		}
 	}
 	return said
+}
+
+// unfound says why a plugin has no endpoint, in the words of the command line.
+func unfound(view fleet.View, plugin string) string {
+	if i := slices.IndexFunc(view.Problems, func(p target.Problem) bool { return p.Plugin == plugin }); i >= 0 {
+		return view.Problems[i].String()
+	}
+	return "no endpoint"
 }
 
 // printTo sends the host what the plugin prints.

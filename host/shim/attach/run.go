@@ -31,6 +31,7 @@ var (
 // process over: its standard streams belong to the host, and a second Run is not
 // possible. The plugin on the network lives on whatever happens.
 func Run(ctx context.Context, o Options) error {
+	host := os.Getppid() // before anything takes time: the host may end meanwhile
 	if err := o.validate(); err != nil {
 		return err
 	}
@@ -41,7 +42,7 @@ func Run(ctx context.Context, o Options) error {
 	s := &shim{remote: r, state: stub.NewState()}
 	defer s.close()
 	s.forward()
-	served, err := s.reach(ctx)
+	served, err := s.reach(ctx, host)
 	if err != nil {
 		return err
 	}
@@ -65,9 +66,9 @@ func Run(ctx context.Context, o Options) error {
 	return err
 }
 
-// reach waits for the plugin, and gives what the host sees of it.
-func (s *shim) reach(ctx context.Context) (*plugin.ServeConfig, error) {
-	host, r := os.Getppid(), s.remote
+// reach waits for the plugin, and gives what the host sees of it, if that is the parent still.
+func (s *shim) reach(ctx context.Context, host int) (*plugin.ServeConfig, error) {
+	r := s.remote
 	if r.opts.Waiting != nil {
 		defer r.opts.Waiting(r.awaited)()
 	}
