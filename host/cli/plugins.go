@@ -33,7 +33,7 @@ also of a daemon that was away meanwhile.
 			}
 			return o.ask(cmd, server, func(ctx context.Context, of client) error {
 				if watch {
-					return o.untilTold(ctx, of, cmd.ErrOrStderr(), func(ctx context.Context) error {
+					return o.untilSynced(ctx, of, cmd.ErrOrStderr(), func(ctx context.Context) error {
 						return watchPlugins(ctx, o.patient(of, cmd.ErrOrStderr()).Watch, format, cmd.OutOrStdout())
 					})
 				}

@@ -120,9 +120,9 @@ func untold(of client) (source string) {
 	return ""
 }
 
-// untilTold has use show all plugins as they change, and says meanwhile, once, which source has
+// untilSynced has use show all plugins as they change, and says meanwhile, once, which source has
 // told nothing, if any: what becomes of endpoints is shown.
-func (o Options) untilTold(ctx context.Context, of client, stderr io.Writer, use func(context.Context) error) error {
+func (o Options) untilSynced(ctx context.Context, of client, stderr io.Writer, use func(context.Context) error) error {
 	defer o.beginWait(ctx, func(context.Context) { o.sayWait(stderr, untold(of)) })()
 	return use(ctx)
 }
