@@ -21,6 +21,21 @@ import (
 
 var chatting = &grpc.StreamDesc{ServerStreams: true, ClientStreams: true}
 
+// openChat opens a stream through a stub, which ends with the test.
+func openChat(t *testing.T, router balancer.Router) grpc.ClientStream {
+	t.Helper()
+	routed, err := NewGRPC(Config{Router: router})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = routed.Close() })
+	s, err := routed.Conn.NewStream(t.Context(), chatting, "/test.Shop/Chat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
 // interceptStreams is a connection whose streams are what open makes of them.
 func interceptStreams(t *testing.T, open grpc.StreamClientInterceptor) *grpc.ClientConn {
 	t.Helper()
@@ -82,15 +97,7 @@ func failToEncode(t *testing.T, conn *grpc.ClientConn, held bool) {
 		}
 		return s, err
 	})
-	routed, err := NewGRPC(Config{Router: o})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer routed.Close()
-	s, err := routed.Conn.NewStream(t.Context(), chatting, "/test.Shop/Chat")
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := openChat(t, o)
 	waits, received := make(chan struct{}), error(nil)
 	go func() {
 		defer close(told)
@@ -162,15 +169,7 @@ func TestStreamEndsBesideSender(t *testing.T) {
 					return c.send()
 				}}, nil
 			})
-			routed, err := NewGRPC(Config{Router: o})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer routed.Close()
-			s, err := routed.Conn.NewStream(t.Context(), chatting, "/test.Shop/Chat")
-			if err != nil {
-				t.Fatal(err)
-			}
+			s := openChat(t, o)
 			go func() {
 				defer close(told)
 				_ = s.RecvMsg(nil)

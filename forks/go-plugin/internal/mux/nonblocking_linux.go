@@ -4,7 +4,6 @@ package mux
 
 import (
 	"errors"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,16 +27,8 @@ func (w *socketWriter) writeSomeOf(list [][]byte) (int, error) {
 // writeSeveralTo is writeTo of several pieces.
 func (w *socketWriter) writeSeveralTo(fd uintptr) (done bool) {
 	tellRace(int(fd))
-	for {
-		n, err := unix.Writev(int(fd), w.several.list)
-		switch {
-		case err == nil:
-			w.n = n
-		case errors.Is(err, syscall.EINTR):
-			continue
-		case !errors.Is(err, syscall.EAGAIN):
-			w.err = err
-		}
-		return true
+	for again := true; again; {
+		again = w.isInterrupted(unix.Writev(int(fd), w.several.list))
 	}
+	return true
 }

@@ -45,16 +45,21 @@ func (w *socketWriter) flushed() bool { return true }
 // writeTo is called with the socket, which does not block. It always says that it
 // is done: what is left over is written by others.
 func (w *socketWriter) writeTo(fd uintptr) (done bool) {
-	for {
-		n, err := syscall.Write(int(fd), w.data)
-		switch {
-		case err == nil:
-			w.n = n
-		case errors.Is(err, syscall.EINTR):
-			continue
-		case !errors.Is(err, syscall.EAGAIN):
-			w.err = err
-		}
-		return true
+	for again := true; again; {
+		again = w.isInterrupted(syscall.Write(int(fd), w.data))
 	}
+	return true
+}
+
+// isInterrupted notes what a write came to, and reports true if it has to be tried again.
+func (w *socketWriter) isInterrupted(n int, err error) bool {
+	switch {
+	case err == nil:
+		w.n = n
+	case errors.Is(err, syscall.EINTR):
+		return true
+	case !errors.Is(err, syscall.EAGAIN):
+		w.err = err
+	}
+	return false
 }
