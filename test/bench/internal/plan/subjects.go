@@ -81,6 +81,7 @@ func Subjects() []Subject {
 		{Name: "shims-grpc", Program: Upstream, Beside: []string{Basic}, About: "upstream's host, basic attach, basic expose, upstream's child, gRPC"},
 		{Name: "far-netrpc", Program: Ours, Far: true, About: "network-netrpc, 0.25 ms away"},
 		{Name: "far-grpc", Program: Ours, Far: true, About: "network-grpc, 0.25 ms away"},
+		{Name: "far-bare-grpc", Program: GRPC, Far: true, About: "bare-grpc, 0.25 ms away"},
 		{Name: "far-expose-netrpc", Program: Ours, Beside: []string{Basic, Upstream}, Far: true, About: "expose-netrpc, 0.25 ms away"},
 		{Name: "far-expose-grpc", Program: Ours, Beside: []string{Basic, Upstream}, Far: true, About: "expose-grpc, 0.25 ms away"},
 		{Name: "far-attach-netrpc", Program: Upstream, Beside: []string{Basic, Ours}, Far: true, About: "attach-netrpc, with 0.25 ms from basic attach to the plugin"},

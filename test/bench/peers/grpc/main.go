@@ -20,6 +20,7 @@ func main() {
 	peer.Program{Subjects: []peer.Subject{
 		{Name: "bare-grpc", Open: open, Remote: remote},
 		{Name: "proxy-grpc", Open: proxied},
+		{Name: "far-bare-grpc", Open: far},
 	}, Serve: serve}.Main()
 }
 
