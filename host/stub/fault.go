@@ -41,7 +41,8 @@ const (
 	// ReasonUnavailable: no endpoint took the call in time. It was never sent: a
 	// call that was, and that found no endpoint for its repetition, is lost.
 	ReasonUnavailable
-	// ReasonArguments: the arguments cannot be encoded.
+	// ReasonArguments: the arguments cannot be encoded, or have more bytes than a message
+	// may. Of a stream it is one of its messages, and what came before may have run.
 	ReasonArguments
 	// ReasonAnswer: the plugin answered something that cannot be decoded as
 	// what the caller expects.
@@ -123,7 +124,8 @@ func (f *Fault) As(target any) bool {
 }
 
 // GRPCStatus gives the Fault the code that gRPC callers expect: Unavailable,
-// DeadlineExceeded, Canceled, InvalidArgument or Internal.
+// DeadlineExceeded, Canceled or Internal. Arguments have the code that gRPC gave them, which
+// is Internal or ResourceExhausted, and else InvalidArgument.
 func (f *Fault) GRPCStatus() *status.Status {
 	code := codes.Unavailable
 	switch f.Reason {
@@ -131,6 +133,9 @@ func (f *Fault) GRPCStatus() *status.Status {
 		code = codes.DeadlineExceeded
 	case ReasonArguments:
 		code = codes.InvalidArgument
+		if own, ok := status.FromError(f.Err); ok && f.Err != nil {
+			code = own.Code()
+		}
 	case ReasonAnswer:
 		code = codes.Internal
 	case ReasonCaller:

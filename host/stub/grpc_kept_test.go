@@ -321,7 +321,8 @@ func TestKeptOptions(t *testing.T) {
 		defer s.Close()
 		errs := make(map[string]error)
 		for _, method := range []string{"Set", "Get"} {
-			errs[method] = s.Conn.Invoke(t.Context(), "/x.X/"+method, wrapperspb.String("a"), new(wrapperspb.StringValue), grpc.CallContentSubtype("none"))
+			err := s.Conn.Invoke(t.Context(), "/x.X/"+method, wrapperspb.String("a"), new(wrapperspb.StringValue), grpc.CallContentSubtype("none"))
+			errs[method] = errors.Unwrap(err)
 		}
 		if errs["Set"] == nil || errs["Set"].Error() != errs["Get"].Error() {
 			t.Errorf("got %v, and gRPC says %v", errs["Set"], errs["Get"])

@@ -217,7 +217,7 @@ func TestArgumentsThatCannotBeSent(t *testing.T) {
 	var told []error
 	err = routed.Conn.Invoke(t.Context(), "/test.Memory/Init", "no message", new(wrapperspb.StringValue),
 		grpc.CallContentSubtype(proto.Name), grpc.OnFinish(func(err error) { told = append(told, err) }))
-	if err == nil || !slices.Equal(told, []error{err}) {
+	if f, ok := Cause(err); !ok || !slices.Equal(told, []error{f.Err}) {
 		t.Errorf("ended with %v, and told %v", err, told)
 	}
 	if got := <-o.ends; got != balancer.NotSent {

@@ -78,7 +78,9 @@ type routedStream struct {
 	unsent  bool // a lost stream was surely not run
 	inside  int  // callers that are within the stream's methods
 	senders int  // those of them that send
-	owed    bool // who of them learns enough of the end gives the lease back, or the last
+	owed    bool // who of them learns enough of the end settles it, or the last
+	// unsendable is set if result is what gRPC had against a message of the caller's.
+	unsendable *Fault
 	// unread undoes the wait for what the caller is told of a stream that was lost.
 	unread func() bool
 }
@@ -108,33 +110,44 @@ func (s *routedStream) finish(err error) {
 	}
 }
 
-// releaseLocked gives the lease back, and tells the observer how the stream ended. Of
-// one that was lost, the plugin's answer may have come before and lie unread: it is what
-// the caller is told then, so that the observer waits for it, for as long as the caller's
-// context lives.
+// releaseLocked ends a stream whose end is known: it gives the lease back, and tells the
+// observer. Whoever is within one of the stream's methods may be about to learn more of what
+// ended it, and does so then.
 func (s *routedStream) releaseLocked() {
 	err := s.result
 	switch {
 	case err == nil:
 		s.lease.Done(balancer.Answered)
+		s.observe(nil)
+		return
 	case s.isLost(err):
 		s.wasLost = true
-		s.giveBackLocked(balancer.Lost)
+		// The plugin's answer may have come before and lie unread: it is what the caller is
+		// told then, so that the observer waits for it, for as long as the caller's context lives.
 		s.unread = context.AfterFunc(s.ctx, func() { s.observe(s.lost(err, !s.isUnsent())) })
-		return
 	case s.isCallers(err):
 		s.lease.Done(balancer.Abandoned)
-		err = s.callers()
-	default:
-		s.giveBackLocked(balancer.Answered)
+		s.observe(s.callers())
+		return
 	}
-	s.observe(err)
+	if s.owed = s.inside > 0; !s.owed {
+		s.settleLocked()
+	}
 }
 
-// giveBackLocked gives the lease back, or leaves that to who is about to learn more of the end.
-func (s *routedStream) giveBackLocked(o balancer.Outcome) {
-	if s.owed = s.inside > 0; !s.owed {
-		s.lease.Done(o)
+// settleLocked does what releaseLocked has left, once nobody learns more.
+func (s *routedStream) settleLocked() {
+	switch {
+	case s.wasLost && s.unsent:
+		s.lease.Done(balancer.NotSent)
+	case s.wasLost:
+		s.lease.Done(balancer.Lost)
+	case s.unsendable != nil:
+		s.lease.Done(balancer.Abandoned)
+		s.observe(s.unsendable)
+	default:
+		s.lease.Done(balancer.Answered)
+		s.observe(s.result)
 	}
 }
 
@@ -188,8 +201,9 @@ func (s *routedStream) lost(err error, sent bool) error {
 
 // within runs one of the stream's methods. It reports false for an error of a stream that was
 // surely not run: gRPC says so only to who is told of the end, after that. What gRPC itself
-// fails at as it sends says nothing of the endpoint: a reader is told of it in the same words, so
-// that it leaves the lease to who may be sending meanwhile.
+// fails at as it sends is the caller's doing, and says nothing of the endpoint. A reader is told
+// of it in the same words, so that it leaves it to who may be sending meanwhile to say what it
+// was; a reader that is told before has but these words.
 func (s *routedStream) within(sends bool, method func() (told bool, err error)) (sent bool, err error) {
 	s.mu.Lock()
 	s.inside++
@@ -211,17 +225,10 @@ func (s *routedStream) within(sends bool, method func() (told bool, err error)) 
 		if !s.owed || !told && s.inside > 0 || !s.wasLost && !sends && s.senders > 0 {
 			return
 		}
-		s.owed = false
-		switch {
-		case s.wasLost && s.unsent:
-			s.lease.Done(balancer.NotSent)
-		case s.wasLost:
-			s.lease.Done(balancer.Lost)
-		case told && sends:
-			s.lease.Done(balancer.Abandoned)
-		default:
-			s.lease.Done(balancer.Answered)
+		if s.owed = false; told && sends && !s.wasLost {
+			s.unsendable = s.call.fault(Fault{Reason: ReasonArguments, Endpoint: s.lease.Endpoint(), MayHaveRun: true, Err: s.result})
 		}
+		s.settleLocked()
 	}()
 	told, err = method()
 	return true, err
@@ -243,6 +250,11 @@ func (s *routedStream) explain(err error, sent bool) error {
 		return s.lost(err, sent)
 	case err != nil && s.isCallers(err):
 		return s.callers()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.unsendable != nil && errors.Is(err, s.result) {
+		return s.unsendable
 	}
 	return err
 }

@@ -112,7 +112,7 @@ func (m *sentMark) sent() bool {
 func (c *grpcCall) attempted(ctx context.Context, lease balancer.Lease, sent bool, err error) (again bool, _ error) {
 	switch {
 	case err == nil:
-	case errors.Is(err, plugin.ErrConnectionLost):
+	case errors.Is(err, plugin.ErrConnectionLost), !sent && status.Code(err) == codes.Unavailable:
 		outcome := balancer.NotSent
 		if sent {
 			outcome = balancer.Lost
@@ -124,9 +124,11 @@ func (c *grpcCall) attempted(ctx context.Context, lease balancer.Lease, sent boo
 		return false, c.fault(Fault{Reason: ReasonLost, Endpoint: lease.Endpoint(), Err: err})
 	case isContextError(err) && hasExpired(ctx):
 		return false, c.cutShort(ctx, lease, sent)
-	case !sent: // such as arguments that cannot be encoded
+	case !sent: // gRPC itself has not taken it, as when it cannot be encoded
 		lease.Done(balancer.NotSent)
-		return false, err
+		c.attempts--
+		c.notSent()
+		return false, c.fault(Fault{Reason: ReasonArguments, Err: err})
 	}
 	c.routes.answered(lease)
 	lease.Done(balancer.Answered)

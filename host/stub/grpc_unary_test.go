@@ -48,12 +48,14 @@ func TestUnarySession(t *testing.T) {
 		err     error
 		outcome balancer.Outcome
 		want    error // what the call ends with
+		fault   *Fault
 	}{
-		"answered":         {true, nil, balancer.Answered, nil},
-		"failed":           {true, refused, balancer.Answered, refused},
-		"lost":             {true, errCut, balancer.Lost, plugin.ErrConnectionLost},
-		"cannot be sent":   {false, refused, balancer.NotSent, refused},
-		"was not sent yet": {false, errCut, balancer.NotSent, nil}, // it is made once more
+		"answered":         {true, nil, balancer.Answered, nil, nil},
+		"failed":           {true, refused, balancer.Answered, refused, nil},
+		"lost":             {true, errCut, balancer.Lost, plugin.ErrConnectionLost, &Fault{Reason: ReasonLost, MayHaveRun: true}},
+		"cannot be sent":   {false, refused, balancer.NotSent, refused, &Fault{Reason: ReasonArguments}},
+		"was not sent yet": {false, errCut, balancer.NotSent, nil, nil}, // it is made once more
+		"had no transport": {false, status.Error(codes.Unavailable, "not connected"), balancer.NotSent, nil, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &unarySession{endings: *startEndings(t)}
@@ -77,7 +79,7 @@ func TestUnarySession(t *testing.T) {
 			if !errors.Is(err, c.want) {
 				t.Errorf("ended with %v, want %v", err, c.want)
 			}
-			if f, lost := Cause(err); lost != (c.outcome == balancer.Lost) || lost && (f.Reason != ReasonLost || !f.MayHaveRun) {
+			if f, _ := Cause(err); (f == nil) != (c.fault == nil) || f != nil && (f.Reason != c.fault.Reason || f.MayHaveRun != c.fault.MayHaveRun) {
 				t.Errorf("ended with %+v", f)
 			}
 			if got := <-s.ends; got != c.outcome {

@@ -422,14 +422,19 @@ func TestRPCArguments(t *testing.T) {
 						router.set()
 						time.AfterFunc(time.Second, func() { router.set(echoing("a")) })
 					}
-					client := handStub(t, router, nil)
+					seen := recorder{make(chan seenCall, 10)}
+					client := handStub(t, router, func(c *Config) { c.Observer = seen })
 					if !late { // so that the channel is open
 						<-goCall(client, "Add", "x")
+						<-seen.calls
 					}
 					err := client.Call("Plugin.Add", tc.args, new(string))
 					fault, ok := Cause(err)
 					if !ok || fault.Reason != ReasonArguments || fault.MayHaveRun || fault.Source() != SourceHost {
 						t.Errorf("%s (late: %v): got %v", tc.reason, late, err)
+					}
+					if diff := cmp.Diff(seenCall{Method: "Add", Source: SourceHost}, <-seen.calls); diff != "" {
+						t.Errorf("%s (late: %v): (-want +got)\n%s", tc.reason, late, diff)
 					}
 					if r := <-goCall(client, "Add", "y"); r.String() != `"y"` {
 						t.Errorf("%s: next call: %v", tc.reason, r)
