@@ -40,23 +40,35 @@ func (a attached) Ended() <-chan struct{} { return a.session.Done() }
 // Done implements balancer.Lease.
 func (a attached) Done(how balancer.Outcome) { a.ends <- how }
 
+// attach attaches to a pod until the test ends.
+func attach(t *testing.T, p *pod, protocol plugin.Protocol, change func(*plugin.ClientConfig)) attached {
+	t.Helper()
+	config := &plugin.ClientConfig{
+		HandshakeConfig: testHandshake, Plugins: p.set, Reattach: &plugin.ReattachConfig{Addr: p.addr},
+		AllowedProtocols: []plugin.Protocol{protocol}, Logger: hclog.NewNullLogger(),
+	}
+	change(config)
+	session, err := plugin.Attach(t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = session.Close() })
+	return attached{session, make(chan balancer.Outcome, 10)}
+}
+
+// byHTTP2 has the calls of a session go by HTTP/2.
+func byHTTP2(c *plugin.ClientConfig) {
+	c.GRPCDialOptions = []grpc.DialOption{grpc.WithUserAgent("own")}
+}
+
 // attachBothWays attaches to a pod, once by mux and once by HTTP/2.
 func attachBothWays(t *testing.T) map[string]attached {
 	t.Helper()
 	p := startPod(t, "0", plugin.PluginSet{"shop": &shopGRPC{ledger: newLedger()}}, true)
-	all := make(map[string]attached)
-	for name, opts := range map[string][]grpc.DialOption{"mux": nil, "HTTP/2": {grpc.WithUserAgent("own")}} {
-		session, err := plugin.Attach(t.Context(), &plugin.ClientConfig{
-			HandshakeConfig: testHandshake, Plugins: p.set, Reattach: &plugin.ReattachConfig{Addr: p.addr},
-			AllowedProtocols: []plugin.Protocol{plugin.ProtocolGRPC}, Logger: hclog.NewNullLogger(), GRPCDialOptions: opts,
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = session.Close() })
-		all[name] = attached{session, make(chan balancer.Outcome, 10)}
+	return map[string]attached{
+		"mux":    attach(t, p, plugin.ProtocolGRPC, func(*plugin.ClientConfig) {}),
+		"HTTP/2": attach(t, p, plugin.ProtocolGRPC, byHTTP2),
 	}
-	return all
 }
 
 // TestArgumentsAreTheCallers has gRPC itself not take what a caller gives it, of a call and of a

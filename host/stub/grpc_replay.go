@@ -35,7 +35,7 @@ func (c *grpcCall) prepare(ctx context.Context, lease balancer.Lease, conn *grpc
 		ctx := toldDeadline{metadata.NewOutgoingContext(stub, r.metadata), time.Now().Add(q.timeout)}
 		mark := sentMark{conn: conn, method: q.method}
 		err := conn.Invoke(ctx, q.method, r, r, mark.with([]grpc.CallOption{grpc.ForceCodecV2(r)})...)
-		if errors.Is(err, plugin.ErrConnectionLost) && !mark.sent() {
+		if err != nil && !mark.sent() {
 			return notRunError{err}
 		}
 		return err

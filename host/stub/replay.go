@@ -28,7 +28,9 @@ type ReplayError struct {
 
 // Error implements error.
 func (e *ReplayError) Error() string {
-	if _, failed := Cause(e.Err); failed || errors.Is(e.Err, plugin.ErrConnectionLost) || errors.Is(e.Err, ErrTimeout) {
+	_, failed := Cause(e.Err)
+	_, notRun := errors.AsType[notRunError](e.Err)
+	if failed || notRun && !isRefused(e.Err) || errors.Is(e.Err, plugin.ErrConnectionLost) || errors.Is(e.Err, ErrTimeout) {
 		return fmt.Sprintf("the replay of %s to %s failed: %v", e.Method, e.Endpoint, e.Err)
 	}
 	return fmt.Sprintf("the replay of %s was refused by %s: %v", e.Method, e.Endpoint, e.Err)

@@ -118,7 +118,8 @@ func (c *rpcCodec) declined(k *call, lease balancer.Lease, err error) bool {
 		outcome = replay.outcome
 	}
 	lease.Done(outcome)
-	if unfit, ok := errors.AsType[*plugin.RPCEncodeError](err); ok { // it would fail elsewhere as well
+	unfit, isUnfit := errors.AsType[*plugin.RPCEncodeError](err)
+	if isUnfit && !replaying { // it would fail elsewhere as well
 		c.fault(k, Fault{Reason: ReasonArguments, Err: unfit.Err})
 		return true
 	}
@@ -130,7 +131,7 @@ func (c *rpcCodec) declined(k *call, lease balancer.Lease, err error) bool {
 	_, failed := Cause(err)
 	switch {
 	case failed: // the session ended meanwhile
-	case replaying && (answered || errors.Is(err, ErrTimeout)):
+	case replaying && (answered || isUnfit || errors.Is(err, ErrTimeout)):
 		k.retry.refused = err
 	case answered:
 		k.retry.refused = &RefusedError{Kind: c.kind, Err: text}

@@ -24,6 +24,7 @@ type handChannel struct {
 	during  func()
 	headers chan rpc.Response
 	refuse  bool // what comes is no answer
+	lasting bool // so it will be later
 	closed  chan struct{}
 	close   sync.Once
 
@@ -75,7 +76,7 @@ func (c *handChannel) ReadHeader(r *rpc.Response) error {
 
 func (c *handChannel) ReadReply(to reflect.Value) error {
 	if c.refuse {
-		return &plugin.RPCRefusedError{Reason: "too many calls", Busy: true}
+		return &plugin.RPCRefusedError{Reason: "too many calls", Busy: !c.lasting}
 	}
 	if to.IsValid() {
 		to.Elem().SetString("answer")

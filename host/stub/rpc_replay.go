@@ -6,8 +6,11 @@ import (
 	"bytes"
 	"context"
 	"encoding/gob"
+	"errors"
 	"net/rpc"
 	"reflect"
+
+	"github.com/hashicorp/go-plugin"
 
 	"github.com/reattach/reattach/host/balancer"
 )
@@ -49,20 +52,29 @@ func (c *rpcCodec) again(q recordedRequest, lease balancer.Lease, s *sessionChan
 	k := &call{
 		callState: c.newState(q.method), args: q.request, caller: caller, replayed: true,
 	}
-	for {
-		err := s.send(k, borrowed{lease}, k.args)
-		if err == nil {
-			break
-		}
-		if err != errBusy {
-			return err
-		}
-		if err := s.await(c.ctx); err != nil {
-			return err
+	err := s.send(k, borrowed{lease}, k.args)
+	for err == errBusy {
+		if err = s.await(c.ctx); err == nil {
+			err = s.send(k, borrowed{lease}, k.args)
 		}
 	}
+	if err != nil {
+		return notRunError{err}
+	}
 	<-caller.Done // The session or the stub ends it as well.
+	_, ran := caller.Error.(rpc.ServerError)
+	if !ran && isRefused(caller.Error) {
+		return notRunError{caller.Error}
+	}
 	return caller.Error
+}
+
+// isRefused reports whether err is a plugin's own over net/rpc: of its method, or why it has
+// not run that.
+func isRefused(err error) bool {
+	_, answered := errors.AsType[rpc.ServerError](err)
+	_, refused := errors.AsType[*plugin.RPCRefusedError](err)
+	return answered || refused
 }
 
 // owedTurn is a request that endpoints remember, and whose answer gives a turn back.
