@@ -23,6 +23,7 @@ func program() cli.Options {
 		Handshake:   commons.Handshake(),
 		Versions:    commons.Versions,
 		Kinds:       kinds(),
+		PluginDir:   "./bin",
 		OnceReady:   greeted.greet,
 		Environment: greeted,
 		Tracer:      tracing.FromEnv,

@@ -5,12 +5,14 @@ package cli
 import (
 	"context"
 	"io"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/discovery/dir"
 )
 
 // completeWithin bounds how long somebody waits who has pressed the key for completion.
@@ -20,12 +22,13 @@ const completeWithin = 3 * time.Second
 func (o Options) completePlugin(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var names []string
 	if len(args) == 0 {
-		o.lookUp(cmd, func(ctx context.Context, of client) {
+		files := o.lookUp(cmd, func(ctx context.Context, of client) {
 			all, _ := of.Plugins(ctx) // those that were found until then
 			for _, p := range all.Plugins {
 				names = append(names, p.Name)
 			}
 		})
+		names = append(names, files...)
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
@@ -60,22 +63,33 @@ func methodsOf(kinds []daemon.KindInfo) []string {
 	return names
 }
 
-// lookUp asks what a command would, for a moment. It prints nothing.
-func (o Options) lookUp(cmd *cobra.Command, ask func(context.Context, client)) {
+// lookUp asks what a command would, for a moment. It prints nothing and starts nothing:
+// whoever presses the key has not said that anything shall run. So plugins of files are known
+// to a daemon alone; without one their names are what it returns.
+func (o Options) lookUp(cmd *cobra.Command, ask func(context.Context, client)) (notAsked []string) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completeWithin)
 	defer cancel()
 	c, err := o.readConfig()
 	if err != nil {
-		return
+		return nil
 	}
 	server := ""
 	if flag := cmd.Flag("server"); flag != nil {
 		server = flag.Value.String()
 	}
+	dirs := filepath.SplitList(c.PluginDir)
+	c.PluginDir = ""
 	of, err := c.open(ctx, server, io.Discard)
-	if err != nil {
-		return
+	if err == nil {
+		defer of.Close()
+		ask(ctx, of)
 	}
-	defer of.Close()
-	ask(ctx, of)
+	if c.Server != "" {
+		return nil
+	}
+	for _, path := range dirs {
+		names, _ := dir.Names(path) // nobody would read why there are none
+		notAsked = append(notAsked, names...)
+	}
+	return notAsked
 }

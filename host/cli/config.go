@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"reflect"
 	"slices"
 	"strconv"
@@ -31,7 +32,7 @@ type config struct {
 
 // hostConfig has the same names for every program. The tags desc say what each is.
 type hostConfig struct {
-	PluginDir        string        `envconfig:"PLUGIN_DIR" default:"./bin" desc:"directory of executables (*.po) to start as children, and of shared objects (*.so) to load, or several with : between; empty for none"`
+	PluginDir        string        `envconfig:"PLUGIN_DIR" desc:"directory of executables (*.po) to start as children, and of shared objects (*.so) to load, or several with : between; empty for none"`
 	NetworkPlugin    []string      `envconfig:"NETWORK_PLUGIN" desc:"comma list of network plugins: host:port, name=host:port, unix:///path of a socket, or dns:///host:port for one endpoint of each address record; ;affinity=session and ;replay=METHOD may follow, for plugins that remember what they were told"`
 	NetworkPluginDir string        `envconfig:"NETWORK_PLUGIN_DIR" desc:"directory of unix sockets (NAME.sock) that network plugins serve on; it need not exist yet"`
 	Zone             string        `envconfig:"HOST_ZONE" desc:"zone of this host: calls stay in it while a quarter of the ready endpoints are there, or as the hints of EndpointSlices have it"`
@@ -50,6 +51,9 @@ type hostConfig struct {
 	TLSCAFile        string        `envconfig:"HOST_TLS_CA_FILE" desc:"authority that vouches for network plugins; with it they are reached by TLS only"`
 	TLSPlainPlugins  []string      `envconfig:"HOST_TLS_PLAIN_PLUGINS" desc:"comma list of plugins that may speak plain TCP although TLS is configured"`
 }
+
+// pluginDir is the variable whose default is the program's, Options.PluginDir.
+const pluginDir = "PLUGIN_DIR"
 
 // programConfig has names that begin with the program's.
 type programConfig struct {
@@ -81,6 +85,9 @@ func (o Options) readConfig() (config, error) {
 				*list = trimmed(*list)
 			}
 		}
+	}
+	if _, asked := os.LookupEnv(pluginDir); !asked {
+		c.PluginDir = o.PluginDir
 	}
 	var err error
 	if c.program, err = o.settled(); err != nil {

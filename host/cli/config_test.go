@@ -132,7 +132,7 @@ func TestReadConfig(t *testing.T) {
 			var cluster kube.Finder
 			c, err := Options{
 				Name: "basic", Handshake: commons.Handshake(), Versions: commons.Versions, Finders: []Finder{&cluster},
-				Kinds: []daemon.Kind{greeter()},
+				Kinds: []daemon.Kind{greeter()}, PluginDir: "./bin",
 			}.readConfig()
 			got := read{c.hostConfig, c.programConfig, cluster}
 			if err != nil {

@@ -67,7 +67,7 @@ func (c *config) versions() func(plugin.PluginSet) map[int]plugin.PluginSet {
 // namesPlugins reports whether the environment names plugins that a command can attach
 // to by itself, or where to find some.
 func (c *config) namesPlugins() bool {
-	_, asked := os.LookupEnv("PLUGIN_DIR")
+	_, asked := os.LookupEnv(pluginDir)
 	return c.namesNetwork() || c.PluginDir != "" && (asked || isDir(c.PluginDir))
 }
 
@@ -83,7 +83,7 @@ func (c *config) wantsFinder() bool { return slices.ContainsFunc(c.program.Finde
 // directory which was asked for exists. One that is the default need not, if there is
 // another place.
 func (c *config) settlePlaces() error {
-	if _, asked := os.LookupEnv("PLUGIN_DIR"); c.PluginDir != "" {
+	if _, asked := os.LookupEnv(pluginDir); c.PluginDir != "" {
 		for _, path := range filepath.SplitList(c.PluginDir) {
 			_, err := os.ReadDir(path)
 			switch {

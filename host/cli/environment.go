@@ -32,6 +32,9 @@ func (o Options) environment() []variable {
 		if _, err := fmt.Fscanf(&text, "%q %q %q\n", &v.name, &v.usual, &v.meaning); err != nil {
 			return all // at the end
 		}
+		if v.name == pluginDir {
+			v.usual = o.PluginDir
+		}
 		all = append(all, v)
 	}
 }

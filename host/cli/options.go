@@ -38,6 +38,11 @@ type Options struct {
 	Handshake plugin.HandshakeConfig
 	Versions  func(plugin.PluginSet) map[int]plugin.PluginSet
 	Kinds     []daemon.Kind
+	// PluginDir is where executables and shared objects are looked for if PLUGIN_DIR is not set,
+	// such as ./bin; the directory need not exist. Empty is nowhere. What lies in it is started
+	// by almost every command, so a path that depends on the directory that somebody happens to
+	// be in suits a program that is run from one place, and no tool that is run anywhere.
+	PluginDir string
 	// OnceReady is called with each plugin that became ready: once by the program
 	// without a command, and each time by serve. It runs in a goroutine for each plugin,
 	// and must return when ctx ends; calls without a context fail then. What it writes to

@@ -27,7 +27,7 @@ type Finder struct {
 	// as many have it for other programs.
 	Selector   string   `envconfig:"KUBE_SELECTOR" desc:"label selector of Services whose pods are plugins, such as reattach.dev/plugin"`
 	Namespaces []string `envconfig:"KUBE_NAMESPACES" desc:"comma list of the namespaces of those Services, or * for all; empty is the host's own. Plugins of the first are named like their Services, others SERVICE.NAMESPACE"`
-	Kubeconfig string   `envconfig:"KUBECONFIG" desc:"file that says how to reach the cluster; empty is the cluster that the host runs in"`
+	Kubeconfig string   `envconfig:"KUBECONFIG" desc:"file that says how to reach the cluster; empty is the cluster that the host runs in, and outside of a pod that of ~/.kube/config"`
 
 	source *kubernetes.Source
 }

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/reattach/reattach/host/target"
@@ -54,6 +55,28 @@ func (o Options) placement(name string) target.Placement {
 		return target.Child
 	}
 	return 0
+}
+
+// Names gives the names of the plugins whose files are in a directory, in order: of
+// executables and shared objects, by the usual patterns. It opens none of them, and does not
+// say whether they can be used.
+func Names(path string) ([]string, error) {
+	o, err := Options{Dir: path}.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	entries, err := os.ReadDir(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if o.placement(e.Name()) != 0 && !e.IsDir() {
+			names = append(names, pluginName(e.Name()))
+		}
+	}
+	slices.Sort(names)
+	return slices.Compact(names), nil
 }
 
 // observe looks at every file whose name fits. A directory that does not

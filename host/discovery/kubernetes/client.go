@@ -3,7 +3,6 @@
 package kubernetes
 
 import (
-	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -26,31 +25,50 @@ const ownNamespaceFile = "/var/run/secrets/kubernetes.io/serviceaccount/namespac
 // Connect says how to reach a cluster. kubeconfig is what the variable
 // KUBECONFIG holds: a file, or several with the separator of lists of paths.
 // Empty means the cluster that this process runs in, as the token of its pod
-// says. It also gives the namespace that is meant where none is named: the
-// pod's own, or that of the kubeconfig's current context. It does not reach
-// the cluster yet.
+// says, and outside of a pod that of the file which kubectl reads. It also
+// gives the namespace that is meant where none is named: the pod's own, or
+// that of the kubeconfig's current context. It does not reach the cluster yet.
 func Connect(kubeconfig string) (config *rest.Config, namespace string, err error) {
+	from := "KUBECONFIG " + kubeconfig
 	if kubeconfig == "" {
-		return inCluster()
+		if InCluster() {
+			return inCluster()
+		}
+		kubeconfig, err = kubectlFile()
+		if err != nil {
+			return nil, "", fmt.Errorf("this process is not in a pod: name a cluster with KUBECONFIG (%w)", err)
+		}
+		from = kubeconfig
 	}
 	rules := &clientcmd.ClientConfigLoadingRules{Precedence: filepath.SplitList(kubeconfig)}
 	loader := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{})
 	config, err = loader.ClientConfig()
 	if err != nil {
-		return nil, "", fmt.Errorf("read KUBECONFIG %s: %w", kubeconfig, err)
+		return nil, "", fmt.Errorf("read %s: %w", from, err)
 	}
 	namespace, _, err = loader.Namespace()
 	if err != nil {
-		return nil, "", fmt.Errorf("read the namespace of KUBECONFIG %s: %w", kubeconfig, err)
+		return nil, "", fmt.Errorf("read the namespace of %s: %w", from, err)
 	}
 	return config, namespace, nil
 }
 
+// InCluster reports whether this process runs in a pod.
+func InCluster() bool { return os.Getenv("KUBERNETES_SERVICE_HOST") != "" }
+
+// kubectlFile is the file that kubectl reads where KUBECONFIG names none.
+func kubectlFile() (string, error) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(home, clientcmd.RecommendedHomeDir, clientcmd.RecommendedFileName)
+	_, err = os.Stat(path)
+	return path, err
+}
+
 func inCluster() (*rest.Config, string, error) {
 	config, err := rest.InClusterConfig()
-	if errors.Is(err, rest.ErrNotInCluster) {
-		return nil, "", errors.New("this process is not in a pod: name a cluster with KUBECONFIG")
-	}
 	if err != nil {
 		return nil, "", fmt.Errorf("read the token of this pod (automountServiceAccountToken must not be false): %w", err)
 	}

@@ -269,11 +269,16 @@ func TestOptions(t *testing.T) {
 }
 
 func TestConnect(t *testing.T) {
+	home := t.TempDir()
 	t.Setenv("KUBERNETES_SERVICE_HOST", "")
-	if _, _, err := Connect(""); err == nil || !strings.Contains(err.Error(), "KUBECONFIG") {
-		t.Errorf("outside of a pod: error %v, want one that names KUBECONFIG", err)
+	t.Setenv("HOME", home)
+	path := filepath.Join(home, ".kube", "config")
+	if _, _, err := Connect(""); err == nil || !strings.Contains(err.Error(), "KUBECONFIG") || !strings.Contains(err.Error(), path) {
+		t.Errorf("outside of a pod: error %v, want one that names KUBECONFIG and %s", err, path)
 	}
-	path := filepath.Join(t.TempDir(), "config")
+	if err := os.Mkdir(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	written := `{"apiVersion":"v1","kind":"Config","current-context":"c",
 "clusters":[{"name":"k","cluster":{"server":"https://cluster.example.org:6443"}}],
 "users":[{"name":"u","user":{"token":"t"}}],
@@ -281,12 +286,14 @@ func TestConnect(t *testing.T) {
 	if err := os.WriteFile(path, []byte(written), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	config, namespace, err := Connect(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff([]string{"https://cluster.example.org:6443", "t", "greeters"}, []string{config.Host, config.BearerToken, namespace}); diff != "" {
-		t.Errorf("what the kubeconfig says (-want +got)\n%s", diff)
+	for _, kubeconfig := range []string{path, ""} { // kubectl reads the file of the home directory as well
+		config, namespace, err := Connect(kubeconfig)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff([]string{"https://cluster.example.org:6443", "t", "greeters"}, []string{config.Host, config.BearerToken, namespace}); diff != "" {
+			t.Errorf("KUBECONFIG=%s: what the file says (-want +got)\n%s", kubeconfig, diff)
+		}
 	}
 	if _, _, err := Connect(path + "-missing"); err == nil || !strings.Contains(err.Error(), path+"-missing") {
 		t.Errorf("without the file: error %v, want one that names it", err)
