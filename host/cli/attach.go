@@ -48,6 +48,7 @@ A host that takes only a path is given a link to ` + o.Name + ` under the plugin
 		Example: "  " + o.Name + " attach --cookie STORE_PLUGIN=hello store.plugins:7000",
 		Args:    counted(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			host := os.Getppid() // before a file is read: the host may end meanwhile
 			if file != "" {
 				if other := besideFile(cmd); other != "" {
 					return failf(exitUsage, "--file takes the place of --%s: write it into %s", other, file)
@@ -67,7 +68,7 @@ A host that takes only a path is given a link to ` + o.Name + ` under the plugin
 			if err := s.Validate(); err != nil {
 				return &failure{exitUsage, err}
 			}
-			return o.attach(&s, cmd.ErrOrStderr())
+			return o.attach(&s, host, cmd.ErrOrStderr())
 		},
 	}
 	flags := cmd.Flags()
@@ -120,8 +121,8 @@ func (o Options) linkArguments(called string, args []string) []string {
 	return args
 }
 
-// attach is a plugin until its host ends.
-func (o Options) attach(s *attach.Settings, stderr io.Writer) error {
+// attach is the plugin of a host, which is a process, until that ends.
+func (o Options) attach(s *attach.Settings, host int, stderr io.Writer) error {
 	if hclog.LevelFromString(os.Getenv("LOG_LEVEL")) == hclog.NoLevel {
 		_ = os.Unsetenv("LOG_LEVEL") // it is the host's, whose words these are
 	}
@@ -141,7 +142,7 @@ func (o Options) attach(s *attach.Settings, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	a.Handshake = handshake
+	a.Handshake, a.Host = handshake, host
 	defer c.followAttached(&a)()
 	a.Waiting = func(what func(context.Context) string) (over func()) {
 		return o.beginWait(context.Background(), func(ctx context.Context) { o.sayWait(stderr, what(ctx)) })

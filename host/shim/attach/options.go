@@ -18,11 +18,15 @@ import (
 	"github.com/reattach/reattach/host/stub"
 )
 
-// Options say which plugin the process stands in for. All but TLS, Methods, Declared,
-// State, Tracer and Waiting must be set.
+// Options say which plugin the process stands in for. All but Host, TLS, Methods,
+// Declared, Tracer and Waiting must be set.
 type Options struct {
 	// Plugin is the name under which the sources know the plugin.
 	Plugin string
+	// Host is the process whose plugin this is: the parent, as os.Getppid gave it before the
+	// program did anything that takes time, so that Run ends with it even if it has ended by
+	// then. Zero is the parent when Run begins.
+	Host int
 	// Sources find its endpoints, of which those on the network are used.
 	Sources []discovery.Source
 	// Handshake holds the magic cookie of the host, which the plugin wants as well.

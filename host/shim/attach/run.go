@@ -3,6 +3,7 @@
 package attach
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,19 +23,20 @@ var (
 	// ErrLost is matched when the endpoint was lost to which the host was to keep. A child
 	// that crashes ends as well, and hosts know what to do then.
 	ErrLost = errors.New("the plugin was lost")
-	// ErrHostEnded is matched when the host has ended before it heard of the plugin.
+	// ErrHostEnded is matched when the host has ended without asking for the end.
 	ErrHostEnded = errors.New("the host has ended")
 )
 
 // Run reaches the plugin, and then is the plugin of the host that has started this
-// process, until that asks for the end or ends itself (nil), or ctx ends. It takes the
+// process, until that asks for the end (nil) or ends itself, or ctx ends. It takes the
 // process over: its standard streams belong to the host, and a second Run is not
 // possible. The plugin on the network lives on whatever happens.
 func Run(ctx context.Context, o Options) error {
-	host := os.Getppid() // before anything takes time: the host may end meanwhile
 	if err := o.validate(); err != nil {
 		return err
 	}
+	ctx, over := untilHostEnds(ctx, cmp.Or(o.Host, os.Getppid()))
+	defer over()
 	r, err := newRemote(o)
 	if err != nil {
 		return err
@@ -42,8 +44,11 @@ func Run(ctx context.Context, o Options) error {
 	s := &shim{remote: r, state: stub.NewState()}
 	defer s.close()
 	s.forward()
-	served, err := s.reach(ctx, host)
-	if err != nil {
+	served, err := s.reach(ctx)
+	switch {
+	case ctx.Err() != nil && errors.Is(context.Cause(ctx), ErrHostEnded):
+		return ErrHostEnded
+	case err != nil:
 		return err
 	}
 	done, stop := make(chan struct{}), make(chan struct{})
@@ -66,27 +71,25 @@ func Run(ctx context.Context, o Options) error {
 	return err
 }
 
-// reach waits for the plugin, and gives what the host sees of it, if that is the parent still.
-func (s *shim) reach(ctx context.Context, host int) (*plugin.ServeConfig, error) {
+// reach waits for the plugin, and gives what the host sees of it.
+func (s *shim) reach(ctx context.Context) (*plugin.ServeConfig, error) {
 	r := s.remote
 	if r.opts.Waiting != nil {
 		defer r.opts.Waiting(r.awaited)()
 	}
 	info, err := r.start(ctx)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnreachable, err)
-	case os.Getppid() != host:
-		return nil, ErrHostEnded
 	}
 	return s.serveConfig(ctx, info)
 }
 
-// asChild makes Serve the plugin of one host, which ends with it, whatever the host's
-// own environment says: it may be a plugin of network mode itself.
+// asChild makes Serve the plugin of one host, whatever the host's own environment says: it may
+// be a plugin of network mode itself. That this process ends with its host is Run's part, which
+// has known the host for longer than Serve.
 func asChild() {
 	_ = os.Unsetenv("PLUGIN_HOST")
-	_ = os.Setenv("PLUGIN_END_WITH_HOST", "true")
+	_ = os.Unsetenv("PLUGIN_END_WITH_HOST")
 }
 
 // shim stands between a host and the plugin.
