@@ -214,6 +214,7 @@ func TestCalls(t *testing.T) {
 		"as it is":       {reason: "identity is no encoding", path: greetPath, body: `["Ada"]`, headers: []string{"Content-Encoding", "identity"}, status: 200, want: `{"result":"Hello Ada"}`},
 		"with a slash":   {reason: "people write it", path: greetPath + "/", body: `["Ada"]`, status: 200, want: `{"result":"Hello Ada"}`},
 		"unknown plugin": {reason: "the known ones are named", path: "/api/v1/plugins/x/kinds/greeter/methods/Greet", body: `["Ada"]`, status: 404, want: "known are greeter"},
+		"probed plugin":  {reason: "likewise", path: "/api/v1/plugins/x/probe?endpoint=x", status: 404, want: `plugin \"x\" is unknown: known are greeter`},
 		"unknown kind":   {reason: "likewise", path: "/api/v1/plugins/greeter/kinds/x/methods/Greet", body: `["Ada"]`, status: 404, want: "greeter, pingponger"},
 		"unknown method": {reason: "likewise", path: "/api/v1/plugins/greeter/kinds/greeter/methods/X", body: `["Ada"]`, status: 404, want: "Greet, Hi"},
 		"not served":     {reason: "the host knows it, the plugin does not", path: "/api/v1/plugins/greeter/kinds/pingponger/methods/Ping", status: 404, want: "not served"},

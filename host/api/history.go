@@ -19,7 +19,7 @@ func (s *Server) history(w http.ResponseWriter, r *http.Request) {
 func (s *Server) pluginHistory(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	if _, known := s.opts.Daemon.Plugin(name); !known {
-		writeProblem(w, unknownPlugin(name))
+		writeProblem(w, s.unknownPlugin(name))
 		return
 	}
 	if since, ok := sinceOf(w, r); ok {

@@ -32,7 +32,7 @@ func (s *Server) probe(w http.ResponseWriter, r *http.Request) {
 	name, id := r.PathValue("name"), r.URL.Query().Get("endpoint")
 	p, known := s.opts.Daemon.Plugin(name)
 	if !known {
-		writeProblem(w, unknownPlugin(name))
+		writeProblem(w, s.unknownPlugin(name))
 		return
 	}
 	at := slices.IndexFunc(p.Endpoints, func(e daemon.Endpoint) bool { return e.ID == id })

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-plugin/printable"
 
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/fleet"
 )
 
 //go:embed openapi.json
@@ -98,14 +99,19 @@ func (s *Server) plugin(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	p, known := s.opts.Daemon.Plugin(name)
 	if !known {
-		writeProblem(w, unknownPlugin(name))
+		writeProblem(w, s.unknownPlugin(name))
 		return
 	}
 	writeJSON(w, http.StatusOK, p)
 }
 
-func unknownPlugin(name string) problem {
-	return problem{Status: http.StatusNotFound, Type: typeUnknown, Detail: fmt.Sprintf("there is no plugin %q", name)}
+// unknownPlugin says which plugins there are, as a call of one does.
+func (s *Server) unknownPlugin(name string) problem {
+	unknown := &fleet.UnknownPluginError{Plugin: name}
+	for _, p := range s.opts.Daemon.Plugins() {
+		unknown.Known = append(unknown.Known, p.Name)
+	}
+	return problem{Status: http.StatusNotFound, Type: typeUnknown, Detail: unknown.Error()}
 }
 
 // wrongMethod answers requests of a route's path that the route does not take, in the

@@ -18,9 +18,16 @@ import (
 // serveAPI gives the URL of a daemon that has one plugin, zh, at address.
 func serveAPI(t *testing.T, address string, set ...func(*api.Options)) string {
 	t.Helper()
+	return serveDaemon(t, address, func(*daemon.Options) {}, set...)
+}
+
+// serveDaemon does the same with a daemon whose options are changed as well.
+func serveDaemon(t *testing.T, address string, change func(*daemon.Options), set ...func(*api.Options)) string {
+	t.Helper()
 	o := daemon.DefaultOptions()
 	o.Handshake, o.Versions, o.Kinds = basic().Handshake, basic().Versions, basic().Kinds
 	o.NetworkPlugins = "zh=" + address
+	change(&o)
 	d, err := daemon.New(o)
 	if err != nil {
 		t.Fatal(err)

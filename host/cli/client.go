@@ -7,13 +7,14 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/fleet"
 	"github.com/reattach/reattach/host/target"
 )
 
@@ -47,11 +48,7 @@ type client interface {
 func servedBy(all found, plugin string, known []daemon.KindInfo) (kinds []daemon.KindInfo, note string, err error) {
 	i := slices.IndexFunc(all.Plugins, func(p daemon.Plugin) bool { return p.Name == plugin })
 	if i < 0 {
-		names := make([]string, len(all.Plugins))
-		for i, p := range all.Plugins {
-			names[i] = p.Name
-		}
-		return nil, "", failf(exitUsage, "plugin %q is unknown: known are %s", plugin, cmp.Or(strings.Join(names, ", "), "none"))
+		return nil, "", all.unknown(plugin)
 	}
 	switch p := all.Plugins[i]; {
 	case len(p.Kinds) > 0:
@@ -90,6 +87,29 @@ func (f found) ofNoPlugin() []target.Problem {
 	return slices.DeleteFunc(slices.Clone(f.Problems), func(p target.Problem) bool {
 		return slices.ContainsFunc(f.Plugins, func(known daemon.Plugin) bool { return known.Name == p.Plugin })
 	})
+}
+
+// unknown is the error of whoever asks for a plugin that was not found: it says which were, and
+// what could not be looked at.
+func (f found) unknown(plugin string) error {
+	return &failure{exitUsage, f.explain(&fleet.UnknownPluginError{Plugin: plugin, Known: f.names()})}
+}
+
+// explain adds to the error of an unknown plugin a problem that may be why it is unknown.
+func (f found) explain(err error) error {
+	if others := f.ofNoPlugin(); len(others) > 0 {
+		return fmt.Errorf("%w; %s", err, others[0])
+	}
+	return err
+}
+
+// names are those of all plugins.
+func (f found) names() []string {
+	names := make([]string, len(f.Plugins))
+	for i, p := range f.Plugins {
+		names[i] = p.Name
+	}
+	return names
 }
 
 // code is the exit code that it leads to.

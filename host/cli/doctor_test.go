@@ -109,6 +109,7 @@ func TestDoctor(t *testing.T) {
 		"an odd pod":        {"as of another program", &examined{log: `{"ways": [null]}`}, []string{"x:1", "--in-cluster"}, 3, "", "did not report"},
 		"no cluster":        {"the program has no finder", nil, []string{"service/zh"}, 2, "", "host/cli/kube"},
 		"unknown plugin":    {"no variable names it", nil, []string{"zh"}, 2, "", "NETWORK_PLUGIN"},
+		"misspelt plugin":   {"those that there are are named", nil, []string{"hz"}, 2, "", `no network plugin "hz" is named by NETWORK_PLUGIN or NETWORK_PLUGIN_DIR, which name none`},
 		"all and one":       {"which is it", nil, []string{"--all", "zh"}, 2, "", "--all"},
 		"other output":      {"there are two", nil, []string{"zh", "-o", "yaml"}, 2, "", "text or json"},
 		"no method":         {"it has a kind", nil, []string{"zh", "--call", "Greet"}, 2, "", "KIND.METHOD"},

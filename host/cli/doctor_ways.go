@@ -156,7 +156,12 @@ func (d *doctorRun) named(ctx context.Context, q doctor.Question) ([]doctor.Way,
 		return ways[i : i+1], nil
 	}
 	if !d.knowsClusters() || !d.config.wantsFinder() {
-		return nil, failf(exitUsage, "no network plugin %q is named by NETWORK_PLUGIN or NETWORK_PLUGIN_DIR: give an address, or service/NAME; --all looks at PLUGIN_DIR, too", d.target)
+		names := make([]string, len(ways))
+		for i, w := range ways {
+			names[i] = w.Plugin
+		}
+		return nil, failf(exitUsage, "no network plugin %q is named by NETWORK_PLUGIN or NETWORK_PLUGIN_DIR, which name %s: give an address, or service/NAME; --all looks at PLUGIN_DIR, too",
+			d.target, cmp.Or(strings.Join(names, ", "), "none"))
 	}
 	name, namespace, _ := strings.Cut(d.target, ".")
 	q.Service, q.Namespace = name, cmp.Or(namespace, q.Namespace)

@@ -43,11 +43,14 @@ ended; -o json has its beginning as well.
 				log := &eventLog{to: w}
 				return o.untilTried(ctx, of, cmd.ErrOrStderr(), func(ctx context.Context) error {
 					if follow {
-						return log.follow(ctx, o.patient(of, cmd.ErrOrStderr()))
+						return log.follow(ctx, o.patient(of, cmd.ErrOrStderr()), func(unknown string) { o.sayWait(cmd.ErrOrStderr(), unknown) })
 					}
 					now, err := of.LookBack(ctx)
 					if err != nil {
 						return err
+					}
+					if name, is := now.unknownOf(plugins); is {
+						return now.unknown(name)
 					}
 					return log.list(now)
 				})
@@ -62,6 +65,19 @@ ended; -o json has its beginning as well.
 	return cmd
 }
 
+// unknownOf gives the first of the names, if any, of which there is no plugin, and nothing is
+// kept of one that there was.
+func (l lookBack) unknownOf(names []string) (name string, is bool) {
+	known := l.names()
+	i := slices.IndexFunc(names, func(name string) bool {
+		return !slices.Contains(known, name) && !slices.ContainsFunc(l.Earlier, func(e daemon.Past) bool { return e.Plugin == name })
+	})
+	if i < 0 {
+		return "", false
+	}
+	return names[i], true
+}
+
 // eventLog writes what happened, each thing once.
 type eventLog struct {
 	to     *eventWriter
@@ -69,9 +85,15 @@ type eventLog struct {
 	newest time.Time            // of all
 }
 
-// follow writes what is known of what happened, and then what happens.
-func (l *eventLog) follow(ctx context.Context, of client) error {
-	return of.Events(ctx, l.list, l.show)
+// follow writes what is known of what happened, and then what happens. A plugin that is unknown at
+// first may come: note is told, once, that it is waited for.
+func (l *eventLog) follow(ctx context.Context, of client, note func(unknown string)) error {
+	return of.Events(ctx, func(now lookBack) error {
+		if name, is := now.unknownOf(l.to.only); is && l.listed == nil {
+			note(unfound(now.found, name))
+		}
+		return l.list(now)
+	}, l.show)
 }
 
 // list writes what led to the present state, as far as it was not written before.

@@ -265,8 +265,8 @@ func (l *local) Call(ctx context.Context, plugin, kind, method string, args json
 	if err == nil {
 		return result, nil
 	}
-	if errors.Is(err, daemon.ErrUnknown) && len(now.ofNoPlugin()) > 0 {
-		err = fmt.Errorf("%w; %s", err, now.ofNoPlugin()[0])
+	if errors.Is(err, daemon.ErrUnknown) {
+		err = now.explain(err)
 	}
 	return nil, &failure{codeOf(err), err}
 }

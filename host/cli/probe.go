@@ -36,6 +36,9 @@ doctor takes the same hops and those before them, in a cluster, and is silent wh
 		Args:    counted(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := target.ValidateAddress(args[0]); err != nil {
+				if !strings.ContainsAny(args[0], ":/") {
+					err = fmt.Errorf("%w; a plugin's name is for %s doctor", err, o.Name)
+				}
 				return &failure{exitUsage, err}
 			}
 			c, err := o.readConfig()

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/reattach/reattach/host/conn"
@@ -82,13 +83,22 @@ func (w waiting) watch(ctx context.Context) {
 	w.program.sayWait(w.stderr, awaitedOf(ctx, w.of, func(now found) (string, bool) {
 		i := slices.IndexFunc(now.Plugins, func(p daemon.Plugin) bool { return p.Name == w.plugin })
 		if i < 0 {
-			return "", false
+			return unfound(now, w.plugin), true
 		}
 		if p := now.Plugins[i]; !p.Ready {
 			return awaited(p), true
 		}
 		return "", true
 	}))
+}
+
+// unfound says of a plugin that is waited for that nobody has found it, and whom they have.
+func unfound(now found, plugin string) string {
+	said := "plugin " + plugin + ", which is not found yet"
+	if known := now.names(); len(known) > 0 {
+		said += ": known are " + strings.Join(known, ", ")
+	}
+	return said
 }
 
 // awaitedOf gives what a client waits for: a source that has told nothing, or what look says

@@ -125,7 +125,7 @@ func (d *Daemon) Call(ctx context.Context, plugin, kind, method string, args jso
 	defer cancel()
 	impl, err := d.dispense(ctx, plugin, k, false)
 	if err != nil {
-		return nil, notDispensed(ctx, method, err)
+		return nil, notDispensed(ctx, method, d.notFound(plugin, err))
 	}
 	carries := m.hasCtx
 	switch b := impl.(type) {
@@ -167,8 +167,21 @@ func (d *Daemon) awaitEndpoint(ctx context.Context, plugin string, k *Kind, meth
 	if _, forgotten := errors.AsType[*fleet.UnknownPluginError](err); forgotten {
 		return unknown{err}
 	}
-	err = notDispensed(ctx, method, err)
+	err = notDispensed(ctx, method, d.notFound(plugin, err))
 	d.metrics.calls(plugin, k.name).Called(stub.Call{Method: method, Took: time.Since(began), Err: err})
+	return err
+}
+
+// notFound adds to the error of a call of a plugin that was not found which source may yet know
+// it, if one has not told what it knows.
+func (d *Daemon) notFound(plugin string, err error) error {
+	if _, known := d.fleet.Plugin(plugin); known {
+		return err
+	}
+	if missing := d.Unsynced(); len(missing) > 0 {
+		first, _, _ := strings.Cut(missing[0], "\n")
+		err = fmt.Errorf("%w; %s", err, first)
+	}
 	return err
 }
 
