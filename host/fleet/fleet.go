@@ -186,12 +186,14 @@ func (f *Fleet) entryAt(at place) *entry {
 	return e
 }
 
-// tidy forgets an entry of which nothing is left.
+// tidy forgets an entry of which nothing is left. A notice may come after that, when another
+// one has its place.
 func (f *Fleet) tidy(e *entry) {
-	if !e.isEmpty() {
+	at := place{e.pool.name, e.endpoint.ID}
+	if !e.isEmpty() || f.entries[at] != e {
 		return
 	}
-	delete(f.entries, place{e.pool.name, e.endpoint.ID})
+	delete(f.entries, at)
 	if i, ok := e.pool.find(e.endpoint.ID); ok {
 		e.pool.entries = slices.Delete(e.pool.entries, i, i+1)
 	}
