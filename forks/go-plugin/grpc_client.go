@@ -12,6 +12,7 @@ import (
 
 	"github.com/hashicorp/go-plugin/internal/broker"
 	"github.com/hashicorp/go-plugin/internal/grpcconn"
+	"github.com/hashicorp/go-plugin/internal/grpcmux"
 	"github.com/hashicorp/go-plugin/internal/multiplex"
 	"github.com/hashicorp/go-plugin/internal/panics"
 	"github.com/hashicorp/go-plugin/internal/stdio/grpcstdio"
@@ -102,16 +103,19 @@ func (c *GRPCClient) Close() error {
 	return nil
 }
 
-// InvokeUnary makes a call as conn.Invoke does, with the same errors. It reports first whether
-// the call was sent, so that the plugin may have run it, then whether the call was made at all.
-// If it was not, nothing was done, sent is false and err nil, and conn has to make the call: one
-// that is not Conn itself, so that no connection is passed by unseen, a call by HTTP/2, one with
-// options of a kind that needs that, or any where ClientConfig has GRPCDialOptions. It is for
-// those who route calls: it is cheaper than grpc.Peer is to learn whether a call may be made
-// elsewhere.
-func (c *GRPCClient) InvokeUnary(ctx context.Context, conn *grpc.ClientConn, method string, args, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
+// ErrNotInvoked is what InvokeUnary returns of a call that it has done nothing of, and which the
+// connection has to make.
+var ErrNotInvoked = grpcmux.ErrNotInvoked
+
+// InvokeUnary makes a call as conn.Invoke does, with the same errors, and reports whether the
+// call was sent, so that the plugin may have run it. It returns [ErrNotInvoked] where conn has to
+// make the call: one that is not Conn itself, so that no connection is passed by unseen, a call
+// by HTTP/2, one with options of a kind that needs that, or any where ClientConfig has
+// GRPCDialOptions. It is for those who route calls: it is cheaper than grpc.Peer is to learn
+// whether a call may be made elsewhere.
+func (c *GRPCClient) InvokeUnary(ctx context.Context, conn *grpc.ClientConn, method string, args, reply any, opts []grpc.CallOption) (sent bool, err error) {
 	if c.session == nil || c.session.Mux == nil {
-		return false, false, nil
+		return false, ErrNotInvoked
 	}
 	return c.session.Mux.Invoke(ctx, conn, method, args, reply, opts)
 }

@@ -112,11 +112,11 @@ func (s *Session) ClientConn() (*grpc.ClientConn, bool) {
 }
 
 // InvokeUnary is [GRPCClient.InvokeUnary] of a gRPC session. A net/rpc one makes no call.
-func (s *Session) InvokeUnary(ctx context.Context, conn *grpc.ClientConn, method string, args, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
+func (s *Session) InvokeUnary(ctx context.Context, conn *grpc.ClientConn, method string, args, reply any, opts []grpc.CallOption) (sent bool, err error) {
 	if c, ok := s.client.(*GRPCClient); ok {
 		return c.InvokeUnary(ctx, conn, method, args, reply, opts)
 	}
-	return false, false, nil
+	return false, ErrNotInvoked
 }
 
 // OpenRPC asks the plugin of a net/rpc session to serve a kind on a channel of

@@ -169,9 +169,9 @@ func (s *childSession) ClientConn() (*grpc.ClientConn, bool) {
 }
 
 // InvokeUnary implements stub.GRPCUnarySession.
-func (s *childSession) InvokeUnary(ctx context.Context, conn *grpc.ClientConn, method string, req, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
+func (s *childSession) InvokeUnary(ctx context.Context, conn *grpc.ClientConn, method string, req, reply any, opts []grpc.CallOption) (sent bool, err error) {
 	if s.grpc == nil {
-		return false, false, nil
+		return false, plugin.ErrNotInvoked
 	}
 	return s.grpc.InvokeUnary(ctx, conn, method, req, reply, opts)
 }

@@ -97,7 +97,7 @@ func (s *remoteSession) DialRPC(kind string) (net.Conn, error) { return s.sessio
 func (s *remoteSession) ClientConn() (*grpc.ClientConn, bool) { return s.session.ClientConn() }
 
 // InvokeUnary implements stub.GRPCUnarySession.
-func (s *remoteSession) InvokeUnary(ctx context.Context, conn *grpc.ClientConn, method string, req, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
+func (s *remoteSession) InvokeUnary(ctx context.Context, conn *grpc.ClientConn, method string, req, reply any, opts []grpc.CallOption) (sent bool, err error) {
 	return s.session.InvokeUnary(ctx, conn, method, req, reply, opts)
 }
 

@@ -71,7 +71,7 @@ func (c *grpcCall) invokeOn(ctx context.Context, lease balancer.Lease, conn *grp
 // the plugin may have run the call.
 func invokeUnary(ctx context.Context, lease balancer.Lease, conn *grpc.ClientConn, fullMethod string, req, reply any, opts []grpc.CallOption) (sent bool, err error) {
 	if s, ok := lease.Session().(GRPCUnarySession); ok {
-		if sent, made, err := s.InvokeUnary(ctx, conn, fullMethod, req, reply, opts); made {
+		if sent, err = s.InvokeUnary(ctx, conn, fullMethod, req, reply, opts); err != plugin.ErrNotInvoked {
 			return sent, err
 		}
 	}

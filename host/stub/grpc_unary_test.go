@@ -19,7 +19,7 @@ import (
 // unarySession is a session that makes unary calls itself, and all that its Router picks.
 type unarySession struct {
 	endings
-	invoke func(opts []grpc.CallOption) (sent, made bool, err error)
+	invoke func(opts []grpc.CallOption) (sent bool, err error)
 }
 
 // Pick implements balancer.Router.
@@ -36,7 +36,7 @@ func (s *unarySession) Done(how balancer.Outcome) {
 }
 
 // InvokeUnary implements GRPCUnarySession.
-func (s *unarySession) InvokeUnary(_ context.Context, _ *grpc.ClientConn, _ string, _, _ any, opts []grpc.CallOption) (sent, made bool, err error) {
+func (s *unarySession) InvokeUnary(_ context.Context, _ *grpc.ClientConn, _ string, _, _ any, opts []grpc.CallOption) (sent bool, err error) {
 	return s.invoke(opts)
 }
 
@@ -61,14 +61,14 @@ func TestUnarySession(t *testing.T) {
 			s := &unarySession{endings: *startEndings(t)}
 			var header metadata.MD
 			calls := 0
-			s.invoke = func(opts []grpc.CallOption) (sent, made bool, err error) {
+			s.invoke = func(opts []grpc.CallOption) (sent bool, err error) {
 				if len(opts) != 1 {
 					t.Errorf("%d options, want the caller's alone", len(opts))
 				}
 				if calls++; calls > 1 {
-					return true, true, nil
+					return true, nil
 				}
-				return c.sent, true, c.err
+				return c.sent, c.err
 			}
 			routed, err := NewGRPC(Config{Router: s})
 			if err != nil {
@@ -92,7 +92,7 @@ func TestUnarySession(t *testing.T) {
 // TestUnarySessionLeavesCalls has it leave a call to its connection.
 func TestUnarySessionLeavesCalls(t *testing.T) {
 	s := &unarySession{endings: *startEndings(t)}
-	s.invoke = func([]grpc.CallOption) (sent, made bool, err error) { return false, false, nil }
+	s.invoke = func([]grpc.CallOption) (sent bool, err error) { return false, plugin.ErrNotInvoked }
 	routed, err := NewGRPC(Config{Router: s})
 	if err != nil {
 		t.Fatal(err)

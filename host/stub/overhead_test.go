@@ -89,7 +89,7 @@ func BenchmarkGRPCOverhead(b *testing.B) { benchmarkCalls(b, "routed", instantGR
 
 // instantGRPC makes a routed call that is answered at once.
 func instantGRPC(b testing.TB) (call func() error) {
-	s := &unarySession{invoke: func([]grpc.CallOption) (sent, made bool, err error) { return true, true, nil }}
+	s := &unarySession{invoke: func([]grpc.CallOption) (sent bool, err error) { return true, nil }}
 	routed, err := NewGRPC(Config{Router: s, Methods: testMethods, Observer: deafObserver{}})
 	if err != nil {
 		b.Fatal(err)

@@ -29,10 +29,10 @@ type GRPCSession interface {
 type GRPCUnarySession interface {
 	// InvokeUnary makes a call as conn would, which is what ClientConn gave, as that of
 	// [plugin.GRPCClient] does. It reports whether the plugin may have run the call, which
-	// counts with an error, and whether the call was made. If it was not, nothing may have been
-	// done, and conn makes it. An implementation makes no call of a connection that it does not
-	// know: a type that embeds it may have a ClientConn of its own.
-	InvokeUnary(ctx context.Context, conn *grpc.ClientConn, method string, req, reply any, opts []grpc.CallOption) (sent, made bool, err error)
+	// counts with an error. If that is [plugin.ErrNotInvoked], nothing was done, and conn makes
+	// the call. An implementation makes no call of a connection that it does not know: a type
+	// that embeds it may have a ClientConn of its own.
+	InvokeUnary(ctx context.Context, conn *grpc.ClientConn, method string, req, reply any, opts []grpc.CallOption) (sent bool, err error)
 }
 
 // MuxBrokerSession is an RPCSession on which the plugin can be dialled: after

@@ -52,31 +52,34 @@ const keepBuffer = 64 << 10
 
 // Unary is a grpc.UnaryClientInterceptor.
 func (c *Client) Unary(ctx context.Context, method string, req, reply any, cc *grpc.ClientConn, invoker grpc.UnaryInvoker, opts ...grpc.CallOption) error {
-	if _, made, err := c.invoke(ctx, cc, method, req, reply, opts); made {
+	if _, err := c.invoke(ctx, cc, method, req, reply, opts); err != ErrNotInvoked {
 		return err
 	}
 	return invoker(ctx, method, req, reply, cc, opts...)
 }
 
+// ErrNotInvoked says that nothing was done of a call, which the connection has to make.
+var ErrNotInvoked = errors.New("the call was left to its connection")
+
 // Invoke makes a call as cc would, and reports whether it was sent, so that the plugin may
-// have run it. It reports that it was not made, and has done nothing, if cc has to make it, as
-// one that is not Conn always has.
-func (c *Client) Invoke(ctx context.Context, cc *grpc.ClientConn, method string, req, reply any, opts []grpc.CallOption) (sent, made bool, err error) {
+// have run it. The error is ErrNotInvoked if cc has to make it, as one that is not Conn
+// always has.
+func (c *Client) Invoke(ctx context.Context, cc *grpc.ClientConn, method string, req, reply any, opts []grpc.CallOption) (sent bool, err error) {
 	if c.Conn == nil || cc != c.Conn {
-		return false, false, nil
+		return false, ErrNotInvoked
 	}
 	return c.invoke(ctx, cc, method, req, reply, c.Defaults, opts)
 }
 
-func (c *Client) invoke(ctx context.Context, cc *grpc.ClientConn, method string, req, reply any, opts ...[]grpc.CallOption) (sent, made bool, err error) {
+func (c *Client) invoke(ctx context.Context, cc *grpc.ClientConn, method string, req, reply any, opts ...[]grpc.CallOption) (sent bool, err error) {
 	var call unaryCall
 	if !call.options.parse(opts...) {
-		return false, false, nil
+		return false, ErrNotInvoked
 	}
-	if err, made = c.unary(ctx, &call, method, req, reply, cc); made {
+	if err = c.unary(ctx, &call, method, req, reply, cc); err != ErrNotInvoked {
 		call.options.finish(err)
 	}
-	return call.sent, made, err
+	return call.sent, err
 }
 
 // unaryCall is what a unary call needs.
@@ -87,22 +90,22 @@ type unaryCall struct {
 	sent    bool // the plugin may have run it
 }
 
-// unary makes a call. It reports false, and has done nothing, if HTTP/2 has to.
-func (c *Client) unary(ctx context.Context, call *unaryCall, method string, req, reply any, cc *grpc.ClientConn) (err error, ok bool) {
+// unary makes a call.
+func (c *Client) unary(ctx context.Context, call *unaryCall, method string, req, reply any, cc *grpc.ClientConn) error {
 	buffer := buffers.Get().(*[]byte)
 	defer func() {
 		if cap(*buffer) <= keepBuffer {
 			buffers.Put(buffer)
 		}
 	}()
-	head, err, ok := c.begin(ctx, &call.options, (*buffer)[:0], method, cc)
-	if err != nil || !ok {
-		return err, ok
+	head, err := c.begin(ctx, &call.options, (*buffer)[:0], method, cc)
+	if err != nil {
+		return err
 	}
 	all, long, err := call.options.appendMessage(head, req)
 	*buffer = all
 	if err != nil {
-		return err, true
+		return err
 	}
 	more := make([][]byte, len(long))
 	for i, piece := range long {
@@ -111,42 +114,45 @@ func (c *Client) unary(ctx context.Context, call *unaryCall, method string, req,
 	stream, err := c.mux.OpenCall(ctx, mux.UnaryCall, all[:len(head)], all[len(head):], true, more...)
 	long.Free()
 	if err != nil {
-		return c.explain(ctx, cc, err), true
+		return c.explain(ctx, cc, err)
 	}
 	call.sent = true
 	call.options.sent(&c.peer)
 	defer stream.Close()
 	defer call.pieces.recycle()
 	if err := c.collect(ctx, call, stream); err != nil {
-		return c.explain(ctx, cc, err), true
+		return c.explain(ctx, cc, err)
 	}
 	call.reply.Reader = &call.pieces
 	err = call.reply.only(&call.options, reply)
 	call.options.answered(call.reply.header, call.reply.trailer)
 	call.sent = !call.options.notRun(err)
-	return c.explain(ctx, cc, err), true
+	return c.explain(ctx, cc, err)
 }
 
-// begin appends the header of a call.
-func (c *Client) begin(ctx context.Context, o *options, b []byte, method string, cc *grpc.ClientConn) (head []byte, err error, ok bool) {
+// begin appends the header of a call. The error is ErrNotInvoked if HTTP/2 has to carry it.
+func (c *Client) begin(ctx context.Context, o *options, b []byte, method string, cc *grpc.ClientConn) (head []byte, err error) {
 	if err := ctx.Err(); err != nil {
-		return b, status.FromContextError(err).Err(), true
+		return nil, status.FromContextError(err).Err()
 	}
 	if cc.GetState() == connectivity.Shutdown {
-		return b, peererr.Lost(errClosing), true
+		return nil, peererr.Lost(errClosing)
 	}
 	if err := o.checkCompressor(); err != nil {
-		return b, err, true
+		return nil, err
 	}
 	var timeout time.Duration
 	if deadline, ok := ctx.Deadline(); ok {
 		if timeout = time.Until(deadline); timeout <= 0 {
-			return b, status.FromContextError(context.DeadlineExceeded).Err(), true
+			return nil, status.FromContextError(context.DeadlineExceeded).Err()
 		}
 	}
 	md, _ := metadata.FromOutgoingContext(ctx)
-	head, ok = appendHeader(b, method, o, timeout, md)
-	return head, nil, ok
+	head, ok := appendHeader(b, method, o, timeout, md)
+	if !ok {
+		return nil, ErrNotInvoked
+	}
+	return head, nil
 }
 
 var errClosing = status.Error(codes.Canceled, "grpc: the client connection is closing")

@@ -26,8 +26,8 @@ func (c *Client) Stream(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.Cli
 	if !s.options.parse(opts) {
 		return streamer(ctx, desc, cc, method, opts...)
 	}
-	head, err, ok := c.begin(ctx, &s.options, nil, method, cc)
-	if !ok {
+	head, err := c.begin(ctx, &s.options, nil, method, cc)
+	if err == ErrNotInvoked {
 		return streamer(ctx, desc, cc, method, opts...)
 	}
 	if err == nil {
