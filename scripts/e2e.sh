@@ -77,7 +77,7 @@ images() {
 	go run -C tools ./images -dockerfile "$PWD/test/e2e/upstream/Dockerfile" -binaries "$out/images/greeter" \
 		-name docker.io/library/greeter:e2e -o "$out/images/greeter.tar"
 	go run -C tools ./images -dockerfile "$PWD/Dockerfile.expose" -base "$out/images/greeter.tar" -build-arg EXECUTABLE=/greeter \
-		-binaries "$out/images/basic" -name docker.io/library/greeter-exposed:e2e -o "$out/images/greeter-exposed.tar"
+		-build-arg COOKIE=BASIC_PLUGIN=hello -binaries "$out/images/basic" -name docker.io/library/greeter-exposed:e2e -o "$out/images/greeter-exposed.tar"
 	# What is linked with this machine's glibc can be made for its architecture alone.
 	rm -f "$out/images/basic-so.tar" "$out/images/greeter-so.tar"
 	if [ "$arch" = "$(go env GOARCH)" ]; then objects "$arch"; fi

@@ -110,11 +110,14 @@ func (c *child) stop() {
 // reason adds to an error how the process ended and what it wrote last.
 func (c *child) reason(err error) error { return c.last.Explain(err, c.client.Err(), c.cookie) }
 
+// ErrOtherCookie is matched by errors of starting a plugin that was made for another cookie.
+var ErrOtherCookie = errors.New("the plugin is made for other hosts")
+
 // Explain adds to an error of starting a child how the process has ended, which may be
 // nil, and what it wrote last. cookie is the name of the host's.
 func (w *Words) Explain(err, ended error, cookie string) error {
 	if w.has(otherCookie) {
-		return conn.Permanent(fmt.Errorf("the plugin is made for other hosts: it does not know the magic cookie %s of this one", cookie))
+		return conn.Permanent(fmt.Errorf("%w: it does not know the magic cookie %s of this one", ErrOtherCookie, cookie))
 	}
 	words := w.String()
 	if ended == nil {

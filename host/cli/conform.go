@@ -75,7 +75,7 @@ func (o Options) conformTarget(address string, f conformFlags, stderr io.Writer)
 	}
 	of = conform.Target{Address: address, Handshake: options.Handshake, Timeout: f.timeout}
 	if f.cookie != "" {
-		if of.Handshake, err = parseCookie(f.cookie); err != nil {
+		if of.Handshake, err = parseCookie("--cookie", f.cookie); err != nil {
 			return of, &failure{exitUsage, err}
 		}
 	}

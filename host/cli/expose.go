@@ -38,8 +38,12 @@ func (o Options) exposeCommand() *cobra.Command {
 		Use:   "expose [flags] -- EXECUTABLE [ARGUMENT]...",
 		Short: "Make a network plugin of a plugin executable, as it is",
 		Long: `Starts a plugin executable as its host would, and serves it to any number of hosts of the
-network. The executable need not know anything of that. Cookie and versions are those of the
-first host that comes, unless they are given.
+network. The executable need not know anything of that.
+
+--cookie, or the variable ` + o.prefix() + `_COOKIE, is the magic cookie that the executable expects. Without it,
+it is the first host's, on loopback, on a unix socket, or where hosts show certificates
+(PLUGIN_TLS_CLIENT_CA_FILE): elsewhere it must be given. Versions are the first host's as
+well, unless they are given.
 
 --share says whom a process serves: all hosts, one host (a plugin that is configured once
 and remembers it), or one session. A host ends its session and never the process.
@@ -51,8 +55,8 @@ TLS, health, drain, names and bounds are set by the variables of any network plu
 (PLUGIN_TLS_CERT_FILE, PLUGIN_HEALTH_ADDR, PLUGIN_DRAIN_TIMEOUT, PLUGIN_NAME and the others).
 
 ` + exitCodes,
-		Example: strings.ReplaceAll(`  NAME expose -- ./terraform-provider-random
-  NAME expose --listen 127.0.0.1:7000 --share host --cookie STORE_PLUGIN=hello -- ./store`, "NAME", o.Name),
+		Example: strings.ReplaceAll(`  NAME expose --listen 127.0.0.1:7000 --share host --cookie STORE_PLUGIN=hello -- ./store
+  NAME expose --listen unix:///run/plugins/store.sock -- ./store`, "NAME", o.Name),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if path := os.Getenv(o.prefix() + "_EXECUTABLE"); len(args) == 0 && path != "" {
 				args = []string{path}
@@ -66,7 +70,7 @@ TLS, health, drain, names and bounds are set by the variables of any network plu
 	flags := cmd.Flags()
 	flags.SetInterspersed(false) // what follows the executable is its own
 	flags.StringVar(&f.listen, "listen", "0.0.0.0:7000", "host:port to serve at, or unix:///path of a socket")
-	flags.Var(&cookieFlag{text: &f.cookie}, "cookie", "magic cookie of the executable, KEY=VALUE (default: the first host's)")
+	flags.Var(&cookieFlag{text: &f.cookie}, "cookie", "magic cookie of the executable, KEY=VALUE (default: the first host's, where no stranger comes first)")
 	flags.Var((*versionsFlag)(&f.versions), "versions", "app versions to ask the executable for (default: the first host's)")
 	flags.StringVar(&f.share, "share", string(expose.All), "whom a process serves: all, host or session")
 	flags.StringVar(&f.recycle, "recycle-after", "", "replace a process, once it runs no call, after so many calls (1000), so much time (24h), or at a size (512MiB)")
@@ -143,16 +147,15 @@ func (o Options) exposeOptions(stdout, stderr io.Writer, f exposeFlags, args []s
 	e := expose.Options{
 		Command: args, Versions: f.versions, StartNow: f.reattach != "", Share: expose.Share(f.share), AutoMTLS: f.autoMTLS,
 		StartTimeout: f.startTimeout, MaxChildren: f.maxChildren, Stdout: stdout, Stderr: stderr,
+		ListenName: "--listen " + f.listen,
 	}
 	c, err := o.readConfig()
 	if err != nil {
 		return e, err
 	}
 	e.Logger = c.logger(stderr)
-	if f.cookie != "" {
-		if e.Cookie, err = parseCookie(f.cookie); err != nil {
-			return e, err
-		}
+	if e.Cookie, err = o.exposedCookie(f.cookie); err != nil {
+		return e, err
 	}
 	if e.Recycle, err = expose.ParseRecycle(f.recycle); err != nil {
 		return e, fmt.Errorf("--recycle-after %w", err)
@@ -176,11 +179,23 @@ func (f *exposeFlags) validate(flags *pflag.FlagSet) error {
 	return nil
 }
 
-// parseCookie reads what --cookie says.
-func parseCookie(text string) (plugin.HandshakeConfig, error) {
+// exposedCookie reads what --cookie says, or the variable that takes its place in an image.
+func (o Options) exposedCookie(flag string) (cookie plugin.HandshakeConfig, err error) {
+	if flag != "" {
+		return parseCookie("--cookie", flag)
+	}
+	variable := o.prefix() + "_COOKIE"
+	if text := os.Getenv(variable); text != "" {
+		return parseCookie(variable, text)
+	}
+	return cookie, nil
+}
+
+// parseCookie reads a magic cookie, of which an error says where it is from.
+func parseCookie(from, text string) (plugin.HandshakeConfig, error) {
 	key, value, _ := strings.Cut(text, "=")
 	if key == "" || value == "" {
-		return plugin.HandshakeConfig{}, fmt.Errorf("--cookie %q: want KEY=VALUE", text)
+		return plugin.HandshakeConfig{}, fmt.Errorf("%s %q: want KEY=VALUE", from, text)
 	}
 	return plugin.HandshakeConfig{MagicCookieKey: key, MagicCookieValue: value}, nil
 }

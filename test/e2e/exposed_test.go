@@ -15,15 +15,13 @@ import (
 )
 
 // exposedPatch makes pods of the plugin those of an image that Dockerfile.expose has made:
-// the child's socket lies in a volume, since the root is read-only, and the kubelet asks the
-// child for its health by gRPC.
+// the child's socket lies in a volume, since the root is read-only.
 const exposedPatch = `
 patches:
   - target: {kind: Deployment, name: pluginzh}
     patch: |
       - {op: add, path: /spec/template/spec/volumes, value: [{name: sockets, emptyDir: {sizeLimit: 1Mi}}]}
       - {op: add, path: /spec/template/spec/containers/0/volumeMounts, value: [{name: sockets, mountPath: /plugin-sockets}]}
-      - {op: replace, path: /spec/template/spec/containers/0/livenessProbe, value: {grpc: {port: 7000, service: plugin}, periodSeconds: 2}}
 `
 
 // exposed renders deploy/ with a plugin that nobody has changed in the plugin's place.
@@ -45,7 +43,7 @@ func exposed(t *testing.T) string {
 
 // TestExposed has a plugin of the original library serve the cluster from an image that was
 // made of its own by Dockerfile.expose: in pods without any right, with a read-only root,
-// probed over HTTP and gRPC, and rolled out under calls.
+// probed over HTTP, and rolled out under calls.
 func TestExposed(t *testing.T) {
 	const name = "e2e-exposed"
 	namespace(t, name)

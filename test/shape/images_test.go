@@ -16,7 +16,7 @@ import (
 func TestImages(t *testing.T) {
 	cases := map[string][]string{
 		"Dockerfile.host":   {`ENTRYPOINT ["/basic"]`, `CMD ["serve"]`},
-		"Dockerfile.expose": {`ENTRYPOINT ["/basic", "expose", "--listen", "0.0.0.0:7000"]`},
+		"Dockerfile.expose": {`ENTRYPOINT ["/basic", "expose", "--listen", "0.0.0.0:7000"]`, "BASIC_COOKIE=${COOKIE}"},
 		"Dockerfile.so": {
 			`ENTRYPOINT ["/basic"]`, `CMD ["serve"]`, "COPY --from=build /out/basic-so /basic", "COPY --from=build /libraries /",
 		},

@@ -19,7 +19,7 @@ func TestHops(t *testing.T) {
 	list := kit.Addresses(t, 2)
 	env := []string{"OTEL_EXPORTER_OTLP_ENDPOINT=http://" + r.http, "OTEL_BSP_SCHEDULE_DELAY=50", "BASIC_PLUGIN=hello"}
 	program(t, "basic", append(env, "PLUGIN_NAME=greeter", "OTEL_SERVICE_NAME=the-store", "BASIC_OTEL_SERVICE_NAME=the-relay"),
-		"expose", "--listen", list[0], "--", filepath.Join(bin, "greeter-en.po"))
+		"expose", "--listen", list[0], "--cookie", "BASIC_PLUGIN=hello", "--", filepath.Join(bin, "greeter-en.po"))
 	dir := t.TempDir()
 	if err := os.Symlink(filepath.Join(bin, "basic"), filepath.Join(dir, "greeter.po")); err != nil {
 		t.Fatal(err)

@@ -248,7 +248,7 @@ func TestExpose(t *testing.T) {
 		t.Errorf("without a base: %v", err)
 	}
 	b.base = base
-	if _, err := run(b, exposing, "", settings{"EXECUTABLE": "/store"}, out); err != nil {
+	if _, err := run(b, exposing, "", settings{"EXECUTABLE": "/store", "COOKIE": "STORE_PLUGIN=hello"}, out); err != nil {
 		t.Fatal(err)
 	}
 	var files []string
@@ -278,7 +278,7 @@ func TestExpose(t *testing.T) {
 		configs++
 		c := image.Config
 		if c.User != "65532:65532" || c.Cmd != nil || c.Entrypoint[0] != "/basic" || c.Labels["size"] != "small" ||
-			!slices.Equal(c.Env, []string{"STORE=here", "PLUGIN_UNIX_SOCKET_DIR=/plugin-sockets", "BASIC_EXECUTABLE=/store"}) {
+			!slices.Equal(c.Env, []string{"STORE=here", "PLUGIN_UNIX_SOCKET_DIR=/plugin-sockets", "BASIC_EXECUTABLE=/store", "BASIC_COOKIE=STORE_PLUGIN=hello"}) {
 			t.Errorf("the image says %+v", c)
 		}
 	}

@@ -90,6 +90,10 @@ func (s *Server) Run(ctx context.Context, lis net.Listener) error {
 	if err := ctx.Err(); err != nil {
 		return errors.Join(err, lis.Close())
 	}
+	if err := s.opts.checkListener(lis.Addr()); err != nil {
+		return errors.Join(fmt.Errorf("%w: %w", ErrOptions, err), lis.Close())
+	}
+	s.opts.warnOfStrangers(lis.Addr())
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(s.failed, cancel)()

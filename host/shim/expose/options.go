@@ -46,7 +46,9 @@ type Options struct {
 	// Command is the executable and its arguments.
 	Command []string
 	// Cookie is the magic cookie that the executable expects. Without one it is that of
-	// the first host whose child starts with it.
+	// the first host whose child starts with it, which strangers must not be: Run then
+	// takes a listener on loopback or on a unix socket alone, unless Network.TLS has a CA,
+	// by which hosts show certificates.
 	Cookie plugin.HandshakeConfig
 	// Versions are the app versions to ask the executable for, of which it takes its
 	// highest. Without any they are those of the host for which a child is started.
@@ -65,6 +67,9 @@ type Options struct {
 	// MaxChildren bounds the children that serve at once: 64 if zero.
 	MaxChildren int
 
+	// ListenName is what errors call the address that hosts come to, such as the flag
+	// that says it. If it is empty they show the listener's.
+	ListenName string
 	// Network is network mode's configuration, as [plugin.NetworkConfigFromEnv] reads it.
 	// Name is the executable's if empty.
 	Network *plugin.NetworkConfig
@@ -74,6 +79,18 @@ type Options struct {
 	Around plugin.Around
 	// Logger is used for what this package and the library have to say. Nil is silent.
 	Logger hclog.Logger
+}
+
+// isHostsMistake reports whether an error of a start is that of the one host that has named
+// the cookie or the versions. Another host may be served.
+func (o Options) isHostsMistake(err error) bool {
+	switch {
+	case errors.Is(err, plugin.ErrIncompatible):
+		return len(o.Versions) == 0
+	case errors.Is(err, attach.ErrOtherCookie):
+		return o.Cookie == plugin.HandshakeConfig{}
+	}
+	return false
 }
 
 // withDefaults returns a copy in which nothing is left out, or what is wrong with it.

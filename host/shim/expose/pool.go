@@ -97,6 +97,9 @@ func (p *pool) askedBy(host *plugin.RelayHost) (asked, error) {
 	case host.Cookie.MagicCookieKey == "":
 		return a, &plugin.RefusedError{Code: plugin.RefusedCookie, Message: "the host sent no magic cookie, without which the plugin does not start"}
 	default:
+		if err := checkBrought(host.Cookie); err != nil {
+			return a, err
+		}
 		a.cookie = host.Cookie
 	}
 	if len(a.versions) == 0 {

@@ -81,6 +81,37 @@ func TestVersionsOfOneHost(t *testing.T) {
 	}
 }
 
+// TestHostsMistakes has one host come again and again with versions, or a cookie, that the
+// executable does not have. No pause begins, for which the right host would have to wait.
+func TestHostsMistakes(t *testing.T) {
+	cases := map[string]func(*plugin.RelayHost){
+		"versions": func(h *plugin.RelayHost) { h.Versions = []int{9} },
+		"cookie":   func(h *plugin.RelayHost) { h.Cookie.MagicCookieKey = "OTHER_PLUGIN" },
+	}
+	for name, spoil := range cases {
+		t.Run(name, func(t *testing.T) {
+			p, failed := newTestPool(t, Options{})
+			if name == "cookie" {
+				p.opts.Cookie, p.starter.opts.Cookie, p.cookie = plugin.HandshakeConfig{}, plugin.HandshakeConfig{}, plugin.HandshakeConfig{}
+			}
+			for range 6 {
+				wrong, _ := attached(t, 5)
+				spoil(wrong)
+				if _, err := p.choose(t.Context(), wrong); err == nil {
+					t.Fatal("it is served")
+				}
+			}
+			if pause, last := p.starter.pause(); pause > 0 {
+				t.Errorf("no child is started for %v, since %v", pause, last)
+			}
+			right, _ := attached(t, 5)
+			if _, err := p.choose(t.Context(), right); err != nil || context.Cause(failed) != nil {
+				t.Errorf("the right host: %v, and of all: %v", err, context.Cause(failed))
+			}
+		})
+	}
+}
+
 // TestVersionsOfOptions has the executable asked for a version that it does not have, by whoever
 // has started the program: no host can ever be served.
 func TestVersionsOfOptions(t *testing.T) {

@@ -81,7 +81,9 @@ func (s *starter) start(ctx context.Context, a asked) (*child, error) {
 		return nil, err
 	}
 	c, err := s.run(ctx, a)
-	s.note(err)
+	if !s.opts.isHostsMistake(err) { // else one host could keep all others waiting
+		s.note(err)
+	}
 	return c, err
 }
 
