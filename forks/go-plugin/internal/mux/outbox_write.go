@@ -72,12 +72,13 @@ func (o *outbox) drain(batch *buffer, n int) {
 	}
 }
 
-// writeAll writes a batch from n on.
+// writeAll writes a batch from n on. A part in it counts once for the pace, however many writes
+// that takes.
 func (o *outbox) writeAll(batch *buffer, n int) (err error) {
+	if batch.hasPart(n) {
+		defer o.pace.took(time.Now())
+	}
 	if n == 0 && o.gather != nil && batch != nil && (batch.next != nil || batch.tail != nil) {
-		if batch.hasPart() {
-			defer o.pace.took(time.Now())
-		}
 		if batch, n, err = o.gatherSome(batch); err != nil {
 			return err
 		}
@@ -98,11 +99,11 @@ func (o *outbox) writeAll(batch *buffer, n int) (err error) {
 	return nil
 }
 
-// hasPart reports whether there is a part of a long message among the buffers, of the least size
-// that says how fast the connection takes them.
-func (b *buffer) hasPart() bool {
-	for ; b != nil; b = b.next {
-		if len(b.data)+len(b.tail) >= partSize {
+// hasPart reports whether there is as much of a part of a long message among the buffers as says
+// how fast the connection takes them. The first n bytes have left.
+func (b *buffer) hasPart(n int) bool {
+	for ; b != nil; b, n = b.next, 0 {
+		if len(b.data)+len(b.tail)-n >= partSize {
 			return true
 		}
 	}
@@ -117,9 +118,6 @@ func (o *outbox) write(data []byte) error {
 	}
 	if len(data) == 0 {
 		return nil
-	}
-	if len(data) >= partSize {
-		defer o.pace.took(time.Now())
 	}
 	if len(data) > 2*writeSize && o.socket != nil {
 		n, err := o.socket.writeSome(data)
