@@ -84,7 +84,7 @@ func (p *Plugin) read() (handedOver bool) {
 	}
 }
 
-// next reads up to the next request.
+// next reads up to the next request that the worker is to run.
 func (w *worker) next() error {
 	p := w.plugin
 	for {
@@ -97,54 +97,59 @@ func (w *worker) next() error {
 		if err := p.in.next(&w.message); err != nil {
 			return err
 		}
-		switch w.message.kind {
-		case kindRequest, kindWithdrawn:
-			switch err := w.find(); {
-			case err != nil:
-				return err
-			case w.message.more:
-				if err := w.beginLong(); err != nil {
-					return err
-				}
-			case w.queued != nil:
-				if err := w.queued.takeBody(&p.in); err != nil {
-					return err
-				}
-			default:
-				return nil
-			}
-		case kindPart:
-			if err := p.takePart(&w.message); err != nil {
-				return err
-			}
-		case kindGrant:
-			p.sent.grant(callKey{w.message.channel, w.message.number}, w.message.size)
-		case kindCancel:
-			p.cancel(callKey{w.message.channel, w.message.number})
-		case kindOpen:
-			return w.accept()
-		case kindRelease:
-			p.release(w.message.channel)
-		case kindStream, kindData, kindCredit, kindEnd, kindReset:
-			if err := p.streams.deliver(w.message.kind, &p.in); err != nil {
-				return err
-			}
-			if w.stream = p.streams.takeReady(); w.stream != nil {
-				return nil
-			}
-		case kindAccepts:
-			if err := p.hostAccepts(w.message.number); err != nil {
-				return err
-			}
-		case kindProbe:
-			if err := p.alive(); err != nil {
-				return err
-			}
-		case kindBye:
-			return p.byeError("host")
+		if isDue, err := w.deliver(); isDue || err != nil {
+			return err
 		}
-		// Others are of a later version, or have said all by having come.
 	}
+}
+
+// deliver acts on the frame at hand. It reports whether that is something for the worker to
+// run.
+func (w *worker) deliver() (isDue bool, err error) {
+	p, key := w.plugin, callKey{w.message.channel, w.message.number}
+	switch w.message.kind {
+	case kindRequest, kindWithdrawn:
+		return w.takeRequest()
+	case kindOpen:
+		return true, w.accept()
+	case kindPart:
+		return false, p.takePart(&w.message)
+	case kindGrant:
+		p.sent.grant(key, w.message.size)
+	case kindCancel:
+		p.cancel(key)
+	case kindRelease:
+		p.release(w.message.channel)
+	case kindStream, kindData, kindCredit, kindEnd, kindReset:
+		if err := p.streams.deliver(w.message.kind, &p.in); err != nil {
+			return false, err
+		}
+		w.stream = p.streams.takeReady()
+		return w.stream != nil, nil
+	case kindAccepts:
+		return false, p.hostAccepts(w.message.number)
+	case kindProbe:
+		return false, p.alive()
+	case kindBye:
+		return false, p.byeError("host")
+	}
+	// Others are of a later version, or have said all by having come.
+	return false, nil
+}
+
+// takeRequest begins the call of the request at hand. It reports false if that is to run later:
+// more of it is to come, or its kind is still being made.
+func (w *worker) takeRequest() (isDue bool, err error) {
+	if err := w.find(); err != nil {
+		return false, err
+	}
+	switch {
+	case w.message.more:
+		return false, w.beginLong()
+	case w.queued != nil:
+		return false, w.queued.takeBody(&w.plugin.in)
+	}
+	return true, nil
 }
 
 // find looks for what serves the request at hand, and begins its call.
