@@ -74,10 +74,12 @@ func (s *Stream) beginning(first []byte, ends bool) *buffer {
 	return b
 }
 
-// accepted gives a stream that the other side has opened to its owner. A unary call waits
-// for its request.
+// accepted gives a stream that the other side has opened to its owner. A unary call is the
+// session's own until its request has come: thousands may be under way at once, and none of
+// them waits to be taken.
 func (t *streamTable) accepted(s *Stream) error {
 	if s.purpose == UnaryCall {
+		t.take(s)
 		s.call.collected = true
 		return nil
 	}
@@ -114,10 +116,7 @@ func (t *streamTable) complete(s *Stream) {
 
 // givenUp is told that the other side has reset a stream.
 func (t *streamTable) givenUp(s *Stream) {
-	if s.call.collected {
-		s.call.collected = false
-		t.take(s)
-	}
+	s.call.collected = false
 	t.woke = t.woke || s.call.wake != nil
 }
 
