@@ -20,10 +20,10 @@ type queuedRequest struct {
 	decoded chan struct{} // closed when body was read, and the next may be
 }
 
-// maxQueued is how many bytes of requests may wait for their channels to be opened. More end
-// the session, unless some of them are being decoded: the reader cannot wait for what may need
-// the session itself, and no request can be dropped, as each is a part of its channel's gob
-// stream.
+// maxQueued is how many bytes of requests may wait for their channels to be opened, with all
+// that is kept of each. More end the session, unless some of them are being decoded: the reader
+// cannot wait for what may need the session itself, and no request can be dropped, as each is a
+// part of its channel's gob stream.
 const maxQueued = 64 << 20
 
 var errQueued = fmt.Errorf("%w: more than %d bytes of requests wait for their kinds to be made", errBeyond, maxQueued)
@@ -49,14 +49,15 @@ func (w *worker) enqueueLocked() *queuedRequest {
 
 // takeBody reads the body from the message at hand.
 func (q *queuedRequest) takeBody(in *inbox) error {
-	body, err := io.ReadAll(in)
-	if err != nil {
+	body := make([]byte, in.left) // of one frame at most
+	if _, err := io.ReadFull(in, body); err != nil {
 		return err
 	}
 	q.body = bytes.NewReader(body)
 	close(q.arrived)
-	q.cost = len(body) + frameCost
-	p := q.worker.plugin
+	w := q.worker
+	q.cost = len(body) + len(w.message.metadata) + len(w.method.name) + frameCost
+	p := w.plugin
 	p.mu.Lock()
 	p.queued += q.cost
 	p.mu.Unlock()

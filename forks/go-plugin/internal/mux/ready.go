@@ -12,8 +12,8 @@ import (
 // that it decodes, in bytes. Beyond that the session waits for the reader.
 const maxKept = 1 << 20
 
-// frameCost is what an answer or request costs that is kept, beside its body, in bytes.
-const frameCost = 256
+// frameCost is what an answer or request costs that is kept, beside what came of it, in bytes.
+const frameCost = 512
 
 // readyAnswer is an answer that was taken in for the reader of a channel: a long one, or
 // one that came while the reader was busy decoding a long one.

@@ -5,8 +5,11 @@ package mux
 import (
 	"errors"
 	"net/rpc"
+	"strings"
 	"sync"
 	"testing"
+
+	"github.com/hashicorp/go-plugin/internal/testkit"
 )
 
 // slowKind is the config of a plugin that makes v for its kind "slow" once made is called, and
@@ -52,5 +55,46 @@ func TestKindsBeingMadeAreBounded(t *testing.T) {
 	<-p.plugin.done
 	if err := p.plugin.Err(); !errors.Is(err, errBeyond) {
 		t.Errorf("the session ended with %v", err)
+	}
+}
+
+// TestQueuedRequestsCountAsAWhole has requests wait for their kind that consist of metadata and
+// the name of a method: what is kept of them counts towards the bound, and no more once it is not.
+func TestQueuedRequestsCountAsAWhole(t *testing.T) {
+	for name, end := range map[string]func(raw *rawPeer, made func()){
+		"made":     func(_ *rawPeer, made func()) { made() },
+		"released": func(raw *rawPeer, _ func()) { raw.write(rawMessage(kindRelease, "", 2)) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			config, made := slowKind(newThing())
+			here, there := tcpPair(t)
+			raw, p := rawHost(t, here, there, config, newThing())
+			t.Cleanup(made)
+			raw.write(rawMessage(kindOpen, "slow", 2))
+			const many, method = 10, "Plugin.Upper"
+			value := strings.Repeat("v", 10<<10)
+			for n := range uint64(many) {
+				b := newMessage(kindRequest, 2, n)
+				b.call(method, 0, "key", value)
+				b, _, err := raw.values.add(b, "a", 0)
+				if err != nil {
+					t.Fatal(err)
+				}
+				raw.write(b.data)
+			}
+			raw.write(rawMessage(kindProbe, ""))
+			for raw.next().kind != kindAlive { // by which all before is read
+			}
+			queued := func() int {
+				p.mu.Lock()
+				defer p.mu.Unlock()
+				return p.queued
+			}
+			if got, least := queued(), many*(len(value)+len(method)+frameCost); got < least || got > least+many*100 {
+				t.Errorf("%d bytes are kept, want %d", got, least)
+			}
+			end(raw, made)
+			testkit.Eventually(t, "nothing is kept", func() bool { return queued() == 0 })
+		})
 	}
 }
