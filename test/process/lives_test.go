@@ -26,9 +26,11 @@ import (
 // and under calls, over both protocols.
 var lives = flag.Int("lives", 0, "how often to end the daemon in each way and setting; 0 is once, with 1 or 3 children")
 
-// childrenEnd is how long children may outlive their host, on a machine that is busy: on one
-// that is not they end within about a second.
-const childrenEnd = time.Minute
+// childrenEnd is how long children may outlive their host. They look for it every second, or the
+// kernel ends them with it; the rest is for a machine that is busy. It is less than DRAIN_TIMEOUT
+// (20 s) and PLUGIN_DRAIN_TIMEOUT (25 s) last by default: children that wait for the calls of a
+// host that has ended, or that nobody ends, are seen.
+const childrenEnd = 15 * time.Second
 
 // life is a daemon with children of its own.
 type life struct {

@@ -308,7 +308,7 @@ var notBounds = map[string][]string{
 		"host/conform pieceWait", "host/conform maxRequest", "host/conform maxText",
 	},
 	"how often something is looked at or told": {
-		"forks/go-plugin/tlsfile startPause", "forks/go-plugin/internal/dial Interval", "forks/go-plugin/internal/child parentPollInterval", "forks/go-plugin/internal/cmdrunner pollInterval",
+		"forks/go-plugin/tlsfile startPause", "forks/go-plugin/internal/dial Interval", "forks/go-plugin/internal/child parentPollInterval", "host/shim/attach hostPollInterval", "forks/go-plugin/internal/cmdrunner pollInterval",
 		"forks/go-plugin/internal/multiplex KeepAliveInterval", "host/api Heartbeat", "host/doctor/kubernetes jobPoll",
 		"host/history Step", "host/conn PingInterval", "host/conn quickPing", "host/conn Recheck", "host/discovery/dir Rescan",
 		"host/discovery/static Interval", "host/discovery/static minInterval", "host/discovery/static retryInterval",
