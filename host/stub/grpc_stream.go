@@ -48,16 +48,30 @@ func (c *grpcCall) openStream(ctx context.Context, desc *grpc.StreamDesc, fullMe
 		if err != nil {
 			return nil, "", err
 		}
-		routed := &routedStream{call: c, ctx: ctx, lease: lease, mark: sentMark{conn: conn, method: fullMethod}}
-		routed.ClientStream, err = conn.NewStream(c.trace.attempt(ctx, lease.Endpoint()), desc, fullMethod, routed.mark.with(opts, grpc.OnFinish(routed.finish))...)
-		if err == nil {
-			routed.begin()
-			return routed, lease.Endpoint(), nil
-		}
-		if again, err := c.attempted(ctx, lease, routed.mark.sent(), err); !again {
-			return nil, lease.Endpoint(), err
+		if again, s, err := c.openOn(ctx, lease, conn, desc, fullMethod, opts); !again {
+			return s, lease.Endpoint(), err
 		}
 	}
+}
+
+// openOn opens the stream on one endpoint. If that fails it gives the lease back, also where
+// credentials of the caller's panic.
+func (c *grpcCall) openOn(ctx context.Context, lease balancer.Lease, conn *grpc.ClientConn, desc *grpc.StreamDesc, fullMethod string, opts []grpc.CallOption) (again bool, _ grpc.ClientStream, err error) {
+	panicked := true
+	defer func() {
+		if panicked {
+			lease.Done(balancer.Abandoned)
+		}
+	}()
+	routed := &routedStream{call: c, ctx: ctx, lease: lease, mark: sentMark{conn: conn, method: fullMethod}}
+	routed.ClientStream, err = conn.NewStream(c.trace.attempt(ctx, lease.Endpoint()), desc, fullMethod, routed.mark.with(opts, grpc.OnFinish(routed.finish))...)
+	panicked = false
+	if err != nil {
+		again, err = c.attempted(ctx, lease, routed.mark.sent(), err)
+		return again, nil, err
+	}
+	routed.begin()
+	return false, routed, nil
 }
 
 // routedStream is a stream on the connection of one session.

@@ -203,8 +203,19 @@ type panicking struct{ encoding.CodecV2 }
 // Marshal implements encoding.CodecV2.
 func (panicking) Marshal(any) (mem.BufferSlice, error) { panic("cannot") }
 
-// TestGRPCPanicGivesBack has a codec panic under a caller that recovers: the lease and the
-// turn are free again.
+// panickingCredentials panic when a call is to be made with them.
+type panickingCredentials struct{}
+
+// GetRequestMetadata implements credentials.PerRPCCredentials.
+func (panickingCredentials) GetRequestMetadata(context.Context, ...string) (map[string]string, error) {
+	panic("none")
+}
+
+// RequireTransportSecurity implements credentials.PerRPCCredentials.
+func (panickingCredentials) RequireTransportSecurity() bool { return false }
+
+// TestGRPCPanicGivesBack has a codec panic under a caller that recovers, and credentials under
+// one that opens a stream: the lease and the turn are free again.
 func TestGRPCPanicGivesBack(t *testing.T) {
 	m := startMemories(t, plugin.ProtocolGRPC, false)
 	router := &aimed{crew: m.crew}
@@ -225,6 +236,14 @@ func TestGRPCPanicGivesBack(t *testing.T) {
 			_ = s.Conn.Invoke(t.Context(), "/test.Memory/"+method, wrapperspb.String("x"), new(wrapperspb.StringValue), codec)
 		}()
 	}
+	func() {
+		defer func() {
+			if recover() == nil {
+				t.Error("a stream is opened")
+			}
+		}()
+		_, _ = s.Conn.NewStream(t.Context(), chatting, "/test.Memory/Watch", grpc.PerRPCCredentials(panickingCredentials{}))
+	}()
 	if n := m.crew.leases.Load(); n != 0 {
 		t.Errorf("%d leases were not given back", n)
 	}
