@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/rpc"
 	"testing"
+	"time"
 )
 
 // mustUpper fails the test if a call does not succeed.
@@ -56,5 +57,54 @@ func TestCloseWithMessageGiven(t *testing.T) {
 			t.Fatal("nobody can read")
 		}
 		_, _ = h.Close(), there.Close()
+	}
+}
+
+// patientConn is a TCP connection whose writes have no deadline.
+type patientConn struct{ *net.TCPConn }
+
+// WritesTo implements transparent.
+func (c patientConn) WritesTo() net.Conn { return c.TCPConn }
+
+// SetDeadline implements net.Conn.
+func (c patientConn) SetDeadline(t time.Time) error { return c.SetReadDeadline(t) }
+
+// SetWriteDeadline implements net.Conn.
+func (c patientConn) SetWriteDeadline(time.Time) error { return nil }
+
+// A session with a plugin that takes nothing ends at once, and its streams with it. TLS would
+// wait until the plugin takes the word that the connection ends, or for a deadline.
+func TestCloseWaitsForNobody(t *testing.T) {
+	here, there := tcpPair(t)
+	client, _ := tlsOn(t, patientConn{here.(*net.TCPConn)}, there)
+	h := NewHost(client, HostConfig{})
+	s, err := h.OpenStream(t.Context(), Brokered, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	waits := func() bool {
+		h.out.mu.Lock()
+		defer h.out.mu.Unlock()
+		return h.out.waiting.size > 0
+	}
+	for !waits() {
+		b := newMessage(kindAccepts, 1)
+		b.finish(0)
+		b.data = append(b.data, make([]byte, 3000)...) // what they are is nothing to a peer that does not read
+		if _, err := h.out.put(b, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = h.Close()
+		<-s.Done()
+	}()
+	select {
+	case <-ended:
+	case <-time.After(30 * time.Second):
+		_ = there.Close()
+		t.Fatal("the session does not end")
 	}
 }

@@ -197,11 +197,17 @@ func tcpPair(t testing.TB) (here, there net.Conn) {
 
 func tlsPair(t testing.TB) (here, there net.Conn) {
 	t.Helper()
+	here, there = tcpPair(t)
+	return tlsOn(t, here, there)
+}
+
+// tlsOn speaks TLS on a connection.
+func tlsOn(t testing.TB, here, there net.Conn) (client, server *tls.Conn) {
+	t.Helper()
 	authority := testkit.NewAuthority(t, "authority", nil)
 	pair := authority.Issue(t, &x509.Certificate{DNSNames: []string{"plugin"}})
-	here, there = tcpPair(t)
-	client := tls.Client(NewOverflowConn(here), &tls.Config{RootCAs: authority.Pool(), ServerName: "plugin"})
-	server := tls.Server(NewOverflowConn(there), &tls.Config{Certificates: []tls.Certificate{pair}})
+	client = tls.Client(NewOverflowConn(here), &tls.Config{RootCAs: authority.Pool(), ServerName: "plugin"})
+	server = tls.Server(NewOverflowConn(there), &tls.Config{Certificates: []tls.Certificate{pair}})
 	shaken := make(chan error, 1)
 	go func() { shaken <- server.Handshake() }()
 	if err := errors.Join(client.Handshake(), <-shaken); err != nil {

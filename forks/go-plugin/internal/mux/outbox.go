@@ -172,7 +172,7 @@ func (o *outbox) hasWorkLocked() bool { return o.waiting.size > 0 || o.turns.len
 func (o *outbox) take() *buffer {
 	first, last := o.waiting.first, o.waiting.last
 	o.taken += uint64(o.waiting.size)
-	o.waiting, o.said = queue{}, 0
+	o.waiting, o.said, o.requests = queue{}, 0, 0
 	if o.err == nil && o.isSlow.Load() {
 		o.isSlow.Store(false)
 	}
@@ -241,5 +241,14 @@ func (o *outbox) fail(err error) {
 	o.isSlow.Store(true)
 	o.changed.Broadcast()
 	o.mu.Unlock()
+	o.hangUp()
+}
+
+// hangUp closes the connection. TLS says so to the other side first, and waits for seconds until
+// it takes that: one that takes nothing is not told.
+func (o *outbox) hangUp() {
+	if secure, ok := o.socket.(*tlsWriter); ok && !secure.flushed() {
+		_ = secure.overflow.Close()
+	}
 	_ = o.conn.Close()
 }

@@ -41,4 +41,10 @@ func TestWithdrawLooksAtRequests(t *testing.T) {
 			t.Errorf("there was a request %d", number)
 		}
 	}
+	o.mu.Lock()
+	o.take() // unlocks
+	o.waiting.add(&buffer{data: []byte("no frame")})
+	if o.withdraw(1, 2) {
+		t.Error("a request that has left was found")
+	}
 }
