@@ -253,7 +253,7 @@ func (c *Client) explain(ctx context.Context, cc *grpc.ClientConn, err error) er
 	if ended := ctx.Err(); ended != nil {
 		return status.FromContextError(ended).Err()
 	}
-	if isRefusal(err) {
+	if isRefusal(err) || errors.Is(err, mux.ErrTooManyStreams) {
 		return peererr.Lost(status.Error(codes.Unavailable, err.Error()))
 	}
 	if errors.Is(err, errMalformed) {

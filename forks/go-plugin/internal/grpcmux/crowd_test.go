@@ -5,8 +5,16 @@ package grpcmux_test
 import (
 	"context"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/peer"
+	"google.golang.org/grpc/status"
+
+	"github.com/hashicorp/go-plugin/internal/testkit"
 	"github.com/hashicorp/go-plugin/internal/wait"
 )
 
@@ -29,4 +37,41 @@ func TestCrowdOfMiddlingRequests(t *testing.T) {
 			callers.Wait()
 		}
 	})
+}
+
+// TestCallsBeyondTheStreams has more callers than a session may have streams. Each of them is
+// told that its call was not run, or has its answer, and afterwards there is room again.
+func TestCallsBeyondTheStreams(t *testing.T) {
+	const most, more = 4096, 10 // streams
+	var running atomic.Int64
+	gate := make(chan struct{})
+	s := newSession(t, direct, &service{unary: func(_ context.Context, in *Text) (*Text, error) {
+		running.Add(1)
+		<-gate
+		return in, nil
+	}})
+	var callers wait.Group
+	defer callers.Wait()
+	open := sync.OnceFunc(func() { close(gate) })
+	defer open()
+	call := func(p *peer.Peer) error { return s.Invoke(t.Context(), unaryMethod, &Text{}, &Text{}, grpc.Peer(p)) }
+	for range most {
+		callers.Go(func() {
+			if err := call(new(peer.Peer)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	testkit.Eventually(t, "all calls run", func() bool { return running.Load() == most })
+	for range more {
+		var p peer.Peer
+		if err := call(&p); status.Code(err) != codes.Unavailable || p.Addr != nil {
+			t.Errorf("one more call, sent to %v: %v", p.Addr, err)
+		}
+	}
+	open()
+	callers.Wait()
+	if err := call(new(peer.Peer)); err != nil {
+		t.Error(err)
+	}
 }

@@ -341,6 +341,10 @@ func TestStreamRefused(t *testing.T) {
 		p.open2(t, Brokered)
 		(<-p.ofPlugin).Take()
 	}
+	if _, err := p.host.OpenStream(t.Context(), Brokered, nil); !errors.Is(err, ErrTooManyStreams) {
+		t.Errorf("one more is opened: %v", err)
+	}
+	p.host.streams.theirs++ // as if this side did not count as it should
 	if got, want := refusal(Brokered, ""), "4096 streams are open, which is the most"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}

@@ -28,6 +28,9 @@ const (
 	maxReason = 1 << 10
 )
 
+// ErrTooManyStreams is a stream that was not opened: the other side would refuse it.
+var ErrTooManyStreams = fmt.Errorf("%d streams of the session are open, no more are possible", maxOpenStreams)
+
 // fewAtOnce is of how many streams the owners are woken together when a session ends.
 const fewAtOnce = 16
 
@@ -85,9 +88,9 @@ func (t *streamTable) openStream(ctx context.Context, purpose Purpose, header, f
 	}
 	defer t.opening.Unlock()
 	t.mu.Lock()
-	if t.err != nil {
+	if err := t.mayOpen(); err != nil {
 		defer t.mu.Unlock()
-		return nil, lostStream(t.err)
+		return nil, err
 	}
 	s := newStream(t, t.own, purpose, header)
 	t.own += 2
@@ -99,6 +102,18 @@ func (t *streamTable) openStream(ctx context.Context, purpose Purpose, header, f
 		return nil, lostStream(err)
 	}
 	return s, nil
+}
+
+// mayOpen says why no stream can be opened, if so. A stream is over for this side no sooner than
+// for the other, which counts no more of them therefore. The caller holds mu.
+func (t *streamTable) mayOpen() error {
+	switch {
+	case t.err != nil:
+		return lostStream(t.err)
+	case len(t.byID)-t.theirs >= maxOpenStreams:
+		return ErrTooManyStreams
+	}
+	return nil
 }
 
 // lockOpening locks opening while there is room. All that wait for it are woken by the same
