@@ -19,7 +19,7 @@ func TestHistory(t *testing.T) {
 	for _, args := range []string{`["Ada"]`, `["Ada"]`, `["nobody"]`, `[]`} { // the last is not sent
 		h.do(h.request(http.MethodPost, greetPath, args))
 	}
-	want := history.Series{Calls: []uint32{3}, Failed: history.Failed{Plugin: []uint32{1}, Network: []uint32{}, Host: []uint32{}}}
+	want := history.Series{Calls: []uint32{3}, Failed: history.Failed{Plugin: []uint32{1}, Network: []uint32{}, Host: []uint32{}, Caller: []uint32{}}}
 	times := cmpopts.IgnoreFields(history.Series{}, "P50", "P99")
 
 	_, _, body := h.do(h.request(http.MethodGet, "/api/v1/history", ""))

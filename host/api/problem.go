@@ -31,7 +31,7 @@ type problem struct {
 	Title  string `json:"title"`
 	Status int    `json:"status"`
 	Detail string `json:"detail"`
-	// Source is on whose side a call failed: plugin, network or host.
+	// Source is on whose side a call failed: plugin, network, host or caller.
 	Source string `json:"source,omitempty"`
 	// MayHaveRun says that the method may have run although the call failed. It is
 	// there for a call that was not answered.

@@ -253,7 +253,7 @@ func TestCallIsGivenUp(t *testing.T) {
 	})
 	cancel()
 	err := <-failed
-	if f, ok := stub.Cause(err); !ok || !f.MayHaveRun || f.Source() != stub.SourceHost || !errors.Is(err, context.Canceled) {
+	if f, ok := stub.Cause(err); !ok || !f.MayHaveRun || f.Source() != stub.SourceCaller || !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v, want that its caller gave it up and it may have run", err)
 	}
 }

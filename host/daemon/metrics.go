@@ -41,7 +41,7 @@ func newMetrics(known func(plugin string) bool) *metrics {
 	return &metrics{
 		known:   known,
 		history: history.New(),
-		called: counter("calls_total", "Calls that ended, by whose error it was: none, plugin, network or host.",
+		called: counter("calls_total", "Calls that ended, by whose error it was: none, plugin, network, host or caller.",
 			"plugin", "kind", "method", "error_source"),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Namespace: "reattach", Name: "call_duration_seconds", Help: "How long calls took, all attempts together.",

@@ -113,6 +113,8 @@ func (s *methodSeries) count(call *stub.Call) {
 
 func sideOf(source stub.Source) history.Source {
 	switch source {
+	case stub.SourceCaller:
+		return history.Caller
 	case stub.SourceHost:
 		return history.Host
 	case stub.SourceNetwork:
@@ -143,7 +145,7 @@ func (m *callMetrics) series(method string) *methodSeries {
 	}
 	series = &methodSeries{
 		method:  method,
-		good:    m.called.WithLabelValues(m.plugin, m.kind, method, "none"),
+		good:    m.called.WithLabelValues(m.plugin, m.kind, method, string(stub.SourceNone)),
 		took:    m.took.WithLabelValues(m.plugin, m.kind, method),
 		history: m.history.Method(m.plugin, m.kind, method),
 	}

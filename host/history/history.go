@@ -20,7 +20,7 @@ const (
 	// Slots is how many slots are kept besides the one in progress: an hour.
 	Slots = 120
 	// maxMethods is how many methods are kept, of all plugins together. Each costs
-	// 2 KiB, or 3.5 KiB once one of its calls has failed.
+	// 2 KiB, or 4 KiB once one of its calls has failed.
 	maxMethods = 4096
 )
 

@@ -41,10 +41,10 @@ func TestSlots(t *testing.T) {
 		a := h.Plugin("a", 0)
 		want := PluginHistory{
 			Window: Window{StepSeconds: 30, Slot: 1, ElapsedSeconds: 1},
-			All:    Series{Calls: []uint32{2, 1}, Failed: Failed{Plugin: []uint32{1}, Network: []uint32{1, 0}, Host: []uint32{}}},
+			All:    Series{Calls: []uint32{2, 1}, Failed: Failed{Plugin: []uint32{1}, Network: []uint32{1, 0}, Host: []uint32{}, Caller: []uint32{}}},
 			Methods: []MethodSeries{
-				{"greeter", "Greet", Series{Calls: []uint32{2, 0}, Failed: Failed{Plugin: []uint32{}, Network: []uint32{1, 0}, Host: []uint32{}}}},
-				{"greeter", "Hi", Series{Calls: []uint32{1}, Failed: Failed{Plugin: []uint32{1}, Network: []uint32{}, Host: []uint32{}}}},
+				{"greeter", "Greet", Series{Calls: []uint32{2, 0}, Failed: Failed{Plugin: []uint32{}, Network: []uint32{1, 0}, Host: []uint32{}, Caller: []uint32{}}}},
+				{"greeter", "Hi", Series{Calls: []uint32{1}, Failed: Failed{Plugin: []uint32{1}, Network: []uint32{}, Host: []uint32{}, Caller: []uint32{}}}},
 			},
 		}
 		if diff := cmp.Diff(want, a, cmpopts.IgnoreFields(Series{}, "P50", "P99")); diff != "" {
@@ -181,7 +181,7 @@ func TestSize(t *testing.T) {
 	for name, tc := range map[string]struct {
 		failed Source
 		most   uint64
-	}{"without failures": {None, 2048}, "with failures": {Network, 3584}} {
+	}{"without failures": {None, 2048}, "with failures": {Network, 4096}} {
 		t.Run(name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.GC()

@@ -18,7 +18,8 @@ const (
 	Plugin
 	Network
 	Host
-	sources = 3 // but for None
+	Caller
+	sources = 4 // but for None
 )
 
 // Durations are counted in buckets, four to each power of two, from below 16 µs to

@@ -24,6 +24,7 @@ type Failed struct {
 	Plugin  []uint32 `json:"plugin"`
 	Network []uint32 `json:"network"`
 	Host    []uint32 `json:"host"`
+	Caller  []uint32 `json:"caller"`
 }
 
 // Millis is a time in milliseconds. JSON has three digits of it.
@@ -118,7 +119,7 @@ func (r *ring) series(since, now uint64, progress *tally) Series {
 	}
 	return Series{
 		Calls:  list(all, func(s slot) uint32 { return s.calls }),
-		Failed: Failed{by(Plugin), by(Network), by(Host)},
+		Failed: Failed{by(Plugin), by(Network), by(Host), by(Caller)},
 		P50:    list(all, func(s slot) Millis { return s.p50.millis() }),
 		P99:    list(all, func(s slot) Millis { return s.p99.millis() }),
 	}

@@ -405,6 +405,7 @@ class Track {
   plugin = new Float64Array(slots);
   network = new Float64Array(slots);
   host = new Float64Array(slots);
+  caller = new Float64Array(slots);
   p50 = new Float64Array(slots);
   p99 = new Float64Array(slots);
 
@@ -412,7 +413,7 @@ class Track {
   merge(series, gained, n) {
     const { calls, failed, p50, p99 } = series;
     const parts = [[this.calls, calls], [this.plugin, failed.plugin], [this.network, failed.network], [this.host, failed.host],
-      [this.p50, p50], [this.p99, p99]];
+      [this.caller, failed.caller], [this.p50, p50], [this.p99, p99]];
     for (const [into, list] of parts) {
       into.copyWithin(0, gained);
       into.fill(0, slots - n);
@@ -420,7 +421,7 @@ class Track {
       into.set(fit, slots - fit.length);
     }
   }
-  failed(i) { return this.plugin[i] + this.network[i] + this.host[i]; }
+  failed(i) { return this.plugin[i] + this.network[i] + this.host[i] + this.caller[i]; }
 }
 
 const noCalls = new Track();
@@ -481,7 +482,7 @@ class History {
 
 const overall = new History("api/v1/history", "plugins", s => s.name);
 
-const failedLately = (h, t) => h.rate(t.plugin) + h.rate(t.network) + h.rate(t.host);
+const failedLately = (h, t) => h.rate(t.plugin) + h.rate(t.network) + h.rate(t.host) + h.rate(t.caller);
 
 // pathOfValues draws values over 0…120 in a box of 100: a line, or with close an area.
 function pathOfValues(values, highest, close) {
@@ -544,7 +545,7 @@ class Figure {
 class Figures {
   constructor(label) {
     this.rate = new Figure("Calls", "area", "stroke");
-    this.failed = new Figure("Failed", "fail-plugin", "fail-network", "fail-host");
+    this.failed = new Figure("Failed", "fail-plugin", "fail-network", "fail-host", "fail-caller");
     this.took = new Figure("Time", "dashed", "stroke");
     this.element = el("div", { class: "row", role: "row" },
       label, this.rate.element, this.failed.element, this.took.element);
@@ -562,16 +563,16 @@ class Figures {
     setPath(this.rate.paths[0], most ? pathOfValues(rates, most, true) : "");
     setPath(this.rate.paths[1], most ? pathOfValues(rates, most) : "");
     const below = new Float64Array(slots);
-    [track.plugin, track.network, track.host].forEach((values, i) =>
+    [track.plugin, track.network, track.host, track.caller].forEach((values, i) =>
       setPath(this.failed.paths[i], worst ? bars(values, below, worst) : ""));
     setPath(this.took.paths[0], longest ? pathOfValues(i => track.p50[i] || null, longest) : "");
     setPath(this.took.paths[1], longest ? pathOfValues(i => track.p99[i] || null, longest) : "");
 
     this.rate.show(rate(history.rate(track.calls, at ?? undefined)), most ? `max ${rate(most)}` : "", at);
     const of = source => at === null ? track[source].reduce((a, b) => a + b, 0) : track[source][at];
-    const sources = ["plugin", "network", "host"].filter(of).sort((a, b) => of(b) - of(a));
+    const sources = ["plugin", "network", "host", "caller"].filter(of).sort((a, b) => of(b) - of(a));
     const calls = at === null ? track.calls.reduce((a, b) => a + b, 0) : track.calls[at];
-    const failed = of("plugin") + of("network") + of("host");
+    const failed = of("plugin") + of("network") + of("host") + of("caller");
     this.failed.show(failed ? share(failed, calls) : "none", sources.map(s => `${s} ${count(of(s))}`).join(" · "), at,
       sources.map(s => [s, sources.length > 1 ? count(of(s)) : `${s} ${count(of(s))}`]));
     const p50 = at === null ? history.level(track.p50) : track.p50[at], p99 = at === null ? history.level(track.p99) : track.p99[at];
@@ -594,7 +595,8 @@ class Hour {
     this.when = el("span", null, "60 min ago");
     this.element = el("div", { class: "block" }, el("h3", null, title), this.table,
       el("p", { class: "span" }, this.when, el("span", { class: "legend" }, el("span", { class: "plugin" }, "plugin"),
-        el("span", { class: "network" }, "network"), el("span", { class: "host" }, "host")), el("span", null, "now")));
+        el("span", { class: "network" }, "network"), el("span", { class: "host" }, "host"),
+        el("span", { class: "caller" }, "caller")), el("span", null, "now")));
     this.table.addEventListener("pointermove", e => {
       const box = e.target.closest?.(".figure")?.getBoundingClientRect();
       this.point(box ? Math.round((e.clientX - box.left) / box.width * (slots - 1)) : null);

@@ -53,21 +53,24 @@ const (
 	ReasonCaller
 )
 
-// Source says on whose side a failed call failed: "host", "network" or
-// "plugin".
+// Source says on whose side a call failed.
 type Source string
 
 // The sources of errors, as metrics name them.
 const (
-	SourceHost    Source = "host"
-	SourceNetwork Source = "network"
-	SourcePlugin  Source = "plugin"
+	SourceNone    Source = "none"    // the call did not fail
+	SourceCaller  Source = "caller"  // who called did not wait for the answer
+	SourceHost    Source = "host"    // the host could not send what it was given
+	SourceNetwork Source = "network" // no endpoint took the call, or it was not answered, or lost
+	SourcePlugin  Source = "plugin"  // the plugin answered with an error, or with what cannot be read
 )
 
 // Source is whose failure it is.
 func (f *Fault) Source() Source {
 	switch f.Reason {
-	case ReasonArguments, ReasonCaller:
+	case ReasonCaller:
+		return SourceCaller
+	case ReasonArguments:
 		return SourceHost
 	case ReasonAnswer:
 		return SourcePlugin
@@ -152,11 +155,14 @@ func (f *Fault) GRPCStatus() *status.Status {
 // of a plugin that hands on the Fault of a host of its own, too.
 func Cause(err error) (*Fault, bool) { return errors.AsType[*Fault](err) }
 
-// SourceOf says on whose side a call failed. An error that is no Fault came
-// from the plugin, unless it is the caller's own doing, which is known by its
-// identity: a closed client, or a context that the caller ended. A plugin's own
+// SourceOf says on whose side a call failed, and [SourceNone] for nil. An error that is
+// no Fault came from the plugin, unless it is the caller's own doing, which is known by
+// its identity: a closed client, or a context that the caller ended. A plugin's own
 // codes.Canceled or codes.DeadlineExceeded is the plugin's.
 func SourceOf(err error) Source {
+	if err == nil {
+		return SourceNone
+	}
 	if f, ok := Cause(err); ok {
 		return f.Source()
 	}
@@ -164,7 +170,7 @@ func SourceOf(err error) Source {
 	case errors.Is(err, ErrTimeout):
 		return SourceNetwork
 	case errors.Is(err, rpc.ErrShutdown), errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
-		return SourceHost
+		return SourceCaller
 	}
 	return SourcePlugin
 }

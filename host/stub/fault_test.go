@@ -79,6 +79,7 @@ func TestSourceOf(t *testing.T) {
 		err  error
 		want Source
 	}{
+		"none":                 {nil, SourceNone},
 		"plugin's own":         {rpc.ServerError("no such name"), SourcePlugin},
 		"plugin's own, status": {status.Error(codes.Unavailable, "backend"), SourcePlugin},
 		"almost":               {rpc.ServerError("reattach: something else; it may have run"), SourcePlugin},
@@ -87,11 +88,11 @@ func TestSourceOf(t *testing.T) {
 		"network":              {&Fault{Reason: ReasonLost}, SourceNetwork},
 		"timeout":              {&Fault{Reason: ReasonTimeout}, SourceNetwork},
 		"host":                 {&Fault{Reason: ReasonArguments, Method: "M"}, SourceHost},
-		"caller":               {&Fault{Reason: ReasonCaller, Method: "M"}, SourceHost},
+		"caller":               {&Fault{Reason: ReasonCaller, Method: "M"}, SourceCaller},
 		"contract":             {&Fault{Reason: ReasonAnswer}, SourcePlugin},
-		"closed":               {rpc.ErrShutdown, SourceHost},
-		"cancelled":            {context.Canceled, SourceHost},
-		"deadline":             {context.DeadlineExceeded, SourceHost},
+		"closed":               {rpc.ErrShutdown, SourceCaller},
+		"cancelled":            {context.Canceled, SourceCaller},
+		"deadline":             {context.DeadlineExceeded, SourceCaller},
 		"method's timeout":     {ErrTimeout, SourceNetwork},
 		"plugin's cancelled":   {status.FromContextError(context.Canceled).Err(), SourcePlugin},
 		"plugin's deadline":    {status.FromContextError(context.DeadlineExceeded).Err(), SourcePlugin},

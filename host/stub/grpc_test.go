@@ -109,7 +109,7 @@ func TestGRPCDeadlines(t *testing.T) {
 		ctx    func(hung <-chan struct{}) (context.Context, context.CancelFunc)
 		want   codes.Code
 		text   string
-		host   bool
+		caller bool
 		counts int64 // against the endpoint
 	}{
 		"the method's": {
@@ -124,9 +124,9 @@ func TestGRPCDeadlines(t *testing.T) {
 			ctx: func(<-chan struct{}) (context.Context, context.CancelFunc) {
 				return context.WithTimeout(context.Background(), soon)
 			},
-			want: codes.DeadlineExceeded,
-			text: "reattach: the caller ended Hang on stub-test@",
-			host: true,
+			want:   codes.DeadlineExceeded,
+			text:   "reattach: the caller ended Hang on stub-test@",
+			caller: true,
 		},
 		"the caller's, patient": {
 			counts: 1,
@@ -134,12 +134,12 @@ func TestGRPCDeadlines(t *testing.T) {
 			ctx: func(<-chan struct{}) (context.Context, context.CancelFunc) {
 				return context.WithTimeout(context.Background(), late)
 			},
-			want: codes.DeadlineExceeded,
-			text: "reattach: the caller ended Hang on stub-test@",
-			host: true,
+			want:   codes.DeadlineExceeded,
+			text:   "reattach: the caller ended Hang on stub-test@",
+			caller: true,
 		},
 		"cancelled": {
-			reason: "what the caller ends is the host's side, and may have run",
+			reason: "what the caller ends is its own doing, and may have run",
 			ctx: func(hung <-chan struct{}) (context.Context, context.CancelFunc) {
 				ctx, cancel := context.WithCancel(context.Background())
 				go func() {
@@ -148,9 +148,9 @@ func TestGRPCDeadlines(t *testing.T) {
 				}()
 				return ctx, cancel
 			},
-			want: codes.Canceled,
-			text: "reattach: the caller ended Hang on stub-test@",
-			host: true,
+			want:   codes.Canceled,
+			text:   "reattach: the caller ended Hang on stub-test@",
+			caller: true,
 		},
 		"nobody ready": {
 			reason: "the deadline also holds for waiting",
@@ -167,9 +167,9 @@ func TestGRPCDeadlines(t *testing.T) {
 				time.AfterFunc(10*time.Millisecond, cancel)
 				return ctx, cancel
 			},
-			want: codes.Canceled,
-			text: "reattach: the caller ended Hang; it was not sent: context canceled",
-			host: true,
+			want:   codes.Canceled,
+			text:   "reattach: the caller ended Hang; it was not sent: context canceled",
+			caller: true,
 		},
 	}
 	for name, tc := range cases {
@@ -187,7 +187,7 @@ func TestGRPCDeadlines(t *testing.T) {
 				t.Errorf("%s: got %v", tc.reason, err)
 			}
 			f, ok := Cause(err)
-			if !ok || (f.Source() == SourceHost) != tc.host || f.MayHaveRun == tc.empty {
+			if !ok || (f.Source() == SourceCaller) != tc.caller || f.MayHaveRun == tc.empty {
 				t.Errorf("%s: got fault %+v", tc.reason, f)
 			}
 			if got := c.late.Load(); got != tc.counts {
@@ -261,7 +261,7 @@ func TestGRPCStreams(t *testing.T) {
 		"left by the caller": {
 			reason: "a stream whose context has ended gives its lease back",
 			play:   func(_ *testing.T, _ grpc.ClientStream, cancel func()) { cancel() },
-			want:   want{Source: SourceHost},
+			want:   want{Source: SourceCaller},
 		},
 		"lost": {
 			reason: "a stream does not move to another endpoint",

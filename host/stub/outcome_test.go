@@ -290,7 +290,7 @@ func TestGRPCStreamEndedByItsCaller(t *testing.T) {
 			if !ok || f.Reason != ReasonCaller || !f.MayHaveRun || !errors.Is(err, want) || status.Code(err) != status.FromContextError(want).Code() {
 				t.Errorf("the caller got %v", err)
 			}
-			if call := <-seen.calls; call.Source != SourceHost {
+			if call := <-seen.calls; call.Source != SourceCaller {
 				t.Errorf("counted as %+v", call)
 			}
 		})

@@ -486,7 +486,7 @@ func testRPCClose(t *testing.T, end func(*RPC) error, laterFault bool) {
 		}
 		for name, c := range map[string]<-chan result{"sent": sent, "waiting": waiting, "later": goCall(client, "Add", "z")} {
 			r := <-c
-			if !errors.Is(r.err, rpc.ErrShutdown) || SourceOf(r.err) != SourceHost {
+			if !errors.Is(r.err, rpc.ErrShutdown) || SourceOf(r.err) != SourceCaller {
 				t.Errorf("%s call: got %v, want ErrShutdown", name, r)
 			}
 			if f, ok := Cause(r.err); ok != (name != "later" || laterFault) || ok && f.MayHaveRun != (name == "sent") {

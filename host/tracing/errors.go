@@ -16,8 +16,8 @@ import (
 // sourceOfAttempt says whose failure it is that an endpoint did not take a call: a plugin
 // may refuse one, and all else is the way to it.
 func sourceOfAttempt(cause error) string {
-	if errors.Is(cause, context.Canceled) { // the caller's
-		return string(stub.SourceHost)
+	if errors.Is(cause, context.Canceled) {
+		return string(stub.SourceCaller)
 	}
 	_, refused := errors.AsType[*plugin.RPCRefusedError](cause)
 	_, answered := errors.AsType[rpc.ServerError](cause)

@@ -38,7 +38,7 @@ const (
 	// attempt that may have run.
 	Attempts = attribute.Key("reattach.attempts")
 	Repeats  = attribute.Key("reattach.repeats")
-	// ErrorSource is whose error it is: "plugin", "network" or "host".
+	// ErrorSource is whose error it is: "plugin", "network", "host" or "caller".
 	ErrorSource = attribute.Key("reattach.error_source")
 	// MayHaveRun says of an error that is not the plugin's whether the plugin may have run
 	// the call.

@@ -33,7 +33,7 @@ func TestErrors(t *testing.T) {
 		"the plugin's, gRPC":    {protocol: "grpc", err: status.Error(codes.NotFound, "sold out"), want: []string{"plugin", "NOT_FOUND", ""}},
 		"lost":                  {protocol: "grpc", err: &stub.Fault{Reason: stub.ReasonLost, MayHaveRun: true}, want: []string{"network", "lost", "true"}},
 		"no endpoint":           {protocol: "netrpc", err: &stub.Fault{Reason: stub.ReasonUnavailable}, want: []string{"network", "unavailable", "false"}},
-		"the caller's":          {protocol: "netrpc", err: &stub.Fault{Reason: stub.ReasonCaller, Err: context.Canceled}, want: []string{"host", "caller", "false"}},
+		"the caller's":          {protocol: "netrpc", err: &stub.Fault{Reason: stub.ReasonCaller, Err: context.Canceled}, want: []string{"caller", "caller", "false"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spans := tracetest.NewSpanRecorder()

@@ -3,6 +3,8 @@
 package alerts
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -108,4 +110,32 @@ func ask(t *testing.T, url, name string) {
 	}
 	_, _ = io.Copy(io.Discard, answer.Body)
 	_ = answer.Body.Close()
+}
+
+// leave makes one call for which there is no endpoint, and gives it up once it waits.
+func leave(t *testing.T, url string) {
+	t.Helper()
+	ctx, giveUp := context.WithCancel(t.Context())
+	defer giveUp()
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url+"api/v1/plugins/zh/kinds/greeter/methods/Greet", strings.NewReader(`["Ada"]`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	left := make(chan struct{})
+	go func() {
+		defer close(left)
+		if answer, err := http.DefaultClient.Do(request); err == nil {
+			_ = answer.Body.Close()
+			t.Errorf("it answers %s", answer.Status)
+		}
+	}()
+	until(t, "the call waits", func() error {
+		if gauge(t, url, "reattach_calls_waiting", "") != 1 {
+			return errors.New("it does not")
+		}
+		return nil
+	})
+	giveUp()
+	<-left
 }

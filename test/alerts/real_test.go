@@ -26,7 +26,7 @@ func TestReal(t *testing.T) {
 		name string
 		play func(*testing.T) []string // gives the alerts that fired
 	}{
-		{"Rollout", rollout}, {"Killed", killed}, {"Frozen", frozen}, {"Stalls", stalls}, {"Errors", errorsOfPlugin},
+		{"Rollout", rollout}, {"Killed", killed}, {"Frozen", frozen}, {"Stalls", stalls}, {"GivenUp", givenUp}, {"Errors", errorsOfPlugin},
 		{"Storm", storm}, {"NameUnknown", nameUnknown}, {"CertificateOld", certificateOld}, {"CertificateEnds", certificateEnds},
 	} {
 		ran := t.Run(scenario.name, func(t *testing.T) {
@@ -152,6 +152,35 @@ func stalls(t *testing.T) []string {
 		t.Errorf("%v fired, want %s", got, held)
 	}
 	return []string{held}
+}
+
+// givenUp: no call is answered, and their callers give up before that can be told: the
+// alert is of the plugin, and not of its calls.
+func givenUp(t *testing.T) []string {
+	list := kit.Addresses(t, 1)
+	only := replica(t, list[0])
+	h := host(t, "NETWORK_PLUGIN=zh="+list[0])
+	p := newPrometheus(t, h.url)
+	greet(t, h.url)
+	p.during(time.Minute, nil)
+	only.End(syscall.SIGKILL)
+	until(t, "its end is seen", func() error { return attached(t, h.url, 0) })
+	for i := range 8 {
+		leave(t, h.url)
+		until(t, "the call is counted", func() error {
+			if n := calls(t, h.url, "caller"); n != float64(i+1) {
+				return fmt.Errorf("%v calls were given up, want %d", n, i+1)
+			}
+			return nil
+		})
+		p.during(time.Minute, nil)
+	}
+	for _, source := range []string{"host", "network", "plugin"} {
+		if n := calls(t, h.url, source); n != 0 {
+			t.Errorf("%v calls that were given up are blamed on the %s", n, source)
+		}
+	}
+	return wantFired(t, p, "ReattachPluginNotReady")
 }
 
 // errorsOfPlugin: a third of the calls is answered with errors, and one panics.

@@ -168,3 +168,20 @@ func wantFired(t *testing.T, p *prometheus, want ...string) []string {
 	}
 	return want
 }
+
+// calls gives how many calls of the host ended with an error of that source.
+func calls(t *testing.T, url, source string) (n float64) {
+	t.Helper()
+	families, err := fetch(t.Context(), url+"metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range families["reattach_calls_total"].GetMetric() {
+		for _, l := range m.GetLabel() {
+			if l.GetName() == "error_source" && l.GetValue() == source {
+				n += m.GetCounter().GetValue()
+			}
+		}
+	}
+	return n
+}

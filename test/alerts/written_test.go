@@ -142,8 +142,13 @@ func TestWritten(t *testing.T) {
 			at("ReattachCallsFail", 18),
 		},
 		"HostFails": {
-			"or waits in vain", map[string]string{`reattach_calls_total{job="basic",plugin="zh",error_source="host"}`: `0x10 12+12x110`}, 0,
+			"or cannot be sent", map[string]string{`reattach_calls_total{job="basic",plugin="zh",error_source="host"}`: `0x10 12+12x110`}, 0,
 			at("ReattachCallsFail", 18),
+		},
+		"CallersGiveUp": {
+			reason: "nobody else fails where one call of three is given up", series: map[string]string{
+				`reattach_calls_total{job="basic",plugin="zh",error_source="caller"}`: `0x10 300+300x110`,
+			},
 		},
 		"PluginFails": {
 			"one of five is answered with an error", map[string]string{`reattach_calls_total{job="basic",plugin="zh",error_source="plugin"}`: `0x10 150+150x110`}, 0,
