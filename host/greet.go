@@ -57,7 +57,9 @@ func (g *greeted) greet(ctx context.Context, d *daemon.Daemon, plugin string, w 
 			}
 			continue
 		}
-		if _, err := fmt.Fprintf(w, "%s: %s\n", q.said, printable.Line(answer)); err != nil {
+		// Clipped before it is escaped, which may make four times as much of it.
+		shown := printable.Line(printable.Clip(answer, printable.MaxText))
+		if _, err := fmt.Fprintf(w, "%s: %s\n", q.said, shown); err != nil {
 			return err
 		}
 	}

@@ -131,3 +131,39 @@ func TestGreet(t *testing.T) {
 		t.Errorf("warnings (-want +got)\n%s", diff)
 	}
 }
+
+// loud answers with more than anybody can read.
+type loud struct{ speaker }
+
+func (loud) Greet(string) (string, error) { return strings.Repeat("\x01", 8<<20), nil }
+
+// TestGreetIsShort holds that an answer is cut before it is made visible, which may make
+// four times as much of it.
+func TestGreetIsShort(t *testing.T) {
+	o := daemon.DefaultOptions()
+	o.Handshake, o.Versions, o.Kinds = commons.Handshake(), commons.Versions, kinds()
+	o.NetworkPlugins = "loud=" + serve(t, commons.Versions(plugin.PluginSet{commons.GreeterKind: &commons.GreeterPlugin{Impl: loud{}}}))
+	said := make(chan string, 1)
+	o.OnReady = func(ctx context.Context, d *daemon.Daemon, name string) {
+		var answers bytes.Buffer
+		if err := (&greeted{Name: "Ada"}).greet(ctx, d, name, &answers); err != nil {
+			t.Error(err)
+		}
+		said <- answers.String()
+	}
+	d, err := daemon.New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- d.Run(ctx) }()
+	got := <-said
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+	if len(got) > 8<<10 || !strings.HasPrefix(got, `greet: \x01\x01`) || !strings.Contains(got, "… (cut)\nhi: 2\n") {
+		t.Errorf("%d bytes are written: %.100q", len(got), got)
+	}
+}

@@ -74,31 +74,12 @@ func (c *config) use(ctx context.Context, d *daemon.Daemon, p daemon.Plugin, w *
 	if c.program.OnceReady == nil {
 		return exitOK
 	}
-	var said bytes.Buffer
+	var said said
 	err := c.program.OnceReady(ctx, d, p.Name, &said)
-	for _, line := range linesOf(said.String(), err) {
+	for _, line := range said.lines(err) {
 		fmt.Fprintf(w, "  %s\n", line)
 	}
 	return codeOf(err)
-}
-
-// linesOf gives what a program made of a plugin, line by line, and then each of the
-// errors that are joined in err.
-func linesOf(said string, err error) []string {
-	var lines []string
-	for line := range strings.Lines(said) {
-		lines = append(lines, printable.Cell(strings.TrimSuffix(line, "\n"), maxColumns))
-	}
-	errs := []error{err}
-	if joined, ok := err.(interface{ Unwrap() []error }); ok {
-		errs = joined.Unwrap()
-	}
-	for _, err := range errs {
-		if err != nil {
-			lines = append(lines, "error: "+oneLine(err.Error()))
-		}
-	}
-	return lines
 }
 
 // headOf says which plugin it is, where it runs, and what is spoken with it.

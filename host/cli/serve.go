@@ -3,7 +3,6 @@
 package cli
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -114,12 +113,12 @@ func (c *config) onReady(w io.Writer) func(context.Context, *daemon.Daemon, stri
 		return nil
 	}
 	return func(ctx context.Context, d *daemon.Daemon, plugin string) {
-		var said bytes.Buffer
+		var said said
 		err := once(ctx, d, plugin, &said)
 		if ctx.Err() != nil {
 			return
 		}
-		for _, line := range linesOf(said.String(), err) {
+		for _, line := range said.lines(err) {
 			// If nobody listens, nobody is left to be told so.
 			_, _ = fmt.Fprintln(w, printable.Cell(plugin+"  "+line, maxRow))
 		}

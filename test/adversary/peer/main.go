@@ -28,6 +28,8 @@ func (greeter) Greet(order string) (string, error) {
 	switch verb {
 	case "reply":
 		return text(), nil
+	case "control": // each byte of which takes four when it is shown, and six in JSON
+		return strings.Repeat("\x01", n), nil
 	case "error":
 		return "", errors.New(text())
 	case "panic":

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: MPL-2.0
+
+package adversary
+
+import (
+	"bufio"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// What deploy/base gives a process, which test/shape holds together with it: how much one
+// message may have, and how much memory there is, of which Go is told 95 %.
+const (
+	deployedMessage = 4 << 20
+	deployedHost    = 512 << 20
+	deployedPlugin  = 128 << 20
+	// deployedCalls is how many calls with the largest messages fit at once.
+	deployedCalls = 3
+)
+
+func goMemory(limit int64) string { return fmt.Sprintf("GOMEMLIMIT=%d000000", limit>>20) }
+
+// TestDeployedMemory has host and plugin, as they are deployed, carry the largest messages
+// that they allow, several at once. Each byte of an answer takes six in JSON, and four
+// when it is printed.
+func TestDeployedMemory(t *testing.T) {
+	t.Parallel()
+	order := "control " + strconv.Itoa(deployedMessage-1<<10)
+	bound := strconv.Itoa(deployedMessage)
+	for _, version := range []string{"1", "2"} {
+		t.Run("version "+version, func(t *testing.T) {
+			plugin := startPlugin(t, "PLUGIN_MAX_MESSAGE="+bound, goMemory(deployedPlugin))
+			p := run(t, "basic", []string{"serve"}, []string{
+				"BASIC_LISTEN=127.0.0.1:0", "PLUGIN_DIR=", "NETWORK_PLUGIN=evil=" + plugin.addr, "CONTRACT_VERSIONS=" + version,
+				"GREET_NAME=" + order, "HOST_MAX_MESSAGE=" + bound, goMemory(deployedHost),
+			})
+			line, err := bufio.NewReader(p.stdout).ReadString('\n')
+			if err != nil || !strings.HasPrefix(line, `evil  greet: \x01\x01`) || len(line) > 1<<10 {
+				t.Errorf("%d bytes are printed, %.100q, %v", len(line), line, err)
+			}
+			d := &daemonProcess{p, p.log.await(t, `serving HTTP: address=(\S+)`)}
+			f := measure(t, "%d messages of 4 MiB at once, as deployed, in version %s", deployedCalls, version)
+			// Back, and there: the other text is no order.
+			for _, name := range []string{order, strings.Repeat("x", deployedMessage-1<<10)} {
+				var calls sync.WaitGroup
+				for range deployedCalls {
+					calls.Go(func() {
+						status, body, err := d.ask(http.MethodPost, methodPath("evil"), fmt.Sprintf("[%q]", name), "Content-Type", jsonBody)
+						if err != nil || status != http.StatusOK {
+							t.Errorf("%.20q: %d, %.300s, %v", name, status, body, err)
+						}
+					})
+				}
+				calls.Wait()
+			}
+			f.bytes("memory of the host", d.peakMemory(), deployedHost)
+			f.bytes("memory of the plugin", plugin.peakMemory(), deployedPlugin)
+		})
+	}
+}
