@@ -10,9 +10,11 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/reattach/reattach/commons"
 )
 
-// What deploy/base gives a process, which test/shape holds together with it: how much one
+// What deploy/base gives a process, which test/chart holds: how much one
 // message may have, and how much memory there is, of which Go is told 95 %.
 const (
 	deployedMessage = 4 << 20
@@ -44,19 +46,22 @@ func TestDeployedMemory(t *testing.T) {
 			}
 			d := &daemonProcess{p, p.log.await(t, `serving HTTP: address=(\S+)`)}
 			f := measure(t, "%d messages of 4 MiB at once, as deployed, in version %s", deployedCalls, version)
-			// Back, and there: the other text is no order.
-			for _, name := range []string{order, strings.Repeat("x", deployedMessage-1<<10)} {
-				var calls sync.WaitGroup
-				for range deployedCalls {
-					calls.Go(func() {
-						status, body, err := d.ask(http.MethodPost, methodPath("evil"), fmt.Sprintf("[%q]", name), "Content-Type", jsonBody)
-						if err != nil || status != http.StatusOK {
-							t.Errorf("%.20q: %d, %.300s, %v", name, status, body, err)
-						}
-					})
-				}
-				calls.Wait()
+			_, greeter := plugin.attach(map[string]int{"1": commons.VersionNetRPC, "2": commons.VersionGRPC}[version])
+			var calls sync.WaitGroup
+			for range deployedCalls {
+				calls.Go(func() {
+					status, body, err := d.ask(http.MethodPost, methodPath("evil"), fmt.Sprintf("[%q]", order), "Content-Type", jsonBody)
+					if err != nil || status != http.StatusOK {
+						t.Errorf("a call over HTTP: %d, %.300s, %v", status, body, err)
+					}
+				})
+				calls.Go(func() {
+					if _, err := greeter.Greet("echo " + strings.Repeat("\x01", deployedMessage-1<<10)); err != nil {
+						t.Errorf("a call of another host: %v", err)
+					}
+				})
 			}
+			calls.Wait()
 			f.bytes("memory of the host", d.peakMemory(), deployedHost)
 			f.bytes("memory of the plugin", plugin.peakMemory(), deployedPlugin)
 		})

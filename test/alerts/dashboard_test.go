@@ -15,7 +15,7 @@ import (
 // TestDashboard holds that whoever is called by an alert finds a panel on which its metrics
 // are, and that each query of the dashboard can be parsed.
 func TestDashboard(t *testing.T) {
-	raw, err := os.ReadFile("../../deploy/overlays/monitoring/dashboard.json")
+	raw, err := os.ReadFile("../../deploy/components/monitoring/dashboard.json")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MPL-2.0
 
-// Package alerts tests the alerts of deploy/overlays/monitoring with Prometheus' own
+// Package alerts tests the alerts of deploy/components/monitoring with Prometheus' own
 // parser, engine and rules: on series that are written down, and on those that a real
 // host and real plugins show.
 package alerts

@@ -21,7 +21,7 @@ import (
 	"github.com/prometheus/prometheus/util/teststorage"
 )
 
-// interval is between two scrapes, as in deploy/overlays/monitoring. Prometheus' clock
+// interval is between two scrapes, as in deploy/components/monitoring. Prometheus' clock
 // runs ahead of ours: it goes on by an interval with each scrape, however long that took.
 const interval = 15 * time.Second
 

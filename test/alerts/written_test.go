@@ -17,7 +17,7 @@ import (
 )
 
 const (
-	ruleFile = "../../deploy/overlays/monitoring/prometheusrule.yaml"
+	ruleFile = "../../deploy/components/monitoring/prometheusrule.yaml"
 	runbooks = "../../docs/runbooks"
 )
 

@@ -7,10 +7,14 @@ package chart
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -37,7 +41,7 @@ func TestLint(t *testing.T) {
 
 func TestSameAsKustomize(t *testing.T) {
 	for name, c := range map[string]struct {
-		overlay string
+		overlay string // or components with + between
 		values  string
 	}{
 		"Plain":       {"base", ``},
@@ -45,13 +49,20 @@ func TestSameAsKustomize(t *testing.T) {
 		"CertManager": {"overlays/mtls-cert-manager", `tls: {enabled: true, certManager: true}`},
 		"Signer":      {"overlays/pod-certificates", `tls: {enabled: true, podCertificates: {enabled: true}}`},
 		"Monitoring":  {"overlays/monitoring", `monitoring: {monitors: true, rules: true, dashboard: true}`},
+		"Policies":    {"overlays/networkpolicy", `networkPolicy: {enabled: true}`},
+		"Production": {"mtls+networkpolicy+monitoring",
+			"tls: {enabled: true}\nnetworkPolicy: {enabled: true}\nmonitoring: {monitors: true, rules: true, dashboard: true}"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := render(t, c.values)
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(comparable(kustomize(t, c.overlay)), comparable(got)); diff != "" {
+			path := "../deploy/" + c.overlay
+			if strings.Contains(c.overlay, "+") {
+				path = composed(t, strings.Split(c.overlay, "+")...)
+			}
+			if diff := cmp.Diff(comparable(kustomizeBuild(t, path)), comparable(got)); diff != "" {
 				t.Errorf("kustomize's objects are not the chart's (-kustomize +chart)\n%s", diff)
 			}
 		})
@@ -96,6 +107,60 @@ func TestMemory(t *testing.T) {
 	}
 }
 
+// TestMessagesFitMemory holds the bound of a message and the memory limit of a container
+// together: three of the largest messages fit at once, each of which is there some eight
+// times, beside what the process has at rest. TestDeployedMemory of test/adversary measures
+// processes with these figures.
+func TestMessagesFitMemory(t *testing.T) {
+	const mib = 1 << 20
+	rendered, err := render(t, ``)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct {
+		objects    map[string]object
+		containers map[string]string // and the variable that bounds its messages
+	}{
+		"chart": {rendered, map[string]string{
+			"Deployment/basic containers": "HOST_MAX_MESSAGE", "Deployment/pluginzh containers": "PLUGIN_MAX_MESSAGE"}},
+		"base": {kustomize(t, "base"), map[string]string{
+			"Deployment/basic containers": "HOST_MAX_MESSAGE", "Deployment/pluginzh containers": "PLUGIN_MAX_MESSAGE"}},
+		"sidecar": {kustomize(t, "overlays/sidecar"), map[string]string{
+			"Deployment/basic containers": "HOST_MAX_MESSAGE", "Deployment/basic initContainers": "PLUGIN_MAX_MESSAGE"}},
+		"new plugin": {kustomizeBuild(t, scaffolded(t, "plugin")), map[string]string{"Deployment/store containers": "PLUGIN_MAX_MESSAGE"}},
+		"new host":   {kustomizeBuild(t, scaffolded(t, "host")), map[string]string{"Deployment/store-host containers": "HOST_MAX_MESSAGE"}},
+	} {
+		for where, variable := range c.containers {
+			id, list, _ := strings.Cut(where, " ")
+			container := at(c.objects[id], "spec.template.spec."+list+".0")
+			env, _ := at(container, "env").([]any)
+			i := slices.IndexFunc(env, func(e any) bool { return e.(object)["name"] == variable })
+			if i < 0 {
+				t.Errorf("%s: %s has no %s", name, where, variable)
+				continue
+			}
+			bound, err := strconv.Atoi(at(env[i], "value").(string))
+			if err != nil {
+				t.Errorf("%s: %s: %v", name, where, err)
+			}
+			limit, atRest := mebibytes(t, at(container, "resources.limits.memory")), mebibytes(t, at(container, "resources.requests.memory"))
+			if least := atRest + 3*8*bound/mib; bound != 4*mib || limit < least {
+				t.Errorf("%s: %s has messages of %d bytes and a limit of %d MiB, which has to be at least %d", name, where, bound, limit, least)
+			}
+		}
+	}
+}
+
+func mebibytes(t *testing.T, quantity any) int {
+	t.Helper()
+	text, _ := quantity.(string)
+	n, err := strconv.Atoi(strings.TrimSuffix(text, "Mi"))
+	if err != nil {
+		t.Errorf("memory %v: want Mi", quantity)
+	}
+	return n
+}
+
 // TestPlugins has what the base has not: several plugins, with settings of their own.
 func TestPlugins(t *testing.T) {
 	got, err := render(t, `
@@ -105,9 +170,16 @@ host:
   env: [{name: CALL_TIMEOUT, value: 5s}, {name: MY_DAEMON_NO_CALLS, value: "false"}]
   volumes: [{name: token, secret: {secretName: token}}]
   volumeMounts: [{name: token, mountPath: /token}]
+  imagePullSecrets: [{name: registry}]
+  podLabels: {team: platform}
+  serviceAccount: {annotations: {iam.example.org/role: daemon}}
 plugins:
   - {name: store, image: "registry.example.org/store:1", replicas: 0, annotations: {reattach.dev/required: "true"}, env: [{name: GOMEMLIMIT, value: 100MiB}]}
-  - {name: mail, image: mail, env: [{name: PLUGIN_NAME, value: mail}, {name: PLUGIN_DRAIN_TIMEOUT, value: 5s}], resources: {limits: {memory: 1Gi}}}
+  - {name: mail, image: mail, env: [{name: PLUGIN_NAME, value: mail}, {name: PLUGIN_DRAIN_TIMEOUT, value: 5s}], resources: {limits: {memory: 1Gi}},
+     imagePullSecrets: [{name: registry}], nodeSelector: {kubernetes.io/arch: arm64}, tolerations: [{operator: Exists}],
+     affinity: {nodeAffinity: {x: 1}}, priorityClassName: high, podLabels: {team: post}, podAnnotations: {example.org/log: json},
+     serviceAccount: {annotations: {iam.example.org/role: mail}}}
+networkPolicy: {enabled: true}
 tls: {enabled: true, certManager: true}
 monitoring: {monitors: true, rules: true, labels: {release: prometheus}}
 `)
@@ -127,13 +199,36 @@ monitoring: {monitors: true, rules: true, labels: {release: prometheus}}
 		"Certificate/mail-tls spec.dnsNames.0":                                       "mail",
 		"Certificate/daemon-tls spec.secretName":                                     "daemon-tls",
 		"RoleBinding/daemon subjects.0.name":                                         "daemon",
-		"PodDisruptionBudget/mail spec.selector.matchLabels":                         object{"app.kubernetes.io/name": "mail"},
+		"PodDisruptionBudget/mail spec.selector.matchLabels":                         chosen("mail"),
+		"PodDisruptionBudget/mail spec.unhealthyPodEvictionPolicy":                   "AlwaysAllow",
+		"Service/mail spec.selector":                                                 chosen("mail"),
+		"Service/daemon spec.selector":                                               chosen("daemon"),
+		"Deployment/mail spec.selector.matchLabels":                                  chosen("mail"),
+		"Deployment/daemon spec.selector.matchLabels":                                chosen("daemon"),
+		"Deployment/mail spec.template.metadata.annotations":                         object{"example.org/log": "json"},
+		"Deployment/mail spec.template.metadata.labels.team":                         "post",
+		"Deployment/mail spec.template.spec.imagePullSecrets":                        []any{object{"name": "registry"}},
+		"Deployment/mail spec.template.spec.nodeSelector":                            object{"kubernetes.io/arch": "arm64"},
+		"Deployment/mail spec.template.spec.tolerations.0.operator":                  "Exists",
+		"Deployment/mail spec.template.spec.affinity.nodeAffinity":                   object{"x": 1},
+		"Deployment/mail spec.template.spec.priorityClassName":                       "high",
+		"Deployment/mail spec.template.spec.serviceAccountName":                      "mail",
+		"Deployment/store spec.template.spec.serviceAccountName":                     nil,
+		"ServiceAccount/mail metadata.annotations":                                   object{"iam.example.org/role": "mail"},
+		"ServiceAccount/store":                                                       nil,
+		"ServiceAccount/daemon metadata.annotations":                                 object{"iam.example.org/role": "daemon"},
+		"Deployment/daemon spec.template.spec.imagePullSecrets":                      []any{object{"name": "registry"}},
+		"Deployment/daemon spec.template.spec.nodeSelector":                          nil,
+		"Deployment/daemon spec.template.metadata.labels.team":                       "platform",
+		"NetworkPolicy/mail spec.ingress.0.from.0.podSelector.matchLabels":           chosen("daemon"),
+		"NetworkPolicy/mail spec.podSelector.matchLabels":                            chosen("mail"),
+		"PodMonitor/reattach-plugins spec.selector.matchLabels":                      object{"app.kubernetes.io/instance": "release"},
 		"Deployment/mail spec.template.spec.volumes.0.secret.secretName":             "mail-tls",
 		"Deployment/daemon spec.template.spec.volumes.1.secret.secretName":           "token",
 		"Deployment/daemon spec.template.spec.containers.0.volumeMounts.1.mountPath": "/token",
 		"Deployment/daemon spec.template.spec.containers.0.name":                     "my-daemon",
 		"Deployment/pluginzh":                                                        nil,
-		"ServiceMonitor/daemon spec.selector.matchLabels":                            object{"app.kubernetes.io/name": "daemon"},
+		"ServiceMonitor/daemon spec.selector.matchLabels":                            chosen("daemon"),
 		"ServiceMonitor/daemon metadata.labels.release":                              "prometheus",
 		"PodMonitor/reattach-plugins spec.selector.matchExpressions.0.values":        []any{"store", "mail"},
 		"PrometheusRule/reattach spec.groups.0.rules.0.expr":                         `absent(up{job="daemon"} == 1)`,
@@ -170,6 +265,11 @@ monitoring: {monitors: true, rules: true, labels: {release: prometheus}}
 	}
 }
 
+// chosen is the labels by which the release chooses the pods of a name.
+func chosen(name string) object {
+	return object{"app.kubernetes.io/name": name, "app.kubernetes.io/instance": "release"}
+}
+
 func TestBadValues(t *testing.T) {
 	for name, c := range map[string]struct{ values, want string }{
 		"unknown key":      {`hosts: {}`, "hosts"},
@@ -181,6 +281,10 @@ func TestBadValues(t *testing.T) {
 		"two issuers":      {`tls: {enabled: true, certManager: true, podCertificates: {enabled: true}}`, "tls"},
 		"no signer":        {`tls: {enabled: true, podCertificates: {enabled: true, signerName: reattach}}`, "signerName"},
 		"replicas":         {`host: {replicas: -1}`, "replicas"},
+		"a pull secret":    {`host: {imagePullSecrets: [registry]}`, "imagePullSecrets"},
+		"a chosen label":   {`plugins: [{name: store, image: a, podLabels: {app.kubernetes.io/name: other}}]`, "podLabels"},
+		"an account":       {`host: {serviceAccount: {name: other}}`, "serviceAccount"},
+		"a policy":         {`networkPolicy: {enabled: "true"}`, "networkPolicy"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if _, err := render(t, c.values); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -267,10 +371,55 @@ func decode(t *testing.T, name string, text []byte, into map[string]object) {
 	}
 }
 
+// composed writes a kustomization of the base with some components, and gives its directory.
+func composed(t *testing.T, components ...string) string {
+	t.Helper()
+	dir := t.TempDir()
+	deploy, err := filepath.Abs("../../deploy")
+	if err == nil {
+		deploy, err = filepath.Rel(dir, deploy)
+	}
+	text := fmt.Sprintf("resources: [%s]\ncomponents:\n", deploy)
+	for _, c := range components {
+		text += fmt.Sprintf("  - %s/components/%s\n", deploy, c)
+	}
+	if err == nil {
+		err = os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// belonging are the labels by which the chart tells its releases apart.
+var belonging = []string{"app.kubernetes.io/instance", "app.kubernetes.io/part-of"}
+
+// unreleased leaves them out wherever pods have them, or are chosen by them.
+func unreleased(in any) {
+	switch v := in.(type) {
+	case object:
+		for _, label := range belonging {
+			delete(v, label)
+		}
+		for key, part := range v {
+			unreleased(part)
+			if m, ok := part.(object); ok && key == "matchLabels" && len(m) == 0 {
+				delete(v, key)
+			}
+		}
+	case []any:
+		for _, part := range v {
+			unreleased(part)
+		}
+	}
+}
+
 // comparable leaves out what neither way needs to have like the other: the labels that
 // only say what an object belongs to, and the order of variables.
 func comparable(objects map[string]object) map[string]object {
 	for _, o := range objects {
+		unreleased(o)
 		labels, _ := at(o, "metadata.labels").(object)
 		maps.DeleteFunc(labels, func(name string, _ any) bool {
 			return strings.HasPrefix(name, "app.kubernetes.io/") || strings.HasPrefix(name, "helm.sh/")

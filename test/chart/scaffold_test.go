@@ -87,7 +87,7 @@ func TestScaffold(t *testing.T) {
 // as well: its image, memory and Service have what its own manifests have.
 func TestScaffoldedPlugin(t *testing.T) {
 	own := kustomizeBuild(t, scaffolded(t, "plugin"))
-	got, err := render(t, "plugins: [{name: store, image: \"store:latest\"}]")
+	got, err := render(t, "plugins: [{name: store, image: \"store:dev\"}]")
 	if err != nil {
 		t.Fatal(err)
 	}

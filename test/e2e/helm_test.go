@@ -43,11 +43,12 @@ plugins:
 tls: {enabled: true}
 `
 
-// chartOf gives that of a build, or the present one with the images of a build from before
-// there was a chart.
+// chartOf gives that of a build, or the present one with the images of a build whose chart
+// cannot be upgraded: it had other selectors, which no Deployment may change, or none.
 func chartOf(b build) string {
 	dir := filepath.Join(b.deploy, "helm/reattach")
-	if _, err := os.Stat(dir); err != nil {
+	pod, err := os.ReadFile(filepath.Join(dir, "templates/_pod.tpl"))
+	if err != nil || !strings.Contains(string(pod), `define "reattach.selector"`) {
 		return "../../deploy/helm/reattach"
 	}
 	return dir

@@ -77,8 +77,8 @@ func configured(t *testing.T, namespace string) string {
 func secrets(t *testing.T, namespace string) {
 	t.Helper()
 	config := configured(t, namespace)
-	certs := exec.CommandContext(t.Context(), "../../deploy/overlays/mtls/certs.sh", t.TempDir())
-	certs.Env = append(os.Environ(), "KUBECONFIG="+config)
+	certs := exec.CommandContext(t.Context(), "../../deploy/overlays/mtls/certs.sh")
+	certs.Env = append(os.Environ(), "KUBECONFIG="+config, "CERTS_DIR="+t.TempDir())
 	if out, err := certs.CombinedOutput(); err != nil {
 		t.Fatalf("certs.sh: %v\n%s", err, out)
 	}
@@ -96,7 +96,7 @@ func TestOverlays(t *testing.T) {
 		name := "e2e-as-" + filepath.Base("deploy/"+dir)
 		namespace(t, name)
 		out := kubectl(t, "apply", "-n", name, "-k", "../../deploy/"+dir, "--server-side", "--dry-run=server", "--warnings-as-errors")
-		if strings.HasPrefix(dir, "overlays/mtls") {
+		if strings.HasPrefix(dir, "overlays/mtls") || dir == "overlays/production" {
 			secrets(t, name) // which cert-manager would make for one of them
 		}
 		if dir == "overlays/pod-certificates" {

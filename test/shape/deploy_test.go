@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -55,31 +56,71 @@ func render(t *testing.T) map[string][]object {
 		if filepath.Base(filepath.Dir(dir)) == "components" {
 			return nil // part of others
 		}
-		cmd := exec.CommandContext(t.Context(), "go", "tool", "kustomize", "build", dir)
-		cmd.Dir = filepath.Join(root, "tools")
-		var stderr strings.Builder
-		cmd.Stderr = &stderr
-		out, err := cmd.Output()
-		if err != nil {
-			t.Errorf("kustomize build %s: %v\n%s", dir, err, stderr.String())
-			return nil
-		}
 		name, _ := filepath.Rel(deploy, dir)
-		for dec := yaml.NewDecoder(strings.NewReader(string(out))); ; {
-			var o object
-			if err := dec.Decode(&o); errors.Is(err, io.EOF) {
-				return nil
-			} else if err != nil {
-				t.Errorf("kustomize build %s: %v", dir, err)
-				return nil
-			}
-			all[name] = append(all[name], o)
-		}
+		all[name] = build(t, dir)
+		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
+	for name, dir := range together(t, deploy) {
+		all[name] = build(t, dir)
+	}
 	return all
+}
+
+// build gives the objects of one kustomization.
+func build(t *testing.T, dir string) (objects []object) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "tool", "kustomize", "build", dir)
+	cmd.Dir = filepath.Join(root, "tools")
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Errorf("kustomize build %s: %v\n%s", dir, err, stderr.String())
+		return nil
+	}
+	for dec := yaml.NewDecoder(strings.NewReader(string(out))); ; {
+		var o object
+		if err := dec.Decode(&o); errors.Is(err, io.EOF) {
+			return objects
+		} else if err != nil {
+			t.Errorf("kustomize build %s: %v", dir, err)
+			return nil
+		}
+		objects = append(objects, o)
+	}
+}
+
+// together writes the kustomizations that people make of several components, in either
+// order, and with certificates of either kind, and gives their directories.
+func together(t *testing.T, deploy string) map[string]string {
+	t.Helper()
+	dirs := make(map[string]string)
+	for _, of := range [][]string{
+		{".", "mtls", "networkpolicy"}, {".", "networkpolicy", "mtls"},
+		{".", "mtls", "monitoring"}, {".", "monitoring", "networkpolicy"},
+		{".", "mtls", "networkpolicy", "monitoring"},
+		{"overlays/mtls", "networkpolicy", "monitoring"},
+		{"overlays/mtls-cert-manager", "networkpolicy", "monitoring"},
+		{"overlays/pod-certificates", "networkpolicy", "monitoring"},
+	} {
+		dir := t.TempDir()
+		up, err := filepath.Rel(dir, deploy)
+		text := "resources: [" + up + "/" + of[0] + "]\ncomponents:\n"
+		for _, component := range of[1:] {
+			text += "  - " + up + "/components/" + component + "\n"
+		}
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, "kustomization.yaml"), []byte(text), 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		dirs[strings.Join(of, "+")] = dir
+	}
+	return dirs
 }
 
 func TestDeploy(t *testing.T) {
@@ -87,6 +128,7 @@ func TestDeploy(t *testing.T) {
 	for name, check := range map[string]func(*testing.T, map[string][]object){
 		"Overlays": overlays, "PodsAreRestricted": podsAreRestricted,
 		"RightsAreFew": rightsAreFew, "VariablesAreRead": variablesAreRead,
+		"ComponentsAddUp": componentsAddUp, "DrainsGoOn": drainsGoOn,
 	} {
 		t.Run(name, func(t *testing.T) { check(t, all) })
 	}
@@ -95,12 +137,52 @@ func TestDeploy(t *testing.T) {
 func overlays(t *testing.T, all map[string][]object) {
 	var names []string
 	for name := range all {
-		names = append(names, name)
+		if !strings.Contains(name, "+") {
+			names = append(names, name)
+		}
 	}
 	slices.Sort(names)
-	want := []string{".", "base", "overlays/image-volume", "overlays/monitoring", "overlays/mtls", "overlays/mtls-cert-manager", "overlays/networkpolicy", "overlays/pod-certificates", "overlays/shared-object", "overlays/sidecar"}
+	want := []string{".", "base", "overlays/image-volume", "overlays/monitoring", "overlays/mtls", "overlays/mtls-cert-manager", "overlays/networkpolicy", "overlays/pod-certificates", "overlays/production", "overlays/shared-object", "overlays/sidecar"}
 	if diff := cmp.Diff(want, names); diff != "" {
 		t.Errorf("what deploy/ can render (-want +got)\n%s", diff)
+	}
+}
+
+// componentsAddUp holds that each of several components brings what it brings alone.
+func componentsAddUp(t *testing.T, all map[string][]object) {
+	for name, objects := range all {
+		if !strings.Contains(name, "+") {
+			continue
+		}
+		for part, kind := range map[string]string{
+			"networkpolicy": "NetworkPolicy", "monitoring": "PrometheusRule", "cert-manager": "Certificate",
+		} {
+			has := slices.ContainsFunc(objects, func(o object) bool { return o["kind"] == kind })
+			if has != strings.Contains(name, part) {
+				t.Errorf("%s has a %s: %v", name, kind, has)
+			}
+		}
+		for _, o := range objects {
+			if o["kind"] != "Deployment" {
+				continue
+			}
+			env := list(list(o, "spec", "template", "spec", "containers")[0], "env")
+			has := slices.ContainsFunc(env, func(e any) bool { return strings.HasSuffix(at(e, "name").(string), "_TLS_CERT_FILE") })
+			if want := strings.Contains(name, "mtls") || strings.Contains(name, "pod-certificates"); has != want {
+				t.Errorf("%s: %s has a certificate: %v", name, at(o, "metadata", "name"), has)
+			}
+		}
+	}
+}
+
+// drainsGoOn holds that pods which are not ready do not hold up the drain of a node.
+func drainsGoOn(t *testing.T, all map[string][]object) {
+	for name, objects := range all {
+		for _, o := range objects {
+			if o["kind"] == "PodDisruptionBudget" && at(o, "spec", "unhealthyPodEvictionPolicy") != "AlwaysAllow" {
+				t.Errorf("%s: the PodDisruptionBudget %s keeps pods that are not ready", name, at(o, "metadata", "name"))
+			}
+		}
 	}
 }
 
@@ -220,7 +302,7 @@ func variablesAreRead(t *testing.T, all map[string][]object) {
 // TestDashboard holds that what the dashboard shows, and alerts watch, is measured.
 func TestDashboard(t *testing.T) {
 	metrics := read(t, "docs/metrics.md") // which is held against the code
-	shown := read(t, "deploy/overlays/monitoring/dashboard.json") + read(t, "deploy/overlays/monitoring/prometheusrule.yaml")
+	shown := read(t, "deploy/components/monitoring/dashboard.json") + read(t, "deploy/components/monitoring/prometheusrule.yaml")
 	names := regexp.MustCompile(`reattach_([a-z_]+)`).FindAllStringSubmatch(shown, -1)
 	if len(names) == 0 {
 		t.Fatal("the dashboard shows nothing")

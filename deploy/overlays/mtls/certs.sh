@@ -1,10 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: MPL-2.0
-# Makes a certificate authority and the Secrets of the mtls overlay, in the present
-# namespace of kubectl, for trying it out: certs.sh [DIRECTORY]. Needs openssl.
-# Running it again with the same directory renews the certificates.
+# Makes a certificate authority and the Secrets NAME-tls of the host and of each plugin, in
+# the present namespace of kubectl, for trying out mutual TLS:
+#   certs.sh [NAME...]
+# Without names they are basic and pluginzh. CERTS_DIR, build/certs, keeps the authority:
+# running it again renews certificates, or makes those of further plugins. Needs openssl.
 set -euo pipefail
-dir=${1:-build/certs}
+if [ $# -eq 0 ]; then set -- basic pluginzh; fi
+dir=${CERTS_DIR:-build/certs}
 mkdir -p "$dir"
 cd "$dir"
 umask 077
@@ -12,7 +15,7 @@ if [ ! -e ca.key ]; then
 	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 365 \
 		-subj /CN=reattach-ca -keyout ca.key -out ca.crt 2>/dev/null
 fi
-for name in basic pluginzh; do
+for name; do
 	openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \
 		-subj "/CN=$name" -keyout "$name.key" -out "$name.csr" 2>/dev/null
 	# The name that the host asks for is the plugin's: that of its Service.

@@ -30,6 +30,8 @@ func (greeter) Greet(order string) (string, error) {
 		return text(), nil
 	case "control": // each byte of which takes four when it is shown, and six in JSON
 		return strings.Repeat("\x01", n), nil
+	case "echo":
+		return order, nil
 	case "error":
 		return "", errors.New(text())
 	case "panic":

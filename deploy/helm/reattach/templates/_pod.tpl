@@ -2,11 +2,25 @@
 
 {{- /* labels are those of every object: what it is by NAME, and whose release. */ -}}
 {{- define "reattach.labels" -}}
-app.kubernetes.io/name: {{ .name }}
+{{ include "reattach.selector" . }}
 app.kubernetes.io/part-of: reattach
-app.kubernetes.io/instance: {{ .root.Release.Name }}
 app.kubernetes.io/managed-by: {{ .root.Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
+{{- end -}}
+
+{{- /* selector is the labels by which the pods of NAME are chosen. They can never change. */ -}}
+{{- define "reattach.selector" -}}
+app.kubernetes.io/name: {{ .name }}
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+{{- end -}}
+
+{{- /* scheduling is what the values of a host or a plugin say of its pods beside containers. */ -}}
+{{- define "reattach.scheduling" -}}
+{{- range $key := list "imagePullSecrets" "nodeSelector" "tolerations" "affinity" "priorityClassName" }}
+{{- with get $ $key }}
+{{ dict $key . | toYaml }}
+{{- end }}
+{{- end }}
 {{- end -}}
 
 {{- /* podSecurity is what the restricted Pod Security Standard asks of a pod. */ -}}
@@ -26,14 +40,13 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
-{{- /* spread is a constraint by TOPOLOGY for the pods of NAME. */ -}}
+{{- /* spread is a constraint by TOPOLOGY for the pods of OF. */ -}}
 {{- define "reattach.spread" -}}
 - maxSkew: 1
   topologyKey: {{ .topology }}
   whenUnsatisfiable: ScheduleAnyway
   labelSelector:
-    matchLabels:
-      app.kubernetes.io/name: {{ .name }}
+    matchLabels: {{- include "reattach.selector" .of | nindent 6 }}
 {{- end -}}
 
 {{- /* probes are those of both: the program tells at PORT. A little time passes before
@@ -159,6 +172,9 @@ MB, is 95 % of it. */ -}}
   valueFrom:
     fieldRef:
       fieldPath: spec.nodeName
+# One message, in bytes. The memory limit is for several at once.
+- name: HOST_MAX_MESSAGE
+  value: "4194304"
 {{ include "reattach.memory" . }}
 {{- if .Values.tls.enabled }}
 - name: HOST_TLS_CERT_FILE
@@ -175,6 +191,9 @@ MB, is 95 % of it. */ -}}
   value: :8080
 - name: PLUGIN_DRAIN_TIMEOUT
   value: 25s
+# One message, in bytes. The memory limit is for several at once.
+- name: PLUGIN_MAX_MESSAGE
+  value: "4194304"
 {{ include "reattach.memory" . }}
 {{- if .Values.tls.enabled }}
 - name: PLUGIN_TLS_CERT_FILE
