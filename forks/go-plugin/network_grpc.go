@@ -58,10 +58,12 @@ func (h *hostSession) grpcHost() grpcserve.Host {
 		OnShutdown: func() { h.quit(grpcserve.HangUpTimeout) }, // once it has read the rest of the output
 		Panicked:   h.panicked,
 	}
+	listeners := broker.ListenerConfig{Check: broker.AnnouncedBy(h.conn)}
 	if h.plugin.quit != nil {
 		// Where the child's sockets are, its brokered listeners are, too.
-		host.Broker.Transport = broker.Listeners(broker.ListenerConfig{Sockets: listen.SocketsFromEnv()})
+		listeners.Sockets = listen.SocketsFromEnv()
 	}
+	host.Broker.Transport = broker.Listeners(listeners)
 	if h.agreed.Has(hello.FeatureMux) {
 		host.Mux = &grpcserve.Mux{
 			Subscribe: func() mux.Output { return h.subscribe() }, Output: &h.before,

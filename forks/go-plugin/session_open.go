@@ -103,7 +103,7 @@ func (s *Session) lists(kind string) bool {
 
 func (s *Session) openGRPC(cfg *ClientConfig, p sessionPeer) error {
 	// The original library secures every brokered connection like the main one.
-	brokered := broker.Config{TLS: cfg.TLSConfig}
+	brokered := broker.Config{TLS: cfg.TLSConfig, Transport: broker.Listeners(broker.ListenerConfig{Check: broker.AnnouncedBy(s.conn)})}
 	conn := grpcconn.Config{
 		Dial:    grpcconn.DialOnce(s.conn),
 		Creds:   grpcconn.EstablishedTLS{Conn: s.conn},

@@ -29,6 +29,8 @@ type ListenerConfig struct {
 	// Translator makes addresses of one side addresses of the other; nil: they are the
 	// same.
 	Translator runner.AddrTranslator
+	// Check, if not nil, says why an address that the other side announces is not dialled.
+	Check func(network, address string) error
 	// Announced, if not nil, is told where the other side listens. It does not block.
 	Announced func(network, address string)
 }
@@ -85,6 +87,11 @@ func (t *listeners) dialer(ctx context.Context, id uint32) (dialer, error) {
 	}
 	if network != "tcp" && network != "unix" {
 		return dialer{}, peererr.Brief(fmt.Errorf("address %q is announced on network %q, want tcp or unix", address, network))
+	}
+	if t.Check != nil {
+		if err := t.Check(network, address); err != nil {
+			return dialer{}, peererr.Brief(fmt.Errorf("the other side is on another machine, and %w", err))
+		}
 	}
 	return dialer{dial: func(ctx context.Context) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, network, address)
