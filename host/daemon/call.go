@@ -190,11 +190,11 @@ func (d *Daemon) notFound(plugin string, err error) error {
 func notDispensed(ctx context.Context, method string, err error) error {
 	_, none := errors.AsType[*fleet.NotReadyError](err)
 	switch {
-	case errors.Is(err, ErrUnknown):
+	case err == nil, errors.Is(err, ErrUnknown):
 		return err
 	case errors.Is(ctx.Err(), context.Canceled):
 		return &stub.Fault{Reason: stub.ReasonCaller, Method: method, Err: fmt.Errorf("%w: %w", ctx.Err(), err)}
-	case none, errors.Is(err, fleet.ErrShutdown):
+	case none, errors.Is(err, ErrStopped):
 		return &stub.Fault{Reason: stub.ReasonUnavailable, Method: method, Err: err}
 	}
 	return err

@@ -22,7 +22,13 @@ import (
 //
 // It waits, as long as ctx does, for a first endpoint. Errors match [ErrUnknown] for
 // a plugin or kind that nobody knows, and [ErrNotServed] for a plugin that says it
-// lacks the kind.
+// lacks the kind. If no endpoint was ready in time the error is a *stub.Fault of
+// stub.ReasonUnavailable, as that of a call is, in which errors.As finds a
+// *fleet.NotReadyError with the cause of each endpoint; it matches [ErrStopped] once Run
+// was told to end. If ctx was cancelled it is a *stub.Fault of stub.ReasonCaller.
+//
+// Once Run has returned, Dispense, [Daemon.Call] and the calls of every value fail with
+// ErrStopped.
 //
 // What stands behind the value is released when no source knows its plugin any more, and made again by
 // the next call, if the kind has a switch. Without one the value is the glue's own: it
@@ -37,7 +43,7 @@ func Dispense[T any](ctx context.Context, d *Daemon, plugin, kind string) (T, er
 		return none, fmt.Errorf("dispense %s of %s: the kind is a %s, not a %s", kind, plugin, k.iface, want)
 	}
 	v, err := d.dispense(ctx, plugin, k, k.route == nil)
-	if err != nil {
+	if err = notDispensed(ctx, "", err); err != nil {
 		return none, fmt.Errorf("dispense %s of %s: %w", kind, plugin, err)
 	}
 	return v.(T), nil
@@ -63,6 +69,9 @@ func (d *Daemon) kind(name string) (*Kind, error) {
 func (d *Daemon) dispense(ctx context.Context, plugin string, k *Kind, keep bool) (any, error) {
 	d.renew(plugin)
 	for {
+		if d.stopped() {
+			return nil, ErrStopped // what is held is dead
+		}
 		if v := d.value(plugin, k.name, keep); v != nil {
 			return v.value, nil
 		}

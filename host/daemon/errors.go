@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/reattach/reattach/host/fleet"
 	"github.com/reattach/reattach/host/stub"
 )
 
@@ -22,6 +23,10 @@ var (
 	ErrNotServed error = notServed{}
 	// ErrNotCallable is matched when JSON cannot carry a method.
 	ErrNotCallable = errors.New("cannot be called with JSON")
+	// ErrStopped is matched by the errors of Dispense, of Call and of the calls of every
+	// dispensed value that begin when Run was told to end, or has returned. They are
+	// *stub.Fault of stub.ReasonUnavailable.
+	ErrStopped = fleet.ErrShutdown
 )
 
 type notServed struct{}

@@ -129,14 +129,21 @@ func (d *Daemon) release() (ending []func()) {
 	return ending
 }
 
-// releaseAll ends every stub and broker; calls fail from then on.
+// stopped reports whether Run has returned.
+func (d *Daemon) stopped() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ended
+}
+
+// releaseAll ends every stub and broker; calls fail from then on with ErrStopped.
 func (d *Daemon) releaseAll() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.ended = true
 	for _, h := range d.plugins {
 		for _, r := range h.stubs {
-			r.close()
+			r.closeWith(ErrStopped)
 		}
 		clear(h.stubs)
 		h.close()

@@ -27,14 +27,17 @@ type routed struct {
 	broker  *plugin.SharedBroker // of the plugin, when it was made
 	calls   *callMetrics
 	impl    any
-	end     func() error
+	end     func(cause error) error
 	// released says that nobody should begin to use it.
 	released atomic.Bool
 }
 
 // close ends the stub. It is called once.
-func (r *routed) close() {
-	_ = r.end() // only says that it was closed before
+func (r *routed) close() { r.closeWith(nil) }
+
+// closeWith is close with what calls say from then on.
+func (r *routed) closeWith(cause error) {
+	_ = r.end(cause) // only says that it was closed before
 	r.pool.Release()
 }
 
@@ -96,7 +99,7 @@ func (d *Daemon) shareStub(plugin string, key stubKey, r *routed) (shared *route
 	h := d.plugins[plugin]
 	switch {
 	case d.ended: // nobody would close it any more
-		err = fleet.ErrShutdown
+		err = ErrStopped
 	case h == nil || h.broker != r.broker:
 	case h.stubs[key] != nil:
 		shared = h.stubs[key]
@@ -147,7 +150,7 @@ func (d *Daemon) newStub(glue plugin.Plugin, k *Kind, protocol string, config st
 			_ = s.Close()
 			return nil, fmt.Errorf("kind %q: %w", k.name, err)
 		}
-		return &routed{impl: impl, end: s.Close}, nil
+		return &routed{impl: impl, end: s.CloseWithError}, nil
 	}
 	s, err := stub.NewRPC(k.name, config)
 	if err != nil {
@@ -158,5 +161,5 @@ func (d *Daemon) newStub(glue plugin.Plugin, k *Kind, protocol string, config st
 		_ = s.Close()
 		return nil, fmt.Errorf("kind %q: %w", k.name, err)
 	}
-	return &routed{impl: impl, end: s.Close}, nil
+	return &routed{impl: impl, end: s.CloseWithError}, nil
 }

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/protobuf/types/dynamicpb"
 
 	"github.com/reattach/reattach/host/daemon"
+	"github.com/reattach/reattach/host/stub"
 )
 
 // Stream calls a method of a plugin that takes or gives a stream of messages over gRPC, which
@@ -30,6 +31,9 @@ import (
 // An error of a method that is no stream matches daemon.ErrNotCallable.
 func Stream(ctx context.Context, d *daemon.Daemon, plugin, kind, method string, args json.RawMessage, more iter.Seq2[json.RawMessage, error], each func(json.RawMessage) error) error {
 	v, err := daemon.Dispense[daemon.Invoker](ctx, d, plugin, kind)
+	if _, failed := stub.Cause(err); failed || errors.Is(err, daemon.ErrUnknown) {
+		return err
+	}
 	if err != nil { // a kind with an interface of Go, most likely
 		return fmt.Errorf("%w: %w", daemon.ErrNotCallable, err)
 	}

@@ -20,7 +20,8 @@ type Fault struct {
 	// Endpoint is the ID of the endpoint that had the call last, or empty if
 	// none had it.
 	Endpoint string
-	// Method is the method's name in the Go interface.
+	// Method is the method's name in the Go interface. It is empty if none was called yet,
+	// as the plugin's stub could not be had.
 	Method string
 	// MayHaveRun says that a plugin may have run the call, as one of its attempts
 	// was sent. If not, it surely has not.
@@ -39,7 +40,8 @@ const (
 	// method's timeout.
 	ReasonTimeout
 	// ReasonUnavailable: no endpoint took the call in time. It was never sent: a
-	// call that was, and that found no endpoint for its repetition, is lost.
+	// call that was, and that found no endpoint for its repetition, is lost. Nor does any
+	// take one once the host has ended: Err then matches what the host says of that.
 	ReasonUnavailable
 	// ReasonArguments: the arguments cannot be encoded, or have more bytes than a message
 	// may. Of a stream it is one of its messages, and what came before may have run.
@@ -101,6 +103,9 @@ func (f *Fault) Error() string {
 		}
 	default:
 		what = "no endpoint took " + f.Method
+	}
+	if f.Method == "" && f.Err != nil {
+		return "reattach: " + f.Err.Error() // there was no call
 	}
 	text := "reattach: " + what + "; it was not sent"
 	if f.MayHaveRun {

@@ -36,7 +36,7 @@ type GRPC struct {
 // NewGRPC returns a stub for all kinds of a plugin. The caller closes it.
 func NewGRPC(config Config) (*GRPC, error) {
 	r := &grpcRoutes{callConfig: callConfig{Config: config, start: time.Now()}, atOnce: endedContext()}
-	r.ctx, r.end = context.WithCancel(context.Background())
+	r.ctx, r.end = context.WithCancelCause(context.Background())
 	if config.State != nil {
 		r.replays = config.State.replaysOf("")
 	}
@@ -57,20 +57,24 @@ func NewGRPC(config Config) (*GRPC, error) {
 
 // Close ends the stub. Calls in flight end by themselves; those that wait for
 // an endpoint, and later ones, fail with codes.Canceled.
-func (g *GRPC) Close() error {
-	g.routes.end()
-	err := g.Conn.Close()
+func (g *GRPC) Close() error { return g.CloseWithError(nil) }
+
+// CloseWithError is Close for who owns the stub in its callers' place: calls that are not
+// under way fail with a [Fault] of [ReasonUnavailable] that matches err, if it is not nil.
+func (g *GRPC) CloseWithError(err error) error {
+	g.routes.end(err)
+	closed := g.Conn.Close()
 	if g.Broker != nil {
-		err = errors.Join(err, g.Broker.Close())
+		closed = errors.Join(closed, g.Broker.Close())
 	}
-	return err
+	return closed
 }
 
 // grpcRoutes holds the interceptors of one stub.
 type grpcRoutes struct {
 	callConfig
 	ctx    context.Context // ends with the stub
-	end    context.CancelFunc
+	end    context.CancelCauseFunc
 	atOnce context.Context     // has ended: a Pick that must not wait
 	latest atomic.Pointer[any] // the session that answered last
 	// replays are what each endpoint must have had; nil: there is no state.
@@ -93,7 +97,16 @@ func (c *grpcCall) begin(r *grpcRoutes, cc *grpc.ClientConn, fullMethod string) 
 }
 
 // closed is the error of a call whose stub was closed.
-func (c *grpcCall) closed() *Fault { return c.fault(Fault{Reason: ReasonCaller, Err: errClosed}) }
+func (c *grpcCall) closed() *Fault { return c.fault(closedFault(c.routes.ctx, errClosed)) }
+
+// closedFault says why a call failed whose stub was closed: by its caller, unless ctx, which
+// ended with it, has another cause.
+func closedFault(ctx context.Context, byCaller error) Fault {
+	if cause := context.Cause(ctx); cause != context.Canceled && cause != nil {
+		return Fault{Reason: ReasonUnavailable, Err: cause}
+	}
+	return Fault{Reason: ReasonCaller, Err: byCaller}
+}
 
 // errClosed matches what a closed rpc.Client gives, so that callers need to know
 // one error.

@@ -50,4 +50,9 @@ func NewRPC(kind string, config Config) (*RPC, error) {
 // Close ends the stub. Calls in flight and later ones fail with a [Fault] of
 // [ReasonCaller] that matches rpc.ErrShutdown. It may be called more than once, and
 // returns nil.
-func (r *RPC) Close() error { return r.codec.Close() }
+func (r *RPC) Close() error { return r.CloseWithError(nil) }
+
+// CloseWithError is Close for who owns the stub in its callers' place: calls fail with a
+// [Fault] that matches err, if it is not nil, of [ReasonUnavailable], or of [ReasonLost] if
+// they were sent.
+func (r *RPC) CloseWithError(err error) error { return r.codec.closeWith(err) }

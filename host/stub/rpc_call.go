@@ -189,7 +189,7 @@ func (c *rpcCodec) giveUp(k *call, err error) {
 
 // closed ends a call whose stub was closed.
 func (c *rpcCodec) closed(k *call) {
-	c.fault(k, Fault{Reason: ReasonCaller, Err: rpc.ErrShutdown})
+	c.fault(k, closedFault(c.ctx, rpc.ErrShutdown))
 }
 
 // fault ends a call with a Fault. The lease has been given back.

@@ -31,7 +31,7 @@ type rpcCodec struct {
 	replays *replays // what each endpoint must have had; nil: there is no state
 
 	ctx    context.Context // ends with the stub
-	end    context.CancelFunc
+	end    context.CancelCauseFunc
 	atOnce context.Context // has ended: a Pick that must not wait
 
 	mu       sync.Mutex
@@ -43,7 +43,7 @@ var errStubClosed = errors.New("stub was closed")
 
 func newRPCCodec(kind string, config Config) *rpcCodec {
 	c := &rpcCodec{callConfig: callConfig{Config: config, start: time.Now()}, kind: kind, atOnce: endedContext(), channels: map[any]*sessionChannel{}}
-	c.ctx, c.end = context.WithCancel(context.Background())
+	c.ctx, c.end = context.WithCancelCause(context.Background())
 	if config.State != nil {
 		c.replays = config.State.replaysOf(kind)
 	}
@@ -96,8 +96,10 @@ func (c *rpcCodec) ReadResponseHeader(*rpc.Response) error {
 func (c *rpcCodec) ReadResponseBody(any) error { return io.EOF }
 
 // Close ends the stub and its channels. It implements rpc.ClientCodec.
-func (c *rpcCodec) Close() error {
-	c.end()
+func (c *rpcCodec) Close() error { return c.closeWith(nil) }
+
+func (c *rpcCodec) closeWith(cause error) error {
+	c.end(cause)
 	c.mu.Lock()
 	channels := c.channels
 	c.channels = nil
