@@ -6,26 +6,27 @@ import "context"
 
 // SwitchGreeter gives a Greeter that asks pick, for each call, which one to use. A
 // host uses it where the instances of a plugin speak different protocols.
-func SwitchGreeter(pick func() Greeter) Greeter { return greeterSwitch(pick) }
+func SwitchGreeter(pick func() Greeter) Greeter { return &greeterSwitch{pick} }
 
-type greeterSwitch func() Greeter
+// greeterSwitch is used by its address: hosts compare what they dispense.
+type greeterSwitch struct{ pick func() Greeter }
 
-func (pick greeterSwitch) Greet(name string) (string, error) { return pick().Greet(name) }
-func (pick greeterSwitch) Hi(times int) (string, error)      { return pick().Hi(times) }
+func (s *greeterSwitch) Greet(name string) (string, error) { return s.pick().Greet(name) }
+func (s *greeterSwitch) Hi(times int) (string, error)      { return s.pick().Hi(times) }
 
 // WithValues gives a Greeter whose calls carry the values of ctx.
-func (pick greeterSwitch) WithValues(ctx context.Context) any {
-	return greeterSwitch(func() Greeter { return bound(ctx, pick()) })
+func (s *greeterSwitch) WithValues(ctx context.Context) any {
+	return &greeterSwitch{func() Greeter { return bound(ctx, s.pick()) }}
 }
 
 // SwitchPingPonger is SwitchGreeter for a PingPonger.
-func SwitchPingPonger(pick func() PingPonger) PingPonger { return pingPongerSwitch(pick) }
+func SwitchPingPonger(pick func() PingPonger) PingPonger { return &pingPongerSwitch{pick} }
 
-type pingPongerSwitch func() PingPonger
+type pingPongerSwitch struct{ pick func() PingPonger }
 
-func (pick pingPongerSwitch) Ping() (string, error) { return pick().Ping() }
+func (s *pingPongerSwitch) Ping() (string, error) { return s.pick().Ping() }
 
 // WithValues gives a PingPonger whose calls carry the values of ctx.
-func (pick pingPongerSwitch) WithValues(ctx context.Context) any {
-	return pingPongerSwitch(func() PingPonger { return bound(ctx, pick()) })
+func (s *pingPongerSwitch) WithValues(ctx context.Context) any {
+	return &pingPongerSwitch{func() PingPonger { return bound(ctx, s.pick()) }}
 }

@@ -127,18 +127,18 @@ func (f *file) switchOf(s *model.Service) {
 	name, spelled := lower(s.Name)+"Switch", f.use(f.contract.Path, f.contract.Name)+"."+s.Name
 	f.p("// switch%s gives %s that asks pick, for each call, which one to use: the instances of", s.Name, article(s.Name))
 	f.p("// a plugin may speak different protocols.")
-	f.p("func switch%s(pick func() %s) %s { return %s(pick) }\n", s.Name, spelled, spelled, name)
-	f.p("type %s func() %s\n", name, spelled)
+	f.p("func switch%s(pick func() %s) %s { return &%s{pick} }\n", s.Name, spelled, spelled, name)
+	f.p("type %s struct{ pick func() %s }\n", name, spelled)
 	if slices.ContainsFunc(s.Methods, func(m *model.Method) bool { return !m.Context }) {
 		f.p("// WithContext gives %s whose methods without a context are called with ctx.", article(s.Name))
-		f.p("func (pickStub %s) WithContext(ctx context.Context) any {", name)
-		f.p("return %s(func() %s {\nreturn daemon.BindContext(ctx, pickStub())\n})\n}\n", name, spelled)
+		f.p("func (pickStub *%s) WithContext(ctx context.Context) any {", name)
+		f.p("return &%s{func() %s {\nreturn daemon.BindContext(ctx, pickStub.pick())\n}}\n}\n", name, spelled)
 	}
 	for _, m := range s.Methods {
-		call := fmt.Sprintf("pickStub().%s(%s)", m.Name, f.arguments(m))
+		call := fmt.Sprintf("pickStub.pick().%s(%s)", m.Name, f.arguments(m))
 		if len(m.Results) > 0 || m.Err {
 			call = "return " + call
 		}
-		f.p("func (pickStub %s) %s%s {\n%s\n}\n", name, m.Name, f.signature(m), call)
+		f.p("func (pickStub *%s) %s%s {\n%s\n}\n", name, m.Name, f.signature(m), call)
 	}
 }

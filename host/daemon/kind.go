@@ -79,7 +79,8 @@ func WithTimeout(d time.Duration) KindOption {
 // returns a T that asks pick, for each call, for the stub to use. Without a switch
 // a dispensed value keeps to the protocol of the session that it was dispensed from.
 // The plugin's sessions then speak that one where the plugin can, and an endpoint that
-// cannot takes no calls of the kind.
+// cannot takes no calls of the kind. Let the T be a pointer, as that of
+// commons.SwitchGreeter is: callers may compare what they dispense.
 func WithSwitch[T any](adapt func(pick func() T) T) KindOption {
 	return func(k *Kind) {
 		if want := reflect.TypeFor[T](); want != k.iface {

@@ -103,13 +103,13 @@ func (g *glue) method(name string) (Method, error) {
 }
 
 // switched asks for each call which protocol is spoken now.
-type switched func() daemon.Invoker
+type switched struct{ pick func() daemon.Invoker }
 
-func invokeBy(pick func() daemon.Invoker) daemon.Invoker { return switched(pick) }
+func invokeBy(pick func() daemon.Invoker) daemon.Invoker { return &switched{pick} }
 
 // Invoke implements daemon.Invoker.
-func (s switched) Invoke(ctx context.Context, method string, args json.RawMessage) (json.RawMessage, error) {
-	return s().Invoke(ctx, method, args)
+func (s *switched) Invoke(ctx context.Context, method string, args json.RawMessage) (json.RawMessage, error) {
+	return s.pick().Invoke(ctx, method, args)
 }
 
 // Describe gives the gRPC services of a plugin, as kinds: those of server reflection. The
@@ -120,8 +120,8 @@ func Describe(ctx context.Context, d *daemon.Daemon, plugin, kind string) ([]dae
 	if err != nil {
 		return nil, err
 	}
-	if s, ok := v.(switched); ok {
-		v = s()
+	if s, ok := v.(*switched); ok {
+		v = s.pick()
 	}
 	g, ok := v.(*grpcInvoker)
 	if !ok {

@@ -37,8 +37,8 @@ func Stream(ctx context.Context, d *daemon.Daemon, plugin, kind, method string, 
 	if err != nil { // a kind with an interface of Go, most likely
 		return fmt.Errorf("%w: %w", daemon.ErrNotCallable, err)
 	}
-	if s, ok := v.(switched); ok {
-		v = s()
+	if s, ok := v.(*switched); ok {
+		v = s.pick()
 	}
 	g, ok := v.(*grpcInvoker)
 	if !ok {

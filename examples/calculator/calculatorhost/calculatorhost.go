@@ -47,19 +47,19 @@ func Kinds() []daemon.Kind {
 // switchCalculator gives a Calculator that asks pick, for each call, which one to use: the instances of
 // a plugin may speak different protocols.
 func switchCalculator(pick func() calculator.Calculator) calculator.Calculator {
-	return calculatorSwitch(pick)
+	return &calculatorSwitch{pick}
 }
 
-type calculatorSwitch func() calculator.Calculator
+type calculatorSwitch struct{ pick func() calculator.Calculator }
 
-func (pickStub calculatorSwitch) Add(ctx context.Context, a, b int) (result int, err error) {
-	return pickStub().Add(ctx, a, b)
+func (pickStub *calculatorSwitch) Add(ctx context.Context, a, b int) (result int, err error) {
+	return pickStub.pick().Add(ctx, a, b)
 }
 
-func (pickStub calculatorSwitch) Divide(ctx context.Context, a, b float64) (result float64, err error) {
-	return pickStub().Divide(ctx, a, b)
+func (pickStub *calculatorSwitch) Divide(ctx context.Context, a, b float64) (result float64, err error) {
+	return pickStub.pick().Divide(ctx, a, b)
 }
 
-func (pickStub calculatorSwitch) Sum(ctx context.Context, numbers []int) (result int, err error) {
-	return pickStub().Sum(ctx, numbers)
+func (pickStub *calculatorSwitch) Sum(ctx context.Context, numbers []int) (result int, err error) {
+	return pickStub.pick().Sum(ctx, numbers)
 }

@@ -37,10 +37,10 @@ func Kinds() []daemon.Kind {
 
 // switchPricer gives a Pricer that asks pick, for each call, which one to use: the instances of
 // a plugin may speak different protocols.
-func switchPricer(pick func() pricing.Pricer) pricing.Pricer { return pricerSwitch(pick) }
+func switchPricer(pick func() pricing.Pricer) pricing.Pricer { return &pricerSwitch{pick} }
 
-type pricerSwitch func() pricing.Pricer
+type pricerSwitch struct{ pick func() pricing.Pricer }
 
-func (pickStub pricerSwitch) Price(ctx context.Context, goods string, quantity int) (result pricing.Money, err error) {
-	return pickStub().Price(ctx, goods, quantity)
+func (pickStub *pricerSwitch) Price(ctx context.Context, goods string, quantity int) (result pricing.Money, err error) {
+	return pickStub.pick().Price(ctx, goods, quantity)
 }
