@@ -23,10 +23,10 @@ import (
 )
 
 // Options configures a Daemon. Begin with [DefaultOptions]; Handshake and Kinds
-// must be set, and something that finds plugins: PluginDir, NetworkPlugins or
-// Sources.
+// must be set, and something that finds plugins: PluginDir, NetworkPlugins,
+// NetworkPluginDir or Sources. Times that DefaultOptions gives must be above zero.
 type Options struct {
-	// Handshake is what the plugins were built with.
+	// Handshake is what the plugins were built with. The magic cookie must be set.
 	Handshake plugin.HandshakeConfig
 	// Kinds are the interfaces that the daemon knows.
 	Kinds []Kind
@@ -47,41 +47,46 @@ type Options struct {
 	// NetworkPluginDir is a directory of unix sockets (*.sock) that network plugins
 	// serve on. Empty means none.
 	NetworkPluginDir string
-	// Sources find plugins in further places.
+	// Sources find plugins in further places. Nil is none.
 	Sources []discovery.Source
-	// Required are the names of plugins without which the daemon is not ready.
+	// Required are the names of plugins without which the daemon is not ready. Nil is none.
 	Required []string
 
 	// TLS names the files of the host's identity and of the CA that vouches for
 	// network plugins. Without them network plugins are reached by plain TCP.
 	TLS tlsfile.Files
 	// PlainPlugins are the names of plugins that may speak plain TCP although TLS
-	// is configured.
+	// is configured. Nil is none.
 	PlainPlugins []string
-	// ChildEnv is added to the environment of children, as "NAME=value".
+	// ChildEnv is added to the environment of children, as "NAME=value". Nil adds
+	// nothing.
 	ChildEnv []string
 	// Dialers replace those of the daemon by placement, or add one: this is how
 	// shared objects are turned on. New makes each once, with the contract that all
 	// of them share; if a kind without a switch may meet several protocols or versions,
 	// once more for each, with that part of the contract.
 	Dialers map[target.Placement]func(attach.Contract) (conn.Dialer, error)
-	// Balancer says which of several ready endpoints gets a call.
+	// Balancer says which of several ready endpoints gets a call: by DefaultOptions
+	// balancer.LeastRequest, and balancer.RoundRobin if zero.
 	Balancer balancer.Options
 
-	// CallTimeout bounds each call of a kind that has no timeout of its own.
+	// CallTimeout bounds each call of a kind that has no timeout of its own: 30 s by
+	// DefaultOptions. Zero is refused.
 	CallTimeout time.Duration
 	// MaxMessageBytes bounds one message to a plugin or from it: 64 MiB if zero, and
 	// none if negative. A message that is larger is an error of its call.
 	MaxMessageBytes int
-	// AttachTimeout bounds starting or reaching an endpoint once.
+	// AttachTimeout bounds starting or reaching an endpoint once: 10 s by DefaultOptions.
+	// Zero is refused.
 	AttachTimeout time.Duration
 	// DrainTimeout bounds how long calls may take to finish when the daemon ends,
-	// and when an endpoint leaves. StopTimeout bounds whatever else ends then.
+	// and when an endpoint leaves: 20 s by DefaultOptions. StopTimeout bounds whatever else
+	// ends then: 10 s. Zero is refused.
 	DrainTimeout, StopTimeout time.Duration
 
 	// OnReady is called each time a plugin became ready that was not: it has its
 	// first endpoint that takes calls. It runs in a goroutine of its own, which
-	// Run waits for; ctx ends when the daemon is told to end.
+	// Run waits for; ctx ends when the daemon is told to end. Nil calls nothing.
 	OnReady func(ctx context.Context, d *Daemon, plugin string)
 	// Tracer follows the calls, such as one of package host/tracing. Nil follows none. One
 	// that is a CallbackTracer follows what plugins call back as well.
@@ -99,7 +104,7 @@ type CallbackTracer interface {
 	Callbacks() plugin.Around
 }
 
-// DefaultOptions gives what suits most. Calls go to the less busy of two endpoints: an
+// DefaultOptions gives what suits most: the numbers that the fields name. Calls go to the less busy of two endpoints: an
 // endpoint that hangs then holds up a few callers, where round robin would send it
 // every caller in turn.
 func DefaultOptions() Options {
