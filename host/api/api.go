@@ -23,8 +23,8 @@ import (
 	"github.com/reattach/reattach/host/page"
 )
 
-// Options configures a Server. Daemon and Address must be set; [DefaultOptions]
-// gives the rest.
+// Options configures a Server. Daemon and Address must be set. Bounds and times must be
+// above zero: [DefaultOptions] gives them, and the fields name what it gives.
 type Options struct {
 	// Daemon is what is served.
 	Daemon *daemon.Daemon
@@ -46,27 +46,27 @@ type Options struct {
 	Probe func(ctx context.Context, plugin string, e daemon.Endpoint, tell func(doctor.Step)) error
 	// Gatherer gives what /metrics serves. Nil leaves /metrics out.
 	Gatherer prometheus.Gatherer
-	// MaxRequest is the largest body of a call, in bytes.
+	// MaxRequest is the largest body of a call, in bytes: 1 MiB.
 	MaxRequest int64
-	// MaxBodies is how many bytes of bodies may be held at once, until their methods have
+	// MaxBodies is how many bytes of bodies may be held at once (32 MiB), until their methods have
 	// returned, and four times as many as those of one plugin may have. The first 4 KiB
 	// of each do not count. Beyond it the connection that is still sending one, and was
 	// in use the longest time ago, is closed; if there is none, the call is answered with
 	// 429. A body is there some six times while it is decoded and sent.
 	MaxBodies int64
-	// MaxCalls is how many calls may be in flight at once, and MaxPluginCalls how many
-	// of them of one plugin. A call counts until its method has returned, which may be
+	// MaxCalls is how many calls may be in flight at once (256), and MaxPluginCalls how
+	// many of them of one plugin (64). A call counts until its method has returned, which may be
 	// after its client has left.
 	MaxCalls, MaxPluginCalls int
-	// MaxStreams is how many readers of events there may be at once.
+	// MaxStreams is how many readers of events there may be at once: 32.
 	MaxStreams int
-	// MaxConnections is how many connections there may be at once. Beyond it, the one
-	// that has been without a new request for the longest time is closed, but none whose
+	// MaxConnections is how many connections there may be at once: 512, and more than MaxCalls
+	// and MaxStreams together. Beyond it, the one that has been without a new request for the longest time is closed, but none whose
 	// call is at work, and no event stream.
 	MaxConnections int
-	// Heartbeat is the pause after which an event stream says that it is alive.
+	// Heartbeat is the pause after which an event stream says that it is alive: 15 s.
 	Heartbeat time.Duration
-	// DrainTimeout bounds how long requests may take to finish at the end.
+	// DrainTimeout bounds how long requests may take to finish at the end: 10 s.
 	DrainTimeout time.Duration
 	// Logger takes what fails. Nil discards it.
 	Logger hclog.Logger
@@ -74,7 +74,7 @@ type Options struct {
 	farewell time.Duration // in the place of the constant, for tests
 }
 
-// DefaultOptions gives the bounds that suit most.
+// DefaultOptions gives the bounds that suit most: those that the fields name.
 func DefaultOptions() Options {
 	return Options{
 		MaxRequest: 1 << 20, MaxBodies: 32 << 20, MaxCalls: 256, MaxPluginCalls: 64, MaxStreams: 32, MaxConnections: 512,

@@ -5,10 +5,13 @@ package daemon_test
 import (
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/hashicorp/go-plugin"
 
 	"github.com/reattach/reattach/commons"
+	"github.com/reattach/reattach/host/balancer"
 	"github.com/reattach/reattach/host/daemon"
 )
 
@@ -57,5 +60,15 @@ func TestOptions(t *testing.T) {
 				t.Errorf("%s: got %v, want %q", tc.reason, err, tc.want)
 			}
 		})
+	}
+}
+
+// TestDefaultOptions holds the numbers that the comments of Options name.
+func TestDefaultOptions(t *testing.T) {
+	o := daemon.DefaultOptions()
+	got := []any{o.Balancer.Policy, o.CallTimeout, o.AttachTimeout, o.DrainTimeout, o.StopTimeout, o.MaxMessageBytes}
+	want := []any{balancer.LeastRequest, 30 * time.Second, 10 * time.Second, 20 * time.Second, 10 * time.Second, 0}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got)\n%s", diff)
 	}
 }

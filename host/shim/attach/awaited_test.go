@@ -54,7 +54,7 @@ func TestWithoutEndpointsIsSaid(t *testing.T) {
 			var said string
 			err := Run(ctx, Options{
 				Plugin: "store", Sources: []discovery.Source{source}, Versions: []int{1}, Handshake: plugin.HandshakeConfig{MagicCookieKey: "TEST_PLUGIN", MagicCookieValue: "hello"},
-				Wait: time.Hour, AttachTimeout: time.Hour, DrainTimeout: time.Hour, Log: io.Discard, Logger: hclog.NewNullLogger(),
+				Wait: time.Hour, AttachTimeout: time.Hour, DrainTimeout: time.Hour, MaxMessageBytes: 1 << 20, Log: io.Discard, Logger: hclog.NewNullLogger(),
 				Waiting: func(what func(context.Context) string) (over func()) {
 					done := make(chan struct{})
 					go func() {

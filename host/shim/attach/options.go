@@ -18,8 +18,8 @@ import (
 	"github.com/reattach/reattach/host/stub"
 )
 
-// Options say which plugin the process stands in for. All but Host, TLS, Methods,
-// Declared, Tracer and Waiting must be set.
+// Options say which plugin the process stands in for. Plugin, Sources, Handshake, Versions,
+// Wait, AttachTimeout, DrainTimeout, MaxMessageBytes, Log and Logger must be set.
 type Options struct {
 	// Plugin is the name under which the sources know the plugin.
 	Plugin string
@@ -37,30 +37,37 @@ type Options struct {
 	Protocols []plugin.Protocol
 
 	// Methods are how calls are made: which may be repeated or are replayed, and how long each
-	// may take.
+	// may take. The zero value repeats none, and replays none.
 	Methods stub.Methods
 	// Declared are what Methods was made of. Names that the plugin does not have are logged,
-	// as far as it tells.
+	// as far as it tells. Nil is none.
 	Declared []stub.Declared
 	// Affinity keeps the host with one endpoint, and ends Run with ErrLost when that is lost.
+	// Without it each call may go to another one.
 	Affinity bool
 	// Wait bounds how long a call waits for an endpoint: while a child that has crashed
 	// fails its host's calls at once, an endpoint on the network may be back in a moment.
+	// Zero is refused.
 	Wait time.Duration
 
-	// Pin refuses other plugins at the target.
+	// Pin refuses other plugins at the target. The zero value refuses none.
 	Pin Pin
 	// TLS names the files of this host's identity and of the CA that vouches for the
 	// plugin. Without any, connections are plain TCP.
 	TLS tlsfile.Files
-	// PlainPlugins are the names of plugins that are spoken to in plain TCP all the same.
+	// PlainPlugins are the names of plugins that are spoken to in plain TCP all the same. Nil is
+	// none.
 	PlainPlugins []string
-	Balancer     balancer.Options
-	// AttachTimeout bounds one attempt to reach an endpoint, and the wait for the first.
+	// Balancer says which of several ready endpoints gets a call: balancer.RoundRobin if
+	// zero.
+	Balancer balancer.Options
+	// AttachTimeout bounds one attempt to reach an endpoint, and the wait for the first. Zero
+	// is refused.
 	AttachTimeout time.Duration
-	// DrainTimeout is how long calls may take to finish when their endpoint leaves.
+	// DrainTimeout is how long calls may take to finish when their endpoint leaves. Zero is
+	// refused.
 	DrainTimeout time.Duration
-	// MaxMessageBytes bounds one message in either direction.
+	// MaxMessageBytes bounds one message in either direction. It must be above zero.
 	MaxMessageBytes int
 	// Tracer follows the calls over gRPC, as that of daemon.Options does. Nil follows none.
 	Tracer stub.Tracer
@@ -84,6 +91,8 @@ func (o *Options) validate() error {
 		return errors.New("option Versions is empty: there is no version to agree on")
 	case o.Logger == nil || o.Log == nil:
 		return errors.New("options Logger and Log must be set")
+	case o.MaxMessageBytes <= 0:
+		return fmt.Errorf("option MaxMessageBytes %d: must be above zero", o.MaxMessageBytes)
 	}
 	for name, d := range map[string]time.Duration{"Wait": o.Wait, "AttachTimeout": o.AttachTimeout, "DrainTimeout": o.DrainTimeout} {
 		if d <= 0 {
