@@ -5,6 +5,7 @@ package adversary
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -50,9 +51,9 @@ func TestDeployedMemory(t *testing.T) {
 			var calls sync.WaitGroup
 			for range deployedCalls {
 				calls.Go(func() {
-					status, body, err := d.ask(http.MethodPost, methodPath("evil"), fmt.Sprintf("[%q]", order), "Content-Type", jsonBody)
+					status, err := d.callAndDiscard("evil", order)
 					if err != nil || status != http.StatusOK {
-						t.Errorf("a call over HTTP: %d, %.300s, %v", status, body, err)
+						t.Errorf("a call over HTTP: %d, %v", status, err)
 					}
 				})
 				calls.Go(func() {
@@ -66,4 +67,18 @@ func TestDeployedMemory(t *testing.T) {
 			f.bytes("memory of the plugin", plugin.peakMemory(), deployedPlugin)
 		})
 	}
+}
+
+// callAndDiscard calls a plugin, and reads what it answers without keeping it. A slow
+// machine may not read 24 MB in the time that the API gives a client; the host had all of
+// it in memory before.
+func (d *daemonProcess) callAndDiscard(plugin, order string) (status int, err error) {
+	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	answer, err := client.Post("http://"+d.addr+methodPath(plugin), jsonBody, strings.NewReader(fmt.Sprintf("[%q]", order)))
+	if err != nil {
+		return 0, err
+	}
+	defer answer.Body.Close()
+	_, _ = io.Copy(io.Discard, answer.Body)
+	return answer.StatusCode, nil
 }
