@@ -155,7 +155,7 @@ var catalogue = map[Code]entry{
 	NoEndpoints: {HopSlices, "the Service has no endpoint that takes calls",
 		"a Service without a selector needs an EndpointSlice that is labelled kubernetes.io/service-name; one with a selector needs ready pods"},
 	PolicyIngress: {HopPolicy, "NetworkPolicies keep the host away from the plugin's pods",
-		"let a policy that selects the plugin's pods admit the host's pods to the plugin's port, as deploy/overlays/networkpolicy does"},
+		"let a policy that selects the plugin's pods admit the host's pods to the plugin's port, as deploy/components/networkpolicy does"},
 	PolicyEgress: {HopPolicy, "NetworkPolicies do not let the host out to the plugin",
 		"let a policy that selects the host's pods allow egress to the plugin's pods and port"},
 	NameUnknown: {HopResolve, "the name is not known",

@@ -179,6 +179,7 @@ plugins:
      imagePullSecrets: [{name: registry}], nodeSelector: {kubernetes.io/arch: arm64}, tolerations: [{operator: Exists}],
      affinity: {nodeAffinity: {x: 1}}, priorityClassName: high, podLabels: {team: post}, podAnnotations: {example.org/log: json},
      serviceAccount: {annotations: {iam.example.org/role: mail}}}
+  - {name: vault, image: vault, serviceAccount: {}}
 networkPolicy: {enabled: true}
 tls: {enabled: true, certManager: true}
 monitoring: {monitors: true, rules: true, labels: {release: prometheus}}
@@ -214,6 +215,7 @@ monitoring: {monitors: true, rules: true, labels: {release: prometheus}}
 		"Deployment/mail spec.template.spec.priorityClassName":                       "high",
 		"Deployment/mail spec.template.spec.serviceAccountName":                      "mail",
 		"Deployment/store spec.template.spec.serviceAccountName":                     nil,
+		"Deployment/vault spec.template.spec.serviceAccountName":                     "vault",
 		"ServiceAccount/mail metadata.annotations":                                   object{"iam.example.org/role": "mail"},
 		"ServiceAccount/store":                                                       nil,
 		"ServiceAccount/daemon metadata.annotations":                                 object{"iam.example.org/role": "daemon"},
@@ -230,7 +232,7 @@ monitoring: {monitors: true, rules: true, labels: {release: prometheus}}
 		"Deployment/pluginzh":                                                        nil,
 		"ServiceMonitor/daemon spec.selector.matchLabels":                            chosen("daemon"),
 		"ServiceMonitor/daemon metadata.labels.release":                              "prometheus",
-		"PodMonitor/reattach-plugins spec.selector.matchExpressions.0.values":        []any{"store", "mail"},
+		"PodMonitor/reattach-plugins spec.selector.matchExpressions.0.values":        []any{"store", "mail", "vault"},
 		"PrometheusRule/reattach spec.groups.0.rules.0.expr":                         `absent(up{job="daemon"} == 1)`,
 		"PrometheusRule/reattach metadata.labels.release":                            "prometheus",
 		"ConfigMap/reattach-dashboard":                                               nil,
