@@ -48,10 +48,23 @@ type UnknownPluginError struct {
 	Known []string
 }
 
-// Error implements error. It lists the names that are known.
+// Error implements error. It lists the first names that are known, and how many more there are.
 func (e *UnknownPluginError) Error() string {
 	if len(e.Known) == 0 {
 		return fmt.Sprintf("plugin %q is unknown: none is known", e.Plugin)
 	}
-	return fmt.Sprintf("plugin %q is unknown: known are %s", e.Plugin, strings.Join(e.Known, ", "))
+	return fmt.Sprintf("plugin %q is unknown: %s", e.Plugin, knownAre(e.Known))
+}
+
+// maxKnown is how many names of plugins an error lists: it is logged, and sent to whoever
+// asked, once for each call.
+const maxKnown = 10
+
+// knownAre says in an error which names there are.
+func knownAre(names []string) string {
+	text := "known are " + strings.Join(names[:min(len(names), maxKnown)], ", ")
+	if more := len(names) - maxKnown; more > 0 {
+		text += fmt.Sprintf(", and %d more", more)
+	}
+	return text
 }

@@ -128,7 +128,7 @@ func (p *Pool) futile(s *snapshot, dialect string) error {
 func (p *Pool) notReady(s *snapshot, dialect string, why error) error {
 	causes, more := s.causes(dialect)
 	if known := p.fleet.facts.Load().names(); !s.known && len(s.rows) == 0 && len(known) > 0 {
-		causes = append(causes, "known are "+strings.Join(known, ", ")) // the name may be misspelt
+		causes = append(causes, knownAre(known)) // the name may be misspelt
 	}
 	return &NotReadyError{Plugin: p.name, Causes: causes, More: more, Err: why}
 }
