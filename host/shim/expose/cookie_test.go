@@ -71,8 +71,8 @@ func TestCookieThatRunsCode(t *testing.T) {
 	if pids := children(t); len(pids) > 0 {
 		t.Errorf("children were started: %v", pids)
 	}
-	if pause, last := p.starter.pause(); pause > 0 || last != nil {
-		t.Errorf("a pause of %v, since %v", pause, last)
+	if p.starter.all.last != nil || len(p.starter.mistakes) > 0 {
+		t.Errorf("a pause begins: %v, %v", p.starter.all, p.starter.mistakes)
 	}
 	right, _ := attached(t, 5)
 	if _, err := p.choose(t.Context(), right); err != nil {

@@ -50,7 +50,7 @@ func (p *pool) ended(s *slot) {
 	}
 	p.opts.Logger.Error("child has ended", "pid", s.pid, "after", age.Round(time.Millisecond).String(), "error", err)
 	if age < stableAfter {
-		p.starter.note(err)
+		p.starter.note(s.child.asked, err)
 	} else {
 		p.starter.served()
 	}
@@ -63,8 +63,7 @@ func (p *pool) ended(s *slot) {
 // Hosts that come meanwhile may be quicker.
 func (p *pool) restart(s *slot) {
 	for {
-		pause, _ := p.starter.pause()
-		timer := time.NewTimer(max(pause, 0))
+		timer := time.NewTimer(p.starter.pause(s.child.asked))
 		select {
 		case <-timer.C:
 		case <-p.life.Done():
@@ -134,7 +133,7 @@ func (p *pool) put(s *slot, c *child) bool {
 	if there := p.slots[s.key]; there != nil && there != s || p.life.Err() != nil {
 		return false
 	}
-	next := &slot{key: s.key, settled: make(chan struct{})}
+	next := &slot{key: s.key, asked: c.asked, settled: make(chan struct{})}
 	p.slots[s.key] = next
 	p.settleLocked(next, c, nil)
 	return true

@@ -43,6 +43,7 @@ type pool struct {
 // slot is the place of one child, from before its start.
 type slot struct {
 	key     string
+	asked   asked         // what it is filled for
 	settled chan struct{} // closed when child or err is there
 	child   *child
 	pid     string // the child's, also when it has ended
@@ -63,23 +64,34 @@ func (p *pool) choose(ctx context.Context, host *plugin.RelayHost) (*plugin.Rela
 	if err != nil {
 		return nil, err
 	}
-	s, err := p.enter(host, a)
-	if err != nil {
-		return nil, err
-	}
-	p.work.Go(func() {
-		<-host.Done
+	for {
+		s, err := p.enter(host, a)
+		if err != nil {
+			return nil, err
+		}
+		if err = s.await(ctx); err == nil {
+			p.work.Go(func() {
+				<-host.Done
+				p.leave(s)
+			})
+			return s.child.Relayed, host.CheckCookie(s.child.asked.cookie)
+		}
 		p.leave(s)
-	})
+		if s.asked.equal(a) || !p.opts.isHostsMistake(err) {
+			return nil, err
+		}
+		// The mistake is that of the host for which the slot was filled.
+	}
+}
+
+// await waits until the slot has its child.
+func (s *slot) await(ctx context.Context) error {
 	select {
 	case <-s.settled:
+		return s.err
 	case <-ctx.Done():
-		return nil, errors.New("the plugin is being started: try again")
+		return errors.New("the plugin is being started: try again")
 	}
-	if s.err != nil {
-		return nil, s.err
-	}
-	return s.child.Relayed, host.CheckCookie(s.child.asked.cookie)
 }
 
 // askedBy is what a child for the host would be started for.
@@ -137,6 +149,9 @@ func (p *pool) enter(host *plugin.RelayHost, a asked) (*slot, error) {
 		if len(p.slots) >= p.opts.MaxChildren {
 			return nil, &plugin.RefusedError{Code: plugin.RefusedBusy, Message: fmt.Sprintf("%d children serve already; raise --max-children", len(p.slots))}
 		}
+		if err := p.starter.refuse(a); err != nil {
+			return nil, err
+		}
 		s = p.fillLocked(key, a)
 	}
 	s.hosts++
@@ -161,7 +176,7 @@ func (p *pool) keyOf(host *plugin.RelayHost) string {
 
 // fillLocked makes a slot, and has it filled in the background.
 func (p *pool) fillLocked(key string, a asked) *slot {
-	s := &slot{key: key, settled: make(chan struct{})}
+	s := &slot{key: key, asked: a, settled: make(chan struct{})}
 	p.slots[key] = s
 	if c := p.spare; c != nil && c.asked.equal(a) && !c.ended() {
 		p.spare = nil
@@ -216,7 +231,7 @@ func (p *pool) admit(c *child) {
 		p.spare = c
 		return
 	}
-	s := &slot{settled: make(chan struct{})}
+	s := &slot{asked: c.asked, settled: make(chan struct{})}
 	p.slots[s.key] = s
 	p.settleLocked(s, c, nil)
 }

@@ -82,7 +82,7 @@ func TestVersionsOfOneHost(t *testing.T) {
 }
 
 // TestHostsMistakes has one host come again and again with versions, or a cookie, that the
-// executable does not have. No pause begins, for which the right host would have to wait.
+// executable does not have. No pause of all begins, for which the right host would have to wait.
 func TestHostsMistakes(t *testing.T) {
 	cases := map[string]func(*plugin.RelayHost){
 		"versions": func(h *plugin.RelayHost) { h.Versions = []int{9} },
@@ -101,8 +101,8 @@ func TestHostsMistakes(t *testing.T) {
 					t.Fatal("it is served")
 				}
 			}
-			if pause, last := p.starter.pause(); pause > 0 {
-				t.Errorf("no child is started for %v, since %v", pause, last)
+			if left := p.starter.all.left(); left > 0 {
+				t.Errorf("no child is started for %v, since %v", left, p.starter.all.last)
 			}
 			right, _ := attached(t, 5)
 			if _, err := p.choose(t.Context(), right); err != nil || context.Cause(failed) != nil {

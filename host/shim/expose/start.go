@@ -5,7 +5,6 @@ package expose
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os/exec"
 	"slices"
@@ -22,10 +21,6 @@ import (
 const (
 	// startsAtOnce bounds how many children are being started.
 	startsAtOnce = 4
-	// firstPause and lastPause are between an attempt that has failed and the next, but
-	// for the first of a row, which is tried again at once.
-	firstPause = 250 * time.Millisecond
-	lastPause  = 30 * time.Second
 	// anyVersion bounds the versions that a child is asked for when nobody has named
 	// any: it takes the highest that it has.
 	anyVersion = 64
@@ -53,15 +48,15 @@ func (c *child) id() string { return c.Client().ID() }
 func (c *child) ended() bool { return c.Client().Exited() }
 
 // starter starts children. After a failure it lets some time pass, and more after each
-// further one.
+// further one: of what one host has named wrongly before it is tried again, and of anything
+// else before any start.
 type starter struct {
 	opts  Options
 	slots chan struct{} // one item for each start that is under way
 
 	mu       sync.Mutex
-	failures int // in a row
-	next     time.Time
-	last     error
+	all      pause // of every start
+	mistakes mistakes
 }
 
 func newStarter(o Options) *starter {
@@ -77,26 +72,40 @@ func (s *starter) start(ctx context.Context, a asked) (*child, error) {
 	case <-ctx.Done():
 		return nil, errors.New("other children are being started: try again")
 	}
+	if err := s.refuse(a); err != nil {
+		return nil, err
+	}
 	if err := s.await(ctx); err != nil {
 		return nil, err
 	}
 	c, err := s.run(ctx, a)
-	if !s.opts.isHostsMistake(err) { // else one host could keep all others waiting
-		s.note(err)
-	}
+	s.note(a, err)
 	return c, err
+}
+
+// refuse says why nothing is started for what a host has named wrongly shortly before. Nobody
+// waits for the end of that pause, as the right host would have to as well.
+func (s *starter) refuse(a asked) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if p := s.mistakes.of(a); p != nil && p.left() > 0 {
+		return p.err()
+	}
+	return nil
 }
 
 // shortPause is how much of a pause is waited for.
 const shortPause = time.Second
 
-// await waits for the end of a short pause.
+// await waits for the end of a short pause of all.
 func (s *starter) await(ctx context.Context) error {
-	pause, last := s.pause()
-	if pause > shortPause {
-		return fmt.Errorf("the next attempt to start it is in %v: %w", pause.Round(time.Second/10), last)
+	s.mu.Lock()
+	p := s.all
+	s.mu.Unlock()
+	if p.left() > shortPause {
+		return p.err()
 	}
-	timer := time.NewTimer(max(pause, 0))
+	timer := time.NewTimer(max(p.left(), 0))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
@@ -156,29 +165,33 @@ func (e *startError) Unwrap() error { return e.err }
 
 // note takes the outcome of an attempt. A child that has not lived for long is another
 // failure, which whoever notices its end notes as well.
-func (s *starter) note(err error) {
+func (s *starter) note(a asked, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if err == nil {
-		return
+	switch {
+	case err == nil:
+		s.mistakes.forget(a)
+	case s.opts.isHostsMistake(err): // one host could keep all others waiting
+		s.mistakes.failed(a, err)
+	default:
+		s.all.failed(err)
 	}
-	s.last = err
-	if s.failures > 0 {
-		s.next = time.Now().Add(min(firstPause<<min(s.failures-1, 10), lastPause))
-	}
-	s.failures++
 }
 
 // served notes that a child has lived for long enough to be no failure.
 func (s *starter) served() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.failures = 0
+	s.all.failures = 0
 }
 
-// pause is how long no start is tried, and why.
-func (s *starter) pause() (time.Duration, error) {
+// pause is how long nothing is started for what is asked.
+func (s *starter) pause(a asked) time.Duration {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return time.Until(s.next), s.last
+	left := s.all.left()
+	if p := s.mistakes.of(a); p != nil {
+		left = max(left, p.left())
+	}
+	return max(left, 0)
 }
