@@ -18,44 +18,35 @@ const maxCookieKey = 64
 // portableName is a name that every shell takes for that of a variable.
 var portableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 
-// readByOthers are the variables that loaders, shells, language runtimes and their libraries
-// for TLS and HTTP read before, or beside, the plugin's own code, in capitals. It errs on the
-// side of too many: who has a cookie of such a name gives it with --cookie.
-var readByOthers = struct{ names, prefixes, suffixes []string }{
-	names: []string{
-		"ENV", "HOME", "HOSTALIASES", "IFS", "LANG", "LANGUAGE", "LOCALDOMAIN", "PHPRC", "PROMPT_COMMAND", "PS4", "SHELL", "SHELLOPTS",
-		"TEMP", "TMP", "TMPDIR", "TZ", "TZDIR", "ZDOTDIR",
-	},
-	prefixes: []string{
-		"BASH", "CORECLR_", "CURL_", "DOTNET_", "DYLD_", "ERL_", "GLIBC_", "GO", "JAVA", "JDK_", "LC_", "LD_", "LUA_", "MALLOC_",
-		"NODE_", "OPENSSL_", "OTEL_", "PERL", "PHP_", "PLUGIN_", "PYTHON", "REQUESTS_", "RUBY", "RUST_", "SSL", "XDG_", "_JAVA",
-	},
-	suffixes: []string{"PATH", "_OPTIONS", "_PROXY"},
-}
+// otherEnds are how names end whose variables say what to run, to read, or where: there are
+// such ones with PLUGIN in them, as GST_PLUGIN_PATH and TF_PLUGIN_CACHE_DIR.
+var otherEnds = []string{"PATH", "DIR", "FILE", "HOME", "OPTIONS", "OPTS", "COMMAND", "CONFIG", "PROXY"}
 
-// isReadByOthers reports whether somebody else than the plugin reads the variable.
-func isReadByOthers(name string) bool {
+// looksLikeCookie reports whether a variable is named as cookies are. What is named otherwise
+// may be read by anything in the child: by its loader, its runtime, its libraries, and by the
+// programs that it starts. No list of those is complete.
+func looksLikeCookie(name string) bool {
 	name = strings.ToUpper(name) // as curl reads http_proxy
-	return slices.Contains(readByOthers.names, name) ||
-		slices.ContainsFunc(readByOthers.prefixes, func(p string) bool { return strings.HasPrefix(name, p) }) ||
-		slices.ContainsFunc(readByOthers.suffixes, func(s string) bool { return strings.HasSuffix(name, s) })
+	return (strings.Contains(name, "PLUGIN") || strings.Contains(name, "COOKIE")) &&
+		!strings.HasPrefix(name, "PLUGIN_") && // those of go-plugin
+		!slices.ContainsFunc(otherEnds, func(end string) bool { return strings.HasSuffix(name, end) })
 }
 
 // checkBrought refuses a host that brings a cookie which could do more in the environment of
 // a child than be compared. What whoever started this program has named is not checked.
 func checkBrought(cookie plugin.HandshakeConfig) error {
 	name, what := cookie.MagicCookieKey, ""
-	switch _, set := os.LookupEnv(name); {
+	switch value, set := os.LookupEnv(name); {
 	case len(name) > maxCookieKey:
 		what = fmt.Sprintf("has a name of %d bytes, and %d are allowed", len(name), maxCookieKey)
 	case !portableName.MatchString(name):
 		what = fmt.Sprintf("is named %q, which is no name of a variable", name)
 	case strings.ContainsFunc(cookie.MagicCookieValue, isControl):
 		what = fmt.Sprintf("%q has control characters", name)
-	case isReadByOthers(name):
-		what = fmt.Sprintf("is named %q, which programs other than the plugin read", name)
-	case set:
-		what = fmt.Sprintf("is named %q, which is set already where the plugin is started", name)
+	case !looksLikeCookie(name):
+		what = fmt.Sprintf("is named %q, which does not look like a cookie", name)
+	case set && value != cookie.MagicCookieValue:
+		what = fmt.Sprintf("is named %q, which is set to something else where the plugin is started", name)
 	default:
 		return nil
 	}

@@ -10,22 +10,26 @@ import (
 	"github.com/hashicorp/go-plugin"
 )
 
-// TestBroughtCookies holds which cookies a host may bring: those of the plugins that there
-// are, and none that does more in an environment than be compared.
+// TestBroughtCookies holds which cookies a host may bring: those that are named as the cookies
+// of the plugins that there are, and none that does more in an environment than be compared.
 func TestBroughtCookies(t *testing.T) {
-	t.Setenv("EXPOSE_TEST_SET", "by whoever has started this")
+	t.Setenv("EXPOSE_PLUGIN_SET", "by whoever has started this")
+	t.Setenv("EXPOSE_PLUGIN_SAME", "secret")
 	cases := map[string]struct{ names, says string }{
 		"of plugins": {names: "TF_PLUGIN_MAGIC_COOKIE PACKER_PLUGIN_MAGIC_COOKIE NOMAD_PLUGIN_MAGIC_COOKIE VAULT_BACKEND_PLUGIN VAULT_DATABASE_PLUGIN " +
 			"WAYPOINT_PLUGIN TFLINT_RULESET_PLUGIN grafana_plugin_type VELERO_PLUGIN ARGO_ROLLOUTS_RPC_PLUGIN BASIC_PLUGIN STORE_PLUGIN " +
-			"NodeAttestor KeyManager UpstreamAuthority Notifier SVIDStore WorkloadAttestor BundlePublisher CredentialComposer A9 " + strings.Repeat("x", maxCookieKey)},
-		"of loaders":  {"LD_PRELOAD LD_LIBRARY_PATH DYLD_INSERT_LIBRARIES GCONV_PATH LOCPATH GLIBC_TUNABLES MALLOC_CONF", "programs other than the plugin read"},
-		"of shells":   {"PATH BASH_ENV BASHOPTS ENV IFS SHELLOPTS PS4 CDPATH FPATH ZDOTDIR PROMPT_COMMAND HOME SHELL TMPDIR TMP TZ LC_ALL", "programs other than the plugin read"},
-		"of runtimes": {"GODEBUG GOGC GOCOVERDIR PYTHONPATH PYTHONSTARTUP PERL5OPT PERL5LIB NODE_OPTIONS NODE_PATH RUBYOPT JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS _JAVA_OPTIONS CLASSPATH DOTNET_STARTUP_HOOKS LUA_INIT PHPRC", "programs other than the plugin read"},
-		"of libraries": {"OPENSSL_CONF SSL_CERT_FILE SSLKEYLOGFILE CURL_CA_BUNDLE REQUESTS_CA_BUNDLE HTTPS_PROXY http_proxy no_proxy RES_OPTIONS OTEL_EXPORTER_OTLP_ENDPOINT " +
-			"PLUGIN_UNIX_SOCKET_DIR PLUGIN_CLIENT_CERT Path", "programs other than the plugin read"},
-		"that are set": {"EXPOSE_TEST_SET", "is set already"},
-		"no names":     {"BASH_FUNC_ls%% 9A A-B A.B ä", "no name of a variable"},
-		"a long name":  {strings.Repeat("x", maxCookieKey+1), "65 bytes, and 64 are allowed"},
+			"Magic_Cookie _plugin PLUGIN COOKIE EXPOSE_PLUGIN_SAME PLUGIN" + strings.Repeat("x", maxCookieKey-len("PLUGIN"))},
+		"of loaders":   {"LD_PRELOAD LD_LIBRARY_PATH DYLD_INSERT_LIBRARIES GLIBC_TUNABLES", "does not look like a cookie"},
+		"of shells":    {"PATH BASH_ENV ENV IFS PS4 PROMPT_COMMAND HOME TZ LC_ALL EDITOR", "does not look like a cookie"},
+		"of runtimes":  {"GODEBUG PYTHONSTARTUP PERL5OPT NODE_OPTIONS RUBYOPT _JAVA_OPTIONS DOTNET_STARTUP_HOOKS COR_PROFILER", "does not look like a cookie"},
+		"of libraries": {"OPENSSL_CONF SSLKEYLOGFILE http_proxy OTEL_EXPORTER_OTLP_ENDPOINT AWS_CONFIG_FILE KUBECONFIG VAULT_ADDR DOCKER_HOST GIT_SSH_COMMAND", "does not look like a cookie"},
+		"of go-plugin": {"PLUGIN_UNIX_SOCKET_DIR PLUGIN_CLIENT_CERT PLUGIN_MIN_PORT plugin_min_port", "does not look like a cookie"},
+		"of places": {"GST_PLUGIN_PATH qt_plugin_path TF_PLUGIN_CACHE_DIR A_PLUGIN_FILE A_COOKIEFILE A_PLUGIN_HOME A_PLUGIN_OPTIONS A_PLUGIN_OPTS " +
+			"A_PLUGIN_COMMAND A_PLUGIN_CONFIG A_PLUGIN_PROXY", "does not look like a cookie"},
+		"of types":     {"NodeAttestor KeyManager UpstreamAuthority A9", "does not look like a cookie"},
+		"that are set": {"EXPOSE_PLUGIN_SET", "is set to something else"},
+		"no names":     {"BASH_FUNC_PLUGIN%% 9PLUGIN A-PLUGIN A.PLUGIN PLUGIN=ä", "no name of a variable"},
+		"a long name":  {"PLUGIN" + strings.Repeat("x", maxCookieKey-len("PLUGIN")+1), "65 bytes, and 64 are allowed"},
 	}
 	for name, tc := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -60,7 +64,7 @@ func refusedAs(t *testing.T, cookie plugin.HandshakeConfig, says string) {
 func TestCookieThatRunsCode(t *testing.T) {
 	p, _ := newTestPool(t, Options{Share: Session})
 	p.opts.Cookie, p.starter.opts.Cookie, p.cookie = plugin.HandshakeConfig{}, plugin.HandshakeConfig{}, plugin.HandshakeConfig{}
-	for _, name := range []string{"BASH_ENV", "LD_PRELOAD", "PATH", "GODEBUG", "PLUGIN_UNIX_SOCKET_DIR", childVariable} {
+	for _, name := range []string{"BASH_ENV", "LD_PRELOAD", "PATH", "GODEBUG", "PLUGIN_UNIX_SOCKET_DIR", "GIT_SSH_COMMAND", childVariable} {
 		host, _ := attached(t, 5)
 		host.Cookie.MagicCookieKey = name
 		_, err := p.choose(t.Context(), host)

@@ -18,7 +18,7 @@ import (
 // childVariable makes this test's program a plugin.
 const childVariable = "EXPOSE_TEST_CHILD"
 
-var testCookie = plugin.HandshakeConfig{MagicCookieKey: "EXPOSE_TEST", MagicCookieValue: "yes"}
+var testCookie = plugin.HandshakeConfig{MagicCookieKey: "EXPOSE_TEST_PLUGIN", MagicCookieValue: "yes"}
 
 // nothing is a kind without methods.
 type nothing struct{ plugin.NetRPCUnsupportedPlugin }
