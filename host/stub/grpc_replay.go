@@ -35,8 +35,11 @@ func (c *grpcCall) prepare(ctx context.Context, lease balancer.Lease, conn *grpc
 		ctx := toldDeadline{metadata.NewOutgoingContext(stub, r.metadata), time.Now().Add(q.timeout)}
 		mark := sentMark{conn: conn, method: q.method}
 		err := conn.Invoke(ctx, q.method, r, r, mark.with([]grpc.CallOption{grpc.ForceCodecV2(r)})...)
-		if err != nil && !mark.sent() {
+		switch {
+		case err != nil && !mark.sent():
 			return notRunError{err}
+		case stub.Err() != nil && (isContextError(err) || errors.Is(err, plugin.ErrConnectionLost)):
+			return stoppedError{err}
 		}
 		return err
 	})

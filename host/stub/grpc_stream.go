@@ -152,10 +152,8 @@ func (s *routedStream) releaseLocked() {
 // settleLocked does what releaseLocked has left, once nobody learns more.
 func (s *routedStream) settleLocked() {
 	switch {
-	case s.wasLost && s.unsent:
-		s.lease.Done(balancer.NotSent)
 	case s.wasLost:
-		s.lease.Done(balancer.Lost)
+		s.lease.Done(lostOutcome(s.call.routes.ctx, !s.unsent))
 	case s.unsendable != nil:
 		s.lease.Done(balancer.Abandoned)
 		s.observe(s.unsendable)

@@ -113,11 +113,7 @@ func (c *grpcCall) attempted(ctx context.Context, lease balancer.Lease, sent boo
 	switch {
 	case err == nil:
 	case errors.Is(err, plugin.ErrConnectionLost), !sent && status.Code(err) == codes.Unavailable:
-		outcome := balancer.NotSent
-		if sent {
-			outcome = balancer.Lost
-		}
-		lease.Done(outcome)
+		lease.Done(lostOutcome(c.routes.ctx, sent))
 		if c.lost(lease.Endpoint(), sent, err) {
 			return true, nil
 		}
@@ -133,6 +129,18 @@ func (c *grpcCall) attempted(ctx context.Context, lease balancer.Lease, sent boo
 	c.routes.answered(lease)
 	lease.Done(balancer.Answered)
 	return false, err
+}
+
+// lostOutcome is the outcome of an attempt whose session ended. Once the stub, which ctx ends
+// with, was closed, that says nothing of the endpoint: this side ends its sessions as well.
+func lostOutcome(ctx context.Context, sent bool) balancer.Outcome {
+	switch {
+	case !sent:
+		return balancer.NotSent
+	case ctx.Err() != nil:
+		return balancer.Abandoned
+	}
+	return balancer.Lost
 }
 
 func isContextError(err error) bool {

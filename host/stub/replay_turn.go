@@ -144,10 +144,19 @@ type notRunError struct{ error }
 // Unwrap gives why.
 func (e notRunError) Unwrap() error { return e.error }
 
+// stoppedError is the error of a replay that was cut off because its stub was closed.
+type stoppedError struct{ error }
+
+// Unwrap gives what the replay ended with.
+func (e stoppedError) Unwrap() error { return e.error }
+
 // replayOutcome is the outcome of a replay that ended with err.
 func replayOutcome(err error) balancer.Outcome {
 	if _, ok := errors.AsType[notRunError](err); ok {
 		return balancer.NotSent
+	}
+	if _, ok := errors.AsType[stoppedError](err); ok {
+		return balancer.Abandoned
 	}
 	f, failed := Cause(err)
 	_, overRPC := errors.AsType[rpc.ServerError](err)
@@ -155,8 +164,6 @@ func replayOutcome(err error) balancer.Outcome {
 	switch {
 	case errors.Is(err, plugin.ErrConnectionLost), failed && f.Reason == ReasonLost:
 		return balancer.Lost
-	case failed && f.Reason == ReasonCaller:
-		return balancer.Abandoned
 	case overRPC, overGRPC: // also of nil
 		return balancer.Answered
 	}

@@ -212,15 +212,10 @@ func (c *rpcCodec) lost(k *call, sent bool, cause error) {
 	lease, endpoint := k.lease, k.lease.Endpoint()
 	k.lease = nil
 	again := k.lost(endpoint, sent, cause) && !k.replayed
-	switch {
-	case errors.Is(cause, errStubClosed):
-		lease.Done(balancer.Abandoned)
+	lease.Done(lostOutcome(c.ctx, sent))
+	if errors.Is(cause, errStubClosed) {
 		c.closed(k)
 		return
-	case sent:
-		lease.Done(balancer.Lost)
-	default:
-		lease.Done(balancer.NotSent)
 	}
 	refusal, notRun := errors.AsType[*plugin.RPCRefusedError](cause)
 	switch {

@@ -62,9 +62,14 @@ func (c *rpcCodec) again(q recordedRequest, lease balancer.Lease, s *sessionChan
 		return notRunError{err}
 	}
 	<-caller.Done // The session or the stub ends it as well.
+	// Before isRefused, as errors.As makes an rpc.ServerError of a Fault.
+	f, failed := Cause(caller.Error)
 	_, ran := caller.Error.(rpc.ServerError)
-	if !ran && isRefused(caller.Error) {
+	switch {
+	case failed && !f.MayHaveRun, !failed && !ran && isRefused(caller.Error):
 		return notRunError{caller.Error}
+	case failed && c.ctx.Err() != nil:
+		return stoppedError{caller.Error}
 	}
 	return caller.Error
 }
