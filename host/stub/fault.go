@@ -43,8 +43,10 @@ const (
 	// call that was, and that found no endpoint for its repetition, is lost. Nor does any
 	// take one once the host has ended: Err then matches what the host says of that.
 	ReasonUnavailable
-	// ReasonArguments: the arguments cannot be encoded, or have more bytes than a message
-	// may. Of a stream it is one of its messages, and what came before may have run.
+	// ReasonArguments: what the caller gave could not be sent. The arguments cannot be
+	// encoded, or have more bytes than a message may; or, over gRPC, credentials or an
+	// interceptor of the host's failed. Of a stream that was open it is one of its messages,
+	// and what came before may have run.
 	ReasonArguments
 	// ReasonAnswer: the plugin answered something that cannot be decoded as
 	// what the caller expects.
@@ -96,6 +98,9 @@ func (f *Fault) Error() string {
 		what = "unreadable answer from " + f.Endpoint + " to " + f.Method
 	case ReasonArguments:
 		what = "arguments cannot be encoded for " + f.Method
+		if _, ok := f.grpcStatus(); ok { // which says whether it is the arguments
+			what = "gRPC did not take what was given for " + f.Method
+		}
 	case ReasonCaller:
 		what = "the caller ended " + f.Method
 		if f.Endpoint != "" {
@@ -132,8 +137,8 @@ func (f *Fault) As(target any) bool {
 }
 
 // GRPCStatus gives the Fault the code that gRPC callers expect: Unavailable,
-// DeadlineExceeded, Canceled or Internal. Arguments have the code that gRPC gave them, which
-// is Internal or ResourceExhausted, and else InvalidArgument.
+// DeadlineExceeded, Canceled or Internal. What gRPC did not take has the code that gRPC, the
+// credentials or the interceptor gave, and arguments over net/rpc have InvalidArgument.
 func (f *Fault) GRPCStatus() *status.Status {
 	code := codes.Unavailable
 	switch f.Reason {
@@ -141,7 +146,7 @@ func (f *Fault) GRPCStatus() *status.Status {
 		code = codes.DeadlineExceeded
 	case ReasonArguments:
 		code = codes.InvalidArgument
-		if own, ok := status.FromError(f.Err); ok && f.Err != nil {
+		if own, ok := f.grpcStatus(); ok {
 			code = own.Code()
 		}
 	case ReasonAnswer:
@@ -153,6 +158,12 @@ func (f *Fault) GRPCStatus() *status.Status {
 		}
 	}
 	return status.New(code, f.Error())
+}
+
+// grpcStatus is the status that gRPC gave what lies behind, if it did.
+func (f *Fault) grpcStatus() (*status.Status, bool) {
+	own, ok := status.FromError(f.Err)
+	return own, ok && f.Err != nil
 }
 
 // Cause finds the Fault in the error of a routed call, however it was wrapped.

@@ -43,6 +43,10 @@ func TestFaultText(t *testing.T) {
 			Fault{Reason: ReasonArguments, Method: "Hi", Err: errors.New("gob")},
 			"reattach: arguments cannot be encoded for Hi; it was not sent: gob",
 		},
+		"not taken by gRPC": {
+			Fault{Reason: ReasonArguments, Method: "Hi", Err: status.Error(codes.Unauthenticated, "no token")},
+			"reattach: gRPC did not take what was given for Hi; it was not sent: rpc error: code = Unauthenticated desc = no token",
+		},
 		"caller": {
 			Fault{Reason: ReasonCaller, Endpoint: "e", Method: "Hi", MayHaveRun: true, Err: context.Canceled},
 			"reattach: the caller ended Hi on e; it may have run: context canceled",

@@ -238,7 +238,7 @@ func (s *routedStream) within(sends bool, method func() (told bool, err error)) 
 			return
 		}
 		if s.owed = false; told && sends && !s.wasLost {
-			s.unsendable = s.call.fault(Fault{Reason: ReasonArguments, Endpoint: s.lease.Endpoint(), MayHaveRun: true, Err: s.result})
+			s.unsendable = s.call.fault(Fault{Reason: ReasonArguments, Endpoint: s.lease.Endpoint(), MayHaveRun: true, Err: withStatus(s.result)})
 		}
 		s.settleLocked()
 	}()

@@ -112,7 +112,7 @@ func (m *sentMark) sent() bool {
 func (c *grpcCall) attempted(ctx context.Context, lease balancer.Lease, sent bool, err error) (again bool, _ error) {
 	switch {
 	case err == nil:
-	case errors.Is(err, plugin.ErrConnectionLost), !sent && status.Code(err) == codes.Unavailable:
+	case errors.Is(err, plugin.ErrConnectionLost): // Without that, Unavailable may be the caller's credentials'.
 		lease.Done(lostOutcome(c.routes.ctx, sent))
 		if c.lost(lease.Endpoint(), sent, err) {
 			return true, nil
@@ -120,11 +120,11 @@ func (c *grpcCall) attempted(ctx context.Context, lease balancer.Lease, sent boo
 		return false, c.fault(Fault{Reason: ReasonLost, Endpoint: lease.Endpoint(), Err: err})
 	case isContextError(err) && hasExpired(ctx):
 		return false, c.cutShort(ctx, lease, sent)
-	case !sent: // gRPC itself has not taken it, as when it cannot be encoded
+	case !sent: // gRPC itself has not taken it, as when it cannot be encoded or has no credentials
 		lease.Done(balancer.NotSent)
 		c.attempts--
 		c.notSent()
-		return false, c.fault(Fault{Reason: ReasonArguments, Err: err})
+		return false, c.fault(Fault{Reason: ReasonArguments, Err: withStatus(err)})
 	}
 	c.routes.answered(lease)
 	lease.Done(balancer.Answered)
@@ -141,6 +141,23 @@ func lostOutcome(ctx context.Context, sent bool) balancer.Outcome {
 		return balancer.Abandoned
 	}
 	return balancer.Lost
+}
+
+// unknownError is an error with the status that gRPC's callers see of one that has none, such as
+// an interceptor's.
+type unknownError struct{ error }
+
+// GRPCStatus gives that status.
+func (e unknownError) GRPCStatus() *status.Status { return status.New(codes.Unknown, e.Error()) }
+
+// Unwrap gives the error.
+func (e unknownError) Unwrap() error { return e.error }
+
+func withStatus(err error) error {
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	return unknownError{err}
 }
 
 func isContextError(err error) bool {

@@ -43,6 +43,7 @@ func (s *unarySession) InvokeUnary(_ context.Context, _ *grpc.ClientConn, _ stri
 // TestUnarySession has a session end a call that it makes itself in each way.
 func TestUnarySession(t *testing.T) {
 	refused := status.Error(codes.Internal, "cannot be encoded")
+	busy := status.Error(codes.Unavailable, "no token")
 	for name, c := range map[string]struct {
 		sent    bool
 		err     error
@@ -55,7 +56,7 @@ func TestUnarySession(t *testing.T) {
 		"lost":             {true, errCut, balancer.Lost, plugin.ErrConnectionLost, &Fault{Reason: ReasonLost, MayHaveRun: true}},
 		"cannot be sent":   {false, refused, balancer.NotSent, refused, &Fault{Reason: ReasonArguments}},
 		"was not sent yet": {false, errCut, balancer.NotSent, nil, nil}, // it is made once more
-		"had no transport": {false, status.Error(codes.Unavailable, "not connected"), balancer.NotSent, nil, nil},
+		"was not taken":    {false, busy, balancer.NotSent, busy, &Fault{Reason: ReasonArguments}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &unarySession{endings: *startEndings(t)}
