@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/test/bufconn"
+
 	"github.com/hashicorp/go-plugin/internal/pluginpb"
 )
 
@@ -23,36 +25,89 @@ func (c between) RemoteAddr() net.Addr { return c.remote }
 
 func tcpAt(ip string) net.Addr { return &net.TCPAddr{IP: net.ParseIP(ip), Port: 7000} }
 
-// TestAnnouncedElsewhere holds which announcements of which peers are dialled.
-func TestAnnouncedElsewhere(t *testing.T) {
-	here := map[string]net.Conn{
-		"loopback":      between{local: tcpAt("127.0.0.1"), remote: tcpAt("127.0.0.1")},
-		"own address":   between{local: tcpAt("10.0.0.7"), remote: tcpAt("::ffff:10.0.0.7")},
-		"a unix socket": between{local: &net.UnixAddr{Net: "unix"}, remote: &net.UnixAddr{Net: "unix"}},
-	}
-	for name, conn := range here {
-		if AnnouncedBy(conn) != nil {
-			t.Errorf("%s: what a peer of this machine announces is not dialled", name)
+// named is an address of a network that nobody here knows.
+type named string
+
+func (n named) Network() string { return string(n) }
+func (n named) String() string  { return "far away" }
+
+// TestPeersOfThisMachine holds which peers are on this machine: none of whom that is not known.
+func TestPeersOfThisMachine(t *testing.T) {
+	here, there := net.Pipe()
+	defer here.Close()
+	defer there.Close()
+	unix := &net.UnixAddr{Net: "unix"}
+	buffered := bufconn.Listen(1).Addr()
+	for name, tc := range map[string]struct {
+		conn net.Conn
+		here bool
+	}{
+		"loopback":             {between{local: tcpAt("127.0.0.1"), remote: tcpAt("127.0.0.1")}, true},
+		"two of loopback":      {between{local: tcpAt("127.0.0.1"), remote: tcpAt("::ffff:127.0.0.2")}, true},
+		"own address":          {between{local: tcpAt("10.0.0.7"), remote: tcpAt("::ffff:10.0.0.7")}, true},
+		"a unix socket":        {between{local: unix, remote: unix}, true},
+		"a pipe in memory":     {here, true},
+		"gRPC's buffer":        {between{local: buffered, remote: buffered}, true},
+		"another machine":      {between{local: tcpAt("10.0.0.7"), remote: tcpAt("10.0.0.8")}, false},
+		"loopback over ssh":    {between{local: tcpAt("0.0.0.0"), remote: tcpAt("127.0.0.1")}, false},
+		"no addresses of ssh":  {between{local: tcpAt("0.0.0.0"), remote: tcpAt("0.0.0.0")}, false},
+		"none of IPv6":         {between{local: tcpAt("::"), remote: tcpAt("::")}, false},
+		"no IP":                {between{local: &net.TCPAddr{}, remote: &net.TCPAddr{}}, false},
+		"vsock":                {between{local: named("vsock"), remote: named("vsock")}, false},
+		"a websocket":          {between{local: named("websocket"), remote: named("websocket")}, false},
+		"a pipe of Windows":    {between{local: named("pipe"), remote: named("pipe")}, false},
+		"a loopback elsewhere": {between{local: named("x"), remote: tcpAt("127.0.0.1")}, false},
+		"no addresses at all":  {between{}, false},
+	} {
+		if got := AnnouncedBy(tc.conn) == nil; got != tc.here {
+			t.Errorf("%s: a peer of this machine is %v, want %v", name, got, tc.here)
 		}
 	}
-	check := AnnouncedBy(between{local: tcpAt("10.0.0.7"), remote: tcpAt("10.0.0.8")})
-	if check == nil {
-		t.Fatal("a peer of another machine may have anything dialled")
+}
+
+// TestAnnouncedElsewhere holds which announcements of a peer on another machine are dialled.
+func TestAnnouncedElsewhere(t *testing.T) {
+	const its, ours = "its own machine", "of this machine"
+	routed := between{local: tcpAt("10.0.0.7"), remote: tcpAt("10.0.0.8")}
+	onLink := between{
+		local:  &net.TCPAddr{IP: net.ParseIP("fe80::7"), Zone: "eth0"},
+		remote: &net.TCPAddr{IP: net.ParseIP("fe80::8"), Zone: "eth0"},
 	}
-	for announced, says := range map[[2]string]string{
-		{"unix", "/run/docker.sock"}:       "unix socket",
-		{"tcp", "127.0.0.1:2379"}:          "its own machine",
-		{"tcp", "[::1]:2379"}:              "its own machine",
-		{"tcp", "[::ffff:127.0.0.1]:2379"}: "its own machine",
-		{"tcp", "0.0.0.0:2379"}:            "its own machine",
-		{"tcp", "[::]:2379"}:               "its own machine",
-		{"tcp", "169.254.169.254:80"}:      "its own machine",
-		{"tcp", "localhost:2379"}:          "no IP address",
-		{"tcp", "10.0.0.8:2379"}:           "",
-		{"tcp", "[2001:db8::8]:2379"}:      "",
+	vsock := between{local: named("vsock"), remote: named("vsock")}
+	for _, tc := range []struct {
+		session                net.Conn
+		network, address, says string
+	}{
+		{routed, "unix", "/run/docker.sock", "unix socket"},
+		{routed, "tcp", "127.0.0.1:2379", its},
+		{routed, "tcp", "[::1]:2379", its},
+		{routed, "tcp", "[::ffff:127.0.0.1]:2379", its},
+		{routed, "tcp", "0.0.0.0:2379", its},
+		{routed, "tcp", "[::]:2379", its},
+		{routed, "tcp", "[::ffff:0.0.0.0]:2379", its},
+		{routed, "tcp", "169.254.169.254:80", its},
+		{routed, "tcp", "[::ffff:169.254.169.254]:80", its},
+		{routed, "tcp", "[fe80::8]:2379", its},
+		{routed, "tcp", "[fe80::8%eth0]:2379", its},
+		{routed, "tcp", "10.0.0.7:2379", ours},
+		{routed, "tcp", "[::ffff:10.0.0.7]:2379", ours},
+		{routed, "tcp", "localhost:2379", "no IP address"},
+		{routed, "tcp", "10.0.0.8:2379", ""},
+		{routed, "tcp", "[::ffff:10.0.0.8]:2379", ""},
+		{routed, "tcp", "[2001:db8::8]:2379", ""},
+		{onLink, "tcp", "[fe80::8%eth0]:2379", ""},
+		{onLink, "tcp", "[fe80::7%eth0]:2379", ours},
+		{onLink, "tcp", "[fe80::7]:2379", ours},
+		{onLink, "tcp", "169.254.169.254:80", its},
+		{onLink, "tcp", "[::ffff:169.254.169.254]:80", its},
+		{vsock, "unix", "/run/docker.sock", "unix socket"},
+		{vsock, "tcp", "127.0.0.1:2379", its},
+		{vsock, "tcp", "[fe80::8%eth0]:2379", its},
+		{vsock, "tcp", "10.0.0.8:2379", ""},
 	} {
-		if err := check(announced[0], announced[1]); (err == nil) != (says == "") || err != nil && !strings.Contains(err.Error(), says) {
-			t.Errorf("%s: %v, want %q", announced, err, says)
+		check := AnnouncedBy(tc.session)
+		if err := check(tc.network, tc.address); (err == nil) != (tc.says == "") || err != nil && !strings.Contains(err.Error(), tc.says) {
+			t.Errorf("%v announces %s: %v, want %q", tc.session.RemoteAddr(), tc.address, err, tc.says)
 		}
 	}
 }
