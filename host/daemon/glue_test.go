@@ -81,11 +81,11 @@ func TestGlueMayUseTheDaemon(t *testing.T) {
 	if said, err := g.Greet("Ada"); said != "hello Ada" || err != nil {
 		t.Errorf("Greet = %q, %v", said, err)
 	}
+	if again, err := daemon.Dispense[commons.Greeter](t.Context(), d, "both", commons.GreeterKind); again != g || err != nil {
+		t.Errorf("dispensed again: %v, %v, want the same value", again, err)
+	}
 	stop()
 	if err := <-ended; err != nil {
 		t.Error(err)
-	}
-	if _, err := daemon.Dispense[commons.Greeter](t.Context(), d, "both", commons.GreeterKind); err != nil {
-		t.Errorf("what was dispensed once is still the same value: %v", err)
 	}
 }
