@@ -11,6 +11,7 @@ import (
 
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
@@ -73,5 +74,40 @@ func TestCallsBeyondTheStreams(t *testing.T) {
 	callers.Wait()
 	if err := call(new(peer.Peer)); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestCallsBeyondTheHeaders has calls whose metadata are more than a session may have under way.
+// Each is run, or its caller is told that it was not.
+func TestCallsBeyondTheHeaders(t *testing.T) {
+	const callers, size = 2200, 8 << 10
+	var begun, run, failed atomic.Int64
+	gate := make(chan struct{})
+	s := newSession(t, direct, &service{unary: func(_ context.Context, in *Text) (*Text, error) {
+		begun.Add(1)
+		<-gate
+		return in, nil
+	}})
+	ctx := metadata.AppendToOutgoingContext(t.Context(), "key", strings.Repeat("a", size))
+	var group wait.Group
+	for range callers {
+		group.Go(func() {
+			var p peer.Peer
+			err := s.Invoke(ctx, unaryMethod, &Text{}, &Text{}, grpc.Peer(&p))
+			if err == nil {
+				run.Add(1)
+				return
+			}
+			failed.Add(1)
+			if status.Code(err) != codes.Unavailable || p.Addr != nil {
+				t.Errorf("sent to %v: %v", p.Addr, err)
+			}
+		})
+	}
+	testkit.Eventually(t, "all calls run or were not sent", func() bool { return begun.Load()+failed.Load() == callers })
+	close(gate)
+	group.Wait()
+	if run.Load() != begun.Load() || failed.Load() == 0 {
+		t.Errorf("%d calls have begun, %d answers, %d failures", begun.Load(), run.Load(), failed.Load())
 	}
 }

@@ -98,7 +98,7 @@ func TestStreamHeadersAreBounded(t *testing.T) {
 		return s, refusal
 	}
 	var last *Stream
-	for range maxStreamHeaders / maxStreamHeader {
+	for range (maxStreamHeaders + moreHeaders) / maxStreamHeader {
 		s, refusal := add()
 		if last = s; refusal != nil {
 			t.Fatal(refusal)

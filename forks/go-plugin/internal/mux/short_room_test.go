@@ -295,5 +295,5 @@ func (t *streamTable) counts() []int {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	taken := streamBudget - t.budget.Load()
-	return []int{len(t.byID), t.theirs, t.headers, t.waiting, int(t.open.Load()), int(t.urgent.Load()), int(taken)}
+	return []int{len(t.byID), t.ours.streams, t.ours.headers, t.theirs.streams, t.theirs.headers, t.waiting, int(t.open.Load()), int(t.urgent.Load()), int(taken)}
 }

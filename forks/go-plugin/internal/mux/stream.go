@@ -47,6 +47,8 @@ type Stream struct {
 	header  []byte
 	waits   bool // nobody has taken it; guarded by the table
 
+	headerSize int // in bytes, also when the header was forgotten
+
 	// sending is held by whoever puts frames of the stream into the outbox, which keeps
 	// them in order. It is locked before mu.
 	sending sync.Mutex
@@ -58,6 +60,7 @@ type Stream struct {
 	writable sync.Cond // there is something for Write, or for AwaitAccept
 	accepted bool      // the other side has taken the stream
 	closed   bool      // by this side
+	unsaid   int       // frames that end it or its half, and are still to be put
 	err      error     // why it is over in both directions, other than by closed
 	over     chan struct{}
 	failed   func(error) // of OnFail
@@ -65,7 +68,7 @@ type Stream struct {
 }
 
 func newStream(t *streamTable, id uint64, purpose Purpose, header []byte) *Stream {
-	s := &Stream{table: t, id: id, purpose: purpose, header: header}
+	s := &Stream{table: t, id: id, purpose: purpose, header: header, headerSize: len(header)}
 	s.in.window, s.out.allowed = streamWindow, streamWindow
 	s.readable.L, s.writable.L = &s.mu, &s.mu
 	if t.isHost && purpose == UnaryCall {
@@ -145,8 +148,15 @@ func (s *Stream) isOverLocked() bool {
 	return s.closed || s.err != nil || s.in.ended && s.out.ended
 }
 
+// isOurs reports that this side has opened the stream.
+func (s *Stream) isOurs() bool { return (s.id%2 == 0) == s.table.isHost }
+
 // leaveIfOver wakes everybody, and removes the stream from the session if it is over.
 // The caller has changed what ends it, and holds the lock, which is released.
+//
+// Its opener counts a stream until the frames that end it are put, and the other side no longer
+// than until then. The frame that opens a stream in its place is behind those, and so the other
+// side counts no more streams than their opener.
 func (s *Stream) leaveIfOver() {
 	s.readable.Broadcast()
 	s.writable.Broadcast()
@@ -159,8 +169,9 @@ func (s *Stream) leaveIfOver() {
 			close(s.over)
 		}
 	}
+	leaves := over && (s.unsaid == 0 || !s.isOurs())
 	s.mu.Unlock()
-	if over {
+	if leaves {
 		s.table.remove(s)
 	}
 }
@@ -201,8 +212,8 @@ func (s *Stream) CloseWrite() error {
 		return s.explain("close", err)
 	}
 	s.out.ended = true
-	s.writable.Broadcast() // A write that waits gives up, and lets go of sending.
-	s.mu.Unlock()
+	s.unsaid++
+	s.leaveIfOver() // A write that waits gives up, and lets go of sending.
 	s.sending.Lock()
 	defer s.sending.Unlock()
 	b := newBuffer()
@@ -230,6 +241,9 @@ func (s *Stream) close(inOrder bool, reason string) error {
 	s.out.ended = true
 	s.in.deadline.stop()
 	s.out.deadline.stop()
+	if !wasOver {
+		s.unsaid++
+	}
 	s.leaveIfOver()
 	s.table.take(s)
 	if wasOver {
@@ -244,7 +258,7 @@ func (s *Stream) close(inOrder bool, reason string) error {
 	if reset {
 		b.reset(s.id, reason)
 	}
-	_ = s.say(b, false) // The session may have ended, and with it the stream.
+	_ = s.say(b, true) // The session may have ended, and with it the stream.
 	return nil
 }
 

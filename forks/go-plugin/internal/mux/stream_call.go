@@ -79,7 +79,6 @@ func (s *Stream) beginning(first []byte, ends bool) *buffer {
 // them waits to be taken.
 func (t *streamTable) accepted(s *Stream) error {
 	if s.purpose == UnaryCall {
-		t.take(s)
 		s.call.collected = true
 		return nil
 	}

@@ -209,7 +209,7 @@ func awaitNoStreams(t *testing.T, table *streamTable) {
 	testkit.Eventually(t, "the session has no streams, and its budget is whole", func() bool {
 		table.mu.Lock()
 		defer table.mu.Unlock()
-		return len(table.byID) == 0 && table.theirs == 0 && table.waiting == 0 && table.open.Load() == 0 && table.budget.Load() == streamBudget
+		return len(table.byID) == 0 && table.ours == crowd{} && table.theirs == crowd{} && table.waiting == 0 && table.open.Load() == 0 && table.budget.Load() == streamBudget
 	})
 }
 

@@ -344,8 +344,12 @@ func TestStreamRefused(t *testing.T) {
 	if _, err := p.host.OpenStream(t.Context(), Brokered, nil); !errors.Is(err, ErrTooManyStreams) {
 		t.Errorf("one more is opened: %v", err)
 	}
-	p.host.streams.theirs++ // as if this side did not count as it should
-	if got, want := refusal(Brokered, ""), "4096 streams are open, which is the most"; got != want {
+	p.host.streams.ours.streams -= moreStreams + 1 // as if this side did not count as it should
+	for range moreStreams {
+		p.open2(t, Brokered)
+		(<-p.ofPlugin).Take()
+	}
+	if got, want := refusal(Brokered, ""), "4352 streams are open, which is the most"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if _, err := p.host.OpenStream(t.Context(), Brokered, make([]byte, maxStreamHeader+1)); err == nil {

@@ -58,13 +58,17 @@ func (s *Stream) write(p []byte, last bool) (int, error) {
 			return 0, err
 		}
 		if b != nil {
+			if last && !s.isOurs() {
+				s.mu.Lock()
+				s.leaveIfOver() // before the other side can know
+			}
 			return len(p), s.put(b, last)
 		}
 	}
 	return s.writeInTurn(p)
 }
 
-// put sends frames, the last of which ends the stream if last is set.
+// put sends frames. If last is set, they end the stream or its half, and count as unsaid.
 func (s *Stream) put(b *buffer, last bool) error {
 	if len(b.data) == 0 {
 		b.recycle()
@@ -84,12 +88,17 @@ func (s *Stream) say(b *buffer, last bool) error {
 }
 
 func (s *Stream) wasPut(err error, last bool) error {
-	if err != nil {
-		return lostStream(err)
-	}
 	if last {
 		s.mu.Lock()
-		s.leaveIfOver()
+		s.unsaid--
+		if s.isOurs() {
+			s.leaveIfOver()
+		} else {
+			s.mu.Unlock() // It has left before.
+		}
+	}
+	if err != nil {
+		return lostStream(err)
 	}
 	return nil
 }
@@ -109,6 +118,7 @@ func (s *Stream) small(p []byte, last bool) (*buffer, error) {
 	}
 	if last {
 		s.out.ended = true
+		s.unsaid++
 		b.finish(b.begin(kindEnd, s.id))
 	}
 	return b, nil

@@ -4,6 +4,7 @@ package mux
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"runtime"
@@ -12,15 +13,20 @@ import (
 )
 
 const (
-	// maxOpenStreams is how many streams of a session the other side may have open.
+	// maxOpenStreams is how many streams of a session either side opens.
 	maxOpenStreams = 4096
+	// moreStreams is how many more the other side takes: what ends a stream may come a little
+	// behind what opens the next.
+	moreStreams = 256
 	// maxWaitingStreams is how many of them may wait for an owner.
 	maxWaitingStreams = 256
 	// maxStreamHeader is the size of a stream's header, in bytes.
 	maxStreamHeader = 32 << 10
-	// maxStreamHeaders is the size of the headers of all streams that the other side has
-	// open, in bytes.
+	// maxStreamHeaders is the size of the headers of all streams that a side has open, in
+	// bytes.
 	maxStreamHeaders = 16 << 20
+	// moreHeaders is how many bytes more the other side takes, as with moreStreams.
+	moreHeaders = 1 << 20
 	// streamBudget is how many bytes all windows of a session's streams have together
 	// beyond streamWindow.
 	streamBudget = 16 << 20
@@ -28,8 +34,8 @@ const (
 	maxReason = 1 << 10
 )
 
-// ErrTooManyStreams is a stream that was not opened: the other side would refuse it.
-var ErrTooManyStreams = fmt.Errorf("%d streams of the session are open, no more are possible", maxOpenStreams)
+// ErrTooManyStreams is a stream that was not opened: the other side might refuse it.
+var ErrTooManyStreams = errors.New("the session takes no more streams")
 
 // fewAtOnce is of how many streams the owners are woken together when a session ends.
 const fewAtOnce = 16
@@ -60,11 +66,18 @@ type streamTable struct {
 	byID    map[uint64]*Stream
 	own     uint64 // id of the next stream that this side opens
 	latest  uint64 // id of the last stream that the other side has opened
-	theirs  int    // streams that the other side has opened, and which are open
-	headers int    // bytes of their headers
-	waiting int    // of them and of those that ended since, nobody has taken
+	ours    crowd  // streams that this side has opened
+	theirs  crowd  // streams that the other side has opened
+	waiting int    // of theirs and of those that ended since, nobody has taken
 	err     error  // why the session has ended
 }
+
+// crowd counts the open streams of one side, and the bytes of their headers.
+type crowd struct{ streams, headers int }
+
+func (c *crowd) add(s *Stream) { c.streams++; c.headers += s.headerSize }
+
+func (c *crowd) remove(s *Stream) { c.streams--; c.headers -= s.headerSize }
 
 // init prepares the table. Hosts open streams with even numbers, from 2.
 func (t *streamTable) init(out *outbox, conn net.Conn, isHost bool, accept Acceptors) {
@@ -88,13 +101,14 @@ func (t *streamTable) openStream(ctx context.Context, purpose Purpose, header, f
 	}
 	defer t.opening.Unlock()
 	t.mu.Lock()
-	if err := t.mayOpen(); err != nil {
+	if err := t.mayOpen(len(header)); err != nil {
 		defer t.mu.Unlock()
 		return nil, err
 	}
 	s := newStream(t, t.own, purpose, header)
 	t.own += 2
 	t.byID[s.id] = s
+	t.ours.add(s)
 	t.count(s, 1)
 	t.mu.Unlock()
 	if _, err := t.out.put(s.beginning(first, ends), s.urgency(len(header)+len(first))); err != nil {
@@ -104,14 +118,15 @@ func (t *streamTable) openStream(ctx context.Context, purpose Purpose, header, f
 	return s, nil
 }
 
-// mayOpen says why no stream can be opened, if so. A stream is over for this side no sooner than
-// for the other, which counts no more of them therefore. The caller holds mu.
-func (t *streamTable) mayOpen() error {
+// mayOpen says why no stream can be opened with a header of n bytes, if so. The caller holds mu.
+func (t *streamTable) mayOpen(n int) error {
 	switch {
 	case t.err != nil:
 		return lostStream(t.err)
-	case len(t.byID)-t.theirs >= maxOpenStreams:
-		return ErrTooManyStreams
+	case t.ours.streams >= maxOpenStreams:
+		return fmt.Errorf("%w: %d are open", ErrTooManyStreams, t.ours.streams)
+	case t.ours.headers+n > maxStreamHeaders:
+		return fmt.Errorf("%w: the headers of those that are open have %d bytes, and %d more would be too many", ErrTooManyStreams, t.ours.headers, n)
 	}
 	return nil
 }
@@ -158,9 +173,10 @@ func (t *streamTable) remove(s *Stream) {
 	if here {
 		delete(t.byID, s.id)
 		t.count(s, -1)
-		if s.id%2 != t.own%2 {
-			t.theirs--
-			t.headers -= len(s.header)
+		if s.isOurs() {
+			t.ours.remove(s)
+		} else {
+			t.theirs.remove(s)
 		}
 	}
 	t.mu.Unlock()

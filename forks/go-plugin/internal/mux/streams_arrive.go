@@ -114,8 +114,10 @@ func (t *streamTable) opened(id uint64, in *inbox) error {
 	return s.Reset(refusal.Error())
 }
 
-// add makes s one of the session's streams, unless it says why not.
+// add makes s one of the session's streams, unless it says why not. A unary call waits for its
+// request, and not for an owner.
 func (t *streamTable) add(s *Stream) (refusal, err error) {
+	waits := s.purpose != UnaryCall
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if s.id%2 == t.own%2 || s.id <= t.latest {
@@ -127,19 +129,20 @@ func (t *streamTable) add(s *Stream) (refusal, err error) {
 		return nil, t.err
 	case s.purpose >= purposes || t.accept[s.purpose] == nil:
 		return fmt.Errorf("unknown purpose %d", s.purpose), nil
-	case t.theirs >= maxOpenStreams:
-		return fmt.Errorf("%d streams are open, which is the most", t.theirs), nil
-	case t.waiting >= maxWaitingStreams:
+	case t.theirs.streams >= maxOpenStreams+moreStreams:
+		return fmt.Errorf("%d streams are open, which is the most", t.theirs.streams), nil
+	case waits && t.waiting >= maxWaitingStreams:
 		return fmt.Errorf("%d streams wait to be accepted, which is the most", t.waiting), nil
-	case t.headers+len(s.header) > maxStreamHeaders:
-		return fmt.Errorf("the headers of open streams have %d bytes, and at most %d are possible", t.headers+len(s.header), maxStreamHeaders), nil
+	case t.theirs.headers+s.headerSize > maxStreamHeaders+moreHeaders:
+		return fmt.Errorf("the headers of open streams have %d bytes, and at most %d are possible", t.theirs.headers+s.headerSize, maxStreamHeaders+moreHeaders), nil
 	}
 	t.byID[s.id] = s
-	t.theirs++
-	t.headers += len(s.header)
-	t.waiting++
+	t.theirs.add(s)
 	t.count(s, 1)
-	s.waits = true
+	if waits {
+		t.waiting++
+		s.waits = true
+	}
 	return nil, nil
 }
 
