@@ -35,7 +35,8 @@ func looksLikeCookie(name string) bool {
 // checkBrought refuses a host that brings a cookie which could do more in the environment of
 // a child than be compared. What whoever started this program has named is not checked.
 func checkBrought(cookie plugin.HandshakeConfig) error {
-	name, what := cookie.MagicCookieKey, ""
+	var what string
+	name := cookie.MagicCookieKey
 	switch value, set := os.LookupEnv(name); {
 	case len(name) > maxCookieKey:
 		what = fmt.Sprintf("has a name of %d bytes, and %d are allowed", len(name), maxCookieKey)
