@@ -52,11 +52,12 @@ type Fleet struct {
 // place is where an entry stands.
 type place struct{ plugin, id string }
 
-// generation is the number of a View, and of the set that it shows; next is closed
-// when there is a newer one.
+// generation is the number of a View, and of the set that it shows, with what that says
+// beside endpoints; next is closed when there is a newer one.
 type generation struct {
 	number uint64
 	set    uint64
+	facts  *facts
 	next   chan struct{}
 }
 
@@ -72,7 +73,7 @@ func New(opts Options) (*Fleet, error) {
 		pools: make(map[string]*Pool), entries: make(map[place]*entry), instances: make(map[*instance]struct{}),
 	}
 	f.facts.Store(&facts{})
-	f.generation.Store(&generation{number: 1, next: make(chan struct{})})
+	f.generation.Store(&generation{number: 1, facts: f.facts.Load(), next: make(chan struct{})})
 	return f, nil
 }
 
@@ -243,7 +244,7 @@ func (f *Fleet) publish() {
 	if f.changed {
 		f.changed = false
 		old := f.generation.Load()
-		f.generation.Store(&generation{number: old.number + 1, set: f.set, next: make(chan struct{})})
+		f.generation.Store(&generation{number: old.number + 1, set: f.set, facts: f.facts.Load(), next: make(chan struct{})})
 		close(old.next)
 	}
 	f.hub.send(f.events, f.generation.Load().number)

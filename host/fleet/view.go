@@ -97,8 +97,7 @@ func (f *Fleet) Look() (View, []Past) {
 
 func (f *Fleet) view() View {
 	g := f.generation.Load()
-	facts := f.facts.Load()
-	v := View{Generation: g.number, Set: g.set, Synced: facts.synced, Problems: slices.Clone(facts.problems)}
+	v := View{Generation: g.number, Set: g.set, Synced: g.facts.synced, Problems: slices.Clone(g.facts.problems)}
 	for _, p := range f.allPools() {
 		if s := p.snap.Load(); s.known || len(s.rows) > 0 {
 			v.Plugins = append(v.Plugins, p.status(s))
