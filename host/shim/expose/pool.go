@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -92,44 +91,6 @@ func (s *slot) await(ctx context.Context) error {
 	case <-ctx.Done():
 		return errors.New("the plugin is being started: try again")
 	}
-}
-
-// askedBy is what a child for the host would be started for.
-func (p *pool) askedBy(host *plugin.RelayHost) (asked, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	a := asked{p.cookie, p.opts.Versions}
-	switch {
-	case a.cookie != plugin.HandshakeConfig{}:
-		if err := host.CheckCookie(a.cookie); err != nil {
-			return a, err
-		}
-	case !host.Hello:
-		return a, errors.New("the magic cookie of the plugin is not known yet, and a host that does not shake hands has none to show: name it with --cookie")
-	case host.Cookie.MagicCookieKey == "":
-		return a, &plugin.RefusedError{Code: plugin.RefusedCookie, Message: "the host sent no magic cookie, without which the plugin does not start"}
-	default:
-		if err := checkBrought(host.Cookie); err != nil {
-			return a, err
-		}
-		a.cookie = host.Cookie
-	}
-	if len(a.versions) == 0 {
-		a.versions = slices.Clone(host.Versions)
-		slices.Sort(a.versions)
-	}
-	if len(a.versions) == 0 {
-		a.versions = anyVersions()
-	}
-	return a, nil
-}
-
-func anyVersions() []int {
-	versions := make([]int, anyVersion)
-	for v := range versions {
-		versions[v] = v
-	}
-	return versions
 }
 
 // enter finds the slot that a host shares, or makes one.

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"io"
 	"os/exec"
-	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -18,23 +17,8 @@ import (
 	"github.com/reattach/reattach/host/attach"
 )
 
-const (
-	// startsAtOnce bounds how many children are being started.
-	startsAtOnce = 4
-	// anyVersion bounds the versions that a child is asked for when nobody has named
-	// any: it takes the highest that it has.
-	anyVersion = 64
-)
-
-// asked is what a child is started for.
-type asked struct {
-	cookie   plugin.HandshakeConfig
-	versions []int
-}
-
-func (a asked) equal(b asked) bool {
-	return a.cookie == b.cookie && slices.Equal(a.versions, b.versions)
-}
+// startsAtOnce bounds how many children are being started.
+const startsAtOnce = 4
 
 // child is a process that was started.
 type child struct {
