@@ -60,9 +60,9 @@ type Options struct {
 	MaxCalls, MaxPluginCalls int
 	// MaxStreams is how many readers of events there may be at once: 32.
 	MaxStreams int
-	// MaxConnections is how many connections there may be at once: 512, and more than MaxCalls
-	// and MaxStreams together. Beyond it, the one that has been without a new request for the longest time is closed, but none whose
-	// call is at work, and no event stream.
+	// MaxConnections is how many connections there may be at once: 512, and more than MaxCalls and
+	// MaxStreams together. Beyond it, the one that has been without a new request for the longest
+	// time is closed, but none whose call is at work, and no event stream.
 	MaxConnections int
 	// Heartbeat is the pause after which an event stream says that it is alive: 15 s.
 	Heartbeat time.Duration

@@ -104,9 +104,9 @@ type CallbackTracer interface {
 	Callbacks() plugin.Around
 }
 
-// DefaultOptions gives what suits most: the numbers that the fields name. Calls go to the less busy of two endpoints: an
-// endpoint that hangs then holds up a few callers, where round robin would send it
-// every caller in turn.
+// DefaultOptions gives what suits most: the numbers that the fields name. Calls go to the less
+// busy of two endpoints: an endpoint that hangs then holds up a few callers, where round robin
+// would send it every caller in turn.
 func DefaultOptions() Options {
 	return Options{
 		Balancer:      balancer.Options{Policy: balancer.LeastRequest},

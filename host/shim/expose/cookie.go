@@ -26,7 +26,7 @@ var otherEnds = []string{"PATH", "DIR", "FILE", "HOME", "OPTIONS", "OPTS", "COMM
 // may be read by anything in the child: by its loader, its runtime, its libraries, and by the
 // programs that it starts. No list of those is complete.
 func looksLikeCookie(name string) bool {
-	name = strings.ToUpper(name) // as curl reads http_proxy
+	name = strings.ToUpper(name) // grafana_plugin_type is one
 	return (strings.Contains(name, "PLUGIN") || strings.Contains(name, "COOKIE")) &&
 		!strings.HasPrefix(name, "PLUGIN_") && // those of go-plugin
 		!slices.ContainsFunc(otherEnds, func(end string) bool { return strings.HasSuffix(name, end) })
